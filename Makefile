@@ -1,0 +1,54 @@
+# Every target sets up what it needs. `make setup` alone prepares .venv and the Debian packages for the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+DEV_STAMP := $(VENV)/.ready-dev
+ARGS ?=
+
+.PHONY: help setup demo check format test prove bench lock clean
+
+help:
+	@echo "make demo    devices -> gateway -> hub with an outage; the ledger must balance (ARGS='--seconds 60')"
+	@echo "make test    the whole suite            make check   format, lint, types, floors, unit tests"
+	@echo "make bench   benchmarks with Mosquitto  make prove   the long proofs"
+	@echo "make setup   prepare .venv and tools    make lock    renew the pinned requirements"
+
+$(STAMP): requirements/runtime.txt pyproject.toml
+	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/runtime.txt
+	@touch $@
+
+$(DEV_STAMP): $(STAMP) requirements/dev.txt
+	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/dev.txt
+	@scripts/debian.sh mosquitto mosquitto-clients
+	@touch $@
+
+setup: $(DEV_STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/holdfast demo $(ARGS)
+
+format: $(DEV_STAMP)
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+check: $(DEV_STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/pytest -q -n 2 tests/unit tests/architecture
+
+test: check
+	@$(BIN)/pytest -q tests/system -m "not slow"
+
+prove: $(DEV_STAMP)
+	@$(BIN)/pytest tests -m slow --timeout 3600
+
+bench: $(DEV_STAMP)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(DEV_STAMP)
+	@scripts/lock.sh "$(BIN)"
+
+clean:
+	@rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Protocols: they know how bytes travel, not what they mean."""

@@ -1,0 +1,61 @@
+"""The port between protocols and the hot path. Adapters know how bytes travel, not what they mean.
+
+An adapter turns what it read into `Arrival`s and offers them to the `Inbox`. It is owed exactly one of
+`receipt.settle()` or `receipt.refuse()` per arrival, on the event loop's thread, after the commit (G1).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Receipt(Protocol):
+    """What an arrival carries back to its source; settled once."""
+
+    def settle(self) -> None:
+        """The rows are on disk: tell the source (MQTT PUBACK, CoAP 2.04, HTTP 200)."""
+        ...
+
+    def refuse(self) -> None:
+        """The rows are not on disk and will not be: the source must keep them (close without acking)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A run of messages of one source on one topic, in order of arrival.
+
+    source:      who sent it, for quarantine and limits (MQTT client id)
+    topic:       UTF-8 text, already checked by the adapter
+    payloads:    the raw bytes, one per message
+    received_ns: wall clock at receipt, ns UTC
+    receipt:     settled once for the whole run
+    retain:      the last payload is the topic's retained message (MQTT RETAIN)
+    """
+
+    source: str
+    topic: str
+    payloads: Sequence[bytes]
+    received_ns: int
+    receipt: Receipt
+    retain: bool = False
+
+
+class Inbox(Protocol):
+    """Where adapters put arrivals. Bounded: the answer says when to stop reading."""
+
+    def offer(self, arrival: Arrival) -> bool:
+        """Take an arrival. False means "taken, but full now": read no more until `when_drained` calls back."""
+        ...
+
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        """Call back once, on the loop's thread, when there is room again."""
+        ...
+
+
+class Publisher(Protocol):
+    """How a node publishes to its local subscribers (alerts, bus messages)."""
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Hand `payload` to every matching local subscriber now; never blocks."""
+        ...

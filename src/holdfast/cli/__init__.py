@@ -1,0 +1,1 @@
+"""Words typed by a person: argument parsing, and nothing that decides."""

@@ -1,0 +1,1 @@
+"""Profiles: payload bytes become typed, unit-converted columns."""

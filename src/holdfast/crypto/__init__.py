@@ -1,0 +1,1 @@
+"""Digests, keys and certificates."""

@@ -1,0 +1,1 @@
+"""Who a node is: local certificate authority and tokens."""

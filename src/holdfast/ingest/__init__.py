@@ -1,0 +1,1 @@
+"""What to believe from a child, exactly once."""

@@ -1,0 +1,1 @@
+"""The hot path: arrivals become committed rows, events and receipts, one micro-batch at a time."""

@@ -1,0 +1,121 @@
+"""Settings documents: YAML files checked against typed structs, every problem reported at once with its line.
+
+`load(path, SomeStruct)` gives a `Document` or raises `SettingsInvalid` with *all* problems. A room that checks
+more than types (does the SQL parse? is the unit known?) collects `document.problem(path, message)` and raises
+`SettingsInvalid` with those.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import yaml
+
+from holdfast.kernel.errors import HoldfastError
+from holdfast.kernel.shape import Finding, Shape
+
+T = TypeVar("T")
+Where = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing an operator must mend in a file."""
+
+    file: str
+    line: int
+    where: Where
+    message: str
+
+    def __str__(self) -> str:
+        place = ".".join(str(step) for step in self.where)
+        return f"{self.file}:{self.line}: {place + ': ' if place else ''}{self.message}"
+
+
+class SettingsInvalid(HoldfastError):
+    """A settings file is wrong. Nothing was started. `problems` has every fault found, in file order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda p: (p.file, p.line)))
+        count = len(self.problems)
+        head = "1 problem in the settings" if count == 1 else f"{count} problems in the settings"
+        super().__init__("\n".join([head + ":", *(f"  {p}" for p in self.problems)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Generic[T]):
+    """A checked document that remembers where each value stood."""
+
+    path: Path
+    value: T
+    lines: dict[Where, int] = field(default_factory=dict)
+
+    def line(self, where: Where) -> int:
+        """The line of the value at `where`, or of its nearest enclosing value."""
+        while where and where not in self.lines:
+            where = where[:-1]
+        return self.lines.get(where, 1)
+
+    def problem(self, where: Where, message: str) -> Problem:
+        """A problem at `where`, for `SettingsInvalid`."""
+        return Problem(str(self.path), self.line(where), where, message)
+
+
+def load(path: Path, into: type[T]) -> Document[T]:
+    """Read a YAML file into a struct type.
+
+    Raises:
+        SettingsInvalid: with every problem found: unreadable file, bad YAML, unknown key, wrong type, missing value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise SettingsInvalid([Problem(str(path), 1, (), f"can't be read: {reason}")]) from None
+    return parse(text, into, path)
+
+
+def parse(text: str, into: type[T], path: Path) -> Document[T]:
+    """Like `load`, from text; `path` is what problems are reported under."""
+    lines: dict[Where, int] = {}
+    findings: list[Finding] = []
+    try:
+        tree = yaml.compose(text, Loader=yaml.CSafeLoader)
+        raw = {} if tree is None else _plain(tree, (), lines, findings)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        detail = getattr(error, "problem", None) or str(error)
+        raise SettingsInvalid([Problem(str(path), mark.line + 1 if mark else 1, (), f"not YAML: {detail}")]) from None
+    checked = Shape(into).check(raw, findings)
+    document: Document[Any] = Document(path, None, lines)
+    if findings:
+        raise SettingsInvalid([document.problem(where, message) for where, message in findings])
+    try:
+        value = msgspec.convert(checked, into)
+    except msgspec.ValidationError as error:  # a bound that `Shape` does not know; still the operator's to mend
+        raise SettingsInvalid([document.problem((), str(error))]) from None
+    return Document(path, value, lines)
+
+
+def _plain(node: yaml.Node, where: Where, lines: dict[Where, int], findings: list[Finding]) -> Any:
+    lines[where] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, where, lines, findings)
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, (*where, i), lines, findings) for i, item in enumerate(node.value)]
+    loader = yaml.SafeLoader("")
+    return loader.construct_object(node)  # type: ignore[no-untyped-call]
+
+
+def _mapping(node: yaml.MappingNode, where: Where, lines: dict[Where, int], findings: list[Finding]) -> dict[Any, Any]:
+    out: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else str(key_node.value)
+        here = (*where, key)
+        if key in out:
+            findings.append((here, f"`{key}` stands twice; keep one"))
+        out[key] = _plain(value_node, here, lines, findings)
+        lines[here] = key_node.start_mark.line + 1
+    return out

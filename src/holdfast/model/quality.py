@@ -1,0 +1,50 @@
+"""Quality of a reading, as OPC UA means it (Part 8, StatusCode severity), with a reason.
+
+One byte a reading: the low two bits are the quality, the upper six the reason.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+QUALITY_MASK = 0b11
+_REASON_SHIFT = 2
+
+
+class Quality(IntEnum):
+    """May this value be used?"""
+
+    GOOD = 0
+    UNCERTAIN = 1
+    BAD = 2
+
+
+class Reason(IntEnum):
+    """Why a quality is not good. Append only: the numbers are stored."""
+
+    NONE = 0
+    OUT_OF_RANGE = 1
+    CLOCK_AHEAD = 2
+    DEVICE_SAID_SO = 3
+    NOT_A_NUMBER = 4
+
+
+def encode_quality(quality: Quality, reason: Reason = Reason.NONE) -> int:
+    """The stored byte for a quality and its reason."""
+    return int(quality) | int(reason) << _REASON_SHIFT
+
+
+def quality_of(code: int) -> Quality:
+    """The quality in a stored byte."""
+    return Quality(code & QUALITY_MASK)
+
+
+def reason_of(code: int) -> Reason:
+    """The reason in a stored byte."""
+    return Reason(code >> _REASON_SHIFT)
+
+
+def is_usable(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which rows are not bad; aggregates skip the others. Shape (n,) in, (n,) out."""
+    return (codes & QUALITY_MASK) != Quality.BAD

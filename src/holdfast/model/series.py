@@ -1,0 +1,115 @@
+"""Series, and the catalogue that gives each one a dense number.
+
+Invariant: ids are 0, 1, 2 … in order of first sight, never reused. So "the catalogue up to n" is itself a
+dense log, and a parent that knows the first n series needs only the rest.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Kind(IntEnum):
+    """What a series' values are. Append only: the numbers are stored."""
+
+    FLOAT = 0
+    INT = 1
+    BOOL = 2
+    TEXT = 3
+
+
+class Series(NamedTuple):
+    """A device's metric, with its unit (SenML name, RFC 8428 §12.1), at the node where it was first read."""
+
+    node: str
+    device: str
+    metric: str
+    unit: str
+    kind: Kind
+
+    @property
+    def name(self) -> str:
+        """`node/device/metric`, as operators write it."""
+        return f"{self.node}/{self.device}/{self.metric}"
+
+
+class Catalogue:
+    """Every series a node has seen; id lookup by value and, for vector work, columns by id."""
+
+    def __init__(self) -> None:
+        self._series: list[Series] = []
+        self._id_of: dict[Series, int] = {}
+        self._devices: dict[tuple[str, str], int] = {}
+        self._metrics: dict[str, int] = {}
+        self.device_names: list[tuple[str, str]] = []
+        self.metric_names: list[str] = []
+        self._device_of = np.empty(64, np.int32)
+        self._metric_of = np.empty(64, np.int32)
+        self._is_text = np.zeros(64, np.bool_)
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def __getitem__(self, series_id: int) -> Series:
+        return self._series[series_id]
+
+    def since(self, count: int) -> list[Series]:
+        """The series with id >= count, in id order."""
+        return self._series[count:]
+
+    def find(self, series: Series) -> int | None:
+        """The id of a known series."""
+        return self._id_of.get(series)
+
+    def intern(self, series: Series) -> int:
+        """The id of a series, giving it the next one when it is new."""
+        known = self._id_of.get(series)
+        if known is not None:
+            return known
+        new = len(self._series)
+        self._series.append(series)
+        self._id_of[series] = new
+        if new == len(self._device_of):
+            self._grow()
+        self._device_of[new] = self.device_id(series.node, series.device)
+        self._metric_of[new] = self.metric_id(series.metric)
+        self._is_text[new] = series.kind == Kind.TEXT
+        return new
+
+    def device_id(self, node: str, device: str) -> int:
+        """A dense number for a device; vector code groups by it."""
+        key = (node, device)
+        if key not in self._devices:
+            self._devices[key] = len(self.device_names)
+            self.device_names.append(key)
+        return self._devices[key]
+
+    def metric_id(self, metric: str) -> int:
+        """A dense number for a metric name."""
+        if metric not in self._metrics:
+            self._metrics[metric] = len(self.metric_names)
+            self.metric_names.append(metric)
+        return self._metrics[metric]
+
+    @property
+    def device_of(self) -> NDArray[np.int32]:
+        """Device number of each series, shape (len,)."""
+        return self._device_of[: len(self._series)]
+
+    @property
+    def metric_of(self) -> NDArray[np.int32]:
+        """Metric number of each series, shape (len,)."""
+        return self._metric_of[: len(self._series)]
+
+    @property
+    def is_text(self) -> NDArray[np.bool_]:
+        """Which series hold text, shape (len,)."""
+        return self._is_text[: len(self._series)]
+
+    def _grow(self) -> None:
+        size = 2 * len(self._device_of)
+        self._device_of = np.resize(self._device_of, size)
+        self._metric_of = np.resize(self._metric_of, size)
+        self._is_text = np.resize(self._is_text, size)

@@ -1,0 +1,1 @@
+"""Composition roots: settings become a running node; supervision and drain."""

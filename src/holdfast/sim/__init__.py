@@ -1,0 +1,1 @@
+"""Pretend devices, faults and scenarios."""

@@ -1,0 +1,1 @@
+"""Named events, metrics and health."""

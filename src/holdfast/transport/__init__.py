@@ -1,0 +1,1 @@
+"""The only door to the network: TLS contexts, HTTP client, TCP servers."""

@@ -1,0 +1,1 @@
+"""What to send to the parent next, and when."""
