@@ -106,7 +106,7 @@ def _plain(node: yaml.Node, where: Where, lines: dict[Where, int], findings: lis
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*where, i), lines, findings) for i, item in enumerate(node.value)]
     loader = yaml.SafeLoader("")
-    return loader.construct_object(node)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node)
 
 
 def _mapping(node: yaml.MappingNode, where: Where, lines: dict[Where, int], findings: list[Finding]) -> dict[Any, Any]:

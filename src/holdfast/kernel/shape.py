@@ -5,7 +5,7 @@ Knows structs, lists, dicts, literals, optional and scalar-or-struct unions, and
 """
 
 import difflib
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import inspect as mi
@@ -155,14 +155,10 @@ def _as_python(want: mi.Type) -> Any:
 
 
 def _literal(want: mi.LiteralType) -> Any:
-    from typing import Literal
-
     return Literal[tuple(want.values)]
 
 
 def _numeric(want: mi.IntType | mi.FloatType) -> Any:
-    from typing import Annotated
-
     base: Any = int if isinstance(want, mi.IntType) else float
     bounds = {b: getattr(want, b) for b in ("gt", "ge", "lt", "le") if getattr(want, b) is not None}
     return Annotated[base, msgspec.Meta(**bounds)] if bounds else base

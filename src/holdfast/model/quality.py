@@ -47,4 +47,5 @@ def reason_of(code: int) -> Reason:
 
 def is_usable(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which rows are not bad; aggregates skip the others. Shape (n,) in, (n,) out."""
-    return (codes & QUALITY_MASK) != Quality.BAD
+    usable: NDArray[np.bool_] = (codes & QUALITY_MASK) != Quality.BAD
+    return usable

@@ -4,6 +4,7 @@ Invariant: ids are 0, 1, 2 … in order of first sight, never reused. So "the ca
 dense log, and a parent that knows the first n series needs only the rest.
 """
 
+import threading
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -48,6 +49,8 @@ class Catalogue:
         self._device_of = np.empty(64, np.int32)
         self._metric_of = np.empty(64, np.int32)
         self._is_text = np.zeros(64, np.bool_)
+        # The loop names devices' series while the journal's writer names children's: new ones are rare, so a lock.
+        self._adding = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._series)
@@ -66,17 +69,21 @@ class Catalogue:
     def intern(self, series: Series) -> int:
         """The id of a series, giving it the next one when it is new."""
         known = self._id_of.get(series)
-        if known is not None:
-            return known
-        new = len(self._series)
-        self._series.append(series)
-        self._id_of[series] = new
-        if new == len(self._device_of):
-            self._grow()
-        self._device_of[new] = self.device_id(series.node, series.device)
-        self._metric_of[new] = self.metric_id(series.metric)
-        self._is_text[new] = series.kind == Kind.TEXT
-        return new
+        return self._add(series) if known is None else known
+
+    def _add(self, series: Series) -> int:
+        with self._adding:
+            if series in self._id_of:
+                return self._id_of[series]
+            new = len(self._series)
+            if new == len(self._device_of):
+                self._grow()
+            self._device_of[new] = self.device_id(series.node, series.device)
+            self._metric_of[new] = self.metric_id(series.metric)
+            self._is_text[new] = series.kind == Kind.TEXT
+            self._series.append(series)
+            self._id_of[series] = new
+            return new
 
     def device_id(self, node: str, device: str) -> int:
         """A dense number for a device; vector code groups by it."""

@@ -1,0 +1,160 @@
+"""The journal: what must survive a power cut, in order.
+
+On disk: one SQLite file in WAL mode with synchronous=FULL (schema/0001_spine.sql). Rows are stored as groups, a batch
+per group, in three lanes, each its own dense sequence from 1. Everything that belongs together (rows, quarantine,
+dedupe keys, counters, cursors, a child's watermark) changes in one transaction.
+
+Recovery: SQLite's own; then heads, chains and counters are read back. Invariants: seqs of a lane are 1, 2, 3 … without
+holes as written; `lanes.head` is the last of them even after delivered groups are deleted; a future returned by
+`submit` resolves only after COMMIT returned.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from holdfast.journal.migrate import migrate
+from holdfast.journal.reader import JournalReader
+from holdfast.journal.settings import JournalSettings
+from holdfast.journal.state import Draft
+from holdfast.journal.transaction import Transaction
+from holdfast.journal.writer import Condition, Writer
+from holdfast.kernel.clock import Clock
+from holdfast.model.lane import Lane
+from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.storage.sqlite import Connection, open_writer, rows, translated
+
+R = TypeVar("R")
+FILE_NAME = "journal.db"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Journal(JournalReader):
+    """A node's open journal. Open and close it on the event loop's thread."""
+
+    def __init__(self, path: Path, node: str, settings: JournalSettings, clock: Clock) -> None:
+        """Open the file, migrate it, and commit a new incarnation before anything else is written.
+
+        Raises:
+            StorageError: when the file can't be used.
+            JournalTooNew: when a newer Holdfast wrote it.
+        """
+        super().__init__(path)
+        self.node = node
+        self.settings = settings
+        self._file = path
+        self._listeners: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[Condition, str], None]] = []
+        db = open_writer(path, settings.quota)
+        with translated(opening=path):
+            self.schema_version = migrate(db)
+            self.catalogue, state = _load(db)
+            self.incarnation = _mint(db, state, clock)
+        self._writer = Writer(
+            db, state, self.catalogue, asyncio.get_running_loop(), self._notify, self._condition_changed
+        )
+        self._db = db
+
+    def submit(self, write: Callable[[Transaction], R]) -> asyncio.Future[R]:
+        """Run `write` on the writer thread inside the next commit; loop thread only.
+
+        The future resolves on the loop after the COMMIT, with what `write` returned. If `write` raises, its own changes
+        are undone, the others commit, and the future has the exception. While the disk is full the future stays
+        pending and the write is tried again, so `write` must be repeatable.
+        """
+        return self._writer.submit(write)
+
+    def head(self, lane: Lane) -> int:
+        """Last committed seq of a lane, 0 = none."""
+        return self._writer.state.heads[lane]
+
+    def counters(self) -> dict[str, int]:
+        """The committed ledger counters, from memory."""
+        return dict(self._writer.state.counters)
+
+    def cursor(self, consumer: str, lane: Lane) -> int:
+        """How far a consumer has said it is, from memory."""
+        return self._writer.state.cursors.get((consumer, lane), 0)
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Call back on the loop after each commit."""
+        self._listeners.append(callback)
+
+    def on_condition(self, callback: Callable[[Condition, str], None]) -> None:
+        """Call back on the loop when the journal becomes full, poisoned or well again."""
+        self._watchers.append(callback)
+
+    @property
+    def condition(self) -> Condition:
+        """May it take writes now?"""
+        return self._writer.condition
+
+    def size_bytes(self) -> int:
+        """Bytes of the database and its WAL on disk."""
+        return sum(f.stat().st_size for f in (self._file, self._file.with_name(self._file.name + "-wal")) if f.exists())
+
+    def used_bytes(self) -> int:
+        """Bytes of pages in use; free pages inside the file don't count. Blocking, any thread."""
+        with self._connection() as db:
+            pages, free, size = (int(db.pragma(p)) for p in ("page_count", "freelist_count", "page_size"))
+        return (pages - free) * size
+
+    def close(self) -> None:
+        """Commit what is queued and close the file. Blocking."""
+        self._writer.close()
+        super().close()
+        with translated():
+            self._db.close()
+
+    def _notify(self) -> None:
+        for callback in self._listeners:
+            callback()
+
+    def _condition_changed(self, condition: Condition, detail: str) -> None:
+        for callback in self._watchers:
+            callback(condition, detail)
+
+
+def load_catalogue(path: Path) -> Catalogue:
+    """The catalogue stored in a journal file, without opening it for writing."""
+    reader = JournalReader(path)
+    try:
+        with reader._connection() as db:  # noqa: SLF001  # same room
+            return _catalogue(db)
+    finally:
+        reader.close()
+
+
+def _catalogue(db: Connection) -> Catalogue:
+    catalogue = Catalogue()
+    for node, device, metric, unit, kind in db.execute(
+        "SELECT node, device, metric, unit, kind FROM series ORDER BY id"
+    ):
+        catalogue.intern(Series(node, device, metric, unit, Kind(kind)))
+    return catalogue
+
+
+def _load(db: Connection) -> tuple[Catalogue, Draft]:
+    catalogue = _catalogue(db)
+    state = Draft(series_stored=len(catalogue))
+    for lane, head, chain in rows(db, "SELECT lane, head, chain FROM lanes"):
+        state.heads[Lane(lane)] = head
+        state.chains[Lane(lane)] = chain
+    state.cursors = {(c, Lane(lane)): seq for c, lane, seq in rows(db, "SELECT consumer, lane, seq FROM cursors")}
+    state.counters.update(dict(rows(db, "SELECT name, value FROM counters")))
+    return catalogue, state
+
+
+def _mint(db: Connection, state: Draft, clock: Clock) -> str:
+    incarnation = uuid.uuid4().hex
+    heads = msgspec.json.encode([state.heads[lane] for lane in Lane]).decode()
+    boot = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.exists() else ""
+    db.execute(
+        "INSERT INTO incarnations (uuid, boot_id, started_ns, heads) VALUES (?, ?, ?, ?)",
+        (incarnation, boot, clock.wall_ns(), heads),
+    )
+    return incarnation

@@ -1,0 +1,30 @@
+"""Brings a database file to the newest schema: numbered SQL files, forward only, each in its own transaction."""
+
+from importlib import resources
+
+from holdfast.journal.errors import JournalTooNew
+from holdfast.storage.sqlite import Connection
+
+
+def migrations() -> list[tuple[int, str]]:
+    """(number, SQL) of every migration, ascending."""
+    folder = resources.files("holdfast.journal") / "schema"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    return [(int(f.name.split("_")[0]), f.read_text(encoding="utf-8")) for f in files]
+
+
+def migrate(db: Connection) -> int:
+    """Apply what is missing; returns the schema version.
+
+    Raises:
+        JournalTooNew: when the file was written by a newer program.
+    """
+    found = int(db.pragma("user_version"))
+    known = migrations()
+    newest = known[-1][0]
+    if found > newest:
+        raise JournalTooNew(f"the journal has schema {found}, this program knows up to {newest}")
+    for number, sql in known:
+        if number > found:
+            db.execute(f"BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; COMMIT")
+    return newest

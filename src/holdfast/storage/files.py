@@ -1,0 +1,48 @@
+"""Small files, written so that a power cut leaves the old content or the new, never a mixture."""
+
+import os
+from pathlib import Path
+
+from holdfast.storage.errors import StorageUnusable
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        StorageUnusable: when it can't be read, with the system's reason.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageUnusable(f"{path} can't be read: {error.strerror}") from error
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace `path` by `data`: write beside it, fsync, rename, fsync the directory.
+
+    Raises:
+        StorageUnusable: when it can't be written, with the system's reason.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        try:
+            os.write(handle, data)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        beside.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise StorageUnusable(f"{path} can't be written: {error.strerror}") from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename or a new file in `path` survive a power cut."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
