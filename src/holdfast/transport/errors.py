@@ -1,0 +1,52 @@
+"""What can go wrong at the door to the network.
+
+TransportError
+├── CallFailed       world: the other end can't be reached or went away; `recoverable`, try again later
+├── PeerUntrusted    operator: the other end's certificate is not the one this node may trust; says what to do
+├── ReplyTooLarge    peer: it answered more than it may
+├── AddressInvalid   operator: not host:port, or not an https:// URL
+├── TlsUnusable      operator: a certificate, key or CA file can't be used
+└── ListenFailed     operator: the address can't be listened on; says what to do
+"""
+
+from holdfast.kernel.errors import HoldfastError
+
+
+class TransportError(HoldfastError):
+    """Something the network, or the way to it, said."""
+
+
+class CallFailed(TransportError):
+    """The other end can't be reached, or went away in the middle. What it did with the request is unknown."""
+
+    recoverable = True
+
+
+class PeerUntrusted(TransportError):
+    """The other end is not who it should be; nothing was sent to it."""
+
+    recoverable = True
+
+    def __init__(self, sentence: str, hint: str) -> None:
+        super().__init__(sentence)
+        self.hint = hint
+
+
+class ReplyTooLarge(TransportError):
+    """The other end answered more than it may; the rest was not read."""
+
+
+class AddressInvalid(TransportError):
+    """A text in the settings is not an address."""
+
+
+class TlsUnusable(TransportError):
+    """A certificate, key or CA file can't be used."""
+
+
+class ListenFailed(TransportError):
+    """The address can't be listened on."""
+
+    def __init__(self, sentence: str, hint: str) -> None:
+        super().__init__(sentence)
+        self.hint = hint

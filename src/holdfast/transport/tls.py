@@ -1,0 +1,53 @@
+"""TLS 1.3 on both ends; a client trusts one CA file and nothing else."""
+
+import ssl
+from pathlib import Path
+
+from holdfast.transport.errors import TlsUnusable
+
+
+def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """What a server shows: its certificate chain and key, both PEM.
+
+    Raises:
+        TlsUnusable: when a file can't be read, isn't PEM, or the two don't belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as error:
+        raise TlsUnusable(f"{certificate} and {key} can't be used: {_plain(error)}") from error
+    except OSError as error:
+        raise TlsUnusable(f"{certificate} or {key} can't be read: {error.strerror}") from error
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def client_context(ca: Path) -> ssl.SSLContext:
+    """What a client trusts: servers whose certificate this CA signed for the very name or address being called.
+
+    Raises:
+        TlsUnusable: when the file can't be read or holds no certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # demands a certificate and checks the host
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    try:
+        context.load_verify_locations(cafile=ca)
+    except ssl.SSLError as error:
+        raise TlsUnusable(f"{ca} holds no PEM certificate") from error
+    except OSError as error:
+        raise TlsUnusable(f"{ca} can't be read: {error.strerror}") from error
+    return context
+
+
+def _plain(error: ssl.SSLError) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the key does not belong to the certificate"
+    return "not a PEM certificate and an unencrypted PEM key"
+
+
+def _no_password() -> bytes:
+    """OpenSSL would otherwise ask on the terminal and block the start."""
+    return b""
