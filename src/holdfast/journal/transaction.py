@@ -77,8 +77,10 @@ class Transaction:
         """Keep retained messages by topic; an empty payload removes one (MQTT 5 §3.3.1.3)."""
         gone = [(topic,) for topic, payload in messages.items() if not payload]
         kept = [(topic, payload) for topic, payload in messages.items() if payload]
-        self._db.executemany("DELETE FROM retained WHERE topic = ?", gone)
-        self._db.executemany("INSERT OR REPLACE INTO retained VALUES (?, ?)", kept)
+        if gone:
+            self._db.executemany("DELETE FROM retained WHERE topic = ?", gone)
+        if kept:
+            self._db.executemany("INSERT OR REPLACE INTO retained VALUES (?, ?)", kept)
 
     def checkpoint(self, consumer: str, seq: int, data: bytes) -> None:
         """Store a consumer's own state as of `seq`."""
@@ -127,6 +129,8 @@ class Transaction:
         """Persist every series named since the last commit; runs before any row that may use them."""
         new = self._catalogue.since(self.draft.series_stored)
         start = self.draft.series_stored
+        if not new:
+            return
         self._db.executemany(
             "INSERT INTO series VALUES (?, ?, ?, ?, ?, ?)",
             [(start + i, *s[:4], int(s.kind)) for i, s in enumerate(new)],

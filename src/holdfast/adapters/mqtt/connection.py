@@ -1,0 +1,337 @@
+"""One client's connection as a state machine: packets in, obligations to the wire and the broker. No I/O, no clock.
+
+    GREETING ── Connect, admitted ──▶ LIVE ── Disconnect, Fault, close() ──▶ CLOSED
+        └────── refused, Fault, anything else ───────────────────────────────▲
+
+What a phase doesn't take is a protocol error. Backpressure: while the inbox is full, telemetry and everything behind
+it on this connection waits in `_parked`, and the wire is told to read no more; so at most one chunk waits a connection.
+A client that has `receive_maximum` messages unsettled is read no further (3.1.1) or is at fault (5, where it was told).
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from enum import Enum, auto
+from typing import Protocol
+
+from holdfast.adapters.mqtt import admission, packets
+from holdfast.adapters.mqtt.broker import Broker
+from holdfast.adapters.mqtt.packets import Connect, Disconnect, Ping, Subscribe, Unsubscribe
+from holdfast.adapters.mqtt.ports import NO_RECEIPT
+from holdfast.adapters.mqtt.properties import Prop
+from holdfast.adapters.mqtt.reader import AckRun, Fault, Item, PublishRun
+from holdfast.adapters.mqtt.reasons import Reason
+from holdfast.adapters.mqtt.session import Session
+from holdfast.adapters.mqtt.settings import MqttSettings
+
+
+class Phase(Enum):
+    """Where a connection is in its life."""
+
+    GREETING = auto()
+    LIVE = auto()
+    CLOSED = auto()
+
+
+NEXT: Mapping[Phase, Mapping[type[Item], Phase]] = {
+    Phase.GREETING: {Connect: Phase.LIVE, Fault: Phase.CLOSED},
+    Phase.LIVE: {
+        PublishRun: Phase.LIVE,
+        AckRun: Phase.LIVE,
+        Subscribe: Phase.LIVE,
+        Unsubscribe: Phase.LIVE,
+        Ping: Phase.LIVE,
+        Disconnect: Phase.CLOSED,
+        Fault: Phase.CLOSED,
+    },
+    Phase.CLOSED: {},
+}
+"""What each phase takes and where it leads; a refused Connect leads to CLOSED instead."""
+
+
+class Wire(Protocol):
+    """What a connection may do to its socket. Bytes leave at the end of the loop's turn."""
+
+    def write(self, frames: Sequence[bytes]) -> None:
+        """Add packets to what leaves next."""
+        ...
+
+    def acknowledge(self, pids: list[bytes]) -> None:
+        """Add PUBACKs to what leaves next."""
+        ...
+
+    def hang_up(self) -> None:
+        """Send what was written, then close."""
+        ...
+
+    def hold(self, *, on: bool) -> None:
+        """Stop reading, or read on."""
+        ...
+
+
+class Gate(Protocol):
+    """The way into the inbox, shared by all connections."""
+
+    @property
+    def full(self) -> bool:
+        """Nothing more may be offered now."""
+        ...
+
+    def shut(self) -> None:
+        """The inbox said it is full."""
+        ...
+
+    def noted(self, connection: "Connection", reason: Reason, detail: str) -> None:
+        """A client was turned away or broke the protocol: for the log."""
+        ...
+
+
+class RunReceipt:
+    """Owed to one run of QoS 1 messages; settled once, by whoever made them durable."""
+
+    __slots__ = ("_connection", "_pids")
+
+    def __init__(self, connection: "Connection", pids: list[bytes]) -> None:
+        self._connection = connection
+        self._pids = pids
+
+    def settle(self) -> None:
+        """On disk: PUBACK them."""
+        self._connection.settled(self._pids)
+
+    def refuse(self) -> None:
+        """Not on disk: close without acknowledging; the client sends them again."""
+        self._connection.refused(self._pids)
+
+
+class Connection:
+    """One client's connection. Implements the broker's `Link`."""
+
+    def __init__(self, broker: Broker, gate: Gate, wire: Wire, settings: MqttSettings, now: float) -> None:
+        self.phase = Phase.GREETING
+        self.version = 0
+        self.client = ""
+        self.publishes = False
+        self.outstanding = 0
+        self._deadline_s = settings.connect_timeout
+        self._heard_at = now
+        self._broker = broker
+        self._gate = gate
+        self._wire = wire
+        self._settings = settings
+        self._session: Session | None = None
+        self._parked: deque[Item] = deque()
+        self._held = False
+
+    # Facts from the shell
+
+    def received(self, items: Sequence[Item], now: float) -> None:
+        """Packets came."""
+        self._heard_at = now
+        if self._parked:
+            self._parked.extend(items)
+        else:
+            self._take(items, now)
+
+    def gate_opened(self, now: float) -> None:
+        """The inbox has room again: go on with what was parked."""
+        parked, self._parked = list(self._parked), deque()
+        self._heard_at = now  # we didn't listen, so silence isn't the client's
+        self._take(parked, now)
+        self._hold()
+
+    def gate_shut(self) -> None:
+        """The inbox is full: a client that publishes is read no further."""
+        self._hold()
+
+    def tick(self, now: float) -> None:
+        """Close a client that has been silent for too long."""
+        if self._deadline_s and not self._held and now - self._heard_at > self._deadline_s:
+            self.close(Reason.KEEP_ALIVE_TIMEOUT)
+
+    def keeps_up(self, now: float, *, yes: bool) -> None:
+        """The socket takes more, or no more."""
+        if self._session is not None:
+            self._broker.keeps_up(self._session, now, yes=yes)
+
+    def lost(self, now: float) -> None:
+        """The socket is gone, whoever closed it."""
+        self._leave(now, publish_will=True)
+
+    # Link: what the broker asks for
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Send packets."""
+        self._wire.write(frames)
+
+    def close(self, reason: Reason) -> None:
+        """Say why where the protocol can, and close."""
+        if self.phase is Phase.CLOSED:
+            return
+        if self.phase is Phase.LIVE:
+            self._wire.write([packets.disconnect(self.version, reason)])
+        self._shut()
+
+    # Receipts
+
+    def settled(self, pids: list[bytes]) -> None:
+        """A run is on disk."""
+        self.outstanding -= len(pids)
+        if self.phase is Phase.LIVE:
+            self._wire.acknowledge(pids)
+            if self._held:
+                self._hold()
+
+    def refused(self, pids: list[bytes]) -> None:
+        """A run won't be on disk."""
+        self.outstanding -= len(pids)
+        self.close(Reason.IMPLEMENTATION)
+
+    # Packets
+
+    def _take(self, items: Sequence[Item], now: float) -> None:
+        for place, item in enumerate(items):
+            if self.phase not in NEXT or type(item) not in NEXT[self.phase]:
+                self._unexpected(item)
+                return
+            if type(item) is PublishRun:
+                if self._gate.full and not self._broker.is_bus(item.topic):
+                    self._parked.extend(items[place:])
+                    self.publishes = True
+                    break
+                self._publish(item)
+            else:
+                self._other(item, now)
+        self._hold()
+
+    def _other(self, item: Item, now: float) -> None:
+        match item:
+            case Connect():
+                self._greet(item, now)
+            case Fault():
+                self._gate.noted(self, item.reason, item.detail)
+                self._broken(item.reason)
+            case Disconnect():
+                self._goodbye(item, now)
+            case Ping():
+                self._wire.write([packets.PINGRESP_BYTES])
+            case _:
+                self._serve(item, now)
+
+    def _serve(self, item: Item, now: float) -> None:
+        session = self._session
+        if session is None:
+            return
+        match item:
+            case AckRun():
+                self._broker.acked(session, item.pids, now)
+            case Subscribe():
+                codes, then = self._broker.subscribe(session, item, now)
+                self._wire.write([packets.suback(self.version, item.pid, codes)])
+                then()
+            case Unsubscribe():
+                codes = self._broker.unsubscribe(session, item)
+                self._wire.write([packets.unsuback(self.version, item.pid, codes)])
+
+    def _publish(self, run: PublishRun) -> None:
+        session = self._session
+        if session is None:
+            return
+        self.publishes = True
+        if not run.kind & 2:
+            room = self._broker.accept(run, session, NO_RECEIPT)
+        else:
+            self.outstanding += len(run.pids)
+            if self.outstanding > self._settings.receive_maximum and self.version == packets.V5:
+                self.outstanding -= len(run.pids)
+                self._gate.noted(self, Reason.RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than allowed")
+                self.close(Reason.RECEIVE_MAXIMUM_EXCEEDED)
+                return
+            room = self._broker.accept(run, session, RunReceipt(self, run.pids))
+        if not room:
+            self._gate.shut()
+
+    def _hold(self) -> None:
+        """Read, or don't: the inbox and the client's own window decide."""
+        held = (
+            bool(self._parked)
+            or (self._gate.full and self.publishes)
+            or self.outstanding >= self._settings.receive_maximum
+            and self.version == packets.V311
+        )
+        if held != self._held:
+            self._held = held
+            self._wire.hold(on=held)
+
+    def _greet(self, connect: Connect, now: float) -> None:
+        self.version, self.client = connect.version, connect.client
+        reason = admission.admit(connect, self._settings)
+        opened = self._broker.open(connect, self, now) if reason is Reason.SUCCESS else reason
+        if isinstance(opened, Reason):
+            self._gate.noted(self, opened, "turned away")
+            self._wire.write([packets.connack(self.version, opened)])
+            self._shut()
+            return
+        self._session, present = opened
+        self.client = self._session.client
+        self.phase = Phase.LIVE
+        self._deadline_s = 1.5 * self._keep_alive(connect)
+        said = self._said(connect) if connect.version == packets.V5 else []
+        self._wire.write([packets.connack(self.version, Reason.SUCCESS, present=present, said=said)])
+        self._broker.resume(self._session, connect, now)
+
+    def _keep_alive(self, connect: Connect) -> float:
+        asked, longest = connect.keep_alive_s, int(self._settings.max_keep_alive)
+        if self.version == packets.V5 and (not asked or asked > longest):
+            return longest
+        return asked
+
+    def _said(self, connect: Connect) -> list[tuple[Prop, int | str]]:
+        settings = self._settings
+        said: list[tuple[Prop, int | str]] = [
+            (Prop.RECEIVE_MAXIMUM, settings.receive_maximum),
+            (Prop.MAXIMUM_QOS, 1),
+            (Prop.MAXIMUM_PACKET_SIZE, settings.max_packet),
+            (Prop.SHARED_AVAILABLE, 0),
+        ]
+        expiry = int(self._broker.granted_expiry(connect.session_expiry_s))
+        if expiry != connect.session_expiry_s:
+            said.append((Prop.SESSION_EXPIRY, expiry))
+        if not connect.client:
+            said.append((Prop.ASSIGNED_CLIENT_ID, self.client))
+        keep_alive = self._keep_alive(connect)
+        if keep_alive != connect.keep_alive_s:
+            said.append((Prop.SERVER_KEEP_ALIVE, int(keep_alive)))
+        return said
+
+    def _goodbye(self, item: Disconnect, now: float) -> None:
+        session = self._session
+        if session is not None and item.session_expiry_s is not None:
+            if item.session_expiry_s and not session.expiry_s:  # MQTT 5 §3.14.2.2.2
+                self._broken(Reason.PROTOCOL_ERROR)
+                return
+            asked = item.session_expiry_s
+            session.expiry_s = self._broker.granted_expiry(None if asked == packets.FOREVER else asked)
+        self._leave(now, publish_will=item.reason == Reason.DISCONNECT_WITH_WILL)
+        self._shut()
+
+    def _unexpected(self, item: Item) -> None:
+        if self.phase is Phase.CLOSED:
+            return
+        self._gate.noted(self, Reason.PROTOCOL_ERROR, f"{type(item).__name__} at the wrong time")
+        self._broken(Reason.PROTOCOL_ERROR)
+
+    def _broken(self, reason: Reason) -> None:
+        if self.phase is Phase.GREETING and reason is Reason.UNSUPPORTED_VERSION:
+            self._wire.write([packets.connack(packets.V311, reason)])
+        self.close(reason)
+
+    def _leave(self, now: float, *, publish_will: bool) -> None:
+        self._parked.clear()
+        session, self._session = self._session, None
+        if session is not None:
+            self._broker.leave(session, self, now, publish_will=publish_will)
+
+    def _shut(self) -> None:
+        self.phase = Phase.CLOSED
+        self._parked.clear()
+        self._wire.hang_up()

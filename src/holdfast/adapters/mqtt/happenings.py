@@ -1,0 +1,36 @@
+"""What the MQTT server says in the log and counts."""
+
+from typing import ClassVar, Literal
+
+from holdfast.telemetry.happenings import Happening, Level
+
+
+class MqttListenerStarted(Happening, frozen=True):
+    """The server listens."""
+
+    address: str
+
+
+class MqttListenerStopped(Happening, frozen=True):
+    """The server stopped; unsettled messages weren't acknowledged, so their senders keep them."""
+
+    unsettled: int
+
+
+class MqttConnectionFaulted(Happening, frozen=True):
+    """A client was turned away or broke the protocol; its connection was closed."""
+
+    level: ClassVar[Level] = Level.WARNING
+    metric: ClassVar[str] = "mqtt_connections_faulted"
+    client: str
+    peer: str
+    reason: str
+    detail: str
+
+
+class MqttReadingChanged(Happening, frozen=True):
+    """The inbox became full and publishers are read no further, or has room again."""
+
+    level: ClassVar[Level] = Level.WARNING
+    metric: ClassVar[str] = "mqtt_reading_changes"
+    now: Literal["paused", "resumed"]

@@ -1,0 +1,109 @@
+"""From a micro-batch of arrivals to what the journal owes: decode, drop repeats, decide. Synchronous, in memory."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.adapters.port import Arrival
+from holdfast.codecs.decoder import Decoded, Decoder, Rejection, Run
+from holdfast.codecs.reasons import RejectReason
+from holdfast.intake.seen import SeenKeys
+from holdfast.journal.records import QuarantineRow
+from holdfast.model.batch import Batch
+from holdfast.model.event import Event
+from holdfast.stream.engine import Decision, Engine
+
+
+@dataclass(slots=True)
+class Prepared:
+    """One micro-batch, decided and ready to be committed."""
+
+    arrivals: list[Arrival]
+    batch: Batch
+    decisions: list[Decision]
+    keys: NDArray[np.uint64]
+    quarantine: list[QuarantineRow] = field(default_factory=list)
+    retained: dict[str, bytes] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class Preparer:
+    """Decoder, memory of message ids and rule engine, applied in that order."""
+
+    def __init__(self, decoder: Decoder, seen: SeenKeys, engine: Engine) -> None:
+        self._decoder = decoder
+        self._seen = seen
+        self._engine = engine
+
+    def prepare(self, arrivals: list[Arrival]) -> Prepared:
+        """Decode, dedupe and decide one micro-batch."""
+        decoded = self._decoder.decode([Run(a.topic, a.payloads, a.received_ns) for a in arrivals])
+        fresh = self._fresh(decoded)
+        batch = decoded.batch if fresh.all() else decoded.batch.take(fresh[decoded.message])
+        prepared = Prepared(arrivals, batch, [], decoded.keys[fresh & (decoded.keys != 0)])
+        prepared.decisions = self._once(self._engine.evaluate(batch), prepared)
+        self._account(prepared, decoded, int(len(fresh) - fresh.sum()))
+        return prepared
+
+    def tick(self, now_ns: int) -> Prepared | None:
+        """What time alone decides (windows that ended with no later sample)."""
+        prepared = Prepared([], Batch.empty(), [], np.empty(0, np.uint64))
+        prepared.decisions = self._once(self._engine.tick(now_ns), prepared)
+        prepared.counts["events_accepted"] += len(prepared.decisions)
+        return prepared if prepared.decisions else None
+
+    def _fresh(self, decoded: Decoded) -> NDArray[np.bool_]:
+        """Which messages are not repeats of an earlier one, shape (messages,)."""
+        keys = decoded.keys
+        for rejection in decoded.rejected:
+            keys[rejection.message] = 0  # a rejected message must not make its good resend look like a repeat
+        return self._seen.admit(keys)
+
+    def _once(self, decisions: list[Decision], prepared: Prepared) -> list[Decision]:
+        """Only events not seen before: their ids are deterministic, so a replayed decision repeats nothing (G7)."""
+        if not decisions:
+            return decisions
+        keys = np.array([event_key(d.event) for d in decisions], np.uint64)
+        fresh = self._seen.admit(keys)
+        prepared.keys = np.concatenate([prepared.keys, keys[fresh]])
+        return [d for d, is_new in zip(decisions, fresh, strict=True) if is_new]
+
+    def _account(self, prepared: Prepared, decoded: Decoded, repeats: int) -> None:
+        messages = len(decoded.keys)
+        counts = prepared.counts
+        counts["messages_received"] += messages
+        counts["messages_accepted"] += messages - len(decoded.rejected) - repeats
+        counts["readings_accepted"] += len(prepared.batch)
+        counts["events_accepted"] += len(prepared.decisions)
+        counts["payload_bytes"] += decoded.payload_bytes
+        if repeats:
+            counts[f"messages_rejected.{RejectReason.DUPLICATE}"] += repeats
+        for rejection in decoded.rejected:
+            counts[f"messages_rejected.{rejection.reason}"] += 1
+        prepared.quarantine = _quarantine(prepared.arrivals, decoded.rejected)
+        prepared.retained = {a.topic: bytes(a.payloads[-1]) for a in prepared.arrivals if a.retain}
+
+
+def event_key(event: Event) -> int:
+    """The dedupe key of an event: the first 64 bits of its id."""
+    return int(event.id[:16], 16) or 1
+
+
+def _quarantine(arrivals: Sequence[Arrival], rejected: Sequence[Rejection]) -> list[QuarantineRow]:
+    if not rejected:
+        return []
+    starts = np.cumsum([0, *(len(a.payloads) for a in arrivals)])
+    rows = []
+    for rejection in rejected:
+        run = int(np.searchsorted(starts, rejection.message, side="right")) - 1
+        arrival = arrivals[run]
+        payload = bytes(arrival.payloads[rejection.message - int(starts[run])])
+        rows.append(
+            QuarantineRow(
+                0, arrival.received_ns, arrival.source, arrival.topic, rejection.reason, rejection.detail, payload
+            )
+        )
+    return rows

@@ -1,0 +1,75 @@
+"""Which message ids were seen before: a bounded set of 64-bit keys, asked and filled a batch at a time. Pure.
+
+Two generations of open-addressing hash tables (linear probing, at most half full): when the younger holds half of the
+allowed keys it becomes the older one and the former older one is forgotten. So between keep/2 and keep of the latest
+keys are remembered, in 16 to 32 bytes each. Key 0 means "no id" and is never a duplicate.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Keys = NDArray[np.uint64]
+Mask = NDArray[np.bool_]
+
+
+class _Table:
+    def __init__(self, capacity: int) -> None:
+        size = 1 << max(6, (2 * capacity - 1).bit_length())
+        self._slots = np.zeros(size, np.uint64)
+        self._mask = np.uint64(size - 1)
+        self.count = 0
+
+    def contains(self, keys: Keys) -> Mask:
+        found = np.zeros(len(keys), np.bool_)
+        rest = np.arange(len(keys))
+        at = keys & self._mask
+        while len(rest):
+            slot = self._slots[at]
+            hit = slot == keys[rest]
+            found[rest[hit]] = True
+            more = ~hit & (slot != 0)
+            rest, at = rest[more], (at[more] + np.uint64(1)) & self._mask
+        return found
+
+    def insert(self, keys: Keys) -> None:
+        """Add distinct keys that are not in the table."""
+        self.count += len(keys)
+        at = keys & self._mask
+        while len(keys):
+            free = self._slots[at] == 0
+            self._slots[at[free]] = keys[free]  # of two keys for one slot the last stays; the other tries the next
+            lost = self._slots[at] != keys
+            keys, at = keys[lost], (at[lost] + np.uint64(1)) & self._mask
+
+
+class SeenKeys:
+    """Bounded memory of message ids."""
+
+    def __init__(self, keep: int) -> None:
+        self._half = max(1, keep // 2)
+        self._young = _Table(self._half)
+        self._old: _Table | None = None
+
+    def __len__(self) -> int:
+        return self._young.count + (self._old.count if self._old else 0)
+
+    def admit(self, keys: Keys) -> Mask:
+        """Which of these messages are new, shape (n,); they are remembered. Repeats inside `keys` count as seen."""
+        fresh = np.zeros(len(keys), np.bool_)
+        distinct, first = np.unique(keys, return_index=True)
+        new = ~self._young.contains(distinct)
+        if self._old is not None:
+            new &= ~self._old.contains(distinct)
+        new &= distinct != 0
+        fresh[first[new]] = True
+        fresh[keys == 0] = True
+        self._remember(distinct[new])
+        return fresh
+
+    def _remember(self, keys: Keys) -> None:
+        while len(keys):
+            room = self._half - self._young.count
+            self._young.insert(keys[:room])
+            keys = keys[room:]
+            if self._young.count >= self._half:
+                self._old, self._young = self._young, _Table(self._half)

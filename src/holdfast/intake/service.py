@@ -1,0 +1,174 @@
+"""The hot path's shell: gathers arrivals, has them decided, commits, settles receipts.
+
+No linger when idle: the first arrival is taken at the end of the loop turn that brought it. While a commit is in
+flight the next batch gathers (natural group commit), but no longer than `decide_within`: rules and local actions never
+wait for the disk (G6). Receipts are settled only after the commit returned (G1).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from holdfast.adapters.port import Publisher
+from holdfast.intake.commit import CONSUMER, writing
+from holdfast.intake.inbox import Inbox
+from holdfast.intake.prepare import Prepared, Preparer
+from holdfast.intake.settings import IntakeSettings
+from holdfast.journal.blobs import decode_readings
+from holdfast.journal.journal import Journal
+from holdfast.kernel.clock import Clock
+from holdfast.kernel.errors import HoldfastError
+from holdfast.model.batch import Batch
+from holdfast.model.lane import Lane
+from holdfast.stream.engine import Decision, Engine
+
+TICK_S = 0.25
+_REPLAY_ROWS = 50_000
+_REPLAY_AT_MOST = 500_000  # rows, when there is no checkpoint to start from: windows are far shorter
+
+
+BatchListener = Callable[[Batch], None]
+"""Told of every decided batch, on the loop, before its commit; must be quick and keep no reference to rows."""
+
+
+class IntakeService:
+    """Owns the inbox, the preparer and the order of commits. Loop thread only."""
+
+    def __init__(
+        self,
+        settings: IntakeSettings,
+        journal: Journal,
+        preparer: Preparer,
+        engine: Engine,
+        publisher: Publisher,
+        clock: Clock,
+    ) -> None:
+        self.inbox = Inbox(settings.max_messages, settings.max_bytes, self._wake)
+        self.failed: asyncio.Future[HoldfastError] = asyncio.get_running_loop().create_future()
+        self._settings = settings
+        self._journal = journal
+        self._preparer = preparer
+        self._engine = engine
+        self._publisher = publisher
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._listeners: list[BatchListener] = []
+        self._pending: list[Prepared] = []
+        self._committing: Sequence[Prepared] = ()
+        self._timer: asyncio.Handle | None = None
+        self._ticker: asyncio.Handle | None = None
+        self._checkpoint_due = 0.0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def on_batch(self, listener: BatchListener) -> None:
+        """Tell `listener` of every decided batch."""
+        self._listeners.append(listener)
+
+    def replay(self) -> int:
+        """Bring the rule engine to the state of the journal: checkpoint, then the rows after it (G7). Blocking.
+
+        What it decides here was committed with those rows, so nothing is published or stored again.
+        """
+        stored = self._journal.checkpoint(CONSUMER)
+        after = max(0, self._journal.head(Lane.BULK) - _REPLAY_AT_MOST)
+        if stored is not None and self._engine.restore(stored[1]):
+            after = stored[0]
+        rows = 0
+        while groups := self._journal.read(Lane.BULK, after, _REPLAY_ROWS):
+            for group in groups:
+                if not group.origin:
+                    self._engine.evaluate(decode_readings(group.blob))
+            after = groups[-1].last
+            rows += sum(len(g) for g in groups)
+        return rows
+
+    def start(self) -> None:
+        """Begin to tick; arrivals are taken whenever they come."""
+        self._ticker = self._loop.call_later(TICK_S, self._tick)
+
+    async def drain(self) -> None:
+        """Wait until everything offered is settled or refused."""
+        await self._idle.wait()
+
+    async def stop(self) -> None:
+        """Store the rule engine's state and stop ticking. Call after `drain`."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if not self.failed.done():
+            await self._journal.submit(writing_checkpoint(self._journal, self._engine.snapshot()))
+
+    def _wake(self) -> None:
+        self._idle.clear()
+        if self._timer is None:
+            if self._committing:
+                self._timer = self._loop.call_later(self._settings.decide_within, self._process)
+            else:
+                self._timer = self._loop.call_soon(self._process)
+
+    def _process(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.inbox.has_arrivals:
+            self._decide(self._preparer.prepare(self.inbox.take()))
+        if self._pending and not self._committing:
+            self._commit()
+
+    def _decide(self, prepared: Prepared) -> None:
+        self._publish(prepared.decisions)
+        for listener in self._listeners:
+            listener(prepared.batch)
+        self._pending.append(prepared)
+
+    def _publish(self, decisions: Sequence[Decision]) -> None:
+        for decision in decisions:
+            payload = msgspec.json.encode(decision.event)
+            for topic in decision.publish:
+                self._publisher.publish(topic, payload)
+
+    def _commit(self) -> None:
+        work, self._pending = self._pending, []
+        self._committing = work
+        # Every batch decided so far is committed or in `work`, so the engine's state now is the state after `work`.
+        snapshot = self._engine.snapshot() if self._is_checkpoint_due() else None
+        write = writing(work, self._journal.catalogue, self._journal.settings, snapshot)
+        self._journal.submit(write).add_done_callback(self._committed)
+
+    def _is_checkpoint_due(self) -> bool:
+        now = self._clock.monotonic()
+        if now < self._checkpoint_due:
+            return False
+        self._checkpoint_due = now + self._settings.checkpoint_every
+        return True
+
+    def _committed(self, commit: asyncio.Future[None]) -> None:
+        work, self._committing = self._committing, ()
+        error = commit.exception()
+        for prepared in work:
+            for arrival in prepared.arrivals:
+                if error is None:
+                    arrival.receipt.settle()
+                else:
+                    arrival.receipt.refuse()
+            self.inbox.release(prepared.arrivals)
+        if error is not None and not self.failed.done():
+            self.failed.set_result(error if isinstance(error, HoldfastError) else HoldfastError(repr(error)))
+        self._process()
+        if not (self._committing or self._pending or self.inbox.has_arrivals):
+            self._idle.set()
+
+    def _tick(self) -> None:
+        prepared = self._preparer.tick(self._clock.wall_ns())
+        if prepared is not None:
+            self._idle.clear()
+            self._decide(prepared)
+            self._process()
+        self._ticker = self._loop.call_later(TICK_S, self._tick)
+
+
+def writing_checkpoint(journal: Journal, state: bytes) -> Callable[..., None]:
+    """A write that stores the rule engine's state as of the lane's head."""
+    head = journal.head(Lane.BULK)
+    return lambda transaction: transaction.checkpoint(CONSUMER, head, state)

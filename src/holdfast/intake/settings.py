@@ -1,0 +1,18 @@
+"""What an operator may turn about the hot path."""
+
+from msgspec import Struct
+
+from holdfast.kernel.scalars import Duration, Size
+
+
+class IntakeSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`intake:` in node.yaml."""
+
+    max_messages: int = 20_000
+    """Messages held between receipt and commit; beyond it the adapters stop reading their sockets."""
+    max_bytes: Size = 32 << 20
+    """Payload bytes held between receipt and commit; same policy."""
+    decide_within: Duration = 0.002
+    """How long a message may wait to be decided while a commit is in flight (rules never wait for the disk, G6)."""
+    checkpoint_every: Duration = 5.0
+    """How often the rule engine's state is stored; a restart replays what came after."""

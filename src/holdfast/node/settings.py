@@ -1,0 +1,123 @@
+"""node.yaml: which parts of the program this node runs.
+
+Relative paths are relative to the file's own folder. `builtin:NAME` names a profile or rule set that ships with
+Holdfast.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from holdfast.adapters.host.settings import HostSettings
+from holdfast.adapters.mqtt.settings import MqttSettings
+from holdfast.codecs.loading import load_profiles
+from holdfast.codecs.profiles import Profile
+from holdfast.ingest.settings import ChildrenSettings
+from holdfast.intake.settings import IntakeSettings
+from holdfast.journal.settings import JournalSettings
+from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
+from holdfast.stream.loading import load_rules
+from holdfast.stream.rules import CompiledRule
+from holdfast.uplink.settings import ParentSettings
+from holdfast.web.settings import ApiSettings
+
+BUILTIN = "builtin:"
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """node.yaml."""
+
+    node: Name
+    """The node's name: letters, digits, `.`, `_`, `-`; part of every series' name."""
+    data: str = "data"
+    """Folder of the journal and keys."""
+    mqtt: MqttSettings | None = None
+    host: HostSettings | None = None
+    api: ApiSettings | None = None
+    profiles: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    parent: ParentSettings | None = None
+    children: ChildrenSettings | bool = False
+    intake: IntakeSettings = field(default_factory=IntakeSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """Everything a node needs to know, read and checked; nothing opened yet."""
+
+    settings: NodeSettings
+    folder: Path
+    profiles: tuple[Profile, ...]
+    rules: tuple[CompiledRule, ...]
+
+    @property
+    def data(self) -> Path:
+        """Where the journal lives."""
+        return self.path(self.settings.data)
+
+    @property
+    def children(self) -> ChildrenSettings | None:
+        """Settings for children, when there are to be any."""
+        if isinstance(self.settings.children, bool):
+            return ChildrenSettings() if self.settings.children else None
+        return self.settings.children
+
+    def path(self, text: str) -> Path:
+        """A path of node.yaml, absolute."""
+        return (self.folder / text).absolute()
+
+
+def read_plan(path: Path) -> NodePlan:
+    """Read node.yaml with the profiles and rules it names.
+
+    Raises:
+        SettingsInvalid: with every problem of all files at once.
+    """
+    document = load(path, NodeSettings)
+    settings, folder = document.value, path.absolute().parent
+    problems = list(_contradictions(document))
+    profiles: Sequence[Profile] = ()
+    rules: Sequence[CompiledRule] = ()
+    try:
+        profiles = load_profiles(_files(document, "profiles", "codecs", problems))
+    except SettingsInvalid as invalid:
+        problems += invalid.problems
+    try:
+        rules = load_rules(_files(document, "rules", "stream", problems))
+    except SettingsInvalid as invalid:
+        problems += invalid.problems
+    if problems:
+        raise SettingsInvalid(problems)
+    return NodePlan(settings, folder, tuple(profiles), tuple(rules))
+
+
+def _files(document: Document[NodeSettings], key: str, room: str, problems: list[Problem]) -> list[Path]:
+    shipped = Path(__file__).parents[1] / room / "builtin"
+    names = sorted(f.stem for f in shipped.glob("*.yaml"))
+    files = []
+    for i, text in enumerate(getattr(document.value, key)):
+        if not text.startswith(BUILTIN):
+            files.append(document.path.absolute().parent / text)
+        elif text.removeprefix(BUILTIN) in names:
+            files.append(shipped / f"{text.removeprefix(BUILTIN)}.yaml")
+        else:
+            known = ", ".join(BUILTIN + name for name in names)
+            problems.append(document.problem((key, i), f"there is no {text}; there are {known}"))
+    return files
+
+
+def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
+    settings, problems = document.value, []
+    has_devices = settings.mqtt is not None or settings.host is not None
+    if has_devices and not settings.profiles:
+        problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))
+    if settings.children and (settings.api is None or settings.api.tls is None):
+        problems.append(
+            document.problem(("children",), "children need `api` with `tls`: sync never goes over plain HTTP")
+        )
+    return problems

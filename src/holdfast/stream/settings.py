@@ -1,0 +1,41 @@
+"""The rule document as people write it. Checked for shape here, for meaning in `loading`."""
+
+from msgspec import Struct, field
+
+from holdfast.model.event import Severity
+
+DEFAULT_TOPIC = "alerts/{device}/{rule}"
+
+
+class Publish(Struct, frozen=True, forbid_unknown_fields=True):
+    """Send the event to local subscribers of a topic."""
+
+    publish: str
+    """A topic template; may use {device}, {node}, {rule} and {severity}."""
+
+
+class RuleText(Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule: which readings, which window, which condition, what then."""
+
+    select: str
+    """Comma-separated columns: `avg(air.temperature) as avg_temp, room.occupied`."""
+    when: str
+    """The condition that raises the alert, over the selected columns."""
+    source: str = field(default="readings", name="from")
+    """`readings`, or `readings where device like 'room-%'`."""
+    window: str = "none"
+    """`sliding 10 samples`, `tumbling 10s`, `tumbling 10s grace 2s`, or `none`: each sample by itself."""
+    hold: str = field(default="1 sample", name="for")
+    """How many evaluations in a row the condition must hold."""
+    clear_when: str | None = None
+    """The condition that clears the alert; by default: not `when`."""
+    severity: Severity = "warning"
+    message: str = ""
+    """A template over the selected columns, {device}, {node}, {rule} and {severity}."""
+    do: tuple[Publish, ...] = (Publish(DEFAULT_TOPIC),)
+
+
+class RulesFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """A rule document: rules by name."""
+
+    rules: dict[str, RuleText]

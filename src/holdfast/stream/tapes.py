@@ -1,0 +1,73 @@
+"""Rings of each device's last samples, and tapes: the rings with a batch's new samples behind them.
+
+Layout of a tape for D devices, a ring of N and K new samples: for each device first its N old samples (NaN where
+there are fewer), then its new ones. So the window of N samples that ends with the device's j-th new sample (j = 0: with
+the last old one) starts at `d * N + c`, c being the number of new samples of all devices up to and with that one.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.stream.state import State
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """Old and new samples of several devices, one after the other; `width` is the ring's."""
+
+    values: Array
+    ts: Array
+    width: int
+
+    def last(self, end: int, count: int) -> tuple[list[int], list[float]]:
+        """The times and values of at most `count` samples before `end`."""
+        values, ts = self.values[max(end - count, 0) : end], self.ts[max(end - count, 0) : end]
+        real = ~np.isnan(values)
+        return ts[real].tolist(), values[real].tolist()
+
+
+class Ring:
+    """One metric's last `width` samples of every device, oldest first, ending at the right."""
+
+    def __init__(self, state: State, name: str, width: int) -> None:
+        self._state = state
+        self._values, self._ts = f"{name}.values", f"{name}.ts"
+        self._steps = np.arange(width)
+        self.width = width
+        state.declare(self._values, np.float64, np.nan, width)
+        state.declare(self._ts, np.int64, 0, width)
+
+    def read(self, slots: Array) -> Tape:
+        """A tape without new samples."""
+        return Tape(self._state[self._values][slots].ravel(), self._state[self._ts][slots].ravel(), self.width)
+
+    def splice(self, slots: Array, firsts: Array, device: Array, ts: Array, values: Array) -> Tape:
+        """The tape of these devices with new samples, which the ring remembers.
+
+        slots (D,); firsts (D,): how many new samples there are before each device's; device (K,): 0..D-1 ascending.
+        """
+        n, devices, new = self.width, len(slots), len(values)
+        if not new:
+            return self.read(slots)
+        base = np.arange(0, devices * n, n)
+        at = device * n
+        at += np.arange(n, n + new)
+        old = (base + firsts)[:, None] + self._steps
+        ends = np.empty(devices, base.dtype)
+        ends[:-1] = firsts[1:]
+        ends[-1] = new
+        kept = (base + ends)[:, None] + self._steps
+        parts = []
+        for name, fresh in ((self._values, values), (self._ts, ts)):
+            ring = self._state[name]
+            flat = np.empty(devices * n + new, ring.dtype)
+            flat[old] = ring[slots]
+            flat[at] = fresh
+            ring[slots] = flat[kept]
+            parts.append(flat)
+        return Tape(parts[0], parts[1], n)

@@ -1,0 +1,77 @@
+"""Templates of messages and topics: `{name}` or `{name:.1f}`, nothing that reaches into objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Formatter
+
+FACTS = ("device", "node", "rule", "severity")
+MAX_TOPIC = 1_000
+_UNSAFE = str.maketrans({"+": "_", "#": "_", "\0": "_"})
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Text with places for values: (literal, name or None, format) in order."""
+
+    steps: tuple[tuple[str, str | None, str], ...]
+
+    def render(self, values: Mapping[str, object]) -> str:
+        """The text with its places filled; a number that isn't known reads `unknown`."""
+        return "".join(
+            literal + ("" if name is None else _show(values.get(name), spec)) for literal, name, spec in self.steps
+        )
+
+
+def parse_message(text: str, columns: tuple[str, ...] | None, faults: list[str]) -> Template:
+    """A message template over the facts and `columns` (None: not known, take any)."""
+    template = _parse(text, faults)
+    for _, name, spec in template.steps:
+        if name is not None:
+            _check(name, spec, columns, faults)
+    return template
+
+
+def parse_topic(text: str, faults: list[str]) -> Template:
+    """A topic template over the facts."""
+    if not text or text.startswith("$") or len(text) > MAX_TOPIC or any(c in text for c in "+#\0"):
+        faults.append("a topic is 1 to 1,000 characters without +, # or a leading $")
+    template = _parse(text, faults)
+    for _, name, spec in template.steps:
+        if name is not None and (name not in FACTS or spec):
+            faults.append(f"`{{{name}}}` can't stand in a topic; allowed: {', '.join(f'{{{f}}}' for f in FACTS)}")
+    return template
+
+
+def topic(template: Template, values: Mapping[str, object]) -> str:
+    """The topic, with wildcard characters in device names made harmless."""
+    return template.render({k: str(v).translate(_UNSAFE) for k, v in values.items()})
+
+
+def _parse(text: str, faults: list[str]) -> Template:
+    steps: list[tuple[str, str | None, str]] = []
+    try:
+        for literal, name, spec, conversion in Formatter().parse(text):
+            if conversion or "{" in (spec or ""):
+                faults.append(f"`{{{name}!…}}`: conversions and nested braces aren't available")
+            steps.append((literal, name, spec or ""))
+    except ValueError as error:
+        faults.append(f"isn't a template: {error}")
+    return Template(tuple(steps))
+
+
+def _check(name: str, spec: str, columns: tuple[str, ...] | None, faults: list[str]) -> None:
+    if name in FACTS:
+        sample: object = "text"
+    elif columns is None or name in columns:
+        sample = 1.0
+    else:
+        faults.append(f"`{{{name}}}` is unknown; allowed: {', '.join((*FACTS, *columns))}")
+        return
+    try:
+        format(sample, spec)
+    except ValueError as error:
+        faults.append(f"`{{{name}:{spec}}}`: {error}")
+
+
+def _show(value: object, spec: str) -> str:
+    return "unknown" if value is None else format(value, spec)

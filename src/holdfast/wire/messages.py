@@ -1,0 +1,135 @@
+"""What two nodes say to each other. Append only: a field once released keeps its name, type and meaning.
+
+Both ends ignore fields they don't know, so a newer node may say more to an older one.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from holdfast.model.lane import Lane
+from holdfast.model.series import Series
+
+VERSION = 1
+CHAIN_BYTES = 16
+GENESIS = bytes(CHAIN_BYTES)
+
+Chain = Annotated[bytes, Meta(min_length=CHAIN_BYTES, max_length=CHAIN_BYTES)]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+# 2**56 keeps lane << 56 | seq inside a signed 64-bit integer, which is how journals find a row.
+Seq = Annotated[int, Meta(ge=0, lt=2**56)]
+Count = Annotated[int, Meta(ge=0, lt=2**31)]
+Kind = Literal["readings", "events"]
+Status = Literal["applied", "duplicate", "expected", "fenced", "diverged", "busy"]
+
+
+class Mark(Struct, frozen=True):
+    """How far a lane is applied at the parent: high-water mark, and the child's own chain there."""
+
+    wm: Seq = 0
+    chain: Chain = GENESIS
+
+
+Marks = Annotated[tuple[Mark, ...], Meta(min_length=len(Lane), max_length=len(Lane))]
+Heads = Annotated[tuple[Seq, ...], Meta(min_length=len(Lane), max_length=len(Lane))]
+
+
+class Hello(Struct, frozen=True):
+    """A child opens a session.
+
+    heads:        its last committed seq of each lane
+    heads_chain:  its chain there, so that a parent which is exactly there can prove agreement
+    series_count: how many series its catalogue holds
+    """
+
+    node: Name
+    incarnation: Name
+    heads: Heads
+    heads_chain: Annotated[tuple[Chain, ...], Meta(min_length=len(Lane), max_length=len(Lane))]
+    series_count: Count
+    version: int = VERSION
+
+
+class Welcome(Struct, frozen=True):
+    """The parent's answer: the truth about what it has.
+
+    status:       `diverged`: the child's history doesn't contain what the parent holds; no session was opened
+    session:      fencing token; every batch carries it, and a later hello makes it stale
+    marks, safe:  per lane: what is applied; and up to where the child may forget
+    series_known: the child's series ids below this are known
+    credits:      requests the child may have in flight at once; lane 0 may always have one
+    max_rows, max_body: what one batch may hold
+    """
+
+    status: Literal["welcome", "diverged", "unsupported"]
+    session: int = 0
+    branch: int = 0
+    marks: Marks = tuple(Mark() for _ in Lane)
+    safe: Heads = tuple(0 for _ in Lane)
+    series_known: Count = 0
+    credits: Count = 1
+    max_rows: Count = 50_000
+    max_body: Count = 16 * 1024 * 1024
+    detail: str = ""
+    version: int = VERSION
+
+
+class BatchHeader(Struct, frozen=True, omit_defaults=True):
+    """What stands before the rows of a batch: whole journal groups, one after the other.
+
+    first, last:   the rows' seqs; always `last - first + 1` rows
+    chain_before:  the child's chain at first - 1
+    chain:         the child's chain at last
+    bounds:        the last seq of each group, ascending, ending with `last`
+    series_from:   the child's series ids from here on are defined in `series`, a dense run
+    head:          the lane's last committed seq at the child when the batch was made
+    """
+
+    session: int
+    lane: Lane
+    first: Annotated[int, Meta(ge=1, lt=2**56)]
+    last: Annotated[int, Meta(ge=1, lt=2**56)]
+    chain_before: Chain
+    chain: Chain
+    kind: Kind
+    bounds: tuple[int, ...] = ()
+    series_from: Count = 0
+    series: tuple[Series, ...] = ()
+    head: Seq = 0
+    branch: int = 0
+    version: int = VERSION
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+
+class BatchReply(Struct, frozen=True, omit_defaults=True):
+    """The parent's answer to a batch. Every one but `applied` changed nothing.
+
+    applied:      the lane's watermark after it
+    expected:     the seq the next batch must start at (`expected`)
+    series_known: as in `Welcome`
+    """
+
+    status: Status
+    applied: Seq = 0
+    expected: Seq = 0
+    session: int = 0
+    series_known: Count = 0
+    retry_after_s: float = 0.0
+    detail: str = ""
+
+
+class Limits(Struct, frozen=True):
+    """What a batch from outside may cost before anything is believed.
+
+    max_ratio: decompressed bytes per compressed byte: zero runs compress without bound, honest ones are few
+    """
+
+    max_body: int = 16 * 1024 * 1024
+    max_rows: int = 1_000_000
+    max_unpacked: int = 64 * 1024 * 1024
+    max_groups: int = 200_000
+    max_series: int = 100_000
+    max_text: int = 4_096
+    max_header: int = 64 * 1024
