@@ -125,8 +125,9 @@ class Broker:
             properties=publication.properties,
             expires=publication.expires,
         )
-        if self.retained.keep(last) and tell and self._on_retained is not None:
-            self._on_retained(last.topic, last.payloads[0])
+        kept = self.retained.keep(last)
+        if tell and self._on_retained is not None:
+            self._on_retained(last.topic, last.payloads[0] if kept else b"")
 
     # Sessions
 

@@ -255,8 +255,7 @@ class Connection:
         held = (
             bool(self._parked)
             or (self._gate.full and self.publishes)
-            or self.outstanding >= self._settings.receive_maximum
-            and self.version == packets.V311
+            or (self.outstanding >= self._settings.receive_maximum and self.version == packets.V311)
         )
         if held != self._held:
             self._held = held

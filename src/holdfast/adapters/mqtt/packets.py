@@ -165,7 +165,7 @@ def _will(cursor: Cursor, flags: int, version: int) -> Will:
         raise ProtocolFault(Reason.TOPIC_INVALID, f"will: {problem}")
     if flags >> 3 & 3 == 2:
         raise ProtocolFault(Reason.QOS_UNSUPPORTED, "a will at QoS 2 isn't served yet")
-    kept = [(p, v) for p, v in found if p not in (Prop.WILL_DELAY, Prop.MESSAGE_EXPIRY)]
+    kept: Properties = [(p, v) for p, v in found if p not in (Prop.WILL_DELAY, Prop.MESSAGE_EXPIRY)]
     return Will(
         topic=topic,
         payload=payload,
@@ -256,7 +256,7 @@ def suback(version: int, pid: bytes, codes: Sequence[int]) -> bytes:
     """SUBACK; 3.1.1 knows one failure code."""
     if version == V5:
         return packet(SUBACK << 4, pid, b"\0", bytes(codes))
-    return packet(SUBACK << 4, pid, bytes(code if code < 0x80 else 0x80 for code in codes))
+    return packet(SUBACK << 4, pid, bytes(min(code, 0x80) for code in codes))
 
 
 def unsuback(version: int, pid: bytes, codes: Sequence[int]) -> bytes:

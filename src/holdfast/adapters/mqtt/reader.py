@@ -164,7 +164,7 @@ class Reader:
         keep_pid, keep_payload = run.pids.append, run.payloads.append
         while True:
             if not data.startswith(head, pos):  # another size, or another kind of packet
-                body, size = _short_size(data, pos, end) if end - pos > 4 and data[pos] == first else (0, 0)
+                body, size = _short_size(data, pos) if end - pos > 4 and data[pos] == first else (0, 0)
                 if not data.startswith(field, body) or not body or size > self._max_packet:
                     return pos
                 lead = body + len(field) - pos
@@ -261,7 +261,7 @@ def _long_size(data: bytes, at: int, end: int) -> tuple[int, int]:
     raise malformed("a remaining length is longer than four bytes")
 
 
-def _short_size(data: bytes, pos: int, end: int) -> tuple[int, int]:
+def _short_size(data: bytes, pos: int) -> tuple[int, int]:
     """(where the body begins, size of the whole packet) for lengths of one or two bytes; else (0, 0)."""
     size = data[pos + 1]
     if size < 128:
@@ -274,7 +274,7 @@ def _short_size(data: bytes, pos: int, end: int) -> tuple[int, int]:
 
 def _acks(data: bytes, body: int, items: list[Item]) -> int:
     """The PUBACK whose body is at `body` and those after it; where the next packet begins."""
-    pids = []
+    pids: list[bytes] = []
     while True:
         pid = data[body : body + 2]
         if pid == _ZERO_PID:

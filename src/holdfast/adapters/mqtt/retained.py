@@ -1,7 +1,7 @@
 """Retained messages: the last word on each topic, in memory and bounded.
 
-Overflow: a topic that is already kept may always be replaced by a message no larger than what's free; a new topic beyond the bounds
-isn't kept, and counted. A store that silently forgot old topics would lie to whoever subscribes next.
+Overflow: what doesn't fit isn't kept, and counted; the topic's former message then goes too, since it's no longer the
+last word. A store that silently forgot other topics would lie to whoever subscribes next.
 """
 
 from collections.abc import Iterator
@@ -27,17 +27,14 @@ class RetainedStore:
 
     def keep(self, message: Publication) -> bool:
         """Make a publication of one payload its topic's retained message; an empty payload clears. False when full."""
-        before = self._kept.get(message.topic)
+        self._forget(message.topic)
         if not message.payloads[0]:
-            if before is not None:
-                self._bytes -= _cost(self._kept.pop(message.topic))
             return True
-        grown = self._bytes + _cost(message) - (_cost(before) if before else 0)
-        if grown > self._max_bytes or (before is None and len(self._kept) >= self._max_messages):
+        if self._bytes + _cost(message) > self._max_bytes or len(self._kept) >= self._max_messages:
             self.refused += 1
             return False
         self._kept[message.topic] = message
-        self._bytes = grown
+        self._bytes += _cost(message)
         return True
 
     def matching(self, topic_filter: str, now: float) -> Iterator[Publication]:
@@ -48,9 +45,14 @@ class RetainedStore:
             found = [self._kept[topic_filter]] if topic_filter in self._kept else []
         for message in found:
             if message.expired(now):
-                self._bytes -= _cost(self._kept.pop(message.topic))
+                self._forget(message.topic)
             else:
                 yield message
+
+    def _forget(self, topic: str) -> None:
+        before = self._kept.pop(topic, None)
+        if before is not None:
+            self._bytes -= _cost(before)
 
 
 def _cost(message: Publication) -> int:

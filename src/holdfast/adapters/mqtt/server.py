@@ -10,6 +10,7 @@ import errno
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from holdfast.adapters.mqtt import happenings, packets
 from holdfast.adapters.mqtt.broker import Broker
@@ -240,9 +241,7 @@ class _Socket(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            return
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's aren't subclasses of it
         if not self._server.admit(self):
             self.connection.phase = Phase.CLOSED
             transport.abort()
@@ -258,7 +257,7 @@ class _Socket(asyncio.Protocol):
         items = self._feed(data)
         self._received(items, self._clock.monotonic())
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it; why it was lost changes nothing
         self._transport = None
         self._server.forget(self)
         self.connection.lost(self._clock.monotonic())
