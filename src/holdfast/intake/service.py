@@ -41,7 +41,6 @@ class IntakeService:
         journal: Journal,
         preparer: Preparer,
         engine: Engine,
-        publisher: Publisher,
         clock: Clock,
     ) -> None:
         self.inbox = Inbox(settings.max_messages, settings.max_bytes, self._wake)
@@ -50,7 +49,7 @@ class IntakeService:
         self._journal = journal
         self._preparer = preparer
         self._engine = engine
-        self._publisher = publisher
+        self._publisher: Publisher | None = None
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._listeners: list[BatchListener] = []
@@ -61,6 +60,10 @@ class IntakeService:
         self._checkpoint_due = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
+
+    def publish_through(self, publisher: Publisher) -> None:
+        """Where alerts leave for local subscribers; without one they are only journalled."""
+        self._publisher = publisher
 
     def on_batch(self, listener: BatchListener) -> None:
         """Tell `listener` of every decided batch."""
@@ -123,6 +126,8 @@ class IntakeService:
         self._pending.append(prepared)
 
     def _publish(self, decisions: Sequence[Decision]) -> None:
+        if self._publisher is None:
+            return
         for decision in decisions:
             payload = msgspec.json.encode(decision.event)
             for topic in decision.publish:

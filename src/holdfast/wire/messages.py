@@ -121,10 +121,7 @@ class BatchReply(Struct, frozen=True, omit_defaults=True):
 
 
 class Limits(Struct, frozen=True):
-    """What a batch from outside may cost before anything is believed.
-
-    max_ratio: decompressed bytes per compressed byte: zero runs compress without bound, honest ones are few
-    """
+    """What a batch from outside may cost before anything is believed. Bytes unless the name says otherwise."""
 
     max_body: int = 16 * 1024 * 1024
     max_rows: int = 1_000_000

@@ -234,6 +234,7 @@ class _Socket(asyncio.Protocol):
         self._frames: list[bytes] = []
         self._closing_since: float | None = None
         self._marked = False
+        self._deaf = False
         self.peer = ""
         self.connection, self._reader = server.make_connection(self)
         self._feed, self._received = self._reader.feed, self.connection.received
@@ -297,7 +298,7 @@ class _Socket(asyncio.Protocol):
             return
         if on:
             transport.pause_reading()
-        elif self._closing_since is None:
+        elif self._closing_since is None and not self._deaf:
             transport.resume_reading()
 
     # For the server
@@ -322,6 +323,7 @@ class _Socket(asyncio.Protocol):
 
     def stop_reading(self) -> None:
         """Read no more, for good."""
+        self._deaf = True
         self.hold(on=True)
 
     def abort(self) -> None:

@@ -1,0 +1,171 @@
+"""The composition root: a plan becomes a running node, and a running node drains and ends.
+
+Order of start: journal, rules' state, uplink, API, devices last (nothing is accepted that couldn't be kept). Order of
+stop: devices first, then what is queued is committed and settled, then the uplink gets a while, then the journal.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Coroutine
+from typing import Any
+
+import numpy as np
+
+from holdfast.adapters.host.adapter import HostAdapter
+from holdfast.adapters.mqtt.server import MqttServer
+from holdfast.codecs.decoder import Decoder
+from holdfast.history.last_values import LastValues
+from holdfast.ingest.service import IngestService
+from holdfast.intake.prepare import Preparer
+from holdfast.intake.seen import SeenKeys
+from holdfast.intake.service import IntakeService
+from holdfast.journal.journal import FILE_NAME, Journal
+from holdfast.journal.writer import Condition
+from holdfast.kernel.clock import Clock
+from holdfast.kernel.errors import HoldfastError
+from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
+from holdfast.node.parent_link import HttpsParentLink
+from holdfast.node.settings import NodePlan
+from holdfast.node.upkeep import Upkeep
+from holdfast.node.web import build_server
+from holdfast.storage.errors import DiskFull
+from holdfast.stream.engine import Engine
+from holdfast.telemetry.happenings import Telemetry
+from holdfast.transport.server import WebServer
+from holdfast.uplink.service import UplinkService
+
+DRAIN_S = 5.0
+
+
+class Node:
+    """One node's parts, made from its plan. Made and used on one event loop."""
+
+    def __init__(self, plan: NodePlan, clock: Clock, telemetry: Telemetry) -> None:
+        """Open the journal and build everything on it; no socket is opened yet.
+
+        Raises:
+            HoldfastError: when the journal can't be opened, or a key or token can't be used.
+        """
+        settings = plan.settings
+        self.plan = plan
+        self.clock = clock
+        self.telemetry = telemetry
+        self.started_ns = clock.wall_ns()
+        self.journal = Journal(plan.data / FILE_NAME, settings.node, settings.journal, clock)
+        self.journal.on_condition(self._journal_changed)
+        self.last_values = LastValues(self.journal.catalogue)
+        self.intake = self._make_intake()
+        self.mqtt = (
+            None if settings.mqtt is None else MqttServer(settings.mqtt, self.intake.inbox, clock, telemetry)
+        )
+        if self.mqtt is not None:
+            self.intake.publish_through(self.mqtt.publisher)
+        self.ingest = None if plan.children is None else IngestService(self.journal, telemetry, plan.children)
+        if self.ingest is not None:
+            self.ingest.on_batch(self.last_values.update)
+        self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
+        self.uplink = (
+            None
+            if settings.parent is None or self.link is None
+            else UplinkService(settings.parent, self.journal, self.link, clock, telemetry, random.Random())
+        )
+        self.web: WebServer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Bring the parts up.
+
+        Raises:
+            HoldfastError: when a port can't be had.
+        """
+        settings = self.plan.settings
+        replayed = await asyncio.to_thread(self.intake.replay) if self.plan.rules else 0
+        self.intake.start()
+        if settings.api is not None:
+            self.web = build_server(self, settings.api)
+            await self.web.start()
+        self._spawn(Upkeep(self.journal, self.telemetry).run(), "upkeep")
+        if self.uplink is not None:
+            self._spawn(self.uplink.run(), "uplink")
+        if self.mqtt is not None:
+            self.mqtt.restore_retained(self.journal.retained())
+            self.mqtt.on_retained(self._retain)
+            await self.mqtt.start()
+        if settings.host is not None:
+            self._spawn(HostAdapter(settings.host, self.intake.inbox, self.clock).run(), "host")
+        self.telemetry.emit(
+            NodeStarted(
+                node=settings.node,
+                incarnation=self.journal.incarnation,
+                mqtt=f"{self.mqtt.port}" if self.mqtt else "off",
+                api=f"{self.web.address}" if self.web else "off",
+                replayed_rows=replayed,
+            )
+        )
+
+    async def run(self, stop: asyncio.Event) -> HoldfastError | None:
+        """Serve until `stop` is set or the node can't go on; returns why it can't."""
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait([stopping, self.intake.failed, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        failure = self._failure()
+        self.telemetry.emit(NodeStopping(reason=str(failure) if failure else "asked to"))
+        await self.stop(DRAIN_S)
+        return failure
+
+    async def stop(self, deadline_s: float) -> None:
+        """Drain within the deadline, then close everything."""
+        drained = True
+        if self.mqtt is not None:
+            await self.mqtt.stop(deadline_s)
+        for task in self._tasks:
+            if task.get_name() == "host":
+                task.cancel()
+        with contextlib.suppress(TimeoutError):
+            drained = False
+            async with asyncio.timeout(deadline_s):
+                await self.intake.drain()
+                await self.intake.stop()
+                drained = True
+        if self.uplink is not None and drained:
+            drained = await self.uplink.drain(deadline_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.web is not None:
+            await self.web.stop(1.0)
+        if self.link is not None:
+            await self.link.close()
+        await asyncio.to_thread(self.journal.close)
+        self.telemetry.emit(NodeStopped(drained=drained))
+
+    def _make_intake(self) -> IntakeService:
+        settings, journal = self.plan.settings, self.journal
+        engine = Engine(self.plan.rules, journal.catalogue, settings.node)
+        seen = SeenKeys(settings.journal.dedupe_keys)
+        for keys in journal.dedupe_keys():
+            seen.admit(np.frombuffer(keys, "<u8"))
+        decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node)
+        intake = IntakeService(settings.intake, journal, Preparer(decoder, seen, engine), engine, self.clock)
+        intake.on_batch(self.last_values.update)
+        return intake
+
+    def _spawn(self, service: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(service, name=name))
+
+    def _failure(self) -> HoldfastError | None:
+        if self.intake.failed.done():
+            return self.intake.failed.result()
+        for task in self._tasks:
+            error = task.exception() if task.done() and not task.cancelled() else None
+            if error is not None:
+                return error if isinstance(error, HoldfastError) else HoldfastError(f"{task.get_name()}: {error!r}")
+        return None
+
+    def _retain(self, topic: str, payload: bytes) -> None:
+        self.journal.submit(lambda transaction: transaction.retain({topic: payload}))
+
+    def _journal_changed(self, condition: Condition, detail: str) -> None:
+        hint = DiskFull.hint if condition is Condition.FULL else ""
+        self.telemetry.emit(JournalConditionChanged(condition=condition.value, detail=detail, hint=hint))
