@@ -104,6 +104,8 @@ class Site:
         self.inbox.when_drained(self._open)
 
     def noted(self, connection: Connection, reason: Reason, detail: str) -> None:
+        assert connection in self.connections
+        assert detail
         self.faults.append(reason)
 
     def _open(self) -> None:

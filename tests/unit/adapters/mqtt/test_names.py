@@ -1,10 +1,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.adapters.mqtt.doubles import text
 
 from holdfast.adapters.mqtt.errors import ProtocolFault
 from holdfast.adapters.mqtt.names import TopicNames, filter_problem, name_problem
-from tests.unit.adapters.mqtt.doubles import text
 
 
 @pytest.mark.parametrize("name", ["a", "/", "a//b", "site/press-07/ü", "x" * 256, "/".join("abcdefghijklmnop")])

@@ -1,12 +1,14 @@
+import itertools
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.unit.adapters.mqtt.doubles import connect, puback, publish, subscribe, text
 
 from holdfast.adapters.mqtt.names import TopicNames
 from holdfast.adapters.mqtt.packets import Connect, Disconnect, Ping, Subscribe, Unsubscribe, packet
 from holdfast.adapters.mqtt.reader import AckRun, Fault, Item, PublishRun, Reader
 from holdfast.adapters.mqtt.reasons import Reason
-from tests.unit.adapters.mqtt.doubles import connect, puback, publish, subscribe, text
 
 LIMIT = 4096
 
@@ -15,7 +17,7 @@ def read(data: bytes, cuts: list[int] | None = None, *, limit: int = LIMIT) -> l
     reader = Reader(TopicNames(limit=3), limit)
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts or [])})
     items: list[Item] = []
-    for start, stop in zip(places, places[1:], strict=False):
+    for start, stop in itertools.pairwise(places):
         items.extend(reader.feed(data[start:stop]))
     return items
 
@@ -109,7 +111,9 @@ def test_a_repeated_message_continues_its_run() -> None:
 
 
 def test_messages_with_properties_are_runs_of_their_own() -> None:
-    window = [publish("a", b"1", pid=i, said=s) for i, s in enumerate([b"", b"\x01\x01", b"\x02\0\0\0\x09", b"", b""], 1)]
+    window = [
+        publish("a", b"1", pid=i, said=s) for i, s in enumerate([b"", b"\x01\x01", b"\x02\0\0\0\x09", b"", b""], 1)
+    ]
     first, format_, expiring, last = runs(b"".join(window), version=5)
     assert (len(first.payloads), len(last.payloads)) == (1, 2)
     assert format_.properties == [(1, 1)]

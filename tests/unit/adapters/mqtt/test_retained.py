@@ -1,6 +1,7 @@
+from tests.unit.adapters.mqtt.doubles import text
+
 from holdfast.adapters.mqtt.publication import Publication
 from holdfast.adapters.mqtt.retained import RetainedStore
-from tests.unit.adapters.mqtt.doubles import text
 
 
 def message(topic: str, payload: bytes, expires: float = 0.0) -> Publication:

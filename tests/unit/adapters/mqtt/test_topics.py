@@ -6,12 +6,16 @@ from holdfast.adapters.mqtt.topics import Grant, Routes, TopicTree, matches
 
 levels = st.sampled_from(["a", "b", "", "$x"])
 names = st.lists(levels, min_size=1, max_size=4).map("/".join)
-filters = st.lists(levels | st.sampled_from(["+", "#"]), min_size=1, max_size=4).map("/".join).filter(
-    lambda f: not filter_problem(f)
+filters = (
+    st.lists(levels | st.sampled_from(["+", "#"]), min_size=1, max_size=4)
+    .map("/".join)
+    .filter(lambda f: not filter_problem(f))
 )
 
 
-@given(st.lists(st.tuples(filters, st.integers(0, 3)), max_size=12), st.lists(st.tuples(filters, st.integers(0, 3))), names)
+@given(
+    st.lists(st.tuples(filters, st.integers(0, 3)), max_size=12), st.lists(st.tuples(filters, st.integers(0, 3))), names
+)
 def test_the_tree_matches_as_the_rule_says_also_after_removals(
     added: list[tuple[str, int]], removed: list[tuple[str, int]], name: str
 ) -> None:
