@@ -5,7 +5,7 @@ operations for any number of windows. The order of additions depends on N alone,
 replay in other batches gives the same bits.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,19 @@ from holdfast.stream.plans import Aggregate
 Array = NDArray[Any]
 
 
-def fold(column: Array, width: int, operator: Callable[..., Any]) -> Array:
-    """`operator` over every `width` neighbours: shape (n,) in, (n - width + 1,) out."""
-    return _fold(column, width, lambda a, b, length: operator(a[:length], b[-length:] if length else b))
+def fold(column: Array, width: int, operator: Callable[[Array, Array], Array]) -> Array:
+    """`operator` over every `width` neighbours of the last axis: n places in, n - width + 1 out."""
+    power, size, offset = column, 1, 0
+    result: Array | None = None
+    while size <= width:
+        if width & size:
+            part = power[..., offset:]
+            result = part if result is None else operator(result[..., : part.shape[-1]], part)
+            offset += size
+        if 2 * size <= width:
+            power = operator(power[..., :-size], power[..., size:])
+        size *= 2
+    return column if result is None else result
 
 
 class Windows:
@@ -34,25 +44,7 @@ class Windows:
 
     def get(self, aggregate: Aggregate) -> Any:
         """One number per window; NaN where SQL says NULL."""
-        match aggregate:
-            case "count":
-                return self.count()
-            case "avg":
-                return self._sum() / self.count()
-            case "sum":
-                return self._known(self._sum())
-            case "min":
-                return self._known(self._fold(np.minimum, np.inf))
-            case "max":
-                return self._known(self._fold(np.maximum, -np.inf))
-            case "first":
-                return self._column[self._starts + self._width - np.maximum(self.count(), 1).astype(np.int64)]
-            case "last" | "latest":
-                return self._column[self._starts + (self._width - 1)]
-            case "var":
-                return self._variance()
-            case "stddev":
-                return np.sqrt(self._variance())
+        return _MAKERS[aggregate](self)
 
     def count(self) -> Any:
         """How many samples each window has; one number when all are full."""
@@ -64,41 +56,67 @@ class Windows:
             )
         return self._count
 
+    def average(self) -> Array:
+        """The mean."""
+        return np.asarray(self._fold(np.add, 0.0) / self.count())
+
+    def total(self) -> Array:
+        """The sum."""
+        return self._known(self._fold(np.add, 0.0))
+
+    def smallest(self) -> Array:
+        """The minimum."""
+        return self._known(self._fold(np.minimum, np.inf))
+
+    def largest(self) -> Array:
+        """The maximum."""
+        return self._known(self._fold(np.maximum, -np.inf))
+
+    def oldest(self) -> Array:
+        """The first sample."""
+        count = np.asarray(self.count(), np.int64)
+        return self._column[self._starts + self._width - np.maximum(count, 1)]
+
+    def newest(self) -> Array:
+        """The last sample."""
+        return self._column[self._starts + (self._width - 1)]
+
+    def variance(self) -> Array:
+        """The sample variance."""
+        ones = np.ones(len(self._column)) if self._valid is None else self._valid.astype(np.float64)
+        means = self._column if self._valid is None else np.where(self._valid, self._column, 0.0)
+        squares = fold(np.stack((ones, means, np.zeros(len(ones)))), self._width, _merge)[2]
+        return np.asarray(squares[self._starts] / np.where(self.count() > 1, self.count() - 1.0, np.nan))
+
+    def deviation(self) -> Array:
+        """The sample standard deviation."""
+        return np.sqrt(self.variance())
+
     def _fold(self, operator: Callable[..., Any], neutral: float) -> Array:
         column = self._column if self._valid is None else np.where(self._valid, self._column, neutral)
         return fold(column, self._width, operator)[self._starts]
 
-    def _sum(self) -> Array:
-        return self._fold(np.add, 0.0)
-
     def _known(self, numbers: Array) -> Array:
         return numbers if self._valid is None else np.where(self.count() > 0, numbers, np.nan)
 
-    def _variance(self) -> Array:
-        ones = np.ones(len(self._column)) if self._valid is None else self._valid.astype(np.float64)
-        means = self._column if self._valid is None else np.where(self._valid, self._column, 0.0)
-        _, _, squares = _fold_moments((ones, means, np.zeros(len(ones))), self._width)
-        return squares[self._starts] / np.where(self.count() > 1, self.count() - 1.0, np.nan)
+
+_MAKERS: dict[Aggregate, Callable[[Windows], Any]] = {
+    "avg": Windows.average,
+    "min": Windows.smallest,
+    "max": Windows.largest,
+    "sum": Windows.total,
+    "count": Windows.count,
+    "stddev": Windows.deviation,
+    "var": Windows.variance,
+    "first": Windows.oldest,
+    "last": Windows.newest,
+    "latest": Windows.newest,
+}
 
 
-Moments = tuple[Array, Array, Array]
-
-
-def _from(moments: Moments, start: int) -> Moments:
-    return moments[0][start:], moments[1][start:], moments[2][start:]
-
-
-def _upto(moments: Moments, end: int) -> Moments:
-    return moments[0][:end], moments[1][:end], moments[2][:end]
-
-
-def _merge(a: Moments, b: Moments) -> Moments:
+def _merge(a: Array, b: Array) -> Array:
+    """Rows (count, mean, sum of squared deviations) of two samples as one, without cancellation (Chan et al., 1979)."""
     count = a[0] + b[0]
     share = b[0] / np.maximum(count, 1.0)
     delta = b[1] - a[1]
-    return count, a[1] + delta * share, a[2] + b[2] + delta * delta * a[0] * share
-
-
-def in_order(inputs: Sequence[tuple[Aggregate, int]], windows: Sequence[Windows]) -> list[Any]:
-    """The plan's input columns."""
-    return [windows[metric].get(aggregate) for aggregate, metric in inputs]
+    return np.stack((count, a[1] + delta * share, a[2] + b[2] + delta * delta * a[0] * share))

@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 from sqlglot import exp
 
-from holdfast.stream import parsing
-
 Compute = Callable[[Sequence[Any]], Any]
 """Columns in, a column (or one number for all rows) out."""
 
 Resolve = Callable[[Any, list[str]], int | None]
-"""The position of the column that a name or an aggregate call stands for; None with the fault told, when there is none."""
+"""The position of the column that a name or an aggregate call stands for; None, and the fault told, for any other."""
 
 FUNCTIONS = "abs, coalesce, case when … then … else … end"
 OPERATORS = "+ - * / %, = <> < <= > >=, and, or, not, between, in (…), is null"

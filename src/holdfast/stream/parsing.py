@@ -17,7 +17,7 @@ _COLUMN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 def columns(text: str, faults: list[str]) -> list[Node] | None:
     """The comma-separated expressions in `text`, or None when it isn't such a list; why goes to `faults`."""
-    tree = _select(f"SELECT {text}", len("SELECT "), text, faults)
+    tree = _select("SELECT ", text, faults)
     if tree is None:
         return None
     extra = sorted(k for k, v in tree.args.items() if v and k != "expressions")
@@ -40,7 +40,7 @@ def condition(text: str, faults: list[str]) -> Node | None:
 
 def source(text: str, faults: list[str]) -> exp.Select | None:
     """A tree whose `from` and `where` are those of `text` (`readings where …`), or None; why goes to `faults`."""
-    return _select(f"SELECT 1 FROM {text}", len("SELECT 1 FROM "), text, faults)
+    return _select("SELECT 1 FROM ", text, faults)
 
 
 def dotted(node: Node) -> str | None:
@@ -62,7 +62,7 @@ def is_column_name(name: str) -> bool:
     return _COLUMN_NAME.fullmatch(name) is not None
 
 
-def _select(sql: str, offset: int, text: str, faults: list[str]) -> exp.Select | None:
+def _select(head: str, text: str, faults: list[str]) -> exp.Select | None:
     if not text.strip():
         faults.append("is empty")
         return None
@@ -70,9 +70,9 @@ def _select(sql: str, offset: int, text: str, faults: list[str]) -> exp.Select |
         faults.append(f"is longer than {MAX_SQL} characters")
         return None
     try:
-        trees = sqlglot.parse(sql)
+        trees = sqlglot.parse(head + text)
     except ParseError as error:
-        faults.append(_explain(error, offset))
+        faults.append(_explain(error, len(head)))
         return None
     except (SqlglotError, RecursionError) as error:
         faults.append(f"isn't SQL: {str(error).splitlines()[0][:200]}")

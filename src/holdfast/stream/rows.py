@@ -1,4 +1,4 @@
-"""A batch's rows as rules want them: only those that a rule reads, grouped by device, in order of arrival within each."""
+"""A batch's rows as rules want them: only those that a rule reads, grouped by device, in order of arrival."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,0 +1,97 @@
+"""Events with their why: what a rule saw when it decided, in JSON values only."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from holdfast.model.event import Event, EventKind
+from holdfast.stream.latch import Transition
+from holdfast.stream.rules import CompiledRule
+from holdfast.stream.templates import topic
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An event, and the local topics it goes to at once."""
+
+    event: Event
+    publish: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the rule saw at one evaluation.
+
+    inputs: per metric the last samples of the window, as (times, values)
+    late:   rows too late for their window since the device's last event; None where no row can be late
+    """
+
+    ts: int
+    values: Mapping[str, float]
+    inputs: Mapping[str, tuple[list[int], list[float]]]
+    skipped_bad: int
+    late: int | None
+
+
+def event_id(rule: CompiledRule, node: str, device: str, kind: EventKind, ts: int) -> str:
+    """The same decision on the same rows has the same id, whenever and wherever it is made (G7)."""
+    facts = "\0".join((rule.name, rule.version, node, device, kind, str(ts)))
+    return blake2b(facts.encode(), digest_size=16).hexdigest()
+
+
+def decide(rule: CompiledRule, device: tuple[str, str], transition: Transition, seen: Seen, judge: str) -> Decision:
+    """The decision that a device's transition is; `judge` is the node that decided."""
+    node, name = device
+    kind = transition.kind
+    values = {k: v if math.isfinite(v) else None for k, v in seen.values.items()}
+    facts: dict[str, object] = {"device": name, "node": node, "rule": rule.name, "severity": rule.severity}
+    event = Event(
+        id=event_id(rule, node, name, kind, seen.ts),
+        ts=seen.ts,
+        lane=rule.lane,
+        kind=kind,
+        severity=rule.severity,
+        node=node,
+        device=name,
+        rule=rule.name,
+        message=_message(rule, kind, {**values, **facts}, values),
+        why=_why(rule, transition, seen, values, judge),
+    )
+    return Decision(event, tuple(topic(t, facts) for t in rule.topics))
+
+
+def _message(rule: CompiledRule, kind: EventKind, known: Mapping[str, object], values: Mapping[str, object]) -> str:
+    if rule.message is not None:
+        text = rule.message.render(known)
+    else:
+        said = ", ".join(f"{k} = {v:g}" if isinstance(v, float) else f"{k} is unknown" for k, v in values.items())
+        text = f"{known['device']}: {rule.when_text} ({said})"
+    return text if kind == "alert.raised" else f"cleared: {text}"
+
+
+def _why(
+    rule: CompiledRule, transition: Transition, seen: Seen, values: Mapping[str, float | None], judge: str
+) -> dict[str, object]:
+    condition = rule.when_text if transition.kind == "alert.raised" else rule.clear_text
+    window: dict[str, Any] = {"text": rule.window.text}
+    if rule.window.kind == "tumbling":
+        window |= {"from": seen.ts - rule.window.width_ns, "to": seen.ts}
+    why: dict[str, object] = {
+        "rule_version": rule.version,
+        "decided_on": judge,
+        "condition": condition,
+        "values": dict(values),
+        "window": window,
+        "inputs": {metric: {"ts": ts, "values": _json(numbers)} for metric, (ts, numbers) in seen.inputs.items()},
+        "held_samples": transition.held,
+        "skipped_bad": seen.skipped_bad,
+    }
+    if seen.late is not None:
+        why["late"] = seen.late
+    return why
+
+
+def _json(numbers: list[float]) -> list[float | None]:
+    return [v if math.isfinite(v) else None for v in numbers]
