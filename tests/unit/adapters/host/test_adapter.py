@@ -6,8 +6,8 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from holdfast.adapters.host.adapter import HostAdapter
 from holdfast.adapters.host.sample import Sample, payload, pick_temperature
-from holdfast.adapters.host.service import HostAdapter
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.port import Arrival
 from holdfast.kernel.clock import SystemClock
