@@ -1,0 +1,83 @@
+"""The last value of every series, in memory: what a page shows at once. Fed with whole batches on the loop's thread.
+
+About 20 bytes a series. Bounded by the catalogue: a series past `limit` is not shown, and `missed` counts its rows.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from holdfast.history.answers import Value, spoken
+from holdfast.history.rows import Texts
+from holdfast.model.batch import Batch
+from holdfast.model.series import Catalogue, Kind
+
+_NEVER = np.iinfo(np.int64).min
+_LONGEST_TEXT = 200
+
+
+class Last(NamedTuple):
+    """A series' newest reading by event time, and how many have come since the start."""
+
+    ts: int
+    value: Value
+    quality: int
+    rows: int
+
+
+class LastValues:
+    """Newest reading a series. Rows older than what's known don't replace it; of equal times the later one counts."""
+
+    def __init__(self, catalogue: Catalogue, limit: int = 200_000) -> None:
+        self.missed = 0
+        self._catalogue, self._limit = catalogue, limit
+        self._ts = np.full(256, _NEVER)
+        self._value = np.zeros(256)
+        self._quality = np.zeros(256, np.uint8)
+        self._count = np.zeros(256, np.int64)
+        self._texts: dict[int, str] = {}
+
+    def update(self, batch: Batch) -> None:
+        """Take a batch's rows."""
+        inside = batch.series < self._limit
+        if not inside.all():
+            self.missed += int(len(batch) - inside.sum())
+            batch = batch.take(inside)
+        if len(batch):
+            self._take(batch)
+
+    def get(self, series: int) -> Last | None:
+        """A series' newest reading since the start; None when there's none."""
+        if series >= len(self._ts) or self._ts[series] == _NEVER:
+            return None
+        kind = self._catalogue[series].kind
+        value: Value = self._texts.get(series) if kind == Kind.TEXT else spoken(self._value[[series]], kind, Texts())[0]
+        return Last(int(self._ts[series]), value, int(self._quality[series]), int(self._count[series]))
+
+    def _take(self, batch: Batch) -> None:
+        self._make_room(int(batch.series.max()))
+        self._count[: len(self._ts)] += np.bincount(batch.series, minlength=len(self._ts))
+        rows = np.flatnonzero(batch.ts >= self._ts[batch.series])
+        ts = batch.ts[rows]
+        if len(ts) > 1 and (ts[1:] < ts[:-1]).any():
+            rows = rows[np.argsort(ts, kind="stable")]
+        series = batch.series[rows]  # numpy assigns in order: of several rows of a series the last one stays
+        self._ts[series] = batch.ts[rows]
+        self._value[series] = batch.value[rows]
+        self._quality[series] = batch.quality[rows]
+        if batch.texts:
+            self._keep_texts(batch, rows)
+
+    def _keep_texts(self, batch: Batch, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> None:
+        for row in rows[self._catalogue.is_text[batch.series[rows]]].tolist():
+            self._texts[int(batch.series[row])] = batch.texts[int(batch.value[row])][:_LONGEST_TEXT]
+
+    def _make_room(self, highest: int) -> None:
+        have = len(self._ts)
+        if highest < have:
+            return
+        more = max(highest + 1, 2 * have) - have
+        self._ts = np.concatenate([self._ts, np.full(more, _NEVER)])
+        self._value = np.concatenate([self._value, np.zeros(more)])
+        self._quality = np.concatenate([self._quality, np.zeros(more, np.uint8)])
+        self._count = np.concatenate([self._count, np.zeros(more, np.int64)])

@@ -1,0 +1,63 @@
+"""Groups in memory, as a journal would give them; and rows in plain Python, for oracles."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from holdfast.journal.blobs import encode_events, encode_readings
+from holdfast.journal.records import GENESIS, Group, GroupKind
+from holdfast.model.batch import Batch
+from holdfast.model.event import Event
+from holdfast.model.lane import Lane
+
+
+class Row(NamedTuple):
+    series: int
+    ts: int
+    value: float
+    quality: int = 0
+
+
+def batch(rows: Sequence[Row], texts: tuple[str, ...] = ()) -> Batch:
+    return Batch(
+        np.array([r.series for r in rows], np.int32),
+        np.array([r.ts for r in rows], np.int64),
+        np.array([r.value for r in rows], np.float64),
+        np.array([r.quality for r in rows], np.uint8),
+        texts,
+    )
+
+
+class StoredGroups:
+    """Implements `history.ports.Groups`."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+
+    def add(self, rows: Sequence[Row], texts: tuple[str, ...] = (), lane: Lane = Lane.BULK) -> None:
+        times = [r.ts for r in rows]
+        self._append(lane, len(rows), GroupKind.READINGS, (min(times), max(times)), encode_readings(batch(rows, texts)))
+
+    def add_events(self, events: Sequence[Event]) -> None:
+        times = [e.ts for e in events]
+        self._append(Lane.CRITICAL, len(events), GroupKind.EVENTS, (min(times), max(times)), encode_events(events))
+
+    def head(self, lane: Lane) -> int:
+        return max((g.last for g in self.groups if g.lane == lane), default=0)
+
+    def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
+        return (g for g in self.groups if g.lane == lane and g.ts_max >= from_ns and g.ts_min <= to_ns)
+
+    def read(self, lane: Lane, after: int, max_rows: int) -> list[Group]:
+        found: list[Group] = []
+        for group in self.groups:
+            if group.lane == lane and group.first > after:
+                if found and sum(map(len, found)) + len(group) > max_rows:
+                    break
+                found.append(group)
+        return found
+
+    def _append(self, lane: Lane, count: int, kind: GroupKind, times: tuple[int, int], blob: bytes) -> None:
+        first = self.head(lane) + 1
+        self.groups.append(Group(lane, first, first + count - 1, kind, *times, GENESIS, blob))
