@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.adapters.port import Arrival
-from holdfast.codecs.decoder import Decoded, Decoder, Rejection, Run
-from holdfast.codecs.reasons import RejectReason
+from holdfast.codecs.decoder import Decoded, Decoder, Run
+from holdfast.codecs.reject import Rejection, RejectReason
 from holdfast.intake.seen import SeenKeys
 from holdfast.journal.records import QuarantineRow
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
-from holdfast.stream.engine import Decision, Engine
+from holdfast.stream.engine import Engine
+from holdfast.stream.evidence import Decision
 
 
 @dataclass(slots=True)

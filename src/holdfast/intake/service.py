@@ -21,7 +21,8 @@ from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
-from holdfast.stream.engine import Decision, Engine
+from holdfast.stream.engine import Engine
+from holdfast.stream.evidence import Decision
 
 TICK_S = 0.25
 _REPLAY_ROWS = 50_000

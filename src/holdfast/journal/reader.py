@@ -79,6 +79,12 @@ class JournalReader:
         with self._connection() as db:
             return [name for (name,) in rows(db, "SELECT name FROM peers ORDER BY name")]
 
+    def heads(self) -> dict[Lane, int]:
+        """Last committed seq of each lane."""
+        with self._connection() as db:
+            found = dict(rows(db, "SELECT lane, head FROM lanes"))
+        return {lane: int(found.get(int(lane), 0)) for lane in Lane}
+
     def counters(self) -> dict[str, int]:
         """The ledger's counters as committed."""
         with self._connection() as db:

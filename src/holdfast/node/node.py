@@ -56,9 +56,7 @@ class Node:
         self.journal.on_condition(self._journal_changed)
         self.last_values = LastValues(self.journal.catalogue)
         self.intake = self._make_intake()
-        self.mqtt = (
-            None if settings.mqtt is None else MqttServer(settings.mqtt, self.intake.inbox, clock, telemetry)
-        )
+        self.mqtt = None if settings.mqtt is None else MqttServer(settings.mqtt, self.intake.inbox, clock, telemetry)
         if self.mqtt is not None:
             self.intake.publish_through(self.mqtt.publisher)
         self.ingest = None if plan.children is None else IngestService(self.journal, telemetry, plan.children)

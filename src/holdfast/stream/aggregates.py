@@ -75,11 +75,11 @@ class Windows:
     def oldest(self) -> Array:
         """The first sample."""
         count = np.asarray(self.count(), np.int64)
-        return self._column[self._starts + self._width - np.maximum(count, 1)]
+        return np.asarray(self._column[self._starts + self._width - np.maximum(count, 1)])
 
     def newest(self) -> Array:
         """The last sample."""
-        return self._column[self._starts + (self._width - 1)]
+        return np.asarray(self._column[self._starts + (self._width - 1)])
 
     def variance(self) -> Array:
         """The sample variance."""

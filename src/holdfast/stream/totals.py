@@ -51,11 +51,13 @@ class Totals:
     def extend(self, slots: Array, carried: Array, groups: int, group: Array, value: Array) -> dict[str, Array]:
         """Totals of `groups` windows: `carried[d]` goes on from device d's state, sample k falls in `group[k]`."""
         old = self.read(slots)
-        out = {"n": np.bincount(np.concatenate((carried, group)), _join(old["n"], np.ones(len(group))), groups)}
+        out: dict[str, Array] = {"n": np.bincount(group, minlength=groups).astype(np.float64)}
+        out["n"][carried] += old["n"]
+        both = np.concatenate((carried, group))
         for part in self._parts:
             if part in {"sum", "d1", "d2"}:
                 add = value if part == "sum" else (value - out["first"][group]) ** (1 if part == "d1" else 2)
-                out[part] = np.bincount(np.concatenate((carried, group)), _join(old[part], add), groups)
+                out[part] = np.bincount(both, np.concatenate((old[part], add)), groups)
             elif part != "n":
                 out[part] = _pick(part, old[part], carried, groups, group, value)
         if self._latest:
@@ -90,10 +92,6 @@ def finish(aggregate: Aggregate, parts: dict[str, Array]) -> Array:
             squares = np.maximum(parts["d2"] - parts["d1"] ** 2 / n, 0.0)
             variance = squares / np.where(n > 1, n - 1.0, np.nan)
             return np.sqrt(variance) if aggregate == "stddev" else variance
-
-
-def _join(old: Array, new: Array) -> Array:
-    return np.concatenate((old, new))
 
 
 def _pick(part: str, old: Array, carried: Array, groups: int, group: Array, value: Array) -> Array:

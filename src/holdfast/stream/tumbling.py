@@ -59,34 +59,59 @@ class TumblingWindows:
 
     def feed(self, rows: Rows) -> tuple[Evaluations | None, Skipped | None]:
         """The windows that these rows close."""
-        cut = self._cut(rows)
+        number = rows.ts // self._width
+        old, still = self._state["window"][rows.slots], self._state["open"][rows.slots]
+        if still.all() and (number == old[rows.device]).all():
+            self._stay(rows)
+            return None, None
+        cut = _cut(rows, number, old, still)
+        made, tapes = self._take(rows, cut)
         groups = len(cut.number)
-        closed = np.ones(groups, np.bool_)
-        closed[cut.carried] = self._state["open"][rows.slots]
         lasts = np.append(cut.carried[1:], groups) - 1
+        for totals, parts in zip(self._totals, made, strict=True):
+            totals.write(rows.slots, parts, lasts)
+        self._state["window"][rows.slots] = cut.number[lasts]
+        self._state["open"][rows.slots] = still | (cut.opener[lasts] >= 0)
+        closed = np.ones(groups, np.bool_)
+        closed[cut.carried] = still
         closed[lasts] = False
-        at = np.flatnonzero(closed)
+        return self._closed(rows, cut, np.flatnonzero(closed), made, tapes), _late(rows, cut.accepted)
+
+    def _stay(self, rows: Rows) -> None:
+        """All rows fall in their devices' open windows, as most batches do: nothing to cut, nothing to evaluate."""
+        order = np.arange(len(rows.slots))
+        for m, totals in enumerate(self._totals):
+            device, ts, value, firsts = rows.device, rows.ts, rows.value, rows.firsts
+            if rows.metric is not None:
+                mine = rows.metric == m
+                device, ts, value, firsts = device[mine], ts[mine], value[mine], _before(mine, firsts)
+            totals.write(rows.slots, totals.extend(rows.slots, order, len(order), device, value), order)
+            self._rings[m].splice(rows.slots, firsts, device, ts, value)
+
+    def _take(self, rows: Rows, cut: _Cut) -> tuple[list[dict[str, Array]], list[tuple[Tape, Array]]]:
+        """Every window's totals and, per metric, the tape and where on it each window ends."""
+        made, tapes = [], []
+        groups = len(cut.number)
         owner = np.repeat(np.arange(len(rows.slots)), np.diff(cut.carried, append=groups))
-        parts, tapes, ends = [], [], []
         for m, totals in enumerate(self._totals):
             mine = cut.accepted if rows.metric is None else cut.accepted & (rows.metric == m)
-            group = cut.group[mine]
-            made = totals.extend(rows.slots, cut.carried, groups, group, rows.value[mine])
-            totals.write(rows.slots, made, lasts)
-            seen = np.cumsum(np.bincount(group, minlength=groups))
-            before = np.cumsum(mine)[rows.firsts] - mine[rows.firsts]
-            tapes.append(self._rings[m].splice(rows.slots, before, rows.device[mine], rows.ts[mine], rows.value[mine]))
-            ends.append((owner[at] + 1) * EVIDENCE + seen[at])
-            parts.append({part: column[at] for part, column in made.items()})
-        self._state["window"][rows.slots] = cut.number[lasts]
-        self._state["open"][rows.slots] |= cut.opener[lasts] >= 0
-        late = None if cut.accepted.all() else _late(rows, cut.accepted)
+            group, device, value = cut.group[mine], rows.device[mine], rows.value[mine]
+            made.append(totals.extend(rows.slots, cut.carried, groups, group, value))
+            tape = self._rings[m].splice(rows.slots, _before(mine, rows.firsts), device, rows.ts[mine], value)
+            tapes.append((tape, (owner + 1) * EVIDENCE + np.cumsum(np.bincount(group, minlength=groups))))
+        return made, tapes
+
+    def _closed(
+        self, rows: Rows, cut: _Cut, at: Array, made: list[dict[str, Array]], tapes: list[tuple[Tape, Array]]
+    ) -> Evaluations | None:
         if not len(at):
-            return None, late
-        firsts = np.flatnonzero(np.diff(owner[at], prepend=-1))
-        slots = rows.slots[owner[at][firsts]]
-        row = rows.row[cut.opener[at + 1]]
-        return self._evaluations(slots, firsts, row, cut.number[at], parts, tapes, ends), late
+            return None
+        owner = np.searchsorted(cut.carried, at, side="right") - 1
+        firsts = np.flatnonzero(np.diff(owner, prepend=-1))
+        parts = [{part: column[at] for part, column in totals.items()} for totals in made]
+        ends = [(tape, end[at]) for tape, end in tapes]
+        row = rows.row[cut.opener[at + 1]]  # a window is closed by the row that opens the next one
+        return self._evaluations(rows.slots[owner[firsts]], firsts, row, cut.number[at], parts, ends)
 
     def close(self, now_ns: int) -> Evaluations | None:
         """The open windows whose end and grace have passed."""
@@ -97,39 +122,12 @@ class TumblingWindows:
             return None
         order = np.arange(len(slots))
         parts = [totals.read(slots) for totals in self._totals]
-        tapes = [ring.read(slots) for ring in self._rings]
-        ends = [(order + 1) * EVIDENCE for _ in self._rings]
+        tapes = [(ring.read(slots), (order + 1) * EVIDENCE) for ring in self._rings]
         number = window[slots]
         is_open[slots] = False
         for totals in self._totals:
             totals.reset(slots)
-        return self._evaluations(slots, order, np.full(len(slots), -1), number, parts, tapes, ends)
-
-    def _cut(self, rows: Rows) -> _Cut:
-        old = self._state["window"][rows.slots]
-        number = rows.ts // self._width
-        base = number.min() - 1
-        here, before = number - base, np.maximum(old - base, 0)  # all >= 0, and 0 only before every row
-        span = int(max(here.max(), before.max())) + 1
-        lane = rows.device * span
-        top = lane + here
-        top[rows.firsts] = np.maximum(top[rows.firsts], lane[rows.firsts] + before)
-        top = np.maximum.accumulate(top) - lane  # the latest window of the device so far
-        previous = np.empty_like(top)
-        previous[1:] = top[:-1]
-        previous[rows.firsts] = before
-        opens = top > previous
-        still = self._state["open"][rows.slots][rows.device]
-        accepted = (here == top) & ((here != before[rows.device]) | still)
-        opened = np.cumsum(opens)
-        group = rows.device + opened
-        carried = np.arange(len(rows.slots)) + opened[rows.firsts] - opens[rows.firsts]
-        opener = np.full(len(rows.slots) + int(opened[-1]), -1, np.intp)
-        opener[group[opens]] = np.flatnonzero(opens)
-        numbers = np.empty(len(opener), np.int64)
-        numbers[carried] = old
-        numbers[group[opens]] = number[opens]
-        return _Cut(accepted, group, carried, numbers, opener)
+        return self._evaluations(slots, order, np.full(len(slots), -1), number, parts, tapes)
 
     def _evaluations(
         self,
@@ -138,14 +136,49 @@ class TumblingWindows:
         row: Array,
         number: Array,
         parts: list[dict[str, Array]],
-        tapes: list[Tape],
-        ends: list[Array],
+        tapes: list[tuple[Tape, Array]],
     ) -> Evaluations:
-        inputs = [finish(aggregate, parts[m]) for aggregate, m in self._plan.inputs]
-        sizes: list[Array | None] = [p["n"] for p in parts]
-        return Evaluations(slots, firsts, row, (number + 1) * self._width, inputs, tapes, ends, sizes)
+        return Evaluations(
+            slots,
+            firsts,
+            row,
+            (number + 1) * self._width,
+            [finish(aggregate, parts[m]) for aggregate, m in self._plan.inputs],
+            [tape for tape, _ in tapes],
+            [ends for _, ends in tapes],
+            [p["n"] for p in parts],
+        )
 
 
-def _late(rows: Rows, accepted: Array) -> Skipped:
+def _before(mine: Array, firsts: Array) -> Array:
+    """How many rows of `mine` (a mask) come before each device's first row."""
+    return np.asarray(np.cumsum(mine)[firsts] - mine[firsts])
+
+
+def _cut(rows: Rows, number: Array, old: Array, still: Array) -> _Cut:
+    base = number.min() - 1
+    here, before = number - base, np.maximum(old - base, 0)  # all >= 0, and 0 only before every row
+    span = int(max(here.max(), before.max())) + 1
+    lane = rows.device * span
+    top = lane + here
+    top[rows.firsts] = np.maximum(top[rows.firsts], lane[rows.firsts] + before)
+    top = np.maximum.accumulate(top) - lane  # the latest window of the device so far
+    previous = np.empty_like(top)
+    previous[1:] = top[:-1]
+    previous[rows.firsts] = before
+    opens = top > previous
+    accepted = (here == top) & ((here != before[rows.device]) | still[rows.device])
+    opened = np.cumsum(opens)
+    group = rows.device + opened
+    carried = np.arange(len(rows.slots)) + opened[rows.firsts] - opens[rows.firsts]
+    opener = np.full(len(rows.slots) + int(opened[-1]), -1, np.intp)
+    opener[group[opens]] = np.flatnonzero(opens)
+    numbers = np.empty(len(opener), np.int64)
+    numbers[carried] = old
+    numbers[group[opens]] = number[opens]
+    return _Cut(accepted, group, carried, numbers, opener)
+
+
+def _late(rows: Rows, accepted: Array) -> Skipped | None:
     late = np.flatnonzero(~accepted)
-    return Skipped(rows.slots[rows.device[late]], rows.row[late])
+    return Skipped(rows.slots[rows.device[late]], rows.row[late]) if len(late) else None
