@@ -67,10 +67,11 @@ def plan_select(text: str, plan: Plan, faults: list[str]) -> bool:
         if parsing.dotted(part) == "device":
             continue
         name, expression = _named(part, plan, faults)
+        plan.names.append(name)
         if is_condition(expression):
             faults.append(f"`{expression.sql()}` is a condition; select numbers and put conditions in `when`")
-        plan.names.append(name)
-        plan.values.append(compiler.number(expression))
+        elif name:
+            plan.values.append(compiler.number(expression))
     if not plan.metrics and not faults:
         faults.append("reads no metric; select one, such as `avg(air.temperature) as avg_temp`")
     return True
@@ -82,7 +83,7 @@ def plan_condition(text: str, known: Sequence[str] | None, faults: list[str]) ->
     if node is None:
         return None
     if not is_condition(node):
-        faults.append(f"must be a condition, true or false, such as `{node.sql()} > 0`")
+        faults.append(f"`{node.sql()}` is no condition; write one such as `avg_temp > 26.0`")
         return None
     compiler = Compiler(lambda leaf, into: _selected(leaf, known, into), faults)
     holds = compiler.truth(node)

@@ -258,3 +258,170 @@ def test_a_restored_engine_goes_on_as_if_nothing_had_happened(
 
 def _id(decision: Decision) -> str:
     return decision.event.id
+
+
+BASE = 1_700_000_000 * S
+
+
+class Site:
+    """One engine with one rule, fed rows by device."""
+
+    def __init__(self, folder: Path, rule: str) -> None:
+        self.catalogue = Catalogue()
+        self.engine = Engine(compile_rules(f"rules:\n  r: {{{rule}}}\n", folder), self.catalogue, "hub")
+
+    def feed(self, *values: float, device: str = "d1", start: int = 0, metric: str = "air.temperature") -> list[str]:
+        rows: list[Row] = [(device, metric, BASE + (start + i) * S, v, 0) for i, v in enumerate(values)]
+        return [d.event.kind for d in self.engine.evaluate(batch_of(rows, self.catalogue))]
+
+    def decide(self, *rows: Row) -> list[Decision]:
+        return self.engine.evaluate(batch_of(list(rows), self.catalogue))
+
+
+def test_an_alert_is_raised_once_and_cleared_by_its_own_condition(tmp_path: Path) -> None:
+    site = Site(tmp_path, "select: air.temperature as t, when: t > 5, for: 3 samples, clear_when: t < 2")
+    assert site.feed(6, 6) == []
+    assert site.feed(1, 6, 6) == []
+    assert site.feed(6) == ["alert.raised"]
+    assert site.feed(9, 9, 3, 9) == []
+    assert site.feed(1, 1, 6, 6, 6, 1) == ["alert.cleared", "alert.raised", "alert.cleared"]
+
+
+def test_an_alert_says_why(tmp_path: Path) -> None:
+    rule = "select: avg(air.temperature) as t, window: sliding 30 samples, when: t > 5, for: 2 samples"
+    site = Site(tmp_path, rule + ", severity: critical, message: '{device} is at {t:.1f}, {node}'")
+    rows: list[Row] = [("a+b", "air.temperature", BASE + i, 0.0, 0) for i in range(25)]
+    rows += [("a+b", "air.temperature", BASE + 25, 0.0, int(Quality.BAD)), ("a+b", "air.temperature", 0, math.nan, 0)]
+    rows += [("a+b", "air.temperature", BASE + 26 + i, 200.0, 0) for i in range(2)]
+    (decision,) = site.decide(*rows)
+    event, why = decision.event, decision.event.why
+    assert (event.kind, event.severity, event.node, event.device, event.rule) == (
+        ("alert.raised", "critical", "site", "a+b", "r")
+    )
+    assert event.lane == 0
+    assert event.ts == BASE + 27
+    assert event.message == "a+b is at 14.8, site"
+    assert decision.publish == ("alerts/a_b/r",)
+    assert why == {
+        "rule_version": site.engine.rules[0].version,
+        "decided_on": "hub",
+        "condition": "t > 5",
+        "values": {"t": 400 / 27},
+        "window": {"text": "sliding 30 samples"},
+        "inputs": {
+            "air.temperature": {"ts": [BASE + i for i in [*range(7, 25), 26, 27]], "values": [0.0] * 18 + [200.0] * 2}
+        },
+        "held_samples": 2,
+        "skipped_bad": 2,
+    }
+    assert len(event.id) == 32
+
+
+def test_without_a_message_the_engine_says_what_it_saw(tmp_path: Path) -> None:
+    site = Site(tmp_path, "select: 'air.temperature as t, air.co2 as c', when: t > 5")
+    raised, cleared = site.decide(
+        ("d", "air.temperature", BASE, 6.0, 0), ("d", "air.temperature", BASE + 1, math.inf, 0),
+        ("d", "air.temperature", BASE + 2, 5.0, 0),
+    )  # fmt: skip
+    assert raised.event.message == "d: t > 5 (t = 6, c is unknown)"
+    assert cleared.event.message == "cleared: d: t > 5 (t = 5, c is unknown)"
+    assert cleared.event.why["condition"] == "not (t > 5)"
+
+
+def test_an_infinite_value_is_shown_as_unknown(tmp_path: Path) -> None:
+    site = Site(tmp_path, "select: air.temperature as t, when: t > 5, message: '{t:.1f}'")
+    (raised,) = site.decide(("d", "air.temperature", BASE, math.inf, 0))
+    assert raised.event.why["values"] == {"t": None}
+    assert raised.event.message == "unknown"
+
+
+def test_a_tumbling_window_closes_when_the_next_one_begins_or_after_its_grace(tmp_path: Path) -> None:
+    site = Site(tmp_path, "select: avg(air.temperature) as t, window: tumbling 10s grace 2s, when: t > 5")
+    assert site.feed(6, 6, start=8) == []
+    assert site.feed(1, start=10) == ["alert.raised"]
+    assert site.engine.tick(BASE + 22 * S - 1) == []
+    (cleared,) = site.engine.tick(BASE + 22 * S)
+    assert (cleared.event.kind, cleared.event.ts) == ("alert.cleared", BASE + 20 * S)
+    assert cleared.event.why["window"] == {"text": "tumbling 10s grace 2s", "from": BASE + 10 * S, "to": BASE + 20 * S}
+    assert site.feed(9, 9, start=15) == []  # late: that window is closed
+    assert site.feed(9, start=20) == []
+    (raised,) = site.engine.tick(BASE + 99 * S)
+    assert raised.event.why["late"] == 2
+    assert site.engine.tick(BASE + 999 * S) == []
+
+
+def test_closing_by_a_tick_or_by_a_row_gives_the_same_event(tmp_path: Path) -> None:
+    rule = "select: avg(air.temperature) as t, window: tumbling 10s, when: t > 5"
+    one, other = Site(tmp_path, rule), Site(tmp_path, rule)
+    assert one.feed(6) == other.feed(6) == []
+    assert one.decide(("d1", "air.temperature", BASE + 10 * S, 0.0, 0)) == other.engine.tick(BASE + 60 * S)
+
+
+@pytest.mark.parametrize("aggregate", ["avg", "min", "max", "sum", "count", "stddev", "var", "first", "last"])
+def test_tumbling_aggregates_do_not_depend_on_batches(tmp_path: Path, aggregate: str) -> None:
+    rule = f"select: {aggregate}(air.temperature) as t, window: tumbling 10s, when: t is not null"
+    values = [3.1, 4.7, 1.9, 2.2, 9.3, 5.5]
+    whole, split = Site(tmp_path, rule), Site(tmp_path, rule)
+    whole.feed(*values)
+    for i, value in enumerate(values):
+        split.feed(value, start=i)
+    (a,), (b,) = whole.engine.tick(BASE + 60 * S), split.engine.tick(BASE + 60 * S)
+    assert a == b
+    expected: Any = {
+        "avg": np.mean(values), "min": 1.9, "max": 9.3, "sum": sum(values), "count": 6, "first": 3.1, "last": 5.5,
+        "stddev": np.std(values, ddof=1), "var": np.var(values, ddof=1),
+    }[aggregate]  # fmt: skip
+    shown: Any = a.event.why["values"]
+    assert shown["t"] == pytest.approx(expected)
+
+
+def test_decisions_come_in_the_order_of_their_rows_over_all_rules(tmp_path: Path) -> None:
+    text = "rules:\n" + "".join(f"  r{i}: {{select: m{i}.x as v, when: v > 0}}\n" for i in range(130))
+    catalogue = Catalogue()
+    engine = Engine(compile_rules(text, tmp_path), catalogue, "n")
+    rows: list[Row] = [("d", f"m{i}.x", BASE, 1.0, 0) for i in (129, 3, 64, 63, 0, 128)]
+    got = engine.evaluate(batch_of(rows, catalogue))
+    assert [d.event.rule for d in got] == ["r129", "r3", "r64", "r63", "r0", "r128"]
+
+
+def test_series_that_no_rule_reads_and_text_series_are_passed_over(tmp_path: Path) -> None:
+    site = Site(tmp_path, "select: air.temperature as t, when: t >= 0")
+    assert site.feed(1, metric="other") == []
+    text = site.catalogue.intern(Series("n", "d", "air.temperature", "", Kind.TEXT))
+    batch = Batch(np.array([text], np.int32), np.array([1]), np.array([0.0]), np.array([0], np.uint8), ("x",))
+    assert site.engine.evaluate(batch) == []
+    assert site.engine.evaluate(Batch.empty()) == []
+
+
+def test_the_catalogue_may_grow_to_many_series(tmp_path: Path) -> None:
+    site = Site(tmp_path, "select: air.temperature as t, when: t > 0")
+    for i in range(300):
+        assert site.feed(1, device=f"d{i}") == ["alert.raised"]
+    assert site.feed(0, device="d7") == ["alert.cleared"]
+
+
+def test_an_engine_without_rules_decides_nothing() -> None:
+    catalogue = Catalogue()
+    engine = Engine([], catalogue, "n")
+    assert engine.evaluate(batch_of([("d", "m", 1, 1.0, 0)], catalogue)) == []
+    assert engine.restore(engine.snapshot())
+
+
+def test_a_damaged_or_foreign_snapshot_changes_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path, "select: air.temperature as t, when: t > 0")
+    site.feed(1)
+    before = site.engine.snapshot()
+    assert not site.engine.restore(b"")
+    assert not site.engine.restore(before[:-1])
+    assert not site.engine.restore(before.replace(b"<f8", b"<f4"))
+    assert not site.engine.restore(before.replace(b"latch.held", b"latch.hold"))
+    assert not site.engine.restore(before.replace(b"\xa6format\x01", b"\xa6format\x09"))
+    assert site.engine.snapshot() == before
+
+
+def test_state_of_a_changed_rule_is_not_taken_over(tmp_path: Path) -> None:
+    old = Site(tmp_path, "select: air.temperature as t, when: t > 0, for: 2 samples")
+    old.feed(1)
+    new = Site(tmp_path, "select: air.temperature as t, when: t > 0.5, for: 2 samples")
+    assert new.engine.restore(old.engine.snapshot())
+    assert new.feed(1) == []

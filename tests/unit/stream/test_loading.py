@@ -1,0 +1,184 @@
+from pathlib import Path
+
+import pytest
+
+from holdfast.kernel.documents import SettingsInvalid
+from holdfast.model.lane import Lane
+from holdfast.stream.loading import BUILTIN_RULES, load_rules
+from holdfast.stream.rules import CompiledRule
+
+
+def problems(folder: Path, *texts: str) -> list[str]:
+    paths = []
+    for i, text in enumerate(texts):
+        paths.append(folder / f"{i}.yaml")
+        paths[-1].write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsInvalid) as caught:
+        load_rules(paths)
+    return [f"{Path(p.file).name}:{p.line} {'.'.join(map(str, p.where))}: {p.message}" for p in caught.value.problems]
+
+
+def one(folder: Path, rule: str) -> CompiledRule:
+    path = folder / "one.yaml"
+    path.write_text(f"rules:\n  r: {{{rule}}}\n", encoding="utf-8")
+    return load_rules([path])[0]
+
+
+def fault(folder: Path, rule: str) -> str:
+    found = problems(folder, f"rules:\n  r: {{{rule}}}\n")
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_the_built_in_rules_load() -> None:
+    rules = {r.name: r for r in load_rules([BUILTIN_RULES])}
+    assert list(rules) == ["overheat", "stuffy", "light-left-on"]
+    assert rules["overheat"].lane is Lane.CRITICAL
+    assert rules["stuffy"].lane is Lane.CRITICAL
+    assert rules["light-left-on"].lane is Lane.NORMAL
+    assert rules["light-left-on"].clear_text == "not (avg_light > 300 and anyone = 0)"
+
+
+def test_all_problems_of_all_files_come_at_once_each_with_its_line(tmp_path: Path) -> None:
+    first = """rules:
+  overheat:
+    select: avg(air.temperature) as avg_temp, foo(co2) as g
+    from: readings where device lik 'room-%'
+    window: slidng 10 samples
+    when: avg_temp
+    for: three
+    severity: dire
+"""
+    second = """rules:
+  Hot:
+    select: avg(air.temperature) as t
+    when: t > 1 and u < 2
+    clear_when: t <
+    for: 0 samples
+    message: "{who} {t:.1q}"
+    do: [{publish: "alerts/#"}]
+"""
+    third = """rules:
+  good: {select: a.b, when: a.b > 1}
+  bad: {select: avg(a.b), when: 1 > 2, window: sliding 0 samples, colour: red}
+"""
+    found = problems(tmp_path, first, second, third, "rules: {good: {select: a.b, when: a.b > 1}}")
+    assert [f.split(":")[0:2] for f in found] == [f.split(":")[0:2] for f in sorted(found, key=_place)]
+    starts = [f.split(": ", 1)[0] for f in found]
+    assert starts == [
+        "0.yaml:8 rules.overheat.severity",  # the file's shape is wrong, so its SQL isn't looked at
+        "1.yaml:2 rules.Hot",
+        "1.yaml:4 rules.Hot.when",
+        "1.yaml:5 rules.Hot.clear_when",
+        "1.yaml:6 rules.Hot.for",
+        "1.yaml:7 rules.Hot.message",
+        "1.yaml:7 rules.Hot.message",
+        "1.yaml:8 rules.Hot.do.0.publish",
+        "2.yaml:3 rules.bad.colour",
+    ]
+    sound = first.replace("dire", "info")
+    assert [f.split(": ", 1)[0] for f in problems(tmp_path, sound)] == [
+        "0.yaml:3 rules.overheat.select",
+        "0.yaml:4 rules.overheat.from",
+        "0.yaml:5 rules.overheat.window",
+        "0.yaml:6 rules.overheat.when",
+        "0.yaml:7 rules.overheat.for",
+    ]
+
+
+def _place(found: str) -> tuple[str, int]:
+    file, rest = found.split(":", 1)
+    return file, int(rest.split(" ", 1)[0])
+
+
+def test_a_rule_name_stands_in_one_file_only(tmp_path: Path) -> None:
+    text = "rules: {good: {select: a.b, when: a.b > 1}}"
+    assert "stands in another file too" in problems(tmp_path, text, text)[0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ("select: 'avg(a.b) as x, foo(a.b) as y', when: x > 1", "`FOO(a.b)` isn't available; allowed: metrics, avg("),
+        ("select: avg(a.b), when: 1 < 2", "`AVG(a.b)` needs a name"),
+        ("select: A.b, when: A.b > 1", "`A.b` is no metric name"),
+        ("select: avg(A.b) as x, when: x > 1", "`A.b` is no metric name"),
+        ("select: avg(a.b * 2) as x, when: x > 1", "avg takes one metric"),
+        ("select: 'var(a, b) as x', when: x > 1", "var takes one metric"),
+        ("select: count(*) as n, when: n > 1", "count takes one metric"),
+        ("select: 'max(a, b) as n', when: n > 1", "max takes one metric"),
+        ("select: avg(distinct a) as n, when: n > 1", "avg takes one metric"),
+        ("select: avg(a.b) over (partition by c) as n, when: n > 1", "isn't available"),
+        ("select: \"a.b, 'x' as y\", when: a.b > 1", "'x' is text; only numbers"),
+        ("select: '*', when: 1 > 0", "needs a name"),
+        ("select: a > 1 as hot, when: hot > 0", "select numbers and put conditions in `when`"),
+        ("select: 'a as device', when: device > 0", "stands for something else already"),
+        ("select: 'a as x, b as x', when: x > 0", "stands for something else already"),
+        ("select: 'a as Big', when: 1 > 0", "`Big` is no column name"),
+        ("select: 1 as x, when: x > 0", "reads no metric"),
+        ("select: device, when: 1 > 0", "reads no metric"),
+        ("select: a from b, when: 1 > 0", "`from` has no place"),
+        ("select: distinct a, when: a > 0", "`distinct` has no place"),
+        ("select: a; drop table b, when: a > 0", "isn't one SQL expression"),
+        ("select: ' ', when: 1 > 0", "is empty"),
+        ("select: a +, when: 1 > 0", "isn't SQL"),
+        ('select: "\'open", when: 1 > 0', "isn't SQL"),
+        ("select: a, when: a + 1", "is no condition"),
+        ("select: a, when: a", "is no condition"),
+        ("select: a, when: 'a > 1, a < 0'", "expected one condition"),
+        ("select: a, when: a > 1 as x", "expected one condition"),
+        ("select: a, when: b > 1", "`b` is unknown; allowed: the selected columns (a)"),
+        ("select: a, when: avg(a) > 1", "`AVG(a)` isn't available; allowed: the selected columns"),
+        ("select: a, when: a > 1 and a", "`a` is not a condition; write one such as `a > 0`"),
+        ("select: a, when: (a > 1) = 2", "is a condition and can't be compared"),
+        ("select: a, when: (a > 1) + 2 > 1", "is a condition where a number is wanted"),
+        ("select: a, when: a > 'x'", "'x' is text"),
+        ("select: a, when: a like 'x'", "is no condition"),
+        ("select: a, when: a in (select 1)", "is not a condition"),
+        ("select: a, when: a > 1, from: things", "expected `readings`"),
+        ("select: a, when: a > 1, from: readings limit 3", "expected `readings`"),
+        ("select: a, when: a > 1, from: readings where value > 3", "can't choose devices"),
+        ("select: a, when: a > 1, from: readings where device = 3", "must be compared with text"),
+        ("select: a, when: a > 1, from: readings where device in (select 1)", "must be compared with text"),
+        ("select: a, when: a > 1, from: ''", "is empty"),
+        ("select: a, when: a > 1, window: tumbling 10", "expected a duration"),
+        ("select: a, when: a > 1, window: tumbling 10s grace x", "expected a duration"),
+        ("select: a, when: a > 1, window: tumbling 0s", "1ms to 31d"),
+        ("select: a, when: a > 1, window: tumbling 1s grace 99d", "grace is at most"),
+        ("select: a, when: a > 1, window: sliding 1001 samples", "1 to 1000 samples"),
+        ("select: a, when: a > 1, window: often", "expected `sliding 10 samples`"),
+        ("select: a, when: a > 1, for: 10s", "expected `3 samples`"),
+        ("select: a, when: a > 1, message: '{b}'", "`{b}` is unknown; allowed: device, node, rule, severity, a"),
+        ("select: a, when: a > 1, message: '{a!r}'", "conversions and nested braces"),
+        ("select: a, when: a > 1, message: '{a'", "isn't a template"),
+        ("select: a, when: a > 1, do: [{publish: 'x/{a}'}]", "can't stand in a topic"),
+        ("select: a, when: a > 1, do: [{publish: '$SYS/x'}]", "a topic is"),
+    ],
+)
+def test_what_is_refused_and_what_is_said(tmp_path: Path, rule: str, says: str) -> None:
+    assert says in fault(tmp_path, rule)
+
+
+def test_text_too_long_to_be_a_condition_is_refused(tmp_path: Path) -> None:
+    assert "longer than" in fault(tmp_path, f"select: a, when: a > {'1' * 5000}")
+    assert "isn't SQL" in fault(tmp_path, f"select: a, when: {'(' * 1900}a{')' * 1900} > 1")
+
+
+def test_spacing_does_not_change_a_rules_version_but_a_number_does(tmp_path: Path) -> None:
+    a = one(tmp_path, "select: a, when: a > 1").version
+    assert one(tmp_path, "select: a, when: 'a   >  1'").version == a
+    assert one(tmp_path, "when: a > 1, select: a").version == a
+    assert one(tmp_path, "select: a, when: a > 2").version != a
+
+
+def test_devices_are_chosen_as_sql_would(tmp_path: Path) -> None:
+    def chosen(where: str) -> str:
+        matches = one(tmp_path, f'select: a, when: a > 1, from: "readings where {where}"').matches
+        return "".join(d for d in ("a", "b", "ab", "a%") if matches("n", d)) if not matches("m", "a") else "m"
+
+    assert chosen("device like 'a%' and node = 'n'") == "aaba%"
+    assert chosen("device not like 'a%' and node = 'n'") == "b"
+    assert chosen("not device like '_' and node = 'n'") == "aba%"
+    assert chosen("device in ('a', 'b') and node <> 'm'") == "ab"
+    assert chosen("node = 'm' or device = 'b'") == "m"
+    assert chosen("(device <> 'a')") == "baba%"
