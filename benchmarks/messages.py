@@ -13,7 +13,6 @@ Bytes = NDArray[np.uint8]
 
 _TIME = "@" * 13
 _ISO = "@" * 24
-_TEMP, _HUMIDITY, _CO2 = "##.##", "$$.$$", "%%%%.%%"
 SHAPES = (
     (
         "acme/{device}/telemetry",
@@ -64,7 +63,7 @@ class Device:
         fill(out, self.template, ord("!"), self.seq + np.arange(count))
         fill(out, self.template, ord("#"), warm + walk % 200)
         fill(out, self.template, ord("$"), 4000 + walk % 500)
-        fill(out, self.template, ord("~"), 70000 + 25 * (walk % 100))
+        fill(out, self.template, ord("~"), 100000 + 25 * (walk % 100))
         if self.shape == 1:
             iso = np.datetime_as_string(times.astype("datetime64[ms]"), unit="ms", timezone="UTC")
             out[:, np.flatnonzero(self.template == ord("@"))] = (

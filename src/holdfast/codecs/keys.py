@@ -1,0 +1,44 @@
+"""Dedupe keys: 64 bits of (device, message id), the same in every process and after every restart."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+Keys = NDArray[np.uint64]
+
+
+def device_hash(device: str) -> int:
+    """64 bits that stand for a device."""
+    return int.from_bytes(blake2b(device.encode(), digest_size=8).digest(), "little")
+
+
+def id_words(ids: Sequence[int | str]) -> Keys:
+    """Each id as 64 bits: integers as they are (two's complement), text hashed. Shape (n,)."""
+    try:
+        return np.fromiter(ids, np.int64, len(ids)).view(np.uint64)
+    except (TypeError, ValueError):
+        return np.array([_word(i) for i in ids], np.uint64)
+
+
+def mix(devices: Keys, ids: Keys) -> Keys:
+    """The key of each message, never 0."""
+    with np.errstate(over="ignore"):
+        keys = splitmix(devices ^ splitmix(ids))
+    keys[keys == 0] = 1
+    return keys
+
+
+def splitmix(x: Keys) -> Keys:
+    """SplitMix64's finaliser (Steele, Lea, Flood 2014): a bijection that spreads every bit."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _word(message_id: int | str) -> int:
+    if isinstance(message_id, int):
+        return message_id & 0xFFFFFFFFFFFFFFFF
+    return int.from_bytes(blake2b(message_id.encode(errors="surrogatepass"), digest_size=8).digest(), "little")

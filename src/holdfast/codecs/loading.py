@@ -1,0 +1,184 @@
+"""Profile documents to compiled profiles. Every problem of every file at once, or all profiles."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from holdfast.codecs.errors import CodecsError, ProfileUnknown
+from holdfast.codecs.profiles import Field, Line, Meaning, Profile, Records
+from holdfast.codecs.profiles import Path as FieldPath
+from holdfast.codecs.settings import ProfileSettings, ProfilesFile, ReadingSettings, RecordsSettings
+from holdfast.codecs.structs import clash
+from holdfast.codecs.topics import DEVICE, PatternInvalid, TopicPattern, compile_pattern
+from holdfast.codecs.units import base_of, canonical, conversion, payload_unit, spellings
+from holdfast.kernel import documents
+from holdfast.kernel.clock import NS_PER_S
+from holdfast.kernel.documents import Document, Problem, SettingsInvalid
+from holdfast.model.series import Kind
+
+BUILTIN = Path(__file__).parent / "builtin"
+_METRIC = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)*")
+_KINDS = {"float": Kind.FLOAT, "int": Kind.INT, "bool": Kind.BOOL, "text": Kind.TEXT}
+_NO_LINE: Line = (1.0, 0.0)
+_TIME_IS_ID = "time"
+
+
+def load_profiles(paths: Iterable[Path]) -> list[Profile]:
+    """The profiles in these files, in order.
+
+    Raises:
+        SettingsInvalid: with every problem in every file: shape, units, topics, two profiles for the same topics.
+    """
+    problems: list[Problem] = []
+    profiles: list[Profile] = []
+    owners: dict[str, str] = {}
+    for path in paths:
+        try:
+            document = documents.load(path, ProfilesFile)
+        except SettingsInvalid as error:
+            problems.extend(error.problems)
+            continue
+        for name, settings in document.value.profiles.items():
+            profile = _Reader(document, name, problems).profile(settings)
+            if profile is None:
+                continue
+            owner = owners.setdefault(profile.pattern.shape, name)
+            if owner is not name:
+                where = ("profiles", name, "topic")
+                problems.append(document.problem(where, f"profile `{owner}` claims the same topics; keep one"))
+            profiles.append(profile)
+    if problems:
+        raise SettingsInvalid(problems)
+    return profiles
+
+
+def builtin_profiles(names: Sequence[str]) -> list[Profile]:
+    """Profiles that ship with Holdfast, by file name.
+
+    Raises:
+        ProfileUnknown: with the names there are.
+    """
+    known = sorted(f.stem for f in BUILTIN.glob("*.yaml"))
+    for name in names:
+        if name not in known:
+            raise ProfileUnknown(name, known)
+    return load_profiles(BUILTIN / f"{name}.yaml" for name in names)
+
+
+class _Reader:
+    """Compiles one profile; its faults become problems with the line of the key they are about."""
+
+    def __init__(self, document: Document[ProfilesFile], name: str, problems: list[Problem]) -> None:
+        self._document = document
+        self._name = name
+        self._problems = problems
+
+    def profile(self, s: ProfileSettings) -> Profile | None:
+        before = len(self._problems)
+        pattern = self._pattern(s)
+        fields = tuple(self._field(path, s) for path in s.fields)
+        records = None if s.records is None else self._records(s.records)
+        if (s.records is None) is not bool(s.fields):
+            self._tell((), "a profile has either `fields` or `records`")
+        if s.id == _TIME_IS_ID and s.time is None:
+            self._tell(("id",), "`id: time` needs `time`")
+        if pattern is None or len(self._problems) > before:
+            return None
+        return self._checked(
+            Profile(
+                name=self._name,
+                version=s.version,
+                pattern=pattern,
+                device_path=split(s.device),
+                time_path=None if s.time is None else split(s.time.field),
+                time_unit="s" if s.time is None else s.time.unit,
+                id_path=None if s.id == _TIME_IS_ID else split(s.id),
+                id_is_time=s.id == _TIME_IS_ID,
+                stale_ns=None if s.stale_after is None else round(s.stale_after * NS_PER_S),
+                future_ns=round(s.future_limit * NS_PER_S),
+                fields=fields,
+                records=records,
+            )
+        )
+
+    def _checked(self, profile: Profile) -> Profile:
+        fault = clash(profile)
+        if fault:
+            self._tell((), fault)
+        return profile
+
+    def _pattern(self, s: ProfileSettings) -> TopicPattern | None:
+        try:
+            pattern = compile_pattern(s.topic)
+        except PatternInvalid as error:
+            self._tell(("topic",), str(error))
+            return None
+        if (DEVICE in pattern.captures) is (s.device is not None):
+            self._tell(("topic",), "the device's name stands either in the topic, as {device}, or at a `device:` path")
+        return pattern
+
+    def _field(self, path: str, s: ProfileSettings) -> Field:
+        settings = s.fields[path]
+        meaning = self._meaning(("fields", path), settings, says_unit=settings.unit_field is not None)
+        return Field(split(path) or (), meaning, settings.optional, split(settings.unit_field))
+
+    def _records(self, s: RecordsSettings) -> Records:
+        meanings = {
+            name: self._meaning(("records", "map", name), reading, says_unit=s.unit is not None)
+            for name, reading in s.map.items()
+        }
+        if not meanings:
+            self._tell(("records", "map"), "`map` is empty: no record would become a reading")
+        path = split(s.path) or ()
+        unknown = s.unknown == "reject"
+        return Records(
+            path, s.name, s.value, s.bool_value, s.text_value, s.unit, s.time, meanings, rejects_unknown=unknown
+        )
+
+    def _meaning(self, where: tuple[str, ...], s: ReadingSettings, *, says_unit: bool) -> Meaning:
+        if _METRIC.fullmatch(s.metric) is None:
+            self._tell((*where, "metric"), f"`{s.metric}` is no metric: dotted lower-case words, as air.temperature")
+        if s.min is not None and s.max is not None and s.min > s.max:
+            self._tell((*where, "min"), f"min {s.min:g} is above max {s.max:g}")
+        kind = _KINDS[s.type]
+        if kind in (Kind.BOOL, Kind.TEXT) and (s.unit or s.to):
+            self._tell((*where, "type"), f"a {s.type} has no unit")
+        unit, line, lines = "", _NO_LINE, dict[str, Line]()
+        try:
+            unit, line, lines = _units(s, says_unit=says_unit)
+        except CodecsError as error:
+            self._tell((*where, "unit"), str(error))
+        low = float("-inf") if s.min is None else s.min
+        high = float("inf") if s.max is None else s.max
+        return Meaning(s.metric, unit, kind, line, lines, s.decimals, low, high)
+
+    def _tell(self, where: tuple[str, ...], fault: str) -> None:
+        self._problems.append(self._document.problem(("profiles", self._name, *where), fault))
+
+
+def split(path: str | None) -> FieldPath | None:
+    """A dotted path as its steps; the empty path is the payload itself."""
+    if path is None:
+        return None
+    return tuple(path.split(".")) if path else ()
+
+
+def _units(s: ReadingSettings, *, says_unit: bool) -> tuple[str, Line, dict[str, Line]]:
+    """The stored unit's name, the default line to it, and the lines of every spelling a device may send."""
+    if s.unit is None and s.to is None:
+        return "", (s.scale, s.offset), {}
+    to = canonical(s.to) if s.to is not None else None
+    unit = payload_unit(s.unit, to) if s.unit is not None else to
+    if unit is None:  # pragma: no cover  # one of the two is given
+        return "", (s.scale, s.offset), {}
+    stored = to or base_of(unit)
+    own = _line(conversion(unit, stored), s)
+    if not says_unit:
+        return stored.name, own, {}
+    lines = {spelling: _line(conversion(u, stored), s) for spelling, u in spellings(stored).items()}
+    return stored.name, own, lines
+
+
+def _line(conversion_: tuple[object, object], s: ReadingSettings) -> Line:
+    a, b = (float(part) for part in conversion_)  # type: ignore[arg-type]  # fractions
+    return a * s.scale, a * s.offset + b

@@ -1,0 +1,90 @@
+"""What the API answers with. Append only: fields keep name, type and meaning."""
+
+from msgspec import Struct
+
+from holdfast.history.answers import Value
+
+
+class LinkStatus(Struct, frozen=True):
+    """The way to the parent. state: `up`, `down`, `refused` or `starting`; detail: why, in plain words."""
+
+    state: str
+    url: str
+    detail: str = ""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+
+class JournalStatus(Struct, frozen=True):
+    """The journal. condition: `ok`, `full`, `poisoned` or `closed`."""
+
+    condition: str
+    bytes: int
+    quota_bytes: int
+    heads: list[int]
+
+
+class Status(Struct, frozen=True):
+    """A node at a glance. backlog: rows of each lane that the parent doesn't have yet; empty without a parent."""
+
+    node: str
+    version: str
+    incarnation: str
+    started_ns: int
+    now_ns: int
+    uptime_s: float
+    link: LinkStatus | None
+    backlog: list[int]
+    journal: JournalStatus
+    series: int
+    children: list[str]
+    counters: dict[str, int]
+
+
+class SeriesRow(Struct, frozen=True):
+    """A series and its newest reading since the node started; ts None = none yet. rows: how many since then."""
+
+    name: str
+    node: str
+    device: str
+    metric: str
+    unit: str
+    kind: str
+    ts: int | None = None
+    value: Value = None
+    quality: str | None = None
+    reason: str | None = None
+    rows: int = 0
+
+
+class SeriesList(Struct, frozen=True):
+    """One page of series, by name. total: how many match."""
+
+    total: int
+    series: list[SeriesRow]
+
+
+class QuarantinedMessage(Struct, frozen=True):
+    """A message that could not become readings. payload: the raw bytes, base64."""
+
+    id: int
+    received_ns: int
+    source: str
+    topic: str
+    reason: str
+    detail: str
+    payload: bytes
+
+
+class Readiness(Struct, frozen=True):
+    """May traffic be sent here? reasons: what stands against it."""
+
+    ready: bool
+    reasons: list[str]
+
+
+class Failure(Struct, frozen=True):
+    """Every error's body."""
+
+    error: str
+    hint: str

@@ -1,0 +1,79 @@
+"""What the web room needs of a node, as narrow callables. All are called on the loop's thread."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast.history.answers import Aggregate, Answer
+from holdfast.history.last_values import Last
+from holdfast.journal.records import QuarantineRow
+from holdfast.kernel.clock import Clock
+from holdfast.model.event import Event
+from holdfast.model.series import Catalogue
+from holdfast.telemetry.happenings import Telemetry
+from holdfast.web.answers import Status
+from holdfast.web.ledger import Ledger
+from holdfast.wire.messages import BatchReply, Hello, Welcome
+
+
+class Query(Protocol):
+    """`history.query.History.query`; blocking, so it's called on a worker thread."""
+
+    def __call__(
+        self,
+        patterns: Sequence[str],
+        from_ns: int,
+        to_ns: int,
+        step_ns: int | None = None,
+        aggregates: Sequence[Aggregate] = ...,
+        limit: int = ...,
+    ) -> Answer:
+        """Answer a question about the past."""
+        ...
+
+
+class Ingest(Protocol):
+    """`ingest.service.IngestService`. May be called for several children, and several times for one, at once."""
+
+    async def hello(self, child: str, hello: Hello) -> Welcome:
+        """Open a session for the child that the token stands for."""
+        ...
+
+    async def batch(self, child: str, body: bytes) -> BatchReply:
+        """Apply a batch exactly once; raises `WireError` when the bytes are malformed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """The door for children. who: whom a bearer token stands for, None = nobody."""
+
+    who: Callable[[str], str | None]
+    ingest: Ingest
+    max_body: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebDeps:
+    """Everything the app may ask.
+
+    last:        newest reading of a series id
+    events:      the latest alerts, newest first; blocking
+    quarantined: the latest rejected messages, newest first; blocking
+    readiness:   what stands against sending traffic here, empty = ready
+    counters:    the journal's committed counters, for /metrics
+    children:    None: this node takes no children, and the sync paths don't exist
+    """
+
+    clock: Clock
+    telemetry: Telemetry
+    catalogue: Catalogue
+    last: Callable[[int], Last | None]
+    query: Query
+    status: Callable[[], Status]
+    ledger: Callable[[], Ledger]
+    events: Callable[[int], list[Event]]
+    quarantined: Callable[[int], list[QuarantineRow]]
+    readiness: Callable[[], list[str]]
+    counters: Callable[[], Mapping[str, int]]
+    children: Children | None = None

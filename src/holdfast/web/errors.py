@@ -1,0 +1,19 @@
+"""What the API refuses, as an error with its HTTP status.
+
+WebError
+└── Refused    caller: the request can't be served as it stands; becomes JSON {error, hint}
+"""
+
+from holdfast.kernel.errors import HoldfastError
+
+
+class WebError(HoldfastError):
+    """Something about a request."""
+
+
+class Refused(WebError):
+    """The request can't be served. retry_after_s: when to ask again, None = asking again won't help."""
+
+    def __init__(self, status: int, sentence: str, hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(sentence)
+        self.status, self.hint, self.retry_after_s = status, hint, retry_after_s

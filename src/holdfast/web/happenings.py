@@ -1,0 +1,22 @@
+"""What the web room tells the log and the metrics."""
+
+from typing import Literal
+
+from holdfast.telemetry.happenings import Happening, Level
+
+
+class WebRequestFailed(Happening, frozen=True):
+    """A request met an error that nobody expected; the caller got a 500."""
+
+    level = Level.ERROR
+    metric = "web_requests_failed"
+    path: str
+    error: str
+
+
+class WebChildRefused(Happening, frozen=True):
+    """A sync request was turned away before its body was believed. Quiet in the log: anyone can cause these."""
+
+    level = Level.DEBUG
+    metric = "web_children_refused"
+    reason: Literal["token", "too_large", "busy", "stalled", "malformed"]

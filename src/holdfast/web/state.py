@@ -1,0 +1,53 @@
+"""Routes that tell how the node is: status, ledger, health, metrics."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from holdfast.web.answers import Readiness
+from holdfast.web.deps import WebDeps
+from holdfast.web.metrics import CounterCollector, exposition
+from holdfast.web.parameters import only
+from holdfast.web.responses import answer
+
+
+class State:
+    """The state routes of one node."""
+
+    def __init__(self, deps: WebDeps) -> None:
+        self._deps = deps
+        deps.telemetry.registry.register(CounterCollector(deps.counters))
+
+    def routes(self) -> list[Route]:
+        """The paths."""
+        return [
+            Route("/api/v1/status", self.status),
+            Route("/api/v1/ledger", self.ledger),
+            Route("/healthz", self.healthz),
+            Route("/readyz", self.readyz),
+            Route("/metrics", self.metrics),
+        ]
+
+    async def status(self, request: Request) -> Response:
+        """The node at a glance."""
+        only(request.query_params)
+        return answer(self._deps.status())
+
+    async def ledger(self, request: Request) -> Response:
+        """The conservation law."""
+        only(request.query_params)
+        return answer(self._deps.ledger())
+
+    async def healthz(self, _: Request) -> Response:
+        """The process lives and its loop turns."""
+        return answer({"alive": True})
+
+    async def readyz(self, _: Request) -> Response:
+        """May devices and children be sent here? 503 with reasons when not."""
+        reasons = self._deps.readiness()
+        return answer(Readiness(not reasons, reasons), 503 if reasons else 200)
+
+    async def metrics(self, _: Request) -> Response:
+        """Prometheus text format."""
+        body, kind = exposition(self._deps.telemetry.registry)
+        return Response(body, headers={"Cache-Control": "no-store", "Content-Type": kind})
