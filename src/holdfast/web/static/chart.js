@@ -9,7 +9,12 @@ export function svg(name, attributes, parent) {
   return node;
 }
 
-// Points further apart than `gap` are not joined: silence must not look like a straight line.
+// Points further apart than four times the usual are not joined: silence must not look like a straight line.
+function usualGap(times, step) {
+  const apart = times.slice(1).map((t, i) => t - times[i]).sort((a, b) => a - b);
+  return Math.max(step * 3.5, 4 * (apart[apart.length >> 1] ?? 0));
+}
+
 function path(points, gap) {
   let d = "", before = null;
   for (const [x, y, t] of points) {
@@ -32,7 +37,7 @@ export function sparkline(column, from, to, step) {
   let [low, high] = extent(points.map(([, v]) => v));
   if (low === high) { low -= 1; high += 1; }
   const placed = points.map(([t, v]) => [((t - from) / (to - from)) * 122, 22 - ((v - low) / (high - low)) * 20, t]);
-  svg("path", { d: path(placed, step * 4), class: "sparkline" }, box);
+  svg("path", { d: path(placed, usualGap(points.map(([t]) => t), step)), class: "sparkline" }, box);
   return box;
 }
 
@@ -77,7 +82,7 @@ export function chart(host, column, from, to, step, say) {
   for (let t = Math.ceil(from / tick) * tick; t <= to; t += tick)
     if (x(t) > left + 14 && x(t) < width - 24) svg("text", { x: x(t), y: height - 6, "text-anchor": "middle" }, box).textContent = clock(t, tick < 60e9);
 
-  const gap = step * 3.5;
+  const gap = usualGap(points.map((p) => p.t), step);
   for (let start = 0, i = 1; i <= points.length; i++) {
     if (i < points.length && points[i].t - points[i - 1].t <= gap) continue;
     const run = points.slice(start, i);

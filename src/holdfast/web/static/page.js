@@ -25,7 +25,7 @@ async function ask(path) {
 const whole = (n) => Math.round(n).toLocaleString("en");
 const short = (n) => (n >= 1e9 ? `${(n / 1e9).toFixed(2)} G` : n >= 1e6 ? `${(n / 1e6).toFixed(2)} M` : n >= 1e5 ? `${(n / 1e3).toFixed(0)} k` : whole(n));
 const bytes = (n) => (n >= 1e9 ? `${(n / 1e9).toFixed(2)} GB` : n >= 1e6 ? `${(n / 1e6).toFixed(1)} MB` : n >= 1e3 ? `${(n / 1e3).toFixed(0)} kB` : `${n} B`);
-const rate = (n) => (n >= 10 || n === 0 ? whole(n) : n.toFixed(1));
+const rate = (n) => (Number.isNaN(n) ? "…" : n >= 10 || n === 0 ? whole(n) : n.toFixed(1));
 
 function lasting(seconds) {
   if (seconds < 0) return "ahead";
@@ -77,13 +77,13 @@ function showStatus(status, ready) {
 function showTiles(status) {
   const c = status.counters, was = state.before;
   const since = was ? (status.now_ns - was.now_ns) / 1e9 : 0;
-  const per = (name) => (was && since > 0 ? Math.max(0, (c[name] ?? 0) - (was.counters[name] ?? 0)) / since : 0);
+  const per = (name) => (was && since > 0 ? Math.max(0, (c[name] ?? 0) - (was.counters[name] ?? 0)) / since : NaN);
   const rows = (from) => LANES.reduce((sum, _, i) => sum + (from[`ingest_rows.lane${i}`] ?? 0), 0);
   const tiles = [];
   if (c.messages_received) tiles.push(tile("Messages", rate(per("messages_received")), "per s", `${short(c.messages_received)} received`));
-  if (c.messages_received || !status.children.length) tiles.push(tile("Readings", rate(per("readings_accepted")), "per s", `${short(c.readings_accepted ?? 0)} kept since the first start`));
+  if (c.messages_received || !status.children.length) tiles.push(tile("Readings", rate(per("readings_accepted")), "per s", `${short(c.readings_accepted ?? 0)} in all`));
   if (status.children.length) {
-    const now = was && since > 0 ? Math.max(0, rows(c) - rows(was.counters)) / since : 0;
+    const now = was && since > 0 ? Math.max(0, rows(c) - rows(was.counters)) / since : NaN;
     tiles.push(tile("From children", rate(now), "rows per s", `${short(rows(c))} rows from ${status.children.join(", ")}`));
   }
   if (status.link) {
@@ -102,7 +102,7 @@ function showSeries(list) {
   state.names = list.series.slice(0, SPARKED).map((s) => s.name);
   byId("series-count").textContent = list.total > list.series.length ? `first ${list.series.length} of ${whole(list.total)}` : whole(list.total);
   byId("series-empty").hidden = list.total > 0;
-  byId("series-empty").textContent = state.filter ? "No series matches." : "No series yet. They appear with the first readings.";
+  byId("series-empty").textContent = list.error ?? (state.filter ? "No series matches." : "No series yet. They appear with the first readings.");
   const shape = list.series.map((s) => s.name).join("\n");
   if (shape !== state.drawn) {
     state.drawn = shape;
@@ -114,7 +114,7 @@ function showSeries(list) {
 function row(s) {
   const here = state.before && s.node === state.before.node;
   const name = make("button", { type: "button" }, s.device, here ? "" : make("span", { class: "at" }, ` at ${s.node}`));
-  const line = make("tr", {}, make("td", { class: "device" }, name), make("td", {}, s.metric), make("td", { class: "spark" }), make("td", { class: "num value" }), make("td", { class: "num age" }));
+  const line = make("tr", {}, make("td", { class: "device" }, name, make("span", { class: "sub" }, s.metric)), make("td", {}, s.metric), make("td", { class: "spark" }), make("td", { class: "num value" }), make("td", { class: "num age" }));
   line.addEventListener("click", () => open(s.name));
   return line;
 }
@@ -123,7 +123,7 @@ function fill(line, s) {
   const value = line.cells[3];
   value.className = `num value${s.quality === "bad" ? " badvalue" : s.quality === "uncertain" ? " unsure" : ""}`;
   value.title = s.quality && s.quality !== "good" ? `${s.quality}: ${(s.reason ?? "").replaceAll("_", " ")}` : "";
-  value.replaceChildren(spoken(s.value), make("span", { class: "unit" }, unit(s.unit)));
+  value.replaceChildren(spoken(s.value), unit(s.unit) ? make("span", { class: "unit" }, unit(s.unit)) : "");
   line.cells[4].textContent = s.ts === null ? "—" : lasting((state.now - s.ts) / 1e9);
   line.classList.toggle("open", s.name === state.open);
   const spark = state.sparks.get(s.name);
@@ -193,6 +193,7 @@ async function drawChart() {
 
 function open(name) {
   state.open = name;
+  history.replaceState(null, "", name ? `#${encodeURIComponent(name)}` : location.pathname);
   byId("detail").hidden = !name;
   if (!name) return;
   byId("detail-name").textContent = name.replaceAll("/", " / ");
@@ -215,7 +216,7 @@ function match() {
 async function turn() {
   if (document.hidden) return;
   try {
-    const [status, ready, list, events, ledger] = await Promise.all([ask("/api/v1/status"), ask("/readyz"), ask(`/api/v1/series?limit=${SHOWN}&${match()}`), ask("/api/v1/events?limit=30"), ask("/api/v1/ledger")]);
+    const [status, ready, list, events, ledger] = await Promise.all([ask("/api/v1/status"), ask("/readyz"), ask(`/api/v1/series?limit=${SHOWN}&${match()}`).catch((error) => ({ total: 0, series: [], error: error.message })), ask("/api/v1/events?limit=30"), ask("/api/v1/ledger")]);
     showStatus(status, ready);
     showSeries(list);
     showAlerts(events);
@@ -252,6 +253,7 @@ spans();
 byId("detail-close").addEventListener("click", () => open(null));
 byId("filter").addEventListener("input", (event) => { state.filter = event.target.value.trim(); turn(); });
 await turn();
+if (location.hash.length > 1) open(decodeURIComponent(location.hash.slice(1)));
 loadSparks().then(turn).catch(failed);
 forever(turn, EVERY_MS);
 setTimeout(() => forever(loadSparks, SPARK_MS), SPARK_MS);

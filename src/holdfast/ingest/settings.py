@@ -1,0 +1,16 @@
+"""`children:` in node.yaml: who may sync to this node."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+
+class ChildrenSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Children and what one may cost.
+
+    tokens: child's name to the file of its token (relative to node.yaml); empty: every `<data>/children/<name>.token`
+    """
+
+    tokens: dict[str, str] = field(default_factory=dict)
+    credits: Annotated[int, Meta(ge=1, le=64)] = 4
+    max_rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
