@@ -54,7 +54,7 @@ export function clock(ns, seconds) {
 }
 
 export function chart(host, column, from, to, step, say) {
-  const width = Math.max(280, host.clientWidth), height = window.innerWidth < 620 ? 200 : 240;
+  const width = Math.max(240, host.clientWidth - 28), height = window.innerWidth < 620 ? 200 : 240;
   const left = 52, right = 8, top = 8, bottom = 22;
   const box = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Chart of ${column.series}` });
   const points = column.ts.map((t, i) => ({

@@ -1,0 +1,91 @@
+"""A node's web app on plain values, and a client that speaks to it without a socket."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import httpx
+from tests.unit.history.stored import Row, StoredGroups, batch
+
+from holdfast.history.last_values import LastValues
+from holdfast.history.query import History
+from holdfast.journal.records import QuarantineRow
+from holdfast.kernel.clock import ManualClock
+from holdfast.model.event import Event
+from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.telemetry.happenings import Telemetry
+from holdfast.web.answers import JournalStatus, LinkStatus, Status
+from holdfast.web.app import build_app
+from holdfast.web.deps import WebDeps
+from holdfast.web.ledger import balance
+
+NOW_S = 1_700_000_000
+NOW_NS = NOW_S * 10**9
+COUNTERS = {
+    "messages_received": 10,
+    "messages_accepted": 7,
+    "messages_rejected.stale": 2,
+    "messages_rejected.duplicate": 1,
+    "readings_accepted": 3,
+    "rows_committed.lane2": 3,
+}
+
+
+def event(number: int) -> Event:
+    return Event(
+        id=str(number),
+        ts=NOW_NS,
+        kind="alert.raised",
+        severity="critical",
+        node="gw",
+        device="press-1",
+        rule="hot",
+        message="m",
+        why={},
+    )
+
+
+def status() -> Status:
+    link = LinkStatus("up", "https://hub:8443")
+    journal = JournalStatus("ok", 4096, 2_000_000_000, [0, 0, 3])
+    return Status("gw", "0", "inc", NOW_NS, NOW_NS, 1.0, link, [0, 0, 1], journal, 2, [], COUNTERS)
+
+
+def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
+    clock, catalogue, stored = ManualClock(NOW_NS), Catalogue(), StoredGroups()
+    catalogue.intern(Series("gw", "press-1", "temperature", "Cel", Kind.FLOAT))
+    catalogue.intern(Series("gw", "oven", "state", "", Kind.TEXT))
+    rows = [Row(0, NOW_NS - 60 * 10**9, 20.0), Row(0, NOW_NS - 30 * 10**9, 22.0, 2 | 1 << 2)]
+    stored.add(rows)
+    last = LastValues(catalogue)
+    last.update(batch(rows))
+    deps = WebDeps(
+        clock=clock,
+        telemetry=Telemetry(clock, (log if log is not None else []).append),
+        catalogue=catalogue,
+        last=last.get,
+        query=History(stored, catalogue).query,
+        status=status,
+        ledger=lambda: balance(COUNTERS, [0, 0, 3], [0, 0, 2]),
+        events=lambda limit: [event(i) for i in range(limit)],
+        quarantined=lambda limit: [QuarantineRow(1, NOW_NS, "dev", "t", "malformed", "not JSON", b"\xff{")][:limit],
+        readiness=list,
+        counters=lambda: COUNTERS,
+    )
+    return replace(deps, **changes)
+
+
+def call(
+    deps: WebDeps, method: str, path: str, *, content: Any = None, headers: Mapping[str, str] | None = None
+) -> httpx.Response:
+    async def run() -> httpx.Response:
+        transport = httpx.ASGITransport(build_app(deps))
+        async with httpx.AsyncClient(transport=transport, base_url="https://node") as client:
+            return await client.request(method, path, content=content, headers=headers)
+
+    return asyncio.run(run())
+
+
+def get(path: str, **changes: Any) -> httpx.Response:
+    return call(make_deps(**changes), "GET", path)
