@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
+from holdfast.cli.demo import demo
 from holdfast.kernel.documents import SettingsInvalid
 from holdfast.kernel.errors import HoldfastError
 
@@ -49,6 +50,9 @@ def check(settings: NodeFile) -> None:
     except SettingsInvalid as invalid:
         _fail(str(invalid), EXIT_CONFIG)
     typer.echo(f"{settings}: good; {len(plan.profiles)} profiles, {len(plan.rules)} rules")
+
+
+app.command()(demo)
 
 
 @app.command()

@@ -82,8 +82,8 @@ class JournalReader:
     def heads(self) -> dict[Lane, int]:
         """Last committed seq of each lane."""
         with self._connection() as db:
-            found = dict(rows(db, "SELECT lane, head FROM lanes"))
-        return {lane: int(found.get(int(lane), 0)) for lane in Lane}
+            found: dict[int, int] = dict(rows(db, "SELECT lane, head FROM lanes"))
+        return {lane: found.get(int(lane), 0) for lane in Lane}
 
     def counters(self) -> dict[str, int]:
         """The ledger's counters as committed."""

@@ -69,6 +69,7 @@ class Node:
             else UplinkService(settings.parent, self.journal, self.link, clock, telemetry, random.Random())
         )
         self.web: WebServer | None = None
+        self.is_serving = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -90,6 +91,7 @@ class Node:
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
             await self.mqtt.start()
+        self.is_serving = True
         if settings.host is not None:
             self._spawn(HostAdapter(settings.host, self.intake.inbox, self.clock).run(), "host")
         self.telemetry.emit(
@@ -105,7 +107,8 @@ class Node:
     async def run(self, stop: asyncio.Event) -> HoldfastError | None:
         """Serve until `stop` is set or the node can't go on; returns why it can't."""
         stopping = asyncio.ensure_future(stop.wait())
-        await asyncio.wait([stopping, self.intake.failed, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        ends: list[asyncio.Future[Any]] = [stopping, self.intake.failed, *self._tasks]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         failure = self._failure()
         self.telemetry.emit(NodeStopping(reason=str(failure) if failure else "asked to"))
@@ -114,6 +117,7 @@ class Node:
 
     async def stop(self, deadline_s: float) -> None:
         """Drain within the deadline, then close everything."""
+        self.is_serving = False
         drained = True
         if self.mqtt is not None:
             await self.mqtt.stop(deadline_s)

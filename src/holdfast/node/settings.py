@@ -113,6 +113,8 @@ def _files(document: Document[NodeSettings], key: str, room: str, problems: list
 
 def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     settings, problems = document.value, []
+    if settings.api is not None:
+        problems += [document.problem(("api", *where), text) for where, text in settings.api.findings()]
     has_devices = settings.mqtt is not None or settings.host is not None
     if has_devices and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))

@@ -8,8 +8,10 @@ from holdfast.wire.messages import BatchReply, Hello, Welcome
 class ParentLink(Protocol):
     """The parent, as two calls. Up to one batch per lane is in flight at once; none after `close`."""
 
-    sent_bytes: int
-    received_bytes: int
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes of requests since the start, before TLS."""
+        ...
 
     async def hello(self, hello: Hello) -> Welcome:
         """Open a session.

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from holdfast.identity.authority import create_authority, issue_certificate, issue_token
+from holdfast.identity.authority import create_authority, issue_certificate
+from holdfast.identity.tokens import issue_token
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import FILE_NAME, load_catalogue
 from holdfast.journal.reader import JournalReader

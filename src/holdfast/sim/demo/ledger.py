@@ -1,12 +1,13 @@
 """From a finished run to its report: the fleet's record joined with the journals and the alerts. Blocking."""
 
+import msgspec
 import numpy as np
 
+from holdfast.journal.reader import JournalReader
 from holdfast.sim.demo.audit import Holdings, holdings, message_keys
 from holdfast.sim.demo.plan import GATEWAY, HUB
 from holdfast.sim.demo.report import Latency, Report, problems_of
 from holdfast.sim.demo.scenario import Run
-from holdfast.sim.demo.watch import JournalReader
 from holdfast.sim.fleet.record import Kind, Record
 
 RULE = "overheat"
@@ -66,11 +67,7 @@ def settle(run: Run) -> Report:
     extra = len(received - due)
     if extra:
         problems.append(f"{extra} alerts were received that were not due")
-    return Report(**{**_fields(report), "problems": problems, "balanced": not problems})
-
-
-def _fields(report: Report) -> dict[str, object]:
-    return {name: getattr(report, name) for name in report.__struct_fields__}
+    return msgspec.structs.replace(report, problems=problems, balanced=not problems)
 
 
 def _lost(keys: np.ndarray, temperature: np.ndarray, hub: Holdings) -> int:

@@ -85,8 +85,7 @@ def problems_of(report: Report) -> list[str]:
         *[
             (
                 report.quarantined.get(kind, 0) == report.injected.get(kind, 0),
-                f"{report.injected.get(kind, 0)} {kind} messages were sent, "
-                f"{report.quarantined.get(kind, 0)} were counted",
+                f"{report.injected.get(kind, 0)} {kind} sent, {report.quarantined.get(kind, 0)} counted",
             )
             for kind in ("stale", "duplicate")
         ],
@@ -119,12 +118,12 @@ def ledger_lines(report: Report) -> list[tuple[str, str]]:
         ("alert latency", f"p50 {latency.p50:.2f} ms, p99 {latency.p99:.2f} ms, max {latency.max:.2f} ms"),
         (
             "outage",
-            f"{report.outage_s:.1f} s, backlog up to {report.backlog_max:,} readings, drained in {report.drain_s:.1f} s",
+            f"{report.outage_s:.1f} s, backlog up to {report.backlog_max:,} rows, drained in {report.drain_s:.1f} s",
         ),
         (
             "on the link",
-            f"{report.uplink_bytes_per_reading:.2f} bytes per reading; raw JSON "
-            f"{report.raw_bytes_per_reading:.1f} ({report.times_smaller:.1f}x)",
+            (f"{report.uplink_bytes_per_reading:.2f} bytes per reading; raw JSON "
+            f"{report.raw_bytes_per_reading:.1f} ({report.times_smaller:.1f}x)"),
         ),
         ("memory", f"gateway {report.gateway_rss_mb:.0f} MB, hub {report.hub_rss_mb:.0f} MB"),
     ]

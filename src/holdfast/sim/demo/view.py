@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -49,7 +50,7 @@ class View:
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._last_line = -1
 
-    def __enter__(self) -> "View":
+    def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
         return self

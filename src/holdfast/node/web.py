@@ -1,0 +1,116 @@
+"""Gives the web room what it asks of a node."""
+
+from typing import TYPE_CHECKING
+
+from holdfast import __version__
+from holdfast.history.events import latest_events
+from holdfast.history.query import History
+from holdfast.identity.tokens import TokenBook
+from holdfast.journal.writer import Condition
+from holdfast.kernel.clock import NS_PER_S
+from holdfast.model.lane import Lane
+from holdfast.node.settings import NodePlan
+from holdfast.transport.server import WebServer
+from holdfast.transport.tls import server_context
+from holdfast.uplink.service import CONSUMER
+from holdfast.web.answers import JournalStatus, LinkStatus, Status
+from holdfast.web.app import build_app
+from holdfast.web.deps import Children, WebDeps
+from holdfast.web.ledger import Ledger, balance
+from holdfast.web.settings import ApiSettings
+
+if TYPE_CHECKING:
+    from holdfast.node.node import Node
+
+
+def build_server(node: "Node", settings: ApiSettings) -> WebServer:
+    """The node's web server, not started yet.
+
+    Raises:
+        HoldfastError: when a certificate, key or token can't be used.
+    """
+    plan, journal = node.plan, node.journal
+    history = History(journal, journal.catalogue)
+    deps = WebDeps(
+        clock=node.clock,
+        telemetry=node.telemetry,
+        catalogue=journal.catalogue,
+        last=node.last_values.get,
+        query=history.query,
+        status=lambda: _status(node),
+        ledger=lambda: _ledger(node),
+        events=lambda limit: latest_events(journal, journal.head(Lane.CRITICAL), limit),
+        quarantined=journal.quarantined,
+        readiness=lambda: _readiness(node),
+        counters=journal.counters,
+        children=_children(node, settings),
+    )
+    tls = settings.tls
+    context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
+    return WebServer(build_app(deps), settings.address, context, connections=settings.connections)
+
+
+def child_names(plan: NodePlan) -> list[str]:
+    """The children this node knows."""
+    return sorted(_token_files(plan))
+
+
+def _children(node: "Node", settings: ApiSettings) -> Children | None:
+    if node.ingest is None:
+        return None
+    plan = node.plan
+    book = TokenBook.load({name: plan.path(file) for name, file in _token_files(plan).items()})
+    clock = node.clock
+    return Children(lambda text: book.who(text, clock.wall_ns() / NS_PER_S), node.ingest, settings.max_body)
+
+
+def _token_files(plan: NodePlan) -> dict[str, str]:
+    children = plan.children
+    if children is None:
+        return {}
+    if children.tokens:
+        return dict(children.tokens)
+    return {file.stem: str(file) for file in sorted((plan.data / "children").glob("*.token"))}
+
+
+def _status(node: "Node") -> Status:
+    journal, now = node.journal, node.clock.wall_ns()
+    uplink = None if node.uplink is None else node.uplink.status()
+    link = None
+    if uplink is not None:
+        state = "up" if uplink.is_up else "down"
+        link = LinkStatus(state, uplink.parent, uplink.trouble, uplink.sent_bytes)
+    return Status(
+        node=journal.node,
+        version=__version__,
+        incarnation=journal.incarnation,
+        started_ns=node.started_ns,
+        now_ns=now,
+        uptime_s=round((now - node.started_ns) / NS_PER_S, 1),
+        link=link,
+        backlog=[] if uplink is None else [uplink.backlog[lane] for lane in Lane],
+        journal=JournalStatus(
+            journal.condition.value,
+            journal.size_bytes(),
+            journal.settings.quota,
+            [journal.head(lane) for lane in Lane],
+        ),
+        series=len(journal.catalogue),
+        children=child_names(node.plan),
+        counters=journal.counters(),
+    )
+
+
+def _ledger(node: "Node") -> Ledger:
+    journal = node.journal
+    delivered = None if node.uplink is None else [journal.cursor(CONSUMER, lane) for lane in Lane]
+    return balance(journal.counters(), [journal.head(lane) for lane in Lane], delivered)
+
+
+def _readiness(node: "Node") -> list[str]:
+    reasons = []
+    if node.journal.condition is not Condition.OK:
+        reasons.append(f"the journal is {node.journal.condition.value}")
+    if node.mqtt is not None and not node.is_serving:
+        reasons.append("the MQTT listener is not open yet")
+    return reasons
