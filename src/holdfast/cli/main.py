@@ -8,6 +8,7 @@ import typer
 
 from holdfast import __version__
 from holdfast.cli.demo import demo
+from holdfast.cli.sim import sim
 from holdfast.kernel.documents import SettingsInvalid
 from holdfast.kernel.errors import HoldfastError
 
@@ -53,6 +54,7 @@ def check(settings: NodeFile) -> None:
 
 
 app.command()(demo)
+app.command()(sim)
 
 
 @app.command()

@@ -50,6 +50,11 @@ class Parent(Protocol):
         """The file with this node's token."""
         ...
 
+    @property
+    def timeout(self) -> float:
+        """Longest silence, seconds."""
+        ...
+
 
 class HttpsParentLink:
     """Implements `uplink.ports.ParentLink`. Calls may overlap; after `close` none may be made."""
@@ -66,7 +71,8 @@ class HttpsParentLink:
         ca = path(parent.ca)
         self._token_file = path(parent.token_file)
         self._token = read_token(self._token_file)
-        self._client = HttpsClient(parent.url, client_context(ca), ca=str(ca), connections=4)
+        tls = client_context(ca)
+        self._client = HttpsClient(parent.url, tls, ca=str(ca), timeout_s=parent.timeout, connections=4)
         self._welcome = msgspec.json.Decoder(Welcome)
         self._reply = msgspec.json.Decoder(BatchReply)
 

@@ -29,6 +29,7 @@ class Where:
     url: str
     ca: str = "ca.pem"
     token_file: str = "token"  # noqa: S105  # a file's name
+    timeout: float = 5.0
 
 
 class Parent:

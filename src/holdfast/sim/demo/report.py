@@ -122,8 +122,10 @@ def ledger_lines(report: Report) -> list[tuple[str, str]]:
         ),
         (
             "on the link",
-            (f"{report.uplink_bytes_per_reading:.2f} bytes per reading; raw JSON "
-            f"{report.raw_bytes_per_reading:.1f} ({report.times_smaller:.1f}x)"),
+            (
+                f"{report.uplink_bytes_per_reading:.2f} bytes per reading; raw JSON "
+                f"{report.raw_bytes_per_reading:.1f} ({report.times_smaller:.1f}x)"
+            ),
         ),
         ("memory", f"gateway {report.gateway_rss_mb:.0f} MB, hub {report.hub_rss_mb:.0f} MB"),
     ]

@@ -1,0 +1,69 @@
+"""A TCP proxy that can be cut: the demo's and the tests' way to take a link away for real."""
+
+import asyncio
+import contextlib
+
+_CHUNK = 1 << 16
+
+
+class CutProxy:
+    """Forwards loopback connections and counts bytes; while cut, connections are refused."""
+
+    def __init__(self, host: str, target_port: int, *, port: int = 0) -> None:
+        self.port = port
+        self.up_bytes = self.down_bytes = 0
+        self._host, self._target = host, target_port
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen."""
+        self._server = await asyncio.start_server(self._accept, self._host, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """Close every connection and listen no more."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    async def restore(self) -> None:
+        """Listen again, on the same port."""
+        if self._server is None:
+            await self.start()
+
+    async def stop(self) -> None:
+        """Cut, and wait for what is under way to end."""
+        await self.cut()
+        for task in self._pumps:
+            task.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far_writer = await asyncio.open_connection(self._host, self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._open |= {writer, far_writer}
+        for task in (
+            asyncio.ensure_future(self._pump(reader, far_writer, is_up=True)),
+            asyncio.ensure_future(self._pump(far_reader, writer, is_up=False)),
+        ):
+            self._pumps.add(task)
+            task.add_done_callback(self._pumps.discard)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_up: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(_CHUNK):
+                if is_up:
+                    self.up_bytes += len(data)
+                else:
+                    self.down_bytes += len(data)
+                writer.write(data)
+                await writer.drain()
+        self._open.discard(writer)
+        writer.transport.abort()
