@@ -21,6 +21,8 @@ from holdfast.journal.settings import JournalSettings
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
+from holdfast.transport.addresses import require_https
+from holdfast.transport.errors import AddressInvalid
 from holdfast.uplink.settings import ParentSettings
 from holdfast.web.settings import ApiSettings
 
@@ -115,6 +117,11 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     settings, problems = document.value, []
     if settings.api is not None:
         problems += [document.problem(("api", *where), text) for where, text in settings.api.findings()]
+    if settings.parent is not None:
+        try:
+            require_https(settings.parent.url)
+        except AddressInvalid as error:
+            problems.append(document.problem(("parent", "url"), str(error)))
     has_devices = settings.mqtt is not None or settings.host is not None
     if has_devices and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))

@@ -50,7 +50,7 @@ def keys(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def with_parent(keys: Path, use: Callable[[HttpsParentLink], Awaitable[Any]], app: Any = None, **where: str) -> Any:
+def with_parent(keys: Path, use: Callable[[HttpsParentLink], Awaitable[Any]], app: Any = None, **where: Any) -> Any:
     async def run() -> Any:
         book = TokenBook.load({"gw": keys / "token.sha256"})
         children = Children(lambda token: book.who(token, NOW_S), Parent(), 1000)
@@ -67,7 +67,7 @@ def with_parent(keys: Path, use: Callable[[HttpsParentLink], Awaitable[Any]], ap
     return asyncio.run(run())
 
 
-def refusal(keys: Path, use: Callable[[HttpsParentLink], Awaitable[Any]], app: Any = None, **where: str) -> LinkRefused:
+def refusal(keys: Path, use: Callable[[HttpsParentLink], Awaitable[Any]], app: Any = None, **where: Any) -> LinkRefused:
     with pytest.raises(LinkRefused) as caught:
         with_parent(keys, use, app, **where)
     return caught.value
