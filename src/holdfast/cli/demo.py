@@ -4,13 +4,16 @@ import asyncio
 import signal
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from holdfast.kernel.errors import HoldfastError
-from holdfast.sim.demo.plan import DemoPlan, free_ports
+
+if TYPE_CHECKING:  # a gateway pays for what it imports: the view and its terminal library load inside the command
+    from rich.console import Console
+
+    from holdfast.sim.demo.plan import DemoPlan
 
 
 def demo(
@@ -24,6 +27,10 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave gateway and hub running until Ctrl-C.")] = False,
 ) -> None:
     """Devices → gateway → hub on recorded data, with an outage and a ledger that must balance."""
+    from rich.console import Console
+
+    from holdfast.sim.demo.plan import DemoPlan, free_ports
+
     if outage > seconds - 1:
         typer.echo(f"--outage {outage:g} must be at least a second shorter than --seconds {seconds:g}", err=True)
         raise typer.Exit(2)
@@ -45,7 +52,7 @@ def demo(
     raise typer.Exit(0 if balanced else 1)
 
 
-async def _play(plan: DemoPlan, console: Console, json: Path | None, *, keep: bool) -> bool:
+async def _play(plan: "DemoPlan", console: "Console", json: Path | None, *, keep: bool) -> bool:
     import msgspec
 
     from holdfast.kernel.clock import SystemClock
@@ -63,11 +70,12 @@ async def _play(plan: DemoPlan, console: Console, json: Path | None, *, keep: bo
     report = await asyncio.to_thread(settle, run)
     summary(report, console)
     if json is not None:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+        await asyncio.to_thread(json.write_bytes, text)
     return report.balanced
 
 
-async def _wait_for_ctrl_c(plan: DemoPlan, console: Console) -> None:
+async def _wait_for_ctrl_c(plan: "DemoPlan", console: "Console") -> None:
     console.print(
         f"Still running. The gateway's page: http://127.0.0.1:{plan.api_port}/\n"
         f"The hub's page: https://127.0.0.1:{plan.hub_port}/ (its CA: {plan.folder / 'ca.pem'})\n"

@@ -132,8 +132,10 @@ def _read(rows: tuple[tuple[str, str], ...], into: dict[str, list[Unit]]) -> Non
             if same:
                 into.setdefault(name, []).append(next(u for u in into[other] if u.quantity == quantity))
                 continue
-            name, factor, offset = (*text.rsplit(" ", text.count(" ")), "1", "0")[:3]
-            into.setdefault(name, []).append(Unit(name, quantity, Fraction(factor), Fraction(offset)))
+            name, *line = text.split(" ")
+            factor = Fraction(line[0]) if line else Fraction(1)
+            offset = Fraction(line[1]) if len(line) > 1 else Fraction(0)
+            into.setdefault(name, []).append(Unit(name, quantity, factor, offset))
 
 
 _BY_SPELLING: dict[str, list[Unit]] = {}

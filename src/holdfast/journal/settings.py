@@ -13,5 +13,5 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     drop_delivered_at: float = 0.7
     quarantine_rows: int = 100_000
     """Rejected messages kept with their raw bytes; beyond it the oldest go, counted as quarantine_dropped."""
-    dedupe_keys: int = 1_000_000
-    """Message ids remembered against duplicates (8 bytes each); beyond it the oldest are forgotten."""
+    dedupe_keys: int = 262_144
+    """Message ids remembered against duplicates (16 to 32 bytes each in memory); beyond it the oldest are forgotten."""

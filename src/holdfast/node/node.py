@@ -169,5 +169,7 @@ class Node:
         self.journal.submit(lambda transaction: transaction.retain({topic: payload}))
 
     def _journal_changed(self, condition: Condition, detail: str) -> None:
+        if condition is Condition.CLOSED:
+            return
         hint = DiskFull.hint if condition is Condition.FULL else ""
         self.telemetry.emit(JournalConditionChanged(condition=condition.value, detail=detail, hint=hint))

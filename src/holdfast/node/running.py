@@ -1,7 +1,10 @@
 """Runs a node as a process: loop, signals, exit."""
 
 import asyncio
+import ctypes
+import gc
 import signal
+import sys
 
 import uvloop
 
@@ -11,6 +14,13 @@ from holdfast.node.node import Node
 from holdfast.node.settings import NodePlan
 from holdfast.telemetry.happenings import Telemetry
 
+# mallopt(3). One arena instead of one a thread, and free memory goes back at once: 10 MiB less on a busy gateway.
+_M_ARENA_MAX, _M_TRIM_THRESHOLD = -8, -1
+# A worker thread in Python code holds the loop up for one interval; the default of 5 ms is longer than an alert takes.
+_SWITCH_INTERVAL_S = 0.0005
+# Rows live in arrays, not in objects with cycles, so full collections find nothing and only cost latency.
+_GC_THRESHOLDS = (20_000, 50, 100)
+
 
 def run_node(plan: NodePlan) -> HoldfastError | None:
     """Run until SIGTERM or SIGINT; returns why the node could not go on, None when it was asked to stop.
@@ -18,7 +28,20 @@ def run_node(plan: NodePlan) -> HoldfastError | None:
     Raises:
         HoldfastError: when it can't start.
     """
+    _tune()
     return uvloop.run(_serve(plan))
+
+
+def _tune() -> None:
+    """Fit the interpreter to a small machine with deadlines."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc; musl has none and needs none
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_TRIM_THRESHOLD, 256 * 1024)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 async def _serve(plan: NodePlan) -> HoldfastError | None:

@@ -27,12 +27,11 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
     beside = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        try:
-            os.write(handle, data)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        beside.unlink(missing_ok=True)  # what a crash left there may have another mode
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
         beside.replace(path)
         sync_directory(path.parent)
     except OSError as error:

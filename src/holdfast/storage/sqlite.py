@@ -17,6 +17,7 @@ PAGE_SIZE = 4096
 # 16 MiB of WAL between checkpoints: few enough fsyncs of the main file, well inside the 64 MiB bound below.
 CHECKPOINT_PAGES = 4096
 WAL_LIMIT_BYTES = 64 << 20
+READER_CACHE_KIB = 512  # readers go through groups once, in order; what a cache keeps is the b-tree's upper pages
 
 Connection = apsw.Connection
 Row = tuple[Any, ...]
@@ -75,6 +76,7 @@ def open_reader(path: Path) -> Connection:
     with translated(opening=path):
         db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         db.set_busy_timeout(BUSY_TIMEOUT_MS)
+        db.pragma("cache_size", -READER_CACHE_KIB)
         return db
 
 

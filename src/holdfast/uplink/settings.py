@@ -19,9 +19,9 @@ class ParentSettings(Struct, frozen=True, forbid_unknown_fields=True):
     token_file: str
     linger: Duration = 0.5
     """How long bulk rows gather before a batch leaves; critical rows never wait."""
-    min_rows: Rows = 20_000
+    min_rows: Rows = 10_000
     """Waiting rows that send a bulk batch at once."""
-    max_rows: Rows = 50_000
+    max_rows: Rows = 20_000
     """Rows in one batch."""
     timeout: Duration = 10.0
     """Longest silence while the parent should answer."""

@@ -149,10 +149,10 @@ def _readings(unpacker: Unpacker, n: int, sizes: Int64s, limits: Limits) -> tupl
     if flags & _QUALITY:
         quality[grouped.order] = np.frombuffer(unpacker.raw(n), np.uint8)
     texts = _texts(unpacker, len(sizes), limits) if flags & _TEXTS else [()] * len(sizes)
-    columns = (rows.ids.astype(np.int32)[rows.local], rows.ts, value, quality)
+    series = rows.ids.astype(np.int32)[rows.local]
     ends = [0, *np.cumsum(sizes).tolist()]
     return tuple(
-        Batch(*(column[start:end] for column in columns), texts=texts[i])  # type: ignore[arg-type]  # four dtypes
+        Batch(series[start:end], rows.ts[start:end], value[start:end], quality[start:end], texts[i])
         for i, (start, end) in enumerate(pairwise(ends))
     )
 

@@ -17,6 +17,8 @@ from holdfast.wire.errors import WireError
 _LEVEL = 6
 _HEADER = b"holdfast"
 _COLUMN = "b"
+# Arrow's default pools keep what they once had; malloc gives it back.
+pa.set_memory_pool(pa.system_memory_pool())
 _CODEC = pa.Codec("zstd", _LEVEL)
 _OPTIONS = pa.ipc.IpcWriteOptions(compression=_CODEC, use_threads=False)
 _READ = pa.ipc.IpcReadOptions(use_threads=False)

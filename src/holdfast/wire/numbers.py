@@ -73,7 +73,7 @@ def unpack_numbers(unpacker: Unpacker, rows: _Grouped) -> Float64s:
     """Read the values, in row order."""
     n = len(rows.order)
     codes = np.frombuffer(unpacker.raw(len(rows.counts)), np.uint8)
-    scheme, bytes_each = codes & 15, codes >> 4
+    scheme, bytes_each = codes & 15, (codes >> 4).astype(np.uint8)
     if int(bytes_each.max(initial=0)) > _MOST_BYTES:
         raise WireError("a series has differences of more than 8 bytes")
     distinct = np.cumsum(unpacker.integers(unpacker.count(n, "distinct values")))

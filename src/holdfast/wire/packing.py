@@ -124,4 +124,5 @@ def spans(counts: Int64s) -> Int64s:
 
 def lengths(bounds: Sequence[int], first: int) -> Int64s:
     """Rows of each group, from the groups' last seqs."""
-    return np.diff(np.array([first - 1, *bounds], np.int64))
+    ends = np.array([first - 1, *bounds], np.int64)
+    return ends[1:] - ends[:-1]
