@@ -1,5 +1,6 @@
 """The `holdfast` command."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,6 @@ from holdfast import __version__
 from holdfast.cli.demo import demo
 from holdfast.cli.sim import sim
 from holdfast.kernel.documents import SettingsInvalid
-from holdfast.kernel.errors import HoldfastError
 
 app = typer.Typer(
     name="holdfast",
@@ -20,8 +20,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-# sysexits.h: 78 configuration, 74 input/output, 69 unavailable
-EXIT_CONFIG, EXIT_IO, EXIT_UNAVAILABLE = 78, 74, 69
+EXIT_CONFIG = 78  # sysexits.h
 
 NodeFile = Annotated[Path, typer.Argument(help="The node's settings.", metavar="NODE.YAML")]
 
@@ -29,16 +28,8 @@ NodeFile = Annotated[Path, typer.Argument(help="The node's settings.", metavar="
 @app.command()
 def run(settings: NodeFile) -> None:
     """Run a node until SIGTERM or Ctrl-C."""
-    from holdfast.node.running import run_node
-    from holdfast.node.settings import read_plan
-
-    try:
-        outcome = run_node(read_plan(settings))
-    except SettingsInvalid as invalid:
-        _fail(str(invalid), EXIT_CONFIG)
-    except HoldfastError as error:
-        _fail(f"{error}" + (f"\n{error.hint}" if error.hint else ""), EXIT_UNAVAILABLE)
-    raise typer.Exit(0 if outcome is None else EXIT_IO)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "holdfast.node", str(settings)])  # noqa: S606  # see node.__main__
 
 
 @app.command()
@@ -49,8 +40,34 @@ def check(settings: NodeFile) -> None:
     try:
         plan = read_plan(settings)
     except SettingsInvalid as invalid:
-        _fail(str(invalid), EXIT_CONFIG)
+        typer.echo(str(invalid), err=True)
+        raise typer.Exit(EXIT_CONFIG) from None
     typer.echo(f"{settings}: good; {len(plan.profiles)} profiles, {len(plan.rules)} rules")
+
+
+@app.command()
+def doctor(
+    settings: Annotated[Path | None, typer.Argument(help="Check this node's ports and disk too.")] = None,
+) -> None:
+    """Check this machine, and say what to do about what isn't right."""
+    from holdfast.kernel.clock import SystemClock
+    from holdfast.node.doctor import run_checks
+    from holdfast.node.settings import read_plan
+
+    folder, ports = Path.cwd(), list[tuple[str, int]]()
+    if settings is not None:
+        try:
+            plan = read_plan(settings)
+        except SettingsInvalid as invalid:
+            typer.echo(str(invalid), err=True)
+            raise typer.Exit(EXIT_CONFIG) from None
+        folder, ports = plan.data, plan.ports()
+    checks = run_checks(folder, ports, SystemClock())
+    for found in checks:
+        typer.echo(f"{found.state:<5} {found.name:<22} {found.found}")
+        if found.advice:
+            typer.echo(f"      {'':<22} {found.advice}")
+    raise typer.Exit(1 if any(found.state == "fail" for found in checks) else 0)
 
 
 app.command()(demo)
@@ -61,8 +78,3 @@ app.command()(sim)
 def version() -> None:
     """Print the version."""
     typer.echo(f"holdfast {__version__}")
-
-
-def _fail(message: str, code: int) -> None:
-    typer.echo(message, err=True)
-    sys.exit(code)

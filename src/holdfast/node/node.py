@@ -169,7 +169,9 @@ class Node:
         self.journal.submit(lambda transaction: transaction.retain({topic: payload}))
 
     def _journal_changed(self, condition: Condition, detail: str) -> None:
-        if condition is Condition.CLOSED:
-            return
         hint = DiskFull.hint if condition is Condition.FULL else ""
-        self.telemetry.emit(JournalConditionChanged(condition=condition.value, detail=detail, hint=hint))
+        match condition:
+            case Condition.OK | Condition.FULL | Condition.POISONED:
+                self.telemetry.emit(JournalConditionChanged(condition=condition.value, detail=detail, hint=hint))
+            case Condition.CLOSED:
+                pass  # the node is ending, and says so itself

@@ -23,6 +23,7 @@ from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import require_https
 from holdfast.transport.errors import AddressInvalid
+from holdfast.transport.addresses import parse_listen
 from holdfast.uplink.settings import ParentSettings
 from holdfast.web.settings import ApiSettings
 
@@ -68,6 +69,11 @@ class NodePlan:
         if isinstance(self.settings.children, bool):
             return ChildrenSettings() if self.settings.children else None
         return self.settings.children
+
+    def ports(self) -> list[tuple[str, int]]:
+        """Every (host, port) that the node listens on."""
+        listens = [door.listen for door in (self.settings.mqtt, self.settings.api) if door is not None]
+        return [(address.host, address.port) for address in map(parse_listen, listens)]
 
     def path(self, text: str) -> Path:
         """A path of node.yaml, absolute."""

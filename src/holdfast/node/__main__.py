@@ -1,0 +1,35 @@
+"""`python -m holdfast.node NODE.YAML`: the node without the command line's libraries around it.
+
+`holdfast run` replaces itself by this: a gateway that runs for years shouldn't carry a terminal toolkit in memory.
+"""
+
+import sys
+from pathlib import Path
+
+from holdfast.kernel.documents import SettingsInvalid
+from holdfast.kernel.errors import HoldfastError
+from holdfast.node.running import run_node
+from holdfast.node.settings import read_plan
+
+# sysexits.h: 78 configuration, 74 input/output, 69 unavailable
+EXIT_CONFIG, EXIT_IO, EXIT_UNAVAILABLE = 78, 74, 69
+
+
+def main(settings: Path) -> int:
+    """Run until SIGTERM or Ctrl-C; returns the exit status."""
+    try:
+        outcome = run_node(read_plan(settings))
+    except SettingsInvalid as invalid:
+        return _fail(str(invalid), EXIT_CONFIG)
+    except HoldfastError as error:
+        return _fail(f"{error}" + (f"\n{error.hint}" if error.hint else ""), EXIT_UNAVAILABLE)
+    return 0 if outcome is None else _fail(str(outcome), EXIT_IO)
+
+
+def _fail(message: str, status: int) -> int:
+    sys.stderr.write(message + "\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
