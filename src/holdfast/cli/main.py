@@ -64,10 +64,10 @@ def doctor(
         folder, ports = plan.data, plan.ports()
     checks = run_checks(folder, ports, SystemClock())
     for found in checks:
-        typer.echo(f"{found.state:<5} {found.name:<22} {found.found}")
+        typer.echo(f"{found.verdict:<5} {found.name:<22} {found.found}")
         if found.advice:
             typer.echo(f"      {'':<22} {found.advice}")
-    raise typer.Exit(1 if any(found.state == "fail" for found in checks) else 0)
+    raise typer.Exit(1 if any(found.verdict == "fail" for found in checks) else 0)
 
 
 app.command()(demo)

@@ -33,7 +33,7 @@ class JournalConditionChanged(Happening, frozen=True):
 
     level = Level.WARNING
     metric = "journal_condition_changes"
-    condition: Literal["ok", "full", "poisoned"]
+    condition: Literal["ok", "full", "poisoned", "closed"]
     detail: str
     hint: str
 

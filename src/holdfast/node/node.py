@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -36,6 +36,12 @@ from holdfast.transport.server import WebServer
 from holdfast.uplink.service import UplinkService
 
 DRAIN_S = 5.0
+CONDITIONS: dict[Condition, Literal["ok", "full", "poisoned", "closed"]] = {
+    Condition.OK: "ok",
+    Condition.FULL: "full",
+    Condition.POISONED: "poisoned",
+    Condition.CLOSED: "closed",
+}
 
 
 class Node:
@@ -170,8 +176,5 @@ class Node:
 
     def _journal_changed(self, condition: Condition, detail: str) -> None:
         hint = DiskFull.hint if condition is Condition.FULL else ""
-        match condition:
-            case Condition.OK | Condition.FULL | Condition.POISONED:
-                self.telemetry.emit(JournalConditionChanged(condition=condition.value, detail=detail, hint=hint))
-            case Condition.CLOSED:
-                pass  # the node is ending, and says so itself
+        if condition is not Condition.CLOSED:  # then the node is ending, and says so itself
+            self.telemetry.emit(JournalConditionChanged(condition=CONDITIONS[condition], detail=detail, hint=hint))
