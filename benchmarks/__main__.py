@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.system.kill.site import Site
+
 from benchmarks.messages import READINGS_PER_MESSAGE
 from benchmarks.processes import cpu_s, free_port, load, python, rss_mib, running, wait_for_port
-from tests.system.kill.site import Site
 
 Figures = dict[str, Any]
 
@@ -125,7 +126,7 @@ def median(runs: list[Figures]) -> Figures:
     return {name: round(statistics.median(run[name] for run in runs), 3) for name in runs[0]}
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8)
@@ -148,6 +149,7 @@ def main() -> None:
         print(f"durable whole path / Mosquitto passing on from memory: {ours / theirs:.2f}")
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps({"medians": medians, "runs": runs}, indent=1))
+    return 0
 
 
 if __name__ == "__main__":

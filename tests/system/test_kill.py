@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from tests.system.kill.site import Site, Verdict, judge, mutant, seeded, tally
 
 pytestmark = pytest.mark.system

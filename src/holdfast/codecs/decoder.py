@@ -1,8 +1,8 @@
 """Payloads in, columns out: a micro-batch of runs becomes one batch of readings. Never raises on payloads.
 
-Runs are grouped by profile (topic -> profile and device through a bounded cache); each group is decoded by one msgspec
-call (`joined`), turned into columns (`columns`), given times, series and dedupe keys (`reading`); groups are merged in
-message order.
+Runs are grouped by profile (topic -> profile and device through a bounded cache); each group is parsed into typed
+structs (`parsing`), turned into columns (`columns`), given times, series and dedupe keys (`reading`); groups are merged
+in message order.
 """
 
 from collections.abc import Sequence

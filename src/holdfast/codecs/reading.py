@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.codecs.columns import Cells, RecordList, Rectangle, limits_quality
-from holdfast.codecs.joined import JoinedDecoder
 from holdfast.codecs.keys import Keys, device_hash, id_words, mix
+from holdfast.codecs.parsing import PayloadParser
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reject import Fault, Rejection, RejectReason
 from holdfast.codecs.structs import shape_of
@@ -86,7 +86,7 @@ class ProfileReader:
         self._catalogue = catalogue
         self._node = node
         self._meanings = profile.meanings
-        self._joined = JoinedDecoder(shape.payload)
+        self._parser = PayloadParser(shape.payload)
         self._columns = Rectangle(profile, shape) if profile.records is None else RecordList(profile.records, shape)
         self._device = None if profile.device_path is None else shape.getters[profile.device_path]
         self._time = None if profile.time_path is None else shape.getters[profile.time_path]
@@ -96,7 +96,7 @@ class ProfileReader:
     def read(self, group: Group, keys: Keys, rejected: list[Rejection]) -> tuple[Batch, NDArray[np.int32]]:
         """The readings of a group and their messages' numbers; fills `keys`, appends to `rejected`."""
         numbers = group.numbers()
-        items, positions, faults = self._joined.decode(group.payloads)
+        items, positions, faults = self._parser.parse(group.payloads)
         rejected.extend(Rejection(int(numbers[f.at]), f.reason, f.detail) for f in faults)
         if not items:
             return Batch.empty(), np.empty(0, np.int32)

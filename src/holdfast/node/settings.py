@@ -21,9 +21,8 @@ from holdfast.journal.settings import JournalSettings
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
-from holdfast.transport.addresses import require_https
+from holdfast.transport.addresses import parse_listen, require_https
 from holdfast.transport.errors import AddressInvalid
-from holdfast.transport.addresses import parse_listen
 from holdfast.uplink.settings import ParentSettings
 from holdfast.web.settings import ApiSettings
 

@@ -1,9 +1,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from holdfast.journal.blobs import canonical_readings, decode_readings, link
 from holdfast.journal.errors import JournalClosed, JournalTooNew
@@ -164,11 +166,15 @@ def test_the_catalogue_counters_cursors_and_keys_come_back(tmp_path: Path) -> No
     reader.close()
 
 
+def remember(keys: NDArray[np.uint64], tx: Transaction) -> None:
+    tx.remember_keys(keys, 25)
+
+
 def test_the_oldest_dedupe_keys_are_forgotten_beyond_the_bound(tmp_path: Path) -> None:
     async def body(journal: Journal) -> None:
         for n in range(6):
             keys = np.arange(10 * n, 10 * n + 10, dtype=np.uint64)
-            await journal.submit(lambda tx, keys=keys: tx.remember_keys(keys, 25))
+            await journal.submit(partial(remember, keys))
         kept = np.frombuffer(b"".join(journal.dedupe_keys()), np.uint64)
         assert kept[-1] == 59
         assert len(kept) <= 25
@@ -197,7 +203,7 @@ def test_a_childs_state_and_series_are_remembered(tmp_path: Path) -> None:
         assert tx.peer("gw-1") is None
         tx.set_peer(child)
         tx.map_series("gw-1", 0, names)
-        return tx.series_map("gw-1").tolist()
+        return [int(i) for i in tx.series_map("gw-1")]
 
     async def body(journal: Journal) -> None:
         journal.catalogue.intern(Series("hub", "own", "cpu", "%", Kind.FLOAT))
