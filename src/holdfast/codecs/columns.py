@@ -136,12 +136,17 @@ class RecordList:
         ]
 
 
-def limits_quality(cells: Cells, meanings: Sequence[Meaning]) -> NDArray[np.uint8]:
-    """Quality of each cell: bad where it is outside of its meaning's limits. Shape (k,)."""
-    low = np.array([m.low for m in meanings])
-    high = np.array([m.high for m in meanings])
-    outside = (cells.value < low[cells.meaning]) | (cells.value > high[cells.meaning])
-    return np.where(outside, np.uint8(_OUT_OF_RANGE), np.uint8(0))
+class Limits:
+    """The limits of a profile's meanings, as columns."""
+
+    def __init__(self, meanings: Sequence[Meaning]) -> None:
+        self._low = np.array([m.low for m in meanings])
+        self._high = np.array([m.high for m in meanings])
+
+    def quality(self, cells: Cells) -> NDArray[np.uint8]:
+        """Quality of each cell: bad where it is outside of its meaning's limits. Shape (k,)."""
+        outside = (cells.value < self._low[cells.meaning]) | (cells.value > self._high[cells.meaning])
+        return outside.view(np.uint8) * np.uint8(_OUT_OF_RANGE)
 
 
 def _converted(

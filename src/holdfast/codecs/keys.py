@@ -24,8 +24,7 @@ def id_words(ids: Sequence[int | str]) -> Keys:
 
 def mix(devices: Keys, ids: Keys) -> Keys:
     """The key of each message, never 0."""
-    with np.errstate(over="ignore"):
-        keys = splitmix(devices ^ splitmix(ids))
+    keys = splitmix(devices ^ splitmix(ids))
     keys[keys == 0] = 1
     return keys
 

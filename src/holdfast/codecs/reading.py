@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.codecs.columns import Cells, RecordList, Rectangle, limits_quality
+from holdfast.codecs.columns import Cells, Limits, RecordList, Rectangle
 from holdfast.codecs.keys import Keys, device_hash, id_words, mix
 from holdfast.codecs.parsing import PayloadParser
 from holdfast.codecs.profiles import Profile
@@ -86,6 +86,7 @@ class ProfileReader:
         self._catalogue = catalogue
         self._node = node
         self._meanings = profile.meanings
+        self._limits = Limits(self._meanings)
         self._parser = PayloadParser(shape.payload)
         self._columns = Rectangle(profile, shape) if profile.records is None else RecordList(profile.records, shape)
         self._device = None if profile.device_path is None else shape.getters[profile.device_path]
@@ -183,7 +184,7 @@ class ProfileReader:
         own: NDArray[np.int32],
     ) -> tuple[Batch, NDArray[np.int32]]:
         message, meaning, value = cells.message, cells.meaning, cells.value
-        quality = limits_quality(cells, self._meanings)
+        quality = self._limits.quality(cells)
         if ahead.any():
             quality[ahead[message] & (quality == 0)] = _CLOCK_AHEAD
         if good is not None:
