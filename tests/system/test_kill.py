@@ -79,3 +79,35 @@ def test_the_check_catches_a_build_that_acks_before_the_commit(tmp_path: Path) -
         if torment(Site(folder, source), 8, victims=["gw"], seed=seed, rate=3000).lost:
             return
     pytest.fail("48 kills did not show the lost messages of a build that acks before the commit")
+
+
+@pytest.mark.timeout(300)
+def test_the_check_catches_a_build_that_stores_the_watermark_in_a_second_transaction(tmp_path: Path) -> None:
+    source = mutant(
+        tmp_path,
+        {
+            "ingest/service.py": [
+                (
+                    "    transaction.set_peer(PeerState(child, peer.session, peer.incarnation, known, tuple(marks)))\n",
+                    "    applied_mark = PeerState(child, peer.session, peer.incarnation, known, tuple(marks))\n"
+                    "    transaction.later = lambda second: second.set_peer(applied_mark)\n",
+                ),
+                (
+                    "        reply = await self._journal.submit(\n            lambda transaction: apply_batch("
+                    "transaction, child, content, chains, self._journal.catalogue, applied)\n        )\n",
+                    "        seen = []\n"
+                    "        reply = await self._journal.submit(\n"
+                    "            lambda transaction: (seen.append(transaction), apply_batch("
+                    "transaction, child, content, chains, self._journal.catalogue, applied))[1]\n        )\n"
+                    "        if hasattr(seen[-1], 'later'):\n"
+                    "            await self._journal.submit(seen[-1].later)\n",
+                ),
+            ]
+        },
+    )
+    for seed in range(8):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        if torment(Site(folder, source), 8, victims=["hub"], seed=seed, rate=3000).doubled:
+            return
+    pytest.fail("64 kills did not show the doubled rows of a build that stores the watermark separately")

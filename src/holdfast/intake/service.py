@@ -58,6 +58,7 @@ class IntakeService:
         self._committing: Sequence[Prepared] = ()
         self._timer: asyncio.Handle | None = None
         self._ticker: asyncio.Handle | None = None
+        self._commit_due: asyncio.Handle | None = None
         self._checkpoint_due = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -117,8 +118,9 @@ class IntakeService:
             self._timer = None
         if self.inbox.has_arrivals:
             self._decide(self._preparer.prepare(self.inbox.take()))
-        if self._pending and not self._committing:
-            self._commit()
+        if self._pending and not self._committing and self._commit_due is None:
+            # after what this turn published has left: an alert doesn't wait for the commit's preparation
+            self._commit_due = self._loop.call_soon(self._commit)
 
     def _decide(self, prepared: Prepared) -> None:
         self._publish(prepared.decisions)
@@ -135,6 +137,7 @@ class IntakeService:
                 self._publisher.publish(topic, payload)
 
     def _commit(self) -> None:
+        self._commit_due = None
         work, self._pending = self._pending, []
         self._committing = work
         # Every batch decided so far is committed or in `work`, so the engine's state now is the state after `work`.

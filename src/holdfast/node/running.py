@@ -17,7 +17,7 @@ from holdfast.telemetry.happenings import Telemetry
 # mallopt(3). One arena instead of one a thread, and free memory goes back at once: 10 MiB less on a busy gateway.
 _M_ARENA_MAX, _M_TRIM_THRESHOLD = -8, -1
 # A worker thread in Python code holds the loop up for one interval; the default of 5 ms is longer than an alert takes.
-_SWITCH_INTERVAL_S = 0.0005
+_SWITCH_INTERVAL_S = 0.0002
 # Rows live in arrays, not in objects with cycles, so full collections find nothing and only cost latency.
 _GC_THRESHOLDS = (20_000, 50, 100)
 

@@ -76,9 +76,9 @@ def _header(schema: Any, max_header: int) -> bytes:
 
 def _content(batch: Any, max_content: int) -> memoryview:
     _, data = batch.column(0).buffers()
-    if data is None or batch.num_rows > max_content or batch.column(0).null_count:
+    if data is None or not 0 < batch.num_rows <= min(max_content, data.size) or batch.column(0).null_count:
         raise WireError("the stream's column is empty or has holes")
-    return memoryview(data)[: batch.num_rows]
+    return memoryview(data).cast("B")[: batch.num_rows]  # Arrow calls its bytes signed
 
 
 def _check_sizes(message: Any, max_content: int) -> None:

@@ -128,5 +128,5 @@ class Limits(Struct, frozen=True):
     max_unpacked: int = 64 * 1024 * 1024
     max_groups: int = 200_000
     max_series: int = 100_000
-    max_text: int = 4_096
+    max_text: int = 256 * 1024
     max_header: int = 64 * 1024

@@ -1,0 +1,45 @@
+"""`holdfast demo` balances its ledger, and says so by its exit status."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+REQUIRED = """
+published acked gateway_committed hub_committed quarantined duplicates lost alerts alert_latency_ms outage_s
+backlog_max drain_s raw_bytes uplink_bytes gateway_rss_mb hub_rss_mb balanced
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_short_demo_with_an_outage_balances(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    arguments = ["--seconds", "8", "--outage", "3", "--devices", "20", "--rate", "400", "--json", str(report)]
+    done = subprocess.run(
+        [sys.executable, "-m", "holdfast", "demo", *arguments], capture_output=True, text=True, check=False, timeout=110
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(report.read_text())
+    assert not [name for name in REQUIRED.split() if name not in found]
+    assert (found["lost"], found["duplicates"], found["balanced"]) == (0, 0, True)
+    assert found["published"] == found["acked"] == found["gateway_committed"] + sum(found["quarantined"].values())
+    assert found["gateway_committed"] == found["hub_committed"]
+    assert found["alerts"] > 0
+    assert found["backlog_max"] > 1000
+    assert set(found["quarantined"]) >= {"stale", "duplicate"}
+
+
+def test_an_outage_longer_than_the_run_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "holdfast", "demo", "--seconds", "5", "--outage", "9"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert "shorter than --seconds" in done.stderr
