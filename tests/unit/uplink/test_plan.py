@@ -1,185 +1,140 @@
 from random import Random
 
-import pytest
-from msgspec.structs import replace
-
 from holdfast.model.lane import Lane
-from holdfast.uplink.breaker import Breaker, Phase
-from holdfast.uplink.plan import (
-    DIVERGED_PAUSE_S,
-    Answered,
-    Appended,
-    Fact,
-    Failed,
-    Offer,
-    Session,
-    Tick,
-    Turn,
-    UplinkPlan,
-    Welcomed,
-)
+from holdfast.uplink.breaker import Breaker
+from holdfast.uplink.plan import Answered, Appended, Failed, Offer, Session, Tick, UplinkPlan, Welcomed
 from holdfast.uplink.settings import ParentSettings
 from holdfast.wire.messages import BatchReply, Mark, Welcome
 
-SETTINGS = ParentSettings("https://hub:1", "ca.pem", "token", linger=0.5, min_rows=100, max_rows=1000, trip_after=2)
+SETTINGS = ParentSettings("https://hub", "ca.pem", "token", linger=0.5, min_rows=1000, max_rows=5000)
 
 
 def plan() -> UplinkPlan:
-    return UplinkPlan(SETTINGS, Breaker(SETTINGS.trip_after, 1.0, 30.0, Random(1)))
+    return UplinkPlan(SETTINGS, Breaker(3, 1.0, 30.0, Random(1)))
 
 
-def welcome(*applied: int, session: int = 1) -> Welcomed:
-    marks = tuple(Mark(wm) for wm in (applied or (0, 0, 0)))
-    return Welcomed(Welcome("welcome", session=session, marks=marks, series_known=5))
+def welcome(*wms: int, session: int = 7, status: str = "welcome") -> Welcomed:
+    marks = tuple(Mark(wm) for wm in wms)
+    return Welcomed(Welcome(status, session=session, marks=marks, max_rows=2000, detail="why"))  # type: ignore[arg-type]
 
 
-def applied(lane: Lane, seq: int) -> Answered:
-    return Answered(lane, BatchReply("applied", applied=seq, series_known=5))
+def opened(*heads: int) -> UplinkPlan:
+    p = plan()
+    assert p.learn(Appended((0, 0, 0)), 0.0).hello
+    p.learn(welcome(0, 0, 0), 0.0)
+    p.learn(Appended(heads or (0, 0, 0)), 10.0)
+    return p
 
 
-def connected(*heads: int, now: float = 0.0) -> tuple[UplinkPlan, Turn]:
-    made = plan()
-    assert made.learn(Appended(heads or (0, 0, 0)), now).hello
-    return made, made.learn(welcome(), now)
+def applied(lane: Lane, upto: int) -> Answered:
+    return Answered(lane, BatchReply("applied", applied=upto, series_known=3))
 
 
-def lanes(turn: Turn) -> list[Lane]:
-    return [offer.lane for offer in turn.offers]
+def test_the_first_thing_said_is_hello_and_only_once() -> None:
+    p = plan()
+    assert p.learn(Appended((1, 0, 0)), 0.0).hello
+    assert not p.learn(Tick(), 0.1).hello
 
 
-def test_the_first_thing_said_is_a_hello_and_only_one() -> None:
-    made = plan()
-    assert made.learn(Tick(), 0.0) == Turn(hello=True)
-    assert made.learn(Appended((9, 9, 9)), 0.0) == Turn()
+def test_critical_rows_leave_at_once_and_bulk_lingers() -> None:
+    p = opened()
+    turn = p.learn(Appended((2, 0, 50)), 20.0)
+    assert turn.offers == (Offer(Lane.CRITICAL, 0, 2000, 7, 0),)
+    assert turn.wake_at == 20.5
+    assert p.learn(Tick(), 20.5).offers == (Offer(Lane.BULK, 0, 2000, 7, 0),)
 
 
-def test_offers_start_behind_what_the_parent_has() -> None:
-    made = plan()
-    made.learn(Appended((7, 0, 0)), 0.0)
-    assert made.learn(welcome(3, 0, 0), 0.0).offers == (Offer(Lane.CRITICAL, 3, 1000, 1, 5),)
-
-
-def test_no_batch_is_larger_than_the_parent_takes() -> None:
-    made = plan()
-    made.learn(Appended((7, 0, 0)), 0.0)
-    small = replace(welcome().welcome, max_rows=10)
-    assert made.learn(Welcomed(small), 0.0).offers[0].max_rows == 10
-
-
-def test_critical_rows_leave_at_once_and_before_all_others() -> None:
-    _, turn = connected(1, 500, 500)
-    assert lanes(turn) == [Lane.CRITICAL, Lane.NORMAL, Lane.BULK]
+def test_a_backlog_of_bulk_does_not_linger() -> None:
+    p = opened()
+    assert p.learn(Appended((0, 0, 1000)), 20.0).offers == (Offer(Lane.BULK, 0, 2000, 7, 0),)
 
 
 def test_critical_rows_never_wait_for_a_bulk_batch_in_flight() -> None:
-    made, turn = connected(0, 0, 5000)
-    assert lanes(turn) == [Lane.BULK]
-    assert lanes(made.learn(Appended((1, 0, 5000)), 0.1)) == [Lane.CRITICAL]
+    p = opened()
+    p.learn(Appended((0, 0, 5000)), 20.0)
+    assert [o.lane for o in p.learn(Appended((1, 0, 5000)), 20.1).offers] == [Lane.CRITICAL]
 
 
-def test_a_lane_has_one_batch_in_flight() -> None:
-    made, _ = connected(0, 0, 5000)
-    assert made.learn(Appended((0, 0, 9000)), 0.1).offers == ()
-    assert made.learn(applied(Lane.BULK, 1000), 0.2).offers[0].after == 1000
+def test_one_batch_a_lane_is_in_flight_and_the_next_follows_its_answer() -> None:
+    p = opened()
+    p.learn(Appended((0, 0, 5000)), 20.0)
+    assert p.learn(Appended((0, 0, 9000)), 20.1).offers == ()
+    turn = p.learn(applied(Lane.BULK, 2000), 20.2)
+    assert turn.offers == (Offer(Lane.BULK, 2000, 2000, 7, 3),)
+    assert p.backlog() == {Lane.CRITICAL: 0, Lane.NORMAL: 0, Lane.BULK: 7000}
 
 
-def test_few_bulk_rows_linger_so_that_they_travel_together() -> None:
-    made, _ = connected()
-    turn = made.learn(Appended((0, 0, 10)), 1.0)
-    assert turn == Turn(wake_at=1.5)
-    assert made.learn(Appended((0, 0, 20)), 1.4) == Turn(wake_at=1.5)
-    assert lanes(made.learn(Tick(), 1.5)) == [Lane.BULK]
+def test_a_stopping_node_does_not_linger() -> None:
+    p = opened()
+    p.hurry = True
+    assert p.learn(Appended((0, 0, 1)), 20.0).offers
+    p.learn(applied(Lane.BULK, 1), 20.1)
+    assert p.is_idle
 
 
-def test_enough_bulk_rows_do_not_linger() -> None:
-    made, _ = connected()
-    assert lanes(made.learn(Appended((0, 0, 100)), 1.0)) == [Lane.BULK]
-
-
-def test_nothing_lingers_when_the_node_is_about_to_stop() -> None:
-    made, _ = connected()
-    made.hurry = True
-    assert lanes(made.learn(Appended((0, 1, 1)), 1.0)) == [Lane.NORMAL, Lane.BULK]
-
-
-def test_what_was_acked_is_not_offered_again() -> None:
-    made, _ = connected(4, 0, 0)
-    assert made.backlog()[Lane.CRITICAL] == 4
-    assert made.learn(applied(Lane.CRITICAL, 4), 0.1).offers == ()
-    assert made.is_idle
-    assert made.acked()[Lane.CRITICAL] == 4
-
-
-def test_a_nack_makes_the_offer_start_where_the_parent_says() -> None:
-    made, _ = connected(9, 0, 0)
-    reply = BatchReply("expected", applied=2, expected=3, series_known=1)
-    assert made.learn(Answered(Lane.CRITICAL, reply), 0.1).offers == (Offer(Lane.CRITICAL, 2, 1000, 1, 1),)
-
-
-def test_a_failed_call_waits_and_then_asks_what_the_parent_has() -> None:
-    made, _ = connected(9, 0, 0)
-    turn = made.learn(Failed(Lane.CRITICAL), 10.0)
-    assert turn.wake_at is not None
-    assert made.session is Session.NONE
-    assert made.learn(Tick(), turn.wake_at) == Turn(hello=True)
-    assert made.learn(welcome(9, 0, 0, session=2), turn.wake_at).offers == ()
-    assert made.is_idle
-
-
-def test_the_next_hello_waits_for_all_answers_of_the_old_session() -> None:
-    made, _ = connected(9, 0, 500)
-    made.learn(Failed(Lane.CRITICAL), 0.0)
-    assert made.learn(Tick(), 100.0) == Turn()
-    assert made.learn(applied(Lane.BULK, 500), 100.0).hello
-
-
-@pytest.mark.parametrize(
-    ("fact", "pause"),
-    [
-        (Failed(None, asked_s=40.0), 40.0),
-        (Failed(Lane.CRITICAL, asked_s=40.0), 40.0),
-        (Answered(Lane.CRITICAL, BatchReply("busy", retry_after_s=40.0)), 40.0),
-        (Answered(Lane.CRITICAL, BatchReply("diverged", detail="another history")), DIVERGED_PAUSE_S),
-        (Welcomed(Welcome("diverged", detail="another history")), DIVERGED_PAUSE_S),
-    ],
-)
-def test_the_pause_the_parent_asks_for_is_kept(fact: Fact, pause: float) -> None:
-    made, _ = connected(9, 0, 0)
-    made.learn(fact, 10.0)
-    made.learn(Failed(Lane.CRITICAL), 10.0)
-    turn = made.learn(Tick(), 10.0 + pause - 0.1)
+def test_after_a_failure_comes_a_pause_then_hello_then_what_the_parent_does_not_have() -> None:
+    p = opened()
+    p.learn(Appended((0, 0, 5000)), 20.0)
+    turn = p.learn(Failed(Lane.BULK), 21.0)
+    assert turn.offers == ()
     assert not turn.hello
-    assert not turn.offers
+    assert turn.wake_at is not None
+    assert p.learn(Tick(), turn.wake_at).hello
+    turn = p.learn(welcome(0, 0, 1500, session=8), 30.0)  # the lost answer's batch had been applied
+    assert turn.offers == (Offer(Lane.BULK, 1500, 2000, 8, 0),)
 
 
-def test_a_divergence_is_told_until_it_is_over() -> None:
-    made, _ = connected()
-    made.learn(Welcomed(Welcome("diverged", detail="another history")), 0.0)
-    assert made.trouble == "another history"
-    made.learn(welcome(), 100.0)
-    assert made.trouble == ""
+def test_a_failure_waits_for_the_other_lanes_answer_before_a_new_session() -> None:
+    p = opened()
+    p.learn(Appended((1, 0, 5000)), 20.0)
+    p.learn(Failed(Lane.CRITICAL), 20.1)
+    assert not p.learn(Tick(), 60.0).hello
+    assert p.learn(applied(Lane.BULK, 2000), 60.0).hello
 
 
-def test_two_nodes_that_fence_each_other_do_so_ever_more_slowly() -> None:
-    made, _ = connected(9, 0, 0)
-    hellos, now = 0, 0.0
-    while now < 60.0:
-        turn = made.learn(Answered(Lane.CRITICAL, BatchReply("fenced", session=99)), now)
-        while not turn.hello:
-            assert turn.wake_at is not None
-            now = turn.wake_at
-            turn = made.learn(Tick(), now)
-        hellos += 1
-        made.learn(welcome(session=hellos), now)
-    assert hellos < 30
+def test_a_fenced_session_says_hello_again_at_once() -> None:
+    p = opened()
+    p.learn(Appended((1, 0, 0)), 20.0)
+    assert p.learn(Answered(Lane.CRITICAL, BatchReply("fenced")), 20.1).hello
 
 
-def test_an_open_breaker_lets_one_probe_through() -> None:
-    made, _ = connected(0, 500, 500)
-    made.learn(Failed(Lane.NORMAL), 0.0)
-    made.learn(Failed(Lane.BULK), 0.0)
-    assert made.breaker.phase is Phase.OPEN
-    assert made.learn(Tick(), 100.0) == Turn(hello=True)
-    assert made.breaker.phase is Phase.HALF_OPEN
-    made.learn(Failed(None), 100.0)
-    assert made.breaker.phase is Phase.OPEN
+def test_an_expected_answer_rewinds() -> None:
+    p = opened()
+    p.learn(Appended((0, 0, 5000)), 20.0)
+    turn = p.learn(Answered(Lane.BULK, BatchReply("expected", applied=100, expected=101, series_known=2)), 20.1)
+    assert turn.offers == (Offer(Lane.BULK, 100, 2000, 7, 2),)
+
+
+def test_a_busy_parent_gets_the_pause_it_asked_for() -> None:
+    p = opened()
+    p.learn(Appended((1, 0, 0)), 20.0)
+    turn = p.learn(Answered(Lane.CRITICAL, BatchReply("busy", retry_after_s=9.0)), 20.0)
+    assert turn.wake_at == 29.0
+
+
+def test_a_diverged_history_is_told_and_tried_again_only_much_later() -> None:
+    p = opened()
+    p.learn(Appended((1, 0, 0)), 20.0)
+    turn = p.learn(Answered(Lane.CRITICAL, BatchReply("diverged", detail="another history")), 20.0)
+    assert p.trouble == "another history"
+    assert turn.wake_at is not None
+    assert turn.wake_at >= 80.0
+    assert p.learn(Tick(), turn.wake_at).hello
+    p.learn(welcome(0, 0, 0, status="diverged"), 100.0)
+    assert (p.session, p.trouble) == (Session.NONE, "why")
+    p.learn(Tick(), 200.0)
+    p.learn(welcome(0, 0, 0), 200.0)
+    assert p.trouble == ""
+
+
+def test_a_half_open_breaker_sends_one_batch_at_a_time() -> None:
+    p = plan()
+    p.learn(Appended((5, 5, 5)), 0.0)
+    turn = p.learn(Failed(None), 0.0)
+    for _ in range(3):
+        assert turn.wake_at is not None
+        assert p.learn(Tick(), turn.wake_at).hello
+        turn = p.learn(Failed(None), turn.wake_at)
+    assert turn.wake_at is not None
+    assert p.learn(Tick(), turn.wake_at).hello  # the one probe
+    assert not p.learn(Tick(), turn.wake_at + 1).hello
