@@ -86,7 +86,7 @@ class Decoder:
             first += n
         keys = np.zeros(first, np.uint64)
         parts = [self._readers[r].read(group, keys, rejected) for r, group in groups.items()]
-        if len(runs) > 1:
+        if len(rejected) > 1:
             rejected.sort(key=lambda r: r.message)
         batch, message = self._merge(parts)
         size = sum(sum(map(len, run.payloads)) for run in runs)
