@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.ingest.errors import SeriesUnknown
+from holdfast.ingest.errors import SeriesForeign, SeriesUnknown, TextUnknown
 from holdfast.ingest.happenings import IngestHistoryDiverged, IngestSessionOpened
 from holdfast.ingest.receive import decide, refuse_hello
 from holdfast.ingest.settings import ChildrenSettings
@@ -62,6 +62,8 @@ class IngestService:
             WireError: when the bytes are not a batch; nothing changed.
         """
         content, chains = await asyncio.to_thread(_open, body, self._limits)
+        if any(series.node == self._journal.node for series in content.header.series):
+            raise SeriesForeign(f"the child defines series of {self._journal.node}, which is this node")
         applied: list[Batch] = []
         reply = await self._journal.submit(
             lambda transaction: apply_batch(transaction, child, content, chains, self._journal.catalogue, applied)
@@ -138,7 +140,10 @@ def _store_readings(
     transaction: Transaction, child: str, groups: Sequence[Batch], catalogue: Catalogue, lane: Lane
 ) -> Batch:
     own = transaction.series_map(child)
-    batch = concatenate([_renamed(group, own) for group in groups], catalogue.is_text)
+    renamed = [_renamed(group, own) for group in groups]
+    for group in renamed:
+        _check_texts(group, catalogue.is_text[group.series])
+    batch = concatenate(renamed, catalogue.is_text)
     transaction.append_readings(lane, batch, child)
     return batch
 
@@ -147,6 +152,13 @@ def _renamed(group: Batch, own: NDArray[np.int32]) -> Batch:
     if len(group) and (int(group.series.max()) >= len(own) or int(group.series.min()) < 0):
         raise SeriesUnknown(f"the batch has rows of series {int(group.series.max())}, but {len(own)} are defined")
     return Batch(own[group.series], group.ts, group.value, group.quality, group.texts)
+
+
+def _check_texts(group: Batch, is_text: NDArray[np.bool_]) -> None:
+    places = group.value[is_text]
+    known = (places >= 0) & (places < len(group.texts)) & (places == np.floor(places))  # NaN is none of these
+    if not known.all():
+        raise TextUnknown(f"the batch has a text row without its text; the group holds {len(group.texts)}")
 
 
 def _open(body: bytes, limits: Limits) -> tuple[Content, list[bytes]]:

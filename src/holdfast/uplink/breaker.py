@@ -30,6 +30,7 @@ class Breaker:
         self._failures = 0
         self._pause = pause_min_s
         self.quiet_until = 0.0
+        self._asked_until = 0.0
 
     def may_call(self, now: float) -> bool:
         """May a call start now? In half-open only one may be under way; the caller sees to that with `phase`."""
@@ -42,6 +43,7 @@ class Breaker:
     def succeeded(self) -> None:
         """The parent answered."""
         self.phase, self._failures, self._pause, self.quiet_until = Phase.CLOSED, 0, self._min, 0.0
+        self._asked_until = 0.0
 
     def failed(self, now: float, asked_s: float = 0.0) -> None:
         """A call failed; `asked_s`: the pause that the parent asked for."""
@@ -49,4 +51,6 @@ class Breaker:
         if self._failures >= self._trip_after or self.phase is Phase.HALF_OPEN:
             self.phase = Phase.OPEN
         self._pause = min(self._max, self._rng.uniform(self._min, 3 * self._pause))
-        self.quiet_until = now + max(self._pause, asked_s)
+        # kept apart: a second lane's failure must not shorten the pause the parent asked the first one for
+        self._asked_until = max(self._asked_until, now + asked_s)
+        self.quiet_until = max(now + self._pause, self._asked_until)

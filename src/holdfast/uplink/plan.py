@@ -14,6 +14,8 @@ from holdfast.uplink.settings import ParentSettings
 from holdfast.wire.messages import BatchReply, Welcome
 
 DIVERGED_PAUSE_S = 60.0
+# Two nodes of one name (a clone) fence each other with every hello; this is how fast they may.
+FENCED_PAUSE_S = 2.0
 
 
 class Session(StrEnum):
@@ -104,6 +106,7 @@ class UplinkPlan:
     trouble: str = ""
     """What the parent holds against us, until it no longer does."""
     _max_rows: int = 0
+    _is_fenced: bool = False
     _lanes: dict[Lane, _LaneState] = field(default_factory=lambda: {lane: _LaneState() for lane in Lane})
 
     def learn(self, fact: Fact, now: float) -> Turn:
@@ -162,16 +165,24 @@ class UplinkPlan:
             self.breaker.succeeded()
             state.acked = reply.applied
             state.waiting_since = None
+            self._is_fenced = False
             self.series_known = reply.series_known
             self._note_waiting(state, now)
         elif reply.status == "busy":
             self.breaker.failed(now, reply.retry_after_s)
         elif reply.status == "fenced":
-            self.session = Session.NONE
+            self._fenced(now)
         else:
             self.trouble = reply.detail
             self.session = Session.NONE
             self.breaker.failed(now, DIVERGED_PAUSE_S)
+
+    def _fenced(self, now: float) -> None:
+        """Ask anew at once; the second time without a batch taken in between, another node has our name: slowly."""
+        self.session = Session.NONE
+        if self._is_fenced:
+            self.breaker.failed(now, FENCED_PAUSE_S)
+        self._is_fenced = True
 
     def _failed(self, lane: Lane | None, asked_s: float, now: float) -> None:
         if lane is not None:

@@ -12,6 +12,7 @@ from holdfast.journal.journal import Journal
 from holdfast.journal.records import Group, GroupKind
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
+from holdfast.kernel.errors import HoldfastError
 from holdfast.model.lane import Lane
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.uplink.breaker import Breaker
@@ -20,7 +21,7 @@ from holdfast.uplink.plan import Answered, Appended, Fact, Failed, Offer, Sessio
 from holdfast.uplink.ports import ParentLink
 from holdfast.uplink.settings import ParentSettings
 from holdfast.wire.columns import encode_events, encode_readings
-from holdfast.wire.errors import LinkDown, LinkError, LinkRefused
+from holdfast.wire.errors import LinkDown, LinkRefused
 from holdfast.wire.messages import GENESIS, BatchHeader, Hello
 
 CONSUMER = "uplink"
@@ -72,6 +73,8 @@ class UplinkService:
         self._cause = "not connected yet"
         self._rtt_s = 0.0
         self._rows = self._batches = self._failures = 0
+        # Where the parent is, with the chain there: the group that ends there may have been dropped since.
+        self._bounds: dict[Lane, tuple[int, bytes]] = {}
         self._persisted: dict[Lane, int] = {}
         self._persist_due = 0.0
         journal.on_commit(self._wake.set)
@@ -154,27 +157,29 @@ class UplinkService:
         hello = Hello(self._journal.node, self._journal.incarnation, heads, chains, count)
         try:
             welcome = await self._link.hello(hello)
-        except LinkError as error:
+        except HoldfastError as error:
             self._lost(error)
             self._tell(Failed(None, _asked(error)))
             return
         if welcome.status == "welcome":
             self._up(welcome.session)
+            self._bounds = {lane: (mark.wm, mark.chain) for lane, mark in zip(Lane, welcome.marks, strict=True)}
         else:
             self._telemetry.emit(UplinkDiverged(parent=self._settings.url, detail=welcome.detail))
         self._tell(Welcomed(welcome))
 
     async def _offer(self, offer: Offer) -> None:
         try:
-            body, rows = await asyncio.to_thread(self._encode, offer)
+            body, rows, bound = await asyncio.to_thread(self._encode, offer)
             began = self._clock.monotonic()
             reply = await self._link.batch(body)
-        except LinkError as error:
+        except HoldfastError as error:  # a group that can't be read, too: a lane must not stay in flight for ever
             self._lost(error)
             self._tell(Failed(offer.lane, _asked(error)))
             return
         self._rtt_s = self._clock.monotonic() - began
         if reply.status == "applied":
+            self._bounds[offer.lane] = bound
             self._rows += rows
             self._batches += 1
         elif reply.status == "diverged":
@@ -182,13 +187,17 @@ class UplinkService:
             self._telemetry.emit(UplinkDiverged(parent=self._settings.url, detail=reply.detail))
         self._tell(Answered(offer.lane, reply))
 
-    def _encode(self, offer: Offer) -> tuple[bytes, int]:
-        """The body of an offer and its number of rows. Blocking."""
+    def _encode(self, offer: Offer) -> tuple[bytes, int, tuple[int, bytes]]:
+        """The body of an offer, its number of rows, and the last row's seq and chain. Blocking."""
         groups = _same_kind(self._journal.read(offer.lane, offer.after, offer.max_rows))
-        before = self._journal.chain_at(offer.lane, offer.after)
+        seq, chain = self._bounds.get(offer.lane, (0, GENESIS))
+        before = chain if seq == offer.after else self._journal.chain_at(offer.lane, offer.after)
         if not groups or before is None or groups[0].first != offer.after + 1:
             raise LinkDown(f"rows after {offer.after} of lane {int(offer.lane)} are not in the journal any more")
-        series = self._journal.catalogue.since(offer.series_known)
+        readings = [decode_readings(g.blob) for g in groups] if groups[0].kind is GroupKind.READINGS else []
+        # Only what these rows need: a younger series may not be committed yet, and its number could be given anew.
+        needed = max((int(batch.series.max()) + 1 for batch in readings), default=0)
+        series = self._journal.catalogue.since(offer.series_known)[: max(0, needed - offer.series_known)]
         header = BatchHeader(
             session=offer.session,
             lane=offer.lane,
@@ -199,13 +208,14 @@ class UplinkService:
             kind="readings" if groups[0].kind is GroupKind.READINGS else "events",
             bounds=tuple(group.last for group in groups),
             series_from=offer.series_known,
-            series=tuple(series) if groups[0].kind is GroupKind.READINGS else (),
+            series=tuple(series),
             head=self._journal.head(offer.lane),
         )
         rows = groups[-1].last - offer.after
-        if header.kind == "readings":
-            return encode_readings(header, [decode_readings(group.blob) for group in groups]), rows
-        return encode_events(header, [decode_events(group.blob) for group in groups]), rows
+        bound = header.last, header.chain
+        if readings:
+            return encode_readings(header, readings), rows, bound
+        return encode_events(header, [decode_events(group.blob) for group in groups]), rows, bound
 
     def _chains(self, heads: tuple[int, ...]) -> tuple[bytes, ...]:
         found = (self._journal.chain_at(lane, head) for lane, head in zip(Lane, heads, strict=True))
@@ -230,7 +240,7 @@ class UplinkService:
             rows = sum(self.status().backlog.values())
             self._telemetry.emit(UplinkConnected(parent=self._settings.url, session=session, backlog_rows=rows))
 
-    def _lost(self, error: LinkError) -> None:
+    def _lost(self, error: HoldfastError) -> None:
         self._failures += 1
         self._cause = str(error)
         if self._is_up:
@@ -247,5 +257,5 @@ def _same_kind(groups: list[Group]) -> list[Group]:
     return kept
 
 
-def _asked(error: LinkError) -> float:
+def _asked(error: HoldfastError) -> float:
     return error.retry_after_s if isinstance(error, LinkRefused) else 0.0

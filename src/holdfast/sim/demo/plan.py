@@ -32,6 +32,7 @@ parent:
   url: "https://127.0.0.1:{link_port}"
   ca: ca.pem
   token_file: gateway.token
+  backoff_max: 2s            # the demo is short; the default is 30s
 """
 
 
