@@ -1,5 +1,7 @@
 """From a finished run to its report: the fleet's record joined with the journals and the alerts. Blocking."""
 
+from typing import Any
+
 import msgspec
 import numpy as np
 
@@ -11,6 +13,7 @@ from holdfast.sim.demo.scenario import Run
 from holdfast.sim.fleet.record import Kind, Record
 
 RULE = "overheat"
+_REFUSED = "messages_rejected."
 
 
 def settle(run: Run) -> Report:
@@ -19,21 +22,13 @@ def settle(run: Run) -> Report:
     record = Record.load(plan.record)
     numbers = {name: i for i, name in enumerate(record.names)}
     gateway, hub = (holdings(plan.journal(name), numbers) for name in (GATEWAY, HUB))
-    reader = JournalReader(plan.journal(GATEWAY))
-    counters = reader.counters()
-    reader.close()
-    prefix = "messages_rejected."
-    quarantined = {k.removeprefix(prefix): v for k, v in counters.items() if k.startswith(prefix)}
     keys = message_keys(record.device, record.ts_ms)
     is_acked = ~np.isnan(record.t_ack)
-    is_valid = record.kind == Kind.VALID
-    is_due = record.crossing & is_acked
-    due = set(keys[is_due].tolist())
+    is_held = is_acked & (record.kind == Kind.VALID)
+    due = set(keys[record.crossing & is_acked].tolist())
     received, latency = _alerts(run, numbers, record, keys)
-    raw = int(record.size[is_valid].sum())
-    readings = int(record.readings[is_valid].sum())
-    link = run.uplink_bytes / max(hub.readings, 1)
     report = Report(
+        **_sizes(run, record, hub),
         seconds=plan.seconds,
         devices=plan.devices,
         rate=plan.rate,
@@ -41,33 +36,52 @@ def settle(run: Run) -> Report:
         acked=int(is_acked.sum()),
         gateway_committed=len(gateway.keys),
         hub_committed=len(hub.keys),
-        quarantined=quarantined,
+        quarantined=_refused(run),
         injected={kind.name.lower(): int((record.kind == kind).sum()) for kind in Kind if kind is not Kind.VALID},
         duplicates=hub.doubled,
-        lost=_lost(keys[is_acked & is_valid], record.temperature[is_acked & is_valid], hub),
+        lost=_lost(keys[is_held], record.temperature[is_held], hub),
         gateway_readings=gateway.readings,
         hub_readings=hub.readings,
         alerts=len(received & due),
         alerts_expected=len(due),
         alerts_at_hub=len(_at_hub(hub, numbers) & due),
         alert_latency_ms=latency,
-        outage_s=round(run.outage_s, 2),
         backlog_max=run.backlog_max,
-        drain_s=round(run.drain_s, 2),
-        raw_bytes=raw,
-        uplink_bytes=run.uplink_bytes,
-        raw_bytes_per_reading=round(raw / max(readings, 1), 2),
-        uplink_bytes_per_reading=round(link, 3),
-        times_smaller=round(raw / max(readings, 1) / link, 1) if link else 0.0,
-        gateway_rss_mb=round(run.scene.gateway_mb, 1),
-        hub_rss_mb=round(run.scene.hub_mb, 1),
         clean_exits=run.clean_exits,
     )
     problems = problems_of(report)
-    extra = len(received - due)
-    if extra:
-        problems.append(f"{extra} alerts were received that were not due")
+    if received - due:
+        problems.append(f"{len(received - due)} alerts were received that were not due")
     return msgspec.structs.replace(report, problems=problems, balanced=not problems)
+
+
+def _refused(run: Run) -> dict[str, int]:
+    """What the gateway refused, by reason."""
+    reader = JournalReader(run.plan.journal(GATEWAY))
+    try:
+        counters = reader.counters()
+    finally:
+        reader.close()
+    return {name.removeprefix(_REFUSED): count for name, count in counters.items() if name.startswith(_REFUSED)}
+
+
+def _sizes(run: Run, record: Record, hub: Holdings) -> dict[str, Any]:
+    """The report's bytes, times and memory."""
+    is_valid = record.kind == Kind.VALID
+    raw = int(record.size[is_valid].sum())
+    raw_each = raw / max(int(record.readings[is_valid].sum()), 1)
+    link_each = run.uplink_bytes / max(hub.readings, 1)
+    return {
+        "raw_bytes": raw,
+        "uplink_bytes": run.uplink_bytes,
+        "raw_bytes_per_reading": round(raw_each, 2),
+        "uplink_bytes_per_reading": round(link_each, 3),
+        "times_smaller": round(raw_each / link_each, 1) if link_each else 0.0,
+        "outage_s": round(run.outage_s, 2),
+        "drain_s": round(run.drain_s, 2),
+        "gateway_rss_mb": round(run.scene.gateway_mb, 1),
+        "hub_rss_mb": round(run.scene.hub_mb, 1),
+    }
 
 
 def _lost(keys: np.ndarray, temperature: np.ndarray, hub: Holdings) -> int:
