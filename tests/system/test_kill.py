@@ -57,6 +57,16 @@ def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     assert (verdict.lost, verdict.doubled, verdict.wrong) == (0, 0, 0)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_five_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    for seed in range(10):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        verdict = torment(Site(folder), 50, victims=["gw", "hub"], seed=seed)
+        assert (verdict.lost, verdict.doubled, verdict.wrong) == (0, 0, 0), seed
+
+
 @pytest.mark.timeout(240)
 def test_the_check_catches_a_build_that_acks_before_the_commit(tmp_path: Path) -> None:
     source = mutant(

@@ -2,12 +2,17 @@
 
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-import httpx
+# httpx's optional command line would bring rich, pygments and click along: 8 MiB that a gateway never uses. None makes
+# that import fail (docs.python.org, "The import system", 5.3.1), which httpx is made for.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+
+import httpx  # noqa: E402
 
 from holdfast.transport.addresses import require_https
 from holdfast.transport.causes import explain

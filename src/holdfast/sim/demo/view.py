@@ -76,20 +76,19 @@ def page(scene: Scene) -> RenderableType:
 def line(scene: Scene) -> str:
     """The scene on one line."""
     link = "up" if scene.link_up else "CUT"
+    sent, raw = bytes_per_reading(scene)
     return (
         f"{scene.elapsed:5.1f}s {scene.phase:<9} link {link:<3} {scene.messages_per_s:7,.0f} msg/s  "
         f"published {scene.published:,} acked {scene.acked:,}  backlog critical {scene.snapshot.backlog[0]:,} "
         f"normal {scene.snapshot.backlog[1]:,} bulk {scene.snapshot.backlog[2]:,}  alerts {scene.alert_count}  "
-        f"link {per_reading(scene)}"
+        f"link {sent:.1f} B/reading (JSON {raw:.0f})"
     )
 
 
-def per_reading(scene: Scene) -> str:
-    """Bytes per reading on the link against raw JSON, so far."""
+def bytes_per_reading(scene: Scene) -> tuple[float, float]:
+    """Bytes per reading so far: on the link, and as the raw JSON that the devices sent."""
     rows, raw_rows = scene.snapshot.hub_rows, scene.snapshot.gateway_rows
-    if not rows or not raw_rows:
-        return "-"
-    return f"{scene.uplink_bytes / rows:.1f} B/reading (JSON {scene.snapshot.payload_bytes / raw_rows:.0f})"
+    return scene.uplink_bytes / max(rows, 1), scene.snapshot.payload_bytes / max(raw_rows, 1)
 
 
 def sparkline(values: Sequence[int], width: int) -> str:
@@ -144,16 +143,14 @@ def _flow(scene: Scene) -> RenderableType:
     )
     table.add_row(
         f"{scene.published:,} published",
-        f"{snapshot.gateway_rows:,} rows, {snapshot.journal_bytes / 1e6:.1f} MB",
-        per_reading(scene),
+        f"{snapshot.gateway_rows:,} rows",
+        f"{snapshot.waiting:,} waiting",
         f"{scene.hub_mb:.0f} MB memory",
     )
-    table.add_row(
-        f"{scene.acked:,} acked",
-        f"{refused:,} refused, {scene.gateway_mb:.0f} MB memory",
-        f"{snapshot.waiting:,} waiting",
-        "",
-    )
+    link, raw = bytes_per_reading(scene)
+    table.add_row(f"{scene.acked:,} acked", f"{refused:,} refused", f"{link:.1f} B/reading", "")
+    table.add_row("", f"{snapshot.journal_bytes / 1e6:.1f} MB journal", f"{raw:.0f} B as raw JSON", "")
+    table.add_row("", f"{scene.gateway_mb:.0f} MB memory", "", "")
     return table
 
 
