@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 # that import fail (docs.python.org, "The import system", 5.3.1), which httpx is made for.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
-import httpx  # noqa: E402
+import httpx
 
 from holdfast.transport.addresses import require_https
 from holdfast.transport.causes import explain
