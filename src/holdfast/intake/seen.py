@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
+_FEW = 64
 
 
 class _Table:
@@ -17,6 +18,7 @@ class _Table:
         size = 1 << max(6, (2 * capacity - 1).bit_length())
         self._slots = np.zeros(size, np.uint64)
         self._mask = np.uint64(size - 1)
+        self._view = self._slots.data
         self.count = 0
 
     def contains(self, keys: Keys) -> Mask:
@@ -30,6 +32,23 @@ class _Table:
             more = ~hit & (slot != 0)
             rest, at = rest[more], (at[more] + np.uint64(1)) & self._mask
         return found
+
+    def has(self, key: int) -> bool:
+        """Like `contains`, for one key: plain integers beat columns when there are few."""
+        at = key & (len(self._view) - 1)
+        while (slot := self._view[at]) != key:
+            if not slot:
+                return False
+            at = (at + 1) & (len(self._view) - 1)
+        return True
+
+    def put(self, key: int) -> None:
+        """Like `insert`, for one key."""
+        at = key & (len(self._view) - 1)
+        while self._view[at]:
+            at = (at + 1) & (len(self._view) - 1)
+        self._view[at] = key
+        self.count += 1
 
     def insert(self, keys: Keys) -> None:
         """Add distinct keys that are not in the table."""
@@ -55,6 +74,8 @@ class SeenKeys:
 
     def admit(self, keys: Keys) -> Mask:
         """Which of these messages are new, shape (n,); they are remembered. Repeats inside `keys` count as seen."""
+        if len(keys) <= _FEW:
+            return np.array([self._admit_one(key) for key in keys.tolist()], np.bool_)
         fresh = np.zeros(len(keys), np.bool_)
         distinct, first = np.unique(keys, return_index=True)
         new = ~self._young.contains(distinct)
@@ -66,10 +87,22 @@ class SeenKeys:
         self._remember(distinct[new])
         return fresh
 
+    def _admit_one(self, key: int) -> bool:
+        if key == 0:
+            return True
+        if self._young.has(key) or (self._old is not None and self._old.has(key)):
+            return False
+        self._young.put(key)
+        self._turn_over()
+        return True
+
+    def _turn_over(self) -> None:
+        if self._young.count >= self._half:
+            self._old, self._young = self._young, _Table(self._half)
+
     def _remember(self, keys: Keys) -> None:
         while len(keys):
             room = self._half - self._young.count
             self._young.insert(keys[:room])
             keys = keys[room:]
-            if self._young.count >= self._half:
-                self._old, self._young = self._young, _Table(self._half)
+            self._turn_over()

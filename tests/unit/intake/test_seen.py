@@ -4,7 +4,9 @@ from hypothesis import strategies as st
 
 from holdfast.intake.seen import SeenKeys
 
-keys = st.lists(st.integers(0, 40).map(lambda k: k * 0x9E3779B97F4A7C15 % 2**64), max_size=30)
+one_key = st.integers(0, 150).map(lambda k: k * 0x9E3779B97F4A7C15 % 2**64)
+keys = st.one_of(st.lists(one_key, max_size=30), st.lists(one_key, min_size=65, max_size=130))
+"""Small and large batches: they take different ways through the table."""
 
 
 @given(st.lists(keys, max_size=8))
