@@ -28,6 +28,8 @@ class Reason(IntEnum):
     CLOCK_AHEAD = 2
     DEVICE_SAID_SO = 3
     NOT_A_NUMBER = 4
+    SUMMARY = 5
+    """A step of many readings, not a reading."""
 
 
 def encode_quality(quality: Quality, reason: Reason = Reason.NONE) -> int:

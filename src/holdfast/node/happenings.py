@@ -38,9 +38,18 @@ class JournalConditionChanged(Happening, frozen=True):
     hint: str
 
 
-class JournalDeliveredDropped(Happening, frozen=True):
-    """Rows that the parent holds made room for new ones."""
+class JournalRelieved(Happening, frozen=True):
+    """Rows made room: dropped ones are at the parent, shed ones are gone and counted."""
 
-    metric = "journal_delivered_drops"
-    rows: int
+    level = Level.WARNING
+    metric = "journal_reliefs"
+    dropped_rows: int
+    shed_rows: int
     used_bytes: int
+
+
+class JournalLevelChanged(Happening, frozen=True):
+    """Space in the journal got scarcer or plentier (docs/concepts.md)."""
+
+    metric = "journal_level_changes"
+    now: Literal["green", "yellow", "orange", "red"]

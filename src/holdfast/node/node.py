@@ -65,7 +65,7 @@ class Node:
         self.mqtt = None if settings.mqtt is None else MqttServer(settings.mqtt, self.intake.inbox, clock, telemetry)
         if self.mqtt is not None:
             self.intake.publish_through(self.mqtt.publisher)
-        self.ingest = None if plan.children is None else IngestService(self.journal, telemetry, plan.children)
+        self.ingest = None if plan.children is None else IngestService(self.journal, telemetry, plan.children, clock)
         if self.ingest is not None:
             self.ingest.on_batch(self.last_values.update)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
@@ -90,7 +90,7 @@ class Node:
         if settings.api is not None:
             self.web = build_server(self, settings.api)
             await self.web.start()
-        self._spawn(Upkeep(self.journal, self.telemetry).run(), "upkeep")
+        self._spawn(Upkeep(self.journal, self.clock, self.telemetry).run(), "upkeep")
         if self.uplink is not None:
             self._spawn(self.uplink.run(), "uplink")
         if self.mqtt is not None:

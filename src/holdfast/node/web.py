@@ -12,7 +12,7 @@ from holdfast.model.lane import Lane
 from holdfast.node.settings import NodePlan
 from holdfast.transport.server import WebServer
 from holdfast.transport.tls import server_context
-from holdfast.uplink.service import CONSUMER
+from holdfast.uplink.account import CONSUMER
 from holdfast.web.answers import JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
 from holdfast.web.deps import Children, WebDeps
@@ -38,7 +38,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         last=node.last_values.get,
         query=history.query,
         status=lambda: _status(node),
-        ledger=lambda: _ledger(node),
+        ledger=lambda verify: _ledger(node, verify=verify),
         events=lambda limit: latest_events(journal, journal.head(Lane.CRITICAL), limit),
         quarantined=journal.quarantined,
         readiness=lambda: _readiness(node),
@@ -101,10 +101,8 @@ def _status(node: "Node") -> Status:
     )
 
 
-def _ledger(node: "Node") -> Ledger:
-    journal = node.journal
-    delivered = None if node.uplink is None else [journal.cursor(CONSUMER, lane) for lane in Lane]
-    return balance(journal.counters(), [journal.head(lane) for lane in Lane], delivered)
+def _ledger(node: "Node", *, verify: bool) -> Ledger:
+    return balance(node.journal.accounts(CONSUMER, count=verify), has_parent=node.uplink is not None)
 
 
 def _readiness(node: "Node") -> list[str]:

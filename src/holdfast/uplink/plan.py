@@ -170,12 +170,9 @@ class UplinkPlan:
             self._note_waiting(state, now)
         elif reply.status == "busy":
             self.breaker.failed(now, reply.retry_after_s)
-        elif reply.status == "fenced":
-            self._fenced(now)
-        else:
+        else:  # fenced or diverged: a new hello finds out what we are to the parent
             self.trouble = reply.detail
-            self.session = Session.NONE
-            self.breaker.failed(now, DIVERGED_PAUSE_S)
+            self._fenced(now)
 
     def _fenced(self, now: float) -> None:
         """Ask anew at once; the second time without a batch taken in between, another node has our name: slowly."""

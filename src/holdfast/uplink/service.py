@@ -7,24 +7,36 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from holdfast.journal.blobs import decode_events, decode_readings
+from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import Journal
-from holdfast.journal.records import Group, GroupKind
+from holdfast.journal.records import Bound
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.lane import Lane
 from holdfast.telemetry.happenings import Telemetry
+from holdfast.uplink.account import ACCOUNT, CONSUMER, SAFE, Account
 from holdfast.uplink.breaker import Breaker
-from holdfast.uplink.happenings import UplinkConnected, UplinkDiverged, UplinkLost
+from holdfast.uplink.errors import RowsMissing
+from holdfast.uplink.greeting import greeting
+from holdfast.uplink.happenings import (
+    UplinkBranched,
+    UplinkConnected,
+    UplinkDiverged,
+    UplinkLost,
+    UplinkMinted,
+    UplinkRewound,
+    UplinkRowsLost,
+)
+from holdfast.uplink.mending import mend
+from holdfast.uplink.offers import encode
 from holdfast.uplink.plan import Answered, Appended, Fact, Failed, Offer, Session, Tick, Turn, UplinkPlan, Welcomed
 from holdfast.uplink.ports import ParentLink
 from holdfast.uplink.settings import ParentSettings
-from holdfast.wire.columns import encode_events, encode_readings
 from holdfast.wire.errors import LinkDown, LinkRefused
-from holdfast.wire.messages import GENESIS, BatchHeader, Hello
+from holdfast.wire.messages import MAX_PROOFS, Position, Welcome
 
-CONSUMER = "uplink"
+HELLO_ROUNDS = 6
 PERSIST_EVERY_S = 1.0
 DRAIN_POLL_S = 0.02
 
@@ -74,7 +86,9 @@ class UplinkService:
         self._rtt_s = 0.0
         self._rows = self._batches = self._failures = 0
         # Where the parent is, with the chain there: the group that ends there may have been dropped since.
-        self._bounds: dict[Lane, tuple[int, bytes]] = {}
+        self._bounds: dict[Lane, Bound] = {}
+        self._account = Account.decode(journal.meta(ACCOUNT))
+        self._safe: dict[Lane, int] = {}
         self._persisted: dict[Lane, int] = {}
         self._persist_due = 0.0
         journal.on_commit(self._wake.set)
@@ -151,75 +165,86 @@ class UplinkService:
         self._wake.set()
 
     async def _hello(self) -> None:
-        heads = tuple(self._journal.head(lane) for lane in Lane)
-        count = len(self._journal.catalogue)
-        chains = await asyncio.to_thread(self._chains, heads)
-        hello = Hello(self._journal.node, self._journal.incarnation, heads, chains, count)
         try:
-            welcome = await self._link.hello(hello)
+            welcome = await self._ask()
         except HoldfastError as error:
             self._lost(error)
             self._tell(Failed(None, _asked(error)))
             return
         if welcome.status == "welcome":
-            self._up(welcome.session)
-            self._bounds = {lane: (mark.wm, mark.chain) for lane, mark in zip(Lane, welcome.marks, strict=True)}
+            self._welcomed(welcome)
         else:
-            self._telemetry.emit(UplinkDiverged(parent=self._settings.url, detail=welcome.detail))
+            self._lost(LinkDown(welcome.detail))
         self._tell(Welcomed(welcome))
+
+    async def _ask(self) -> Welcome:
+        """Say hello, prove what the parent asks for, mint a new incarnation where it demands one."""
+        positions: tuple[Position, ...] = ()
+        whole = False
+        for _ in range(HELLO_ROUNDS):
+            count = len(self._journal.catalogue)
+            hello = await asyncio.to_thread(greeting, self._journal, self._journal.node, count, positions, whole=whole)
+            welcome = await self._link.hello(hello)
+            if welcome.status == "prove":
+                positions, whole = (*positions, *welcome.positions)[-MAX_PROOFS:], whole or welcome.whole
+            elif welcome.status == "mint":
+                fresh = await self._journal.mint()
+                self._telemetry.emit(UplinkMinted(incarnation=fresh, detail=welcome.detail))
+            else:
+                return welcome
+        raise LinkDown("the parent keeps asking for proof of this node's history")
+
+    def _welcomed(self, welcome: Welcome) -> None:
+        self._up(welcome.session)
+        if welcome.branch != self._account.branch:
+            self._telemetry.emit(UplinkBranched(parent=self._settings.url, branch=welcome.branch))
+        self._bounds = {lane: Bound(mark.wm, mark.chain) for lane, mark in zip(Lane, welcome.marks, strict=True)}
+        behind = sum(max(0, self._journal.cursor(CONSUMER, lane) - bound.seq) for lane, bound in self._bounds.items())
+        if behind and welcome.branch == self._account.branch:
+            self._telemetry.emit(UplinkRewound(parent=self._settings.url, rows=behind))
+        self._account = Account(welcome.parent, welcome.branch, welcome.start, welcome.gap_rows)
+        self._safe = dict(zip(Lane, welcome.safe, strict=True))
+        self._persisted.clear()
 
     async def _offer(self, offer: Offer) -> None:
         try:
-            body, rows, bound = await asyncio.to_thread(self._encode, offer)
+            encoded = await asyncio.to_thread(
+                encode,
+                self._journal,
+                self._journal.catalogue,
+                offer,
+                self._bounds.get(offer.lane),
+                self._account.branch,
+            )
             began = self._clock.monotonic()
-            reply = await self._link.batch(body)
-        except HoldfastError as error:  # a group that can't be read, too: a lane must not stay in flight for ever
+            reply = await self._link.batch(encoded.body)
+        except (RowsMissing, GroupCorrupt) as fault:
+            await self._mend(fault)
+            self._tell(Failed(offer.lane, 0.0))
+            return
+        except HoldfastError as error:  # whatever it is, a lane must not stay in flight for ever
             self._lost(error)
             self._tell(Failed(offer.lane, _asked(error)))
             return
         self._rtt_s = self._clock.monotonic() - began
         if reply.status == "applied":
-            self._bounds[offer.lane] = bound
-            self._rows += rows
+            self._bounds[offer.lane] = encoded.end
+            self._account = self._account.with_gaps(offer.lane, encoded.gap_rows)
+            self._rows += encoded.rows
             self._batches += 1
         elif reply.status == "diverged":
-            self._lost(LinkDown(reply.detail))
             self._telemetry.emit(UplinkDiverged(parent=self._settings.url, detail=reply.detail))
+        if reply.safe:
+            self._safe = dict(zip(Lane, reply.safe, strict=True))
         self._tell(Answered(offer.lane, reply))
 
-    def _encode(self, offer: Offer) -> tuple[bytes, int, tuple[int, bytes]]:
-        """The body of an offer, its number of rows, and the last row's seq and chain. Blocking."""
-        groups = _same_kind(self._journal.read(offer.lane, offer.after, offer.max_rows))
-        seq, chain = self._bounds.get(offer.lane, (0, GENESIS))
-        before = chain if seq == offer.after else self._journal.chain_at(offer.lane, offer.after)
-        if not groups or before is None or groups[0].first != offer.after + 1:
-            raise LinkDown(f"rows after {offer.after} of lane {int(offer.lane)} are not in the journal any more")
-        readings = [decode_readings(g.blob) for g in groups] if groups[0].kind is GroupKind.READINGS else []
-        # Only what these rows need: a younger series may not be committed yet, and its number could be given anew.
-        needed = max((int(batch.series.max()) + 1 for batch in readings), default=0)
-        series = self._journal.catalogue.since(offer.series_known)[: max(0, needed - offer.series_known)]
-        header = BatchHeader(
-            session=offer.session,
-            lane=offer.lane,
-            first=groups[0].first,
-            last=groups[-1].last,
-            chain_before=before,
-            chain=groups[-1].chain,
-            kind="readings" if groups[0].kind is GroupKind.READINGS else "events",
-            bounds=tuple(group.last for group in groups),
-            series_from=offer.series_known,
-            series=tuple(series),
-            head=self._journal.head(offer.lane),
+    async def _mend(self, fault: RowsMissing | GroupCorrupt) -> None:
+        """What can't be read can't be sent: a gap says so, and the lane goes on."""
+        now_ns = self._clock.wall_ns()
+        gap = await self._journal.submit(lambda tx: mend(tx, fault, now_ns))
+        self._telemetry.emit(
+            UplinkRowsLost(detail=str(fault), rows=len(gap) if gap else 0, reason=str(gap.reason) if gap else "none")
         )
-        rows = groups[-1].last - offer.after
-        bound = header.last, header.chain
-        if readings:
-            return encode_readings(header, readings), rows, bound
-        return encode_events(header, [decode_events(group.blob) for group in groups]), rows, bound
-
-    def _chains(self, heads: tuple[int, ...]) -> tuple[bytes, ...]:
-        found = (self._journal.chain_at(lane, head) for lane, head in zip(Lane, heads, strict=True))
-        return tuple(chain or GENESIS for chain in found)
 
     def _persist(self) -> None:
         """Remember what the parent has: only a hint, and what may be dropped under disk pressure."""
@@ -227,10 +252,13 @@ class UplinkService:
         if self._plan.session is not Session.OPEN or acked == self._persisted:
             return
         self._persisted = acked
+        safe, account = self._safe, self._account.encode()
 
         def write(transaction: Transaction) -> None:
             for lane, seq in acked.items():
                 transaction.set_cursor(CONSUMER, lane, seq)
+                transaction.set_cursor(SAFE, lane, min(seq, safe.get(lane, seq)))
+            transaction.set_meta(ACCOUNT, account)
 
         self._journal.submit(write)
 
@@ -246,15 +274,6 @@ class UplinkService:
         if self._is_up:
             self._is_up, self._since = False, self._clock.monotonic()
             self._telemetry.emit(UplinkLost(parent=self._settings.url, cause=self._cause))
-
-
-def _same_kind(groups: list[Group]) -> list[Group]:
-    kept = []
-    for group in groups:
-        if group.kind is not groups[0].kind:
-            break
-        kept.append(group)
-    return kept
 
 
 def _asked(error: HoldfastError) -> float:

@@ -58,6 +58,7 @@ class WebDeps:
     """Everything the app may ask.
 
     last:        newest reading of a series id
+    ledger:      the conservation law; True = count the rows in the file; blocking
     events:      the latest alerts, newest first; blocking
     quarantined: the latest rejected messages, newest first; blocking
     readiness:   what stands against sending traffic here, empty = ready
@@ -71,7 +72,7 @@ class WebDeps:
     last: Callable[[int], Last | None]
     query: Query
     status: Callable[[], Status]
-    ledger: Callable[[], Ledger]
+    ledger: Callable[[bool], Ledger]
     events: Callable[[int], list[Event]]
     quarantined: Callable[[int], list[QuarantineRow]]
     readiness: Callable[[], list[str]]

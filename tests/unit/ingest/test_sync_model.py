@@ -97,7 +97,7 @@ class World:
 
     def start_parent(self) -> None:
         self.parent = self.open("parent")
-        self.link.parent = IngestService(self.parent, self.telemetry, ChildrenSettings())
+        self.link.parent = IngestService(self.parent, self.telemetry, ChildrenSettings(), SystemClock())
 
     def stop_parent(self) -> None:
         self.link.parent = None

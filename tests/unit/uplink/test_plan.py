@@ -112,15 +112,13 @@ def test_a_busy_parent_gets_the_pause_it_asked_for() -> None:
     assert turn.wake_at == 29.0
 
 
-def test_a_diverged_history_is_told_and_tried_again_only_much_later() -> None:
+def test_a_diverged_history_is_told_and_a_new_hello_sorts_it_out() -> None:
     p = opened()
     p.learn(Appended((1, 0, 0)), 20.0)
     turn = p.learn(Answered(Lane.CRITICAL, BatchReply("diverged", detail="another history")), 20.0)
     assert p.trouble == "another history"
-    assert turn.wake_at is not None
-    assert turn.wake_at >= 80.0
-    assert p.learn(Tick(), turn.wake_at).hello
-    p.learn(welcome(0, 0, 0, status="diverged"), 100.0)
+    assert turn.hello
+    p.learn(welcome(0, 0, 0, status="unsupported"), 100.0)
     assert (p.session, p.trouble) == (Session.NONE, "why")
     p.learn(Tick(), 200.0)
     p.learn(welcome(0, 0, 0), 200.0)

@@ -10,9 +10,11 @@ from tests.unit.history.stored import Row, StoredGroups, batch
 
 from holdfast.history.last_values import LastValues
 from holdfast.history.query import History
+from holdfast.journal.accounts import Accounts, LaneAccount
 from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.event import Event
+from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import JournalStatus, LinkStatus, Status
@@ -52,6 +54,9 @@ def status() -> Status:
     return Status("gw", "0", "inc", NOW_NS, NOW_NS, 1.0, link, [0, 0, 1], journal, 2, [], COUNTERS)
 
 
+LANES = tuple(LaneAccount(lane, head, sent, 0) for lane, head, sent in zip(Lane, (0, 0, 3), (0, 0, 2), strict=True))
+
+
 def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
     clock, catalogue, stored = ManualClock(NOW_NS), Catalogue(), StoredGroups()
     catalogue.intern(Series("gw", "press-1", "temperature", "Cel", Kind.FLOAT))
@@ -67,7 +72,7 @@ def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
         last=last.get,
         query=History(stored, catalogue).query,
         status=status,
-        ledger=lambda: balance(COUNTERS, [0, 0, 3], [0, 0, 2]),
+        ledger=lambda _: balance(Accounts(dict(COUNTERS), {}, LANES), has_parent=True),
         events=lambda limit: [event(i) for i in range(limit)],
         quarantined=lambda limit: [QuarantineRow(1, NOW_NS, "dev", "t", "malformed", "not JSON", b"\xff{")][:limit],
         readiness=list,
