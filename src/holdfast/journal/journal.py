@@ -16,10 +16,10 @@ from typing import TypeVar
 
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.settings import JournalSettings
-from holdfast.journal.store import FILE_NAME, Store
+from holdfast.journal.store import FILE_NAME, Store, random_id
 from holdfast.journal.store import load_catalogue as read_catalogue
 from holdfast.journal.transaction import Transaction
-from holdfast.journal.writer import Condition, Writer
+from holdfast.journal.writer import Condition, InlineWriter, Writer
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue
@@ -31,8 +31,19 @@ R = TypeVar("R")
 class Journal(JournalReader):
     """A node's open journal. Open and close it on the event loop's thread."""
 
-    def __init__(self, path: Path, node: str, settings: JournalSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        path: Path,
+        node: str,
+        settings: JournalSettings,
+        clock: Clock,
+        *,
+        writer: type[Writer] = Writer,
+        new_id: Callable[[], str] = random_id,
+    ) -> None:
         """Open the file, migrate it, and commit a new incarnation before anything else is written.
+
+        writer, new_id: simulations write on the loop's own thread and take their chance from a seed
 
         Raises:
             StorageError: when the file can't be used.
@@ -44,11 +55,11 @@ class Journal(JournalReader):
         self._file = path
         self._listeners: list[Callable[[], None]] = []
         self._watchers: list[Callable[[Condition, str], None]] = []
-        self._store = Store(path, node, settings, clock)
+        self._store = Store(path, node, settings, clock, new_id)
         self.schema_version = self._store.schema_version
         self.catalogue = self._store.catalogue
         loop = asyncio.get_running_loop()
-        self._writer = Writer(self._store, loop, self._notify, self._condition_changed)
+        self._writer = writer(self._store, loop, self._notify, self._condition_changed)
 
     @property
     def incarnation(self) -> str:
@@ -106,6 +117,13 @@ class Journal(JournalReader):
         with self._connection() as db:
             pages, free, size = (int(db.pragma(p)) for p in ("page_count", "freelist_count", "page_size"))
         return (pages - free) * size
+
+    def abandon(self) -> None:
+        """Stop as a killed process does; only with an `InlineWriter`."""
+        if isinstance(self._writer, InlineWriter):
+            self._writer.abandon()
+        super().close()
+        self._store.close()
 
     def close(self) -> None:
         """Commit what is queued and close the file. Blocking."""

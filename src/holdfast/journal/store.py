@@ -27,6 +27,11 @@ FILE_NAME = "journal.db"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
+def random_id() -> str:
+    """128 bits that never repeat, as 32 hex digits."""
+    return uuid.uuid4().hex
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[R]):
     """What became of one write of a commit: its result, or the error that undid it alone."""
@@ -47,7 +52,7 @@ class Store:
         node: str,
         settings: JournalSettings,
         clock: Clock,
-        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        new_id: Callable[[], str] = random_id,
     ) -> None:
         """Open the file, migrate it, and commit a new incarnation before anything else is written.
 

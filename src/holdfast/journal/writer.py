@@ -59,6 +59,9 @@ class Writer:
         self._loop = loop
         self._committed = committed
         self._changed = changed
+        self._begin()
+
+    def _begin(self) -> None:
         # Bounded by what its callers may have outstanding: intake one, ingest its credits, uplink and upkeep a few.
         self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -71,8 +74,11 @@ class Writer:
         if self.condition in (Condition.POISONED, Condition.CLOSED):
             future.set_exception(self._refusal())
             return future
-        self._queue.put(Write(function, future))
+        self._enqueue(Write(function, future))
         return future
+
+    def _enqueue(self, write: Write) -> None:
+        self._queue.put(write)
 
     def on_full(self, relief: Callable[[], bool]) -> None:
         """Call `relief` on the writer thread when there is no room; True = try again at once."""
@@ -110,7 +116,7 @@ class Writer:
                 self._answer(writes, self._refusal())
                 return
             try:
-                outcomes = self._store.commit([write.function for write in writes])
+                self._commit(writes)
             except DiskFull as full:
                 self._store.roll_back()
                 if not self._relieve() and self._wait_for_space(full):
@@ -119,11 +125,14 @@ class Writer:
             except StorageError as failed:
                 self._poison(failed)
             else:
-                for write, outcome in zip(writes, outcomes, strict=True):
-                    write.result, write.error = outcome.result, outcome.error
-                self._enter(Condition.OK, "")
-                self._answer(writes, None)
                 return
+
+    def _commit(self, writes: list[Write]) -> None:
+        outcomes = self._store.commit([write.function for write in writes])
+        for write, outcome in zip(writes, outcomes, strict=True):
+            write.result, write.error = outcome.result, outcome.error
+        self._enter(Condition.OK, "")
+        self._answer(writes, None)
 
     def _wait_for_space(self, full: DiskFull) -> bool:
         """Pause before the next try; True = asked to stop meanwhile."""
@@ -170,6 +179,53 @@ class Writer:
             self._loop.call_soon_threadsafe(function)
         except RuntimeError:  # the loop is closed: nobody is left to be told
             return
+
+
+class InlineWriter(Writer):
+    """Writes on the loop's own thread, at the end of the turn: for simulations, whose order must be the seed's."""
+
+    def _begin(self) -> None:
+        self._waiting: list[Write] = []
+        self._is_due = False
+
+    def close(self) -> None:
+        """Commit what is queued."""
+        self._turn()
+        self._enter(Condition.CLOSED, "")
+
+    def abandon(self) -> None:
+        """Stop as a killed process does: what is queued is gone."""
+        self._waiting.clear()
+        self._enter(Condition.CLOSED, "")
+
+    def _enqueue(self, write: Write) -> None:
+        self._waiting.append(write)
+        self._schedule(0.0)
+
+    def _schedule(self, delay: float) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_later(delay, self._turn)
+
+    def _turn(self) -> None:
+        self._is_due = False
+        while self._waiting:
+            writes, self._waiting = self._waiting[:MAX_WRITES_PER_COMMIT], self._waiting[MAX_WRITES_PER_COMMIT:]
+            try:
+                self._commit(writes)
+            except DiskFull as full:
+                self._store.roll_back()
+                self._waiting = writes + self._waiting
+                if not self._relieve():
+                    self._enter(Condition.FULL, str(full))
+                    self._schedule(RETRY_FULL_S)
+                    return
+            except StorageError as failed:
+                self._poison(failed)
+                self._answer(writes, self._refusal())
+
+    def _call(self, function: Callable[[], None]) -> None:
+        function()
 
 
 def _no_relief() -> bool:

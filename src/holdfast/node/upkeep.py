@@ -4,13 +4,13 @@ import asyncio
 from typing import Literal
 
 from holdfast.journal.journal import Journal
+from holdfast.journal.parent import CONSUMER, SAFE
 from holdfast.journal.relief import Delivered, Freed, Level, expire, level_of, relieve
 from holdfast.journal.store import Store
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
 from holdfast.node.happenings import JournalLevelChanged, JournalRelieved
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.uplink.account import CONSUMER, SAFE
 
 EVERY_S = 2.0
 NAMES: dict[Level, Literal["green", "yellow", "orange", "red"]] = {

@@ -6,17 +6,17 @@ from holdfast import __version__
 from holdfast.history.events import latest_events
 from holdfast.history.query import History
 from holdfast.identity.tokens import TokenBook
+from holdfast.journal.ledger import Ledger, balance
+from holdfast.journal.parent import CONSUMER
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.lane import Lane
 from holdfast.node.settings import NodePlan
 from holdfast.transport.server import WebServer
 from holdfast.transport.tls import server_context
-from holdfast.uplink.account import CONSUMER
 from holdfast.web.answers import JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
 from holdfast.web.deps import Children, WebDeps
-from holdfast.web.ledger import Ledger, balance
 from holdfast.web.settings import ApiSettings
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import Any
 
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import Journal
+from holdfast.journal.parent import ACCOUNT, CONSUMER, SAFE, Account
 from holdfast.journal.records import Bound
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.lane import Lane
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.uplink.account import ACCOUNT, CONSUMER, SAFE, Account
 from holdfast.uplink.breaker import Breaker
 from holdfast.uplink.errors import RowsMissing
 from holdfast.uplink.greeting import greeting
@@ -144,7 +144,10 @@ class UplinkService:
 
     async def _sleep(self, turn: Turn) -> None:
         """Until a fact comes, a commit returns, or the plan's time is there."""
-        pause = None if turn.wake_at is None else max(0.0, turn.wake_at - self._clock.monotonic())
+        wake_at = turn.wake_at
+        if self._has_news():  # the journal should know it soon, even when nothing else happens
+            wake_at = self._persist_due if wake_at is None else min(wake_at, self._persist_due)
+        pause = None if wake_at is None else max(0.0, wake_at - self._clock.monotonic())
         try:
             async with asyncio.timeout(pause):
                 await self._wake.wait()
@@ -246,12 +249,15 @@ class UplinkService:
             UplinkRowsLost(detail=str(fault), rows=len(gap) if gap else 0, reason=str(gap.reason) if gap else "none")
         )
 
+    def _has_news(self) -> bool:
+        """Did the parent take more than the journal knows?"""
+        return self._plan.session is Session.OPEN and self._plan.acked() != self._persisted
+
     def _persist(self) -> None:
         """Remember what the parent has: only a hint, and what may be dropped under disk pressure."""
-        acked = self._plan.acked()
-        if self._plan.session is not Session.OPEN or acked == self._persisted:
+        if not self._has_news():
             return
-        self._persisted = acked
+        acked = self._persisted = self._plan.acked()
         safe, account = self._safe, self._account.encode()
 
         def write(transaction: Transaction) -> None:

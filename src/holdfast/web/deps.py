@@ -6,13 +6,13 @@ from typing import Protocol
 
 from holdfast.history.answers import Aggregate, Answer
 from holdfast.history.last_values import Last
+from holdfast.journal.ledger import Ledger
 from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.clock import Clock
 from holdfast.model.event import Event
 from holdfast.model.series import Catalogue
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import Status
-from holdfast.web.ledger import Ledger
 from holdfast.wire.messages import BatchReply, Hello, Welcome
 
 

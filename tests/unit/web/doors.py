@@ -11,6 +11,7 @@ from tests.unit.history.stored import Row, StoredGroups, batch
 from holdfast.history.last_values import LastValues
 from holdfast.history.query import History
 from holdfast.journal.accounts import Accounts, LaneAccount
+from holdfast.journal.ledger import balance
 from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.event import Event
@@ -20,7 +21,6 @@ from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
 from holdfast.web.deps import WebDeps
-from holdfast.web.ledger import balance
 
 NOW_S = 1_700_000_000
 NOW_NS = NOW_S * 10**9

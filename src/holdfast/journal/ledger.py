@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from holdfast.journal.accounts import Accounts, BranchAccount, LaneAccount
+from holdfast.journal.parent import ACCOUNT, Account
 from holdfast.journal.records import Gap
 from holdfast.model.lane import Lane
-from holdfast.uplink.account import ACCOUNT, Account
 
 _REJECTED = "messages_rejected."
 _MOST_GAPS = 1_000

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.journal.accounts import Accounts, BranchAccount, LaneAccount
+from holdfast.journal.ledger import Ledger, balance
+from holdfast.journal.parent import ACCOUNT, Account
 from holdfast.journal.records import Gap, GapReason
 from holdfast.model.lane import Lane
-from holdfast.uplink.account import ACCOUNT, Account
-from holdfast.web.ledger import Ledger, balance
 
 COUNTS = st.integers(0, 10**9)
 
