@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from holdfast.ingest.errors import SeriesUnknown, TextUnknown
 from holdfast.ingest.notices import gap_taken
-from holdfast.ingest.receive import Apply, advanced, decide, held_elsewhere
+from holdfast.ingest.receive import Apply, Held, advanced, decide, held_elsewhere
 from holdfast.journal import shedding
-from holdfast.journal.records import Branch, Gap, GapReason
+from holdfast.journal.records import Branch, Gap, GapReason, Source
 from holdfast.journal.transaction import Origin, Transaction
 from holdfast.model.batch import Batch, concatenate
 from holdfast.model.lane import Lane
@@ -38,8 +38,7 @@ def apply_batch(
     branch = tx.branch(child, header.branch)
     if branch is None:
         return BatchReply("fenced", detail=f"no branch {header.branch} is known here; say hello")
-    branches = tx.branches(child) if tx.has_branches(child) else (branch,)
-    verdict = decide(branch, header, chains, held_elsewhere(branches, branch, lane) if len(branches) > 1 else ())
+    verdict = decide(branch, header, chains, _held(tx, branch, lane))
     if isinstance(verdict, BatchReply):
         if verdict.status == "duplicate":
             tx.count("ingest_duplicates", len(header))
@@ -47,6 +46,10 @@ def apply_batch(
     known = _learn_series(tx, branch, content)
     gap_rows = _store(tx, node, branch, content, verdict, applied)
     tx.set_mark(child, branch.number, lane, advanced(branch.marks[lane], header, verdict, gap_rows))
+    if header.sources:
+        tx.set_sources(
+            child, [Source(one.node, Lane(one.lane), one.seq, one.chain, one.branch) for one in header.sources]
+        )
     taken = header.last - branch.marks[lane].wm
     tx.count(f"ingest_rows.lane{int(lane)}", taken - verdict.shared - gap_rows)
     tx.count(f"ingest_gap_rows.lane{int(lane)}", gap_rows)
@@ -55,12 +58,21 @@ def apply_batch(
     return BatchReply("applied", applied=header.last, series_known=known)
 
 
+def _held(tx: Transaction, branch: Branch, lane: Lane) -> list[Held]:
+    """Rows of this history that other branches brought, or that this node's own parent has."""
+    above = tx.held_elsewhere(branch.peer, branch.number, lane)
+    held = [Held(above)] if above else []
+    if tx.has_branches(branch.peer):
+        held += held_elsewhere(tx.branches(branch.peer), branch, lane)
+    return held
+
+
 def _store(tx: Transaction, node: str, branch: Branch, content: Content, verdict: Apply, applied: Applied) -> int:
     """Store what is new; returns how many of the rows are gaps."""
     header, skip = content.header, verdict.skip
     lane = Lane(header.lane)
     first = header.bounds[skip - 1] + 1 if skip else header.first
-    origin = Origin(branch.peer, branch.number, first)
+    origin = Origin(branch.peer, branch.number, first, header.chain)
     if header.kind == "gaps":
         applied.gaps += _gaps(branch, lane, content.gaps[skip:], branch.marks[lane].wm)
         for gap in applied.gaps:

@@ -63,7 +63,7 @@ def judge(branches: Sequence[Branch], hello: Hello, now_ns: int) -> Verdict:
     if not branches:
         return Continue(_told(Branch(hello.node, opened_ns=now_ns), history, hello))
     place = {one.uuid: i for i, one in enumerate(history)}
-    proofs = {(proof.lane, proof.seq): proof for proof in hello.proofs}
+    proofs = by_position(hello)
     for branch in reversed(branches):
         at = place.get(branch.incarnations[-1].uuid) if branch.incarnations else None
         if at is not None:
@@ -86,10 +86,10 @@ def _from_tip(
     if all(head >= mark.head_seen for head, mark in zip(later, branch.marks, strict=True)):
         asked, differs = [], False
         for lane, mark in zip(Lane, branch.marks, strict=True):
-            agrees = _agrees(mark.wm, mark.chain, lane, hello, proofs)
-            if agrees is None:
+            verdict = agrees(mark.wm, mark.chain, lane, hello, proofs)
+            if verdict is None:
                 asked.append(Position(lane, mark.wm))
-            differs |= agrees is False
+            differs |= verdict is False
         if asked:
             return Ask(tuple(asked))
         if not differs:
@@ -136,7 +136,7 @@ def _fork(
     marks = []
     for lane, mark, limit in zip(Lane, branch.marks, limits, strict=True):
         candidates = [bound for bound in known_bounds(mark) if bound.seq <= limit]
-        verdicts = [_agrees(bound.seq, bound.chain, lane, hello, proofs) for bound in candidates]
+        verdicts = [agrees(bound.seq, bound.chain, lane, hello, proofs) for bound in candidates]
         asked += [Position(lane, bound.seq) for bound, v in zip(candidates, verdicts, strict=True) if v is None]
         marks.append(_forked(candidates, verdicts, limit))
     if asked:
@@ -148,8 +148,8 @@ def _fork(
 def _forked(candidates: Sequence[Bound], verdicts: Sequence[bool | None], limit: int) -> Mark:
     """The first mark of a new branch: at our last bound that the child has too."""
     start, chain = 0, GENESIS
-    for bound, agrees in zip(candidates, verdicts, strict=True):
-        if agrees:
+    for bound, is_common in zip(candidates, verdicts, strict=True):
+        if is_common:
             start, chain = bound
     # When even our last bound below the limit differs, the incarnations prove nothing: only the chains do.
     fork = limit if not candidates or verdicts[-1] else start
@@ -163,7 +163,12 @@ def _opened(old: Branch, fresh: Branch, history: Sequence[Incarnation], hello: H
     return Fork(_told(fresh, history, hello), held, unseen)
 
 
-def _agrees(seq: int, chain: bytes, lane: Lane, hello: Hello, proofs: Proofs) -> bool | None:
+def by_position(hello: Hello) -> Proofs:
+    """The hello's proofs by lane and seq."""
+    return {(proof.lane, proof.seq): proof for proof in hello.proofs}
+
+
+def agrees(seq: int, chain: bytes, lane: Lane, hello: Hello, proofs: Proofs) -> bool | None:
     """Does the child's history contain ours up to `seq`? None: it has to prove it first."""
     if seq == 0:
         return True

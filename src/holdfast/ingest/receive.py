@@ -7,7 +7,7 @@
 | starts above watermark + 1                  | expected   | nothing       |
 | starts at watermark + 1, chain fits         | apply      | rows and mark |
 | straddles the watermark at a group's bound  | apply rest | rows and mark |
-| ... and another branch brought common rows  | apply rest | rows and mark |
+| ... and some of it is held elsewhere        | apply rest | rows and mark |
 | anything whose chain doesn't fit            | diverged   | nothing       |
 
 Rows and mark change in one transaction, and `decide` runs inside it on the state read there.
@@ -34,10 +34,9 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Rows up to `seq` are here through another branch; chain: the child's chain there, None = not known."""
+    """Rows up to `seq` of this history are held already: through another branch, or by this node's own parent."""
 
     seq: int
-    chain: bytes | None
 
 
 def decide(
@@ -59,7 +58,7 @@ def decide(
     if header.first > mark.wm + 1 or header.series_from > branch.series_known:
         return BatchReply("expected", applied=mark.wm, expected=mark.wm + 1, series_known=branch.series_known)
     fit = _fit(mark, header, chains)
-    return _without_held(fit, mark, header, chains, held) if isinstance(fit, Apply) else fit
+    return _without_held(fit, mark, header, held) if isinstance(fit, Apply) else fit
 
 
 def held_elsewhere(branches: Sequence[Branch], branch: Branch, lane: Lane) -> list[Held]:
@@ -70,7 +69,7 @@ def held_elsewhere(branches: Sequence[Branch], branch: Branch, lane: Lane) -> li
         mark = other.marks[lane]
         seq = min(common, mark.wm)
         if seq > branch.marks[lane].wm:
-            found.append(Held(seq, mark.chain if seq == mark.wm else None))
+            found.append(Held(seq))
     return found
 
 
@@ -110,14 +109,12 @@ def _fit_gap(mark: Mark, header: BatchHeader) -> Apply:
     return Apply(skip, mark.wm - header.first + 1)
 
 
-def _without_held(fit: Apply, mark: Mark, header: BatchHeader, chains: Sequence[bytes], held: Sequence[Held]) -> Apply:
+def _without_held(fit: Apply, mark: Mark, header: BatchHeader, held: Sequence[Held]) -> Apply:
     best = fit
     for one in held:
-        if one.seq not in header.bounds:
-            continue
-        at = header.bounds.index(one.seq)
-        if at >= best.skip and one.chain in (None, chains[at]):
-            best = Apply(at + 1, fit.repeated, one.seq - mark.wm)
+        skip = sum(last <= one.seq for last in header.bounds)
+        if skip > best.skip:
+            best = Apply(skip, fit.repeated, header.bounds[skip - 1] - mark.wm)
     return best
 
 

@@ -30,11 +30,19 @@ BatchListener = Callable[[Batch], None]
 class IngestService:
     """The parent's end of the sync. Loop thread only."""
 
-    def __init__(self, journal: Journal, telemetry: Telemetry, settings: ChildrenSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        telemetry: Telemetry,
+        settings: ChildrenSettings,
+        clock: Clock,
+        is_settled: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """is_settled: has this node's own parent, if it has one, welcomed it since it started?"""
         self._journal = journal
         self._telemetry = telemetry
         self._clock = clock
-        self._door = Door(journal.node, journal.incarnation, settings, Limits())
+        self._door = Door(journal.node, journal.incarnation, settings, Limits(), is_settled)
         self._listeners: list[BatchListener] = []
 
     def on_batch(self, listener: BatchListener) -> None:

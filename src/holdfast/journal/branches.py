@@ -1,13 +1,13 @@
 """What a parent remembers of its children: branches, their incarnations, marks and series."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.journal.records import CHAIN_BYTES, Bound, Branch, Incarnation, Mark
+from holdfast.journal.records import CHAIN_BYTES, Bound, Branch, Incarnation, Mark, Source
 from holdfast.model.lane import Lane
 from holdfast.storage.sqlite import Connection, row, rows
 
@@ -114,6 +114,58 @@ def map_series(db: Connection, peer: str, number: int, first: int, own: Sequence
         "INSERT INTO branch_series (peer, branch, remote, series) VALUES (?, ?, ?, ?)",
         [(peer, number, first + i, series) for i, series in enumerate(own)],
     )
+
+
+def read_sources(db: Connection, peer: str) -> tuple[Source, ...]:
+    """What is held of a child's children."""
+    found = rows(db, "SELECT source, lane, seq, chain, branch FROM sources WHERE peer = ? ORDER BY 1, 5, 2", (peer,))
+    return tuple(Source(source, Lane(lane), seq, chain, branch) for source, lane, seq, chain, branch in found)
+
+
+def write_sources(db: Connection, peer: str, sources: Iterable[Source]) -> None:
+    """Remember how far a child's children are held."""
+    db.executemany(
+        "INSERT OR REPLACE INTO sources (peer, source, branch, lane, seq, chain) VALUES (?, ?, ?, ?, ?, ?)",
+        [(peer, one.node, one.branch, int(one.lane), one.seq, one.chain) for one in sources],
+    )
+
+
+def write_elsewhere(db: Connection, sources: Iterable[Source]) -> None:
+    """Remember what the parent holds of the children."""
+    db.executemany(
+        "INSERT OR IGNORE INTO elsewhere (child, lane, seq, chain) VALUES (?, ?, ?, ?)",
+        [(one.node, int(one.lane), one.seq, one.chain) for one in sources],
+    )
+
+
+def unchecked_elsewhere(db: Connection, child: str, branch: int) -> tuple[Source, ...]:
+    """What the parent holds of a child, where it's not known yet whether this branch contains it."""
+    found = rows(
+        db,
+        "SELECT lane, seq, chain FROM elsewhere e WHERE child = ? AND NOT EXISTS ("
+        "SELECT 1 FROM elsewhere_checked c WHERE c.child = e.child AND c.branch = ? AND c.lane = e.lane "
+        "AND c.seq = e.seq AND c.chain = e.chain) ORDER BY lane, seq",
+        (child, branch),
+    )
+    return tuple(Source(child, Lane(lane), seq, chain, branch) for lane, seq, chain in found)
+
+
+def check_elsewhere(db: Connection, source: Source, *, holds: bool) -> None:
+    """Remember whether a child's branch contains what the parent holds."""
+    db.execute(
+        "INSERT OR REPLACE INTO elsewhere_checked (child, branch, lane, seq, chain, holds) VALUES (?, ?, ?, ?, ?, ?)",
+        (source.node, source.branch, int(source.lane), source.seq, source.chain, int(holds)),
+    )
+
+
+def held_elsewhere(db: Connection, child: str, branch: int, lane: Lane) -> int:
+    """Up to which seq the parent holds this branch's rows; 0 = nothing is known."""
+    found = row(
+        db,
+        "SELECT max(seq) FROM elsewhere_checked WHERE child = ? AND branch = ? AND lane = ? AND holds",
+        (child, branch, int(lane)),
+    )
+    return int(found[0] or 0) if found else 0
 
 
 def thinned(bounds: Sequence[Bound]) -> tuple[Bound, ...]:

@@ -44,7 +44,8 @@ class Group:
     ts_min, ts_max: the event times inside, ns UTC
     chain:          hash over the previous group's chain and this group's canonical bytes
     origin:         the child that sent it, empty for the node's own rows
-    branch, origin_first: which of the child's histories, and the first row's seq there (0 = not known)
+    branch, origin_first, origin_chain: which of the child's histories, the first row's seq there (0 = not known), and
+                    the child's chain at the last
     """
 
     lane: Lane
@@ -58,6 +59,7 @@ class Group:
     origin: str = OWN
     branch: int = 0
     origin_first: int = 0
+    origin_chain: bytes = b""
 
     def __len__(self) -> int:
         return self.last - self.first + 1
@@ -94,6 +96,19 @@ class Incarnation(NamedTuple):
 
     uuid: str
     heads: tuple[int, ...]
+
+
+class Source(NamedTuple):
+    """Rows of a node up to `seq` of a lane, known by its chain there, are held by somebody.
+
+    branch: its number at the node in between
+    """
+
+    node: str
+    lane: Lane
+    seq: int
+    chain: bytes
+    branch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

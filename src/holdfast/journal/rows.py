@@ -14,7 +14,7 @@ from holdfast.storage.sqlite import Connection, Row
 
 LANE_SHIFT = 56
 SEQ_MASK = (1 << LANE_SHIFT) - 1
-COLUMNS = "place, last, kind, ts_min, ts_max, origin, chain, blob, crc, branch, origin_first"
+COLUMNS = "place, last, kind, ts_min, ts_max, origin, chain, blob, crc, branch, origin_first, origin_chain"
 SELECT = f"SELECT {COLUMNS} FROM groups "  # noqa: S608  # constants
 _FIXED = struct.Struct("<qqBqqqq")
 
@@ -33,7 +33,7 @@ def span(lane: Lane, first: int = 1) -> tuple[int, int]:
 def insert(db: Connection, group: Group) -> None:
     """Store a group at its place."""
     db.execute(
-        f"INSERT INTO groups ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants
+        f"INSERT INTO groups ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants
         (
             place_of(group.lane, group.first),
             group.last,
@@ -46,6 +46,7 @@ def insert(db: Connection, group: Group) -> None:
             checksum(group),
             group.branch,
             group.origin_first,
+            group.origin_chain,
         ),
     )
 
@@ -56,11 +57,22 @@ def group_of(stored: Row) -> Group:
     Raises:
         GroupCorrupt: when it is not what `insert` wrote; names the place.
     """
-    place, last, kind, ts_min, ts_max, origin, chain, blob, crc, branch, origin_first = stored
+    place, last, kind, ts_min, ts_max, origin, chain, blob, crc, branch, origin_first, origin_chain = stored
     lane, first = place >> LANE_SHIFT, place & SEQ_MASK
     try:
         group = Group(
-            Lane(lane), first, last, GroupKind(kind), ts_min, ts_max, chain, blob, origin, branch, origin_first
+            lane=Lane(lane),
+            first=first,
+            last=last,
+            kind=GroupKind(kind),
+            ts_min=ts_min,
+            ts_max=ts_max,
+            chain=chain,
+            blob=blob,
+            origin=origin,
+            branch=branch,
+            origin_first=origin_first,
+            origin_chain=origin_chain,
         )
         is_whole = not crc or crc == checksum(group)
     except (ValueError, TypeError, struct.error, AttributeError) as error:
@@ -81,7 +93,7 @@ def checksum(group: Group) -> int:
         group.branch,
         group.origin_first,
     )
-    head = zlib.crc32(group.chain, zlib.crc32(group.origin.encode(), zlib.crc32(fixed)))
+    head = zlib.crc32(group.origin_chain + group.chain, zlib.crc32(group.origin.encode(), zlib.crc32(fixed)))
     return zlib.crc32(group.blob, head) or 1
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.journal import blobs, branches
-from holdfast.journal.records import OWN, Branch, Group, GroupKind, Mark, QuarantineRow
+from holdfast.journal.records import OWN, Branch, Group, GroupKind, Mark, QuarantineRow, Source
 from holdfast.journal.rows import insert
 from holdfast.journal.state import Draft
 from holdfast.model.batch import Batch
@@ -19,11 +19,12 @@ from holdfast.storage.sqlite import Connection, row, rows
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose rows they are: a child, its branch, and the first row's seq there. Empty: the node's own."""
+    """Whose rows they are: a child, its branch, the first row's seq there, its chain at the last. Empty: own ones."""
 
     peer: str = OWN
     branch: int = 0
     first: int = 0
+    chain: bytes = b""
 
 
 NODE_ITSELF = Origin()
@@ -115,6 +116,34 @@ class Transaction:
         """Store everything of a history."""
         branches.write_branch(self.db, branch)
 
+    def fence(self) -> None:
+        """Make every child say hello again."""
+        self.db.execute("UPDATE branches SET session = session + 1")
+
+    def sources(self, peer: str) -> tuple[Source, ...]:
+        """What this journal holds of a child's children."""
+        return branches.read_sources(self.db, peer)
+
+    def set_sources(self, peer: str, sources: Iterable[Source]) -> None:
+        """Remember how far a child's children are held here, through that child."""
+        branches.write_sources(self.db, peer, sources)
+
+    def add_elsewhere(self, sources: Iterable[Source]) -> None:
+        """This node's own parent holds this of the children."""
+        branches.write_elsewhere(self.db, sources)
+
+    def unchecked_elsewhere(self, child: str, branch: int) -> tuple[Source, ...]:
+        """What the parent holds of a child, where it's not known yet whether this branch contains it."""
+        return branches.unchecked_elsewhere(self.db, child, branch)
+
+    def check_elsewhere(self, source: Source, *, holds: bool) -> None:
+        """A child's branch contains what the parent holds, or it doesn't."""
+        branches.check_elsewhere(self.db, source, holds=holds)
+
+    def held_elsewhere(self, child: str, branch: int, lane: Lane) -> int:
+        """Up to which seq this node's own parent holds a branch's rows; 0 = nothing is known."""
+        return branches.held_elsewhere(self.db, child, branch, lane)
+
     def set_mark(self, peer: str, number: int, lane: Lane, mark: Mark) -> None:
         """Store how far a lane of a child's branch is applied; belongs beside its rows (G2)."""
         branches.write_mark(self.db, peer, number, lane, mark)
@@ -172,7 +201,7 @@ class Transaction:
         chain = blobs.link(self.draft.chains[lane], canonical)
         insert(
             self.db,
-            Group(lane, first, last, kind, *times, chain, blob, origin.peer, origin.branch, origin.first),
+            Group(lane, first, last, kind, *times, chain, blob, origin.peer, origin.branch, origin.first, origin.chain),
         )
         self.set_head(lane, last, chain)
         self.count(f"rows_committed.lane{int(lane)}", n)

@@ -65,7 +65,13 @@ class Node:
         self.mqtt = None if settings.mqtt is None else MqttServer(settings.mqtt, self.intake.inbox, clock, telemetry)
         if self.mqtt is not None:
             self.intake.publish_through(self.mqtt.publisher)
-        self.ingest = None if plan.children is None else IngestService(self.journal, telemetry, plan.children, clock)
+        self.ingest = (
+            None
+            if plan.children is None
+            else IngestService(
+                self.journal, telemetry, plan.children, clock, lambda: self.uplink is None or self.uplink.is_settled
+            )
+        )
         if self.ingest is not None:
             self.ingest.on_batch(self.last_values.update)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)

@@ -12,10 +12,17 @@ RECENT = 16
 
 
 def greeting(
-    reader: JournalReader, node: str, series: int, positions: Sequence[Position] = (), *, whole: bool = False
+    reader: JournalReader,
+    node: str,
+    series: int,
+    applied: Sequence[int],
+    positions: Sequence[Position] = (),
+    *,
+    whole: bool = False,
 ) -> Hello:
     """A hello as of what is committed now, with proofs for what the parent asked.
 
+    applied: what the parent once said it has, by lane
     whole: every process start that the message has room for, instead of the latest
     """
     heads = reader.heads()
@@ -30,6 +37,7 @@ def greeting(
         history=tuple(Start(one.uuid, one.heads) for one in starts),
         proofs=tuple(_proof(reader, position) for position in positions),
         whole=whole or len(starts) < RECENT,
+        applied=tuple(applied),
     )
 
 

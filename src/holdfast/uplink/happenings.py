@@ -65,3 +65,11 @@ class UplinkRowsLost(Happening, frozen=True):
     detail: str
     rows: int
     reason: str
+
+
+class UplinkStumbled(Happening, frozen=True):
+    """A fault in this program stopped a call to the parent; it is tried again. Please report it."""
+
+    level = Level.ERROR
+    metric = "uplink_faults"
+    detail: str

@@ -12,7 +12,7 @@ from holdfast.model.series import Catalogue
 from holdfast.uplink.errors import RowsMissing
 from holdfast.uplink.plan import Offer
 from holdfast.wire.columns import encode_events, encode_gaps, encode_readings
-from holdfast.wire.messages import BatchHeader, GapRow, Kind
+from holdfast.wire.messages import BatchHeader, GapRow, Kind, SourceMark
 
 KINDS: dict[GroupKind, Kind] = {
     GroupKind.READINGS: "readings",
@@ -56,6 +56,7 @@ def encode(reader: JournalReader, catalogue: Catalogue, offer: Offer, at: Bound 
         series_from=offer.series_known,
         head=max(reader.heads()[offer.lane], groups[-1].last),
         branch=branch,
+        sources=_sources(groups),
     )
     rows = groups[-1].last - offer.after
     gap_rows = rows if header.kind == "gaps" else 0
@@ -72,6 +73,15 @@ def _body(header: BatchHeader, groups: Sequence[Group], catalogue: Catalogue) ->
     needed = max(int(batch.series.max()) + 1 for batch in batches)
     series = tuple(catalogue.since(header.series_from)[: max(0, needed - header.series_from)])
     return encode_readings(msgspec.structs.replace(header, series=series), batches)
+
+
+def _sources(groups: Sequence[Group]) -> tuple[SourceMark, ...]:
+    """How far each child is in these groups; the last of a child's groups says it all."""
+    latest = {(group.origin, group.branch): group for group in groups if group.origin_chain}
+    return tuple(
+        SourceMark(child, group.lane, group.origin_first + len(group) - 1, group.origin_chain, branch)
+        for (child, branch), group in latest.items()
+    )
 
 
 def _gap_row(group: Group) -> GapRow:

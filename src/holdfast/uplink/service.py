@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import Journal
 from holdfast.journal.parent import ACCOUNT, CONSUMER, SAFE, Account
-from holdfast.journal.records import Bound
+from holdfast.journal.records import Bound, Source
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
@@ -27,6 +27,7 @@ from holdfast.uplink.happenings import (
     UplinkMinted,
     UplinkRewound,
     UplinkRowsLost,
+    UplinkStumbled,
 )
 from holdfast.uplink.mending import mend
 from holdfast.uplink.offers import encode
@@ -34,9 +35,10 @@ from holdfast.uplink.plan import Answered, Appended, Fact, Failed, Offer, Sessio
 from holdfast.uplink.ports import ParentLink
 from holdfast.uplink.settings import ParentSettings
 from holdfast.wire.errors import LinkDown, LinkRefused
-from holdfast.wire.messages import MAX_PROOFS, Position, Welcome
+from holdfast.wire.messages import MAX_PROOFS, Position, SourceMark, Welcome
 
 HELLO_ROUNDS = 6
+STUMBLED_PAUSE_S = 5.0
 PERSIST_EVERY_S = 1.0
 DRAIN_POLL_S = 0.02
 
@@ -80,6 +82,8 @@ class UplinkService:
         self._facts: deque[Fact] = deque()
         self._wake = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
+        self.is_settled = False
+        """Has the parent welcomed this node since it started?"""
         self._is_up = False
         self._since = clock.monotonic()
         self._cause = "not connected yet"
@@ -174,6 +178,9 @@ class UplinkService:
             self._lost(error)
             self._tell(Failed(None, _asked(error)))
             return
+        except Exception as bug:  # noqa: BLE001  # a fault of ours must not leave the session half open for ever
+            self._stumbled(bug, None)
+            return
         if welcome.status == "welcome":
             self._welcomed(welcome)
         else:
@@ -186,18 +193,38 @@ class UplinkService:
         whole = False
         for _ in range(HELLO_ROUNDS):
             count = len(self._journal.catalogue)
-            hello = await asyncio.to_thread(greeting, self._journal, self._journal.node, count, positions, whole=whole)
+            hello = await asyncio.to_thread(
+                greeting, self._journal, self._journal.node, count, self._applied(), positions, whole=whole
+            )
             welcome = await self._link.hello(hello)
             if welcome.status == "prove":
                 positions, whole = (*positions, *welcome.positions)[-MAX_PROOFS:], whole or welcome.whole
             elif welcome.status == "mint":
                 fresh = await self._journal.mint()
                 self._telemetry.emit(UplinkMinted(incarnation=fresh, detail=welcome.detail))
+            elif welcome.status == "later":
+                raise LinkRefused(welcome.detail, welcome.retry_after_s)
             else:
+                if welcome.held:
+                    await self._learn_held(welcome.held)
                 return welcome
         raise LinkDown("the parent keeps asking for proof of this node's history")
 
+    def _applied(self) -> list[int]:
+        known = self._plan.acked()
+        return [max(known[lane], self._journal.cursor(CONSUMER, lane)) for lane in Lane]
+
+    async def _learn_held(self, held: Sequence[SourceMark]) -> None:
+        """This node came back with another history: its children's rows that the parent has must not go up again."""
+
+        def write(tx: Transaction) -> None:
+            tx.add_elsewhere([Source(one.node, Lane(one.lane), one.seq, one.chain) for one in held])
+            tx.fence()
+
+        await self._journal.submit(write)
+
     def _welcomed(self, welcome: Welcome) -> None:
+        self.is_settled = True
         self._up(welcome.session)
         if welcome.branch != self._account.branch:
             self._telemetry.emit(UplinkBranched(parent=self._settings.url, branch=welcome.branch))
@@ -229,6 +256,9 @@ class UplinkService:
             self._lost(error)
             self._tell(Failed(offer.lane, _asked(error)))
             return
+        except Exception as bug:  # noqa: BLE001  # nor a lane in flight
+            self._stumbled(bug, offer.lane)
+            return
         self._rtt_s = self._clock.monotonic() - began
         if reply.status == "applied":
             self._bounds[offer.lane] = encoded.end
@@ -240,6 +270,11 @@ class UplinkService:
         if reply.safe:
             self._safe = dict(zip(Lane, reply.safe, strict=True))
         self._tell(Answered(offer.lane, reply))
+
+    def _stumbled(self, bug: Exception, lane: Lane | None) -> None:
+        self._lost(LinkDown(f"unexpected: {bug!r}"))
+        self._telemetry.emit(UplinkStumbled(detail=repr(bug)))
+        self._tell(Failed(lane, STUMBLED_PAUSE_S))
 
     async def _mend(self, fault: RowsMissing | GroupCorrupt) -> None:
         """What can't be read can't be sent: a gap says so, and the lane goes on."""

@@ -64,6 +64,16 @@ MAX_HISTORY = 4096
 MAX_PROOFS = 1024
 
 
+class SourceMark(Struct, frozen=True, array_like=True):
+    """Rows of a node up to `seq` of a lane, known by its chain there; branch: its number at the node in between."""
+
+    node: Name
+    lane: Lane
+    seq: Seq
+    chain: Chain
+    branch: Count = 0
+
+
 class Hello(Struct, frozen=True):
     """A child opens a session.
 
@@ -73,6 +83,7 @@ class Hello(Struct, frozen=True):
     history:      its process starts, oldest first; the last one is `incarnation`
     proofs:       answers to a `prove`
     whole:        is `history` all there is?
+    applied:      per lane: what the parent once said it has; more than it has now means that the parent was restored
     """
 
     node: Name
@@ -84,6 +95,7 @@ class Hello(Struct, frozen=True):
     history: Annotated[tuple[Start, ...], Meta(max_length=MAX_HISTORY)] = ()
     proofs: Annotated[tuple[Proof, ...], Meta(max_length=MAX_PROOFS)] = ()
     whole: bool = True
+    applied: Heads = tuple(0 for _ in Lane)
 
 
 class Welcome(Struct, frozen=True):
@@ -91,11 +103,12 @@ class Welcome(Struct, frozen=True):
 
     status:       `prove`: say hello again with proofs for `positions`, and with the whole history if `whole`;
                   `mint`: another machine runs this very incarnation, so mint a new one, then say hello again;
-                  neither opens a session
+                  `later`: the parent must ask its own parent first; none of them opens a session
     branch:       which of the child's histories this is at the parent; a restored or cloned child gets a new one
     forks:        per lane: where this branch left its parent branch
     gap_rows:     per lane: rows above `start` that the parent took as gaps, since the branch began
     start:        per lane: where the parent's account of this branch begins
+    held:         what the parent has of this node's children, when this node came back with another history
     parent:       the parent's own incarnation: another one than last time, and it may have been restored
     session:      fencing token; every batch carries it, and a later hello makes it stale
     marks, safe:  per lane: what is applied; and up to where the child may forget
@@ -104,7 +117,7 @@ class Welcome(Struct, frozen=True):
     max_rows, max_body: what one batch may hold
     """
 
-    status: Literal["welcome", "prove", "mint", "unsupported"]
+    status: Literal["welcome", "prove", "mint", "later", "unsupported"]
     session: int = 0
     branch: int = 0
     marks: Marks = tuple(Mark() for _ in Lane)
@@ -121,6 +134,8 @@ class Welcome(Struct, frozen=True):
     start: Heads = tuple(0 for _ in Lane)
     gap_rows: Heads = tuple(0 for _ in Lane)
     parent: str = ""
+    held: Annotated[tuple[SourceMark, ...], Meta(max_length=100_000)] = ()
+    retry_after_s: float = 0.0
 
 
 class BatchHeader(Struct, frozen=True, omit_defaults=True):
@@ -132,6 +147,7 @@ class BatchHeader(Struct, frozen=True, omit_defaults=True):
     bounds:        the last seq of each group, ascending, ending with `last`
     series_from:   the child's series ids from here on are defined in `series`, a dense run
     head:          the lane's last committed seq at the child when the batch was made
+    sources:       how far the child's own children are held at the parent once this batch is
     """
 
     session: int
@@ -147,6 +163,7 @@ class BatchHeader(Struct, frozen=True, omit_defaults=True):
     head: Seq = 0
     branch: int = 0
     version: int = VERSION
+    sources: tuple[SourceMark, ...] = ()
 
     def __len__(self) -> int:
         return self.last - self.first + 1

@@ -78,9 +78,9 @@ def test_another_history_is_never_stored_wherever_it_meets_ours() -> None:
 
 def test_rows_that_another_branch_of_the_child_brought_are_not_stored_twice() -> None:
     h = header(21, 50)
-    assert decide(peer(20), h, chains(h), [Held(40, C[40])]) == Apply(2, 0, 20)
-    assert decide(peer(20), h, chains(h), [Held(40, None)]) == Apply(2, 0, 20)
-    assert decide(peer(20), h, chains(h), [Held(40, b"x" * 16), Held(35, None)]) == Apply(0, 0)
+    assert decide(peer(20), h, chains(h), [Held(40)]) == Apply(2, 0, 20)
+    assert decide(peer(20), h, chains(h), [Held(30), Held(90)]) == Apply(3, 0, 30)
+    assert decide(peer(20), h, chains(h), [Held(20), Held(25)]) == Apply(0, 0)
 
 
 def test_a_gap_that_was_partly_taken_already_is_taken_from_there() -> None:

@@ -3,6 +3,8 @@
 ALTER TABLE groups ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE groups ADD COLUMN branch INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE groups ADD COLUMN origin_first INTEGER NOT NULL DEFAULT 0;
+-- The child's own chain at the group's end.
+ALTER TABLE groups ADD COLUMN origin_chain BLOB NOT NULL DEFAULT x'';
 CREATE INDEX groups_of_children ON groups (origin, branch, place >> 56, origin_first) WHERE origin <> '';
 
 -- cut: rows up to here were dropped after delivery; cut_chain: the chain there, NULL = dropped before schema 2.
@@ -80,6 +82,36 @@ CREATE TABLE branch_series (
     remote INTEGER NOT NULL,
     series INTEGER NOT NULL,
     PRIMARY KEY (peer, branch, remote)
+) WITHOUT ROWID;
+
+-- What a child (peer) said it holds of its own children (source): up to here those rows are in this journal, too.
+CREATE TABLE sources (
+    peer   TEXT NOT NULL,
+    source TEXT NOT NULL,
+    branch INTEGER NOT NULL,
+    lane   INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    chain  BLOB NOT NULL,
+    PRIMARY KEY (peer, source, branch, lane)
+) WITHOUT ROWID;
+
+-- After this node was restored: what its parent holds of the children, and whether a branch of theirs contains it.
+CREATE TABLE elsewhere (
+    child TEXT NOT NULL,
+    lane  INTEGER NOT NULL,
+    seq   INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    PRIMARY KEY (child, lane, seq, chain)
+) WITHOUT ROWID;
+
+CREATE TABLE elsewhere_checked (
+    child  TEXT NOT NULL,
+    branch INTEGER NOT NULL,
+    lane   INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    chain  BLOB NOT NULL,
+    holds  INTEGER NOT NULL,
+    PRIMARY KEY (child, branch, lane, seq, chain)
 ) WITHOUT ROWID;
 
 INSERT INTO branches SELECT name, 0, -1, 'first', 0, session, series_known, 0 FROM peers;

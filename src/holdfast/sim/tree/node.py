@@ -42,6 +42,7 @@ class SimNode:
         self.link: SimLink | None = None
         self.journal: Journal | None = None
         self.ingest: IngestService | None = None
+        self.service: UplinkService | None = None
         self.parent: SimNode | None = None
         self.children: list[SimNode] = []
         self._telemetry_log = log
@@ -65,7 +66,7 @@ class SimNode:
         self.journal = Journal(
             self.folder / FILE_NAME, self.name, JOURNAL, self.clock, writer=InlineWriter, new_id=self._new_id
         )
-        self.ingest = IngestService(self.journal, telemetry, ChildrenSettings(), self.clock)
+        self.ingest = IngestService(self.journal, telemetry, ChildrenSettings(), self.clock, self._is_settled)
         for child in self.children:
             if child.link is not None:
                 child.link.parent = self.ingest
@@ -73,8 +74,8 @@ class SimNode:
             self.link = SimLink(self.name, self.weather, self.rng)
             self.link.parent = self.parent.ingest
             settings = ParentSettings("https://parent", "ca", "token", backoff_max=600.0)
-            uplink = UplinkService(settings, self.journal, self.link, self.clock, telemetry, self.rng)
-            self._uplink = asyncio.get_running_loop().create_task(uplink.run())
+            self.service = UplinkService(settings, self.journal, self.link, self.clock, telemetry, self.rng)
+            self._uplink = asyncio.get_running_loop().create_task(self.service.run())
 
     async def kill(self) -> None:
         """End as kill -9 does: what was not committed is gone."""
@@ -88,7 +89,7 @@ class SimNode:
             self._uplink = None
         if self.journal is not None:
             self.journal.abandon()
-        self.journal = self.ingest = self.link = None
+        self.journal = self.ingest = self.link = self.service = None
 
     async def restart(self) -> None:
         """Kill and start."""
@@ -149,6 +150,9 @@ class SimNode:
             message="m",
             why={},
         )
+
+    def _is_settled(self) -> bool:
+        return self.parent is None or (self.service is not None and self.service.is_settled)
 
     def _new_id(self) -> str:
         return f"{self.rng.getrandbits(128):032x}"

@@ -125,4 +125,5 @@ async def _kill(node: SimNode, rng: Random) -> None:
 async def _restore(world: World, node: SimNode, story: Story) -> None:
     if node.folder.name in world.images:
         await world.restore(node)
+        await world.heal()  # one restored machine at a time: two at once can hide each other's traces
         story.counts["restored"] += 1

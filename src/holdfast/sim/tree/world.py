@@ -135,17 +135,18 @@ class World:
         alerts = _once(events(self.hub.open), "alerts")
         counts = {"acked": 0, "gone": 0, "destroyed": 0}
         missing: set[int] = set()
+        lost_alerts: set[str] = set()
         for machine in self.machines:
             lost = machine.acked - stored
             counts["acked"] += len(machine.acked)
             counts["destroyed"] += len(lost & machine.destroyed)
             missing |= lost - machine.destroyed
-            gone = machine.alerts - alerts - machine.destroyed_alerts
-            if gone:
-                raise CheckFailed(f"alerts are lost: {sorted(gone)[:3]}")
+            lost_alerts |= machine.alerts - alerts - machine.destroyed_alerts
         counts["gone"] = len(missing)
-        if len(missing) > (shed := self._gone_at_gateways()):
+        if len(missing) > (shed := self._gone_at_gateways(Lane.BULK)):
             raise CheckFailed(f"{len(missing)} acked values are nowhere, only {shed} are in a gap")
+        if len(lost_alerts) > (shed := self._gone_at_gateways(Lane.CRITICAL)):
+            raise CheckFailed(f"alerts are lost: {sorted(lost_alerts)[:3]}; only {shed} are in a gap")
         self._check_ledgers()
         return counts
 
@@ -155,8 +156,8 @@ class World:
             if not ledger.balanced:
                 raise CheckFailed(f"{node.folder.name} does not balance: {ledger}")
 
-    def _gone_at_gateways(self) -> int:
-        return sum(len(gap) for machine in self.machines for gap in machine.node.open.gaps() if gap.lane is Lane.BULK)
+    def _gone_at_gateways(self, lane: Lane) -> int:
+        return sum(len(gap) for machine in self.machines for gap in machine.node.open.gaps() if gap.lane is lane)
 
     def _destroy(self, machine: Machine, image: Path) -> None:
         reader = JournalReader(image / "journal.db")
