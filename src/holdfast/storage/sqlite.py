@@ -112,9 +112,7 @@ def connect(path: Path, key: bytes | None, vfs: str = "", flags: int = READ_WRIT
     db = apsw.Connection(str(path), flags=flags, vfs=vfs or None)
     try:
         db.set_busy_timeout(BUSY_TIMEOUT_MS)
-        if key is not None:
-            db.pragma("cipher", CIPHER)
-            db.pragma("key", key_text(key))
+        set_key(db, key)
         db.execute("SELECT count(*) FROM sqlite_master").fetchall()
     except apsw.NotADBError as error:
         db.close()
@@ -123,6 +121,17 @@ def connect(path: Path, key: bytes | None, vfs: str = "", flags: int = READ_WRIT
         db.close()
         raise
     return db
+
+
+def set_key(db: Connection, key: bytes | None) -> None:
+    """Give a connection its key, before any other statement; None leaves it plain. It proves nothing.
+
+    Raises:
+        KeyUnusable: when the key hasn't 32 bytes.
+    """
+    if key is not None:
+        db.pragma("cipher", CIPHER)
+        db.pragma("key", key_text(key))
 
 
 def key_text(key: bytes) -> str:
