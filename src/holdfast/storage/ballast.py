@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,7 +31,12 @@ class Ballast:
             found = self.path.stat()
         except OSError:
             return False
-        return self.size > 0 and found.st_size >= self.size and found.st_blocks * BLOCK >= self.size
+        return (
+            stat.S_ISREG(found.st_mode)
+            and self.size > 0
+            and found.st_size >= self.size
+            and found.st_blocks * BLOCK >= self.size
+        )
 
     def hold(self) -> bool:
         """Make the reserve if it isn't there and there is room; whether it is held now.
