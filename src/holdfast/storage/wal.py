@@ -184,6 +184,7 @@ def _pairs(page: int) -> int:
     return 1 + page // 8
 
 
+@cache
 def _power(exponent: int) -> list[list[int]]:
     """One step maps (s0, s1) to (s0 + s1 + a, s0 + 2 s1 + a + b): the matrix [[1, 1], [1, 2]], here to a power."""
     a, b, d = 1, 0, 1

@@ -181,6 +181,25 @@ def test_frames_of_a_rolled_back_transaction_are_no_proof(tmp_path: Path) -> Non
     assert row(db, "SELECT count(*) FROM t") == (1,)
 
 
+def test_a_commit_flag_that_a_tear_left_from_before_is_no_proof(tmp_path: Path) -> None:
+    """In frame 42 a sector ends between the flag and the salts: old flag, new salts, and whole frames behind it."""
+    live = tmp_path / "live.db"
+    db = open_writer(live)
+    db.execute("CREATE TABLE t (x)")
+    while (keep := inspect_wal(live).frames) < 38:
+        db.execute("INSERT INTO t VALUES (1)")
+    db.execute("INSERT INTO t VALUES (zeroblob(60000))")
+    main, wal = live.read_bytes(), (tmp_path / "live.db-wal").read_bytes()
+    db.close()
+    at = HEADER_BYTES + 41 * FRAME
+    assert (at + 8) % 512 == 0
+    (tmp_path / "a.db").write_bytes(main)
+    (tmp_path / "a.db-wal").write_bytes(wal[:at] + struct.pack(">2I", 2, 2) + wal[at + 8 :])
+    view = inspect_wal(tmp_path / "a.db")
+    assert (view.commits[41], view.sure[41], view.follows[42]) == (True, False, True)
+    assert lost_transactions(view, keep) == 0
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_the_checksum_of_all_frames_at_once_is_sqlites(tmp_path: Path, order: str) -> None:
     """Against the definition, word by word, in both byte orders and with a small page."""
