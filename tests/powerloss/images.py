@@ -87,6 +87,10 @@ class _File:
             self.synced = _applied(self.synced, event)
         self.pending.clear()
 
+    def sync_failed(self) -> None:
+        """The pages are marked clean: still readable, and no later sync writes them. Names are a file's own matter."""
+        self.pending = [event for event in self.pending if event.kind in _NAMES]
+
     def sync_name(self) -> None:
         """The name is as it is now; the bytes written since are still only pending."""
         last = max((i for i, event in enumerate(self.pending) if event.kind in _NAMES), default=None)
@@ -122,6 +126,8 @@ class _Disk:
                     file.sync_name()
             case Kind.SYNC:
                 self.files[event.file].sync()
+            case Kind.SYNC_FAILED:
+                self.files[event.file].sync_failed()
             case Kind.PRESENT:
                 self.files[event.file] = _File(bytearray(event.data), bytearray(event.data))
             case _:

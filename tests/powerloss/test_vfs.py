@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import apsw
@@ -16,7 +15,6 @@ from holdfast.storage.sqlite import open_writer, rows
 from holdfast.storage.wal import inspect_wal, lost_transactions, recovered_frames
 
 KEY = bytes(range(32))
-numbers = count()
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ def workload(home: Path, commits: int, key: bytes | None = None, synchronous: st
     """Commits of one to three rows, with a WAL that is checkpointed and begun again every `pages` frames."""
     log = Log()
     home.mkdir()
-    with RecordingVfs(f"powerloss{next(numbers)}", log) as vfs:
+    with RecordingVfs(log) as vfs:
         db = open_writer(home / "a.db", key=key, vfs=vfs.cipher_name if key else vfs.plain_name)
         log.names_synced()  # open_writer's own
         db.pragma("synchronous", synchronous)
@@ -124,7 +122,7 @@ def test_a_file_from_before_the_recording_is_part_of_every_image(tmp_path: Path,
     home = tmp_path / "w"
     workload(home, commits=5)
     log = Log()
-    with RecordingVfs("powerloss-again", log) as vfs:
+    with RecordingVfs(log) as vfs:
         db = open_writer(home / "a.db", vfs=vfs.plain_name)
         db.execute("INSERT INTO t VALUES (6, 'x')")
         db.close()

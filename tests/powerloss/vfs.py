@@ -1,7 +1,7 @@
 """A SQLite VFS that passes everything through and writes down what reached the "disk", in order.
 
     log = Log()
-    with RecordingVfs("powerloss", log) as vfs:
+    with RecordingVfs(log) as vfs:
         db = open_writer(path, vfs=vfs.plain_name)               # or: key=KEY, vfs=vfs.cipher_name
         db.execute(...)                                          # a commit
         log.mark(what_was_acked)                                 # only after the commit returned
@@ -12,11 +12,14 @@ What a "sync" makes safe is the model's one assumption, and it is POSIX plus wha
 file saves its bytes, its size and its own name; fsync of the directory saves all names in it. SQLite syncs the
 directory after the first sync of a new WAL or rollback journal, and after a deletion when it asks for that. The -shm
 file is memory and never survives. With encryption the recorder sits below the cipher and sees what the disk sees.
+
+A sync that fails (`vfs.fail_next_sync`) does what Linux does: the writes stay readable, are never on disk, and no
+later sync brings them there.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +28,8 @@ import apsw
 
 _NAMES_SYNCED = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
 _BASE = "unix"
+_numbers = count()
+_kept_alive: list[apsw.VFS] = []
 
 
 class Kind(Enum):
@@ -35,6 +40,7 @@ class Kind(Enum):
     WRITE = "write"
     TRUNCATE = "truncate"
     SYNC = "sync"
+    SYNC_FAILED = "sync failed"
     DELETE = "delete"
     SYNC_NAMES = "sync names"
     MARK = "mark"
@@ -75,13 +81,19 @@ class Log:
 
 
 class RecordingVfs(apsw.VFS):
-    """Registered under `name` while the context is open; close every connection before it ends."""
+    """Registered while the context is open; close every connection before it ends. Names are used once only.
 
-    def __init__(self, name: str, log: Log) -> None:
-        self.plain_name = name
-        self.cipher_name = f"multipleciphers-{name}"
+    The cipher's own VFS stays registered on top of it for the life of the process, hence `_kept_alive`.
+    Setting `log` to another one lets the process die as far as the first log is concerned.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self.plain_name = f"powerloss{next(_numbers)}"
+        self.cipher_name = f"multipleciphers-{self.plain_name}"
         self.log = log
-        super().__init__(name, _BASE)
+        self.fail_next_sync = False
+        _kept_alive.append(self)
+        super().__init__(self.plain_name, _BASE)
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +107,7 @@ class RecordingVfs(apsw.VFS):
         path = Path(name.filename() if isinstance(name, apsw.URIFilename) else name)
         was_there = path.exists()
         wanted = flags[0]
-        opened = _RecordingFile(self.log, name, path.name, flags)
+        opened = _RecordingFile(self, name, path.name, flags)
         if not was_there:
             self.log.add(Kind.CREATE, path.name)
             opened.syncs_names = bool(wanted & _NAMES_SYNCED)
@@ -112,23 +124,27 @@ class RecordingVfs(apsw.VFS):
 
 
 class _RecordingFile(apsw.VFSFile):
-    def __init__(self, log: Log, name: str | apsw.URIFilename, short: str, flags: list[int]) -> None:
-        self.add: Callable[..., None] = log.add
+    def __init__(self, vfs: RecordingVfs, name: str | apsw.URIFilename, short: str, flags: list[int]) -> None:
+        self.vfs = vfs
         self.file = short
         self.syncs_names = False
         super().__init__(_BASE, name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         super().xWrite(data, offset)
-        self.add(Kind.WRITE, self.file, offset, bytes(data))
+        self.vfs.log.add(Kind.WRITE, self.file, offset, bytes(data))
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
         super().xTruncate(newsize)
-        self.add(Kind.TRUNCATE, self.file, newsize)
+        self.vfs.log.add(Kind.TRUNCATE, self.file, newsize)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
+        if self.vfs.fail_next_sync:
+            self.vfs.fail_next_sync = False
+            self.vfs.log.add(Kind.SYNC_FAILED, self.file)
+            raise apsw.IOError("fsync: input/output error")
         super().xSync(flags)
-        self.add(Kind.SYNC, self.file)
+        self.vfs.log.add(Kind.SYNC, self.file)
         if self.syncs_names:
             self.syncs_names = False
-            self.add(Kind.SYNC_NAMES)
+            self.vfs.log.add(Kind.SYNC_NAMES)
