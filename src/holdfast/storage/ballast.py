@@ -1,16 +1,14 @@
 """A reserve file beside the journal, given up when the file system is full so that the node can still write."""
 
-import errno
 import os
 import stat
 from contextlib import suppress
 from pathlib import Path
 
 from holdfast.storage.errors import StorageUnusable
-from holdfast.storage.files import sync_directory
+from holdfast.storage.files import NO_ROOM, sync_directory
 
 BLOCK = 512  # the unit of st_blocks, whatever the file system's own is
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Ballast:

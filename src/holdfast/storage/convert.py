@@ -37,7 +37,7 @@ def convert(path: Path, old_key: bytes | None, new_key: bytes | None) -> None:
         try:
             _lock(db)
             db.pragma("auto_vacuum", "incremental")
-            db.execute("VACUUM INTO ?", (_target(half, new_key),))
+            _copy(db, half, new_key)
         finally:
             db.close()
         _check(half, new_key)
@@ -77,6 +77,14 @@ def _lock(db: apsw.Connection) -> None:
     db.set_busy_timeout(0)
     db.pragma("locking_mode", "exclusive")
     db.execute("BEGIN EXCLUSIVE; COMMIT")
+
+
+def _copy(db: apsw.Connection, half: Path, key: bytes | None) -> None:
+    try:
+        db.execute("VACUUM INTO ?", (_target(half, key),))
+    except apsw.CantOpenError:
+        # SQLite's own sentence repeats the name it was given, key and all.
+        raise apsw.CantOpenError(f"{half} can't be written") from None
 
 
 def _target(path: Path, key: bytes | None) -> str:

@@ -18,13 +18,14 @@ file, at any crash point. The other mixture, the old file without its WAL, does 
 harmless because the mark says that the old file no longer counts.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from holdfast.storage.errors import StorageUnusable
-from holdfast.storage.files import sync_directory
+from holdfast.storage.errors import DiskFull, StorageFailed, StorageUnusable
+from holdfast.storage.files import NO_ROOM, sync_directory
 
 RESCUE = "rescue"
 CONVERT = "convert"
@@ -46,7 +47,7 @@ def discard(path: Path, purpose: str) -> None:
     """Remove a half-built file and what SQLite left beside it.
 
     Raises:
-        StorageUnusable: when the system refuses.
+        DiskFull, StorageFailed, StorageUnusable: by the system's reason.
     """
     with _told(path):
         half = building_path(path, purpose)
@@ -58,11 +59,12 @@ def promote(path: Path, purpose: str) -> None:
     """Steps 1 (its fsync) to 4: the file at `building_path` is whole and closed; make it the database.
 
     Raises:
-        StorageUnusable: when the system refuses; `finish` can be called again.
+        DiskFull, StorageFailed, StorageUnusable: by the system's reason; the same call, or `finish`, can be repeated.
     """
     with _told(path):
         half = building_path(path, purpose)
-        _unlink_companions(half)
+        if any(half.with_name(half.name + suffix).exists() for suffix in ("-wal", "-journal")):
+            raise StorageUnusable(f"{half} was not closed; what it is still missing lies beside it")
         handle = os.open(half, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -80,7 +82,7 @@ def finish(path: Path) -> str | None:
     Returns the purpose that was completed, or None when there was nothing to complete.
 
     Raises:
-        StorageUnusable: when the system refuses.
+        DiskFull, StorageFailed, StorageUnusable: by the system's reason.
     """
     done = None
     for purpose in PURPOSES:
@@ -106,4 +108,9 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageUnusable(f"{path} can't be replaced: {error.strerror}") from error
+        message = f"{path} can't be replaced: {error.strerror}"
+        if error.errno in NO_ROOM:
+            raise DiskFull(message) from error
+        if error.errno == errno.EIO:
+            raise StorageFailed(message) from error
+        raise StorageUnusable(message) from error

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import apsw
 
-from holdfast.storage.sqlite import Connection
+from holdfast.storage.sqlite import Connection, translated
 
 CheckpointMode = Literal["passive", "full", "restart", "truncate"]
 _MODES: dict[CheckpointMode, int] = {
@@ -27,7 +27,8 @@ class Checkpointed(NamedTuple):
 
 def free_pages(db: Connection) -> int:
     """Pages in the file that hold nothing."""
-    return int(db.pragma("freelist_count"))
+    with translated():
+        return int(db.pragma("freelist_count"))
 
 
 def reclaim(db: Connection, max_pages: int) -> int:
@@ -39,7 +40,8 @@ def reclaim(db: Connection, max_pages: int) -> int:
     if max_pages <= 0:
         return 0
     before = free_pages(db)
-    db.execute(f"PRAGMA incremental_vacuum({max_pages:d})").fetchall()
+    with translated():
+        db.execute(f"PRAGMA incremental_vacuum({max_pages:d})").fetchall()
     return before - free_pages(db)
 
 
@@ -51,21 +53,23 @@ def enable_reclaim(db: Connection) -> bool:
     file larger than the memory use `convert(path, key, key)` before opening, which needs neither.
     Rowids of tables without an INTEGER PRIMARY KEY may change.
     """
-    if db.pragma("auto_vacuum") == INCREMENTAL:
-        return False
-    db.pragma("auto_vacuum", "incremental")
-    db.execute("VACUUM")
-    return True
+    with translated():
+        if db.pragma("auto_vacuum") == INCREMENTAL:
+            return False
+        db.pragma("auto_vacuum", "incremental")
+        db.execute("VACUUM")
+        return True
 
 
 def checkpoint(db: Connection, mode: CheckpointMode = "passive") -> Checkpointed:
     """Move the WAL's pages into the main file. A busy one did what it could without waiting further."""
-    try:
-        total, moved = db.wal_checkpoint(mode=_MODES[mode])
-    except apsw.BusyError:
-        total, moved = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        return Checkpointed(total, moved, busy=True)
-    return Checkpointed(total, moved, busy=False)
+    with translated():
+        try:
+            total, moved = db.wal_checkpoint(mode=_MODES[mode])
+        except apsw.BusyError:
+            total, moved = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            return Checkpointed(total, moved, busy=True)
+        return Checkpointed(total, moved, busy=False)
 
 
 def wal_bytes(path: Path) -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.storage import replace
 from holdfast.storage.convert import convert, finish_conversion, settle_key
-from holdfast.storage.errors import KeyUnusable, KeyWrong, StorageDamaged, StorageUnusable
+from holdfast.storage.errors import KeyUnusable, KeyWrong, StorageDamaged, StorageFailed, StorageUnusable
 from holdfast.storage.keys import new_key_file, parse_hex_key, read_key_file
 from holdfast.storage.sqlite import Connection, is_plain, open_reader, open_writer, row, rows, translated
 
@@ -146,7 +146,7 @@ def test_a_conversion_cut_at_any_step_leaves_the_old_or_the_new_file(
             try:
                 convert(path, None, KEY)
                 finished = True
-            except StorageUnusable:
+            except StorageFailed:
                 finished = False
         completed = finish_conversion(path)
         key = None if is_plain(path) else KEY
@@ -158,6 +158,20 @@ def test_a_conversion_cut_at_any_step_leaves_the_old_or_the_new_file(
         cut += 1
     assert cut >= 8
     assert seen == {(False, False), (True, True), (True, False)}
+
+
+def test_the_new_key_is_in_no_message_when_the_copy_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    filled(path, None).close()
+    monkeypatch.setattr(replace, "building_path", lambda path, _purpose: path.parent / "missing" / "copy")
+    with pytest.raises(StorageUnusable, match="can't be written") as caught:
+        convert(path, None, KEY)
+    found: BaseException | None = caught.value
+    while found:
+        assert KEY.hex() not in str(found)
+        found = found.__cause__
 
 
 def test_the_next_start_finishes_what_a_power_cut_left(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.storage.errors import KeyWrong, StorageDamaged, StorageUnusable
-from holdfast.storage.replace import RESCUE, building_path, complete_path
+from holdfast.storage.errors import KeyWrong, StorageDamaged, StorageFailed, StorageUnusable
+from holdfast.storage.replace import RESCUE, building_path, complete_path, promote
 from holdfast.storage.rescue import (
     clear_poisoned,
     filesystem_of,
@@ -120,7 +120,7 @@ def test_a_rescue_cut_at_any_step_never_replays_the_old_wal_over_the_new_file(
             try:
                 rescue(path, key, ram)
                 finished = True
-            except StorageUnusable:
+            except (StorageFailed, StorageUnusable):
                 pass
         wal_is_there = path.with_name("journal.db-wal").exists()
         assert not (wal_is_there and path.stat().st_ino != old)
@@ -151,6 +151,15 @@ def test_the_mark_wins_over_the_old_file_and_its_wal(tmp_path: Path) -> None:
     assert finish_rescue(path)
     assert path.read_bytes() == b""
     assert [p.name for p in tmp_path.iterdir()] == ["journal.db"]
+
+
+def test_a_copy_that_was_not_closed_is_not_promoted(tmp_path: Path) -> None:
+    path = left_by_a_crash(tmp_path, None)
+    building_path(path, RESCUE).write_bytes(b"")
+    (tmp_path / "journal.db.rescue-wal").write_bytes(b"commits")
+    with pytest.raises(StorageUnusable, match="not closed"):
+        promote(path, RESCUE)
+    assert counted(path, None) == (20, 60_000)
 
 
 def test_what_cannot_be_rescued_keeps_its_flag(tmp_path: Path, ram: list[Path]) -> None:
