@@ -100,15 +100,17 @@ def recovered_frames(db: Connection) -> int:
     return max(0, checkpoint(db).wal_frames)
 
 
-def lost_transactions(view: WalView, recovered: int) -> int:
+def lost_transactions(view: WalView, recovered: int | None = None) -> int:
     """How many whole transactions damage has cut off; 0 after a normal stop, kill or power cut.
 
+    recovered: what SQLite took over (`recovered_frames`); by default what it will take over (`view.valid_frames`),
+    for use before a rescue or a conversion, which remove the WAL.
     With a damaged WAL header it counts all transactions in the WAL; some may be in the main file already.
     """
     if not view.header_ok:
         return int(np.count_nonzero(view.commits))
     commits = np.flatnonzero(view.commits)
-    commits = commits[commits >= recovered]
+    commits = commits[commits >= (view.valid_frames if recovered is None else recovered)]
     has_next = commits[view.sure[commits] & (commits + 1 < view.frames)]
     proven = has_next[view.follows[has_next + 1]]
     if not len(proven):

@@ -51,6 +51,7 @@ class Files:
         db = open_writer(self.path, key=self.key)
         recovered = recovered_frames(db)
         db.close()
+        assert lost_transactions(view) == lost_transactions(view, recovered)
         return view, recovered, lost_transactions(view, recovered)
 
 
