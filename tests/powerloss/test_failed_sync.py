@@ -11,7 +11,7 @@ from holdfast.storage.rescue import is_poisoned, mark_poisoned, rescue
 from holdfast.storage.sqlite import open_writer, rows, translated
 
 KEY = bytes(range(32))
-FLAGS = [Path("/dev/shm/holdfast-tests")]
+FLAGS = [Path("/dev/shm/holdfast-tests")]  # the flag is named for the test's own path, and cleared
 keys = pytest.mark.parametrize("key", [None, KEY])
 
 

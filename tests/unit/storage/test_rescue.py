@@ -1,4 +1,7 @@
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,9 +24,11 @@ keys = pytest.mark.parametrize("key", [None, KEY])
 
 
 @pytest.fixture
-def ram() -> list[Path]:
-    """A directory in RAM; the flags in it bear hashes of the test's own paths."""
-    return [Path("/dev/shm/holdfast-tests")]
+def ram() -> Iterator[list[Path]]:
+    """A directory in RAM, gone after the test."""
+    home = Path(tempfile.mkdtemp(prefix="holdfast-", dir="/dev/shm"))
+    yield [home / "flags"]
+    shutil.rmtree(home)
 
 
 def left_by_a_crash(tmp_path: Path, key: bytes | None, count: int = 20) -> Path:
