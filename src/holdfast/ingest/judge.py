@@ -62,15 +62,38 @@ def judge(branches: Sequence[Branch], hello: Hello, now_ns: int) -> Verdict:
     history = tuple(Incarnation(start.uuid, tuple(start.heads)) for start in hello.history)
     if not branches:
         return Continue(_told(Branch(hello.node, opened_ns=now_ns), history, hello))
-    place = {one.uuid: i for i, one in enumerate(history)}
     proofs = by_position(hello)
-    for branch in reversed(branches):
-        at = place.get(branch.incarnations[-1].uuid) if branch.incarnations else None
-        if at is not None:
-            return _from_tip(branches, branch, at, history, hello, proofs, now_ns)
-    if not hello.whole:
+    common = _latest_common(branches, history)
+    if common is None and not hello.whole:
         return Ask(whole=True)
-    return _from_older(branches, history, hello, proofs, now_ns)
+    if common is None:
+        empty = Branch(hello.node, len(branches), -1, "replaced", now_ns, marks=tuple(Mark() for _ in Lane))
+        return _opened(branches[-1], empty, history, hello)
+    at, branch, later = common
+    if later is None:
+        return _from_tip(branches, branch, at, history, hello, proofs, now_ns)
+    return _fork(branches, branch, at, later.heads, history, hello, proofs, now_ns)
+
+
+def _latest_common(
+    branches: Sequence[Branch], history: Sequence[Incarnation]
+) -> tuple[int, Branch, Incarnation | None] | None:
+    """The child's latest start that we know: its place in the history, the branch, and what came next on that branch.
+
+    When several branches know it, the one that ends with it goes first: it may simply go on.
+    """
+    place = {one.uuid: i for i, one in enumerate(history)}
+    found = [
+        (place[one.uuid], j + 1 == len(branch.incarnations), branch.number, j)
+        for branch in branches
+        for j, one in enumerate(branch.incarnations)
+        if one.uuid in place
+    ]
+    if not found:
+        return None
+    at, is_tip, number, j = max(found)
+    branch = branches[number]
+    return at, branch, None if is_tip else branch.incarnations[j + 1]
 
 
 def _from_tip(
@@ -97,26 +120,6 @@ def _from_tip(
             return Continue(_told(branch, history[at + 1 :], hello), revived=not is_newest)
     seen = tuple(mark.head_seen for mark in branch.marks)
     return _fork(branches, branch, at, seen, history, hello, proofs, now_ns)
-
-
-def _from_older(
-    branches: Sequence[Branch], history: Sequence[Incarnation], hello: Hello, proofs: Proofs, now_ns: int
-) -> Verdict:
-    place = {one.uuid: i for i, one in enumerate(history)}
-    common = [
-        (place[one.uuid], branch.number, j)
-        for branch in branches
-        for j, one in enumerate(branch.incarnations)
-        if one.uuid in place
-    ]
-    if not common:
-        empty = Branch(hello.node, len(branches), -1, "replaced", now_ns)
-        return _opened(branches[-1], replace(empty, marks=tuple(Mark() for _ in Lane)), history, hello)
-    at, number, j = max(common)
-    branch = branches[number]
-    has_next = j + 1 < len(branch.incarnations)
-    ours = branch.incarnations[j + 1].heads if has_next else tuple(mark.head_seen for mark in branch.marks)
-    return _fork(branches, branch, at, ours, history, hello, proofs, now_ns)
 
 
 def _fork(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from holdfast.ingest.judge import Ask, Fork, Mint, agrees, by_position, judge
 from holdfast.ingest.notices import branched, suspect
 from holdfast.ingest.settings import ChildrenSettings
+from holdfast.journal.branches import next_token
 from holdfast.journal.records import Branch, Source
 from holdfast.journal.transaction import Transaction
 from holdfast.model.lane import Lane
@@ -64,7 +65,7 @@ def open_session(tx: Transaction, door: Door, hello: Hello, now_ns: int, safe: S
     asked = _prove_elsewhere(tx, hello, verdict.branch.number)
     if asked:
         return Opened(Welcome("prove", positions=asked))
-    branch = replace(verdict.branch, session=verdict.branch.session + 1)
+    branch = replace(verdict.branch, session=next_token(verdict.branch.session, door.incarnation))
     is_revived = not isinstance(verdict, Fork) and verdict.revived and not branch.is_suspect
     if isinstance(verdict, Fork):
         tx.append_events(Lane.CRITICAL, [branched(door.node, verdict, now_ns)])

@@ -168,6 +168,14 @@ def held_elsewhere(db: Connection, child: str, branch: int, lane: Lane) -> int:
     return int(found[0] or 0) if found else 0
 
 
+def next_token(latest: int, incarnation: str) -> int:
+    """A fencing token that no other life of this node gave out; counting on after a restore would repeat some.
+
+    52 bits, so that every JSON reader keeps it exact.
+    """
+    return int(incarnation[:8], 16) << 20 | ((latest + 1) & 0xFFFFF)
+
+
 def thinned(bounds: Sequence[Bound]) -> tuple[Bound, ...]:
     """At most a few bounds a power of two of distance from the newest, which stays; ascending.
 

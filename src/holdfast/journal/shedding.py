@@ -159,9 +159,25 @@ def forget(tx: Transaction, lane: Lane, after: int, now_ns: int) -> Gap | None:
     if found is None or found[0] <= after or found[1] is None:
         return None
     gap = Gap(lane, after + 1, found[0], 0, GapReason.FORGOTTEN, 0, 0, now_ns)
-    place_gap(tx, gap, bytes(found[1]))
+    insert(tx.db, gap_group(gap, bytes(found[1])))
+    for first, last in _uncovered(own_gaps(tx, lane), gap.first, gap.last):  # some of them may have been shed before
+        piece = replace(gap, first=first, last=last)
+        add_gap(tx, piece)
+        tx.count(f"rows_shed.lane{int(lane)}.{gap.reason}", len(piece))
     tx.db.execute("UPDATE lanes SET cut = ?, cut_chain = NULL WHERE lane = ?", (after, int(lane)))
     return gap
+
+
+def _uncovered(spans: Sequence[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:
+    """The parts of first..last that no span covers; spans ascend."""
+    parts = []
+    for low, high in spans:
+        if high < first or low > last:
+            continue
+        if low > first:
+            parts.append((first, low - 1))
+        first = high + 1
+    return [*parts, (first, last)] if first <= last else parts
 
 
 def _skip_gaps(tx: Transaction, lane: Lane, after: int) -> int:

@@ -116,9 +116,13 @@ class Transaction:
         """Store everything of a history."""
         branches.write_branch(self.db, branch)
 
-    def fence(self) -> None:
+    def fence(self, incarnation: str) -> None:
         """Make every child say hello again."""
-        self.db.execute("UPDATE branches SET session = session + 1")
+        for peer, number, session in rows(self.db, "SELECT peer, branch, session FROM branches"):
+            self.db.execute(
+                "UPDATE branches SET session = ? WHERE peer = ? AND branch = ?",
+                (branches.next_token(session, incarnation), peer, number),
+            )
 
     def sources(self, peer: str) -> tuple[Source, ...]:
         """What this journal holds of a child's children."""

@@ -217,9 +217,11 @@ class UplinkService:
     async def _learn_held(self, held: Sequence[SourceMark]) -> None:
         """This node came back with another history: its children's rows that the parent has must not go up again."""
 
+        incarnation = self._journal.incarnation
+
         def write(tx: Transaction) -> None:
             tx.add_elsewhere([Source(one.node, Lane(one.lane), one.seq, one.chain) for one in held])
-            tx.fence()
+            tx.fence(incarnation)
 
         await self._journal.submit(write)
 
