@@ -80,20 +80,26 @@ def _latest_common(
 ) -> tuple[int, Branch, Incarnation | None] | None:
     """The child's latest start that we know: its place in the history, the branch, and what came next on that branch.
 
-    When several branches know it, the one that ends with it goes first: it may simply go on.
+    When several branches know it, the one that ends with it goes first: it may simply go on. Else the one that left it
+    last: it has most in common.
     """
     place = {one.uuid: i for i, one in enumerate(history)}
     found = [
-        (place[one.uuid], j + 1 == len(branch.incarnations), branch.number, j)
+        (place[one.uuid], j + 1 == len(branch.incarnations), _left_at(branch, j), branch.number, j)
         for branch in branches
         for j, one in enumerate(branch.incarnations)
         if one.uuid in place
     ]
     if not found:
         return None
-    at, is_tip, number, j = max(found)
+    at, is_tip, _, number, j = max(found)
     branch = branches[number]
     return at, branch, None if is_tip else branch.incarnations[j + 1]
+
+
+def _left_at(branch: Branch, j: int) -> int:
+    """Rows of the branch when its j-th incarnation ended."""
+    return sum(branch.incarnations[j + 1].heads) if j + 1 < len(branch.incarnations) else 0
 
 
 def _from_tip(
