@@ -34,11 +34,12 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a scan is: groups verified so far."""
+    """How far a scan is: groups verified so far, and the bytes of this step."""
 
     lane: Lane
     seq: int
     groups: int
+    bytes: int = 0
 
 
 def scan(reader: JournalReader, lane: Lane, after: int = 0, step: int = 256) -> Iterator[Damage | Progress]:
@@ -54,7 +55,9 @@ def scan(reader: JournalReader, lane: Lane, after: int = 0, step: int = 256) -> 
             if expected <= head and not reader.places(lane, expected - 1, 1):
                 yield Damage(lane, expected, head, "the rows are missing")
             return
-        for place in places:
+        size = 0
+        for place, length in places:
+            size += length
             first = place & SEQ_MASK
             if first > expected:
                 yield Damage(lane, expected, first - 1, "the rows are missing")
@@ -64,7 +67,7 @@ def scan(reader: JournalReader, lane: Lane, after: int = 0, step: int = 256) -> 
                 yield Damage(lane, first, last, fault)
             expected = last + 1
             groups += 1
-        yield Progress(lane, expected - 1, groups)
+        yield Progress(lane, expected - 1, groups, size)
 
 
 def isolate(tx: Transaction, lane: Lane, seq: int, now_ns: int) -> Gap | None:

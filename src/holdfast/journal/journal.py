@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from holdfast.journal.opening import Access
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.store import FILE_NAME, Store, random_id
@@ -33,7 +34,7 @@ class Journal(JournalReader):
 
     def __init__(
         self,
-        path: Path,
+        access: Access | Path,
         node: str,
         settings: JournalSettings,
         clock: Clock,
@@ -49,13 +50,15 @@ class Journal(JournalReader):
             StorageError: when the file can't be used.
             JournalTooNew: when a newer Holdfast wrote it.
         """
-        super().__init__(path)
+        access = access if isinstance(access, Access) else Access(access)
+        super().__init__(access)
         self.node = node
         self.settings = settings
-        self._file = path
+        self._file = access.path
         self._listeners: list[Callable[[], None]] = []
         self._watchers: list[Callable[[Condition, str], None]] = []
-        self._store = Store(path, node, settings, clock, new_id)
+        self._store = Store(access, node, settings, clock, new_id)
+        self.found = self._store.found
         self.schema_version = self._store.schema_version
         self.catalogue = self._store.catalogue
         loop = asyncio.get_running_loop()
@@ -112,6 +115,16 @@ class Journal(JournalReader):
         """Bytes of the database and its WAL on disk."""
         return sum(f.stat().st_size for f in (self._file, self._file.with_name(self._file.name + "-wal")) if f.exists())
 
+    @property
+    def folder(self) -> Path:
+        """Where the file lies."""
+        return self._file.parent
+
+    def free_bytes(self) -> int:
+        """Bytes of pages in the file that hold nothing. Blocking, any thread."""
+        with self._connection() as db:
+            return int(db.pragma("freelist_count")) * int(db.pragma("page_size"))
+
     def used_bytes(self) -> int:
         """Bytes of pages in use; free pages inside the file don't count. Blocking, any thread."""
         with self._connection() as db:
@@ -140,9 +153,9 @@ class Journal(JournalReader):
             callback(condition, detail)
 
 
-def load_catalogue(path: Path) -> Catalogue:
+def load_catalogue(access: Access | Path) -> Catalogue:
     """The catalogue stored in a journal file, without opening it for writing."""
-    reader = JournalReader(path)
+    reader = JournalReader(access)
     try:
         with reader._connection() as db:  # noqa: SLF001  # same room
             return read_catalogue(db)

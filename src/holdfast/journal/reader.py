@@ -10,6 +10,7 @@ import msgspec
 from holdfast.journal.accounts import Accounts, read_accounts
 from holdfast.journal.branches import read_branches
 from holdfast.journal.errors import GroupCorrupt
+from holdfast.journal.opening import Access
 from holdfast.journal.records import (
     GENESIS,
     Branch,
@@ -22,14 +23,14 @@ from holdfast.journal.records import (
 )
 from holdfast.journal.rows import LANE_SHIFT, SELECT, SEQ_MASK, group_of, read_groups, span
 from holdfast.model.lane import Lane
-from holdfast.storage.sqlite import Connection, open_reader, row, rows, translated
+from holdfast.storage.sqlite import Connection, row, rows, translated
 
 
 class JournalReader:
     """Committed rows of a journal file. Also works on its own, on a file whose node is stopped."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, access: Access | Path) -> None:
+        self._access = access if isinstance(access, Access) else Access(access)
         self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
 
     def read(self, lane: Lane, after: int, max_rows: int) -> list[Group]:
@@ -77,14 +78,16 @@ class JournalReader:
                 if stored is not None:
                     yield group_of(stored)
 
-    def places(self, lane: Lane, after: int, limit: int) -> list[int]:
-        """Where the groups with first > after lie, in order."""
+    def places(self, lane: Lane, after: int, limit: int) -> list[tuple[int, int]]:
+        """Where the groups with first > after lie, in order, and how many bytes each has."""
         low, high = span(lane, after + 1)
         with self._connection() as db:
             found = rows(
-                db, "SELECT place FROM groups WHERE place >= ? AND place < ? ORDER BY place LIMIT ?", (low, high, limit)
+                db,
+                "SELECT place, length(blob) FROM groups WHERE place >= ? AND place < ? ORDER BY place LIMIT ?",
+                (low, high, limit),
             )
-        return [place for (place,) in found]
+        return [(place, size) for place, size in found]
 
     def group(self, place: int) -> Group | None:
         """The group at a place.
@@ -229,7 +232,7 @@ class JournalReader:
         try:
             db = self._idle.get_nowait()
         except queue.Empty:
-            db = open_reader(self._path)
+            db = self._access.reader()
         try:
             with translated():
                 yield db

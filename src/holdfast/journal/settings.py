@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from holdfast.journal.opening import KeySettings
 from holdfast.kernel.scalars import Duration, Size
 from holdfast.model.lane import Lane
 
@@ -43,6 +44,12 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     bulk: LaneSettings = field(default_factory=LaneSettings)
     quarantine_rows: int = 100_000
     """Rejected messages kept with their raw bytes; beyond it the oldest go, counted as quarantine_dropped."""
+    ballast: Size = 16_000_000
+    """Bytes of disk kept in reserve beside the journal, given up when the disk is full; 0 = none."""
+    scrub: Size = 4_000_000
+    """Bytes a second of stored groups that are read again and verified; 0 = never."""
+    key: KeySettings | None = None
+    """Encrypts and authenticates every page (ChaCha20-Poly1305); absent = plain."""
     dedupe_keys: int = 262_144
     """Message ids remembered against duplicates (16 to 32 bytes each in memory); beyond it the oldest are forgotten."""
 

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from holdfast.journal.migrate import migrate
+from holdfast.journal.opening import Access, Found, prepare
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.state import Draft
 from holdfast.journal.transaction import Transaction
@@ -20,7 +21,8 @@ from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.storage.errors import StorageError
-from holdfast.storage.sqlite import Connection, open_writer, rows, translated
+from holdfast.storage.rescue import mark_poisoned
+from holdfast.storage.sqlite import Connection, rows, translated
 
 R = TypeVar("R")
 FILE_NAME = "journal.db"
@@ -48,7 +50,7 @@ class Store:
 
     def __init__(
         self,
-        path: Path,
+        access: Access,
         node: str,
         settings: JournalSettings,
         clock: Clock,
@@ -62,11 +64,12 @@ class Store:
             StorageError: when the file can't be used.
             JournalTooNew: when a newer Holdfast wrote it.
         """
-        self.path = path
+        self.access = access
+        self.found = Found() if access.vfs else prepare(access)
         self.node = node
         self.settings = settings
-        self.db = open_writer(path, settings.quota)
-        with translated(opening=path):
+        self.db = access.writer(settings.quota)
+        with translated(opening=access.path):
             self.schema_version = migrate(self.db)
             self.catalogue, self.state = load(self.db)
         self._clock, self._new_id = clock, new_id
@@ -112,6 +115,10 @@ class Store:
         if self.db.in_transaction:
             with translated():
                 self.db.execute("ROLLBACK")
+
+    def mark_poisoned(self) -> None:
+        """A commit's sync failed: the next start must copy the file before it believes it."""
+        mark_poisoned(self.access.path)
 
     def close(self) -> None:
         """Close the file."""

@@ -150,6 +150,7 @@ class Writer:
             return True  # the next turn answers the writes
 
     def _poison(self, failed: StorageError) -> None:
+        self._store.mark_poisoned()
         with suppress(StorageError):
             self._store.roll_back()
         self._enter(Condition.POISONED, str(failed))

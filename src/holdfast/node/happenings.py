@@ -53,3 +53,25 @@ class JournalLevelChanged(Happening, frozen=True):
 
     metric = "journal_level_changes"
     now: Literal["green", "yellow", "orange", "red"]
+
+
+class JournalDamageFound(Happening, frozen=True):
+    """What the disk gave back was not what was written; the rows are a gap now, or lost with the WAL."""
+
+    level = Level.ERROR
+    metric = "journal_damages"
+    detail: str
+    rows: int
+
+
+class JournalRescued(Happening, frozen=True):
+    """A sync had failed before: the file was copied to fresh blocks before it was believed."""
+
+    level = Level.WARNING
+    metric = "journal_rescues"
+
+
+class JournalRekeyed(Happening, frozen=True):
+    """The file was rewritten under the key that the settings name."""
+
+    metric = "journal_rekeys"

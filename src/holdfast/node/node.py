@@ -21,13 +21,14 @@ from holdfast.intake.prepare import Preparer
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.service import IntakeService
 from holdfast.journal.journal import FILE_NAME, Journal
+from holdfast.journal.opening import Access, read_key
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.settings import NodePlan
-from holdfast.node.upkeep import Upkeep
+from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
 from holdfast.storage.errors import DiskFull
 from holdfast.stream.engine import Engine
@@ -58,7 +59,8 @@ class Node:
         self.clock = clock
         self.telemetry = telemetry
         self.started_ns = clock.wall_ns()
-        self.journal = Journal(plan.data / FILE_NAME, settings.node, settings.journal, clock)
+        key = read_key(settings.journal.key, plan.folder, plan.data / FILE_NAME)
+        self.journal = Journal(Access(plan.data / FILE_NAME, key), settings.node, settings.journal, clock)
         self.journal.on_condition(self._journal_changed)
         self.last_values = LastValues(self.journal.catalogue)
         self.intake = self._make_intake()
@@ -93,6 +95,7 @@ class Node:
         settings = self.plan.settings
         replayed = await asyncio.to_thread(self.intake.replay) if self.plan.rules else 0
         self.intake.start()
+        await report_found(self.journal, self.clock, self.telemetry)
         if settings.api is not None:
             self.web = build_server(self, settings.api)
             await self.web.start()

@@ -4,15 +4,30 @@ import asyncio
 from typing import Literal
 
 from holdfast.journal.journal import Journal
+from holdfast.journal.notices import wal_damaged
 from holdfast.journal.parent import CONSUMER, SAFE
 from holdfast.journal.relief import Delivered, Freed, Level, expire, level_of, relieve
 from holdfast.journal.store import Store
+from holdfast.journal.transaction import Transaction
+from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
-from holdfast.node.happenings import JournalLevelChanged, JournalRelieved
+from holdfast.node.happenings import (
+    JournalDamageFound,
+    JournalLevelChanged,
+    JournalRekeyed,
+    JournalRelieved,
+    JournalRescued,
+)
+from holdfast.node.scrub import Scrub
+from holdfast.storage.ballast import Ballast
+from holdfast.storage.errors import DiskFull
+from holdfast.storage.space import reclaim
 from holdfast.telemetry.happenings import Telemetry
 
 EVERY_S = 2.0
+RECLAIM_FROM_BYTES, RECLAIM_FROM_SHARE = 64_000_000, 0.25
+RECLAIM_PAGES = 2_000
 NAMES: dict[Level, Literal["green", "yellow", "orange", "red"]] = {
     Level.GREEN: "green",
     Level.YELLOW: "yellow",
@@ -30,6 +45,8 @@ class Upkeep:
         self._clock = clock
         self._telemetry = telemetry
         self._settings = journal.settings
+        self._ballast = Ballast(journal.folder / "ballast", journal.settings.ballast)
+        self._scrub = Scrub(journal, clock, telemetry)
         journal.on_full(self._relieve_now)
         telemetry.gauge("journal_level", "0 green, 1 yellow, 2 orange, 3 red", lambda: int(self.level))
 
@@ -38,6 +55,18 @@ class Upkeep:
         while True:
             await asyncio.sleep(EVERY_S)
             await self.once()
+            await self._reclaim()
+            if self._journal.condition is Condition.OK:
+                await asyncio.to_thread(self._ballast.hold)
+                if self._settings.scrub:
+                    await self._scrub.turn(round(self._settings.scrub * EVERY_S))
+
+    async def _reclaim(self) -> None:
+        """Give free pages back to the filesystem once there are many; each moves a page, so not at every turn."""
+        used = await asyncio.to_thread(self._journal.used_bytes)
+        free = await asyncio.to_thread(self._journal.free_bytes)
+        if free > max(RECLAIM_FROM_BYTES, used * RECLAIM_FROM_SHARE):
+            await self._journal.submit(lambda tx: reclaim(tx.db, RECLAIM_PAGES))
 
     async def once(self) -> Freed:
         """Expire by age, then free space until below the first level or nothing may go."""
@@ -83,7 +112,29 @@ class Upkeep:
     def _relieve_now(self, store: Store) -> bool:
         """A commit found no room: free some at once. Writer thread."""
         now_ns, delivered = self._clock.wall_ns(), self._delivered()
-        (outcome,) = store.commit([lambda tx: relieve(tx, Level.RED, self._settings, delivered, now_ns)])
+        try:
+            (outcome,) = store.commit([lambda tx: relieve(tx, Level.RED, self._settings, delivered, now_ns)])
+        except DiskFull:  # the disk itself is full: even deleting needs room in the WAL
+            store.roll_back()
+            return self._ballast.release()
         if outcome.error is not None:
             raise outcome.error
-        return bool(outcome.result)
+        return bool(outcome.result) or self._ballast.release()
+
+
+async def report_found(journal: Journal, clock: Clock, telemetry: Telemetry) -> None:
+    """Tell what opening the journal found: to the log, and as an event to whoever watches."""
+    found = journal.found
+    if found.rescued:
+        telemetry.emit(JournalRescued())
+    if found.rekeyed:
+        telemetry.emit(JournalRekeyed())
+    if found.lost_transactions:
+        event = wal_damaged(journal.node, found.lost_transactions, clock.wall_ns())
+
+        def write(tx: Transaction) -> None:
+            tx.append_events(Lane.CRITICAL, [event])
+            tx.count("events_accepted")
+
+        await journal.submit(write)
+        telemetry.emit(JournalDamageFound(detail=event.message, rows=0))

@@ -216,7 +216,6 @@ class UplinkService:
 
     async def _learn_held(self, held: Sequence[SourceMark]) -> None:
         """This node came back with another history: its children's rows that the parent has must not go up again."""
-
         incarnation = self._journal.incarnation
 
         def write(tx: Transaction) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from holdfast.journal.blobs import decode_readings
+from holdfast.journal.opening import Access
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import GapReason, GroupKind
 from holdfast.journal.settings import JournalSettings
@@ -22,7 +23,7 @@ NOW = 1_700_000_000_000_000_000
 
 
 def a_store(folder: Path, settings: JournalSettings | None = None) -> Store:
-    return Store(folder / FILE_NAME, "gw", settings or JournalSettings(), ManualClock())
+    return Store(Access(folder / FILE_NAME), "gw", settings or JournalSettings(), ManualClock())
 
 
 def do(store: Store, write: Callable[[Transaction], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The tree of real journals, uplinks and ingests on virtual time: nothing acked is lost or doubled, whatever the seed."""
+"""Real journals, uplinks and ingests as a tree on virtual time: nothing acked is lost or doubled, whatever the seed."""
 
 import tempfile
 from pathlib import Path
