@@ -93,7 +93,7 @@ def isolate(tx: Transaction, lane: Lane, seq: int, now_ns: int) -> Gap | None:
         tx.db.execute("DELETE FROM groups WHERE place = ?", (at,))
         return None
     chain = _chain_after(tx, lane, stored, last)
-    _rechain_unless(tx, lane, last, chain)
+    rechain_unless(tx, lane, last, chain)
     tx.db.execute("DELETE FROM groups WHERE place BETWEEN ? AND ?", (place_of(lane, first), place_of(lane, last)))
     _keep(tx, stored, place_of(lane, first), last, now_ns)
     size = len(stored[7]) if stored is not None and isinstance(stored[7], bytes) else 0
@@ -180,7 +180,7 @@ def _chain_after(tx: Transaction, lane: Lane, stored: tuple[object, ...] | None,
     return chain_at(tx.db, lane, last) or GENESIS
 
 
-def _rechain_unless(tx: Transaction, lane: Lane, after: int, chain: bytes) -> None:
+def rechain_unless(tx: Transaction, lane: Lane, after: int, chain: bytes) -> None:
     """Unless the next group follows from `chain`, chain what comes after anew, up to the head or the next gap."""
     low, high = place_of(lane, after), span(lane)[1]
     places = rows(tx.db, "SELECT place FROM groups WHERE place > ? AND place < ? ORDER BY place", (low, high))

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.storage import replace
-from holdfast.storage.convert import settle_key
+from holdfast.storage.convert import convert
 from holdfast.storage.keys import new_key_file, parse_hex_key, read_key_file
 from holdfast.storage.rescue import is_poisoned, rescue
 from holdfast.storage.sqlite import Connection, is_plain, open_reader, open_writer
@@ -97,5 +97,7 @@ def prepare(access: Access) -> Found:
     poisoned = is_poisoned(path)
     if poisoned:
         rescue(path, None if is_plain(path) else access.key)
-    rekeyed = settle_key(path, None, access.key)
+    rekeyed = access.key is not None and path.stat().st_size > 0 and is_plain(path)
+    if rekeyed:
+        convert(path, None, access.key)
     return Found(lost, poisoned, rekeyed)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.journal import blobs
-from holdfast.journal.records import OWN, Gap, GapReason, Group, GroupKind
+from holdfast.journal.records import GENESIS, OWN, Gap, GapReason, Group, GroupKind
 from holdfast.journal.rows import SELECT, SEQ_MASK, group_of, insert, place_of, span
 from holdfast.journal.summaries import summarise
 from holdfast.journal.transaction import Transaction
@@ -154,12 +154,15 @@ def add_gap(tx: Transaction, gap: Gap) -> None:
 
 
 def forget(tx: Transaction, lane: Lane, after: int, now_ns: int) -> Gap | None:
-    """The parent lacks rows that were delivered and dropped here: say so, as a gap from `after` to what is held."""
+    """The parent lacks rows that were delivered and dropped here: say so, as a gap from `after` to what is held.
+
+    A chain that wasn't kept (before schema 2) begins anew there: see `integrity.rechain_unless`.
+    """
     found = row(tx.db, "SELECT cut, cut_chain FROM lanes WHERE lane = ?", (int(lane),))
-    if found is None or found[0] <= after or found[1] is None:
+    if found is None or found[0] <= after:
         return None
     gap = Gap(lane, after + 1, found[0], 0, GapReason.FORGOTTEN, 0, 0, now_ns)
-    insert(tx.db, gap_group(gap, bytes(found[1])))
+    insert(tx.db, gap_group(gap, bytes(found[1] or GENESIS)))
     for first, last in _uncovered(own_gaps(tx, lane), gap.first, gap.last):  # some of them may have been shed before
         piece = replace(gap, first=first, last=last)
         add_gap(tx, piece)

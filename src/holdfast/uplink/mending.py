@@ -1,8 +1,9 @@
 """Rows that can't be sent become a gap, so that the lane goes on and nothing vanishes silently (G5, G12)."""
 
 from holdfast.journal.errors import GroupCorrupt
-from holdfast.journal.integrity import isolate
-from holdfast.journal.records import Gap
+from holdfast.journal.integrity import isolate, rechain_unless
+from holdfast.journal.reader import chain_at
+from holdfast.journal.records import GENESIS, Gap
 from holdfast.journal.rows import LANE_SHIFT, SEQ_MASK
 from holdfast.journal.shedding import forget
 from holdfast.journal.transaction import Transaction
@@ -15,4 +16,7 @@ def mend(tx: Transaction, fault: RowsMissing | GroupCorrupt, now_ns: int) -> Gap
     if isinstance(fault, GroupCorrupt):
         return isolate(tx, Lane(fault.place >> LANE_SHIFT), fault.place & SEQ_MASK, now_ns)
     gap = forget(tx, fault.lane, fault.after, now_ns)
-    return gap if gap is not None else isolate(tx, fault.lane, fault.after + 1, now_ns)
+    if gap is None:
+        return isolate(tx, fault.lane, fault.after + 1, now_ns)
+    rechain_unless(tx, fault.lane, gap.last, chain_at(tx.db, fault.lane, gap.last) or GENESIS)
+    return gap
