@@ -59,6 +59,7 @@ class Workload:
         self.account = Account()
         self.last = 0
         self.session: tuple[int, int] | None = None
+        self.door = Door("hub", self.hub.incarnation, ChildrenSettings(), Limits())
         self.bounds: dict[Lane, Bound] = {}
 
     def run(self, steps: int) -> None:
@@ -131,8 +132,7 @@ class Workload:
 
     def _hello(self) -> None:
         hello = greeting(self.reader, "gw", len(self.gateway.catalogue), (0, 0, 0))
-        door = Door("hub", self.hub.incarnation, ChildrenSettings(), Limits())
-        opened = commit(self.hub, lambda tx: open_session(tx, door, hello, NOW))
+        opened = commit(self.hub, lambda tx: open_session(tx, self.door, hello, NOW))
         welcome = opened.welcome
         self.session = welcome.session, welcome.branch
         self.bounds = {lane: Bound(m.wm, m.chain) for lane, m in zip(Lane, welcome.marks, strict=True)}
@@ -148,7 +148,7 @@ class Workload:
             commit(self.gateway, partial(mend, fault=missing, now_ns=NOW))
             return
         content, chains = open_body(encoded.body, Limits())
-        reply = commit(self.hub, lambda tx: apply_batch(tx, "hub", "gw", content, chains, Applied()))
+        reply = commit(self.hub, lambda tx: apply_batch(tx, self.door, "gw", content, chains, Applied()))
         assert reply.status == "applied", reply
         self.bounds[lane] = encoded.end
         self.account = self.account.with_gaps(lane, encoded.gap_rows)

@@ -106,12 +106,12 @@ def test_the_check_catches_a_build_that_stores_the_watermark_in_a_second_transac
             ],
             "ingest/service.py": [
                 (
-                    "        reply = await self._journal.submit(\n            lambda tx: apply_batch("
-                    "tx, self._journal.node, child, content, chains, applied)\n        )\n",
+                    "        reply = await self._journal.submit(lambda tx: apply_batch("
+                    "tx, self._door, child, content, chains, applied))\n",
                     "        seen = []\n"
                     "        reply = await self._journal.submit(\n"
                     "            lambda tx: (seen.append(tx), apply_batch("
-                    "tx, self._journal.node, child, content, chains, applied))[1]\n        )\n"
+                    "tx, self._door, child, content, chains, applied))[1]\n        )\n"
                     "        if hasattr(seen[-1], 'later'):\n"
                     "            await self._journal.submit(seen[-1].later)\n",
                 ),

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from holdfast.ingest.errors import SeriesUnknown, TextUnknown
 from holdfast.ingest.notices import gap_taken
 from holdfast.ingest.receive import Apply, Held, advanced, decide, held_elsewhere
+from holdfast.ingest.welcoming import Door
 from holdfast.journal import shedding
+from holdfast.journal.branches import is_token_of
 from holdfast.journal.records import Branch, Gap, GapReason, Source
 from holdfast.journal.transaction import Origin, Transaction
 from holdfast.model.batch import Batch, concatenate
@@ -28,7 +30,7 @@ class Applied:
 
 
 def apply_batch(
-    tx: Transaction, node: str, child: str, content: Content, chains: Sequence[bytes], applied: Applied
+    tx: Transaction, door: Door, child: str, content: Content, chains: Sequence[bytes], applied: Applied
 ) -> BatchReply:
     """Decide and store. `applied` gets what was stored."""
     applied.readings.clear()
@@ -38,13 +40,16 @@ def apply_batch(
     branch = tx.branch(child, header.branch)
     if branch is None:
         return BatchReply("fenced", detail=f"no branch {header.branch} is known here; say hello")
+    if not is_token_of(header.session, door.incarnation):
+        # A session of an earlier life: this journal may be an old image that has to hear from its own parent first.
+        return BatchReply("fenced", applied=branch.marks[lane].wm, session=branch.session)
     verdict = decide(branch, header, chains, _held(tx, branch, lane))
     if isinstance(verdict, BatchReply):
         if verdict.status == "duplicate":
             tx.count("ingest_duplicates", len(header))
         return verdict
     known = _learn_series(tx, branch, content)
-    gap_rows = _store(tx, node, branch, content, verdict, applied)
+    gap_rows = _store(tx, door.node, branch, content, verdict, applied)
     tx.set_mark(child, branch.number, lane, advanced(branch.marks[lane], header, verdict, gap_rows))
     if header.sources:
         tx.set_sources(

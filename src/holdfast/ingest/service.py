@@ -69,9 +69,7 @@ class IngestService:
         if any(series.node == self._journal.node for series in content.header.series):
             raise SeriesForeign(f"the child defines series of {self._journal.node}, which is this node")
         applied = Applied()
-        reply = await self._journal.submit(
-            lambda tx: apply_batch(tx, self._journal.node, child, content, chains, applied)
-        )
+        reply = await self._journal.submit(lambda tx: apply_batch(tx, self._door, child, content, chains, applied))
         if reply.status == "diverged":
             self._telemetry.emit(IngestHistoryDiverged(child=child, detail=reply.detail))
         for gap in applied.gaps:

@@ -176,6 +176,11 @@ def next_token(latest: int, incarnation: str) -> int:
     return int(incarnation[:8], 16) << 20 | ((latest + 1) & 0xFFFFF)
 
 
+def is_token_of(token: int, incarnation: str) -> bool:
+    """Was this fencing token given out in this life of the node?"""
+    return token >> 20 == int(incarnation[:8], 16)
+
+
 def thinned(bounds: Sequence[Bound]) -> tuple[Bound, ...]:
     """At most a few bounds a power of two of distance from the newest, which stays; ascending.
 

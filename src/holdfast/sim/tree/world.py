@@ -12,7 +12,7 @@ from holdfast.journal.journal import Journal
 from holdfast.journal.ledger import balance
 from holdfast.journal.parent import CONSUMER
 from holdfast.journal.reader import JournalReader
-from holdfast.journal.records import GroupKind
+from holdfast.journal.records import GapReason, GroupKind
 from holdfast.journal.relief import Level
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.lane import Lane
@@ -148,6 +148,7 @@ class World:
         if len(lost_alerts) > (shed := self._gone_at_gateways(Lane.CRITICAL)):
             raise CheckFailed(f"alerts are lost: {sorted(lost_alerts)[:3]}; only {shed} are in a gap")
         self._check_ledgers()
+        self._check_gaps()
         return counts
 
     def _check_ledgers(self) -> None:
@@ -155,6 +156,13 @@ class World:
             ledger = balance(node.open.accounts(CONSUMER, count=True), has_parent=node.parent is not None)
             if not ledger.balanced:
                 raise CheckFailed(f"{node.folder.name} does not balance: {ledger}")
+
+    def _check_gaps(self) -> None:
+        """No disk is damaged in this world: a hole that mending had to report is rows deleted without a gap."""
+        for node in self.nodes:
+            holes = [gap for gap in node.open.gaps() if gap.reason is GapReason.DAMAGED]
+            if holes:
+                raise CheckFailed(f"{node.folder.name} deleted rows without a word, such as {holes[0]}")
 
     def _gone_at_gateways(self, lane: Lane) -> int:
         """Rows that are in a gap: of a gateway, or reported by one that was set back to before the gap since."""
