@@ -12,6 +12,7 @@ CONSUMER = "uplink"
 SAFE = "uplink.safe"
 """Cursor: what the parent has safely, in its backup too; only that is dropped before disk space gets scarce."""
 ACCOUNT = "uplink.account"
+BUDGET = "uplink.budget"
 _NONE = tuple(0 for _ in Lane)
 
 

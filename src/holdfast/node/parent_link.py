@@ -12,7 +12,7 @@ from holdfast.storage.errors import StorageError
 from holdfast.transport.errors import CallFailed, TransportError
 from holdfast.transport.https import HttpsClient, Response
 from holdfast.transport.tls import client_context
-from holdfast.wire.errors import LinkDown, LinkRefused
+from holdfast.wire.errors import BodyTooLarge, LinkDown, LinkRefused
 from holdfast.wire.messages import BatchReply, Hello, Welcome
 
 HELLO_PATH = "/api/v1/sync/hello"
@@ -120,6 +120,8 @@ class HttpsParentLink:
             raise LinkDown(str(error)) from error
         except TransportError as error:
             raise LinkRefused(f"{error}; {error.hint}" if error.hint else str(error), SLOW_S) from error
+        if answer.status == 413:
+            raise BodyTooLarge(f"a body of {len(body):,} bytes is too large for it or a proxy before it", SLOW_S)
         if answer.status != 200:
             raise LinkRefused(_sentence(answer), _pause(answer))
         return answer

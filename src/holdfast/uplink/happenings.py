@@ -73,3 +73,20 @@ class UplinkStumbled(Happening, frozen=True):
     level = Level.ERROR
     metric = "uplink_faults"
     detail: str
+
+
+class UplinkPaced(Happening, frozen=True):
+    """The link got better or worse by measure; less or more is sent at once."""
+
+    level = Level.INFO
+    metric = "uplink_pace_changes"
+    pace: str
+    goodput_bps: float
+
+
+class UplinkBudgetForgotten(Happening, frozen=True):
+    """The stored state of the link's budget could not be read: today's and this month's bytes count from 0."""
+
+    level = Level.ERROR
+    metric = "uplink_budget_faults"
+    detail: str

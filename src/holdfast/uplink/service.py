@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import Journal
-from holdfast.journal.parent import ACCOUNT, CONSUMER, SAFE, Account
+from holdfast.journal.parent import ACCOUNT, BUDGET, CONSUMER, SAFE, Account
 from holdfast.journal.records import Bound, Source
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
@@ -17,25 +17,41 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.model.lane import Lane
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.uplink.breaker import Breaker
+from holdfast.uplink.budget import BudgetStateInvalid
 from holdfast.uplink.errors import RowsMissing
 from holdfast.uplink.greeting import greeting
 from holdfast.uplink.happenings import (
     UplinkBranched,
+    UplinkBudgetForgotten,
     UplinkConnected,
     UplinkDiverged,
     UplinkLost,
     UplinkMinted,
+    UplinkPaced,
     UplinkRewound,
     UplinkRowsLost,
     UplinkStumbled,
 )
 from holdfast.uplink.mending import mend
-from holdfast.uplink.offers import encode
-from holdfast.uplink.plan import Answered, Appended, Fact, Failed, Offer, Session, Tick, Turn, UplinkPlan, Welcomed
+from holdfast.uplink.offers import Encoded, encode
+from holdfast.uplink.pacing import LinkReport
+from holdfast.uplink.plan import (
+    Answered,
+    Appended,
+    Clocked,
+    Fact,
+    Failed,
+    Offer,
+    Session,
+    Tick,
+    Turn,
+    UplinkPlan,
+    Welcomed,
+)
 from holdfast.uplink.ports import ParentLink
 from holdfast.uplink.settings import ParentSettings
-from holdfast.wire.errors import LinkDown, LinkRefused
-from holdfast.wire.messages import MAX_PROOFS, Position, SourceMark, Welcome
+from holdfast.wire.errors import BodyTooLarge, LinkDown, LinkRefused
+from holdfast.wire.messages import MAX_PROOFS, BatchReply, Position, SourceMark, Welcome
 
 HELLO_ROUNDS = 6
 STUMBLED_PAUSE_S = 5.0
@@ -52,7 +68,7 @@ class UplinkStatus:
     since: float
     trouble: str
     backlog: dict[Lane, int]
-    rtt_s: float
+    link: LinkReport
     rows_sent: int
     batches_sent: int
     failures: int
@@ -87,7 +103,6 @@ class UplinkService:
         self._is_up = False
         self._since = clock.monotonic()
         self._cause = "not connected yet"
-        self._rtt_s = 0.0
         self._rows = self._batches = self._failures = 0
         # Where the parent is, with the chain there: the group that ends there may have been dropped since.
         self._bounds: dict[Lane, Bound] = {}
@@ -95,6 +110,10 @@ class UplinkService:
         self._safe: dict[Lane, int] = {}
         self._persisted: dict[Lane, int] = {}
         self._persist_due = 0.0
+        self._spent = b""
+        self._pace = self._plan.pacing.level
+        self._restore_budget()
+        self._facts.append(Clocked(clock.wall_ns()))
         journal.on_commit(self._wake.set)
 
     async def run(self) -> None:
@@ -128,7 +147,7 @@ class UplinkService:
             since=self._since,
             trouble="" if self._is_up else (self._plan.trouble or self._cause),
             backlog={lane: heads[lane] - max(acked[lane], self._journal.cursor(CONSUMER, lane)) for lane in Lane},
-            rtt_s=self._rtt_s,
+            link=self._plan.report(self._clock.monotonic()),
             rows_sent=self._rows,
             batches_sent=self._batches,
             failures=self._failures,
@@ -144,7 +163,14 @@ class UplinkService:
                 self._start(self._hello())
             for offer in turn.offers:
                 self._start(self._offer(offer))
+        self._tell_pace()
         return turn
+
+    def _tell_pace(self) -> None:
+        pacing = self._plan.pacing
+        if pacing.level is not self._pace:
+            self._pace = pacing.level
+            self._telemetry.emit(UplinkPaced(pace=self._pace.value, goodput_bps=8 * (pacing.goodput.bytes_per_s or 0)))
 
     async def _sleep(self, turn: Turn) -> None:
         """Until a fact comes, a commit returns, or the plan's time is there."""
@@ -160,6 +186,7 @@ class UplinkService:
         self._wake.clear()
         if self._clock.monotonic() >= self._persist_due:
             self._persist_due = self._clock.monotonic() + PERSIST_EVERY_S
+            self._facts.append(Clocked(self._clock.wall_ns()))  # it may have been set
             self._persist()
 
     def _start(self, call: Coroutine[Any, Any, None]) -> None:
@@ -172,6 +199,7 @@ class UplinkService:
         self._wake.set()
 
     async def _hello(self) -> None:
+        began = self._clock.monotonic()
         try:
             welcome = await self._ask()
         except HoldfastError as error:
@@ -185,7 +213,7 @@ class UplinkService:
             self._welcomed(welcome)
         else:
             self._lost(LinkDown(welcome.detail))
-        self._tell(Welcomed(welcome))
+        self._tell(Welcomed(welcome, self._clock.monotonic() - began))
 
     async def _ask(self) -> Welcome:
         """Say hello, prove what the parent asks for, mint a new incarnation where it demands one."""
@@ -238,6 +266,7 @@ class UplinkService:
         self._persisted.clear()
 
     async def _offer(self, offer: Offer) -> None:
+        size = 0
         try:
             encoded = await asyncio.to_thread(
                 encode,
@@ -247,30 +276,31 @@ class UplinkService:
                 self._bounds.get(offer.lane),
                 self._account.branch,
             )
+            size = len(encoded.body)
             began = self._clock.monotonic()
             reply = await self._link.batch(encoded.body)
         except (RowsMissing, GroupCorrupt) as fault:
             await self._mend(fault)
             self._tell(Failed(offer.lane, 0.0))
-            return
         except HoldfastError as error:  # whatever it is, a lane must not stay in flight for ever
             self._lost(error)
-            self._tell(Failed(offer.lane, _asked(error)))
-            return
+            self._tell(Failed(offer.lane, _asked(error), isinstance(error, BodyTooLarge), size))
         except Exception as bug:  # noqa: BLE001  # nor a lane in flight
             self._stumbled(bug, offer.lane)
-            return
-        self._rtt_s = self._clock.monotonic() - began
+        else:
+            self._answered(offer.lane, encoded, reply)
+            self._tell(Answered(offer.lane, reply, size, encoded.rows, self._clock.monotonic() - began))
+
+    def _answered(self, lane: Lane, encoded: Encoded, reply: BatchReply) -> None:
         if reply.status == "applied":
-            self._bounds[offer.lane] = encoded.end
-            self._account = self._account.with_gaps(offer.lane, encoded.gap_rows)
+            self._bounds[lane] = encoded.end
+            self._account = self._account.with_gaps(lane, encoded.gap_rows)
             self._rows += encoded.rows
             self._batches += 1
         elif reply.status == "diverged":
             self._telemetry.emit(UplinkDiverged(parent=self._settings.url, detail=reply.detail))
         if reply.safe:
             self._safe = dict(zip(Lane, reply.safe, strict=True))
-        self._tell(Answered(offer.lane, reply))
 
     def _stumbled(self, bug: Exception, lane: Lane | None) -> None:
         self._lost(LinkDown(f"unexpected: {bug!r}"))
@@ -290,10 +320,17 @@ class UplinkService:
         return self._plan.session is Session.OPEN and self._plan.acked() != self._persisted
 
     def _persist(self) -> None:
-        """Remember what the parent has: only a hint, and what may be dropped under disk pressure."""
-        if not self._has_news():
+        """Remember what the parent has, and what the link has cost.
+
+        The first is only a hint, and what may be dropped under disk pressure; a failing link costs too.
+        """
+        spent = self._plan.pacing.budget.snapshot()
+        has_news = self._has_news()
+        if not has_news and spent == self._spent:
             return
-        acked = self._persisted = self._plan.acked()
+        self._spent = spent
+        acked = self._plan.acked() if has_news else {}
+        self._persisted = acked or self._persisted
         safe, account = self._safe, self._account.encode()
 
         def write(transaction: Transaction) -> None:
@@ -301,8 +338,18 @@ class UplinkService:
                 transaction.set_cursor(CONSUMER, lane, seq)
                 transaction.set_cursor(SAFE, lane, min(seq, safe.get(lane, seq)))
             transaction.set_meta(ACCOUNT, account)
+            transaction.set_meta(BUDGET, spent.decode())
 
         self._journal.submit(write)
+
+    def _restore_budget(self) -> None:
+        stored = self._journal.meta(BUDGET)
+        if stored is None:
+            return
+        try:
+            self._plan.pacing.budget.restore(stored.encode())
+        except BudgetStateInvalid as error:
+            self._telemetry.emit(UplinkBudgetForgotten(detail=str(error)))
 
     def _up(self, session: int) -> None:
         if not self._is_up:
