@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.journal.records import GENESIS, Group, PeerState, QuarantineRow
-from holdfast.journal.transaction import LANE_SHIFT, group_of, read_peer
+from holdfast.journal.transaction import LANE_SHIFT, group_of, read_meta, read_peer
 from holdfast.model.lane import Lane
 from holdfast.storage.sqlite import Connection, open_reader, row, rows, translated
 
@@ -68,6 +68,11 @@ class JournalReader:
         with self._connection() as db:
             found = row(db, "SELECT seq FROM cursors WHERE consumer = ? AND lane = ?", (consumer, int(lane)))
         return int(found[0]) if found else 0
+
+    def meta(self, key: str) -> str | None:
+        """A small fact that the node keeps beside its rows."""
+        with self._connection() as db:
+            return read_meta(db, key)
 
     def peer(self, name: str) -> PeerState | None:
         """What the journal remembers of a child."""

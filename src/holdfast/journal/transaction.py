@@ -86,6 +86,16 @@ class Transaction:
         """Store a consumer's own state as of `seq`."""
         self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (consumer, seq, data))
 
+    def meta(self, key: str) -> str | None:
+        """A small fact that the node keeps beside its rows."""
+        return read_meta(self._db, key)
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Remember a small fact, in place of what was known under that key."""
+        self._db.execute(
+            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, value)
+        )
+
     def peer(self, name: str) -> PeerState | None:
         """What this node remembers of a child."""
         return read_peer(self._db, name)
@@ -158,6 +168,12 @@ class Transaction:
         self.draft.chains[lane] = chain
         self.count(f"rows_committed.lane{int(lane)}", n)
         return last
+
+
+def read_meta(db: Connection, key: str) -> str | None:
+    """A small fact the node keeps, on any connection."""
+    found = row(db, "SELECT value FROM meta WHERE key = ?", (key,))
+    return None if found is None else str(found[0])
 
 
 def read_peer(db: Connection, name: str) -> PeerState | None:
