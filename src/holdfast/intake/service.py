@@ -99,13 +99,13 @@ class IntakeService:
         """Wait until everything offered is settled or refused."""
         await self._idle.wait()
 
-    def everything_stored(self) -> asyncio.Future[None]:
-        """Done when everything offered before this call is decided and committed; others may have come since."""
+    async def everything_stored(self) -> None:
+        """Wait until everything offered before this call is decided and committed; more may have come since."""
         self._process()
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append((self._decided, waiter))
         self._tell_waiting()
-        return waiter
+        await waiter
 
     async def stop(self) -> None:
         """Store the rule engine's state and stop ticking. Call after `drain`."""

@@ -44,3 +44,21 @@ class JournalDeliveredDropped(Happening, frozen=True):
     metric = "journal_delivered_drops"
     rows: int
     used_bytes: int
+
+
+class ClockStepped(Happening, frozen=True):
+    """Somebody set the wall clock."""
+
+    level = Level.WARNING
+    metric = "clock_steps"
+    step_s: float
+    was: Literal["trusted", "free-running", "unset"]
+    trust: Literal["trusted", "free-running", "unset"]
+
+
+class ClockRestamped(Happening, frozen=True):
+    """Rows were moved to the right time."""
+
+    metric = "clock_restamps"
+    rows: int
+    left_alone: str

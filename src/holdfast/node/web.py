@@ -9,6 +9,7 @@ from holdfast.identity.tokens import TokenBook
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.lane import Lane
+from holdfast.node.clock_status import clock_status
 from holdfast.node.settings import NodePlan
 from holdfast.transport.server import WebServer
 from holdfast.transport.tls import server_context
@@ -43,6 +44,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         quarantined=journal.quarantined,
         readiness=lambda: _readiness(node),
         counters=journal.counters,
+        timekeeping=lambda limit: clock_status(node.timekeeper, node.skew, limit),
         children=_children(node, settings),
     )
     tls = settings.tls
@@ -84,9 +86,9 @@ def _status(node: "Node") -> Status:
         node=journal.node,
         version=__version__,
         incarnation=journal.incarnation,
-        started_ns=node.started_ns,
+        started_ns=now - node.uptime_ns,
         now_ns=now,
-        uptime_s=round((now - node.started_ns) / NS_PER_S, 1),
+        uptime_s=round(node.uptime_ns / NS_PER_S, 1),
         link=link,
         backlog=[] if uplink is None else [uplink.backlog[lane] for lane in Lane],
         journal=JournalStatus(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -56,7 +56,9 @@ class UplinkService:
         clock: Clock,
         telemetry: Telemetry,
         rng: Random,
+        may_sync: Callable[[], bool] = lambda: True,
     ) -> None:
+        """may_sync: may rows leave now? Asked at every turn."""
         breaker = Breaker(settings.trip_after, settings.backoff_min, settings.backoff_max, rng)
         self._plan = UplinkPlan(settings, breaker)
         self._settings = settings
@@ -67,6 +69,8 @@ class UplinkService:
         # Bounded by the calls that can be under way: one hello or one batch a lane, and one Appended.
         self._facts: deque[Fact] = deque()
         self._wake = asyncio.Event()
+        self._may_sync = may_sync
+        self._offered: dict[Lane, int] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._is_up = False
         self._since = clock.monotonic()
@@ -100,6 +104,10 @@ class UplinkService:
         self._persist()
         return self._plan.is_idle
 
+    def offered(self) -> Mapping[Lane, int] | None:
+        """How far each lane's rows may have left in this process's life; None while calls are under way."""
+        return None if self._calls else dict(self._offered)
+
     def status(self) -> UplinkStatus:
         """How things stand now."""
         heads = {lane: self._journal.head(lane) for lane in Lane}
@@ -118,6 +126,7 @@ class UplinkService:
         )
 
     def _learn_all(self) -> Turn:
+        self._plan.held = not self._may_sync()
         self._facts.append(Appended(tuple(self._journal.head(lane) for lane in Lane)))
         turn = Turn()
         while self._facts:
@@ -212,6 +221,7 @@ class UplinkService:
             head=self._journal.head(offer.lane),
         )
         rows = groups[-1].last - offer.after
+        self._offered[offer.lane] = max(self._offered.get(offer.lane, 0), header.last)
         bound = header.last, header.chain
         if readings:
             return encode_readings(header, readings), rows, bound

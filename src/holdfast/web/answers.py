@@ -41,6 +41,46 @@ class Status(Struct, frozen=True):
     counters: dict[str, int]
 
 
+class ClockStep(Struct, frozen=True):
+    """The wall clock was set. before_ns: what it would have said. rows: moved to the right time, by lane."""
+
+    was: str
+    trust: str
+    step_s: float
+    before_ns: int
+    after_ns: int
+    rows: dict[str, int]
+    left_alone: dict[str, str]
+
+
+class ClockSkew(Struct, frozen=True):
+    """A device's clock against the node's: positive = it is ahead. messages: looked at since the start."""
+
+    node: str
+    device: str
+    skew_s: float
+    messages: int
+
+
+class ClockStatus(Struct, frozen=True):
+    """The wall clock. trust: `trusted`, `free-running` or `unset`; synchronised: what the kernel says, null = nothing.
+
+    floor_ns: an earlier time is no time; holds_sync: rows stay here until the clock is set
+    estimated: devices that tell a time; devices: those farthest from our clock, farthest first
+    """
+
+    trust: str
+    synchronised: bool | None
+    now_ns: int
+    boot_id: str
+    floor_ns: int
+    holds_sync: bool
+    steps: int
+    last_step: ClockStep | None
+    estimated: int
+    devices: list[ClockSkew]
+
+
 class SeriesRow(Struct, frozen=True):
     """A series and its newest reading since the node started; ts None = none yet. rows: how many since then."""
 

@@ -7,8 +7,10 @@ from starlette.routing import Route
 from holdfast.web.answers import Readiness
 from holdfast.web.deps import WebDeps
 from holdfast.web.metrics import CounterCollector, exposition
-from holdfast.web.parameters import only
+from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
+
+MOST_DEVICES = 5_000
 
 
 class State:
@@ -23,6 +25,7 @@ class State:
         return [
             Route("/api/v1/status", self.status),
             Route("/api/v1/ledger", self.ledger),
+            Route("/api/v1/clock", self.clock),
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
             Route("/metrics", self.metrics),
@@ -37,6 +40,11 @@ class State:
         """The conservation law."""
         only(request.query_params)
         return answer(self._deps.ledger())
+
+    async def clock(self, request: Request) -> Response:
+        """`?limit=100`: is the time right here, and how far are devices from it?"""
+        only(request.query_params, "limit")
+        return answer(self._deps.timekeeping(whole(request.query_params, "limit", 100, MOST_DEVICES)))
 
     async def healthz(self, _: Request) -> Response:
         """The process lives and its loop turns."""
