@@ -75,3 +75,21 @@ class JournalRekeyed(Happening, frozen=True):
     """The file was rewritten under the key that the settings name."""
 
     metric = "journal_rekeys"
+
+
+class ClockStepped(Happening, frozen=True):
+    """Somebody set the wall clock."""
+
+    level = Level.WARNING
+    metric = "clock_steps"
+    step_s: float
+    was: Literal["trusted", "free-running", "unset"]
+    trust: Literal["trusted", "free-running", "unset"]
+
+
+class ClockRestamped(Happening, frozen=True):
+    """Rows were moved to the right time."""
+
+    metric = "clock_restamps"
+    rows: int
+    left_alone: str

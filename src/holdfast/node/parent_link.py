@@ -26,7 +26,6 @@ _SENTENCES = {
     401: "it does not know this token, or the token's time is over: put a new one on both sides",
     403: "this token may not do that",
     404: "it takes no children: set `children` there, and check the URL",
-    413: "the batch is larger than it takes",
 }
 _SLOW = (401, 403, 404)
 T = TypeVar("T")

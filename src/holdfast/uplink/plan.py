@@ -21,6 +21,8 @@ from holdfast.wire.messages import BatchReply, Welcome
 DIVERGED_PAUSE_S = 60.0
 # Two nodes of one name (a clone) fence each other with every hello; this is how fast they may.
 FENCED_PAUSE_S = 2.0
+# How soon a plan that is held asks whether it still is.
+HELD_S = 0.5
 
 
 class Session(StrEnum):
@@ -133,6 +135,8 @@ class UplinkPlan:
     session: Session = Session.NONE
     token: int = 0
     series_known: int = 0
+    held: bool = False
+    """Rows here may yet change: nothing is asked or offered. Calls under way end as ever."""
     hurry: bool = False
     """No lingering: the node is about to stop."""
     trouble: str = ""
@@ -251,6 +255,8 @@ class UplinkPlan:
             state.waiting_since = now
 
     def _turn(self, now: float) -> Turn:
+        if self.held:
+            return Turn(wake_at=now + HELD_S)
         if self.session is Session.ASKING:
             return Turn()
         if self._flying() and self.session is Session.NONE:

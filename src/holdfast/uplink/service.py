@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -86,7 +86,9 @@ class UplinkService:
         clock: Clock,
         telemetry: Telemetry,
         rng: Random,
+        may_sync: Callable[[], bool] = lambda: True,
     ) -> None:
+        """may_sync: may rows leave now? Asked at every turn."""
         breaker = Breaker(settings.trip_after, settings.backoff_min, settings.backoff_max, rng)
         self._plan = UplinkPlan(settings, breaker)
         self._settings = settings
@@ -97,6 +99,8 @@ class UplinkService:
         # Bounded by the calls that can be under way: one hello or one batch a lane, and one Appended.
         self._facts: deque[Fact] = deque()
         self._wake = asyncio.Event()
+        self._may_sync = may_sync
+        self._offered: dict[Lane, int] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self.is_settled = False
         """Has the parent welcomed this node since it started?"""
@@ -114,7 +118,14 @@ class UplinkService:
         self._pace = self._plan.pacing.level
         self._restore_budget()
         self._facts.append(Clocked(clock.wall_ns()))
+        self._gauges()
         journal.on_commit(self._wake.set)
+
+    def _gauges(self) -> None:
+        pacing, link, gauge = self._plan.pacing, self._link, self._telemetry.gauge
+        gauge("uplink_goodput_bytes_per_second", "measured; 0 = unknown", lambda: pacing.goodput.bytes_per_s or 0)
+        gauge("uplink_rtt_seconds", "of small calls; 0 = unknown", lambda: pacing.goodput.rtt_s or 0)
+        gauge("uplink_sent_bytes", "to the parent since the start, before TLS", lambda: link.sent_bytes)
 
     async def run(self) -> None:
         """Sync for ever; cancel to stop."""
@@ -137,6 +148,10 @@ class UplinkService:
         self._persist()
         return self._plan.is_idle
 
+    def offered(self) -> Mapping[Lane, int] | None:
+        """How far each lane's rows may have left in this process's life; None while calls are under way."""
+        return None if self._calls else dict(self._offered)
+
     def status(self) -> UplinkStatus:
         """How things stand now."""
         heads = {lane: self._journal.head(lane) for lane in Lane}
@@ -155,6 +170,7 @@ class UplinkService:
         )
 
     def _learn_all(self) -> Turn:
+        self._plan.held = not self._may_sync()
         self._facts.append(Appended(tuple(self._journal.head(lane) for lane in Lane)))
         turn = Turn()
         while self._facts:
@@ -277,6 +293,7 @@ class UplinkService:
                 self._account.branch,
             )
             size = len(encoded.body)
+            self._offered[offer.lane] = max(self._offered.get(offer.lane, 0), encoded.end.seq)
             began = self._clock.monotonic()
             reply = await self._link.batch(encoded.body)
         except (RowsMissing, GroupCorrupt) as fault:

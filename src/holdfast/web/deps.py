@@ -12,7 +12,7 @@ from holdfast.kernel.clock import Clock
 from holdfast.model.event import Event
 from holdfast.model.series import Catalogue
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.answers import Status
+from holdfast.web.answers import ClockStatus, Status
 from holdfast.wire.messages import BatchReply, Hello, Welcome
 
 
@@ -62,6 +62,7 @@ class WebDeps:
     events:      the latest alerts, newest first; blocking
     quarantined: the latest rejected messages, newest first; blocking
     readiness:   what stands against sending traffic here, empty = ready
+    timekeeping: the wall clock, and so many of the devices that are farthest from it
     counters:    the journal's committed counters, for /metrics
     children:    None: this node takes no children, and the sync paths don't exist
     """
@@ -77,4 +78,5 @@ class WebDeps:
     quarantined: Callable[[int], list[QuarantineRow]]
     readiness: Callable[[], list[str]]
     counters: Callable[[], Mapping[str, int]]
+    timekeeping: Callable[[int], ClockStatus]
     children: Children | None = None

@@ -9,8 +9,10 @@ from starlette.routing import Route
 from holdfast.web.answers import Readiness
 from holdfast.web.deps import WebDeps
 from holdfast.web.metrics import CounterCollector, exposition
-from holdfast.web.parameters import only
+from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
+
+MOST_DEVICES = 5_000
 
 
 class State:
@@ -25,6 +27,7 @@ class State:
         return [
             Route("/api/v1/status", self.status),
             Route("/api/v1/ledger", self.ledger),
+            Route("/api/v1/clock", self.clock),
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
             Route("/metrics", self.metrics),
@@ -40,6 +43,11 @@ class State:
         only(request.query_params, "verify")
         verify = request.query_params.get("verify", "0") not in ("", "0", "false")
         return answer(await asyncio.to_thread(self._deps.ledger, verify))
+
+    async def clock(self, request: Request) -> Response:
+        """`?limit=100`: is the time right here, and how far are devices from it?"""
+        only(request.query_params, "limit")
+        return answer(self._deps.timekeeping(whole(request.query_params, "limit", 100, MOST_DEVICES)))
 
     async def healthz(self, _: Request) -> Response:
         """The process lives and its loop turns."""

@@ -85,7 +85,9 @@ class World:
         return Journal(self.folder / name / FILE_NAME, node, JournalSettings(), SystemClock())
 
     def start_uplink(self) -> None:
-        service = UplinkService(SETTINGS, self.child, self.link, SystemClock(), self.telemetry, Random(1))
+        service = UplinkService(
+            SETTINGS, self.child, self.link, SystemClock(), Telemetry(SystemClock(), lambda _: None), Random(1)
+        )
         self.uplink = asyncio.ensure_future(service.run())
 
     async def stop_uplink(self) -> None:

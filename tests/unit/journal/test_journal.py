@@ -285,3 +285,14 @@ def test_a_journal_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
             Journal(tmp_path / FILE_NAME, "gw", JournalSettings(), ManualClock())
 
     asyncio.run(body())
+
+
+def test_a_small_fact_is_kept_until_another_takes_its_place(tmp_path: Path) -> None:
+    async def body(journal: Journal) -> None:
+        assert journal.meta("clock") is None
+        for value in ("one", "two"):
+            await journal.submit(partial(Transaction.set_meta, key="clock", value=value))
+            assert journal.meta("clock") == value
+        assert await journal.submit(lambda tx: tx.meta("clock")) == "two"
+
+    with_journal(tmp_path, body)

@@ -18,7 +18,7 @@ from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.answers import JournalStatus, LinkStatus, Status
+from holdfast.web.answers import ClockSkew, ClockStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
 from holdfast.web.deps import WebDeps
 
@@ -57,6 +57,11 @@ def status() -> Status:
 LANES = tuple(LaneAccount(lane, head, sent, 0) for lane, head, sent in zip(Lane, (0, 0, 3), (0, 0, 2), strict=True))
 
 
+def timekeeping(limit: int) -> ClockStatus:
+    devices = [ClockSkew("gw", f"press-{i}", 9.0 - i, 1) for i in range(3)]
+    return ClockStatus("trusted", True, NOW_NS, "boot", 0, False, 0, None, len(devices), devices[:limit])
+
+
 def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
     clock, catalogue, stored = ManualClock(NOW_NS), Catalogue(), StoredGroups()
     catalogue.intern(Series("gw", "press-1", "temperature", "Cel", Kind.FLOAT))
@@ -77,6 +82,7 @@ def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
         quarantined=lambda limit: [QuarantineRow(1, NOW_NS, "dev", "t", "malformed", "not JSON", b"\xff{")][:limit],
         readiness=list,
         counters=lambda: COUNTERS,
+        timekeeping=timekeeping,
     )
     return replace(deps, **changes)
 

@@ -80,3 +80,11 @@ class VirtualClock:
     def monotonic(self) -> float:
         """Virtual seconds."""
         return self._loop.time()
+
+    def boottime_ns(self) -> int:
+        """Nanoseconds since the loop began."""
+        return round(self._loop.time() * NS_PER_S)
+
+    def boot_id(self) -> str:
+        """One boot for ever: a restart is the process's, and what a reboot does to the clock is the timekeeper's."""
+        return "virtual"
