@@ -1,7 +1,7 @@
 """Hypothesis looks for a story that loses or doubles something, and shrinks it (RELIABILITY §5).
 
-Two kinds of story, as in `sim.tree.scenario`: the regional node is restored and nobody cloned, or the hub is restored
-and gateways are cloned and restored. One restored machine at a time: the tree heals before the next.
+Two kinds of story, as in `sim.tree.scenario`: only the regional node is restored and nobody cloned, or the hub and
+gateways are restored and cloned. One restored machine at a time: the tree heals before the next.
 """
 
 import asyncio
@@ -90,8 +90,7 @@ class Tree(RuleBasedStateMachine):
     @rule(node=NODES)
     def restore(self, node: int) -> None:
         found, world = self._node(node), self.world
-        spared = world.hub if self.restores_region else world.region
-        if found is spared or found.folder.name not in world.images:
+        if (found is world.region) is not self.restores_region or found.folder.name not in world.images:
             return
         self._do(world.restore(found))
         self._do(world.heal())
