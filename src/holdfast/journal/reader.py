@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from holdfast.journal import quarantine
+from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.records import GENESIS, Group, PeerState, QuarantineRow
 from holdfast.journal.transaction import LANE_SHIFT, group_of, read_peer
 from holdfast.model.lane import Lane
 from holdfast.storage.sqlite import Connection, open_reader, row, rows, translated
 
+EVERYTHING = QuarantineFilter()
 _GROUPS = "SELECT place, last, kind, ts_min, ts_max, origin, chain, blob FROM groups "
 
 
@@ -90,16 +93,17 @@ class JournalReader:
         with self._connection() as db:
             return dict(rows(db, "SELECT name, value FROM counters"))
 
-    def quarantined(self, limit: int) -> list[QuarantineRow]:
-        """The latest rejected messages, newest first."""
+    def quarantined(
+        self, limit: int, wanted: QuarantineFilter = EVERYTHING, before: int = quarantine.LAST_ID
+    ) -> list[QuarantineRow]:
+        """The latest wanted messages with an id below `before`, newest first; fewer when they are large."""
         with self._connection() as db:
-            latest = rows(
-                db,
-                "SELECT id, received_ns, source, topic, reason, detail, payload "
-                "FROM quarantine ORDER BY id DESC LIMIT ?",
-                (limit,),
-            )
-        return [QuarantineRow(*stored) for stored in latest]
+            return quarantine.fetch(db, quarantine.find(db, wanted, limit, before=before))
+
+    def quarantined_after(self, after: int, limit: int, wanted: QuarantineFilter) -> list[QuarantineRow]:
+        """The oldest wanted messages with an id above `after`; fewer when they are large, none when there are none."""
+        with self._connection() as db:
+            return quarantine.fetch(db, quarantine.find(db, wanted, limit, after))
 
     def dedupe_keys(self) -> list[bytes]:
         """The remembered dedupe keys, one blob a commit, oldest first."""
