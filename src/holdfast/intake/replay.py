@@ -27,13 +27,13 @@ from holdfast.journal.journal import Journal
 from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import QuarantineRow
-from holdfast.journal.transaction import Transaction
+from holdfast.journal.transaction import Origin, Transaction
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.model.quality import quality_of, reason_of
 from holdfast.model.series import Catalogue, Kind, Series
 
-ORIGIN = "!quarantine"
+ORIGIN = Origin("!quarantine")
 """Origin of groups of replayed rows: no node's name, as names begin with a letter or digit."""
 MESSAGES_PER_COMMIT = 500
 """Messages decoded and committed at once: a few milliseconds during which live messages wait."""
@@ -194,9 +194,9 @@ def _writing(work: _Sorted, dedupe_keys: int) -> Callable[[Transaction], tuple[B
         if len(keys):
             transaction.remember_keys(keys, dedupe_keys)
         transaction.count("readings_accepted", len(batch))
-        _count_moves(transaction, [rows[i] for i in np.flatnonzero(good)], "messages_accepted", "replayed")
+        _count_moves(transaction, [rows[i] for i in np.flatnonzero(good).tolist()], "messages_accepted", "replayed")
         duplicate = f"messages_rejected.{RejectReason.DUPLICATE}"
-        _count_moves(transaction, [rows[i] for i in np.flatnonzero(repeats)], duplicate, "moved")
+        _count_moves(transaction, [rows[i] for i in np.flatnonzero(repeats).tolist()], duplicate, "moved")
         _requalify(transaction, work)
         tally.counts.update(replayed=int(good.sum()), readings=len(batch), repeats=int(repeats.sum()))
         tally.counts["dropped"] = len(leaving) - len(there)

@@ -14,13 +14,14 @@ from holdfast.intake.replay import MESSAGES_PER_COMMIT, ORIGIN, Quarantine, judg
 from holdfast.intake.seen import SeenKeys
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import FILE_NAME, Journal
+from holdfast.journal.ledger import balance
+from holdfast.journal.parent import CONSUMER
 from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.records import QuarantineRow
 from holdfast.journal.settings import JournalSettings
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
-from holdfast.web.ledger import balance
 
 RECEIVED_NS = 1_795_187_068 * 10**9
 EVERYTHING = QuarantineFilter()
@@ -61,11 +62,11 @@ class Site:
 
     def values(self) -> list[float]:
         groups = self.journal.read(Lane.BULK, 0, 10**6)
-        assert {g.origin for g in groups} <= {ORIGIN}
+        assert {g.origin for g in groups} <= {ORIGIN.peer}
         return sorted(float(v) for g in groups for v in decode_readings(g.blob).value)
 
     def is_balanced(self) -> bool:
-        return balance(self.journal.counters(), [self.journal.head(lane) for lane in Lane], None).balanced
+        return balance(self.journal.accounts(CONSUMER, count=True), has_parent=False).balanced
 
 
 def at_site(folder: Path, stale_after: str, body: Callable[[Site], Awaitable[None]]) -> None:
