@@ -28,6 +28,7 @@ from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import QuarantineRow
 from holdfast.journal.transaction import Origin, Transaction
+from holdfast.kernel.trust import PROGRAM_MADE_NS, Doubt
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.model.quality import quality_of, reason_of
@@ -35,6 +36,8 @@ from holdfast.model.series import Catalogue, Kind, Series
 
 ORIGIN = Origin("!quarantine")
 """Origin of groups of replayed rows: no node's name, as names begin with a letter or digit."""
+_NO_TIME = Doubt(unset_before=PROGRAM_MADE_NS)
+"""A message that came while the clock stood in 1970 has a stamp that's still wrong, and its readings must say so."""
 MESSAGES_PER_COMMIT = 500
 """Messages decoded and committed at once: a few milliseconds during which live messages wait."""
 
@@ -101,7 +104,7 @@ class _Sorted:
 def judge(message: QuarantineRow, profiles: Sequence[Profile], node: str) -> Verdict:
     """What these profiles say about a message; stores nothing and names no series. Any thread."""
     catalogue = Catalogue()
-    decoded = Decoder(profiles, catalogue, node).decode([_run(message)])
+    decoded = Decoder(profiles, catalogue, node).decode([_run(message)], _NO_TIME)
     if decoded.rejected:
         return Verdict(decodes=False, readings=[], reason=decoded.rejected[0].reason, detail=decoded.rejected[0].detail)
     return Verdict(decodes=True, readings=list(_spoken(decoded.batch, catalogue)))
@@ -128,6 +131,10 @@ class Quarantine:
     def page(self, wanted: QuarantineFilter, limit: int, before: int) -> list[QuarantineRow]:
         """Wanted messages with an id below `before`, newest first; see `JournalReader.quarantined`. Blocking."""
         return self._journal.quarantined(limit, wanted, before)
+
+    def message(self, number: int) -> QuarantineRow | None:
+        """One refused message by its id; None when it isn't there (any more). Blocking."""
+        return stored_message(self._journal, number)
 
     def verdict(self, message: QuarantineRow) -> Verdict:
         """What this node's profiles say about a message. Blocking."""
@@ -169,7 +176,7 @@ class Quarantine:
         decoder: Decoder,
         fresh: Callable[[NDArray[np.uint64]], NDArray[np.bool_]],
     ) -> _Sorted:
-        decoded = decoder.decode([_run(row) for row in rows])
+        decoded = decoder.decode([_run(row) for row in rows], _NO_TIME)
         verdicts = {r.message: (r.reason, r.detail) for r in decoded.rejected}
         refused = np.zeros(len(rows), np.bool_)
         refused[list(verdicts)] = True
