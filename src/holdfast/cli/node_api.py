@@ -169,7 +169,7 @@ def find(plan: NodePlan) -> Api | File:
     """
     api = api_of(plan)
     if api is None:
-        return file_of(plan, "node.yaml has no `api:` with a fixed port")
+        return file_of(plan, "there is no `api:` with a fixed port in node.yaml")
     try:
         name = api.get("status", Status).node
     except Unanswered as error:

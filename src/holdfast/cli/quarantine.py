@@ -117,7 +117,7 @@ def outcome(done: Replayed) -> list[str]:
         )
     if done.still_rejected:
         reasons = ", ".join(f"{n:,} {plain(reason)}" for reason, n in done.still_rejected.items())
-        lines.append(f"{sum(done.still_rejected.values()):,} stay refused: {reasons}.")
+        lines.append(f"Still refused: {reasons}.")
     if done.dropped:
         lines.append(f"{done.dropped:,} fell out of the quarantine's bound meanwhile (journal.quarantine_rows).")
     return lines

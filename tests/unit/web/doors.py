@@ -62,9 +62,12 @@ class Refused:
     def __init__(self) -> None:
         self.asked: list[tuple[QuarantineFilter, bool]] = []
         self.looked: list[tuple[QuarantineFilter, int]] = []
+        self.has_one_page = False
 
     def page(self, wanted: QuarantineFilter, limit: int, before: int) -> list[QuarantineRow]:
         self.looked.append((wanted, before))
+        if self.has_one_page and before == 1:
+            return []
         return [QuarantineRow(1, NOW_NS, "dev", "t", "malformed", "not JSON", b"\xff{")][:limit]
 
     def message(self, number: int) -> QuarantineRow | None:
