@@ -107,7 +107,7 @@ def _gap_row(gap: Repaired) -> list[str]:
 def _verdict(found: Scanned, *, repair: bool) -> str:
     if found.whole and found.repaired:
         gone = sum(gap.rows for gap in found.repaired)
-        return f"Repaired: {many(gone, 'row')} are gaps now, with an event each; what follows is whole."
+        return f"Repaired: {many(len(found.repaired), 'gap')} in the place of {many(gone, 'row')}, each with an event."
     if found.whole:
         return "Whole."
     if found.structure:

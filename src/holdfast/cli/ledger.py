@@ -67,7 +67,7 @@ def _messages(found: Messages) -> list[str]:
 
 def _rows(ledger: Ledger) -> list[str]:
     rows = ledger.rows
-    sources = f"{rows.readings:,} readings + {rows.events:,} events"
+    sources = f"{many(rows.readings, 'reading')} + {many(rows.events, 'event')}"
     sources += f" + {rows.summaries:,} summaries" if rows.summaries else ""
     sources += f" + {rows.from_children:,} from children" if rows.from_children else ""
     head = ["lane", "accepted", "delivered", "pending", "kept", "shed", "residual", ""]
