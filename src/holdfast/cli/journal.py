@@ -1,8 +1,8 @@
 """`holdfast journal scan`: is what the disk gives back what was written? And gaps where it isn't."""
 
 import asyncio
-from collections.abc import Sequence
 
+import msgspec
 import typer
 from msgspec import Struct
 
@@ -50,7 +50,7 @@ class Repaired(Struct, frozen=True):
 class Scanned(Struct, frozen=True):
     """What a scan found.
 
-    structure:        faults of the database file itself
+    structure:        faults of the database file itself; nothing is repaired while there are any
     lost_commits:     acked commits in a damaged WAL; looked for while the node is stopped
     damaged:          rows that can't be trusted, as found
     repaired, remain: with --repair: the gaps made, and what is damaged still
@@ -76,7 +76,9 @@ def show_scan(file: File, clock: Clock, *, repair: bool, json: bool) -> int:
         StorageError: when the file can't be opened.
     """
     lost = 0 if file.is_running else lost_transactions(inspect_wal(file.access.path))
-    found = asyncio.run(_repair(file, clock, lost)) if repair else _look(file, lost)
+    found, damages = _look(file, lost)
+    if repair and not found.structure:
+        found = asyncio.run(_repair(file, clock, found, damages))
     typer.echo(as_json(found) if json else "\n".join(said(found, repair=repair)))
     return 0 if found.whole else 1
 
@@ -119,7 +121,7 @@ def _verdict(found: Scanned, *, repair: bool) -> str:
     return "Commits that were acked are lost. The damaged WAL is kept beside the file when the node opens it."
 
 
-def _look(file: File, lost: int) -> Scanned:
+def _look(file: File, lost: int) -> tuple[Scanned, list[Damage]]:
     reader = file.reader()
     try:
         structure = _structure(file.access.reader())
@@ -128,33 +130,31 @@ def _look(file: File, lost: int) -> Scanned:
         reader.close()
     structure += [fault for fault in faults if fault not in structure]
     whole = not (structure or lost or damages)
-    return Scanned(str(file), groups, read, structure, lost, [_told(d) for d in damages], [], [], whole)
+    found = Scanned(str(file), groups, read, structure, lost, [_told(d) for d in damages], [], [], whole)
+    return found, damages
 
 
-async def _repair(file: File, clock: Clock, lost: int) -> Scanned:
-    settings = file.plan.settings
+async def _repair(file: File, clock: Clock, found: Scanned, damages: list[Damage]) -> Scanned:
+    """Isolate what was found, look again, and so on until nothing more can be isolated."""
+    settings, gaps = file.plan.settings, list[Gap]()
     journal = Journal(file.access, settings.node, settings.journal, clock)
     try:
         await report_found(journal, clock, Telemetry(clock))
-        structure = _structure(file.access.reader())
-        groups, read, first, faults = _scan(journal)
-        gaps, damages = list[Gap](), first
         for _ in range(_MOST_ROUNDS):
             made = [await journal.submit(isolating(settings.node, d, clock.wall_ns())) for d in damages]
             gaps += [gap for gap in made if gap is not None]
-            _, _, damages, _ = _scan(journal)
+            _, _, damages, faults = _scan(journal)
             if not any(made):
                 break
     finally:
         await asyncio.to_thread(journal.close)
-    structure += [fault for fault in faults if fault not in structure]
     repaired = [Repaired(int(g.lane), g.first, g.last, len(g), g.bytes, g.ts_min, g.ts_max) for g in gaps]
+    whole = not (faults or found.lost_commits or damages)
     remain = [_told(d) for d in damages]
-    whole = not (structure or lost or remain)
-    return Scanned(str(file), groups, read, structure, lost, [_told(d) for d in first], repaired, remain, whole)
+    return msgspec.structs.replace(found, structure=faults, repaired=repaired, remain=remain, whole=whole)
 
 
-def _scan(reader: JournalReader) -> tuple[int, int, Sequence[Damage], list[str]]:
+def _scan(reader: JournalReader) -> tuple[int, int, list[Damage], list[str]]:
     """(groups, bytes, damages, lanes whose index can't be read) of the whole file."""
     groups = read = 0
     damages, faults = list[Damage](), list[str]()

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,12 +89,10 @@ def told(*words: object, code: int = 0) -> Any:
 
 
 @contextmanager
-def served(deps: WebDeps) -> Iterator[int]:
+def served(deps: WebDeps, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """The app on a port of its own, on a loop in another thread; the port."""
-    import threading
-
     loop = asyncio.new_event_loop()
-    server = WebServer(build_app(deps), Address("127.0.0.1", 0), None)
+    server = WebServer(build_app(deps), Address("127.0.0.1", 0), tls)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:

@@ -6,7 +6,9 @@ import pytest
 from tests.unit.cli.site import holdfast, make_site, message, served, told
 from tests.unit.web.doors import Refused, make_deps
 
+from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.journal.quarantine import QuarantineFilter
+from holdfast.transport.tls import server_context
 
 
 @pytest.fixture
@@ -66,3 +68,18 @@ def test_a_node_that_went_away_is_read_from_its_file(tmp_path: Path) -> None:
         settings = site(tmp_path, port)
     assert told("status", settings)["source"] == "file"
     assert f"No node answers at http://127.0.0.1:{port}" in holdfast("ledger", settings).stdout
+
+
+def test_a_node_with_tls_is_believed_by_its_own_certificate_and_no_other(tmp_path: Path) -> None:
+    create_authority(tmp_path)
+    own, other = (issue_certificate(tmp_path, name, [f"{name}.example"]) for name in ("own", "other"))
+    tls = f"tls: {{certificate: {own.certificate}, key: {own.key}}}"
+    with served(make_deps(), server_context(tmp_path / own.certificate, tmp_path / own.key)) as port:
+        settings = make_site(tmp_path, [], more=f"api: {{listen: '127.0.0.1:{port}', {tls}}}\n")
+        assert told("status", settings)["at"] == f"https://127.0.0.1:{port}"
+        url = ("--url", f"https://127.0.0.1:{port}", "--ca", tmp_path / "ca.pem")
+        assert "its certificate is not trusted" in holdfast("status", *url).stderr  # made out to another name
+    with served(make_deps(), server_context(tmp_path / other.certificate, tmp_path / other.key)) as port:
+        settings.write_text(f"node: gw\napi: {{listen: '127.0.0.1:{port}', {tls}}}\n")
+        found = told("status", settings)
+    assert (found["source"], "is not trusted" in found["note"]) == ("file", True)

@@ -204,4 +204,5 @@ def test_damage_to_the_database_file_itself_is_told_without_a_repair_being_promi
         file.write(b"\xff" * 100)
     found = told("journal", "scan", settings, code=1)
     assert found["structure"]
+    assert told("journal", "scan", settings, "--repair", code=1)["repaired"] == []
     assert "restore a backup" in holdfast("journal", "scan", settings).stdout
