@@ -98,10 +98,8 @@ def test_the_check_catches_a_build_that_stores_the_watermark_in_a_second_transac
         {
             "ingest/applying.py": [
                 (
-                    "    tx.set_mark(child, branch.number, lane, "
-                    "advanced(branch.marks[lane], header, verdict, gap_rows))\n",
-                    "    after = advanced(branch.marks[lane], header, verdict, gap_rows)\n"
-                    "    tx.later = lambda second: second.set_mark(child, branch.number, lane, after)\n",
+                    "    tx.set_mark(child, branch.number, lane, marks[lane])\n",
+                    "    tx.later = lambda second: second.set_mark(child, branch.number, lane, marks[lane])\n",
                 ),
             ],
             "ingest/service.py": [

@@ -50,7 +50,9 @@ def apply_batch(
         return verdict
     known = _learn_series(tx, branch, content)
     gap_rows = _store(tx, door.node, branch, content, verdict, applied)
-    tx.set_mark(child, branch.number, lane, advanced(branch.marks[lane], header, verdict, gap_rows))
+    marks = list(branch.marks)
+    marks[lane] = advanced(branch.marks[lane], header, verdict, gap_rows)
+    tx.set_mark(child, branch.number, lane, marks[lane])
     if header.sources:
         tx.set_sources(
             child, [Source(one.node, Lane(one.lane), one.seq, one.chain, one.branch) for one in header.sources]
@@ -60,7 +62,7 @@ def apply_batch(
     tx.count(f"ingest_gap_rows.lane{int(lane)}", gap_rows)
     tx.count("ingest_duplicates", verdict.repeated + verdict.shared)
     tx.count("ingest_batches")
-    return BatchReply("applied", applied=header.last, series_known=known)
+    return BatchReply("applied", applied=header.last, series_known=known, safe=door.safe(marks))
 
 
 def _held(tx: Transaction, branch: Branch, lane: Lane) -> list[Held]:

@@ -37,12 +37,18 @@ class IngestService:
         settings: ChildrenSettings,
         clock: Clock,
         is_settled: Callable[[], bool] = lambda: True,
+        *,
+        keeps_backups: bool = False,
     ) -> None:
-        """is_settled: has this node's own parent, if it has one, welcomed it since it started?"""
+        """Take what a parent needs.
+
+        is_settled:    has this node's own parent, if it has one, welcomed it since it started?
+        keeps_backups: children are told to keep what is not in a backup of this journal yet
+        """
         self._journal = journal
         self._telemetry = telemetry
         self._clock = clock
-        self._door = Door(journal.node, journal.incarnation, settings, Limits(), is_settled)
+        self._door = Door(journal.node, journal.incarnation, settings, Limits(), is_settled, keeps_backups)
         self._listeners: list[BatchListener] = []
 
     def on_batch(self, listener: BatchListener) -> None:

@@ -7,7 +7,7 @@ from holdfast.ingest.judge import Ask, Fork, Mint, agrees, by_position, judge
 from holdfast.ingest.notices import branched, suspect
 from holdfast.ingest.settings import ChildrenSettings
 from holdfast.journal.branches import next_token
-from holdfast.journal.records import Branch, Source
+from holdfast.journal.records import Branch, Mark, Source
 from holdfast.journal.transaction import Transaction
 from holdfast.model.lane import Lane
 from holdfast.wire.messages import VERSION, Hello, Limits, Position, SourceMark, Welcome
@@ -36,6 +36,12 @@ class Door:
     limits: Limits
     is_settled: Callable[[], bool] = lambda: True
     """May children be believed? False: this node has a parent that hasn't welcomed it since it started."""
+    keeps_backups: bool = False
+    """Is only what's in a backup safe here?"""
+
+    def safe(self, marks: Sequence[Mark]) -> tuple[int, ...]:
+        """What the child may forget before its disk gets scarce, by lane."""
+        return tuple(min(mark.wm, mark.safe) if self.keeps_backups else mark.wm for mark in marks)
 
 
 def refusal(child: str, hello: Hello) -> str:
@@ -49,11 +55,8 @@ def refusal(child: str, hello: Hello) -> str:
     return ""
 
 
-def open_session(tx: Transaction, door: Door, hello: Hello, now_ns: int, safe: Sequence[int] | None = None) -> Opened:
-    """Judge a hello and open a session. Repeatable, as every write must be.
-
-    safe: what the child may forget, by lane, when that is less than what is applied
-    """
+def open_session(tx: Transaction, door: Door, hello: Hello, now_ns: int) -> Opened:
+    """Judge a hello and open a session. Repeatable, as every write must be."""
     branches = tx.branches(hello.node)
     verdict = judge(branches, hello, now_ns)
     if not door.is_settled() and _was_restored(branches, hello):
@@ -78,7 +81,7 @@ def open_session(tx: Transaction, door: Door, hello: Hello, now_ns: int, safe: S
     tx.set_branch(branch)
     fork = verdict if isinstance(verdict, Fork) else None
     held = tx.sources(hello.node) if branch.parent >= 0 else ()
-    return Opened(_welcome(branch, door, safe, held), branch, fork, is_revived)
+    return Opened(_welcome(branch, door, held), branch, fork, is_revived)
 
 
 def _was_restored(branches: Sequence[Branch], hello: Hello) -> bool:
@@ -103,14 +106,13 @@ def _prove_elsewhere(tx: Transaction, hello: Hello, branch: int) -> tuple[Positi
     return tuple(asked)
 
 
-def _welcome(branch: Branch, door: Door, safe: Sequence[int] | None, held: Sequence[Source]) -> Welcome:
-    applied = tuple(mark.wm for mark in branch.marks)
+def _welcome(branch: Branch, door: Door, held: Sequence[Source]) -> Welcome:
     return Welcome(
         "welcome",
         session=branch.session,
         branch=branch.number,
         marks=tuple(WireMark(mark.wm, mark.chain) for mark in branch.marks),
-        safe=applied if safe is None else tuple(min(a, s) for a, s in zip(applied, safe, strict=True)),
+        safe=door.safe(branch.marks),
         series_known=branch.series_known,
         credits=door.settings.credits,
         max_rows=door.settings.max_rows,

@@ -83,8 +83,8 @@ def write_mark(db: Connection, peer: str, number: int, lane: Lane, mark: Mark) -
     packed = b"".join(_BOUND.pack(*bound) for bound in mark.bounds)
     db.execute(
         "INSERT OR REPLACE INTO branch_marks "
-        "(peer, branch, lane, wm, chain, head_seen, fork, start, rows, gap_rows, shared, bounds) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "(peer, branch, lane, wm, chain, head_seen, fork, start, rows, gap_rows, shared, bounds, safe) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             peer,
             number,
@@ -98,7 +98,22 @@ def write_mark(db: Connection, peer: str, number: int, lane: Lane, mark: Mark) -
             mark.gap_rows,
             mark.shared,
             packed,
+            mark.safe,
         ),
+    )
+
+
+def marks_of_all(db: Connection) -> list[tuple[str, int, int, int]]:
+    """(child, branch, lane, watermark) of every child."""
+    return [(peer, n, lane, wm) for peer, n, lane, wm in rows(db, "SELECT peer, branch, lane, wm FROM branch_marks")]
+
+
+def write_safe(db: Connection, marks: Sequence[tuple[str, int, int, int]]) -> None:
+    """A backup holds the children's rows up to these marks; what it doesn't know is not in it at all."""
+    db.execute("UPDATE branch_marks SET safe = 0")
+    db.executemany(
+        "UPDATE branch_marks SET safe = ? WHERE peer = ? AND branch = ? AND lane = ?",
+        [(wm, peer, n, lane) for peer, n, lane, wm in marks],
     )
 
 
@@ -203,13 +218,13 @@ def _marks(db: Connection, peer: str, number: int) -> tuple[Mark, ...]:
     found: dict[int, Mark] = {}
     for lane, *numbers, packed in rows(
         db,
-        "SELECT lane, wm, chain, head_seen, fork, start, rows, gap_rows, shared, bounds "
+        "SELECT lane, wm, chain, head_seen, fork, start, rows, gap_rows, shared, safe, bounds "
         "FROM branch_marks WHERE peer = ? AND branch = ?",
         (peer, number),
     ):
-        wm, chain, head, fork, start, kept, gaps, shared = numbers
+        wm, chain, head, fork, start, kept, gaps, shared, safe = numbers
         bounds = tuple(Bound(*bound) for bound in _BOUND.iter_unpack(packed))
-        found[lane] = Mark(wm, chain, head, fork, start, kept, gaps, shared, bounds)
+        found[lane] = Mark(wm, chain, head, fork, start, kept, gaps, shared, bounds, safe)
     return tuple(found.get(int(lane), Mark()) for lane in Lane)
 
 

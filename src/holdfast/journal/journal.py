@@ -54,6 +54,7 @@ class Journal(JournalReader):
         super().__init__(access)
         self.node = node
         self.settings = settings
+        self.access = access
         self._file = access.path
         self._listeners: list[Callable[[], None]] = []
         self._watchers: list[Callable[[Condition, str], None]] = []

@@ -120,6 +120,7 @@ class Mark:
     fork:      rows up to here are the parent branch's too
     start:     where this branch began here; wm - start = rows + gap_rows + shared
     bounds:    where batches ended, ascending, thinned towards the past
+    safe:      how far the newest backup of this journal goes
     """
 
     wm: int = 0
@@ -131,6 +132,7 @@ class Mark:
     gap_rows: int = 0
     shared: int = 0
     bounds: tuple[Bound, ...] = ()
+    safe: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,10 @@ class Transaction:
         """Store how far a lane of a child's branch is applied; belongs beside its rows (G2)."""
         branches.write_mark(self.db, peer, number, lane, mark)
 
+    def set_safe(self, marks: Sequence[tuple[str, int, int, int]]) -> None:
+        """The newest backup goes this far: (child, branch, lane, watermark)."""
+        branches.write_safe(self.db, marks)
+
     def map_series(self, peer: str, number: int, first: int, series: Sequence[Series]) -> None:
         """Learn a dense run of a child's series ids, starting at `first`."""
         own = [self.catalogue.intern(s) for s in series]

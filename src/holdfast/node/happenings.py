@@ -93,3 +93,20 @@ class ClockRestamped(Happening, frozen=True):
     metric = "clock_restamps"
     rows: int
     left_alone: str
+
+
+class BackupMade(Happening, frozen=True):
+    """The journal was copied; children may forget what is in the copy."""
+
+    metric = "backups"
+    file: str
+    bytes: int
+    seconds: float
+
+
+class BackupFailed(Happening, frozen=True):
+    """The journal could not be copied. Children keep their rows meanwhile."""
+
+    level = Level.ERROR
+    metric = "backup_failures"
+    detail: str

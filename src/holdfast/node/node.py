@@ -27,6 +27,7 @@ from holdfast.journal.opening import Access, read_key
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
+from holdfast.node.backup import Backups
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.parent_link import HttpsParentLink
@@ -80,17 +81,12 @@ class Node:
         self.mqtt = None if settings.mqtt is None else MqttServer(settings.mqtt, self.intake.inbox, clock, telemetry)
         if self.mqtt is not None:
             self.intake.publish_through(self.mqtt.publisher)
-        self.ingest = (
-            None
-            if plan.children is None
-            else IngestService(
-                self.journal, telemetry, plan.children, clock, lambda: self.uplink is None or self.uplink.is_settled
-            )
-        )
+        self.ingest = self._make_ingest()
         if self.ingest is not None:
             self.ingest.on_batch(self.last_values.update)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
+        self.backups = self._make_backups()
         self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
         self.timekeeper.on_step(self.skew.forget)
         self.timekeeper.on_look(self.skew.turn)
@@ -113,6 +109,8 @@ class Node:
             await self.web.start()
         self._spawn(self.timekeeper.run(), "timekeeper")
         self._spawn(Upkeep(self.journal, self.clock, self.telemetry).run(), "upkeep")
+        if self.backups is not None:
+            self._spawn(self.backups.run(), "backup")
         if self.uplink is not None:
             self._spawn(self.uplink.run(), "uplink")
         if self.mqtt is not None:
@@ -183,6 +181,25 @@ class Node:
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock)
         intake.on_batch(self.last_values.update)
         return intake
+
+    def _make_ingest(self) -> IngestService | None:
+        plan = self.plan
+        if plan.children is None:
+            return None
+        return IngestService(
+            self.journal,
+            self.telemetry,
+            plan.children,
+            self.clock,
+            lambda: self.uplink is None or self.uplink.is_settled,
+            keeps_backups=plan.settings.backup is not None,
+        )
+
+    def _make_backups(self) -> Backups | None:
+        settings = self.plan.settings.backup
+        if settings is None:
+            return None
+        return Backups(settings, self.plan.path(settings.folder), self.journal, self.clock, self.telemetry)
 
     def _make_uplink(self) -> UplinkService | None:
         parent = self.plan.settings.parent

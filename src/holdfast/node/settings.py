@@ -19,6 +19,7 @@ from holdfast.ingest.settings import ChildrenSettings
 from holdfast.intake.settings import IntakeSettings
 from holdfast.journal.settings import JournalSettings
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
+from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
@@ -48,6 +49,7 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     clock: ClockSettings = field(default_factory=ClockSettings)
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
+    backup: BackupSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

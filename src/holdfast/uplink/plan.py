@@ -9,7 +9,7 @@ One breaker serves all lanes: there is one parent and one path to it, and a call
 concerns a lane alone (a batch too large for the parent) holds back that lane alone, without the breaker.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from holdfast.model.lane import Lane
@@ -144,6 +144,7 @@ class UplinkPlan:
     pacing: Pacing = field(init=False)
     """What was measured of the link; `pacing.budget` is what to store and restore."""
     _is_fenced: bool = False
+    _heard_at: float = 0.0
     _stuck: Lane | None = None
     _lanes: dict[Lane, _LaneState] = field(default_factory=lambda: {lane: _LaneState() for lane in Lane})
 
@@ -200,6 +201,7 @@ class UplinkPlan:
         self.trouble = ""
         self.breaker.succeeded()
         self.session, self.token = Session.OPEN, welcome.session
+        self._heard_at = now
         self.series_known = welcome.series_known
         self.pacing.welcomed(welcome, fact.seconds, now)
         for lane, mark in zip(Lane, welcome.marks, strict=True):
@@ -209,6 +211,7 @@ class UplinkPlan:
     def _answered(self, fact: Answered, now: float) -> None:
         reply, state = fact.reply, self._lanes[fact.lane]
         state.in_flight = False
+        self._heard_at = now
         others = bool(self._flying())
         self.pacing.answered(fact.lane, fact.body_bytes, fact.rows, fact.seconds, now, others=others)
         if reply.status in ("applied", "duplicate", "expected"):
@@ -264,9 +267,18 @@ class UplinkPlan:
         if not self.breaker.may_call(now):
             return Turn(wake_at=self.breaker.quiet_until)
         if self.session is Session.NONE:
-            self.session = Session.ASKING
-            return Turn(hello=True)
-        return self._offers(now)
+            return self._ask()
+        turn = self._offers(now)
+        if self._flying():
+            return turn
+        check_in = self._heard_at + self.settings.check_in
+        if now >= check_in:
+            return self._ask()
+        return replace(turn, wake_at=check_in if turn.wake_at is None else min(turn.wake_at, check_in))
+
+    def _ask(self) -> Turn:
+        self.session = Session.ASKING
+        return Turn(hello=True)
 
     def _offers(self, now: float) -> Turn:
         offers: list[Offer] = []

@@ -65,6 +65,8 @@ class ParentSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Rows in one batch."""
     timeout: Duration = 10.0
     """Longest silence while the parent should answer."""
+    check_in: Duration = 900.0
+    """A node with nothing to send asks the parent this often whether it still has everything."""
     backoff_min: Duration = 0.2
     backoff_max: Duration = 30.0
     """Bounds of the pause after a failure; jittered in between."""

@@ -129,10 +129,11 @@ async def _kill(node: SimNode, rng: Random) -> None:
 async def _restore(world: World, node: SimNode, story: Story) -> None:
     """Put an old image back.
 
-    Odd seeds restore the regional node and clone nobody, even ones restore the hub and clone gateways: what a restored
-    regional node leaves to the hub is lost when the hub then comes back from an older backup.
+    Odd seeds restore only the regional node and clone nobody, even ones restore the hub and gateways and clone those:
+    what a restored regional node resends can't be told from what a restored child resends, nor can it be had any more
+    when the hub then comes back from an older backup (docs/concepts.md says what that means).
     """
-    if node is (world.hub if world.seed % 2 else world.region):
+    if (node is world.region) is not bool(world.seed % 2):
         return
     if node.folder.name in world.images:
         await world.restore(node)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from holdfast.journal.blobs import decode_events, decode_readings
+from holdfast.journal.branches import is_token_of
 from holdfast.journal.journal import Journal
 from holdfast.journal.ledger import balance
 from holdfast.journal.parent import CONSUMER
 from holdfast.journal.reader import JournalReader
-from holdfast.journal.records import GapReason, GroupKind
+from holdfast.journal.records import Branch, GapReason, GroupKind
 from holdfast.journal.relief import Level
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.lane import Lane
@@ -177,8 +178,19 @@ class World:
         machine.destroyed_alerts |= machine.alerts - kept_alerts
 
     def _is_drained(self, node: SimNode) -> bool:
-        journal = node.journal
-        return journal is not None and all(journal.cursor(CONSUMER, lane) == journal.head(lane) for lane in Lane)
+        """Does the parent have everything, and has it said so in its present life?"""
+        journal, parent = node.journal, node.parent
+        if journal is None or parent is None or parent.journal is None:
+            return False
+        if any(journal.cursor(CONSUMER, lane) != journal.head(lane) for lane in Lane):
+            return False
+        known = parent.journal.branches(node.name)
+        return any(self._is_heard(journal, branch, parent.journal.incarnation) for branch in known)
+
+    @staticmethod
+    def _is_heard(journal: Journal, branch: Branch, life: str) -> bool:
+        """Is this the branch of that very machine, in a session of the parent's present life?"""
+        return branch.incarnations[-1].uuid == journal.incarnation and is_token_of(branch.session, life)
 
     def _node(self, name: str, folder: str) -> SimNode:
         return SimNode(name, self.folder / folder, EPOCH_NS, self.seed, self.log.append)
