@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from holdfast.ingest.applying import Applied, apply_batch
 from holdfast.ingest.errors import SeriesForeign
+from holdfast.ingest.fetching import fetched
 from holdfast.ingest.happenings import (
     IngestBranched,
     IngestGapTaken,
@@ -16,13 +17,14 @@ from holdfast.ingest.happenings import (
 from holdfast.ingest.settings import ChildrenSettings
 from holdfast.ingest.welcoming import Door, Opened, open_session, refusal
 from holdfast.journal import blobs
+from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import Journal
 from holdfast.kernel.clock import Clock
 from holdfast.model.batch import Batch
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.wire.columns import Content, decode
 from holdfast.wire.errors import WireError
-from holdfast.wire.messages import BatchReply, Hello, Limits, Welcome
+from holdfast.wire.messages import BatchReply, Fetch, Hello, Limits, Welcome
 
 BatchListener = Callable[[Batch], None]
 
@@ -84,6 +86,13 @@ class IngestService:
             for listener in self._listeners:
                 listener(batch)
         return reply
+
+    async def fetch(self, child: str, wanted: Fetch) -> bytes | None:
+        """Rows that `child` sent once, as the body of a batch; None when they're not all here any more."""
+        try:
+            return await asyncio.to_thread(fetched, self._journal, child, wanted)
+        except GroupCorrupt:
+            return None  # damaged here, too: the scrub sees to it
 
     def _tell(self, opened: Opened, child: str) -> None:
         if opened.branch is None:

@@ -4,7 +4,7 @@ Three witnesses: the row's CRC-32, the dense seqs of a lane, and the hash chain,
 neighbours. A damaged group becomes a gap with exact seqs; its row is kept as found in `damaged`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -17,6 +17,7 @@ from holdfast.journal.rows import SELECT, SEQ_MASK, group_of, insert, place_of, 
 from holdfast.journal.shedding import place_gap
 from holdfast.journal.transaction import Transaction
 from holdfast.model.batch import Batch
+from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.storage.errors import StorageError
 from holdfast.storage.sqlite import row, rows
@@ -103,26 +104,41 @@ def isolate(tx: Transaction, lane: Lane, seq: int, now_ns: int) -> Gap | None:
     return gap
 
 
-def repair(tx: Transaction, lane: Lane, first: int, batch: Batch, chain_before: bytes) -> bool:
+def repair(tx: Transaction, lane: Lane, first: int, content: Batch | Sequence[Event], chain_before: bytes) -> bool:
     """Put re-fetched rows back in the place of a damaged gap; False when they don't hash to the chain kept there."""
     stored = row(tx.db, SELECT + "WHERE place = ? AND kind = ?", (place_of(lane, first), int(GroupKind.GAP)))
-    if stored is None:
+    if stored is None or not _was_own(tx, stored[0]):
         return False
     gap = group_of(stored)
-    canonical = blobs.canonical_readings(batch)
-    if len(batch) != len(gap) or blobs.link(chain_before, canonical) != gap.chain:
+    fresh = _group_of(lane, first, gap.chain, content)
+    if len(fresh) != len(gap) or blobs.link(chain_before, _canonical(fresh)) != gap.chain:
         return False
     tx.db.execute("DELETE FROM groups WHERE place = ?", (stored[0],))
     tx.db.execute("DELETE FROM damaged WHERE place = ?", (stored[0],))
-    times = int(batch.ts.min()), int(batch.ts.max())
-    blob = blobs.encode_readings(batch)
-    insert(tx.db, Group(lane, first, gap.last, GroupKind.READINGS, *times, gap.chain, blob))
+    insert(tx.db, fresh)
     tx.db.execute(
         "DELETE FROM gaps WHERE origin = '' AND lane = ? AND first = ? AND last = ?", (int(lane), first, gap.last)
     )
     tx.count(f"rows_shed.lane{int(lane)}.{GapReason.DAMAGED}", -len(gap))
     tx.count("groups_repaired")
     return True
+
+
+def _was_own(tx: Transaction, place: int) -> bool:
+    """Were the damaged rows this node's? Whose a child's were can't be had back: no chain speaks for that."""
+    kept = row(tx.db, "SELECT row FROM damaged WHERE place = ?", (place,))
+    if kept is not None:
+        return bool(msgspec.msgpack.decode(kept[0])[5] == "")
+    return row(tx.db, "SELECT 1 FROM branches") is None
+
+
+def _group_of(lane: Lane, first: int, chain: bytes, content: Batch | Sequence[Event]) -> Group:
+    last = first + len(content) - 1
+    if isinstance(content, Batch):
+        times = int(content.ts.min()), int(content.ts.max())
+        return Group(lane, first, last, GroupKind.READINGS, *times, chain, blobs.encode_readings(content))
+    stamps = [event.ts for event in content]
+    return Group(lane, first, last, GroupKind.EVENTS, min(stamps), max(stamps), chain, blobs.encode_events(content))
 
 
 def _start(reader: JournalReader, lane: Lane, after: int) -> tuple[int, bytes | None, int]:

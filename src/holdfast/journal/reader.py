@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from holdfast.journal import quarantine
 from holdfast.journal.accounts import Accounts, read_accounts
 from holdfast.journal.branches import read_branches
+from holdfast.journal.branches import series_map as read_series_map
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.opening import Access
 from holdfast.journal.quarantine import QuarantineFilter
@@ -177,6 +180,29 @@ class JournalReader:
         with self._connection() as db:
             found = row(db, "SELECT seq FROM cursors WHERE consumer = ? AND lane = ?", (consumer, int(lane)))
         return int(found[0]) if found else 0
+
+    def of_child(self, peer: str, branch: int, lane: Lane, first: int, last: int) -> list[Group]:
+        """Groups with rows first..last of a child's branch, by the child's own seqs."""
+        with self._connection() as db:
+            # The group before the first that starts inside may reach into the span.
+            begin = row(
+                db,
+                "SELECT max(origin_first) FROM groups "
+                "WHERE origin = ? AND branch = ? AND place >> 56 = ? AND origin_first <= ?",
+                (peer, branch, int(lane), first),
+            )
+            found = rows(
+                db,
+                SELECT + "WHERE origin = ? AND branch = ? AND place >> 56 = ? AND origin_first BETWEEN ? AND ? "
+                "ORDER BY origin_first",
+                (peer, branch, int(lane), (begin and begin[0]) or first, last),
+            )
+        return [group for group in map(group_of, found) if group.origin_first + len(group) > first]
+
+    def series_map(self, peer: str, branch: int) -> NDArray[np.int32]:
+        """A child's series id -> own id, shape (known,)."""
+        with self._connection() as db:
+            return read_series_map(db, peer, branch)
 
     def branches(self, peer: str) -> tuple[Branch, ...]:
         """What the journal remembers of a child, oldest history first."""

@@ -39,6 +39,7 @@ from holdfast.storage.errors import DiskFull
 from holdfast.stream.engine import Engine
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.server import WebServer
+from holdfast.uplink.repairs import Repairs
 from holdfast.uplink.service import UplinkService
 
 DRAIN_S = 5.0
@@ -113,6 +114,8 @@ class Node:
             self._spawn(self.backups.run(), "backup")
         if self.uplink is not None:
             self._spawn(self.uplink.run(), "uplink")
+        if self.uplink is not None and self.link is not None:
+            self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
         if self.mqtt is not None:
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
@@ -167,6 +170,9 @@ class Node:
             await self.link.close()
         await asyncio.to_thread(self.journal.close)
         self.telemetry.emit(NodeStopped(drained=drained))
+
+    def _branch(self) -> int | None:
+        return None if self.uplink is None else self.uplink.branch
 
     @property
     def uptime_ns(self) -> int:

@@ -1,4 +1,4 @@
-"""The uplink's way to its parent: two calls over HTTPS, foreign outcomes turned into `LinkDown` and `LinkRefused`."""
+"""The uplink's way to its parent: three calls over HTTPS, foreign outcomes turned into `LinkDown` and `LinkRefused`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +13,13 @@ from holdfast.transport.errors import CallFailed, TransportError
 from holdfast.transport.https import HttpsClient, Response
 from holdfast.transport.tls import client_context
 from holdfast.wire.errors import BodyTooLarge, LinkDown, LinkRefused
-from holdfast.wire.messages import BatchReply, Hello, Welcome
+from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
 
 HELLO_PATH = "/api/v1/sync/hello"
 BATCH_PATH = "/api/v1/sync/batch"
+FETCH_PATH = "/api/v1/sync/fetch"
+# A damaged group's rows are the longest answer.
+MOST = 16 << 20
 ARROW = "application/vnd.apache.arrow.stream"
 # What an operator must mend first: asking more often only fills logs on both sides.
 SLOW_S = 60.0
@@ -56,7 +59,7 @@ class Parent(Protocol):
 
 
 class HttpsParentLink:
-    """Implements `uplink.ports.ParentLink`. Calls may overlap; after `close` none may be made."""
+    """Implements `uplink.ports.ParentLink` and `ParentStore`. Calls may overlap; after `close` none may be made."""
 
     def __init__(self, parent: Parent, path: Callable[[str], Path]) -> None:
         """Read the CA and the token; connect to nothing yet.
@@ -71,7 +74,7 @@ class HttpsParentLink:
         self._token_file = path(parent.token_file)
         self._token = read_token(self._token_file)
         tls = client_context(ca)
-        self._client = HttpsClient(parent.url, tls, ca=str(ca), timeout_s=parent.timeout, connections=4)
+        self._client = HttpsClient(parent.url, tls, ca=str(ca), timeout_s=parent.timeout, connections=4, max_reply=MOST)
         self._welcome = msgspec.json.Decoder(Welcome)
         self._reply = msgspec.json.Decoder(BatchReply)
 
@@ -107,6 +110,16 @@ class HttpsParentLink:
         """
         return _decoded(await self._post(BATCH_PATH, body, ARROW), self._reply)
 
+    async def fetch(self, wanted: Fetch) -> bytes | None:
+        """Have own rows back; None when the parent hasn't all of them.
+
+        Raises:
+            LinkDown: no answer came.
+            LinkRefused: the answer is a refusal.
+        """
+        answer = await self._post(FETCH_PATH, msgspec.json.encode(wanted), "application/json")
+        return answer.body if answer.status == 200 else None
+
     async def close(self) -> None:
         """Close the kept connections."""
         await self._client.close()
@@ -121,7 +134,7 @@ class HttpsParentLink:
             raise LinkRefused(f"{error}; {error.hint}" if error.hint else str(error), SLOW_S) from error
         if answer.status == 413:
             raise BodyTooLarge(f"a body of {len(body):,} bytes is too large for it or a proxy before it", SLOW_S)
-        if answer.status != 200:
+        if answer.status not in (200, 204):
             raise LinkRefused(_sentence(answer), _pause(answer))
         return answer
 

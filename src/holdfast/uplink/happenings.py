@@ -90,3 +90,12 @@ class UplinkBudgetForgotten(Happening, frozen=True):
     level = Level.ERROR
     metric = "uplink_budget_faults"
     detail: str
+
+
+class UplinkRepaired(Happening, frozen=True):
+    """Rows that the own disk had damaged came back from the parent, and hash to the chain kept here."""
+
+    metric = "uplink_repairs"
+    lane: int
+    first: int
+    rows: int

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from holdfast.wire.messages import BatchReply, Hello, Welcome
+from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
 
 
 class ParentLink(Protocol):
@@ -28,4 +28,12 @@ class ParentLink(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+class ParentStore(Protocol):
+    """The parent as a place where own rows are."""
+
+    async def fetch(self, wanted: Fetch) -> bytes | None:
+        """Have own rows back, as the body of a batch; None when the parent hasn't all of them. Raises like `hello`."""
         ...

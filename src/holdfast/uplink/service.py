@@ -152,6 +152,11 @@ class UplinkService:
         """How far each lane's rows may have left in this process's life; None while calls are under way."""
         return None if self._calls else dict(self._offered)
 
+    @property
+    def branch(self) -> int | None:
+        """What the parent calls this node's history; None while there is no session."""
+        return self._account.branch if self._plan.session is Session.OPEN else None
+
     def status(self) -> UplinkStatus:
         """How things stand now."""
         heads = {lane: self._journal.head(lane) for lane in Lane}

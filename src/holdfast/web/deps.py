@@ -15,7 +15,7 @@ from holdfast.model.event import Event
 from holdfast.model.series import Catalogue
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
-from holdfast.wire.messages import BatchReply, Hello, Welcome
+from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
 
 
 class Query(Protocol):
@@ -43,6 +43,10 @@ class Ingest(Protocol):
 
     async def batch(self, child: str, body: bytes) -> BatchReply:
         """Apply a batch exactly once; raises `WireError` when the bytes are malformed."""
+        ...
+
+    async def fetch(self, child: str, wanted: Fetch) -> bytes | None:
+        """Rows that the child sent once, as the body of a batch; None when not all are here."""
         ...
 
 

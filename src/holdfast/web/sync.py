@@ -1,4 +1,4 @@
-"""Routes for children: hello and batch. Nothing of a body is read before the token is known."""
+"""Routes for children: hello, batch and fetch. Nothing of a body is read before the token is known."""
 
 import asyncio
 from collections import Counter
@@ -17,12 +17,13 @@ from holdfast.web.errors import Refused
 from holdfast.web.happenings import WebChildRefused
 from holdfast.web.responses import answer
 from holdfast.wire.errors import WireError
-from holdfast.wire.messages import Hello
+from holdfast.wire.messages import Fetch, Hello
 
 MAX_HELLO = 64 * 1024
 # Bodies in memory at once: one child may not shut out the others (G12), and all together stay bounded (G10).
 PER_CHILD, TOGETHER = 4, 16
 STALL_S = 30.0
+BODY = "application/octet-stream"
 Reason = Literal["token", "too_large", "busy", "stalled", "malformed"]
 
 
@@ -33,12 +34,14 @@ class Sync:
         self._children, self._telemetry = children, telemetry
         self._inside: Counter[str] = Counter()
         self._hello = msgspec.json.Decoder(Hello)
+        self._fetch = msgspec.json.Decoder(Fetch)
 
     def routes(self) -> list[Route]:
         """The paths."""
         return [
             Route("/api/v1/sync/hello", self.hello, methods=["POST"]),
             Route("/api/v1/sync/batch", self.batch, methods=["POST"]),
+            Route("/api/v1/sync/fetch", self.fetch, methods=["POST"]),
         ]
 
     async def hello(self, request: Request) -> Response:
@@ -61,6 +64,18 @@ class Sync:
                 return answer(await self._children.ingest.batch(child, body))
             except WireError as error:
                 raise self._refusal("malformed", 400, str(error), error.hint) from error
+
+    async def fetch(self, request: Request) -> Response:
+        """Give a child rows of its own back: JSON `Fetch` in, a batch's body out; 204 when not all are here."""
+        child = self._child(request)
+        with self._slot(child):
+            body = await self._body(request, MAX_HELLO)
+            try:
+                wanted = self._fetch.decode(body)
+            except msgspec.MsgspecError as error:
+                raise self._refusal("malformed", 400, f"not a question for rows: {error}", WireError.hint) from error
+            found = await self._children.ingest.fetch(child, wanted)
+            return Response(found, 204 if found is None else 200, {"Cache-Control": "no-store"}, BODY)
 
     def _child(self, request: Request) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

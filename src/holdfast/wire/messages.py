@@ -199,6 +199,15 @@ class BatchReply(Struct, frozen=True, omit_defaults=True):
     safe: tuple[int, ...] = ()
 
 
+class Fetch(Struct, frozen=True):
+    """A child asks for rows of its own back, first..last of a lane on its branch, whose copy was damaged."""
+
+    lane: Lane
+    first: Annotated[int, Meta(ge=1, lt=2**56)]
+    last: Annotated[int, Meta(ge=1, lt=2**56)]
+    branch: int = 0
+
+
 class Limits(Struct, frozen=True):
     """What a batch from outside may cost before anything is believed. Bytes unless the name says otherwise."""
 

@@ -11,6 +11,7 @@ from tests.unit.web.doors import NOW_S, make_deps
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.errors import TokenUnusable
 from holdfast.identity.tokens import TokenBook, issue_token
+from holdfast.model.lane import Lane
 from holdfast.node.parent_link import SLOW_S, HttpsParentLink
 from holdfast.transport.addresses import Address
 from holdfast.transport.errors import AddressInvalid
@@ -19,7 +20,7 @@ from holdfast.transport.tls import server_context
 from holdfast.web.app import build_app
 from holdfast.web.deps import Children
 from holdfast.wire.errors import BodyTooLarge, LinkDown, LinkRefused
-from holdfast.wire.messages import GENESIS, BatchReply, Hello, Welcome
+from holdfast.wire.messages import GENESIS, BatchReply, Fetch, Hello, Welcome
 
 HELLO = Hello("gw", "i", (0, 0, 0), (GENESIS, GENESIS, GENESIS), 0)
 
@@ -40,6 +41,9 @@ class Parent:
 
     async def batch(self, child: str, body: bytes) -> BatchReply:
         return BatchReply("applied", applied=len(body), detail=child)
+
+    async def fetch(self, child: str, wanted: Fetch) -> bytes | None:
+        return f"{child} {wanted.first}".encode() if wanted.first < 10 else None
 
 
 @pytest.fixture
@@ -129,6 +133,11 @@ def test_a_batch_larger_than_the_parent_takes_is_told(keys: Path) -> None:
     error = refusal(keys, lambda link: link.batch(b"x" * 1001))
     assert isinstance(error, BodyTooLarge)
     assert "1,001 bytes is too large" in error.reason
+
+
+def test_rows_are_asked_back_and_the_answer_may_be_that_they_are_gone(keys: Path) -> None:
+    assert with_parent(keys, lambda link: link.fetch(Fetch(Lane.BULK, 5, 7))) == b"gw 5"
+    assert with_parent(keys, lambda link: link.fetch(Fetch(Lane.BULK, 15, 17))) is None
 
 
 def test_a_parent_of_another_ca_gets_nothing(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -7,11 +7,12 @@ import msgspec
 import pytest
 from tests.unit.web.doors import call, make_deps
 
+from holdfast.model.lane import Lane
 from holdfast.web import sync
 from holdfast.web.app import build_app
 from holdfast.web.deps import Children, WebDeps
 from holdfast.wire.errors import WireError
-from holdfast.wire.messages import GENESIS, BatchReply, Hello, Welcome
+from holdfast.wire.messages import GENESIS, BatchReply, Fetch, Hello, Welcome
 
 HELLO = Hello("gw", "i", (0, 0, 0), (GENESIS, GENESIS, GENESIS), 0)
 BEARER = {"Authorization": "Bearer good"}
@@ -29,6 +30,9 @@ class Parent:
     async def hello(self, child: str, hello: Hello) -> Welcome:
         self.given.append((child, hello))
         return Welcome("welcome", session=7)
+
+    async def fetch(self, child: str, wanted: Fetch) -> bytes | None:
+        return f"{child} {wanted.first}".encode() if wanted.first < 10 else None
 
     async def batch(self, child: str, body: bytes) -> BatchReply:
         self.given.append((child, body))
@@ -94,7 +98,15 @@ def test_a_body_that_grows_too_large_without_declaring_it_is_cut() -> None:
     assert parent.given == []
 
 
-@pytest.mark.parametrize(("path", "body"), [("hello", b"{}"), ("hello", b"rubbish"), ("batch", b"rubbish")])
+def test_a_child_gets_its_own_rows_back_or_nothing() -> None:
+    answer = post("/api/v1/sync/fetch", msgspec.json.encode(Fetch(Lane.BULK, 5, 7)))
+    assert (answer.status_code, answer.content) == (200, b"gw 5")
+    assert post("/api/v1/sync/fetch", msgspec.json.encode(Fetch(Lane.BULK, 50, 70))).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("hello", b"{}"), ("hello", b"rubbish"), ("batch", b"rubbish"), ("fetch", b'{"lane": 9}')]
+)
 def test_a_malformed_body_is_a_400_that_says_so(path: str, body: bytes) -> None:
     answer = post(f"/api/v1/sync/{path}", body)
     assert answer.status_code == 400

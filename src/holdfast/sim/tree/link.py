@@ -8,7 +8,7 @@ import msgspec
 
 from holdfast.ingest.service import IngestService
 from holdfast.wire.errors import LinkDown, LinkRefused, WireError
-from holdfast.wire.messages import BatchReply, Hello, Welcome
+from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
 
 DOWN_S = 1.0
 
@@ -53,6 +53,14 @@ class SimLink:
                 await self._ingest().batch(self._child, body)
         except WireError as error:
             raise LinkRefused(f"status 400: {error}") from error
+        await self._come_back()
+        return answer
+
+    async def fetch(self, wanted: Fetch) -> bytes | None:
+        """Ask for own rows."""
+        body = msgspec.json.encode(wanted)
+        await self._go(body)
+        answer = await self._ingest().fetch(self._child, msgspec.json.decode(body, type=Fetch))
         await self._come_back()
         return answer
 
