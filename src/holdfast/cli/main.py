@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
+from holdfast.cli.core import journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
 from holdfast.cli.sim import sim
 from holdfast.kernel.documents import SettingsInvalid
@@ -70,6 +71,10 @@ def doctor(
     raise typer.Exit(1 if any(found.verdict == "fail" for found in checks) else 0)
 
 
+app.command()(status)
+app.command()(ledger)
+app.add_typer(quarantine, name="quarantine")
+app.add_typer(journal, name="journal")
 app.command()(demo)
 app.command()(sim)
 

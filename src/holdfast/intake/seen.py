@@ -87,6 +87,17 @@ class SeenKeys:
         self._remember(distinct[new])
         return fresh
 
+    def would_admit(self, keys: Keys) -> Mask:
+        """What `admit` would answer, shape (n,); nothing is remembered."""
+        distinct, first = np.unique(keys, return_index=True)
+        new = ~self._young.contains(distinct)
+        if self._old is not None:
+            new &= ~self._old.contains(distinct)
+        fresh = np.zeros(len(keys), np.bool_)
+        fresh[first[new]] = True
+        fresh[keys == 0] = True
+        return fresh
+
     def _admit_one(self, key: int) -> bool:
         if key == 0:
             return True

@@ -4,7 +4,8 @@ JournalError
 ├── GroupCorrupt      disk: a stored group is not what was written
 ├── JournalClosed     caller: submitted after close
 ├── JournalPoisoned   disk: a commit failed and its outcome is unknown; the node must stop acking and exit
-└── JournalTooNew     operator: the file was written by a newer Holdfast
+├── JournalTooNew     operator: the file was written by a newer Holdfast
+└── JournalTooOld     operator: the file was last written by an older Holdfast, and is only to be read
 """
 
 from holdfast.kernel.errors import HoldfastError
@@ -38,3 +39,9 @@ class JournalTooNew(JournalError):
     """The file's schema is newer than this program."""
 
     hint = "upgrade Holdfast; the file is left untouched"
+
+
+class JournalTooOld(JournalError):
+    """The file's schema is older than this program, and reading changes nothing."""
+
+    hint = "start the node once with this version: it brings the file to the newest layout"

@@ -2,7 +2,7 @@
 
 from importlib import resources
 
-from holdfast.journal.errors import JournalTooNew
+from holdfast.journal.errors import JournalTooNew, JournalTooOld
 from holdfast.storage.sqlite import Connection
 
 
@@ -28,3 +28,16 @@ def migrate(db: Connection) -> int:
         if number > found:
             db.execute(f"BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; COMMIT")
     return newest
+
+
+def require_current(db: Connection) -> None:
+    """Let a file be read as it lies, without migrating it.
+
+    Raises:
+        JournalTooNew, JournalTooOld: when another version of the program wrote it.
+    """
+    found, newest = int(db.pragma("user_version")), migrations()[-1][0]
+    if found > newest:
+        raise JournalTooNew(f"the journal has schema {found}, this program knows up to {newest}")
+    if found < newest:
+        raise JournalTooOld(f"the journal has schema {found}, this program reads {newest}")

@@ -9,11 +9,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.journal import quarantine
 from holdfast.journal.accounts import Accounts, read_accounts
 from holdfast.journal.branches import read_branches
 from holdfast.journal.branches import series_map as read_series_map
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.opening import Access
+from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.records import (
     GENESIS,
     Branch,
@@ -27,6 +29,8 @@ from holdfast.journal.records import (
 from holdfast.journal.rows import LANE_SHIFT, SELECT, SEQ_MASK, group_of, read_groups, span
 from holdfast.model.lane import Lane
 from holdfast.storage.sqlite import Connection, row, rows, translated
+
+EVERYTHING = QuarantineFilter()
 
 
 class JournalReader:
@@ -221,16 +225,17 @@ class JournalReader:
         with self._connection() as db:
             return dict(rows(db, "SELECT name, value FROM counters"))
 
-    def quarantined(self, limit: int) -> list[QuarantineRow]:
-        """The latest rejected messages, newest first."""
+    def quarantined(
+        self, limit: int, wanted: QuarantineFilter = EVERYTHING, before: int = quarantine.LAST_ID
+    ) -> list[QuarantineRow]:
+        """The latest wanted messages with an id below `before`, newest first; fewer when they are large."""
         with self._connection() as db:
-            latest = rows(
-                db,
-                "SELECT id, received_ns, source, topic, reason, detail, payload "
-                "FROM quarantine ORDER BY id DESC LIMIT ?",
-                (limit,),
-            )
-        return [QuarantineRow(*stored) for stored in latest]
+            return quarantine.fetch(db, quarantine.find(db, wanted, limit, before=before))
+
+    def quarantined_after(self, after: int, limit: int, wanted: QuarantineFilter) -> list[QuarantineRow]:
+        """The oldest wanted messages with an id above `after`; fewer when they are large, none when there are none."""
+        with self._connection() as db:
+            return quarantine.fetch(db, quarantine.find(db, wanted, limit, after))
 
     def dedupe_keys(self) -> list[bytes]:
         """The remembered dedupe keys, one blob a commit, oldest first."""

@@ -21,6 +21,7 @@ from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.storage.errors import StorageError
+from holdfast.storage.lock import FileLock
 from holdfast.storage.rescue import mark_poisoned
 from holdfast.storage.sqlite import Connection, rows, translated
 
@@ -61,21 +62,27 @@ class Store:
         new_id: makes 128-bit ids that never repeat; given by simulators, whose chance must be seeded
 
         Raises:
+            InUse: when another process writes to it.
             StorageError: when the file can't be used.
             JournalTooNew: when a newer Holdfast wrote it.
         """
         self.access = access
-        self.found = Found() if access.vfs else prepare(access)
+        self._lock = None if access.vfs else FileLock(access.path)
         self.node = node
         self.settings = settings
-        self.db = access.writer(settings.quota)
-        with translated(opening=access.path):
-            self.schema_version = migrate(self.db)
-            self.catalogue, self.state = load(self.db)
         self._clock, self._new_id = clock, new_id
         self.incarnation = new_id()
-        with translated():
-            self._store_incarnation(self.incarnation, self.state)
+        try:
+            self.found = Found() if access.vfs else prepare(access)
+            self.db = access.writer(settings.quota)
+            with translated(opening=access.path):
+                self.schema_version = migrate(self.db)
+                self.catalogue, self.state = load(self.db)
+            with translated():
+                self._store_incarnation(self.incarnation, self.state)
+        except BaseException:
+            self._unlock()
+            raise
 
     def mint(self, transaction: Transaction) -> str:
         """Begin a new incarnation inside a commit: rows written from here on belong to it (G3)."""
@@ -124,6 +131,11 @@ class Store:
         """Close the file."""
         with translated():
             self.db.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     def _run(self, write: Callable[[Transaction], Any], transaction: Transaction) -> Outcome[Any]:
         draft = transaction.draft.copy()

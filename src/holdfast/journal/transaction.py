@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,6 +76,23 @@ class Transaction:
         )
         self.db.execute("DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?", (keep,))
         self.count("quarantine_dropped", self.db.changes())
+
+    def take_quarantined(self, ids: Sequence[int]) -> set[int]:
+        """Delete quarantined messages; returns the ids that were still there."""
+        wanted = msgspec.json.encode(ids).decode()
+        return {
+            number
+            for (number,) in rows(
+                self.db,
+                "DELETE FROM quarantine WHERE id IN (SELECT value FROM json_each(?)) RETURNING id",
+                (wanted,),
+            )
+        }
+
+    def requalify(self, verdicts: Iterable[tuple[int, str, str]]) -> set[int]:
+        """Give quarantined messages another (id, reason, detail); returns the ids that were still there."""
+        sql = "UPDATE quarantine SET reason = ?, detail = ? WHERE id = ? RETURNING id"
+        return {number for i, reason, detail in verdicts for (number,) in rows(self.db, sql, (reason, detail, i))}
 
     def remember_keys(self, keys: NDArray[np.uint64], keep: int) -> None:
         """Store the dedupe keys of this commit's messages; forget the oldest commits beyond `keep` keys."""

@@ -18,6 +18,7 @@ from holdfast.codecs.decoder import Decoder
 from holdfast.history.last_values import LastValues
 from holdfast.ingest.service import IngestService
 from holdfast.intake.prepare import Preparer
+from holdfast.intake.replay import Quarantine
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.service import IntakeService
 from holdfast.intake.skew import SkewTable
@@ -73,7 +74,11 @@ class Node:
         self._started_ns = clock.boottime_ns()
         self.skew = SkewTable(self.journal.catalogue)
         self.last_values = LastValues(self.journal.catalogue)
+        self.seen = SeenKeys(settings.journal.dedupe_keys)
+        for keys in self.journal.dedupe_keys():
+            self.seen.admit(np.frombuffer(keys, "<u8"))
         self.intake = self._make_intake()
+        self.quarantine = Quarantine(self.journal, plan.profiles, self.seen, self.last_values.update)
         self.mqtt = None if settings.mqtt is None else MqttServer(settings.mqtt, self.intake.inbox, clock, telemetry)
         if self.mqtt is not None:
             self.intake.publish_through(self.mqtt.publisher)
@@ -177,11 +182,8 @@ class Node:
     def _make_intake(self) -> IntakeService:
         settings, journal = self.plan.settings, self.journal
         engine = Engine(self.plan.rules, journal.catalogue, settings.node)
-        seen = SeenKeys(settings.journal.dedupe_keys)
-        for keys in journal.dedupe_keys():
-            seen.admit(np.frombuffer(keys, "<u8"))
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node)
-        preparer = Preparer(decoder, seen, engine, self.timekeeper.doubt, self.skew)
+        preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock)
         intake.on_batch(self.last_values.update)
         return intake

@@ -1,11 +1,12 @@
 """Reads the journal again, slowly and for ever, so that damage is found while the parent still has the rows."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from holdfast.journal.integrity import Damage, Progress, isolate, scan
 from holdfast.journal.journal import Journal
 from holdfast.journal.notices import damaged
+from holdfast.journal.records import Gap
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
@@ -13,6 +14,19 @@ from holdfast.node.happenings import JournalDamageFound
 from holdfast.telemetry.happenings import Telemetry
 
 STEP_GROUPS = 64
+
+
+def isolating(node: str, damage: Damage, now_ns: int) -> Callable[[Transaction], Gap | None]:
+    """A write that puts a gap where rows can't be trusted, with an event; None when they're whole after all."""
+
+    def write(tx: Transaction) -> Gap | None:
+        gap = isolate(tx, damage.lane, damage.first, now_ns)
+        if gap is not None:
+            tx.append_events(Lane.CRITICAL, [damaged(node, gap, damage.what)])
+            tx.count("events_accepted")
+        return gap
+
+    return write
 
 
 class Scrub:
@@ -34,19 +48,9 @@ class Scrub:
 
     async def isolate(self, damage: Damage) -> None:
         """Put a gap where rows can't be trusted, and say so."""
-        now_ns = self._clock.wall_ns()
-
-        def write(tx: Transaction) -> int:
-            gap = isolate(tx, damage.lane, damage.first, now_ns)
-            if gap is None:
-                return 0
-            tx.append_events(Lane.CRITICAL, [damaged(self._journal.node, gap, damage.what)])
-            tx.count("events_accepted")
-            return len(gap)
-
-        rows = await self._journal.submit(write)
-        if rows:
-            self._telemetry.emit(JournalDamageFound(detail=damage.what, rows=rows))
+        gap = await self._journal.submit(isolating(self._journal.node, damage, self._clock.wall_ns()))
+        if gap is not None:
+            self._telemetry.emit(JournalDamageFound(detail=damage.what, rows=len(gap)))
 
     def _look(self, budget: int) -> list[Damage]:
         found = []

@@ -43,7 +43,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         status=lambda: _status(node),
         ledger=lambda verify: _ledger(node, verify=verify),
         events=lambda limit: latest_events(journal, journal.head(Lane.CRITICAL), limit),
-        quarantined=journal.quarantined,
+        quarantine=node.quarantine,
         readiness=lambda: _readiness(node),
         counters=journal.counters,
         timekeeping=lambda limit: clock_status(node.timekeeper, node.skew, limit),

@@ -6,6 +6,7 @@ StorageError
 ├── StorageDamaged    disk: bytes read back are not the bytes that were written; nothing read from there is true
 ├── StorageTooOld     operator: this SQLite has a known WAL corruption bug
 └── StorageUnusable   operator: not a database, wrong permissions, locked by another process
+    ├── InUse         operator: another process writes to it
     ├── KeyWrong      operator: the file is encrypted with another key, or not at all, or a key is missing
     └── KeyUnusable   operator: the key itself can't be read, isn't a key, or others may read it
 """
@@ -44,6 +45,12 @@ class StorageTooOld(StorageError):
 
 class StorageUnusable(StorageError):
     """The file can't be used as a database."""
+
+
+class InUse(StorageUnusable):
+    """Another process has the file open for writing; two would overwrite each other's sequence numbers."""
+
+    hint = "one process at a time may write there: stop the other one first, or give this node a `data` of its own"
 
 
 class KeyWrong(StorageUnusable):

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from holdfast.history.answers import Value
+from holdfast.intake.replay import Verdict
 
 
 class BudgetStatus(Struct, frozen=True):
@@ -137,6 +138,24 @@ class QuarantinedMessage(Struct, frozen=True):
     reason: str
     detail: str
     payload: bytes
+
+
+class QuarantinedDetail(Struct, frozen=True):
+    """One refused message, and what the profiles that this node has loaded say about it."""
+
+    message: QuarantinedMessage
+    verdict: Verdict
+
+
+class ReplayRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which refused messages to decode again; an empty field means all of them. since_ns: received since, ns UTC."""
+
+    ids: tuple[int, ...] = ()
+    reason: str = ""
+    source: str = ""
+    topic: str = ""
+    since_ns: int = 0
+    dry_run: bool = False
 
 
 class Readiness(Struct, frozen=True):

@@ -9,6 +9,7 @@ from holdfast.web import page
 from holdfast.web.deps import WebDeps
 from holdfast.web.errors import Refused
 from holdfast.web.headers import Shell
+from holdfast.web.quarantine import Quarantine
 from holdfast.web.reading import Reading
 from holdfast.web.responses import refused, unable, unrouted
 from holdfast.web.state import State
@@ -17,7 +18,7 @@ from holdfast.web.sync import Sync
 
 def build_app(deps: WebDeps) -> Starlette:
     """The app of one node; opens nothing."""
-    routes = [*page.routes(), *Reading(deps).routes(), *State(deps).routes()]
+    routes = [*page.routes(), *Reading(deps).routes(), *State(deps).routes(), *Quarantine(deps).routes()]
     if deps.children is not None:
         routes += Sync(deps.children, deps.telemetry).routes()
     return Starlette(

@@ -6,7 +6,9 @@ from typing import Protocol
 
 from holdfast.history.answers import Aggregate, Answer
 from holdfast.history.last_values import Last
+from holdfast.intake.replay import Replayed, Verdict
 from holdfast.journal.ledger import Ledger
+from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.clock import Clock
 from holdfast.model.event import Event
@@ -48,6 +50,26 @@ class Ingest(Protocol):
         ...
 
 
+class Refusals(Protocol):
+    """`intake.replay.Quarantine`. All but `replay` block and are called on worker threads."""
+
+    def page(self, wanted: QuarantineFilter, limit: int, before: int) -> list[QuarantineRow]:
+        """Wanted messages with an id below `before`, newest first."""
+        ...
+
+    def message(self, number: int) -> QuarantineRow | None:
+        """One message by its id."""
+        ...
+
+    def verdict(self, message: QuarantineRow) -> Verdict:
+        """What the node's profiles say about it."""
+        ...
+
+    async def replay(self, wanted: QuarantineFilter, *, dry_run: bool) -> Replayed:
+        """Store what decodes now; several calls wait for one another. A caller that goes away doesn't stop it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Children:
     """The door for children. who: whom a bearer token stands for, None = nobody."""
@@ -64,7 +86,7 @@ class WebDeps:
     last:        newest reading of a series id
     ledger:      the conservation law; True = count the rows in the file; blocking
     events:      the latest alerts, newest first; blocking
-    quarantined: the latest rejected messages, newest first; blocking
+    quarantine:  refused messages: looked at, and decoded again
     readiness:   what stands against sending traffic here, empty = ready
     timekeeping: the wall clock, and so many of the devices that are farthest from it
     counters:    the journal's committed counters, for /metrics
@@ -79,7 +101,7 @@ class WebDeps:
     status: Callable[[], Status]
     ledger: Callable[[bool], Ledger]
     events: Callable[[int], list[Event]]
-    quarantined: Callable[[int], list[QuarantineRow]]
+    quarantine: Refusals
     readiness: Callable[[], list[str]]
     counters: Callable[[], Mapping[str, int]]
     timekeeping: Callable[[int], ClockStatus]

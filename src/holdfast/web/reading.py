@@ -1,4 +1,4 @@
-"""Routes that tell what the node holds: series, their past, alerts, quarantine."""
+"""Routes that tell what the node holds: series, their past, alerts."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from starlette.routing import Route
 from holdfast.history.errors import QueryInvalid
 from holdfast.history.names import select
 from holdfast.model.quality import quality_of, reason_of
-from holdfast.web.answers import QuarantinedMessage, SeriesList, SeriesRow
+from holdfast.web.answers import SeriesList, SeriesRow
 from holdfast.web.deps import WebDeps
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
@@ -36,7 +36,6 @@ class Reading:
             Route("/api/v1/series", self.series),
             Route("/api/v1/query", self.query),
             Route("/api/v1/events", self.events),
-            Route("/api/v1/quarantine", self.quarantine),
         ]
 
     async def series(self, request: Request) -> Response:
@@ -80,16 +79,6 @@ class Reading:
         limit = whole(request.query_params, "limit", 50, 1000, 1)
         async with self._gate.enter():
             return answer(await asyncio.to_thread(self._deps.events, limit))
-
-    async def quarantine(self, request: Request) -> Response:
-        """`?limit=50`: the latest rejected messages, newest first."""
-        only(request.query_params, "limit")
-        limit = whole(request.query_params, "limit", 50, 200, 1)
-        async with self._gate.enter():
-            rows = await asyncio.to_thread(self._deps.quarantined, limit)
-        return answer(
-            [QuarantinedMessage(r.id, r.received_ns, r.source, r.topic, r.reason, r.detail, r.payload) for r in rows]
-        )
 
     def _row(self, series_id: int) -> SeriesRow:
         series, last = self._deps.catalogue[series_id], self._deps.last(series_id)

@@ -21,6 +21,7 @@ from holdfast.kernel.clock import ManualClock
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.model.series import Kind, Series
+from holdfast.storage.errors import InUse
 from holdfast.storage.sqlite import open_writer
 
 Body = Callable[[Journal], Awaitable[None]]
@@ -296,3 +297,16 @@ def test_a_small_fact_is_kept_until_another_takes_its_place(tmp_path: Path) -> N
         assert await journal.submit(lambda tx: tx.meta("clock")) == "two"
 
     with_journal(tmp_path, body)
+
+
+def test_a_second_writer_of_the_same_file_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    async def body(journal: Journal) -> None:
+        with pytest.raises(InUse):
+            Journal(tmp_path / FILE_NAME, "twin", JournalSettings(), ManualClock())
+        assert await journal.submit(appending(batch(2))) == 2
+
+    async def later(journal: Journal) -> None:
+        assert await journal.submit(appending(batch(1))) == 3
+
+    with_journal(tmp_path, body)
+    with_journal(tmp_path, later)

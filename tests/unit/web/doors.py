@@ -10,8 +10,10 @@ from tests.unit.history.stored import Row, StoredGroups, batch
 
 from holdfast.history.last_values import LastValues
 from holdfast.history.query import History
+from holdfast.intake.replay import Replayed, Verdict
 from holdfast.journal.accounts import Accounts, LaneAccount
 from holdfast.journal.ledger import balance
+from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.event import Event
@@ -54,6 +56,31 @@ def status() -> Status:
     return Status("gw", "0", "inc", NOW_NS, NOW_NS, 1.0, link, [0, 0, 1], journal, 2, [], COUNTERS)
 
 
+class Refused:
+    """A quarantine with one message, which the profiles still refuse; keeps what replays were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[QuarantineFilter, bool]] = []
+        self.looked: list[tuple[QuarantineFilter, int]] = []
+        self.has_one_page = False
+
+    def page(self, wanted: QuarantineFilter, limit: int, before: int) -> list[QuarantineRow]:
+        self.looked.append((wanted, before))
+        if self.has_one_page and before == 1:
+            return []
+        return [QuarantineRow(1, NOW_NS, "dev", "t", "malformed", "not JSON", b"\xff{")][:limit]
+
+    def message(self, number: int) -> QuarantineRow | None:
+        return self.page(QuarantineFilter(), 1, 2)[0] if number == 1 else None
+
+    def verdict(self, message: QuarantineRow) -> Verdict:
+        return Verdict(False, [], message.reason, message.detail)
+
+    async def replay(self, wanted: QuarantineFilter, *, dry_run: bool) -> Replayed:
+        self.asked.append((wanted, dry_run))
+        return Replayed(dry_run, 2, 10, 0, {"malformed": 1})
+
+
 LANES = tuple(LaneAccount(lane, head, sent, 0) for lane, head, sent in zip(Lane, (0, 0, 3), (0, 0, 2), strict=True))
 
 
@@ -79,7 +106,7 @@ def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
         status=status,
         ledger=lambda _: balance(Accounts(dict(COUNTERS), {}, LANES), has_parent=True),
         events=lambda limit: [event(i) for i in range(limit)],
-        quarantined=lambda limit: [QuarantineRow(1, NOW_NS, "dev", "t", "malformed", "not JSON", b"\xff{")][:limit],
+        quarantine=Refused(),
         readiness=list,
         counters=lambda: COUNTERS,
         timekeeping=timekeeping,

@@ -1,0 +1,180 @@
+"""`holdfast status`: a node at a glance, from itself or from its journal file."""
+
+from pathlib import Path
+from typing import Literal
+
+import typer
+from msgspec import Struct
+
+from holdfast.cli.node_api import Api, File, as_json, file_of
+from holdfast.cli.words import lasting, plain, size, table, when
+from holdfast.journal.parent import CONSUMER
+from holdfast.journal.relief import level_of
+from holdfast.journal.store import load_catalogue
+from holdfast.model.lane import Lane
+from holdfast.node.settings import NodePlan, NodeSettings
+from holdfast.storage.rescue import is_poisoned
+from holdfast.storage.sqlite import translated
+from holdfast.web.answers import BudgetStatus, ClockStatus, JournalStatus, LinkStatus, Status
+
+WELL = ("ok", "closed")
+
+
+class Glance(Struct, frozen=True):
+    """A node at a glance. What only a running node knows is null when the answer is from the file.
+
+    source:  `api` or `file`; at: which
+    running: is there a process that writes to the journal?
+    backlog: rows of each lane that the parent doesn't have yet; empty without a parent
+    """
+
+    source: Literal["api", "file"]
+    at: str
+    note: str
+    running: bool
+    node: str
+    version: str | None
+    uptime_s: float | None
+    written_ns: int | None
+    parent: str | None
+    link: LinkStatus | None
+    backlog: list[int]
+    journal: JournalStatus
+    clock: str | None
+    series: int
+    children: list[str]
+
+
+def show_status(where: Api | File, *, json: bool) -> int:
+    """Print the glance; returns 1 when the journal takes no writes though it should, else 0."""
+    glance = from_api(where) if isinstance(where, Api) else from_file(where)
+    typer.echo(as_json(glance) if json else "\n".join(said(glance)))
+    return 0 if glance.journal.condition in WELL else 1
+
+
+def at_folder(folder: Path) -> File:
+    """The journal of a data folder whose settings aren't known: default quota, no key."""
+    plan = NodePlan(NodeSettings(node="unknown", data="."), folder.absolute(), (), ())
+    return file_of(plan, "--data was given")
+
+
+def from_api(api: Api) -> Glance:
+    """What the running node says."""
+    status, clock = api.get("status", Status), api.get("clock", ClockStatus, {"limit": "1"})
+    return Glance(
+        source="api",
+        at=str(api),
+        note="",
+        running=True,
+        node=status.node,
+        version=status.version,
+        uptime_s=status.uptime_s,
+        written_ns=None,
+        parent=None if status.link is None else status.link.url,
+        link=status.link,
+        backlog=status.backlog,
+        journal=status.journal,
+        clock=clock.trust,
+        series=status.series,
+        children=status.children,
+    )
+
+
+def from_file(file: File) -> Glance:
+    """What the journal file tells; it's read as of one moment after another, so a running node may be a bit ahead."""
+    settings, path = file.plan.settings, file.access.path
+    parts = [f for f in (path, path.with_name(path.name + "-wal")) if f.exists()]
+    written = max(part.stat().st_mtime_ns for part in parts)
+    reader = file.reader()
+    try:
+        accounts = reader.accounts(CONSUMER)
+        heads, series, children = [lane.head for lane in accounts.lanes], _series(file), reader.peer_names()
+        backlog = [lane.head - lane.delivered for lane in accounts.lanes] if settings.parent else []
+    finally:
+        reader.close()
+    used = sum(part.stat().st_size for part in parts)
+    condition = "poisoned" if is_poisoned(path) else "ok" if file.is_running else "closed"
+    level = level_of(used, settings.journal).name.lower()
+    return Glance(
+        source="file",
+        at=str(path),
+        note=file.note(),
+        running=file.is_running,
+        node=settings.node,
+        version=None,
+        uptime_s=None,
+        written_ns=written,
+        parent=None if settings.parent is None else settings.parent.url,
+        link=None,
+        backlog=backlog,
+        journal=JournalStatus(condition, used, settings.journal.quota, heads, level),
+        clock=None,
+        series=series,
+        children=children,
+    )
+
+
+def said(glance: Glance) -> list[str]:
+    """The glance as lines."""
+    journal = glance.journal
+    rows = [["node", _who(glance)], *_link(glance)]
+    if glance.backlog:
+        rows.append(["backlog", ", ".join(f"{Lane(i).name.lower()} {n:,}" for i, n in enumerate(glance.backlog))])
+    heads = ", ".join(f"{Lane(i).name.lower()} {n:,}" for i, n in enumerate(journal.heads))
+    share = f"{size(journal.bytes)} of {size(journal.quota_bytes)} ({journal.bytes / journal.quota_bytes:.1%})"
+    rows += [
+        ["journal", f"{journal.condition}, {share}, level {journal.level}"],
+        ["rows so far", f"{heads}; {glance.series:,} series"],
+        ["clock", glance.clock or "not known: only a running node watches it"],
+        ["children", ", ".join(map(plain, glance.children)) or "none"],
+    ]
+    return ([glance.note] if glance.note else []) + table(rows)
+
+
+def _who(glance: Glance) -> str:
+    if glance.uptime_s is not None:
+        return f"{glance.node}, Holdfast {glance.version}, up {lasting(glance.uptime_s)}, at {glance.at}"
+    state = "running" if glance.running else "not running"
+    return f"{glance.node}, {state}, last written {when(glance.written_ns or 0)}"
+
+
+def _link(glance: Glance) -> list[list[str]]:
+    link = glance.link
+    if glance.parent is None:
+        return [["link", "no parent: what is here stays here"]]
+    if link is None:
+        return [["link", f"to {glance.parent}; its state is not known"]]
+    detail = f" ({plain(link.detail)})" if link.detail else ""
+    goodput = "not measured yet" if link.goodput_bps is None else f"{link.goodput_bps / 1000:,.0f} kbit/s"
+    rtt = "not measured yet" if link.rtt_s is None else f"{link.rtt_s * 1000:.0f} ms"
+    window = "open" if not link.window_in_s else f"bulk waits {lasting(link.window_in_s)}"
+    traffic = f"sent {size(link.sent_bytes)}, received {size(link.received_bytes)}"
+    return [
+        ["link", f"{link.state} to {link.url}{detail}"],
+        ["", f"pace {link.pace}, goodput {goodput}, round trip {rtt}, window {window}; {traffic}"],
+        ["budget", _budget(link.budget)],
+    ]
+
+
+def _budget(budget: BudgetStatus | None) -> str:
+    if budget is None:
+        return "none"
+    day, month = (
+        f"{size(used)} this {period}"
+        + ("" if left is None else f" ({size(left)} left)")
+        + (f", cost {cost:.2f}" if cost else "")
+        for period, used, left, cost in (
+            ("day", budget.day_bytes, budget.day_left, budget.day_cost),
+            ("month", budget.month_bytes, budget.month_left, budget.month_cost),
+        )
+    )
+    return f"{day}; {month}"
+
+
+def _series(file: File) -> int:
+    db = file.access.reader()
+    try:
+        with translated():
+            return len(load_catalogue(db))
+    finally:
+        db.close()
