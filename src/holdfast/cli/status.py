@@ -89,10 +89,11 @@ def from_file(file: File) -> Glance:
     try:
         accounts = reader.accounts(CONSUMER)
         heads, series, children = [lane.head for lane in accounts.lanes], _series(file), reader.peer_names()
+        used = reader.used_bytes()
         backlog = [lane.head - lane.delivered for lane in accounts.lanes] if settings.parent else []
     finally:
         reader.close()
-    used = sum(part.stat().st_size for part in parts)
+    on_disk = sum(part.stat().st_size for part in parts)
     condition = "poisoned" if is_poisoned(path) else "ok" if file.is_running else "closed"
     level = level_of(used, settings.journal).name.lower()
     return Glance(
@@ -107,7 +108,7 @@ def from_file(file: File) -> Glance:
         parent=None if settings.parent is None else settings.parent.url,
         link=None,
         backlog=backlog,
-        journal=JournalStatus(condition, used, settings.journal.quota, heads, level),
+        journal=JournalStatus(condition, on_disk, settings.journal.quota, heads, level, used),
         clock=None,
         series=series,
         children=children,
@@ -121,9 +122,9 @@ def said(glance: Glance) -> list[str]:
     if glance.backlog:
         rows.append(["backlog", ", ".join(f"{Lane(i).name.lower()} {n:,}" for i, n in enumerate(glance.backlog))])
     heads = ", ".join(f"{Lane(i).name.lower()} {n:,}" for i, n in enumerate(journal.heads))
-    share = f"{size(journal.bytes)} of {size(journal.quota_bytes)} ({journal.bytes / journal.quota_bytes:.1%})"
+    used = f"{size(journal.used_bytes)} of {size(journal.quota_bytes)} ({journal.used_bytes / journal.quota_bytes:.1%})"
     rows += [
-        ["journal", f"{journal.condition}, {share}, level {journal.level}"],
+        ["journal", f"{journal.condition}, {used}, level {journal.level}; {size(journal.bytes)} on disk"],
         ["rows so far", f"{heads}; {glance.series:,} series"],
         ["clock", glance.clock or "not known: only a running node watches it"],
         ["children", ", ".join(map(plain, glance.children)) or "none"],

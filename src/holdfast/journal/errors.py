@@ -4,6 +4,7 @@ JournalError
 ├── GroupCorrupt      disk: a stored group is not what was written
 ├── JournalClosed     caller: submitted after close
 ├── JournalPoisoned   disk: a commit failed and its outcome is unknown; the node must stop acking and exit
+├── JournalReplaced   operator: the file was removed or replaced while the node ran
 ├── JournalTooNew     operator: the file was written by a newer Holdfast
 └── JournalTooOld     operator: the file was last written by an older Holdfast, and is only to be read
 """
@@ -33,6 +34,12 @@ class JournalPoisoned(JournalError):
     """A commit failed below SQLite, so whether its rows are on disk is unknown. Nothing may be acked any more."""
 
     hint = "the node stops by itself; check the disk, then start it again"
+
+
+class JournalReplaced(JournalError):
+    """The file under the journal's name is another one, or none."""
+
+    hint = "stop the node before you touch its data folder; what it took since is lost"
 
 
 class JournalTooNew(JournalError):

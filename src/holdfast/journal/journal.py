@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from holdfast.journal.errors import JournalReplaced
 from holdfast.journal.opening import Access
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.settings import JournalSettings
@@ -59,6 +60,7 @@ class Journal(JournalReader):
         self._listeners: list[Callable[[], None]] = []
         self._watchers: list[Callable[[Condition, str], None]] = []
         self._store = Store(access, node, settings, clock, new_id)
+        self._identity = _identity(access.path)
         self.found = self._store.found
         self.schema_version = self._store.schema_version
         self.catalogue = self._store.catalogue
@@ -116,6 +118,15 @@ class Journal(JournalReader):
         """Bytes of the database and its WAL on disk."""
         return sum(f.stat().st_size for f in (self._file, self._file.with_name(self._file.name + "-wal")) if f.exists())
 
+    def require_in_place(self) -> None:
+        """See that the file under the journal's name is the one that was opened.
+
+        Raises:
+            JournalReplaced: when somebody removed or replaced it: what is written goes to a file without a name.
+        """
+        if _identity(self._file) != self._identity:
+            raise JournalReplaced(f"{self._file} was removed or replaced while the node ran")
+
     @property
     def folder(self) -> Path:
         """Where the file lies."""
@@ -125,12 +136,6 @@ class Journal(JournalReader):
         """Bytes of pages in the file that hold nothing. Blocking, any thread."""
         with self._connection() as db:
             return int(db.pragma("freelist_count")) * int(db.pragma("page_size"))
-
-    def used_bytes(self) -> int:
-        """Bytes of pages in use; free pages inside the file don't count. Blocking, any thread."""
-        with self._connection() as db:
-            pages, free, size = (int(db.pragma(p)) for p in ("page_count", "freelist_count", "page_size"))
-        return (pages - free) * size
 
     def abandon(self) -> None:
         """Stop as a killed process does; only with an `InlineWriter`."""
@@ -162,3 +167,11 @@ def load_catalogue(access: Access | Path) -> Catalogue:
             return read_catalogue(db)
     finally:
         reader.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

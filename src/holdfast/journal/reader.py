@@ -60,6 +60,12 @@ class JournalReader:
                     raise
         return groups
 
+    def used_bytes(self) -> int:
+        """Bytes of pages in use; free pages inside the file don't count. Blocking, any thread."""
+        with self._connection() as db:
+            pages, free, size = (int(db.pragma(p)) for p in ("page_count", "freelist_count", "page_size"))
+        return (pages - free) * size
+
     def chain_at(self, lane: Lane, seq: int) -> bytes | None:
         """The chain at a group boundary, GENESIS at 0, None where there is no boundary (any more)."""
         with self._connection() as db:

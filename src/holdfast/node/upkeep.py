@@ -54,6 +54,7 @@ class Upkeep:
         """Look every few seconds, for ever."""
         while True:
             await asyncio.sleep(EVERY_S)
+            self._journal.require_in_place()
             await self.once()
             await self._reclaim()
             if self._journal.condition is Condition.OK:

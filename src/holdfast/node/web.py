@@ -80,6 +80,7 @@ def _token_files(plan: NodePlan) -> dict[str, str]:
 def _status(node: "Node") -> Status:
     journal, now = node.journal, node.clock.wall_ns()
     uplink = None if node.uplink is None else node.uplink.status()
+    used = journal.used_bytes()
     return Status(
         node=journal.node,
         version=__version__,
@@ -94,7 +95,8 @@ def _status(node: "Node") -> Status:
             journal.size_bytes(),
             journal.settings.quota,
             [journal.head(lane) for lane in Lane],
-            level_of(journal.size_bytes(), journal.settings).name.lower(),
+            level_of(used, journal.settings).name.lower(),
+            used,
         ),
         series=len(journal.catalogue),
         children=child_names(node.plan),

@@ -39,13 +39,17 @@ class LinkStatus(Struct, frozen=True):
 
 
 class JournalStatus(Struct, frozen=True):
-    """The journal. condition: `ok`, `full`, `poisoned` or `closed`; level: how scarce space is, `green` to `red`."""
+    """The journal. condition: `ok`, `full`, `poisoned` or `closed`; level: how scarce space is, `green` to `red`.
+
+    bytes: of the files on disk, WAL and free pages included; used_bytes: what counts against the quota
+    """
 
     condition: str
     bytes: int
     quota_bytes: int
     heads: list[int]
     level: str = "green"
+    used_bytes: int = 0
 
 
 class Status(Struct, frozen=True):

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from holdfast.journal.blobs import canonical_readings, decode_readings, link
-from holdfast.journal.errors import JournalClosed, JournalTooNew
+from holdfast.journal.errors import JournalClosed, JournalReplaced, JournalTooNew
 from holdfast.journal.journal import FILE_NAME, Journal, load_catalogue
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import GENESIS, Bound, Branch, Incarnation, Mark, QuarantineRow
@@ -310,3 +310,19 @@ def test_a_second_writer_of_the_same_file_is_refused_and_the_first_goes_on(tmp_p
 
     with_journal(tmp_path, body)
     with_journal(tmp_path, later)
+
+
+def test_a_file_that_was_replaced_under_a_running_node_is_noticed(tmp_path: Path) -> None:
+    async def run() -> None:
+        journal = Journal(tmp_path / FILE_NAME, "gw", JournalSettings(), ManualClock())
+        journal.require_in_place()
+        (tmp_path / "other").write_bytes((tmp_path / FILE_NAME).read_bytes())
+        (tmp_path / "other").replace(tmp_path / FILE_NAME)
+        with pytest.raises(JournalReplaced):
+            journal.require_in_place()
+        (tmp_path / FILE_NAME).unlink()
+        with pytest.raises(JournalReplaced):
+            journal.require_in_place()
+        journal.close()
+
+    asyncio.run(run())

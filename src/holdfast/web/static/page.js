@@ -4,6 +4,8 @@ import { chart, clock, sparkline } from "./chart.js";
 
 const EVERY_MS = 2000, SPARK_MS = 20000, SHOWN = 300, SPARKED = 60;
 const LANES = ["critical", "normal", "bulk"];
+const LEVELS = { yellow: " · yellow: what the parent holds goes", orange: " · orange: bulk is shed", red: " · red: only alerts are safe" };
+const REASONS = { disk: "shed for space", age: "too old", summarised: "summarised", damaged: "damaged", forgotten: "lost at the parent" };
 const SPANS = [["10 min", 600], ["1 h", 3600], ["6 h", 21600], ["24 h", 86400], ["7 d", 604800]];
 const byId = (id) => document.getElementById(id);
 const state = { before: null, filter: "", open: null, span: 600, sparks: new Map(), sparkRange: null, names: [], now: 0, failures: 0, drawn: "" };
@@ -74,6 +76,22 @@ function showStatus(status, ready) {
   showTiles(status);
 }
 
+const speed = (link) => (link.goodput_bps ? `${link.goodput_bps >= 1e6 ? `${(link.goodput_bps / 1e6).toFixed(1)} Mbit/s` : `${(link.goodput_bps / 1e3).toFixed(0)} kbit/s`}` : "");
+
+function linkNote(link) {
+  if (link.detail) return link.detail;
+  if (link.window_in_s > 0) return `bulk waits for its hours or budget: ${lasting(link.window_in_s)}`;
+  const budget = link.budget?.day_left ?? null, pace = link.pace === "wide" ? "" : `${link.pace} · `;
+  return `${pace}${bytes(link.sent_bytes)} sent to ${link.url.replace("https://", "")}${budget === null ? "" : ` · ${bytes(budget)} left today`}`;
+}
+
+function showGaps(gaps) {
+  byId("gaps-panel").hidden = !gaps.length;
+  const shown = gaps.slice(-6).reverse();
+  byId("gaps-count").textContent = gaps.length > shown.length ? `latest of ${whole(gaps.length)}` : "";
+  byId("gaps").tBodies[0].replaceChildren(...shown.map((g) => make("tr", {}, make("td", {}, `${REASONS[g.reason] ?? g.reason}, ${LANES[g.lane]}`, make("span", { class: "when" }, g.from_ns ? `${clock(g.from_ns, true)} – ${clock(g.to_ns, true)}` : "")), make("td", { class: "num" }, whole(g.rows)))));
+}
+
 function showTiles(status) {
   const c = status.counters, was = state.before;
   const since = was ? (status.now_ns - was.now_ns) / 1e9 : 0;
@@ -89,15 +107,18 @@ function showTiles(status) {
   if (status.link) {
     const all = status.backlog.reduce((sum, n) => sum + n, 0);
     tiles.push(tile("Backlog", short(all), "rows", status.backlog.map((n, i) => `${LANES[i]} ${short(n)}`).join(" · "), { alarm: status.link.state === "down" && all > 0 }));
-    tiles.push(tile("Link", status.link.state, "", status.link.detail || `${bytes(status.link.sent_bytes)} sent to ${status.link.url.replace("https://", "")}`, { alarm: status.link.state === "down" }));
+    tiles.push(tile("Link", status.link.state, status.link.state === "up" ? speed(status.link) : "", linkNote(status.link), { alarm: status.link.state === "down" }));
   }
-  const part = status.journal.quota_bytes ? status.journal.bytes / status.journal.quota_bytes : undefined;
-  tiles.push(tile("Journal", bytes(status.journal.bytes), "", part === undefined ? "no quota" : `${(part * 100).toFixed(part < 0.1 ? 1 : 0)} % of ${bytes(status.journal.quota_bytes)}`, { part, alarm: status.journal.condition !== "ok" }));
+  const part = status.journal.quota_bytes ? status.journal.used_bytes / status.journal.quota_bytes : undefined;
+  tiles.push(tile("Journal", bytes(status.journal.used_bytes), "", part === undefined ? "no quota" : `${(part * 100).toFixed(part < 0.1 ? 1 : 0)} % of ${bytes(status.journal.quota_bytes)}${LEVELS[status.journal.level] ?? ""}`, { part, alarm: status.journal.condition !== "ok" || status.journal.level === "red" }));
   byId("tiles").replaceChildren(...tiles);
   state.before = status;
 }
 
+const SUMMARY = /\.\d+m?s\.(min|max|mean|count)$/;
+
 function showSeries(list) {
+  list.series = list.series.filter((s) => s.ts !== null || !SUMMARY.test(s.metric)); // steps of the past have no present value
   const body = byId("series").tBodies[0];
   state.names = list.series.slice(0, SPARKED).map((s) => s.name);
   byId("series-count").textContent = list.total > list.series.length ? `first ${list.series.length} of ${whole(list.total)}` : whole(list.total);
@@ -167,9 +188,12 @@ function showLedger(ledger) {
   rows.push(line("Rows committed", ledger.rows.committed, "sum"));
   if (total("delivered") + total("pending")) rows.push(line("delivered to the parent", total("delivered"), "indent"), line("pending", total("pending"), "indent"));
   if (total("kept")) rows.push(line("kept here", total("kept"), "indent"));
+  const shed = ledger.lanes.reduce((sum, lane) => sum + Object.values(lane.shed).reduce((a, b) => a + b, 0), 0);
+  if (shed) rows.push(line("gone, see below", shed, "indent"));
   const residual = ledger.rows.residual || total("residual");
   rows.push(line("Unexplained", residual, "sum", residual !== 0));
   byId("ledger").tBodies[0].replaceChildren(...rows);
+  showGaps(ledger.gaps ?? []);
   const rejected = Object.entries(m.rejected).sort((a, b) => b[1] - a[1]);
   byId("rejected-panel").hidden = !rejected.length;
   byId("rejected").tBodies[0].replaceChildren(...rejected.map(([reason, n]) => line(reason.replaceAll("_", " "), n)));
