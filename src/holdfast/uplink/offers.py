@@ -1,5 +1,6 @@
 """From an offer to a body: reads journal groups, and says what is wrong with them. Blocking, any thread."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from holdfast.model.series import Catalogue
 from holdfast.uplink.errors import RowsMissing
 from holdfast.uplink.plan import Offer
 from holdfast.wire.columns import encode_events, encode_gaps, encode_readings
+from holdfast.wire.frame import Effort
 from holdfast.wire.messages import BatchHeader, GapRow, Kind, SourceMark
 
 KINDS: dict[GroupKind, Kind] = {
@@ -23,12 +25,18 @@ KINDS: dict[GroupKind, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A body ready to be sent. rows: seqs it carries, gap_rows of them as gaps; end: its last seq and chain."""
+    """A body ready to be sent.
+
+    rows:  seqs it carries, gap_rows of them as gaps
+    end:   its last seq and chain
+    cpu_s: what reading, packing and compressing took of this thread
+    """
 
     body: bytes
     rows: int
     gap_rows: int
     end: Bound
+    cpu_s: float = 0.0
 
 
 def encode(reader: JournalReader, catalogue: Catalogue, offer: Offer, at: Bound | None, branch: int) -> Encoded:
@@ -40,6 +48,7 @@ def encode(reader: JournalReader, catalogue: Catalogue, offer: Offer, at: Bound 
         RowsMissing: when the rows after `offer.after` are not in the journal.
         GroupCorrupt: when the first of them is damaged.
     """
+    began = time.thread_time()
     groups = _same_kind(reader.read(offer.lane, offer.after, offer.max_rows))
     before = at.chain if at is not None and at.seq == offer.after else reader.chain_at(offer.lane, offer.after)
     if not groups or before is None or groups[0].first != offer.after + 1:
@@ -60,10 +69,11 @@ def encode(reader: JournalReader, catalogue: Catalogue, offer: Offer, at: Bound 
     )
     rows = groups[-1].last - offer.after
     gap_rows = rows if header.kind == "gaps" else 0
-    return Encoded(_body(header, groups, catalogue), rows, gap_rows, Bound(header.last, header.chain))
+    body = _body(header, groups, catalogue, offer.effort)
+    return Encoded(body, rows, gap_rows, Bound(header.last, header.chain), time.thread_time() - began)
 
 
-def _body(header: BatchHeader, groups: Sequence[Group], catalogue: Catalogue) -> bytes:
+def _body(header: BatchHeader, groups: Sequence[Group], catalogue: Catalogue, effort: Effort) -> bytes:
     if header.kind == "events":
         return encode_events(header, [decode_events(group.blob) for group in groups])
     if header.kind == "gaps":
@@ -72,7 +82,7 @@ def _body(header: BatchHeader, groups: Sequence[Group], catalogue: Catalogue) ->
     # Only what these rows need: a younger series may not be committed yet, and its number could be given anew.
     needed = max(int(batch.series.max()) + 1 for batch in batches)
     series = tuple(catalogue.since(header.series_from)[: max(0, needed - header.series_from)])
-    return encode_readings(msgspec.structs.replace(header, series=series), batches)
+    return encode_readings(msgspec.structs.replace(header, series=series), batches, effort)
 
 
 def _sources(groups: Sequence[Group]) -> tuple[SourceMark, ...]:

@@ -27,6 +27,7 @@ from holdfast.uplink.goodput import TINY, Goodput
 from holdfast.uplink.levels import Level, next_level
 from holdfast.uplink.settings import ParentSettings
 from holdfast.uplink.sizing import Sizing
+from holdfast.wire.frame import Effort
 from holdfast.wire.messages import Welcome
 
 # What a request costs beside its body: headers both ways, the reply, TLS and TCP. Counted against the budget.
@@ -162,6 +163,13 @@ class Pacing:
     def is_fast(self) -> bool:
         """Was the link measured, and is it wide?"""
         return self.level is Level.WIDE and self.goodput.bytes_per_s is not None
+
+    @property
+    def effort(self) -> Effort:
+        """How hard to compress: CPU is what's scarce on a fast link, bytes on a trickling one."""
+        if self.level is Level.TRICKLE:
+            return Effort.THOROUGH
+        return Effort.QUICK if self.is_fast else Effort.USUAL
 
     def wall_ns(self, now: float) -> int:
         """The wall time at `now`."""

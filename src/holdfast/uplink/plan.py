@@ -16,6 +16,7 @@ from holdfast.model.lane import Lane
 from holdfast.uplink.breaker import Breaker, Phase
 from holdfast.uplink.pacing import LinkReport, Pacing
 from holdfast.uplink.settings import ParentSettings
+from holdfast.wire.frame import Effort
 from holdfast.wire.messages import BatchReply, Welcome
 
 DIVERGED_PAUSE_S = 60.0
@@ -100,13 +101,14 @@ Fact = Appended | Welcomed | Answered | Failed | Clocked | Tick
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Send the lane's rows after `after`, up to `max_rows`, in this session."""
+    """Send the lane's rows after `after`, up to `max_rows`, in this session. effort: how hard to compress."""
 
     lane: Lane
     after: int
     max_rows: int
     session: int
     series_known: int
+    effort: Effort = Effort.USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +300,7 @@ class UplinkPlan:
     def _offer(self, lane: Lane, state: _LaneState, now: float) -> Offer:
         state.in_flight = True
         self.pacing.offered(lane, now)
-        return Offer(lane, state.acked, self.pacing.rows(lane, now), self.token, self.series_known)
+        return Offer(lane, state.acked, self.pacing.rows(lane, now), self.token, self.series_known, self.pacing.effort)
 
     def _flying(self) -> list[Lane]:
         return [lane for lane, state in self._lanes.items() if state.in_flight]

@@ -108,6 +108,7 @@ class UplinkService:
         self._since = clock.monotonic()
         self._cause = "not connected yet"
         self._rows = self._batches = self._failures = 0
+        self._cpu_s = 0.0
         # Where the parent is, with the chain there: the group that ends there may have been dropped since.
         self._bounds: dict[Lane, Bound] = {}
         self._account = Account.decode(journal.meta(ACCOUNT))
@@ -125,6 +126,7 @@ class UplinkService:
         pacing, link, gauge = self._plan.pacing, self._link, self._telemetry.gauge
         gauge("uplink_goodput_bytes_per_second", "measured; 0 = unknown", lambda: pacing.goodput.bytes_per_s or 0)
         gauge("uplink_rtt_seconds", "of small calls; 0 = unknown", lambda: pacing.goodput.rtt_s or 0)
+        gauge("uplink_cpu_seconds", "spent on packing and compressing since the start", lambda: self._cpu_s)
         gauge("uplink_sent_bytes", "to the parent since the start, before TLS", lambda: link.sent_bytes)
 
     async def run(self) -> None:
@@ -298,6 +300,7 @@ class UplinkService:
                 self._account.branch,
             )
             size = len(encoded.body)
+            self._cpu_s += encoded.cpu_s
             self._offered[offer.lane] = max(self._offered.get(offer.lane, 0), encoded.end.seq)
             began = self._clock.monotonic()
             reply = await self._link.batch(encoded.body)

@@ -16,7 +16,7 @@ from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 from holdfast.model.series import Series
 from holdfast.wire.errors import WireError
-from holdfast.wire.frame import seal, unseal
+from holdfast.wire.frame import Effort, seal, unseal
 from holdfast.wire.integers import Int64s
 from holdfast.wire.messages import VERSION, BatchHeader, GapRow, Limits
 from holdfast.wire.numbers import group_rows, pack_numbers, unpack_numbers
@@ -39,8 +39,8 @@ class Content:
     gaps: tuple[GapRow, ...] = ()
 
 
-def encode_readings(header: BatchHeader, groups: Sequence[Batch]) -> bytes:
-    """The body for groups of readings; `header.bounds` has one entry a group.
+def encode_readings(header: BatchHeader, groups: Sequence[Batch], effort: Effort = Effort.USUAL) -> bytes:
+    """The body for groups of readings; `header.bounds` has one entry a group. effort: how hard to compress.
 
     Values of text series count from the start of their own group's texts, as in the journal.
     """
@@ -56,7 +56,7 @@ def encode_readings(header: BatchHeader, groups: Sequence[Batch]) -> bytes:
         packer.raw(quality[grouped.order].tobytes())
     if flags & _TEXTS:
         packer.structured(texts)
-    return _end(header, packer)
+    return _end(header, packer, effort)
 
 
 def encode_events(header: BatchHeader, groups: Sequence[Sequence[Event]]) -> bytes:
@@ -106,9 +106,9 @@ def _begin(header: BatchHeader) -> Packer:
     return packer
 
 
-def _end(header: BatchHeader, packer: Packer) -> bytes:
+def _end(header: BatchHeader, packer: Packer, effort: Effort = Effort.USUAL) -> bytes:
     slim = msgspec.structs.replace(header, bounds=(), series=())
-    return seal(msgspec.json.encode(slim), packer.finish())
+    return seal(msgspec.json.encode(slim), packer.finish(), effort)
 
 
 def _header(head: bytes, unpacker: Unpacker, limits: Limits) -> tuple[BatchHeader, Int64s]:
