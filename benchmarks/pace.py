@@ -1,0 +1,47 @@
+"""Devices at a steady pace: python -m benchmarks.pace PORT DEVICES RATE SECONDS; prints the PUBACKs as JSON."""
+
+import json
+import socket
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.messages import connect_packet, make_device
+
+_LAST_ACKS_S = 10.0
+
+
+def pace(port: int, devices: int, rate: float, seconds: float) -> tuple[int, int]:
+    """Evenly spaced messages, the devices in turn, QoS 1; returns (sent, acknowledged)."""
+    rng = np.random.default_rng(1)
+    fleet = [make_device(n) for n in range(devices)]
+    sock = socket.create_connection(("127.0.0.1", port), timeout=5)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(connect_packet("pace"))
+    sock.recv(4, socket.MSG_WAITALL)
+    begun = time.monotonic()
+    sent = acks = 0
+    while (passed := time.monotonic() - begun) < seconds:
+        if sent < passed * rate:
+            sock.sendall(fleet[sent % devices].block(1, time.time_ns() // 1_000_000, rng).tobytes())
+            sent += 1
+        else:
+            acks += _acks(sock, max(0.0005, sent / rate - passed))
+    until = time.monotonic() + _LAST_ACKS_S
+    while acks < 4 * sent and time.monotonic() < until:
+        acks += _acks(sock, 0.1)
+    return sent, acks // 4
+
+
+def _acks(sock: socket.socket, timeout: float) -> int:
+    sock.settimeout(timeout)
+    try:
+        return len(sock.recv(65536))
+    except TimeoutError:
+        return 0
+
+
+if __name__ == "__main__":
+    sent, acked = pace(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
+    print(json.dumps({"sent": sent, "acked": acked}))
