@@ -36,9 +36,10 @@ check: $(DEV_STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/pytest -q -n 2 tests/unit tests/architecture
+	@$(BIN)/pytest -q -n 2 tests/unit tests/architecture -m "not slow"
 
 test: check
+	@$(BIN)/pytest -q -n 2 tests/powerloss -m "not slow"
 	@$(BIN)/pytest -q tests/system -m "not slow"
 
 prove: $(DEV_STAMP)

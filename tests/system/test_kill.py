@@ -96,23 +96,26 @@ def test_the_check_catches_a_build_that_stores_the_watermark_in_a_second_transac
     source = mutant(
         tmp_path,
         {
+            "ingest/applying.py": [
+                (
+                    "    tx.set_mark(child, branch.number, lane, "
+                    "advanced(branch.marks[lane], header, verdict, gap_rows))\n",
+                    "    after = advanced(branch.marks[lane], header, verdict, gap_rows)\n"
+                    "    tx.later = lambda second: second.set_mark(child, branch.number, lane, after)\n",
+                ),
+            ],
             "ingest/service.py": [
                 (
-                    "    transaction.set_peer(PeerState(child, peer.session, peer.incarnation, known, tuple(marks)))\n",
-                    "    applied_mark = PeerState(child, peer.session, peer.incarnation, known, tuple(marks))\n"
-                    "    transaction.later = lambda second: second.set_peer(applied_mark)\n",
-                ),
-                (
-                    "        reply = await self._journal.submit(\n            lambda transaction: apply_batch("
-                    "transaction, child, content, chains, self._journal.catalogue, applied)\n        )\n",
+                    "        reply = await self._journal.submit(lambda tx: apply_batch("
+                    "tx, self._door, child, content, chains, applied))\n",
                     "        seen = []\n"
                     "        reply = await self._journal.submit(\n"
-                    "            lambda transaction: (seen.append(transaction), apply_batch("
-                    "transaction, child, content, chains, self._journal.catalogue, applied))[1]\n        )\n"
+                    "            lambda tx: (seen.append(tx), apply_batch("
+                    "tx, self._door, child, content, chains, applied))[1]\n        )\n"
                     "        if hasattr(seen[-1], 'later'):\n"
                     "            await self._journal.submit(seen[-1].later)\n",
                 ),
-            ]
+            ],
         },
     )
     for seed in range(8):

@@ -15,7 +15,9 @@ from holdfast.codecs.keys import Keys
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reading import Group, ProfileReader
 from holdfast.codecs.reject import Rejection, RejectReason
+from holdfast.codecs.times import NOT_TOLD, Times
 from holdfast.codecs.topics import name_fault
+from holdfast.kernel.trust import NO_DOUBT, Doubt
 from holdfast.model.batch import Batch, concatenate
 from holdfast.model.series import Catalogue
 
@@ -38,6 +40,7 @@ class Decoded:
     batch:         all good readings, rows in message order
     message:       shape (len(batch),): which message each row came from, ascending; messages count over all runs
     keys:          shape (messages,): dedupe key of each message, 0 = it carries no id
+    lead:          shape (messages,): the device's time minus the time of receipt, ns; NOT_TOLD where it told none
     rejected:      the messages refused, ascending
     payload_bytes: of all messages
     """
@@ -45,6 +48,7 @@ class Decoded:
     batch: Batch
     message: NDArray[np.int32]
     keys: Keys
+    lead: Times
     rejected: list[Rejection]
     payload_bytes: int
 
@@ -68,8 +72,11 @@ class Decoder:
         self._catalogue = catalogue
         self._routes: dict[str, _Route] = {}
 
-    def decode(self, runs: Sequence[Run]) -> Decoded:
-        """Decode all messages of `runs`; messages are numbered over all runs in order."""
+    def decode(self, runs: Sequence[Run], doubt: Doubt = NO_DOUBT) -> Decoded:
+        """Decode all messages of `runs`; messages are numbered over all runs in order.
+
+        doubt: which times of receipt this node isn't sure of
+        """
         groups: dict[int, Group] = {}
         rejected: list[Rejection] = []
         first = 0
@@ -85,12 +92,13 @@ class Decoder:
                 rejected.extend(Rejection(first + i, *route.fault) for i in range(n))
             first += n
         keys = np.zeros(first, np.uint64)
-        parts = [self._readers[r].read(group, keys, rejected) for r, group in groups.items()]
+        lead = np.full(first, NOT_TOLD)
+        parts = [self._readers[r].read(group, keys, lead, rejected, doubt) for r, group in groups.items()]
         if len(rejected) > 1:
             rejected.sort(key=lambda r: r.message)
         batch, message = self._merge(parts)
         size = sum(sum(map(len, run.payloads)) for run in runs)
-        return Decoded(batch, message, keys, rejected, size)
+        return Decoded(batch, message, keys, lead, rejected, size)
 
     def _merge(self, parts: list[tuple[Batch, NDArray[np.int32]]]) -> tuple[Batch, NDArray[np.int32]]:
         if len(parts) == 1:

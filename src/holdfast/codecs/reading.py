@@ -12,10 +12,11 @@ from holdfast.codecs.keys import Keys, device_hash, id_words, mix
 from holdfast.codecs.parsing import PayloadParser
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reject import Fault, Rejection, RejectReason
-from holdfast.codecs.structs import shape_of
-from holdfast.codecs.times import Times, event_times
+from holdfast.codecs.structs import Getter, shape_of
+from holdfast.codecs.times import Times, doubtful, event_times, with_doubt
 from holdfast.codecs.topics import name_fault
 from holdfast.kernel.clock import NS_PER_S
+from holdfast.kernel.trust import Doubt
 from holdfast.model.batch import Batch
 from holdfast.model.quality import Quality, Reason, encode_quality
 from holdfast.model.series import Catalogue, Series
@@ -50,6 +51,15 @@ class Group:
         shifts = np.repeat(np.array(self.firsts) - starts, counts)
         numbers: NDArray[np.int32] = np.add(np.arange(len(self.payloads)), shifts).astype(np.int32)
         return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamps:
+    """Each message's time, and what is wrong with it. ahead: took ours for it; codes: doubt in ours. None = none."""
+
+    times: Times
+    ahead: NDArray[np.bool_] | None
+    codes: NDArray[np.uint8] | None
 
 
 class _Devices:
@@ -94,8 +104,10 @@ class ProfileReader:
         self._id = None if profile.id_path is None else shape.getters[profile.id_path]
         self._devices = _Devices(len(self._meanings))
 
-    def read(self, group: Group, keys: Keys, rejected: list[Rejection]) -> tuple[Batch, NDArray[np.int32]]:
-        """The readings of a group and their messages' numbers; fills `keys`, appends to `rejected`."""
+    def read(
+        self, group: Group, keys: Keys, lead: Times, rejected: list[Rejection], doubt: Doubt
+    ) -> tuple[Batch, NDArray[np.int32]]:
+        """The readings of a group and their messages' numbers; fills `keys` and `lead`, appends to `rejected`."""
         numbers = group.numbers()
         items, positions, faults = self._parser.parse(group.payloads)
         rejected.extend(Rejection(int(numbers[f.at]), f.reason, f.detail) for f in faults)
@@ -109,13 +121,15 @@ class ProfileReader:
             received = np.repeat(np.array(group.received, np.int64), group.counts)[positions]
         found: list[Fault] = []
         slots = self._slots(group, items, positions, found)
-        told = self._told(items, received, found)
-        ahead = told > received + self._profile.future_ns
-        times = np.where(ahead, received, told)
+        told, ours = received, None
+        if self._time is not None:
+            told = self._told(self._time, items, received, found, doubt)
+            lead[own] = ours = told - received
+        stamps = self._judge(told, received, ours, doubt)
         cells = self._columns.cells(items)
         good = self._refuse(found + cells.faults, own, rejected)
         keys[own] = self._keys(items, slots, told)
-        return self._batch(cells, good, slots, times, ahead, own)
+        return self._batch(cells, good, slots, stamps, own)
 
     def _slots(self, group: Group, items: Sequence[Any], positions: list[int], found: list[Fault]) -> NDArray[np.intp]:
         slot = self._devices.slot
@@ -134,18 +148,27 @@ class ProfileReader:
             slot = self._devices.slot
         return np.fromiter(map(slot, names), np.intp, len(names))
 
-    def _told(self, items: Sequence[Any], received: Times, found: list[Fault]) -> Times:
+    def _judge(self, told: Times, received: Times, lead: Times | None, doubt: Doubt) -> "_Stamps":
+        """Which time each message gets: a device that is ahead gets ours, unless ours was unset."""
+        future_ns = self._profile.future_ns
+        ahead = None if lead is None else lead > future_ns
+        if doubt and ahead is not None:
+            ahead &= received >= doubt.unset_before
+        codes = doubtful(received, lead, doubt, future_ns) if doubt else None
+        if ahead is None or not ahead.any():
+            return _Stamps(told, None, codes)
+        return _Stamps(np.where(ahead, received, told), ahead, codes)
+
+    def _told(self, time: Getter, items: Sequence[Any], received: Times, found: list[Fault], doubt: Doubt) -> Times:
         """The time that each device told, ns UTC; what is no time or too old is a fault."""
-        if self._time is None:
-            return received
-        told, sane = event_times(list(map(self._time, items)), self._profile.time_unit)
+        told, sane = event_times(list(map(time, items)), self._profile.time_unit)
         if not sane.all():
             detail = "the time is before 1970 or after 2100: is its unit right?"
             found.extend(Fault(int(i), RejectReason.WRONG_TYPE, detail) for i in np.flatnonzero(~sane))
         stale_ns = self._profile.stale_ns
         if stale_ns is not None:
             age = received - told
-            for i in np.flatnonzero(sane & (age > stale_ns)):
+            for i in np.flatnonzero(sane & (age > stale_ns) & (received >= doubt.unset_before)):
                 seconds = age[i] / NS_PER_S
                 found.append(
                     Fault(
@@ -179,19 +202,20 @@ class ProfileReader:
         cells: Cells,
         good: NDArray[np.bool_] | None,
         slots: NDArray[np.intp],
-        times: Times,
-        ahead: NDArray[np.bool_],
+        stamps: "_Stamps",
         own: NDArray[np.int32],
     ) -> tuple[Batch, NDArray[np.int32]]:
         message, meaning, value = cells.message, cells.meaning, cells.value
         quality = self._limits.quality(cells)
-        if ahead.any():
-            quality[ahead[message] & (quality == 0)] = _CLOCK_AHEAD
+        if stamps.ahead is not None:
+            quality[stamps.ahead[message] & (quality == 0)] = _CLOCK_AHEAD
+        if stamps.codes is not None:
+            quality = with_doubt(quality, stamps.codes[message])
         if good is not None:
             keep = good[message]
             message, meaning, value, quality = message[keep], meaning[keep], value[keep], quality[keep]
         series = self._series(slots[message], meaning)
-        return Batch(series, times[message], value, quality, tuple(cells.texts)), own[message]
+        return Batch(series, stamps.times[message], value, quality, tuple(cells.texts)), own[message]
 
     def _series(self, slots: NDArray[np.intp], meaning: NDArray[np.intp]) -> NDArray[np.int32]:
         series = self._devices.series[slots, meaning]

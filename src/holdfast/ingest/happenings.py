@@ -4,18 +4,51 @@ from holdfast.telemetry.happenings import Happening, Level
 
 
 class IngestSessionOpened(Happening, frozen=True):
-    """A child opened a session; any older one of it is fenced."""
+    """A child opened a session; any older one of its branch is fenced."""
 
     metric = "ingest_sessions"
     child: str
+    branch: int
     session: int
     incarnation: str
 
 
-class IngestHistoryDiverged(Happening, frozen=True):
-    """A child's history doesn't contain what this node holds of it; nothing was overwritten."""
+class IngestBranched(Happening, frozen=True):
+    """A child came back with another history: restored, cloned or on a new disk. Nothing was overwritten."""
 
     level = Level.ERROR
+    metric = "ingest_branches"
+    child: str
+    branch: int
+    reason: str
+    held_rows: int
+    unseen_rows: int
+
+
+class IngestSuspect(Happening, frozen=True):
+    """Two machines sync under one child's name."""
+
+    level = Level.ERROR
+    metric = "ingest_suspects"
+    child: str
+    detail: str
+
+
+class IngestHistoryDiverged(Happening, frozen=True):
+    """A batch's history doesn't contain what this node holds; nothing was overwritten, the child must say hello."""
+
+    level = Level.WARNING
     metric = "ingest_divergences"
     child: str
     detail: str
+
+
+class IngestGapTaken(Happening, frozen=True):
+    """A child has lost or shed rows, and said which."""
+
+    level = Level.WARNING
+    metric = "ingest_gaps"
+    child: str
+    lane: int
+    rows: int
+    reason: str

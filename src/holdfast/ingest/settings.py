@@ -4,6 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from holdfast.kernel.scalars import Duration
+
 
 class ChildrenSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Children and what one may cost.
@@ -13,4 +15,6 @@ class ChildrenSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     tokens: dict[str, str] = field(default_factory=dict)
     credits: Annotated[int, Meta(ge=1, le=64)] = 4
+    later: Duration = 5.0
+    """When a child should ask again while this node, restored from an image, waits for its own parent."""
     max_rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000

@@ -1,7 +1,7 @@
 """From a micro-batch of arrivals to what the journal owes: decode, drop repeats, decide. Synchronous, in memory."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,9 @@ from holdfast.adapters.port import Arrival
 from holdfast.codecs.decoder import Decoded, Decoder, Run
 from holdfast.codecs.reject import Rejection, RejectReason
 from holdfast.intake.seen import SeenKeys
+from holdfast.intake.skew import SkewTable
 from holdfast.journal.records import QuarantineRow
+from holdfast.kernel.trust import NO_DOUBT, Doubt
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 from holdfast.stream.engine import Engine
@@ -34,14 +36,27 @@ class Prepared:
 class Preparer:
     """Decoder, memory of message ids and rule engine, applied in that order."""
 
-    def __init__(self, decoder: Decoder, seen: SeenKeys, engine: Engine) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        seen: SeenKeys,
+        engine: Engine,
+        doubt: Callable[[], Doubt] = lambda: NO_DOUBT,
+        skew: SkewTable | None = None,
+    ) -> None:
+        """doubt: which stamps of arrivals are doubtful now; skew: learns the devices' clocks while ours is set."""
         self._decoder = decoder
         self._seen = seen
         self._engine = engine
+        self._doubt = doubt
+        self._skew = skew
 
     def prepare(self, arrivals: list[Arrival]) -> Prepared:
         """Decode, dedupe and decide one micro-batch."""
-        decoded = self._decoder.decode([Run(a.topic, a.payloads, a.received_ns) for a in arrivals])
+        doubt = self._doubt()
+        decoded = self._decoder.decode([Run(a.topic, a.payloads, a.received_ns) for a in arrivals], doubt)
+        if self._skew is not None and not doubt.unset_before:
+            self._skew.offer(decoded)
         fresh = self._fresh(decoded)
         batch = decoded.batch if fresh.all() else decoded.batch.take(fresh[decoded.message])
         prepared = Prepared(arrivals, batch, [], decoded.keys[fresh & (decoded.keys != 0)])

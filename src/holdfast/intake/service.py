@@ -60,6 +60,8 @@ class IntakeService:
         self._ticker: asyncio.Handle | None = None
         self._commit_due: asyncio.Handle | None = None
         self._checkpoint_due = 0.0
+        self._decided = self._stored = 0
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -97,6 +99,14 @@ class IntakeService:
         """Wait until everything offered is settled or refused."""
         await self._idle.wait()
 
+    async def everything_stored(self) -> None:
+        """Wait until everything offered before this call is decided and committed; more may have come since."""
+        self._process()
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append((self._decided, waiter))
+        self._tell_waiting()
+        await waiter
+
     async def stop(self) -> None:
         """Store the rule engine's state and stop ticking. Call after `drain`."""
         if self._ticker is not None:
@@ -127,6 +137,7 @@ class IntakeService:
         for listener in self._listeners:
             listener(prepared.batch)
         self._pending.append(prepared)
+        self._decided += 1
 
     def _publish(self, decisions: Sequence[Decision]) -> None:
         if self._publisher is None:
@@ -164,9 +175,18 @@ class IntakeService:
             self.inbox.release(prepared.arrivals)
         if error is not None and not self.failed.done():
             self.failed.set_result(error if isinstance(error, HoldfastError) else HoldfastError(repr(error)))
+        self._stored += len(work)
+        self._tell_waiting()
         self._process()
         if not (self._committing or self._pending or self.inbox.has_arrivals):
             self._idle.set()
+
+    def _tell_waiting(self) -> None:
+        due = [waiter for upto, waiter in self._waiting if upto <= self._stored]
+        self._waiting = [(upto, waiter) for upto, waiter in self._waiting if upto > self._stored]
+        for waiter in due:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _tick(self) -> None:
         prepared = self._preparer.tick(self._clock.wall_ns())

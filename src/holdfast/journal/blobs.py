@@ -17,7 +17,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from holdfast.journal.errors import GroupCorrupt
-from holdfast.journal.records import CHAIN_BYTES
+from holdfast.journal.records import CHAIN_BYTES, Gap, GapReason, Group
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 
@@ -42,6 +42,7 @@ class _Zstd(threading.local):
 _zstd = _Zstd()
 _event_encoder = msgspec.msgpack.Encoder()
 _event_decoder = msgspec.msgpack.Decoder(list[Event])
+_gap_decoder = msgspec.msgpack.Decoder(tuple[int, str, int])
 _text_decoder = msgspec.msgpack.Decoder(tuple[str, ...])
 
 
@@ -105,6 +106,25 @@ def decode_events(blob: bytes) -> list[Event]:
     except (struct.error, ValueError, zstandard.ZstdError, msgspec.MsgspecError) as error:
         raise GroupCorrupt(str(error)) from error
     return events
+
+
+def encode_gap(gap: Gap) -> bytes:
+    """The blob of a gap: what its seqs and times don't say already."""
+    return msgspec.msgpack.encode((gap.bytes, str(gap.reason), gap.at_ns))
+
+
+def decode_gap(group: Group) -> Gap:
+    """The gap that a group of kind GAP stands for.
+
+    Raises:
+        GroupCorrupt: when the bytes are not what `encode_gap` wrote.
+    """
+    try:
+        size, reason, at_ns = _gap_decoder.decode(group.blob)
+        known = GapReason(reason)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise GroupCorrupt(str(error)) from error
+    return Gap(group.lane, group.first, group.last, size, known, group.ts_min, group.ts_max, at_ns)
 
 
 def canonical_readings(batch: Batch) -> bytes:

@@ -15,7 +15,13 @@ class JournalError(HoldfastError):
 
 
 class GroupCorrupt(JournalError):
-    """A stored group is not what was written; its rows can't be trusted."""
+    """A stored group is not what was written; its rows can't be trusted. place: of its row, 0 = not known."""
+
+    hint = "holdfast journal scan NODE.YAML --repair isolates damaged groups and asks the parent for them"
+
+    def __init__(self, sentence: str, place: int = 0) -> None:
+        super().__init__(sentence)
+        self.place = place
 
 
 class JournalClosed(JournalError):

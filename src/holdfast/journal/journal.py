@@ -10,54 +10,68 @@ holes as written; `lanes.head` is the last of them even after delivered groups a
 """
 
 import asyncio
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
-from holdfast.journal.migrate import migrate
+from holdfast.journal.opening import Access
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.settings import JournalSettings
-from holdfast.journal.state import Draft
+from holdfast.journal.store import FILE_NAME, Store, random_id
+from holdfast.journal.store import load_catalogue as read_catalogue
 from holdfast.journal.transaction import Transaction
-from holdfast.journal.writer import Condition, Writer
+from holdfast.journal.writer import Condition, InlineWriter, Writer
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
-from holdfast.model.series import Catalogue, Kind, Series
-from holdfast.storage.sqlite import Connection, open_writer, rows, translated
+from holdfast.model.series import Catalogue
 
+__all__ = ["FILE_NAME", "Journal", "load_catalogue"]
 R = TypeVar("R")
-FILE_NAME = "journal.db"
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Journal(JournalReader):
     """A node's open journal. Open and close it on the event loop's thread."""
 
-    def __init__(self, path: Path, node: str, settings: JournalSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        access: Access | Path,
+        node: str,
+        settings: JournalSettings,
+        clock: Clock,
+        *,
+        writer: type[Writer] = Writer,
+        new_id: Callable[[], str] = random_id,
+    ) -> None:
         """Open the file, migrate it, and commit a new incarnation before anything else is written.
+
+        writer, new_id: simulations write on the loop's own thread and take their chance from a seed
 
         Raises:
             StorageError: when the file can't be used.
             JournalTooNew: when a newer Holdfast wrote it.
         """
-        super().__init__(path)
+        access = access if isinstance(access, Access) else Access(access)
+        super().__init__(access)
         self.node = node
         self.settings = settings
-        self._file = path
+        self._file = access.path
         self._listeners: list[Callable[[], None]] = []
         self._watchers: list[Callable[[Condition, str], None]] = []
-        db = open_writer(path, settings.quota)
-        with translated(opening=path):
-            self.schema_version = migrate(db)
-            self.catalogue, state = _load(db)
-            self.incarnation = _mint(db, state, clock)
-        self._writer = Writer(
-            db, state, self.catalogue, asyncio.get_running_loop(), self._notify, self._condition_changed
-        )
-        self._db = db
+        self._store = Store(access, node, settings, clock, new_id)
+        self.found = self._store.found
+        self.schema_version = self._store.schema_version
+        self.catalogue = self._store.catalogue
+        loop = asyncio.get_running_loop()
+        self._writer = writer(self._store, loop, self._notify, self._condition_changed)
+
+    @property
+    def incarnation(self) -> str:
+        """The id of this process start."""
+        return self._store.incarnation
+
+    async def mint(self) -> str:
+        """Begin a new incarnation while running: this journal turned out to be a copy."""
+        return await self.submit(self._store.mint)
 
     def submit(self, write: Callable[[Transaction], R]) -> asyncio.Future[R]:
         """Run `write` on the writer thread inside the next commit; loop thread only.
@@ -70,19 +84,23 @@ class Journal(JournalReader):
 
     def head(self, lane: Lane) -> int:
         """Last committed seq of a lane, 0 = none."""
-        return self._writer.state.heads[lane]
+        return self._store.state.heads[lane]
 
     def counters(self) -> dict[str, int]:
         """The committed ledger counters, from memory."""
-        return dict(self._writer.state.counters)
+        return dict(self._store.state.counters)
 
     def cursor(self, consumer: str, lane: Lane) -> int:
         """How far a consumer has said it is, from memory."""
-        return self._writer.state.cursors.get((consumer, lane), 0)
+        return self._store.state.cursors.get((consumer, lane), 0)
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call back on the loop after each commit."""
         self._listeners.append(callback)
+
+    def on_full(self, relief: Callable[[Store], bool]) -> None:
+        """When a commit finds no room, call `relief` on the writer thread; True = it made some, try again."""
+        self._writer.on_full(lambda: relief(self._store))
 
     def on_condition(self, callback: Callable[[Condition, str], None]) -> None:
         """Call back on the loop when the journal becomes full, poisoned or well again."""
@@ -97,18 +115,34 @@ class Journal(JournalReader):
         """Bytes of the database and its WAL on disk."""
         return sum(f.stat().st_size for f in (self._file, self._file.with_name(self._file.name + "-wal")) if f.exists())
 
+    @property
+    def folder(self) -> Path:
+        """Where the file lies."""
+        return self._file.parent
+
+    def free_bytes(self) -> int:
+        """Bytes of pages in the file that hold nothing. Blocking, any thread."""
+        with self._connection() as db:
+            return int(db.pragma("freelist_count")) * int(db.pragma("page_size"))
+
     def used_bytes(self) -> int:
         """Bytes of pages in use; free pages inside the file don't count. Blocking, any thread."""
         with self._connection() as db:
             pages, free, size = (int(db.pragma(p)) for p in ("page_count", "freelist_count", "page_size"))
         return (pages - free) * size
 
+    def abandon(self) -> None:
+        """Stop as a killed process does; only with an `InlineWriter`."""
+        if isinstance(self._writer, InlineWriter):
+            self._writer.abandon()
+        super().close()
+        self._store.close()
+
     def close(self) -> None:
         """Commit what is queued and close the file. Blocking."""
         self._writer.close()
         super().close()
-        with translated():
-            self._db.close()
+        self._store.close()
 
     def _notify(self) -> None:
         for callback in self._listeners:
@@ -119,42 +153,11 @@ class Journal(JournalReader):
             callback(condition, detail)
 
 
-def load_catalogue(path: Path) -> Catalogue:
+def load_catalogue(access: Access | Path) -> Catalogue:
     """The catalogue stored in a journal file, without opening it for writing."""
-    reader = JournalReader(path)
+    reader = JournalReader(access)
     try:
         with reader._connection() as db:  # noqa: SLF001  # same room
-            return _catalogue(db)
+            return read_catalogue(db)
     finally:
         reader.close()
-
-
-def _catalogue(db: Connection) -> Catalogue:
-    catalogue = Catalogue()
-    for node, device, metric, unit, kind in db.execute(
-        "SELECT node, device, metric, unit, kind FROM series ORDER BY id"
-    ):
-        catalogue.intern(Series(node, device, metric, unit, Kind(kind)))
-    return catalogue
-
-
-def _load(db: Connection) -> tuple[Catalogue, Draft]:
-    catalogue = _catalogue(db)
-    state = Draft(series_stored=len(catalogue))
-    for lane, head, chain in rows(db, "SELECT lane, head, chain FROM lanes"):
-        state.heads[Lane(lane)] = head
-        state.chains[Lane(lane)] = chain
-    state.cursors = {(c, Lane(lane)): seq for c, lane, seq in rows(db, "SELECT consumer, lane, seq FROM cursors")}
-    state.counters.update(dict(rows(db, "SELECT name, value FROM counters")))
-    return catalogue, state
-
-
-def _mint(db: Connection, state: Draft, clock: Clock) -> str:
-    incarnation = uuid.uuid4().hex
-    heads = msgspec.json.encode([state.heads[lane] for lane in Lane]).decode()
-    boot = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.exists() else ""
-    db.execute(
-        "INSERT INTO incarnations (uuid, boot_id, started_ns, heads) VALUES (?, ?, ?, ?)",
-        (incarnation, boot, clock.wall_ns(), heads),
-    )
-    return incarnation

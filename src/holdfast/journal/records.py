@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 from holdfast.model.lane import Lane
 
 Counters = Mapping[str, int]
 CHAIN_BYTES = 16
 GENESIS = bytes(CHAIN_BYTES)
+OWN = ""
+"""Origin of the node's own rows."""
 
 
 class GroupKind(IntEnum):
@@ -16,6 +19,22 @@ class GroupKind(IntEnum):
 
     READINGS = 0
     EVENTS = 1
+    GAP = 2
+
+
+class GapReason(StrEnum):
+    """Why rows are gone. Append only: the words are stored and travel."""
+
+    DISK = "disk"
+    """Shed under disk pressure."""
+    AGE = "age"
+    """Older than the lane's `max_age`."""
+    SUMMARISED = "summarised"
+    """Replaced by per-series steps in lane 1."""
+    DAMAGED = "damaged"
+    """What the disk gave back was not what was written."""
+    FORGOTTEN = "forgotten"
+    """Delivered and dropped here, then lost there: the parent came back from a backup that lacks them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +44,8 @@ class Group:
     ts_min, ts_max: the event times inside, ns UTC
     chain:          hash over the previous group's chain and this group's canonical bytes
     origin:         the child that sent it, empty for the node's own rows
+    branch, origin_first, origin_chain: which of the child's histories, the first row's seq there (0 = not known), and
+                    the child's chain at the last
     """
 
     lane: Lane
@@ -35,28 +56,96 @@ class Group:
     ts_max: int
     chain: bytes
     blob: bytes
-    origin: str = ""
+    origin: str = OWN
+    branch: int = 0
+    origin_first: int = 0
+    origin_chain: bytes = b""
 
     def __len__(self) -> int:
         return self.last - self.first + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """How far a child's lane is applied: high-water mark and the child's chain there."""
+class Gap:
+    """Rows first..last of a lane that are gone, and why. Times: of the rows, and of the loss; ns UTC."""
 
-    wm: int = 0
-    chain: bytes = GENESIS
+    lane: Lane
+    first: int
+    last: int
+    bytes: int
+    reason: GapReason
+    ts_min: int
+    ts_max: int
+    at_ns: int
+    origin: str = OWN
+    branch: int = 0
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+
+class Bound(NamedTuple):
+    """A group's end in a lane: its seq and the chain there."""
+
+    seq: int
+    chain: bytes
+
+
+class Incarnation(NamedTuple):
+    """One process start: its id, and the heads of all lanes at that moment."""
+
+    uuid: str
+    heads: tuple[int, ...]
+
+
+class Source(NamedTuple):
+    """Rows of a node up to `seq` of a lane, known by its chain there, are held by somebody.
+
+    branch: its number at the node in between
+    """
+
+    node: str
+    lane: Lane
+    seq: int
+    chain: bytes
+    branch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class PeerState:
-    """What a parent remembers of a child. `marks` has one entry per lane, in lane order."""
+class Mark:
+    """How far one lane of a child's branch is applied.
 
-    name: str
+    wm, chain: high-water mark and the child's chain there
+    head_seen: the highest seq the child ever announced
+    fork:      rows up to here are the parent branch's too
+    start:     where this branch began here; wm - start = rows + gap_rows + shared
+    bounds:    where batches ended, ascending, thinned towards the past
+    """
+
+    wm: int = 0
+    chain: bytes = GENESIS
+    head_seen: int = 0
+    fork: int = 0
+    start: int = 0
+    rows: int = 0
+    gap_rows: int = 0
+    shared: int = 0
+    bounds: tuple[Bound, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One history of a child. `marks` has one entry per lane, in lane order; `parent` is -1 for the first."""
+
+    peer: str
+    number: int = 0
+    parent: int = -1
+    reason: str = "first"
+    opened_ns: int = 0
     session: int = 0
-    incarnation: str = ""
     series_known: int = 0
+    is_suspect: bool = False
+    incarnations: tuple[Incarnation, ...] = ()
     marks: tuple[Mark, ...] = tuple(Mark() for _ in Lane)
 
 

@@ -1,48 +1,62 @@
 """What a write may do inside a commit. Lives on the writer thread, only while `Journal.submit`'s function runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.journal import blobs
-from holdfast.journal.records import Group, GroupKind, Mark, PeerState, QuarantineRow
+from holdfast.journal import blobs, branches
+from holdfast.journal.records import OWN, Branch, Group, GroupKind, Mark, QuarantineRow, Source
+from holdfast.journal.rows import insert
 from holdfast.journal.state import Draft
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Series
-from holdfast.storage.sqlite import Connection, Row, row, rows
+from holdfast.storage.sqlite import Connection, row, rows
 
-LANE_SHIFT = 56
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose rows they are: a child, its branch, the first row's seq there, its chain at the last. Empty: own ones."""
+
+    peer: str = OWN
+    branch: int = 0
+    first: int = 0
+    chain: bytes = b""
+
+
+NODE_ITSELF = Origin()
 
 
 class Transaction:
     """One commit in the making. Every method is atomic with all others of the same commit."""
 
     def __init__(self, db: Connection, draft: Draft, catalogue: Catalogue) -> None:
-        self._db = db
+        self.db = db
+        """For this room's own modules."""
         self.draft = draft
-        self._catalogue = catalogue
+        self.catalogue = catalogue
 
-    def append_readings(self, lane: Lane, batch: Batch, origin: str = "") -> int:
+    def append_readings(self, lane: Lane, batch: Batch, origin: Origin = NODE_ITSELF) -> int:
         """Store a non-empty batch as the next group of `lane`; returns its last seq."""
         canonical = blobs.canonical_readings(batch)
-        bounds = int(batch.ts.min()), int(batch.ts.max())
-        return self._append(
-            lane, GroupKind.READINGS, len(batch), bounds, canonical, blobs.encode_readings(batch), origin
-        )
+        times = int(batch.ts.min()), int(batch.ts.max())
+        blob = blobs.encode_readings(batch)
+        return self._append(lane, GroupKind.READINGS, len(batch), times, canonical, blob, origin)
 
-    def append_events(self, lane: Lane, events: Sequence[Event], origin: str = "") -> int:
+    def append_events(self, lane: Lane, events: Sequence[Event], origin: Origin = NODE_ITSELF) -> int:
         """Store some events as the next group of `lane`; returns its last seq."""
         canonical = blobs.canonical_events(events)
         times = [e.ts for e in events]
         bounds = min(times), max(times)
-        return self._append(lane, GroupKind.EVENTS, len(events), bounds, canonical, blobs.encode_events(events), origin)
+        blob = blobs.encode_events(events)
+        return self._append(lane, GroupKind.EVENTS, len(events), bounds, canonical, blob, origin)
 
     def set_cursor(self, consumer: str, lane: Lane, seq: int) -> None:
         """Remember that `consumer` has everything of `lane` up to `seq`."""
-        self._db.execute(
+        self.db.execute(
             "INSERT INTO cursors VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq",
             (consumer, int(lane), seq),
         )
@@ -55,22 +69,22 @@ class Transaction:
 
     def quarantine(self, rows: Iterable[QuarantineRow], keep: int) -> None:
         """Keep rejected messages with their raw bytes; the oldest beyond `keep` go, counted. Row ids are given here."""
-        self._db.executemany(
+        self.db.executemany(
             "INSERT INTO quarantine (received_ns, source, topic, reason, detail, payload) VALUES (?, ?, ?, ?, ?, ?)",
             [(r.received_ns, r.source, r.topic, r.reason, r.detail, r.payload) for r in rows],
         )
-        self._db.execute("DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?", (keep,))
-        self.count("quarantine_dropped", self._db.changes())
+        self.db.execute("DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?", (keep,))
+        self.count("quarantine_dropped", self.db.changes())
 
     def remember_keys(self, keys: NDArray[np.uint64], keep: int) -> None:
         """Store the dedupe keys of this commit's messages; forget the oldest commits beyond `keep` keys."""
-        self._db.execute("INSERT INTO dedupe (n, keys) VALUES (?, ?)", (len(keys), keys.astype("<u8").tobytes()))
+        self.db.execute("INSERT INTO dedupe (n, keys) VALUES (?, ?)", (len(keys), keys.astype("<u8").tobytes()))
         self.draft.counters["dedupe_keys"] += len(keys)
         while self.draft.counters["dedupe_keys"] > keep:
-            oldest = rows(self._db, "SELECT id, n FROM dedupe ORDER BY id LIMIT 64")
+            oldest = rows(self.db, "SELECT id, n FROM dedupe ORDER BY id LIMIT 64")
             if len(oldest) <= 1:
                 return
-            self._db.execute("DELETE FROM dedupe WHERE id <= ?", (oldest[-2][0],))
+            self.db.execute("DELETE FROM dedupe WHERE id <= ?", (oldest[-2][0],))
             self.draft.counters["dedupe_keys"] -= sum(n for _, n in oldest[:-1])
 
     def retain(self, messages: Mapping[str, bytes]) -> None:
@@ -78,60 +92,93 @@ class Transaction:
         gone = [(topic,) for topic, payload in messages.items() if not payload]
         kept = [(topic, payload) for topic, payload in messages.items() if payload]
         if gone:
-            self._db.executemany("DELETE FROM retained WHERE topic = ?", gone)
+            self.db.executemany("DELETE FROM retained WHERE topic = ?", gone)
         if kept:
-            self._db.executemany("INSERT OR REPLACE INTO retained VALUES (?, ?)", kept)
+            self.db.executemany("INSERT OR REPLACE INTO retained VALUES (?, ?)", kept)
 
     def checkpoint(self, consumer: str, seq: int, data: bytes) -> None:
         """Store a consumer's own state as of `seq`."""
-        self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (consumer, seq, data))
+        self.db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (consumer, seq, data))
 
-    def peer(self, name: str) -> PeerState | None:
-        """What this node remembers of a child."""
-        return read_peer(self._db, name)
+    def branches(self, peer: str) -> tuple[Branch, ...]:
+        """Every history of a child, oldest first."""
+        return branches.read_branches(self.db, peer)
 
-    def set_peer(self, state: PeerState) -> None:
-        """Remember a child's session, incarnation, known series and marks."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?)",
-            (state.name, state.session, state.incarnation, state.series_known),
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)",
-            [(state.name, lane, mark.wm, mark.chain) for lane, mark in enumerate(state.marks)],
-        )
+    def branch(self, peer: str, number: int) -> Branch | None:
+        """One history of a child, without its incarnations."""
+        return branches.read_branch(self.db, peer, number)
 
-    def map_series(self, peer: str, first_id: int, series: Sequence[Series]) -> None:
-        """Learn a dense run of a child's series ids, starting at `first_id`."""
-        mapped = [(peer, first_id + i, self._catalogue.intern(s)) for i, s in enumerate(series)]
+    def has_branches(self, peer: str) -> bool:
+        """Does a child have more than one history?"""
+        return row(self.db, "SELECT 1 FROM branches WHERE peer = ? AND branch = 1", (peer,)) is not None
+
+    def set_branch(self, branch: Branch) -> None:
+        """Store everything of a history."""
+        branches.write_branch(self.db, branch)
+
+    def fence(self, incarnation: str) -> None:
+        """Make every child say hello again."""
+        for peer, number, session in rows(self.db, "SELECT peer, branch, session FROM branches"):
+            self.db.execute(
+                "UPDATE branches SET session = ? WHERE peer = ? AND branch = ?",
+                (branches.next_token(session, incarnation), peer, number),
+            )
+
+    def sources(self, peer: str) -> tuple[Source, ...]:
+        """What this journal holds of a child's children."""
+        return branches.read_sources(self.db, peer)
+
+    def set_sources(self, peer: str, sources: Iterable[Source]) -> None:
+        """Remember how far a child's children are held here, through that child."""
+        branches.write_sources(self.db, peer, sources)
+
+    def add_elsewhere(self, sources: Iterable[Source]) -> None:
+        """This node's own parent holds this of the children."""
+        branches.write_elsewhere(self.db, sources)
+
+    def unchecked_elsewhere(self, child: str, branch: int) -> tuple[Source, ...]:
+        """What the parent holds of a child, where it's not known yet whether this branch contains it."""
+        return branches.unchecked_elsewhere(self.db, child, branch)
+
+    def check_elsewhere(self, source: Source, *, holds: bool) -> None:
+        """A child's branch contains what the parent holds, or it doesn't."""
+        branches.check_elsewhere(self.db, source, holds=holds)
+
+    def held_elsewhere(self, child: str, branch: int, lane: Lane) -> int:
+        """Up to which seq this node's own parent holds a branch's rows; 0 = nothing is known."""
+        return branches.held_elsewhere(self.db, child, branch, lane)
+
+    def set_mark(self, peer: str, number: int, lane: Lane, mark: Mark) -> None:
+        """Store how far a lane of a child's branch is applied; belongs beside its rows (G2)."""
+        branches.write_mark(self.db, peer, number, lane, mark)
+
+    def map_series(self, peer: str, number: int, first: int, series: Sequence[Series]) -> None:
+        """Learn a dense run of a child's series ids, starting at `first`."""
+        own = [self.catalogue.intern(s) for s in series]
         self.store_series()
-        self._db.executemany("INSERT INTO peer_series VALUES (?, ?, ?)", mapped)
+        branches.map_series(self.db, peer, number, first, own)
+        branches.write_series_known(self.db, peer, number, first + len(own))
 
-    def series_map(self, peer: str) -> NDArray[np.int32]:
+    def series_map(self, peer: str, number: int) -> NDArray[np.int32]:
         """A child's series id -> own id, shape (known,)."""
-        known = rows(self._db, "SELECT series FROM peer_series WHERE peer = ? ORDER BY remote", (peer,))
-        return np.array([series for (series,) in known], np.int32)
+        return branches.series_map(self.db, peer, number)
 
-    def drop_delivered(self, consumer: str, lane: Lane, max_groups: int) -> int:
-        """Delete the oldest groups of `lane` that `consumer` has delivered; returns the rows dropped."""
-        base = int(lane) << LANE_SHIFT
-        upto = self.draft.cursors.get((consumer, lane), 0)
-        oldest = rows(
-            self._db,
-            "SELECT place, last FROM groups WHERE place > ? AND place < ? ORDER BY place LIMIT ?",
-            (base, base + (1 << LANE_SHIFT), max_groups),
-        )
-        gone = [(place, last - (place - base) + 1) for place, last in oldest if last <= upto]
-        self._db.executemany("DELETE FROM groups WHERE place = ?", [(place,) for place, _ in gone])
-        return sum(n for _, n in gone)
+    def meta(self, key: str) -> str | None:
+        """A small fact kept across restarts."""
+        found = row(self.db, "SELECT value FROM meta WHERE key = ?", (key,))
+        return None if found is None else str(found[0])
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a small fact across restarts."""
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def store_series(self) -> None:
         """Persist every series named since the last commit; runs before any row that may use them."""
-        new = self._catalogue.since(self.draft.series_stored)
+        new = self.catalogue.since(self.draft.series_stored)
         start = self.draft.series_stored
         if not new:
             return
-        self._db.executemany(
+        self.db.executemany(
             "INSERT INTO series VALUES (?, ?, ?, ?, ?, ?)",
             [(start + i, *s[:4], int(s.kind)) for i, s in enumerate(new)],
         )
@@ -140,42 +187,36 @@ class Transaction:
     def store_counters(self, committed: Mapping[str, int]) -> None:
         """Persist the counters and lane heads that differ from what is committed."""
         changed = [(k, v) for k, v in self.draft.counters.items() if committed.get(k) != v]
-        self._db.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", changed)
+        self.db.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", changed)
 
     def _append(
-        self, lane: Lane, kind: GroupKind, n: int, bounds: tuple[int, int], canonical: bytes, blob: bytes, origin: str
+        self,
+        lane: Lane,
+        kind: GroupKind,
+        n: int,
+        times: tuple[int, int],
+        canonical: bytes,
+        blob: bytes,
+        origin: Origin,
     ) -> int:
         self.store_series()
         first = self.draft.heads[lane] + 1
         last = first + n - 1
         chain = blobs.link(self.draft.chains[lane], canonical)
-        self._db.execute(
-            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (int(lane) << LANE_SHIFT | first, last, int(kind), *bounds, origin, chain, blob),
+        insert(
+            self.db,
+            Group(lane, first, last, kind, *times, chain, blob, origin.peer, origin.branch, origin.first, origin.chain),
         )
-        self._db.execute("INSERT OR REPLACE INTO lanes VALUES (?, ?, ?)", (int(lane), last, chain))
-        self.draft.heads[lane] = last
-        self.draft.chains[lane] = chain
+        self.set_head(lane, last, chain)
         self.count(f"rows_committed.lane{int(lane)}", n)
         return last
 
-
-def read_peer(db: Connection, name: str) -> PeerState | None:
-    """What the journal remembers of a child, on any connection."""
-    found = row(db, "SELECT session, incarnation, series_known FROM peers WHERE name = ?", (name,))
-    if found is None:
-        return None
-    session, incarnation, known = found
-    marks = {
-        lane: Mark(wm, chain)
-        for lane, wm, chain in rows(db, "SELECT lane, wm, chain FROM marks WHERE peer = ?", (name,))
-    }
-    return PeerState(name, session, incarnation, known, tuple(marks.get(int(lane), Mark()) for lane in Lane))
-
-
-def group_of(stored: Row) -> Group:
-    """A `groups` row as a value."""
-    place, last, kind, ts_min, ts_max, origin, chain, blob = stored
-    lane = place >> LANE_SHIFT
-    first = place & ((1 << LANE_SHIFT) - 1)
-    return Group(Lane(lane), first, last, GroupKind(kind), ts_min, ts_max, chain, blob, origin)
+    def set_head(self, lane: Lane, seq: int, chain: bytes) -> None:
+        """A lane ends at `seq` now, with this chain."""
+        self.db.execute(
+            "INSERT INTO lanes (lane, head, chain, cut, cut_chain) VALUES (?, ?, ?, 0, zeroblob(16)) "
+            "ON CONFLICT DO UPDATE SET head = excluded.head, chain = excluded.chain",
+            (int(lane), seq, chain),
+        )
+        self.draft.heads[lane] = seq
+        self.draft.chains[lane] = chain

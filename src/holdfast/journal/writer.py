@@ -9,15 +9,14 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
 from holdfast.journal.errors import JournalClosed, JournalPoisoned
-from holdfast.journal.state import Draft
+from holdfast.journal.store import Store
 from holdfast.journal.transaction import Transaction
-from holdfast.model.series import Catalogue
 from holdfast.storage.errors import DiskFull, StorageError
-from holdfast.storage.sqlite import Connection, translated
 
 RETRY_FULL_S = 0.25
 MAX_WRITES_PER_COMMIT = 256
@@ -45,24 +44,24 @@ class Write:
 
 
 class Writer:
-    """Owns the writing connection. `state` is replaced, never changed, so other threads may read it."""
+    """Owns the store while the thread runs."""
 
     def __init__(
         self,
-        db: Connection,
-        state: Draft,
-        catalogue: Catalogue,
+        store: Store,
         loop: asyncio.AbstractEventLoop,
         committed: Callable[[], None],
         changed: Callable[[Condition, str], None],
     ) -> None:
-        self.state = state
         self.condition = Condition.OK
-        self._db = db
-        self._catalogue = catalogue
+        self._store = store
+        self._relief: Callable[[], bool] = _no_relief
         self._loop = loop
         self._committed = committed
         self._changed = changed
+        self._begin()
+
+    def _begin(self) -> None:
         # Bounded by what its callers may have outstanding: intake one, ingest its credits, uplink and upkeep a few.
         self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -75,8 +74,15 @@ class Writer:
         if self.condition in (Condition.POISONED, Condition.CLOSED):
             future.set_exception(self._refusal())
             return future
-        self._queue.put(Write(function, future))
+        self._enqueue(Write(function, future))
         return future
+
+    def _enqueue(self, write: Write) -> None:
+        self._queue.put(write)
+
+    def on_full(self, relief: Callable[[], bool]) -> None:
+        """Call `relief` on the writer thread when there is no room; True = try again at once."""
+        self._relief = relief
 
     def close(self) -> None:
         """Commit what is queued, then stop. Blocks until the thread has ended."""
@@ -112,51 +118,42 @@ class Writer:
             try:
                 self._commit(writes)
             except DiskFull as full:
-                self._roll_back()
-                self._enter(Condition.FULL, str(full))
-                if self._stop.wait(RETRY_FULL_S):
+                self._store.roll_back()
+                if not self._relieve() and self._wait_for_space(full):
                     self._answer(writes, full)
                     return
             except StorageError as failed:
-                self._roll_back()
-                self._enter(Condition.POISONED, str(failed))
+                self._poison(failed)
             else:
-                self._enter(Condition.OK, "")
-                self._answer(writes, None)
                 return
 
     def _commit(self, writes: list[Write]) -> None:
-        before = self.state
-        with translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            transaction = Transaction(self._db, before.copy(), self._catalogue)
-            for write in writes:
-                self._apply(write, transaction)
-            transaction.store_series()
-            transaction.store_counters(before.counters)
-            self._db.execute("COMMIT")
-        self.state = transaction.draft
+        outcomes = self._store.commit([write.function for write in writes])
+        for write, outcome in zip(writes, outcomes, strict=True):
+            write.result, write.error = outcome.result, outcome.error
+        self._enter(Condition.OK, "")
+        self._answer(writes, None)
 
-    def _apply(self, write: Write, transaction: Transaction) -> None:
-        """Run one write in its own savepoint, so that its failure hurts no other."""
-        draft = transaction.draft.copy()
-        write.result, write.error = None, None
-        self._db.execute("SAVEPOINT one_write")
+    def _wait_for_space(self, full: DiskFull) -> bool:
+        """Pause before the next try; True = asked to stop meanwhile."""
+        self._enter(Condition.FULL, str(full))
+        return self._stop.wait(RETRY_FULL_S)
+
+    def _relieve(self) -> bool:
         try:
-            with translated():
-                write.result = write.function(transaction)
-        except StorageError:
-            raise
-        except Exception as error:  # noqa: BLE001  # the submitter's own bug or refusal: it gets it back, the rest commit
-            self._db.execute("ROLLBACK TO one_write")
-            transaction.draft = draft
-            write.error = error
-        self._db.execute("RELEASE one_write")
+            return self._relief()
+        except DiskFull:
+            self._store.roll_back()
+            return False
+        except StorageError as failed:
+            self._poison(failed)
+            return True  # the next turn answers the writes
 
-    def _roll_back(self) -> None:
-        if self._db.in_transaction:
-            with translated():
-                self._db.execute("ROLLBACK")
+    def _poison(self, failed: StorageError) -> None:
+        self._store.mark_poisoned()
+        with suppress(StorageError):
+            self._store.roll_back()
+        self._enter(Condition.POISONED, str(failed))
 
     def _enter(self, condition: Condition, detail: str) -> None:
         if condition is not self.condition:
@@ -183,3 +180,54 @@ class Writer:
             self._loop.call_soon_threadsafe(function)
         except RuntimeError:  # the loop is closed: nobody is left to be told
             return
+
+
+class InlineWriter(Writer):
+    """Writes on the loop's own thread, at the end of the turn: for simulations, whose order must be the seed's."""
+
+    def _begin(self) -> None:
+        self._waiting: list[Write] = []
+        self._is_due = False
+
+    def close(self) -> None:
+        """Commit what is queued."""
+        self._turn()
+        self._enter(Condition.CLOSED, "")
+
+    def abandon(self) -> None:
+        """Stop as a killed process does: what is queued is gone."""
+        self._waiting.clear()
+        self._enter(Condition.CLOSED, "")
+
+    def _enqueue(self, write: Write) -> None:
+        self._waiting.append(write)
+        self._schedule(0.0)
+
+    def _schedule(self, delay: float) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_later(delay, self._turn)
+
+    def _turn(self) -> None:
+        self._is_due = False
+        while self._waiting:
+            writes, self._waiting = self._waiting[:MAX_WRITES_PER_COMMIT], self._waiting[MAX_WRITES_PER_COMMIT:]
+            try:
+                self._commit(writes)
+            except DiskFull as full:
+                self._store.roll_back()
+                self._waiting = writes + self._waiting
+                if not self._relieve():
+                    self._enter(Condition.FULL, str(full))
+                    self._schedule(RETRY_FULL_S)
+                    return
+            except StorageError as failed:
+                self._poison(failed)
+                self._answer(writes, self._refusal())
+
+    def _call(self, function: Callable[[], None]) -> None:
+        function()
+
+
+def _no_relief() -> bool:
+    return False

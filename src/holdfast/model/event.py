@@ -7,7 +7,15 @@ from msgspec import Struct
 from holdfast.model.lane import Lane
 
 Severity = Literal["info", "warning", "critical"]
-EventKind = Literal["alert.raised", "alert.cleared"]
+EventKind = Literal[
+    "alert.raised",
+    "alert.cleared",
+    "clock.stepped",
+    "journal.damaged",
+    "sync.branched",
+    "sync.gap",
+    "sync.suspect",
+]
 
 
 class Event(Struct, frozen=True, kw_only=True):

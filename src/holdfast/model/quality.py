@@ -21,13 +21,25 @@ class Quality(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why a quality is not good. Append only: the numbers are stored."""
+    """Why a quality is not good, or what was done to the row. Append only: the numbers are stored.
+
+    CLOCK_UNSET: stamped by this node's clock before anyone had set it
+    CLOCK_RESTAMPED: such a row, moved to the right time once the clock was set
+    CLOCK_UNVERIFIED: stamped soon after a boot, while nobody had confirmed the clock; good unless it is set later
+    OUT_OF_RANGE_CLOCK_UNSET: out of range, and its time as doubtful as that of the former two
+    """
 
     NONE = 0
     OUT_OF_RANGE = 1
     CLOCK_AHEAD = 2
     DEVICE_SAID_SO = 3
     NOT_A_NUMBER = 4
+    SUMMARY = 5
+    """A step of many readings, not a reading."""
+    CLOCK_UNSET = 6
+    CLOCK_RESTAMPED = 7
+    CLOCK_UNVERIFIED = 8
+    OUT_OF_RANGE_CLOCK_UNSET = 9
 
 
 def encode_quality(quality: Quality, reason: Reason = Reason.NONE) -> int:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.kernel.errors import HoldfastError
+from holdfast.kernel.trust import PROGRAM_MADE_NS
 from holdfast.node.machine import filesystem_of, is_clock_synchronised
 from holdfast.storage.sqlite import OLDEST_SAFE, library_version, open_writer
 from holdfast.transport.addresses import Address
@@ -29,8 +30,6 @@ SLOW_FSYNC_MS = 50.0
 FSYNCS = 15
 WANTED_FILES = 1024
 LEAST_FILES = 256
-# 2025-01-01: a machine whose clock is before it was made has lost its battery.
-EARLIEST_S = 1_735_689_600
 LATEST_S = 4_102_444_800
 _VANISHING = {"tmpfs", "ramfs", "overlay"}
 _UNSAFE_LOCKS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"}
@@ -153,7 +152,7 @@ def check_clock(wall_ns: int, is_synchronised: bool | None) -> Check:  # noqa: F
     """Plausible, and kept right by someone? `None` = the system doesn't tell."""
     seconds = wall_ns // NS_PER_S
     found = f"{seconds} s since 1970, " + _SYNC_WORDS[is_synchronised]
-    if not EARLIEST_S <= seconds <= LATEST_S:
+    if not PROGRAM_MADE_NS <= wall_ns <= LATEST_S * NS_PER_S:
         return Check("clock", "fail", found, "set the clock; its battery may be empty")
     if is_synchronised is False:
         return Check("clock", "warn", found, "run chrony or systemd-timesyncd, with a server the site can reach")

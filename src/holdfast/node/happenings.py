@@ -38,9 +38,58 @@ class JournalConditionChanged(Happening, frozen=True):
     hint: str
 
 
-class JournalDeliveredDropped(Happening, frozen=True):
-    """Rows that the parent holds made room for new ones."""
+class JournalRelieved(Happening, frozen=True):
+    """Rows made room: dropped ones are at the parent, shed ones are gone and counted."""
 
-    metric = "journal_delivered_drops"
-    rows: int
+    level = Level.WARNING
+    metric = "journal_reliefs"
+    dropped_rows: int
+    shed_rows: int
     used_bytes: int
+
+
+class JournalLevelChanged(Happening, frozen=True):
+    """Space in the journal got scarcer or plentier (docs/concepts.md)."""
+
+    metric = "journal_level_changes"
+    now: Literal["green", "yellow", "orange", "red"]
+
+
+class JournalDamageFound(Happening, frozen=True):
+    """What the disk gave back was not what was written; the rows are a gap now, or lost with the WAL."""
+
+    level = Level.ERROR
+    metric = "journal_damages"
+    detail: str
+    rows: int
+
+
+class JournalRescued(Happening, frozen=True):
+    """A sync had failed before: the file was copied to fresh blocks before it was believed."""
+
+    level = Level.WARNING
+    metric = "journal_rescues"
+
+
+class JournalRekeyed(Happening, frozen=True):
+    """The file was rewritten under the key that the settings name."""
+
+    metric = "journal_rekeys"
+
+
+class ClockStepped(Happening, frozen=True):
+    """Somebody set the wall clock."""
+
+    level = Level.WARNING
+    metric = "clock_steps"
+    step_s: float
+    was: Literal["trusted", "free-running", "unset"]
+    trust: Literal["trusted", "free-running", "unset"]
+
+
+class ClockRestamped(Happening, frozen=True):
+    """Rows were moved to the right time."""
+
+    metric = "clock_restamps"
+    rows: int
+    left_alone: str

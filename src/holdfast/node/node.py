@@ -20,14 +20,18 @@ from holdfast.ingest.service import IngestService
 from holdfast.intake.prepare import Preparer
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.service import IntakeService
+from holdfast.intake.skew import SkewTable
 from holdfast.journal.journal import FILE_NAME, Journal
+from holdfast.journal.opening import Access, read_key
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
+from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.settings import NodePlan
-from holdfast.node.upkeep import Upkeep
+from holdfast.node.timekeeper import Timekeeper
+from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
 from holdfast.storage.errors import DiskFull
 from holdfast.stream.engine import Engine
@@ -55,25 +59,36 @@ class Node:
         """
         settings = plan.settings
         self.plan = plan
-        self.clock = clock
         self.telemetry = telemetry
-        self.started_ns = clock.wall_ns()
-        self.journal = Journal(plan.data / FILE_NAME, settings.node, settings.journal, clock)
+        key = read_key(settings.journal.key, plan.folder, plan.data / FILE_NAME)
+        self.journal = Journal(Access(plan.data / FILE_NAME, key), settings.node, settings.journal, clock)
         self.journal.on_condition(self._journal_changed)
+        has_parent = settings.parent is not None
+        self.timekeeper = Timekeeper(
+            settings.clock, self.journal, clock, telemetry, is_clock_synchronised, has_parent=has_parent
+        )
+        self.clock = clock = self.timekeeper.clock
+        self._started_ns = clock.boottime_ns()
+        self.skew = SkewTable(self.journal.catalogue)
         self.last_values = LastValues(self.journal.catalogue)
         self.intake = self._make_intake()
         self.mqtt = None if settings.mqtt is None else MqttServer(settings.mqtt, self.intake.inbox, clock, telemetry)
         if self.mqtt is not None:
             self.intake.publish_through(self.mqtt.publisher)
-        self.ingest = None if plan.children is None else IngestService(self.journal, telemetry, plan.children)
+        self.ingest = (
+            None
+            if plan.children is None
+            else IngestService(
+                self.journal, telemetry, plan.children, clock, lambda: self.uplink is None or self.uplink.is_settled
+            )
+        )
         if self.ingest is not None:
             self.ingest.on_batch(self.last_values.update)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
-        self.uplink = (
-            None
-            if settings.parent is None or self.link is None
-            else UplinkService(settings.parent, self.journal, self.link, clock, telemetry, random.Random())
-        )
+        self.uplink = self._make_uplink()
+        self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
+        self.timekeeper.on_step(self.skew.forget)
+        self.timekeeper.on_look(self.skew.turn)
         self.web: WebServer | None = None
         self.is_serving = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -87,10 +102,12 @@ class Node:
         settings = self.plan.settings
         replayed = await asyncio.to_thread(self.intake.replay) if self.plan.rules else 0
         self.intake.start()
+        await report_found(self.journal, self.clock, self.telemetry)
         if settings.api is not None:
             self.web = build_server(self, settings.api)
             await self.web.start()
-        self._spawn(Upkeep(self.journal, self.telemetry).run(), "upkeep")
+        self._spawn(self.timekeeper.run(), "timekeeper")
+        self._spawn(Upkeep(self.journal, self.clock, self.telemetry).run(), "upkeep")
         if self.uplink is not None:
             self._spawn(self.uplink.run(), "uplink")
         if self.mqtt is not None:
@@ -148,6 +165,11 @@ class Node:
         await asyncio.to_thread(self.journal.close)
         self.telemetry.emit(NodeStopped(drained=drained))
 
+    @property
+    def uptime_ns(self) -> int:
+        """Since this object was made; the wall clock may have been set meanwhile."""
+        return self.clock.boottime_ns() - self._started_ns
+
     def _make_intake(self) -> IntakeService:
         settings, journal = self.plan.settings, self.journal
         engine = Engine(self.plan.rules, journal.catalogue, settings.node)
@@ -155,9 +177,17 @@ class Node:
         for keys in journal.dedupe_keys():
             seen.admit(np.frombuffer(keys, "<u8"))
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node)
-        intake = IntakeService(settings.intake, journal, Preparer(decoder, seen, engine), engine, self.clock)
+        preparer = Preparer(decoder, seen, engine, self.timekeeper.doubt, self.skew)
+        intake = IntakeService(settings.intake, journal, preparer, engine, self.clock)
         intake.on_batch(self.last_values.update)
         return intake
+
+    def _make_uplink(self) -> UplinkService | None:
+        parent = self.plan.settings.parent
+        if parent is None or self.link is None:
+            return None
+        may_sync = self.timekeeper.may_sync
+        return UplinkService(parent, self.journal, self.link, self.clock, self.telemetry, random.Random(), may_sync)
 
     def _spawn(self, service: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(service, name=name))

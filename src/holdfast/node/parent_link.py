@@ -12,7 +12,7 @@ from holdfast.storage.errors import StorageError
 from holdfast.transport.errors import CallFailed, TransportError
 from holdfast.transport.https import HttpsClient, Response
 from holdfast.transport.tls import client_context
-from holdfast.wire.errors import LinkDown, LinkRefused
+from holdfast.wire.errors import BodyTooLarge, LinkDown, LinkRefused
 from holdfast.wire.messages import BatchReply, Hello, Welcome
 
 HELLO_PATH = "/api/v1/sync/hello"
@@ -26,7 +26,6 @@ _SENTENCES = {
     401: "it does not know this token, or the token's time is over: put a new one on both sides",
     403: "this token may not do that",
     404: "it takes no children: set `children` there, and check the URL",
-    413: "the batch is larger than it takes",
 }
 _SLOW = (401, 403, 404)
 T = TypeVar("T")
@@ -120,6 +119,8 @@ class HttpsParentLink:
             raise LinkDown(str(error)) from error
         except TransportError as error:
             raise LinkRefused(f"{error}; {error.hint}" if error.hint else str(error), SLOW_S) from error
+        if answer.status == 413:
+            raise BodyTooLarge(f"a body of {len(body):,} bytes is too large for it or a proxy before it", SLOW_S)
         if answer.status != 200:
             raise LinkRefused(_sentence(answer), _pause(answer))
         return answer

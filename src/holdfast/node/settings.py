@@ -19,6 +19,7 @@ from holdfast.ingest.settings import ChildrenSettings
 from holdfast.intake.settings import IntakeSettings
 from holdfast.journal.settings import JournalSettings
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
+from holdfast.node.clock_settings import ClockSettings
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import parse_listen, require_https
@@ -44,6 +45,7 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[str, ...] = ()
     parent: ParentSettings | None = None
     children: ChildrenSettings | bool = False
+    clock: ClockSettings = field(default_factory=ClockSettings)
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
 

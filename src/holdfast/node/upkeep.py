@@ -1,49 +1,140 @@
-"""Keeps the journal inside its quota: what the parent safely holds goes first (DESIGN §5)."""
+"""Keeps the journal inside its quota: what the parent holds goes first, then by value and age (DESIGN §5)."""
 
 import asyncio
+from typing import Literal
 
 from holdfast.journal.journal import Journal
+from holdfast.journal.notices import wal_damaged
+from holdfast.journal.parent import CONSUMER, SAFE
+from holdfast.journal.relief import Delivered, Freed, Level, expire, level_of, relieve
+from holdfast.journal.store import Store
 from holdfast.journal.transaction import Transaction
+from holdfast.journal.writer import Condition
+from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
-from holdfast.node.happenings import JournalDeliveredDropped
+from holdfast.node.happenings import (
+    JournalDamageFound,
+    JournalLevelChanged,
+    JournalRekeyed,
+    JournalRelieved,
+    JournalRescued,
+)
+from holdfast.node.scrub import Scrub
+from holdfast.storage.ballast import Ballast
+from holdfast.storage.errors import DiskFull
+from holdfast.storage.space import reclaim
 from holdfast.telemetry.happenings import Telemetry
 
 EVERY_S = 2.0
-CONSUMER = "uplink"
-# Small enough that intake's commits are not held up, large enough to free faster than intake fills.
-GROUPS_PER_COMMIT = 500
+RECLAIM_FROM_BYTES, RECLAIM_FROM_SHARE = 64_000_000, 0.25
+RECLAIM_PAGES = 2_000
+NAMES: dict[Level, Literal["green", "yellow", "orange", "red"]] = {
+    Level.GREEN: "green",
+    Level.YELLOW: "yellow",
+    Level.ORANGE: "orange",
+    Level.RED: "red",
+}
 
 
 class Upkeep:
-    """Drops delivered groups while the journal is above its mark."""
+    """Looks after the journal's space. `run` is its only task's body."""
 
-    def __init__(self, journal: Journal, telemetry: Telemetry) -> None:
+    def __init__(self, journal: Journal, clock: Clock, telemetry: Telemetry) -> None:
+        self.level = Level.GREEN
         self._journal = journal
+        self._clock = clock
         self._telemetry = telemetry
+        self._settings = journal.settings
+        self._ballast = Ballast(journal.folder / "ballast", journal.settings.ballast)
+        self._scrub = Scrub(journal, clock, telemetry)
+        journal.on_full(self._relieve_now)
+        telemetry.gauge("journal_level", "0 green, 1 yellow, 2 orange, 3 red", lambda: int(self.level))
 
     async def run(self) -> None:
         """Look every few seconds, for ever."""
         while True:
             await asyncio.sleep(EVERY_S)
             await self.once()
+            await self._reclaim()
+            if self._journal.condition is Condition.OK:
+                await asyncio.to_thread(self._ballast.hold)
+                if self._settings.scrub:
+                    await self._scrub.turn(round(self._settings.scrub * EVERY_S))
 
-    async def once(self) -> int:
-        """Drop until below the mark or nothing delivered is left; returns the rows dropped."""
-        settings = self._journal.settings
-        dropped = 0
-        while (used := await asyncio.to_thread(self._journal.used_bytes)) > settings.quota * settings.drop_delivered_at:
-            rows = await self._journal.submit(_drop)
-            if not rows:
-                break
-            dropped += rows
-        if dropped:
-            self._telemetry.emit(JournalDeliveredDropped(rows=dropped, used_bytes=used))
-        return dropped
+    async def _reclaim(self) -> None:
+        """Give free pages back to the filesystem once there are many; each moves a page, so not at every turn."""
+        used = await asyncio.to_thread(self._journal.used_bytes)
+        free = await asyncio.to_thread(self._journal.free_bytes)
+        if free > max(RECLAIM_FROM_BYTES, used * RECLAIM_FROM_SHARE):
+            await self._journal.submit(lambda tx: reclaim(tx.db, RECLAIM_PAGES))
+
+    async def once(self) -> Freed:
+        """Expire by age, then free space until below the first level or nothing may go."""
+        freed = Freed()
+        if self._settings.bulk.max_age or self._settings.normal.max_age:
+            freed += await self._repeat(expire_with=True)
+        freed += await self._repeat(expire_with=False)
+        if freed:
+            used = await asyncio.to_thread(self._journal.used_bytes)
+            self._telemetry.emit(JournalRelieved(dropped_rows=freed.dropped, shed_rows=freed.shed, used_bytes=used))
+        return freed
+
+    async def _repeat(self, *, expire_with: bool) -> Freed:
+        total = Freed()
+        while True:
+            level = await self._look()
+            if not expire_with and level is Level.GREEN:
+                return total
+            now_ns, delivered, settings = self._clock.wall_ns(), self._delivered(), self._settings
+            if expire_with:
+                freed = await self._journal.submit(lambda tx: expire(tx, settings, delivered, now_ns))  # noqa: B023
+            else:
+                freed = await self._journal.submit(
+                    lambda tx: relieve(tx, level, settings, delivered, now_ns)  # noqa: B023  # awaited in this turn
+                )
+            total += freed
+            if not freed:
+                return total
+
+    async def _look(self) -> Level:
+        level = level_of(await asyncio.to_thread(self._journal.used_bytes), self._settings)
+        if level is not self.level:
+            self.level = level
+            self._telemetry.emit(JournalLevelChanged(now=NAMES[level]))
+        return level
+
+    def _delivered(self) -> Delivered:
+        journal = self._journal
+        return Delivered(
+            {lane: journal.cursor(CONSUMER, lane) for lane in Lane}, {lane: journal.cursor(SAFE, lane) for lane in Lane}
+        )
+
+    def _relieve_now(self, store: Store) -> bool:
+        """A commit found no room: free some at once. Writer thread."""
+        now_ns, delivered = self._clock.wall_ns(), self._delivered()
+        try:
+            (outcome,) = store.commit([lambda tx: relieve(tx, Level.RED, self._settings, delivered, now_ns)])
+        except DiskFull:  # the disk itself is full: even deleting needs room in the WAL
+            store.roll_back()
+            return self._ballast.release()
+        if outcome.error is not None:
+            raise outcome.error
+        return bool(outcome.result) or self._ballast.release()
 
 
-def _drop(transaction: Transaction) -> int:
-    for lane in reversed(Lane):
-        rows = transaction.drop_delivered(CONSUMER, lane, GROUPS_PER_COMMIT)
-        if rows:
-            return rows
-    return 0
+async def report_found(journal: Journal, clock: Clock, telemetry: Telemetry) -> None:
+    """Tell what opening the journal found: to the log, and as an event to whoever watches."""
+    found = journal.found
+    if found.rescued:
+        telemetry.emit(JournalRescued())
+    if found.rekeyed:
+        telemetry.emit(JournalRekeyed())
+    if found.lost_transactions:
+        event = wal_damaged(journal.node, found.lost_transactions, clock.wall_ns())
+
+        def write(tx: Transaction) -> None:
+            tx.append_events(Lane.CRITICAL, [event])
+            tx.count("events_accepted")
+
+        await journal.submit(write)
+        telemetry.emit(JournalDamageFound(detail=event.message, rows=0))

@@ -6,17 +6,20 @@ from holdfast import __version__
 from holdfast.history.events import latest_events
 from holdfast.history.query import History
 from holdfast.identity.tokens import TokenBook
+from holdfast.journal.ledger import Ledger, balance
+from holdfast.journal.parent import CONSUMER
+from holdfast.journal.relief import level_of
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.lane import Lane
+from holdfast.node.clock_status import clock_status
 from holdfast.node.settings import NodePlan
 from holdfast.transport.server import WebServer
 from holdfast.transport.tls import server_context
-from holdfast.uplink.service import CONSUMER
-from holdfast.web.answers import JournalStatus, LinkStatus, Status
+from holdfast.uplink.service import UplinkStatus
+from holdfast.web.answers import BudgetStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
 from holdfast.web.deps import Children, WebDeps
-from holdfast.web.ledger import Ledger, balance
 from holdfast.web.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -38,11 +41,12 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         last=node.last_values.get,
         query=history.query,
         status=lambda: _status(node),
-        ledger=lambda: _ledger(node),
+        ledger=lambda verify: _ledger(node, verify=verify),
         events=lambda limit: latest_events(journal, journal.head(Lane.CRITICAL), limit),
         quarantined=journal.quarantined,
         readiness=lambda: _readiness(node),
         counters=journal.counters,
+        timekeeping=lambda limit: clock_status(node.timekeeper, node.skew, limit),
         children=_children(node, settings),
     )
     tls = settings.tls
@@ -76,24 +80,21 @@ def _token_files(plan: NodePlan) -> dict[str, str]:
 def _status(node: "Node") -> Status:
     journal, now = node.journal, node.clock.wall_ns()
     uplink = None if node.uplink is None else node.uplink.status()
-    link = None
-    if uplink is not None:
-        state = "up" if uplink.is_up else "down"
-        link = LinkStatus(state, uplink.parent, uplink.trouble, uplink.sent_bytes)
     return Status(
         node=journal.node,
         version=__version__,
         incarnation=journal.incarnation,
-        started_ns=node.started_ns,
+        started_ns=now - node.uptime_ns,
         now_ns=now,
-        uptime_s=round((now - node.started_ns) / NS_PER_S, 1),
-        link=link,
+        uptime_s=round(node.uptime_ns / NS_PER_S, 1),
+        link=None if uplink is None else _link(uplink, 0 if node.link is None else node.link.received_bytes),
         backlog=[] if uplink is None else [uplink.backlog[lane] for lane in Lane],
         journal=JournalStatus(
             journal.condition.value,
             journal.size_bytes(),
             journal.settings.quota,
             [journal.head(lane) for lane in Lane],
+            level_of(journal.size_bytes(), journal.settings).name.lower(),
         ),
         series=len(journal.catalogue),
         children=child_names(node.plan),
@@ -101,10 +102,32 @@ def _status(node: "Node") -> Status:
     )
 
 
-def _ledger(node: "Node") -> Ledger:
-    journal = node.journal
-    delivered = None if node.uplink is None else [journal.cursor(CONSUMER, lane) for lane in Lane]
-    return balance(journal.counters(), [journal.head(lane) for lane in Lane], delivered)
+def _link(uplink: UplinkStatus, received_bytes: int) -> LinkStatus:
+    link, budget = uplink.link, uplink.link.budget
+    return LinkStatus(
+        state="up" if uplink.is_up else "down",
+        url=uplink.parent,
+        detail=uplink.trouble,
+        sent_bytes=uplink.sent_bytes,
+        received_bytes=received_bytes,
+        pace=link.level.value,
+        goodput_bps=link.goodput_bps,
+        rtt_s=link.rtt_s,
+        window_in_s=link.window_in_s,
+        budget=BudgetStatus(
+            budget.day_bytes,
+            budget.month_bytes,
+            budget.critical_bytes,
+            budget.day_left,
+            budget.month_left,
+            budget.day_cost,
+            budget.month_cost,
+        ),
+    )
+
+
+def _ledger(node: "Node", *, verify: bool) -> Ledger:
+    return balance(node.journal.accounts(CONSUMER, count=verify), has_parent=node.uplink is not None)
 
 
 def _readiness(node: "Node") -> list[str]:

@@ -3,8 +3,11 @@
 StorageError
 ├── DiskFull          world: no space or quota reached; the transaction is gone, the data in memory is not
 ├── StorageFailed     disk: an I/O error; what the failed commit did is unknown, so nothing more may be acked
+├── StorageDamaged    disk: bytes read back are not the bytes that were written; nothing read from there is true
 ├── StorageTooOld     operator: this SQLite has a known WAL corruption bug
 └── StorageUnusable   operator: not a database, wrong permissions, locked by another process
+    ├── KeyWrong      operator: the file is encrypted with another key, or not at all, or a key is missing
+    └── KeyUnusable   operator: the key itself can't be read, isn't a key, or others may read it
 """
 
 from holdfast.kernel.errors import HoldfastError
@@ -27,6 +30,12 @@ class StorageFailed(StorageError):
     hint = "check the disk (dmesg, SMART); restart after that: what was acked is replayed from the journal"
 
 
+class StorageDamaged(StorageError):
+    """A page's checksum or authentication tag, or the file's structure, is wrong. No data came from it."""
+
+    hint = "the file is damaged: restore it from a backup or set it aside, and check the disk (dmesg, SMART)"
+
+
 class StorageTooOld(StorageError):
     """The SQLite library is older than the first release without the WAL-reset corruption bug."""
 
@@ -35,3 +44,15 @@ class StorageTooOld(StorageError):
 
 class StorageUnusable(StorageError):
     """The file can't be used as a database."""
+
+
+class KeyWrong(StorageUnusable):
+    """The file can't be read with this key; a damaged first page looks the same, for its tag fails too."""
+
+    hint = "give the key this file was written with; if the key is right, the file's first page is damaged"
+
+
+class KeyUnusable(StorageUnusable):
+    """The encryption key can't be had."""
+
+    hint = "a key file holds 64 hex digits or 32 raw bytes and belongs to one user (chmod 600)"

@@ -1,9 +1,13 @@
 """Small files, written so that a power cut leaves the old content or the new, never a mixture."""
 
+import errno
 import os
 from pathlib import Path
 
 from holdfast.storage.errors import StorageUnusable
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+"""The system's numbers for "no room"."""
 
 
 def read_bytes(path: Path) -> bytes:

@@ -22,9 +22,71 @@ class UplinkLost(Happening, frozen=True):
 
 
 class UplinkDiverged(Happening, frozen=True):
-    """The parent holds another history of this node: was a disk image restored or cloned? Nothing is overwritten."""
+    """A batch did not fit what the parent holds: was a disk image restored or cloned? A new hello sorts it out."""
 
-    level = Level.ERROR
+    level = Level.WARNING
     metric = "uplink_divergences"
     parent: str
+    detail: str
+
+
+class UplinkBranched(Happening, frozen=True):
+    """The parent put this node on another branch: it holds rows that this journal doesn't."""
+
+    level = Level.ERROR
+    metric = "uplink_branches"
+    parent: str
+    branch: int
+
+
+class UplinkMinted(Happening, frozen=True):
+    """Another machine runs this node's incarnation, so this one took a new one."""
+
+    level = Level.ERROR
+    metric = "uplink_mints"
+    incarnation: str
+    detail: str
+
+
+class UplinkRewound(Happening, frozen=True):
+    """The parent has less than it once said: it came back from a backup. What it lacks is sent again."""
+
+    level = Level.WARNING
+    metric = "uplink_rewinds"
+    parent: str
+    rows: int
+
+
+class UplinkRowsLost(Happening, frozen=True):
+    """Rows could not be read or are not held any more; a gap stands for them."""
+
+    level = Level.ERROR
+    metric = "uplink_rows_lost"
+    detail: str
+    rows: int
+    reason: str
+
+
+class UplinkStumbled(Happening, frozen=True):
+    """A fault in this program stopped a call to the parent; it is tried again. Please report it."""
+
+    level = Level.ERROR
+    metric = "uplink_faults"
+    detail: str
+
+
+class UplinkPaced(Happening, frozen=True):
+    """The link got better or worse by measure; less or more is sent at once."""
+
+    level = Level.INFO
+    metric = "uplink_pace_changes"
+    pace: str
+    goodput_bps: float
+
+
+class UplinkBudgetForgotten(Happening, frozen=True):
+    """The stored state of the link's budget could not be read: today's and this month's bytes count from 0."""
+
+    level = Level.ERROR
+    metric = "uplink_budget_faults"
     detail: str

@@ -2,7 +2,11 @@
 
 Invariants per lane: `acked <= offered <= head`, and at most one batch is in flight, so an answer always is about the
 last offer. After a failure or a new session `offered` falls back to what the parent says it has. Lane 0 is offered
-whenever it has rows and never waits for another lane; bulk lingers a little so that batches compress well.
+whenever it has rows and never waits for another lane; bulk lingers a little so that batches compress well. How much
+and when the link bears more is `pacing`'s.
+
+One breaker serves all lanes: there is one parent and one path to it, and a call of any lane tells about both. What
+concerns a lane alone (a batch too large for the parent) holds back that lane alone, without the breaker.
 """
 
 from dataclasses import dataclass, field
@@ -10,12 +14,15 @@ from enum import StrEnum
 
 from holdfast.model.lane import Lane
 from holdfast.uplink.breaker import Breaker, Phase
+from holdfast.uplink.pacing import LinkReport, Pacing
 from holdfast.uplink.settings import ParentSettings
 from holdfast.wire.messages import BatchReply, Welcome
 
 DIVERGED_PAUSE_S = 60.0
 # Two nodes of one name (a clone) fence each other with every hello; this is how fast they may.
 FENCED_PAUSE_S = 2.0
+# How soon a plan that is held asks whether it still is.
+HELD_S = 0.5
 
 
 class Session(StrEnum):
@@ -35,25 +42,52 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Welcomed:
-    """The parent answered a hello."""
+    """The parent answered a hello, after `seconds` (0 = not measured)."""
 
     welcome: Welcome
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The parent answered a lane's batch."""
+    """The parent answered a lane's batch.
+
+    body_bytes, rows: what the batch was; 0 = not known, nothing is learned from it then
+    seconds:          from the request's start to its answer
+    """
 
     lane: Lane
     reply: BatchReply
+    body_bytes: int = 0
+    rows: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A call gave no usable answer. lane: whose batch it was, None for a hello."""
+    """A call gave no usable answer.
+
+    lane:       whose batch it was, None for a hello
+    asked_s:    the pause a refusal asked for; 0 means that there was no answer at all (a hurt link)
+    too_large:  the batch's size was refused (413): nothing was applied, and the session goes on
+    body_bytes: of the batch, 0 when it was never sent
+    """
 
     lane: Lane | None
     asked_s: float = 0.0
+    too_large: bool = False
+    body_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Clocked:
+    """It's `wall_ns` now (ns since 1970 UTC), for budgets and hours.
+
+    Tell it at the start and now and then after: the wall clock may be set. A plan that was never told takes `now` for
+    seconds since 1970.
+    """
+
+    wall_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +95,7 @@ class Tick:
     """Time passed."""
 
 
-Fact = Appended | Welcomed | Answered | Failed | Tick
+Fact = Appended | Welcomed | Answered | Failed | Clocked | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +135,34 @@ class UplinkPlan:
     session: Session = Session.NONE
     token: int = 0
     series_known: int = 0
+    held: bool = False
+    """Rows here may yet change: nothing is asked or offered. Calls under way end as ever."""
     hurry: bool = False
     """No lingering: the node is about to stop."""
     trouble: str = ""
     """What the parent holds against us, until it no longer does."""
-    _max_rows: int = 0
+    pacing: Pacing = field(init=False)
+    """What was measured of the link; `pacing.budget` is what to store and restore."""
     _is_fenced: bool = False
+    _stuck: Lane | None = None
     _lanes: dict[Lane, _LaneState] = field(default_factory=lambda: {lane: _LaneState() for lane in Lane})
+
+    def __post_init__(self) -> None:
+        self.pacing = Pacing(self.settings)
 
     def learn(self, fact: Fact, now: float) -> Turn:
         """Take a fact in; returns what is owed now."""
         match fact:
             case Appended(heads):
                 self._appended(heads, now)
-            case Welcomed(welcome):
-                self._welcomed(welcome, now)
-            case Answered(lane, reply):
-                self._answered(lane, reply, now)
-            case Failed(lane, asked_s):
-                self._failed(lane, asked_s, now)
+            case Welcomed():
+                self._welcomed(fact, now)
+            case Answered():
+                self._answered(fact, now)
+            case Failed():
+                self._failed(fact, now)
+            case Clocked(wall_ns):
+                self.pacing.clock(wall_ns, now)
             case Tick():
                 pass
         return self._turn(now)
@@ -137,13 +180,18 @@ class UplinkPlan:
         """Does the parent have everything?"""
         return not any(self.backlog().values())
 
+    def report(self, now: float) -> LinkReport:
+        """The link as it was measured, for status and metrics."""
+        return self.pacing.report(now, self.breaker.phase.value, self.breaker.quiet_until, tuple(self._flying()))
+
     def _appended(self, heads: tuple[int, ...], now: float) -> None:
         for lane, head in zip(Lane, heads, strict=True):
             state = self._lanes[lane]
             state.head = head
             self._note_waiting(state, now)
 
-    def _welcomed(self, welcome: Welcome, now: float) -> None:
+    def _welcomed(self, fact: Welcomed, now: float) -> None:
+        welcome = fact.welcome
         if welcome.status != "welcome":
             self.trouble = welcome.detail or welcome.status
             self.session = Session.NONE
@@ -153,29 +201,30 @@ class UplinkPlan:
         self.breaker.succeeded()
         self.session, self.token = Session.OPEN, welcome.session
         self.series_known = welcome.series_known
-        self._max_rows = min(self.settings.max_rows, welcome.max_rows)
+        self.pacing.welcomed(welcome, fact.seconds, now)
         for lane, mark in zip(Lane, welcome.marks, strict=True):
             self._lanes[lane].acked = mark.wm
             self._note_waiting(self._lanes[lane], now)
 
-    def _answered(self, lane: Lane, reply: BatchReply, now: float) -> None:
-        state = self._lanes[lane]
+    def _answered(self, fact: Answered, now: float) -> None:
+        reply, state = fact.reply, self._lanes[fact.lane]
         state.in_flight = False
+        others = bool(self._flying())
+        self.pacing.answered(fact.lane, fact.body_bytes, fact.rows, fact.seconds, now, others=others)
         if reply.status in ("applied", "duplicate", "expected"):
             self.breaker.succeeded()
             state.acked = reply.applied
             state.waiting_since = None
             self._is_fenced = False
+            if self._stuck is fact.lane:
+                self.trouble, self._stuck = "", None
             self.series_known = reply.series_known
             self._note_waiting(state, now)
         elif reply.status == "busy":
             self.breaker.failed(now, reply.retry_after_s)
-        elif reply.status == "fenced":
-            self._fenced(now)
-        else:
+        else:  # fenced or diverged: a new hello finds out what we are to the parent
             self.trouble = reply.detail
-            self.session = Session.NONE
-            self.breaker.failed(now, DIVERGED_PAUSE_S)
+            self._fenced(now)
 
     def _fenced(self, now: float) -> None:
         """Ask anew at once; the second time without a batch taken in between, another node has our name: slowly."""
@@ -184,11 +233,20 @@ class UplinkPlan:
             self.breaker.failed(now, FENCED_PAUSE_S)
         self._is_fenced = True
 
-    def _failed(self, lane: Lane | None, asked_s: float, now: float) -> None:
-        if lane is not None:
-            self._lanes[lane].in_flight = False
+    def _failed(self, fact: Failed, now: float) -> None:
+        if fact.lane is not None:
+            self._lanes[fact.lane].in_flight = False
+            if fact.too_large:
+                self._too_large(fact.lane, fact.body_bytes, now)
+                return
+            self.pacing.failed(fact.lane, fact.body_bytes, now, is_hurt=fact.asked_s <= 0 < fact.body_bytes)
         self.session = Session.NONE  # the welcome after it tells what was applied
-        self.breaker.failed(now, asked_s)
+        self.breaker.failed(now, fact.asked_s)
+
+    def _too_large(self, lane: Lane, body: int, now: float) -> None:
+        if not self.pacing.too_large(lane, body, now):
+            self._stuck = lane
+            self.trouble = f"even the smallest batch of lane {int(lane)} is larger than the parent or a proxy takes"
 
     def _note_waiting(self, state: _LaneState, now: float) -> None:
         if state.head <= state.acked:
@@ -197,9 +255,11 @@ class UplinkPlan:
             state.waiting_since = now
 
     def _turn(self, now: float) -> Turn:
+        if self.held:
+            return Turn(wake_at=now + HELD_S)
         if self.session is Session.ASKING:
             return Turn()
-        if any(s.in_flight for s in self._lanes.values()) and self.session is Session.NONE:
+        if self._flying() and self.session is Session.NONE:
             return Turn()  # the old session's answers first
         if not self.breaker.may_call(now):
             return Turn(wake_at=self.breaker.quiet_until)
@@ -212,24 +272,29 @@ class UplinkPlan:
         offers: list[Offer] = []
         wake_at: float | None = None
         for lane, state in self._lanes.items():
-            if state.in_flight or state.waiting_since is None:
+            if state.in_flight or state.waiting_since is None or not self.pacing.has_room(lane, self._flying()):
                 continue
-            due = self._due(lane, state)
-            if now >= due:
-                if self.breaker.phase is Phase.HALF_OPEN and (offers or self._any_in_flight()):
-                    break
-                state.in_flight = True
-                offers.append(Offer(lane, state.acked, self._max_rows, self.token, self.series_known))
-            else:
+            due = max(self._due(lane, state, now), self.pacing.opens(lane, now))
+            if now < due:
                 wake_at = due if wake_at is None else min(wake_at, due)
+            elif self.breaker.phase is Phase.HALF_OPEN and self._flying():
+                break
+            else:
+                offers.append(self._offer(lane, state, now))
         return Turn(offers=tuple(offers), wake_at=wake_at)
 
-    def _any_in_flight(self) -> bool:
-        return any(state.in_flight for state in self._lanes.values())
+    def _offer(self, lane: Lane, state: _LaneState, now: float) -> Offer:
+        state.in_flight = True
+        self.pacing.offered(lane, now)
+        return Offer(lane, state.acked, self.pacing.rows(lane, now), self.token, self.series_known)
 
-    def _due(self, lane: Lane, state: _LaneState) -> float:
+    def _flying(self) -> list[Lane]:
+        return [lane for lane, state in self._lanes.items() if state.in_flight]
+
+    def _due(self, lane: Lane, state: _LaneState, now: float) -> float:
         """When the lane's next batch should leave."""
         since = state.waiting_since or 0.0
-        if lane is Lane.CRITICAL or self.hurry or state.head - state.acked >= self.settings.min_rows:
+        enough = min(self.settings.min_rows, self.pacing.rows(lane, now))
+        if lane is Lane.CRITICAL or self.hurry or state.head - state.acked >= enough:
             return since
         return since + self.settings.linger

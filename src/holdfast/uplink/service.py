@@ -2,29 +2,59 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from holdfast.journal.blobs import decode_events, decode_readings
+from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import Journal
-from holdfast.journal.records import Group, GroupKind
+from holdfast.journal.parent import ACCOUNT, BUDGET, CONSUMER, SAFE, Account
+from holdfast.journal.records import Bound, Source
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.lane import Lane
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.uplink.breaker import Breaker
-from holdfast.uplink.happenings import UplinkConnected, UplinkDiverged, UplinkLost
-from holdfast.uplink.plan import Answered, Appended, Fact, Failed, Offer, Session, Tick, Turn, UplinkPlan, Welcomed
+from holdfast.uplink.budget import BudgetStateInvalid
+from holdfast.uplink.errors import RowsMissing
+from holdfast.uplink.greeting import greeting
+from holdfast.uplink.happenings import (
+    UplinkBranched,
+    UplinkBudgetForgotten,
+    UplinkConnected,
+    UplinkDiverged,
+    UplinkLost,
+    UplinkMinted,
+    UplinkPaced,
+    UplinkRewound,
+    UplinkRowsLost,
+    UplinkStumbled,
+)
+from holdfast.uplink.mending import mend
+from holdfast.uplink.offers import Encoded, encode
+from holdfast.uplink.pacing import LinkReport
+from holdfast.uplink.plan import (
+    Answered,
+    Appended,
+    Clocked,
+    Fact,
+    Failed,
+    Offer,
+    Session,
+    Tick,
+    Turn,
+    UplinkPlan,
+    Welcomed,
+)
 from holdfast.uplink.ports import ParentLink
 from holdfast.uplink.settings import ParentSettings
-from holdfast.wire.columns import encode_events, encode_readings
-from holdfast.wire.errors import LinkDown, LinkRefused
-from holdfast.wire.messages import GENESIS, BatchHeader, Hello
+from holdfast.wire.errors import BodyTooLarge, LinkDown, LinkRefused
+from holdfast.wire.messages import MAX_PROOFS, BatchReply, Position, SourceMark, Welcome
 
-CONSUMER = "uplink"
+HELLO_ROUNDS = 6
+STUMBLED_PAUSE_S = 5.0
 PERSIST_EVERY_S = 1.0
 DRAIN_POLL_S = 0.02
 
@@ -38,7 +68,7 @@ class UplinkStatus:
     since: float
     trouble: str
     backlog: dict[Lane, int]
-    rtt_s: float
+    link: LinkReport
     rows_sent: int
     batches_sent: int
     failures: int
@@ -56,7 +86,9 @@ class UplinkService:
         clock: Clock,
         telemetry: Telemetry,
         rng: Random,
+        may_sync: Callable[[], bool] = lambda: True,
     ) -> None:
+        """may_sync: may rows leave now? Asked at every turn."""
         breaker = Breaker(settings.trip_after, settings.backoff_min, settings.backoff_max, rng)
         self._plan = UplinkPlan(settings, breaker)
         self._settings = settings
@@ -67,17 +99,33 @@ class UplinkService:
         # Bounded by the calls that can be under way: one hello or one batch a lane, and one Appended.
         self._facts: deque[Fact] = deque()
         self._wake = asyncio.Event()
+        self._may_sync = may_sync
+        self._offered: dict[Lane, int] = {}
         self._calls: set[asyncio.Task[None]] = set()
+        self.is_settled = False
+        """Has the parent welcomed this node since it started?"""
         self._is_up = False
         self._since = clock.monotonic()
         self._cause = "not connected yet"
-        self._rtt_s = 0.0
         self._rows = self._batches = self._failures = 0
         # Where the parent is, with the chain there: the group that ends there may have been dropped since.
-        self._bounds: dict[Lane, tuple[int, bytes]] = {}
+        self._bounds: dict[Lane, Bound] = {}
+        self._account = Account.decode(journal.meta(ACCOUNT))
+        self._safe: dict[Lane, int] = {}
         self._persisted: dict[Lane, int] = {}
         self._persist_due = 0.0
+        self._spent = b""
+        self._pace = self._plan.pacing.level
+        self._restore_budget()
+        self._facts.append(Clocked(clock.wall_ns()))
+        self._gauges()
         journal.on_commit(self._wake.set)
+
+    def _gauges(self) -> None:
+        pacing, link, gauge = self._plan.pacing, self._link, self._telemetry.gauge
+        gauge("uplink_goodput_bytes_per_second", "measured; 0 = unknown", lambda: pacing.goodput.bytes_per_s or 0)
+        gauge("uplink_rtt_seconds", "of small calls; 0 = unknown", lambda: pacing.goodput.rtt_s or 0)
+        gauge("uplink_sent_bytes", "to the parent since the start, before TLS", lambda: link.sent_bytes)
 
     async def run(self) -> None:
         """Sync for ever; cancel to stop."""
@@ -100,6 +148,10 @@ class UplinkService:
         self._persist()
         return self._plan.is_idle
 
+    def offered(self) -> Mapping[Lane, int] | None:
+        """How far each lane's rows may have left in this process's life; None while calls are under way."""
+        return None if self._calls else dict(self._offered)
+
     def status(self) -> UplinkStatus:
         """How things stand now."""
         heads = {lane: self._journal.head(lane) for lane in Lane}
@@ -110,7 +162,7 @@ class UplinkService:
             since=self._since,
             trouble="" if self._is_up else (self._plan.trouble or self._cause),
             backlog={lane: heads[lane] - max(acked[lane], self._journal.cursor(CONSUMER, lane)) for lane in Lane},
-            rtt_s=self._rtt_s,
+            link=self._plan.report(self._clock.monotonic()),
             rows_sent=self._rows,
             batches_sent=self._batches,
             failures=self._failures,
@@ -118,6 +170,7 @@ class UplinkService:
         )
 
     def _learn_all(self) -> Turn:
+        self._plan.held = not self._may_sync()
         self._facts.append(Appended(tuple(self._journal.head(lane) for lane in Lane)))
         turn = Turn()
         while self._facts:
@@ -126,11 +179,21 @@ class UplinkService:
                 self._start(self._hello())
             for offer in turn.offers:
                 self._start(self._offer(offer))
+        self._tell_pace()
         return turn
+
+    def _tell_pace(self) -> None:
+        pacing = self._plan.pacing
+        if pacing.level is not self._pace:
+            self._pace = pacing.level
+            self._telemetry.emit(UplinkPaced(pace=self._pace.value, goodput_bps=8 * (pacing.goodput.bytes_per_s or 0)))
 
     async def _sleep(self, turn: Turn) -> None:
         """Until a fact comes, a commit returns, or the plan's time is there."""
-        pause = None if turn.wake_at is None else max(0.0, turn.wake_at - self._clock.monotonic())
+        wake_at = turn.wake_at
+        if self._has_news():  # the journal should know it soon, even when nothing else happens
+            wake_at = self._persist_due if wake_at is None else min(wake_at, self._persist_due)
+        pause = None if wake_at is None else max(0.0, wake_at - self._clock.monotonic())
         try:
             async with asyncio.timeout(pause):
                 await self._wake.wait()
@@ -139,6 +202,7 @@ class UplinkService:
         self._wake.clear()
         if self._clock.monotonic() >= self._persist_due:
             self._persist_due = self._clock.monotonic() + PERSIST_EVERY_S
+            self._facts.append(Clocked(self._clock.wall_ns()))  # it may have been set
             self._persist()
 
     def _start(self, call: Coroutine[Any, Any, None]) -> None:
@@ -151,88 +215,158 @@ class UplinkService:
         self._wake.set()
 
     async def _hello(self) -> None:
-        heads = tuple(self._journal.head(lane) for lane in Lane)
-        count = len(self._journal.catalogue)
-        chains = await asyncio.to_thread(self._chains, heads)
-        hello = Hello(self._journal.node, self._journal.incarnation, heads, chains, count)
+        began = self._clock.monotonic()
         try:
-            welcome = await self._link.hello(hello)
+            welcome = await self._ask()
         except HoldfastError as error:
             self._lost(error)
             self._tell(Failed(None, _asked(error)))
             return
+        except Exception as bug:  # noqa: BLE001  # a fault of ours must not leave the session half open for ever
+            self._stumbled(bug, None)
+            return
         if welcome.status == "welcome":
-            self._up(welcome.session)
-            self._bounds = {lane: (mark.wm, mark.chain) for lane, mark in zip(Lane, welcome.marks, strict=True)}
+            self._welcomed(welcome)
         else:
-            self._telemetry.emit(UplinkDiverged(parent=self._settings.url, detail=welcome.detail))
-        self._tell(Welcomed(welcome))
+            self._lost(LinkDown(welcome.detail))
+        self._tell(Welcomed(welcome, self._clock.monotonic() - began))
+
+    async def _ask(self) -> Welcome:
+        """Say hello, prove what the parent asks for, mint a new incarnation where it demands one."""
+        positions: tuple[Position, ...] = ()
+        whole = False
+        for _ in range(HELLO_ROUNDS):
+            count = len(self._journal.catalogue)
+            hello = await asyncio.to_thread(
+                greeting, self._journal, self._journal.node, count, self._applied(), positions, whole=whole
+            )
+            welcome = await self._link.hello(hello)
+            if welcome.status == "prove":
+                positions, whole = (*positions, *welcome.positions)[-MAX_PROOFS:], whole or welcome.whole
+            elif welcome.status == "mint":
+                fresh = await self._journal.mint()
+                self._telemetry.emit(UplinkMinted(incarnation=fresh, detail=welcome.detail))
+            elif welcome.status == "later":
+                raise LinkRefused(welcome.detail, welcome.retry_after_s)
+            else:
+                if welcome.held:
+                    await self._learn_held(welcome.held)
+                return welcome
+        raise LinkDown("the parent keeps asking for proof of this node's history")
+
+    def _applied(self) -> list[int]:
+        known = self._plan.acked()
+        return [max(known[lane], self._journal.cursor(CONSUMER, lane)) for lane in Lane]
+
+    async def _learn_held(self, held: Sequence[SourceMark]) -> None:
+        """This node came back with another history: its children's rows that the parent has must not go up again."""
+        incarnation = self._journal.incarnation
+
+        def write(tx: Transaction) -> None:
+            tx.add_elsewhere([Source(one.node, Lane(one.lane), one.seq, one.chain) for one in held])
+            tx.fence(incarnation)
+
+        await self._journal.submit(write)
+
+    def _welcomed(self, welcome: Welcome) -> None:
+        self.is_settled = True
+        self._up(welcome.session)
+        if welcome.branch != self._account.branch:
+            self._telemetry.emit(UplinkBranched(parent=self._settings.url, branch=welcome.branch))
+        self._bounds = {lane: Bound(mark.wm, mark.chain) for lane, mark in zip(Lane, welcome.marks, strict=True)}
+        behind = sum(max(0, self._journal.cursor(CONSUMER, lane) - bound.seq) for lane, bound in self._bounds.items())
+        if behind and welcome.branch == self._account.branch:
+            self._telemetry.emit(UplinkRewound(parent=self._settings.url, rows=behind))
+        self._account = Account(welcome.parent, welcome.branch, welcome.start, welcome.gap_rows)
+        self._safe = dict(zip(Lane, welcome.safe, strict=True))
+        self._persisted.clear()
 
     async def _offer(self, offer: Offer) -> None:
+        size = 0
         try:
-            body, rows, bound = await asyncio.to_thread(self._encode, offer)
+            encoded = await asyncio.to_thread(
+                encode,
+                self._journal,
+                self._journal.catalogue,
+                offer,
+                self._bounds.get(offer.lane),
+                self._account.branch,
+            )
+            size = len(encoded.body)
+            self._offered[offer.lane] = max(self._offered.get(offer.lane, 0), encoded.end.seq)
             began = self._clock.monotonic()
-            reply = await self._link.batch(body)
-        except HoldfastError as error:  # a group that can't be read, too: a lane must not stay in flight for ever
+            reply = await self._link.batch(encoded.body)
+        except (RowsMissing, GroupCorrupt) as fault:
+            await self._mend(fault)
+            self._tell(Failed(offer.lane, 0.0))
+        except HoldfastError as error:  # whatever it is, a lane must not stay in flight for ever
             self._lost(error)
-            self._tell(Failed(offer.lane, _asked(error)))
-            return
-        self._rtt_s = self._clock.monotonic() - began
+            self._tell(Failed(offer.lane, _asked(error), isinstance(error, BodyTooLarge), size))
+        except Exception as bug:  # noqa: BLE001  # nor a lane in flight
+            self._stumbled(bug, offer.lane)
+        else:
+            self._answered(offer.lane, encoded, reply)
+            self._tell(Answered(offer.lane, reply, size, encoded.rows, self._clock.monotonic() - began))
+
+    def _answered(self, lane: Lane, encoded: Encoded, reply: BatchReply) -> None:
         if reply.status == "applied":
-            self._bounds[offer.lane] = bound
-            self._rows += rows
+            self._bounds[lane] = encoded.end
+            self._account = self._account.with_gaps(lane, encoded.gap_rows)
+            self._rows += encoded.rows
             self._batches += 1
         elif reply.status == "diverged":
-            self._lost(LinkDown(reply.detail))
             self._telemetry.emit(UplinkDiverged(parent=self._settings.url, detail=reply.detail))
-        self._tell(Answered(offer.lane, reply))
+        if reply.safe:
+            self._safe = dict(zip(Lane, reply.safe, strict=True))
 
-    def _encode(self, offer: Offer) -> tuple[bytes, int, tuple[int, bytes]]:
-        """The body of an offer, its number of rows, and the last row's seq and chain. Blocking."""
-        groups = _same_kind(self._journal.read(offer.lane, offer.after, offer.max_rows))
-        seq, chain = self._bounds.get(offer.lane, (0, GENESIS))
-        before = chain if seq == offer.after else self._journal.chain_at(offer.lane, offer.after)
-        if not groups or before is None or groups[0].first != offer.after + 1:
-            raise LinkDown(f"rows after {offer.after} of lane {int(offer.lane)} are not in the journal any more")
-        readings = [decode_readings(g.blob) for g in groups] if groups[0].kind is GroupKind.READINGS else []
-        # Only what these rows need: a younger series may not be committed yet, and its number could be given anew.
-        needed = max((int(batch.series.max()) + 1 for batch in readings), default=0)
-        series = self._journal.catalogue.since(offer.series_known)[: max(0, needed - offer.series_known)]
-        header = BatchHeader(
-            session=offer.session,
-            lane=offer.lane,
-            first=groups[0].first,
-            last=groups[-1].last,
-            chain_before=before,
-            chain=groups[-1].chain,
-            kind="readings" if groups[0].kind is GroupKind.READINGS else "events",
-            bounds=tuple(group.last for group in groups),
-            series_from=offer.series_known,
-            series=tuple(series),
-            head=self._journal.head(offer.lane),
+    def _stumbled(self, bug: Exception, lane: Lane | None) -> None:
+        self._lost(LinkDown(f"unexpected: {bug!r}"))
+        self._telemetry.emit(UplinkStumbled(detail=repr(bug)))
+        self._tell(Failed(lane, STUMBLED_PAUSE_S))
+
+    async def _mend(self, fault: RowsMissing | GroupCorrupt) -> None:
+        """What can't be read can't be sent: a gap says so, and the lane goes on."""
+        now_ns = self._clock.wall_ns()
+        gap = await self._journal.submit(lambda tx: mend(tx, fault, now_ns))
+        self._telemetry.emit(
+            UplinkRowsLost(detail=str(fault), rows=len(gap) if gap else 0, reason=str(gap.reason) if gap else "none")
         )
-        rows = groups[-1].last - offer.after
-        bound = header.last, header.chain
-        if readings:
-            return encode_readings(header, readings), rows, bound
-        return encode_events(header, [decode_events(group.blob) for group in groups]), rows, bound
 
-    def _chains(self, heads: tuple[int, ...]) -> tuple[bytes, ...]:
-        found = (self._journal.chain_at(lane, head) for lane, head in zip(Lane, heads, strict=True))
-        return tuple(chain or GENESIS for chain in found)
+    def _has_news(self) -> bool:
+        """Did the parent take more than the journal knows?"""
+        return self._plan.session is Session.OPEN and self._plan.acked() != self._persisted
 
     def _persist(self) -> None:
-        """Remember what the parent has: only a hint, and what may be dropped under disk pressure."""
-        acked = self._plan.acked()
-        if self._plan.session is not Session.OPEN or acked == self._persisted:
+        """Remember what the parent has, and what the link has cost.
+
+        The first is only a hint, and what may be dropped under disk pressure; a failing link costs too.
+        """
+        spent = self._plan.pacing.budget.snapshot()
+        has_news = self._has_news()
+        if not has_news and spent == self._spent:
             return
-        self._persisted = acked
+        self._spent = spent
+        acked = self._plan.acked() if has_news else {}
+        self._persisted = acked or self._persisted
+        safe, account = self._safe, self._account.encode()
 
         def write(transaction: Transaction) -> None:
             for lane, seq in acked.items():
                 transaction.set_cursor(CONSUMER, lane, seq)
+                transaction.set_cursor(SAFE, lane, min(seq, safe.get(lane, seq)))
+            transaction.set_meta(ACCOUNT, account)
+            transaction.set_meta(BUDGET, spent.decode())
 
         self._journal.submit(write)
+
+    def _restore_budget(self) -> None:
+        stored = self._journal.meta(BUDGET)
+        if stored is None:
+            return
+        try:
+            self._plan.pacing.budget.restore(stored.encode())
+        except BudgetStateInvalid as error:
+            self._telemetry.emit(UplinkBudgetForgotten(detail=str(error)))
 
     def _up(self, session: int) -> None:
         if not self._is_up:
@@ -246,15 +380,6 @@ class UplinkService:
         if self._is_up:
             self._is_up, self._since = False, self._clock.monotonic()
             self._telemetry.emit(UplinkLost(parent=self._settings.url, cause=self._cause))
-
-
-def _same_kind(groups: list[Group]) -> list[Group]:
-    kept = []
-    for group in groups:
-        if group.kind is not groups[0].kind:
-            break
-        kept.append(group)
-    return kept
 
 
 def _asked(error: HoldfastError) -> float:

@@ -2,11 +2,51 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-from holdfast.kernel.scalars import Duration
+from holdfast.kernel.scalars import Duration, Hours, Rate, Size, Zone
 
 Rows = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class AdaptSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the sender adapts to what it measures of the link; `uplink.levels` and `uplink.sizing` say how."""
+
+    narrow_below: Rate = 1e6
+    """Below it batches are small and lane 2 waits for lane 1."""
+    trickle_below: Rate = 1e5
+    """Below it only lane 0 is sent, and a small probe of the other lanes now and then."""
+    hysteresis: Annotated[float, Meta(ge=1.0, le=10.0)] = 1.5
+    """A level is left upwards only at so many times its threshold."""
+    probe_every: Duration = 30.0
+    """How often lanes 1 and 2 may send a small probe on a trickling link."""
+    batch_time: Duration = 1.0
+    """How long a batch's body should take on the wire."""
+    min_body: Size = 16_000
+    """The first batch's size, and the smallest aimed at unless even that takes longer than twice `batch_time`."""
+    narrow_body: Size = 100_000
+    """The largest body aimed at on a narrow link."""
+
+    def __post_init__(self) -> None:
+        """Refuse thresholds that contradict each other."""
+        if self.trickle_below > self.narrow_below:
+            msg = "`trickle_below` must not be above `narrow_below`"
+            raise ValueError(msg)
+
+
+class BudgetSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the link may cost. Days and months are UTC's; `uplink.budget` says what counts."""
+
+    per_day: Size | None = None
+    """Bytes a day; then lanes 1 and 2 wait for the next day. Absent = no bound, here and below."""
+    per_month: Size | None = None
+    critical_per_day: Size | None = None
+    """Bytes a day that lane 0 sends whatever the other limits say; beyond it lane 0 is under them too."""
+    cost_per_mb: Annotated[float, Meta(ge=0)] = 0.0
+    """Money for a million bytes, in any currency: only shown."""
+    hours: Hours | None = None
+    """When lanes 1 and 2 may be sent, in `timezone`'s time."""
+    timezone: Zone = "UTC"
 
 
 class ParentSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,3 +70,5 @@ class ParentSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of the pause after a failure; jittered in between."""
     trip_after: Annotated[int, Meta(ge=1)] = 3
     """Failures in a row that open the breaker: then one probe at a time."""
+    adapt: AdaptSettings = field(default_factory=AdaptSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)

@@ -5,23 +5,46 @@ from msgspec import Struct
 from holdfast.history.answers import Value
 
 
+class BudgetStatus(Struct, frozen=True):
+    """What the link has cost since the UTC day's and month's begin. left: bytes, null = unbound; cost: your money."""
+
+    day_bytes: int
+    month_bytes: int
+    critical_bytes: int
+    day_left: int | None
+    month_left: int | None
+    day_cost: float
+    month_cost: float
+
+
 class LinkStatus(Struct, frozen=True):
-    """The way to the parent. state: `up`, `down`, `refused` or `starting`; detail: why, in plain words."""
+    """The way to the parent. state: `up` or `down`; detail: why, in plain words.
+
+    pace:        `wide`, `narrow` or `trickle`: how much is sent at once, by what was measured
+    goodput_bps: bits per second, null until measured; rtt_s: of small calls
+    window_in_s: seconds until bulk may be sent by budget and hours; 0 = now
+    """
 
     state: str
     url: str
     detail: str = ""
     sent_bytes: int = 0
     received_bytes: int = 0
+    pace: str = "wide"
+    goodput_bps: float | None = None
+    rtt_s: float | None = None
+    window_in_s: float = 0.0
+    budget: BudgetStatus | None = None
 
 
 class JournalStatus(Struct, frozen=True):
-    """The journal. condition: `ok`, `full`, `poisoned` or `closed`."""
+    """The journal. condition: `ok`, `full`, `poisoned` or `closed`; level: how scarce space is, `green` to `red`."""
 
     condition: str
     bytes: int
     quota_bytes: int
     heads: list[int]
+    level: str = "green"
 
 
 class Status(Struct, frozen=True):
@@ -39,6 +62,46 @@ class Status(Struct, frozen=True):
     series: int
     children: list[str]
     counters: dict[str, int]
+
+
+class ClockStep(Struct, frozen=True):
+    """The wall clock was set. before_ns: what it would have said. rows: moved to the right time, by lane."""
+
+    was: str
+    trust: str
+    step_s: float
+    before_ns: int
+    after_ns: int
+    rows: dict[str, int]
+    left_alone: dict[str, str]
+
+
+class ClockSkew(Struct, frozen=True):
+    """A device's clock against the node's: positive = it is ahead. messages: looked at since the start."""
+
+    node: str
+    device: str
+    skew_s: float
+    messages: int
+
+
+class ClockStatus(Struct, frozen=True):
+    """The wall clock. trust: `trusted`, `free-running` or `unset`; synchronised: what the kernel says, null = nothing.
+
+    floor_ns: an earlier time is no time; holds_sync: rows stay here until the clock is set
+    estimated: devices that tell a time; devices: those farthest from our clock, farthest first
+    """
+
+    trust: str
+    synchronised: bool | None
+    now_ns: int
+    boot_id: str
+    floor_ns: int
+    holds_sync: bool
+    steps: int
+    last_step: ClockStep | None
+    estimated: int
+    devices: list[ClockSkew]
 
 
 class SeriesRow(Struct, frozen=True):

@@ -6,13 +6,13 @@ from typing import Protocol
 
 from holdfast.history.answers import Aggregate, Answer
 from holdfast.history.last_values import Last
+from holdfast.journal.ledger import Ledger
 from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.clock import Clock
 from holdfast.model.event import Event
 from holdfast.model.series import Catalogue
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.answers import Status
-from holdfast.web.ledger import Ledger
+from holdfast.web.answers import ClockStatus, Status
 from holdfast.wire.messages import BatchReply, Hello, Welcome
 
 
@@ -58,9 +58,11 @@ class WebDeps:
     """Everything the app may ask.
 
     last:        newest reading of a series id
+    ledger:      the conservation law; True = count the rows in the file; blocking
     events:      the latest alerts, newest first; blocking
     quarantined: the latest rejected messages, newest first; blocking
     readiness:   what stands against sending traffic here, empty = ready
+    timekeeping: the wall clock, and so many of the devices that are farthest from it
     counters:    the journal's committed counters, for /metrics
     children:    None: this node takes no children, and the sync paths don't exist
     """
@@ -71,9 +73,10 @@ class WebDeps:
     last: Callable[[int], Last | None]
     query: Query
     status: Callable[[], Status]
-    ledger: Callable[[], Ledger]
+    ledger: Callable[[bool], Ledger]
     events: Callable[[int], list[Event]]
     quarantined: Callable[[int], list[QuarantineRow]]
     readiness: Callable[[], list[str]]
     counters: Callable[[], Mapping[str, int]]
+    timekeeping: Callable[[int], ClockStatus]
     children: Children | None = None

@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-_LANE = re.compile(r"lane(\d)")
+_LANE = re.compile(r"lane(\d)(?:\.(\w+))?")
 
 
 class CounterCollector(Collector):
@@ -45,4 +45,6 @@ def _split(key: str) -> tuple[str, list[str], list[str]]:
     name = re.sub(r"[^a-z0-9_]", "_", name)
     if not dot:
         return name, [], []
-    return (name, ["lane"], [lane[1]]) if lane else (name, ["reason"], [rest])
+    if lane is None:
+        return name, ["reason"], [rest]
+    return (name, ["lane", "reason"], [lane[1], lane[2]]) if lane[2] else (name, ["lane"], [lane[1]])

@@ -1,5 +1,7 @@
 """Routes that tell how the node is: status, ledger, health, metrics."""
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -7,8 +9,10 @@ from starlette.routing import Route
 from holdfast.web.answers import Readiness
 from holdfast.web.deps import WebDeps
 from holdfast.web.metrics import CounterCollector, exposition
-from holdfast.web.parameters import only
+from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
+
+MOST_DEVICES = 5_000
 
 
 class State:
@@ -23,6 +27,7 @@ class State:
         return [
             Route("/api/v1/status", self.status),
             Route("/api/v1/ledger", self.ledger),
+            Route("/api/v1/clock", self.clock),
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
             Route("/metrics", self.metrics),
@@ -34,9 +39,15 @@ class State:
         return answer(self._deps.status())
 
     async def ledger(self, request: Request) -> Response:
-        """The conservation law."""
-        only(request.query_params)
-        return answer(self._deps.ledger())
+        """The conservation law; `verify=1` counts the rows that are really in the file."""
+        only(request.query_params, "verify")
+        verify = request.query_params.get("verify", "0") not in ("", "0", "false")
+        return answer(await asyncio.to_thread(self._deps.ledger, verify))
+
+    async def clock(self, request: Request) -> Response:
+        """`?limit=100`: is the time right here, and how far are devices from it?"""
+        only(request.query_params, "limit")
+        return answer(self._deps.timekeeping(whole(request.query_params, "limit", 100, MOST_DEVICES)))
 
     async def healthz(self, _: Request) -> Response:
         """The process lives and its loop turns."""

@@ -18,7 +18,7 @@ from holdfast.model.series import Series
 from holdfast.wire.errors import WireError
 from holdfast.wire.frame import seal, unseal
 from holdfast.wire.integers import Int64s
-from holdfast.wire.messages import VERSION, BatchHeader, Limits
+from holdfast.wire.messages import VERSION, BatchHeader, GapRow, Limits
 from holdfast.wire.numbers import group_rows, pack_numbers, unpack_numbers
 from holdfast.wire.packing import Packer, Unpacker, lengths
 from holdfast.wire.runs import pack_rows, unpack_rows
@@ -31,11 +31,12 @@ _headers = msgspec.json.Decoder(BatchHeader)
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A decoded batch: one entry of `readings` or of `events` (never both) per bound in the header."""
+    """A decoded batch: one entry of `readings`, of `events` or of `gaps` per bound in the header."""
 
     header: BatchHeader
     readings: tuple[Batch, ...] = ()
     events: tuple[tuple[Event, ...], ...] = ()
+    gaps: tuple[GapRow, ...] = ()
 
 
 def encode_readings(header: BatchHeader, groups: Sequence[Batch]) -> bytes:
@@ -65,6 +66,13 @@ def encode_events(header: BatchHeader, groups: Sequence[Sequence[Event]]) -> byt
     return _end(header, packer)
 
 
+def encode_gaps(header: BatchHeader, gaps: Sequence[GapRow]) -> bytes:
+    """The body for rows that are gone; `header.bounds` has one entry a gap."""
+    packer = _begin(header)
+    packer.structured(gaps)
+    return _end(header, packer)
+
+
 def decode(body: bytes, limits: Limits) -> Content:
     """Open a batch that came from outside.
 
@@ -82,6 +90,8 @@ def decode(body: bytes, limits: Limits) -> Content:
             raise WireError("the batch holds another number of events than it says")
         _check_events(events, limits.max_text)
         decoded = Content(header, events=tuple(_split(tuple(events), sizes)))
+    elif header.kind == "gaps":
+        decoded = Content(header, gaps=_gaps(unpacker, header, limits))
     else:
         decoded = Content(header, readings=_readings(unpacker, len(header), sizes, limits))
     unpacker.finish()
@@ -108,7 +118,7 @@ def _header(head: bytes, unpacker: Unpacker, limits: Limits) -> tuple[BatchHeade
         raise WireError(f"the batch's header can't be read: {error}") from error
     _check_header(header, limits)
     sizes = unpacker.integers(unpacker.count(min(limits.max_groups, header.last - header.first + 1), "groups"))
-    if not len(sizes) or int(sizes.min()) < 1 or int(sizes.max()) > limits.max_rows or int(sizes.sum()) != len(header):
+    if not len(sizes) or int(sizes.min()) < 1 or int(sizes.sum()) != len(header):
         raise WireError("the batch's groups don't add up to its rows")
     series = unpacker.structured(list[Series], limits.max_unpacked, "series")
     _check_series(series, limits)
@@ -121,7 +131,7 @@ def _check_header(header: BatchHeader, limits: Limits) -> None:
         raise WireError(f"the batch speaks version {header.version}; this node knows {VERSION}")
     if header.last < header.first:
         raise WireError("the batch ends before it starts")
-    if header.last - header.first + 1 > limits.max_rows:
+    if header.kind != "gaps" and len(header) > limits.max_rows:  # a gap costs nothing, however many rows are gone
         raise WireError(f"the batch has more than {limits.max_rows} rows")
 
 
@@ -155,6 +165,15 @@ def _readings(unpacker: Unpacker, n: int, sizes: Int64s, limits: Limits) -> tupl
         Batch(series[start:end], rows.ts[start:end], value[start:end], quality[start:end], texts[i])
         for i, (start, end) in enumerate(pairwise(ends))
     )
+
+
+def _gaps(unpacker: Unpacker, header: BatchHeader, limits: Limits) -> tuple[GapRow, ...]:
+    gaps = unpacker.structured(list[GapRow], limits.max_unpacked, "gaps")
+    if [(gap.first, gap.last) for gap in gaps] != [
+        (before + 1, last) for before, last in pairwise((header.first - 1, *header.bounds))
+    ]:
+        raise WireError("the batch's gaps don't lie where it says")
+    return tuple(gaps)
 
 
 def _texts(unpacker: Unpacker, groups: int, limits: Limits) -> Texts:

@@ -4,6 +4,7 @@ WireError          peer: the bytes are not what the protocol says; a sentence sa
 LinkError
 ├── LinkDown       world: no answer (refused, cut, timed out); whether the parent applied it is unknown
 └── LinkRefused    world or operator: an answer that is not for us (429, 503, wrong token); ask again later
+    └── BodyTooLarge   the parent, or a proxy before it, takes no body of this size (413): send less at once
 """
 
 from holdfast.kernel.errors import HoldfastError
@@ -32,3 +33,7 @@ class LinkRefused(LinkError):
         self.reason, self.retry_after_s = reason, retry_after_s
         later = f"; it asks to wait {retry_after_s:g} s" if retry_after_s else ""
         super().__init__(f"the parent refused: {reason}{later}")
+
+
+class BodyTooLarge(LinkRefused):
+    """The parent or something before it takes no body of this size (413); nothing was applied."""

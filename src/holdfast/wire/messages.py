@@ -19,7 +19,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=128)]
 # 2**56 keeps lane << 56 | seq inside a signed 64-bit integer, which is how journals find a row.
 Seq = Annotated[int, Meta(ge=0, lt=2**56)]
 Count = Annotated[int, Meta(ge=0, lt=2**31)]
-Kind = Literal["readings", "events"]
+Kind = Literal["readings", "events", "gaps"]
 Status = Literal["applied", "duplicate", "expected", "fenced", "diverged", "busy"]
 
 
@@ -34,12 +34,56 @@ Marks = Annotated[tuple[Mark, ...], Meta(min_length=len(Lane), max_length=len(La
 Heads = Annotated[tuple[Seq, ...], Meta(min_length=len(Lane), max_length=len(Lane))]
 
 
+class Start(Struct, frozen=True):
+    """A process start of the child: the incarnation it minted, and the heads of all lanes at that moment."""
+
+    uuid: Name
+    heads: Heads
+
+
+class Position(Struct, frozen=True):
+    """A seq in a lane."""
+
+    lane: Lane
+    seq: Seq
+
+
+class Proof(Struct, frozen=True):
+    """The child's chain at a position that the parent asked for.
+
+    found: a group of the child ends there, or the chain can't be known any more (empty): dropped or shed since
+    """
+
+    lane: Lane
+    seq: Seq
+    found: bool
+    chain: bytes = b""
+
+
+MAX_HISTORY = 4096
+MAX_PROOFS = 1024
+
+
+class SourceMark(Struct, frozen=True, array_like=True):
+    """Rows of a node up to `seq` of a lane, known by its chain there; branch: its number at the node in between."""
+
+    node: Name
+    lane: Lane
+    seq: Seq
+    chain: Chain
+    branch: Count = 0
+
+
 class Hello(Struct, frozen=True):
     """A child opens a session.
 
     heads:        its last committed seq of each lane
     heads_chain:  its chain there, so that a parent which is exactly there can prove agreement
     series_count: how many series its catalogue holds
+    history:      its process starts, oldest first; the last one is `incarnation`
+    proofs:       answers to a `prove`
+    whole:        is `history` all there is?
+    applied:      per lane: what the parent once said it has; more than it has now means that the parent was restored
     """
 
     node: Name
@@ -48,12 +92,24 @@ class Hello(Struct, frozen=True):
     heads_chain: Annotated[tuple[Chain, ...], Meta(min_length=len(Lane), max_length=len(Lane))]
     series_count: Count
     version: int = VERSION
+    history: Annotated[tuple[Start, ...], Meta(max_length=MAX_HISTORY)] = ()
+    proofs: Annotated[tuple[Proof, ...], Meta(max_length=MAX_PROOFS)] = ()
+    whole: bool = True
+    applied: Heads = tuple(0 for _ in Lane)
 
 
 class Welcome(Struct, frozen=True):
     """The parent's answer: the truth about what it has.
 
-    status:       `diverged`: the child's history doesn't contain what the parent holds; no session was opened
+    status:       `prove`: say hello again with proofs for `positions`, and with the whole history if `whole`;
+                  `mint`: another machine runs this very incarnation, so mint a new one, then say hello again;
+                  `later`: the parent must ask its own parent first; none of them opens a session
+    branch:       which of the child's histories this is at the parent; a restored or cloned child gets a new one
+    forks:        per lane: where this branch left its parent branch
+    gap_rows:     per lane: rows above `start` that the parent took as gaps, since the branch began
+    start:        per lane: where the parent's account of this branch begins
+    held:         what the parent has of this node's children, when this node came back with another history
+    parent:       the parent's own incarnation: another one than last time, and it may have been restored
     session:      fencing token; every batch carries it, and a later hello makes it stale
     marks, safe:  per lane: what is applied; and up to where the child may forget
     series_known: the child's series ids below this are known
@@ -61,7 +117,7 @@ class Welcome(Struct, frozen=True):
     max_rows, max_body: what one batch may hold
     """
 
-    status: Literal["welcome", "diverged", "unsupported"]
+    status: Literal["welcome", "prove", "mint", "later", "unsupported"]
     session: int = 0
     branch: int = 0
     marks: Marks = tuple(Mark() for _ in Lane)
@@ -72,6 +128,14 @@ class Welcome(Struct, frozen=True):
     max_body: Count = 16 * 1024 * 1024
     detail: str = ""
     version: int = VERSION
+    positions: Annotated[tuple[Position, ...], Meta(max_length=MAX_PROOFS)] = ()
+    whole: bool = False
+    forks: Heads = tuple(0 for _ in Lane)
+    start: Heads = tuple(0 for _ in Lane)
+    gap_rows: Heads = tuple(0 for _ in Lane)
+    parent: str = ""
+    held: Annotated[tuple[SourceMark, ...], Meta(max_length=100_000)] = ()
+    retry_after_s: float = 0.0
 
 
 class BatchHeader(Struct, frozen=True, omit_defaults=True):
@@ -83,6 +147,7 @@ class BatchHeader(Struct, frozen=True, omit_defaults=True):
     bounds:        the last seq of each group, ascending, ending with `last`
     series_from:   the child's series ids from here on are defined in `series`, a dense run
     head:          the lane's last committed seq at the child when the batch was made
+    sources:       how far the child's own children are held at the parent once this batch is
     """
 
     session: int
@@ -98,9 +163,22 @@ class BatchHeader(Struct, frozen=True, omit_defaults=True):
     head: Seq = 0
     branch: int = 0
     version: int = VERSION
+    sources: tuple[SourceMark, ...] = ()
 
     def __len__(self) -> int:
         return self.last - self.first + 1
+
+
+class GapRow(Struct, frozen=True, array_like=True):
+    """Rows first..last that the child no longer has: how many bytes they took, why they went, their times (ns UTC)."""
+
+    first: Annotated[int, Meta(ge=1, lt=2**56)]
+    last: Annotated[int, Meta(ge=1, lt=2**56)]
+    bytes: Annotated[int, Meta(ge=0)]
+    reason: Annotated[str, Meta(max_length=32)]
+    ts_min: int
+    ts_max: int
+    at_ns: int
 
 
 class BatchReply(Struct, frozen=True, omit_defaults=True):
@@ -108,7 +186,7 @@ class BatchReply(Struct, frozen=True, omit_defaults=True):
 
     applied:      the lane's watermark after it
     expected:     the seq the next batch must start at (`expected`)
-    series_known: as in `Welcome`
+    series_known, safe: as in `Welcome`
     """
 
     status: Status
@@ -118,6 +196,7 @@ class BatchReply(Struct, frozen=True, omit_defaults=True):
     series_known: Count = 0
     retry_after_s: float = 0.0
     detail: str = ""
+    safe: tuple[int, ...] = ()
 
 
 class Limits(Struct, frozen=True):

@@ -1,15 +1,15 @@
-from holdfast.ingest.receive import Apply, decide, refuse_hello
-from holdfast.journal.records import Mark, PeerState
+from holdfast.ingest.receive import Apply, Held, advanced, decide
+from holdfast.journal.records import Bound, Branch, Mark
 from holdfast.model.lane import Lane
-from holdfast.wire.messages import BatchHeader, BatchReply, Hello
+from holdfast.wire.messages import BatchHeader, BatchReply
 
 C = {n: bytes([n]) * 16 for n in range(0, 100, 10)}
 """The child's chain after seq n."""
 
 
-def peer(wm: int, *, session: int = 7, known: int = 5) -> PeerState:
+def peer(wm: int, *, session: int = 7, known: int = 5) -> Branch:
     marks = (Mark(), Mark(), Mark(wm, C[wm]))
-    return PeerState("gw", session, "abc", known, marks)
+    return Branch("gw", session=session, series_known=known, marks=marks)
 
 
 def header(first: int, last: int, *, session: int = 7, series_from: int = 5) -> BatchHeader:
@@ -63,30 +63,34 @@ def test_rows_that_do_not_hash_to_their_chain_are_never_stored() -> None:
 
 
 def test_another_history_is_never_stored_wherever_it_meets_ours() -> None:
-    ours = PeerState("gw", 7, "abc", 5, (Mark(), Mark(), Mark(20, b"x" * 16)))
+    ours = Branch("gw", session=7, series_known=5, marks=(Mark(), Mark(), Mark(20, b"x" * 16)))
     for first, last in ((21, 40), (1, 20), (1, 40)):
         h = header(first, last)
         reply = decide(ours, h, chains(h))
         assert isinstance(reply, BatchReply), (first, last)
         assert reply.status == "diverged", (first, last)
-    inside = PeerState("gw", 7, "abc", 5, (Mark(), Mark(), Mark(15, b"x" * 16)))
+    inside = Branch("gw", session=7, series_known=5, marks=(Mark(), Mark(), Mark(15, b"x" * 16)))
     h = header(1, 40)
     reply = decide(inside, h, chains(h))
     assert isinstance(reply, BatchReply)
     assert "not a bound" in reply.detail
 
 
-def hello(head: int, chain: bytes, series: int = 9) -> Hello:
-    empty = bytes(16)
-    return Hello("gw", "abc", (0, 0, head), (empty, empty, chain), series)
+def test_rows_that_another_branch_of_the_child_brought_are_not_stored_twice() -> None:
+    h = header(21, 50)
+    assert decide(peer(20), h, chains(h), [Held(40)]) == Apply(2, 0, 20)
+    assert decide(peer(20), h, chains(h), [Held(30), Held(90)]) == Apply(3, 0, 30)
+    assert decide(peer(20), h, chains(h), [Held(20), Held(25)]) == Apply(0, 0)
 
 
-def test_a_child_at_or_past_the_mark_is_welcome() -> None:
-    assert refuse_hello(peer(20), hello(20, C[20])) == ""
-    assert refuse_hello(peer(20), hello(30, C[30])) == ""
+def test_a_gap_that_was_partly_taken_already_is_taken_from_there() -> None:
+    h = BatchHeader(7, Lane.BULK, 1, 40, C[0], C[40], "gaps", bounds=(15, 40))
+    assert decide(peer(20), h, [C[40]] * 2) == Apply(1, 20)
 
 
-def test_a_child_that_lost_rows_series_or_its_history_is_told_so() -> None:
-    assert "ends at 10" in refuse_hello(peer(20), hello(10, C[10]))
-    assert "another history" in refuse_hello(peer(20), hello(20, b"x" * 16))
-    assert "series are known" in refuse_hello(peer(20), hello(20, C[20], series=3))
+def test_the_account_of_a_mark_always_adds_up() -> None:
+    mark = Mark(20, C[20], start=5, rows=15)
+    h = header(21, 50)
+    after = advanced(mark, h, Apply(2, 0, 20), 0)
+    assert after.wm - after.start == after.rows + after.gap_rows + after.shared
+    assert (after.wm, after.rows, after.shared, after.bounds[-1]) == (50, 25, 20, Bound(50, C[50]))

@@ -18,6 +18,7 @@ from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.records import Group
 from holdfast.journal.settings import JournalSettings
+from holdfast.journal.shedding import drop_delivered
 from holdfast.kernel.clock import SystemClock
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
@@ -101,7 +102,7 @@ def with_world(folder: Path, body: Callable[[World], Awaitable[None]]) -> None:
         telemetry = Telemetry(clock, lambda _: None)
         child = Flaky(folder / "a" / FILE_NAME, "gw", JournalSettings(), clock)
         hub = Journal(folder / "b" / FILE_NAME, "hub", JournalSettings(), clock)
-        link = Direct(IngestService(hub, telemetry, ChildrenSettings()))
+        link = Direct(IngestService(hub, telemetry, ChildrenSettings(), clock))
         uplink = UplinkService(SETTINGS, child, link, clock, telemetry, Random(1))
         try:
             await body(World(child, hub, uplink, link))
@@ -117,9 +118,8 @@ def test_series_not_committed_yet_are_never_defined_at_the_parent(tmp_path: Path
         await world.append(world.name("a"))
         world.name("uncommitted")
         assert await world.settle()
-        peer = world.hub.peer("gw")
-        assert peer is not None
-        assert peer.series_known == 1
+        (branch,) = world.hub.branches("gw")
+        assert branch.series_known == 1
 
     with_world(tmp_path, body)
 
@@ -129,8 +129,7 @@ def test_rows_flow_on_after_delivered_groups_were_dropped(tmp_path: Path) -> Non
         a = world.name("a")
         await world.append(a)
         assert await world.settle()
-        await world.child.submit(lambda tx: tx.set_cursor("uplink", Lane.BULK, 1))
-        assert await world.child.submit(lambda tx: tx.drop_delivered("uplink", Lane.BULK, 100)) == 1
+        assert await world.child.submit(lambda tx: drop_delivered(tx, Lane.BULK, 1, 100)) == 1
         await world.append(a)
         assert await world.settle()
 
@@ -149,10 +148,9 @@ def test_a_lane_whose_group_cannot_be_read_is_tried_again(tmp_path: Path) -> Non
 
 async def offer(world: World, batch: Batch, series: Series) -> None:
     await world.settle(0.2)
-    peer = world.hub.peer("gw")
-    assert peer is not None
+    (branch,) = world.hub.branches("gw")
     header = BatchHeader(
-        session=peer.session,
+        session=branch.session,
         lane=Lane.BULK,
         first=1,
         last=1,

@@ -85,7 +85,9 @@ class World:
         return Journal(self.folder / name / FILE_NAME, node, JournalSettings(), SystemClock())
 
     def start_uplink(self) -> None:
-        service = UplinkService(SETTINGS, self.child, self.link, SystemClock(), self.telemetry, Random(1))
+        service = UplinkService(
+            SETTINGS, self.child, self.link, SystemClock(), Telemetry(SystemClock(), lambda _: None), Random(1)
+        )
         self.uplink = asyncio.ensure_future(service.run())
 
     async def stop_uplink(self) -> None:
@@ -97,7 +99,7 @@ class World:
 
     def start_parent(self) -> None:
         self.parent = self.open("parent")
-        self.link.parent = IngestService(self.parent, self.telemetry, ChildrenSettings())
+        self.link.parent = IngestService(self.parent, self.telemetry, ChildrenSettings(), SystemClock())
 
     def stop_parent(self) -> None:
         self.link.parent = None

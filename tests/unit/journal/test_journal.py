@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from holdfast.journal.blobs import canonical_readings, decode_readings, link
 from holdfast.journal.errors import JournalClosed, JournalTooNew
 from holdfast.journal.journal import FILE_NAME, Journal, load_catalogue
 from holdfast.journal.reader import JournalReader
-from holdfast.journal.records import GENESIS, Mark, PeerState, QuarantineRow
+from holdfast.journal.records import GENESIS, Bound, Branch, Incarnation, Mark, QuarantineRow
 from holdfast.journal.settings import JournalSettings
+from holdfast.journal.shedding import drop_delivered
 from holdfast.journal.transaction import Transaction
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import ManualClock
@@ -196,20 +198,25 @@ def test_quarantine_keeps_the_raw_bytes_and_counts_what_it_drops(tmp_path: Path)
 
 
 def test_a_childs_state_and_series_are_remembered(tmp_path: Path) -> None:
-    child = PeerState("gw-1", 3, "abc", 2, (Mark(1, bytes(16)), Mark(), Mark(9, b"x" * 16)))
+    bulk = Mark(9, b"x" * 16, 12, 4, 4, 3, 1, 1, (Bound(4, b"a" * 16), Bound(9, b"x" * 16)))
+    first, second = Branch("gw-1"), Branch("gw-1", 1, 0, "restored", 7, 3, 0, is_suspect=True)
+    second = replace(second, incarnations=(Incarnation("abc", (0, 1, 2)),), marks=(Mark(1, bytes(16)), Mark(), bulk))
     names = [Series("gw-1", "d", m, "Cel", Kind.FLOAT) for m in ("a", "b")]
 
     def write(tx: Transaction) -> list[int]:
-        assert tx.peer("gw-1") is None
-        tx.set_peer(child)
-        tx.map_series("gw-1", 0, names)
-        return [int(i) for i in tx.series_map("gw-1")]
+        assert tx.branches("gw-1") == ()
+        tx.set_branch(first)
+        assert not tx.has_branches("gw-1")
+        tx.set_branch(second)
+        assert tx.has_branches("gw-1")
+        tx.map_series("gw-1", 1, 0, names)
+        return [int(i) for i in tx.series_map("gw-1", 1)]
 
     async def body(journal: Journal) -> None:
         journal.catalogue.intern(Series("hub", "own", "cpu", "%", Kind.FLOAT))
         assert await journal.submit(write) == [1, 2]
-        assert journal.peer("gw-1") == child
-        assert journal.peer("gw-2") is None
+        assert journal.branches("gw-1") == (first, replace(second, series_known=2))
+        assert journal.branches("gw-2") == ()
         assert journal.peer_names() == ["gw-1"]
 
     with_journal(tmp_path, body)
@@ -217,8 +224,7 @@ def test_a_childs_state_and_series_are_remembered(tmp_path: Path) -> None:
 
 def test_only_delivered_groups_are_dropped_and_heads_stay(tmp_path: Path) -> None:
     def drop(tx: Transaction) -> int:
-        tx.set_cursor("uplink", Lane.BULK, 25)
-        return tx.drop_delivered("uplink", Lane.BULK, 100)
+        return drop_delivered(tx, Lane.BULK, 25, 100)
 
     async def body(journal: Journal) -> None:
         for _ in range(4):
@@ -226,6 +232,10 @@ def test_only_delivered_groups_are_dropped_and_heads_stay(tmp_path: Path) -> Non
         assert await journal.submit(drop) == 20
         assert [g.first for g in journal.read(Lane.BULK, 0, 100)] == [21, 31]
         assert journal.head(Lane.BULK) == 40
+        kept = journal.read(Lane.BULK, 20, 1)[0]
+        cut = journal.chain_at(Lane.BULK, 20)
+        assert cut is not None
+        assert link(cut, canonical_readings(decode_readings(kept.blob))) == kept.chain
 
     with_journal(tmp_path, body)
 
@@ -247,7 +257,7 @@ def test_a_full_journal_keeps_the_write_and_resumes_when_there_is_room(tmp_path:
         assert stuck is not None
         assert conditions == [Condition.FULL]
         assert journal.condition is Condition.FULL
-        journal._db.pragma("max_page_count", 100_000)  # the operator made room
+        journal._store.db.pragma("max_page_count", 100_000)  # the operator made room
         assert await asyncio.wait_for(stuck, 5) == journal.head(Lane.BULK)
         assert conditions == [Condition.FULL, Condition.OK]
 
@@ -275,3 +285,14 @@ def test_a_journal_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
             Journal(tmp_path / FILE_NAME, "gw", JournalSettings(), ManualClock())
 
     asyncio.run(body())
+
+
+def test_a_small_fact_is_kept_until_another_takes_its_place(tmp_path: Path) -> None:
+    async def body(journal: Journal) -> None:
+        assert journal.meta("clock") is None
+        for value in ("one", "two"):
+            await journal.submit(partial(Transaction.set_meta, key="clock", value=value))
+            assert journal.meta("clock") == value
+        assert await journal.submit(lambda tx: tx.meta("clock")) == "two"
+
+    with_journal(tmp_path, body)

@@ -18,7 +18,7 @@ from holdfast.transport.server import WebServer
 from holdfast.transport.tls import server_context
 from holdfast.web.app import build_app
 from holdfast.web.deps import Children
-from holdfast.wire.errors import LinkDown, LinkRefused
+from holdfast.wire.errors import BodyTooLarge, LinkDown, LinkRefused
 from holdfast.wire.messages import GENESIS, BatchReply, Hello, Welcome
 
 HELLO = Hello("gw", "i", (0, 0, 0), (GENESIS, GENESIS, GENESIS), 0)
@@ -126,7 +126,9 @@ def test_a_token_file_that_went_away_is_told(keys: Path) -> None:
 
 
 def test_a_batch_larger_than_the_parent_takes_is_told(keys: Path) -> None:
-    assert "larger than it takes" in refusal(keys, lambda link: link.batch(b"x" * 1001)).reason
+    error = refusal(keys, lambda link: link.batch(b"x" * 1001))
+    assert isinstance(error, BodyTooLarge)
+    assert "1,001 bytes is too large" in error.reason
 
 
 def test_a_parent_of_another_ca_gets_nothing(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

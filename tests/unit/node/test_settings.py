@@ -47,3 +47,10 @@ def test_problems_of_all_files_come_together(tmp_path: Path) -> None:
     problems = plan_of(tmp_path, "node: gw\nmqtt: {}\nprofiles: [p.yaml, 'builtin:nothing', missing.yaml]")
     assert [p.split(":")[0] for p in problems] == ["missing.yaml", "node.yaml", "p.yaml", "p.yaml"]
     assert "there is no builtin:nothing; there are builtin:host, builtin:rooms" in problems[1]
+
+
+def test_the_clocks_floor_is_a_time_with_a_zone(tmp_path: Path) -> None:
+    file = tmp_path / "node.yaml"
+    file.write_text("node: gw\nclock: {floor: 2026-06-01T00:00:00Z, settle: 10m}\n")
+    clock = read_plan(file).settings.clock
+    assert (clock.floor_ns, clock.settle) == (1_780_272_000 * 10**9, 600.0)

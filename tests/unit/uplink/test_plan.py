@@ -39,14 +39,14 @@ def test_the_first_thing_said_is_hello_and_only_once() -> None:
 def test_critical_rows_leave_at_once_and_bulk_lingers() -> None:
     p = opened()
     turn = p.learn(Appended((2, 0, 50)), 20.0)
-    assert turn.offers == (Offer(Lane.CRITICAL, 0, 2000, 7, 0),)
+    assert turn.offers == (Offer(Lane.CRITICAL, 0, 80, 7, 0),)
     assert turn.wake_at == 20.5
-    assert p.learn(Tick(), 20.5).offers == (Offer(Lane.BULK, 0, 2000, 7, 0),)
+    assert p.learn(Tick(), 20.5).offers == (Offer(Lane.BULK, 0, 500, 7, 0),)
 
 
 def test_a_backlog_of_bulk_does_not_linger() -> None:
     p = opened()
-    assert p.learn(Appended((0, 0, 1000)), 20.0).offers == (Offer(Lane.BULK, 0, 2000, 7, 0),)
+    assert p.learn(Appended((0, 0, 500)), 20.0).offers == (Offer(Lane.BULK, 0, 500, 7, 0),)
 
 
 def test_critical_rows_never_wait_for_a_bulk_batch_in_flight() -> None:
@@ -60,7 +60,7 @@ def test_one_batch_a_lane_is_in_flight_and_the_next_follows_its_answer() -> None
     p.learn(Appended((0, 0, 5000)), 20.0)
     assert p.learn(Appended((0, 0, 9000)), 20.1).offers == ()
     turn = p.learn(applied(Lane.BULK, 2000), 20.2)
-    assert turn.offers == (Offer(Lane.BULK, 2000, 2000, 7, 3),)
+    assert turn.offers == (Offer(Lane.BULK, 2000, 500, 7, 3),)
     assert p.backlog() == {Lane.CRITICAL: 0, Lane.NORMAL: 0, Lane.BULK: 7000}
 
 
@@ -81,7 +81,7 @@ def test_after_a_failure_comes_a_pause_then_hello_then_what_the_parent_does_not_
     assert turn.wake_at is not None
     assert p.learn(Tick(), turn.wake_at).hello
     turn = p.learn(welcome(0, 0, 1500, session=8), 30.0)  # the lost answer's batch had been applied
-    assert turn.offers == (Offer(Lane.BULK, 1500, 2000, 8, 0),)
+    assert turn.offers == (Offer(Lane.BULK, 1500, 500, 8, 0),)
 
 
 def test_a_failure_waits_for_the_other_lanes_answer_before_a_new_session() -> None:
@@ -102,7 +102,7 @@ def test_an_expected_answer_rewinds() -> None:
     p = opened()
     p.learn(Appended((0, 0, 5000)), 20.0)
     turn = p.learn(Answered(Lane.BULK, BatchReply("expected", applied=100, expected=101, series_known=2)), 20.1)
-    assert turn.offers == (Offer(Lane.BULK, 100, 2000, 7, 2),)
+    assert turn.offers == (Offer(Lane.BULK, 100, 500, 7, 2),)
 
 
 def test_a_busy_parent_gets_the_pause_it_asked_for() -> None:
@@ -112,15 +112,13 @@ def test_a_busy_parent_gets_the_pause_it_asked_for() -> None:
     assert turn.wake_at == 29.0
 
 
-def test_a_diverged_history_is_told_and_tried_again_only_much_later() -> None:
+def test_a_diverged_history_is_told_and_a_new_hello_sorts_it_out() -> None:
     p = opened()
     p.learn(Appended((1, 0, 0)), 20.0)
     turn = p.learn(Answered(Lane.CRITICAL, BatchReply("diverged", detail="another history")), 20.0)
     assert p.trouble == "another history"
-    assert turn.wake_at is not None
-    assert turn.wake_at >= 80.0
-    assert p.learn(Tick(), turn.wake_at).hello
-    p.learn(welcome(0, 0, 0, status="diverged"), 100.0)
+    assert turn.hello
+    p.learn(welcome(0, 0, 0, status="unsupported"), 100.0)
     assert (p.session, p.trouble) == (Session.NONE, "why")
     p.learn(Tick(), 200.0)
     p.learn(welcome(0, 0, 0), 200.0)

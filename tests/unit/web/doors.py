@@ -10,15 +10,17 @@ from tests.unit.history.stored import Row, StoredGroups, batch
 
 from holdfast.history.last_values import LastValues
 from holdfast.history.query import History
+from holdfast.journal.accounts import Accounts, LaneAccount
+from holdfast.journal.ledger import balance
 from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.event import Event
+from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.answers import JournalStatus, LinkStatus, Status
+from holdfast.web.answers import ClockSkew, ClockStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
 from holdfast.web.deps import WebDeps
-from holdfast.web.ledger import balance
 
 NOW_S = 1_700_000_000
 NOW_NS = NOW_S * 10**9
@@ -52,6 +54,14 @@ def status() -> Status:
     return Status("gw", "0", "inc", NOW_NS, NOW_NS, 1.0, link, [0, 0, 1], journal, 2, [], COUNTERS)
 
 
+LANES = tuple(LaneAccount(lane, head, sent, 0) for lane, head, sent in zip(Lane, (0, 0, 3), (0, 0, 2), strict=True))
+
+
+def timekeeping(limit: int) -> ClockStatus:
+    devices = [ClockSkew("gw", f"press-{i}", 9.0 - i, 1) for i in range(3)]
+    return ClockStatus("trusted", True, NOW_NS, "boot", 0, False, 0, None, len(devices), devices[:limit])
+
+
 def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
     clock, catalogue, stored = ManualClock(NOW_NS), Catalogue(), StoredGroups()
     catalogue.intern(Series("gw", "press-1", "temperature", "Cel", Kind.FLOAT))
@@ -67,11 +77,12 @@ def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
         last=last.get,
         query=History(stored, catalogue).query,
         status=status,
-        ledger=lambda: balance(COUNTERS, [0, 0, 3], [0, 0, 2]),
+        ledger=lambda _: balance(Accounts(dict(COUNTERS), {}, LANES), has_parent=True),
         events=lambda limit: [event(i) for i in range(limit)],
         quarantined=lambda limit: [QuarantineRow(1, NOW_NS, "dev", "t", "malformed", "not JSON", b"\xff{")][:limit],
         readiness=list,
         counters=lambda: COUNTERS,
+        timekeeping=timekeeping,
     )
     return replace(deps, **changes)
 

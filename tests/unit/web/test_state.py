@@ -41,3 +41,9 @@ def test_metrics_hold_the_committed_counters_and_telemetrys_own() -> None:
     assert found["holdfast_messages_rejected_total", "stale"] == 2
     assert found["holdfast_rows_committed_total", "2"] == 3
     assert found["holdfast_loop_lag_seconds",] == 0.5
+
+
+def test_the_clock_is_shown_with_the_farthest_devices_up_to_the_limit() -> None:
+    body = get("/api/v1/clock?limit=2").json()
+    assert (body["trust"], body["estimated"], [d["skew_s"] for d in body["devices"]]) == ("trusted", 3, [9.0, 8.0])
+    assert get("/api/v1/clock?limit=x").status_code == 400

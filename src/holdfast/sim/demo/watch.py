@@ -48,10 +48,12 @@ class Watch:
         self._hub.close()
 
     def _look(self) -> Snapshot:
-        peer = self._hub.peer(GATEWAY)  # the hub first: a row that moves in between counts as waiting, never as gone
+        branches = self._hub.branches(
+            GATEWAY
+        )  # the hub first: a row that moves in between counts as waiting, never as gone
         counters = self._gateway.counters()
         heads = self._gateway.heads()
-        done = [mark.wm for mark in peer.marks] if peer else [0] * len(Lane)
+        done = [mark.wm for mark in branches[-1].marks] if branches else [0] * len(Lane)
         backlog = tuple(heads[lane] - done[lane] for lane in Lane)
         return Snapshot(
             counters=counters,

@@ -1,0 +1,163 @@
+"""The journal without threads: opens the file, holds the committed state, runs one commit at a time.
+
+`Journal` puts a writer thread in front of it; simulators and the power-loss harness drive it directly, so what they
+prove is what runs.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from holdfast.journal.migrate import migrate
+from holdfast.journal.opening import Access, Found, prepare
+from holdfast.journal.settings import JournalSettings
+from holdfast.journal.state import Draft
+from holdfast.journal.transaction import Transaction
+from holdfast.kernel.clock import Clock
+from holdfast.model.lane import Lane
+from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.storage.errors import StorageError
+from holdfast.storage.rescue import mark_poisoned
+from holdfast.storage.sqlite import Connection, rows, translated
+
+R = TypeVar("R")
+FILE_NAME = "journal.db"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def random_id() -> str:
+    """128 bits that never repeat, as 32 hex digits."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[R]):
+    """What became of one write of a commit: its result, or the error that undid it alone."""
+
+    result: R | None = None
+    error: Exception | None = None
+
+
+class Store:
+    """A node's journal file and its state as of the last commit. One thread at a time.
+
+    `state` is replaced, never changed, so other threads may read it.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        node: str,
+        settings: JournalSettings,
+        clock: Clock,
+        new_id: Callable[[], str] = random_id,
+    ) -> None:
+        """Open the file, migrate it, and commit a new incarnation before anything else is written.
+
+        new_id: makes 128-bit ids that never repeat; given by simulators, whose chance must be seeded
+
+        Raises:
+            StorageError: when the file can't be used.
+            JournalTooNew: when a newer Holdfast wrote it.
+        """
+        self.access = access
+        self.found = Found() if access.vfs else prepare(access)
+        self.node = node
+        self.settings = settings
+        self.db = access.writer(settings.quota)
+        with translated(opening=access.path):
+            self.schema_version = migrate(self.db)
+            self.catalogue, self.state = load(self.db)
+        self._clock, self._new_id = clock, new_id
+        self.incarnation = new_id()
+        with translated():
+            self._store_incarnation(self.incarnation, self.state)
+
+    def mint(self, transaction: Transaction) -> str:
+        """Begin a new incarnation inside a commit: rows written from here on belong to it (G3)."""
+        fresh = self._new_id()
+        self._store_incarnation(fresh, transaction.draft)
+        self.incarnation = fresh
+        return fresh
+
+    def _store_incarnation(self, fresh: str, state: Draft) -> None:
+        heads = msgspec.json.encode([state.heads[lane] for lane in Lane]).decode()
+        boot = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.exists() else ""
+        self.db.execute(
+            "INSERT INTO incarnations (uuid, boot_id, started_ns, heads) VALUES (?, ?, ?, ?)",
+            (fresh, boot, self._clock.wall_ns(), heads),
+        )
+
+    def commit(self, writes: Sequence[Callable[[Transaction], Any]]) -> list[Outcome[Any]]:
+        """Run every write in its own savepoint and commit them together; one that raises is undone alone.
+
+        Raises:
+            DiskFull: nothing was committed.
+            StorageError: what was committed is unknown.
+        """
+        before = self.state
+        with translated():
+            self.db.execute("BEGIN IMMEDIATE")
+            transaction = Transaction(self.db, before.copy(), self.catalogue)
+            outcomes = [self._run(write, transaction) for write in writes]
+            transaction.store_series()
+            transaction.store_counters(before.counters)
+            self.db.execute("COMMIT")
+        self.state = transaction.draft
+        return outcomes
+
+    def roll_back(self) -> None:
+        """Leave a failed commit's transaction."""
+        if self.db.in_transaction:
+            with translated():
+                self.db.execute("ROLLBACK")
+
+    def mark_poisoned(self) -> None:
+        """A commit's sync failed: the next start must copy the file before it believes it."""
+        mark_poisoned(self.access.path)
+
+    def close(self) -> None:
+        """Close the file."""
+        with translated():
+            self.db.close()
+
+    def _run(self, write: Callable[[Transaction], Any], transaction: Transaction) -> Outcome[Any]:
+        draft = transaction.draft.copy()
+        self.db.execute("SAVEPOINT one_write")
+        try:
+            with translated():
+                outcome: Outcome[Any] = Outcome(write(transaction))
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001  # the submitter's own bug or refusal: it gets it back, the rest commit
+            self.db.execute("ROLLBACK TO one_write")
+            transaction.draft = draft
+            outcome = Outcome(error=error)
+        self.db.execute("RELEASE one_write")
+        return outcome
+
+
+def load_catalogue(db: Connection) -> Catalogue:
+    """The catalogue stored in a journal file."""
+    catalogue = Catalogue()
+    for node, device, metric, unit, kind in db.execute(
+        "SELECT node, device, metric, unit, kind FROM series ORDER BY id"
+    ):
+        catalogue.intern(Series(node, device, metric, unit, Kind(kind)))
+    return catalogue
+
+
+def load(db: Connection) -> tuple[Catalogue, Draft]:
+    """Catalogue and state as committed."""
+    catalogue = load_catalogue(db)
+    state = Draft(series_stored=len(catalogue))
+    for lane, head, chain in rows(db, "SELECT lane, head, chain FROM lanes"):
+        state.heads[Lane(lane)] = head
+        state.chains[Lane(lane)] = chain
+    state.cursors = {(c, Lane(lane)): seq for c, lane, seq in rows(db, "SELECT consumer, lane, seq FROM cursors")}
+    state.counters.update(dict(rows(db, "SELECT name, value FROM counters")))
+    return catalogue, state

@@ -1,0 +1,236 @@
+"""Gateways, a regional node and a hub; what was published and acked; and the check that nothing is lost or doubled."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from holdfast.journal.blobs import decode_events, decode_readings
+from holdfast.journal.journal import Journal
+from holdfast.journal.ledger import balance
+from holdfast.journal.parent import CONSUMER
+from holdfast.journal.reader import JournalReader
+from holdfast.journal.records import GapReason, GroupKind
+from holdfast.journal.relief import Level
+from holdfast.kernel.errors import HoldfastError
+from holdfast.model.lane import Lane
+from holdfast.sim.tree.node import SimNode
+from holdfast.sim.tree.virtual import VirtualLoop
+
+T = TypeVar("T")
+H = TypeVar("H", int, str)
+EPOCH_NS = 1_750_000_000 * 10**9
+_ALL = 10**12
+
+
+class CheckFailed(HoldfastError):
+    """The simulation found a fault: a value lost, doubled or unaccounted for."""
+
+
+@dataclass(slots=True)
+class Machine:
+    """A gateway's record that the gateway can't touch: the values it acked, and which of them a restore destroyed."""
+
+    node: SimNode
+    acked: set[int] = field(default_factory=set)
+    alerts: set[str] = field(default_factory=set)
+    destroyed: set[int] = field(default_factory=set)
+    destroyed_alerts: set[str] = field(default_factory=set)
+
+
+class World:
+    """The tree. Values are numbers that never repeat, so every reading has an identity of its own."""
+
+    def __init__(self, folder: Path, seed: int, gateways: int = 3) -> None:
+        self.folder = folder
+        self.seed = seed
+        self.log: list[str] = []
+        self.hub = self._node("hub", "hub")
+        self.region = self._node("region", "region")
+        self._join(self.region, self.hub)
+        self.machines = [self._gateway(f"gw{n}", f"gw{n}") for n in range(gateways)]
+        self.images: dict[str, Path] = {}
+        self._next = 1
+
+    @property
+    def nodes(self) -> list[SimNode]:
+        """Every node, parents first."""
+        return [self.hub, self.region, *(machine.node for machine in self.machines)]
+
+    def start(self) -> None:
+        """Start all of them."""
+        for node in self.nodes:
+            node.start()
+
+    async def stop(self) -> None:
+        """Kill all of them."""
+        for node in reversed(self.nodes):
+            await node.kill()
+
+    async def publish(self, at: int, count: int, *, alert: bool = False) -> None:
+        """A device of gateway `at` publishes; what's acked is recorded."""
+        machine = self.machines[at]
+        if not machine.node.is_up:
+            return
+        first = self._next
+        self._next += count
+        await machine.node.publish(first, count, alert)
+        machine.acked.update(range(first, first + count))
+        if alert:
+            machine.alerts.add(f"{machine.node.name}-{first}")
+
+    def take_image(self, node: SimNode) -> None:
+        """Remember the disk of a node as it is now."""
+        self.images[node.folder.name] = node.image(self.folder / f"image-{node.folder.name}")
+
+    async def restore(self, node: SimNode) -> None:
+        """Kill a node, put its last image back, start it."""
+        image = self.images.get(node.folder.name)
+        if image is None:
+            return
+        await node.kill()
+        for machine in self.machines:
+            if machine.node is node:
+                self._destroy(machine, image)
+        node.put_back(image)
+        node.start()
+
+    async def clone(self, at: int) -> None:
+        """A second machine starts from a copy of gateway `at`'s disk, under the same name."""
+        original = self.machines[at].node
+        folder = f"{original.folder.name}c{len(self.machines)}"
+        original.image(self.folder / folder)
+        twin = self._gateway(original.name, folder)
+        self.machines.append(twin)
+        twin.node.start()
+
+    async def shed(self, at: int) -> None:
+        """Space runs out at gateway `at`."""
+        if self.machines[at].node.is_up:
+            await self.machines[at].node.shed(Level.RED, steps=5)
+
+    async def heal(self, hours: float = 200.0) -> None:
+        """Everything runs and no link is cut, until all is where it belongs."""
+        for node in self.nodes:
+            node.weather.cut = False
+            node.weather.lose_request = node.weather.lose_answer = node.weather.twice = node.weather.busy = 0.0
+            if not node.is_up:
+                node.start()
+        until = asyncio.get_running_loop().time() + hours * 3600
+        while asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(60)
+            if all(self._is_drained(node) for node in self.nodes if node.parent is not None):
+                return
+        raise CheckFailed("the tree did not drain: " + "; ".join(self.log[-6:]))
+
+    def check(self) -> dict[str, int]:
+        """After `heal`: every acked value is at the hub once, or in a gap with exact counts, or on a destroyed disk.
+
+        Raises:
+            CheckFailed: when one is not.
+        """
+        stored = _once(readings(self.hub.open), "values")
+        alerts = _once(events(self.hub.open), "alerts")
+        counts = {"acked": 0, "gone": 0, "destroyed": 0}
+        missing: set[int] = set()
+        lost_alerts: set[str] = set()
+        for machine in self.machines:
+            lost = machine.acked - stored
+            counts["acked"] += len(machine.acked)
+            counts["destroyed"] += len(lost & machine.destroyed)
+            missing |= lost - machine.destroyed
+            lost_alerts |= machine.alerts - alerts - machine.destroyed_alerts
+        counts["gone"] = len(missing)
+        if len(missing) > (shed := self._gone_at_gateways(Lane.BULK)):
+            raise CheckFailed(f"{len(missing)} acked values are nowhere, only {shed} are in a gap")
+        if len(lost_alerts) > (shed := self._gone_at_gateways(Lane.CRITICAL)):
+            raise CheckFailed(f"alerts are lost: {sorted(lost_alerts)[:3]}; only {shed} are in a gap")
+        self._check_ledgers()
+        self._check_gaps()
+        return counts
+
+    def _check_ledgers(self) -> None:
+        for node in self.nodes:
+            ledger = balance(node.open.accounts(CONSUMER, count=True), has_parent=node.parent is not None)
+            if not ledger.balanced:
+                raise CheckFailed(f"{node.folder.name} does not balance: {ledger}")
+
+    def _check_gaps(self) -> None:
+        """No disk is damaged in this world: a hole that mending had to report is rows deleted without a gap."""
+        for node in self.nodes:
+            holes = [gap for gap in node.open.gaps() if gap.reason is GapReason.DAMAGED]
+            if holes:
+                raise CheckFailed(f"{node.folder.name} deleted rows without a word, such as {holes[0]}")
+
+    def _gone_at_gateways(self, lane: Lane) -> int:
+        """Rows that are in a gap: of a gateway, or reported by one that was set back to before the gap since."""
+        journals = [self.region.open, *(machine.node.open for machine in self.machines)]
+        return sum(len(gap) for journal in journals for gap in journal.gaps() if gap.lane is lane)
+
+    def _destroy(self, machine: Machine, image: Path) -> None:
+        reader = JournalReader(image / "journal.db")
+        kept, kept_alerts = set(readings(reader)), set(events(reader))
+        reader.close()
+        machine.destroyed |= machine.acked - kept
+        machine.destroyed_alerts |= machine.alerts - kept_alerts
+
+    def _is_drained(self, node: SimNode) -> bool:
+        journal = node.journal
+        return journal is not None and all(journal.cursor(CONSUMER, lane) == journal.head(lane) for lane in Lane)
+
+    def _node(self, name: str, folder: str) -> SimNode:
+        return SimNode(name, self.folder / folder, EPOCH_NS, self.seed, self.log.append)
+
+    def _gateway(self, name: str, folder: str) -> Machine:
+        node = self._node(name, folder)
+        self._join(node, self.region)
+        return Machine(node)
+
+    @staticmethod
+    def _join(child: SimNode, parent: SimNode) -> None:
+        child.parent = parent
+        parent.children.append(child)
+
+
+def readings(reader: Journal | JournalReader) -> Iterator[int]:
+    """Every value in the bulk lane."""
+    for group in reader.read(Lane.BULK, 0, _ALL):
+        if group.kind is GroupKind.READINGS:
+            yield from decode_readings(group.blob).value.astype(int).tolist()
+
+
+def events(reader: Journal | JournalReader) -> Iterator[str]:
+    """Every alert's id in the critical lane."""
+    for group in reader.read(Lane.CRITICAL, 0, _ALL):
+        if group.kind is GroupKind.EVENTS:
+            yield from (event.id for event in decode_events(group.blob) if event.kind == "alert.raised")
+
+
+def run(folder: Path, seed: int, body: Callable[[World], Awaitable[T]], gateways: int = 3) -> T:
+    """Run a coroutine function on a world of its own and virtual time; returns what it returned."""
+
+    async def main() -> T:
+        world = World(folder, seed, gateways)
+        world.start()
+        try:
+            return await body(world)
+        finally:
+            await world.stop()
+
+    loop = VirtualLoop()
+    try:
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(main())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _once(found: Iterator[H], what: str) -> set[H]:
+    counted = Counter(found)
+    doubled = [one for one, n in counted.items() if n > 1]
+    if doubled:
+        raise CheckFailed(f"{len(doubled)} {what} are stored more than once at the hub, such as {doubled[0]}")
+    return set(counted)

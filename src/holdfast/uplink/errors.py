@@ -1,0 +1,21 @@
+"""What can go wrong on the way to the parent.
+
+UplinkError
+└── RowsMissing   journal: the rows the parent needs next are not there any more
+"""
+
+from holdfast.kernel.errors import HoldfastError
+from holdfast.model.lane import Lane
+
+
+class UplinkError(HoldfastError):
+    """Something about the uplink."""
+
+
+class RowsMissing(UplinkError):
+    """The rows after `after` are not in the journal."""
+
+    def __init__(self, lane: Lane, after: int) -> None:
+        super().__init__(f"rows after {after} of lane {int(lane)} are not in the journal any more")
+        self.lane = lane
+        self.after = after

@@ -1,0 +1,277 @@
+"""The canonical workload on a gateway's and a hub's real journals, recorded write by write; what holds after any cut.
+
+Reading number n of the gateway has the value n, so what must be where can be said without a model.
+"""
+
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from tests.powerloss.images import Image
+from tests.powerloss.vfs import Log, RecordingVfs
+
+from holdfast.ingest.applying import Applied, apply_batch
+from holdfast.ingest.service import open_body
+from holdfast.ingest.settings import ChildrenSettings
+from holdfast.ingest.welcoming import Door, open_session
+from holdfast.journal.blobs import decode_readings
+from holdfast.journal.integrity import Damage, scan
+from holdfast.journal.ledger import balance
+from holdfast.journal.opening import Access
+from holdfast.journal.parent import ACCOUNT, CONSUMER, Account
+from holdfast.journal.reader import JournalReader
+from holdfast.journal.records import Bound, GapReason, GroupKind, QuarantineRow
+from holdfast.journal.settings import JournalSettings
+from holdfast.journal.shedding import drop_delivered, shed
+from holdfast.journal.store import Store
+from holdfast.journal.transaction import Transaction
+from holdfast.kernel.clock import ManualClock
+from holdfast.model.batch import Batch
+from holdfast.model.event import Event
+from holdfast.model.lane import Lane
+from holdfast.model.series import Kind, Series
+from holdfast.uplink.errors import RowsMissing
+from holdfast.uplink.greeting import greeting
+from holdfast.uplink.mending import mend
+from holdfast.uplink.offers import encode
+from holdfast.uplink.plan import Offer
+from holdfast.wire.messages import Limits
+
+NOW = 1_700_000_000_000_000_000
+EVERYTHING = 10**9
+
+
+class Workload:
+    """Both ends, and what the outside was told. `marks` in the log: (node, what is acked)."""
+
+    def __init__(self, home: Path, vfs: RecordingVfs, log: Log, seed: int, synchronous: str = "full") -> None:
+        self.log = log
+        self.rng = Random(seed)
+        self._ids = (f"{n:032x}" for n in range(1, 10_000))
+        self.gateway = self._open(home / "gw.db", "gw", vfs)
+        self.hub = self._open(home / "hub.db", "hub", vfs)
+        for store in (self.gateway, self.hub):
+            store.db.pragma("wal_autocheckpoint", 30)
+            store.db.pragma("synchronous", synchronous)
+        self.reader = JournalReader(self.gateway.access)
+        self.account = Account()
+        self.last = 0
+        self.session: tuple[int, int] | None = None
+        self.door = Door("hub", self.hub.incarnation, ChildrenSettings(), Limits())
+        self.bounds: dict[Lane, Bound] = {}
+
+    def run(self, steps: int) -> None:
+        """Intake, dedupe, quarantine, shedding, summaries, sync with both ends' commits, dropping what is delivered."""
+        for step in range(steps):
+            self.intake()
+            if step % 4 == 3:
+                self.sync()
+            if step % 9 == 6:
+                self.make_room(summarise=step % 2 == 0)
+            if step % 8 == 7:
+                self.drop()
+        self.sync()
+
+    def close(self) -> None:
+        """Close both."""
+        self.reader.close()
+        self.gateway.close()
+        self.hub.close()
+
+    def intake(self) -> None:
+        """One commit as intake makes it."""
+        n = self.rng.randrange(1, 30)
+        first = self.last + 1
+        batch = self._batch(first, n)
+
+        def write(tx: Transaction) -> None:
+            tx.append_readings(Lane.BULK, batch)
+            if first % 3 == 0:
+                tx.append_events(Lane.CRITICAL, [event(first)])
+                tx.count("events_accepted")
+            tx.remember_keys(np.array([first], np.uint64), 100_000)
+            tx.quarantine([QuarantineRow(0, NOW, "dev", "t", "malformed", "no", b"x" * 30)], 1000)
+            tx.count("readings_accepted", n)
+            tx.count("messages_received", 2)
+            tx.count("messages_accepted")
+            tx.count("messages_rejected.malformed")
+
+        commit(self.gateway, write)
+        self.last += n
+        self.log.mark(("gw", self.last))
+
+    def sync(self) -> None:
+        """Everything that waits goes up, batch by batch; every answer counts as acked."""
+        if self.session is None:
+            self._hello()
+        for lane in Lane:
+            while self.bounds[lane].seq < self.gateway.state.heads[lane]:
+                self._batch_up(lane)
+        applied = {lane: self.bounds[lane].seq for lane in Lane}
+
+        def write(tx: Transaction) -> None:
+            for lane, seq in applied.items():
+                tx.set_cursor(CONSUMER, lane, seq)
+            tx.set_meta(ACCOUNT, self.account.encode())
+
+        commit(self.gateway, write)
+
+    def make_room(self, *, summarise: bool) -> None:
+        """Shed what waits; every second time leaving steps."""
+        after = self.bounds[Lane.BULK].seq if self.bounds else 0
+        step = 60_000_000_000 if summarise else 0
+        commit(self.gateway, lambda tx: shed(tx, Lane.BULK, after, 3, GapReason.DISK, NOW, summary_step_ns=step))
+
+    def drop(self) -> None:
+        """Forget what the hub has."""
+        for lane in Lane:
+            upto = self.gateway.state.cursors.get((CONSUMER, lane), 0)
+            commit(self.gateway, lambda tx: drop_delivered(tx, lane, upto, 5))  # noqa: B023  # run in this turn
+
+    def _hello(self) -> None:
+        hello = greeting(self.reader, "gw", len(self.gateway.catalogue), (0, 0, 0))
+        opened = commit(self.hub, lambda tx: open_session(tx, self.door, hello, NOW))
+        welcome = opened.welcome
+        self.session = welcome.session, welcome.branch
+        self.bounds = {lane: Bound(m.wm, m.chain) for lane, m in zip(Lane, welcome.marks, strict=True)}
+
+    def _batch_up(self, lane: Lane) -> None:
+        assert self.session is not None
+        session, branch = self.session
+        (known,) = [b.series_known for b in JournalReader(self.hub.access).branches("gw")]
+        offer = Offer(lane, self.bounds[lane].seq, 40, session, known)
+        try:
+            encoded = encode(self.reader, self.gateway.catalogue, offer, self.bounds[lane], branch)
+        except RowsMissing as missing:
+            commit(self.gateway, partial(mend, fault=missing, now_ns=NOW))
+            return
+        content, chains = open_body(encoded.body, Limits())
+        reply = commit(self.hub, lambda tx: apply_batch(tx, self.door, "gw", content, chains, Applied()))
+        assert reply.status == "applied", reply
+        self.bounds[lane] = encoded.end
+        self.account = self.account.with_gaps(lane, encoded.gap_rows)
+        self.log.mark(("hub", int(lane), encoded.end.seq))
+
+    def _batch(self, first: int, n: int) -> Batch:
+        one = self.gateway.catalogue.intern(Series("gw", f"room-{first % 5}", "m", "Cel", Kind.FLOAT))
+        seq = np.arange(first, first + n)
+        return Batch(np.full(n, one, np.int32), NOW + seq * 10**9, seq.astype(np.float64), np.zeros(n, np.uint8))
+
+    def _open(self, path: Path, node: str, vfs: RecordingVfs) -> Store:
+        access = Access(path, None, vfs.plain_name)
+        return Store(access, node, JournalSettings(), ManualClock(NOW), lambda: next(self._ids))
+
+
+def record(home: Path, steps: int, seed: int, synchronous: str = "full", stored: bytes | None = None) -> Log:
+    """The log of a workload. stored: the gateway starts with this file, of an older schema."""
+    log = Log()
+    home.mkdir()
+    if stored is not None:
+        (home / "gw.db").write_bytes(stored)
+    with RecordingVfs(log) as vfs:
+        work = Workload(home, vfs, log, seed, synchronous)
+        if stored is not None:
+            work.last = work.gateway.state.heads[Lane.BULK]
+        log.names_synced()
+        work.run(steps)
+        work.close()
+    return log
+
+
+def check(home: Path, image: Image) -> None:
+    """G1: what was acked is there. G2: the hub has each row once, and its marks agree. G5: both ledgers balance."""
+    acked: dict[Any, int] = {}
+    for mark in image.marks:
+        acked[mark[:-1]] = mark[-1]
+    heads = look(home / "gw.db", "gw", acked.get(("gw",), 0))
+    hub = look(home / "hub.db", "hub", 0)
+    for lane in Lane:
+        wm = hub.get(int(lane), 0)
+        told = acked.get(("hub", int(lane)), 0)
+        assert wm >= told, f"the hub acked {told} of lane {int(lane)} and has {wm}"
+        assert wm <= heads.get(10 + int(lane), 0), "the hub has rows that the gateway never committed"
+
+
+def look(path: Path, node: str, acked: int) -> dict[int, int]:
+    """Open a journal as a restart would and check it; {lane: hub's mark of gw} and {10 + lane: head}."""
+    if not path.exists():
+        assert not acked, "the file is gone"
+        return {}
+    store = Store(Access(path), node, JournalSettings(), ManualClock(NOW))
+    reader = JournalReader(path)
+    try:
+        return inspect(store, reader, acked)
+    finally:
+        reader.close()
+        store.close()
+
+
+def inspect(store: Store, reader: JournalReader, acked: int) -> dict[int, int]:
+    assert store.found.lost_transactions == 0, "a power cut is not damage"
+    head = store.state.heads[Lane.BULK]
+    assert head >= acked, f"{acked} rows were acked, the journal ends at {head}"
+    damage = [d for lane in Lane for d in scan(reader, lane) if isinstance(d, Damage)]
+    assert not damage, damage
+    is_hub = store.node == "hub"
+    ledger = balance(reader.accounts(CONSUMER, count=True), has_parent=not is_hub)
+    assert ledger.balanced, ledger
+    found = {10 + int(lane): store.state.heads[lane] for lane in Lane}
+    if is_hub:
+        found.update(hub_marks(reader))
+    else:
+        keys = {int(k) for blob in reader.dedupe_keys() for k in np.frombuffer(blob, "<u8")}
+        assert all(value in keys or value > acked for value in first_values(reader)), "a dedupe key is missing"
+    return found
+
+
+def hub_marks(reader: JournalReader) -> dict[int, int]:
+    """The hub's marks of the gateway; its rows must be exactly those, each once."""
+    branches = reader.branches("gw")
+    if not branches:
+        return {}
+    stored = [
+        int(value)
+        for group in reader.read(Lane.BULK, 0, EVERYTHING)
+        if group.kind is GroupKind.READINGS
+        for value in decode_readings(group.blob).value
+    ]
+    assert len(stored) == len(set(stored)), "a row is stored twice"
+    mark = branches[0].marks[Lane.BULK]
+    gaps = {
+        seq
+        for gap in reader.gaps()
+        if gap.origin == "gw" and gap.lane is Lane.BULK
+        for seq in range(gap.first, gap.last + 1)
+    }
+    expected = set(range(mark.start + 1, mark.wm + 1)) - gaps
+    assert set(stored) == expected, "the hub's rows are not those its mark says"
+    return {int(lane): m.wm for lane, m in zip(Lane, branches[0].marks, strict=True)}
+
+
+def first_values(reader: JournalReader) -> list[int]:
+    """The first value of every stored group of readings: its dedupe key was written with it."""
+    groups = reader.read(Lane.BULK, 0, EVERYTHING)
+    return [int(decode_readings(g.blob).value[0]) for g in groups if g.kind is GroupKind.READINGS and g.last > 60]
+
+
+def event(number: int) -> Event:
+    return Event(
+        id=f"{number:032x}",
+        ts=NOW,
+        kind="alert.raised",
+        severity="critical",
+        node="gw",
+        device="d",
+        rule="r",
+        message="m",
+        why={},
+    )
+
+
+def commit(store: Store, write: Any) -> Any:
+    (outcome,) = store.commit([write])
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.result

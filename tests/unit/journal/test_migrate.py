@@ -1,0 +1,61 @@
+"""A journal of every released schema opens, keeps everything, and goes on (stored/ holds one file a version)."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.unit.journal.kept import a_store, do, fill, held, values
+
+from holdfast.journal.blobs import decode_events, decode_readings
+from holdfast.journal.integrity import Damage, scan
+from holdfast.journal.ledger import balance
+from holdfast.journal.migrate import migrations
+from holdfast.journal.parent import CONSUMER
+from holdfast.journal.reader import JournalReader
+from holdfast.journal.store import FILE_NAME
+from holdfast.model.lane import Lane
+
+STORED = Path(__file__).parent / "stored"
+
+
+def laid_out(version: int, folder: Path) -> None:
+    packed = (STORED / f"schema-{version}.db.gz").read_bytes()
+    (folder / FILE_NAME).write_bytes(gzip.decompress(packed))
+
+
+def test_there_is_a_stored_journal_of_every_older_schema() -> None:
+    assert [number for number, _ in migrations()] == [1, 2]
+    assert {path.name for path in STORED.iterdir()} == {"schema-1.db.gz"}
+
+
+@pytest.mark.parametrize("version", [1])
+def test_a_journal_of_an_older_schema_keeps_everything(tmp_path: Path, version: int) -> None:
+    laid_out(version, tmp_path)
+    store, reader = a_store(tmp_path), JournalReader(tmp_path / FILE_NAME)
+    assert store.schema_version == migrations()[-1][0]
+    assert values(reader) == [float(n) for n in range(21, 61)]
+    assert decode_readings(reader.read(Lane.NORMAL, 0, 9)[0].blob).texts == ("on",)
+    assert [e.message for e in decode_events(reader.read(Lane.CRITICAL, 0, 9)[0].blob)] == ["hot"]
+    assert reader.quarantined(9)[0].payload == b"{"
+    assert np.frombuffer(reader.dedupe_keys()[0], "<u8").tolist() == [11, 12, 13]
+    assert reader.retained() == {"a/b": b"kept"}
+    assert reader.checkpoint("rules") == (60, b"state")
+    assert reader.cursor(CONSUMER, Lane.BULK) == 30
+    assert reader.cut(Lane.BULK) == (20, None)
+
+
+@pytest.mark.parametrize("version", [1])
+def test_its_chain_ledger_and_children_go_on(tmp_path: Path, version: int) -> None:
+    laid_out(version, tmp_path)
+    store, reader = a_store(tmp_path), JournalReader(tmp_path / FILE_NAME)
+    (branch,) = reader.branches("leaf")
+    assert (branch.number, branch.session, branch.series_known) == (0, 4, 1)
+    assert (branch.marks[2].wm, branch.marks[2].rows, branch.marks[2].chain) == (25, 25, b"x" * 16)
+    assert branch.incarnations[0].uuid == "c" * 32
+    fill(store, 2)
+    do(store, lambda tx: tx.count("readings_accepted", 20))
+    assert held(reader)[-1] == (71, 80, "readings")
+    assert not [d for lane in Lane for d in scan(reader, lane) if isinstance(d, Damage)]
+    ledger = balance(reader.accounts(CONSUMER, count=True), has_parent=True)
+    assert ledger.balanced, ledger
