@@ -14,12 +14,11 @@ import threading
 import time
 from pathlib import Path
 
+from benchmarks.messages import connect_packet, varint
 from holdfast.journal.blobs import decode_events
 from holdfast.journal.journal import FILE_NAME
 from holdfast.journal.reader import JournalReader
 from holdfast.model.lane import Lane
-
-from benchmarks.messages import connect_packet, varint
 
 RULES = """rules:
   benchmark-alarm:
@@ -37,8 +36,9 @@ def packet(number: int) -> bytes:
     now_ms = time.time_ns() // 1_000_000
     topic = f"acme/alarm-{number % DEVICES:03d}/telemetry".encode()
     temperature = 20.5 if number // DEVICES % 2 else 80.5
-    payload = f'{{"id":{number},"ts":{now_ms // 1000}.{now_ms % 1000:03d},"temp_c":{temperature},"hum":40.0,"lux":1.0,"co2":500.0,"occ":true}}'.encode()
-    body = len(topic).to_bytes(2, "big") + topic + (number % 65535 + 1).to_bytes(2, "big") + payload
+    stamp = f"{now_ms // 1000}.{now_ms % 1000:03d}"
+    payload = f'{{"id":{number},"ts":{stamp},"temp_c":{temperature},"hum":40.0,"lux":1.0,"co2":500.0,"occ":true}}'
+    body = len(topic).to_bytes(2, "big") + topic + (number % 65535 + 1).to_bytes(2, "big") + payload.encode()
     return b"\x32" + varint(len(body)) + body
 
 

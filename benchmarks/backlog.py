@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.data import NODE, ROOM, Rows, Site
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.transaction import Transaction
@@ -13,8 +14,6 @@ from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.node.settings import read_plan
 from holdfast.stream.engine import Engine
-
-from benchmarks.data import NODE, ROOM, Rows, Site
 
 ROOMS = 200
 _GROUPS_PER_COMMIT = 64
@@ -46,7 +45,7 @@ async def _store(settings: Path, series: tuple[object, ...], pieces: Iterator[Ba
         starts = range(0, len(batch), group)
         groups = [batch.take(slice(s, s + group)) for s in starts]  # type: ignore[arg-type]
         for at in range(0, len(groups), _GROUPS_PER_COMMIT):
-            await journal.submit(_appending(groups[at : at + _GROUPS_PER_COMMIT]))
+            await journal.submit(appending(groups[at : at + _GROUPS_PER_COMMIT]))
         stored += len(batch)
     # A checkpoint at the end: otherwise the rules would replay the whole backlog at the start.
     state = Engine(plan.rules, journal.catalogue, NODE).snapshot()
@@ -56,7 +55,9 @@ async def _store(settings: Path, series: tuple[object, ...], pieces: Iterator[Ba
     return stored
 
 
-def _appending(groups: list[Batch]):  # type: ignore[no-untyped-def]
+def appending(groups: Sequence[Batch]) -> Callable[[Transaction], None]:
+    """A write of one group a batch."""
+
     def write(transaction: Transaction) -> None:
         for batch in groups:
             transaction.append_readings(Lane.BULK, batch)

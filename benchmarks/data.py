@@ -92,9 +92,7 @@ class Site:
         self._phase = np.sort(self._rng.integers(0, 60_000, rooms)) * 1_000_000
         self._end = end_ns
         self.series = tuple(
-            Series(NODE, f"room-{d:04d}", metric, unit, kind)
-            for d in range(rooms)
-            for _, metric, unit, kind in ROOM
+            Series(NODE, f"room-{d:04d}", metric, unit, kind) for d in range(rooms) for _, metric, unit, kind in ROOM
         )
 
     def rounds(self, first: int, count: int, total: int) -> Batch:
@@ -113,9 +111,7 @@ def _batch(ids: NDArray[np.int64], ts: NDArray[np.int64], value: NDArray[np.floa
     return Batch(ids.astype(np.int32), ts.astype(np.int64), value.astype(np.float64), np.zeros(len(ids), np.uint8))
 
 
-def _room(
-    name: str, columns: tuple[tuple[str, str, str, Kind], ...]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _room(name: str, columns: tuple[tuple[str, str, str, Kind], ...]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     path = FOLDER / "occupancy" / f"{name}.csv.gz"
     packed = path.read_bytes() if path.exists() else _shipped()
     with gzip.open(io.BytesIO(packed), "rt") as text:

@@ -3,24 +3,23 @@
 import time
 from pathlib import Path
 
-from holdfast.journal.journal import FILE_NAME
-
 from benchmarks.backlog import store_site
 from benchmarks.options import Figures, Options, percentiles
 from benchmarks.pair import Pair
 from benchmarks.processes import cpu_s, rss_mib
+from holdfast.journal.journal import FILE_NAME
 
 READINGS, QUICK_READINGS = 10_000_000, 300_000
 GROUP = 1_000  # one second of 1,000 readings/s
 SMALL_READINGS, SMALL_GROUP = 1_000_000, 5
-GOALS = {"readings_per_s": ">= 500000", "alert_ms_p99": "<= 250", "agree": "== True"}
+GOALS = {"readings_per_s": ">= 500000", "alert_ms_p99": "<= 250"}
 _LIMIT_S = 70.0
 _ALARMS_PER_S = 20.0
 
 
 def drain(folder: Path, options: Options) -> Figures:
     """10 M readings in groups of 1,000; and 1 M in groups of 5, what a commit for every message leaves behind."""
-    figures = _drain(folder / "large", options.size(READINGS, QUICK_READINGS), GROUP)
+    figures = _drain(folder / "large", options.readings or options.size(READINGS, QUICK_READINGS), GROUP)
     small = _drain(folder / "small", options.size(SMALL_READINGS, QUICK_READINGS // 10), SMALL_GROUP)
     wanted = ("readings_per_s", "gateway_cpu_us_per_reading", "hub_cpu_us_per_reading", "alert_ms_p99", "agree")
     return {**figures, **{f"group_of_{SMALL_GROUP}.{name}": small[name] for name in wanted}}

@@ -9,10 +9,17 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmarks.data import ROOM, Site
+from benchmarks.messages import READINGS_PER_MESSAGE
+from benchmarks.options import Figures, Options
+from benchmarks.pair import Pair
+from benchmarks.wal import WalStory, read_wal
 from holdfast.intake.settings import IntakeSettings
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.settings import JournalSettings
@@ -21,12 +28,6 @@ from holdfast.kernel.clock import SystemClock
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.node.machine import filesystem_of
-
-from benchmarks.data import ROOM, Site
-from benchmarks.messages import READINGS_PER_MESSAGE
-from benchmarks.options import Figures, Options
-from benchmarks.pair import Pair
-from benchmarks.wal import WalStory, read_wal
 
 RATE, DEVICES = 200, 40
 GOALS = {"gateway_bytes_per_reading": "<= 12", "commit_every_1s.gateway_bytes_per_reading": "<= 12"}
@@ -103,7 +104,7 @@ async def _alone(folder: Path, messages: int, total: int) -> tuple[WalStory, flo
     return story, (written_bytes() - before) / len(batch), blob
 
 
-def _commit(batch: Batch, keys: "np.ndarray[tuple[int], np.dtype[np.uint64]]"):  # type: ignore[no-untyped-def]
+def _commit(batch: Batch, keys: NDArray[np.uint64]) -> Callable[[Transaction], None]:
     def write(transaction: Transaction) -> None:
         transaction.append_readings(Lane.BULK, batch)
         transaction.remember_keys(keys, 262_144)

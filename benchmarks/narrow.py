@@ -6,13 +6,12 @@ import sys
 import time
 from pathlib import Path
 
-from holdfast.model.lane import Lane
-
 from benchmarks.backlog import store_site
 from benchmarks.drain import GROUP
 from benchmarks.options import Figures, Options, percentiles
 from benchmarks.pair import Pair
 from benchmarks.processes import free_port, wait_for_port
+from holdfast.model.lane import Lane
 
 LINK_BYTES_PER_S = 8_000
 DELAY_MS = 50
@@ -26,7 +25,7 @@ def narrow(folder: Path, options: Options) -> Figures:
     port = free_port()
     pair = Pair(folder)
     settings = pair.write_settings(parent_port=port)
-    store_site(settings, options.size(1_000_000, 100_000), GROUP)
+    store_site(settings, options.readings or options.size(1_000_000, 100_000), GROUP)
     command = [sys.executable, "-m", "benchmarks.proxy", *map(str, (port, pair.hub, LINK_BYTES_PER_S, DELAY_MS))]
     proxy = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

@@ -12,6 +12,8 @@ class Options:
 
     seconds: float = 8.0
     quick: bool = False
+    readings: int | None = None
+    bytes: int | None = None
 
     def size(self, full: int, quick: int) -> int:
         return quick if self.quick else full
@@ -20,6 +22,7 @@ class Options:
 def percentiles(values: list[float], prefix: str) -> Figures:
     """p50, p99 (nearest rank) and the largest."""
     ordered = sorted(values) or [float("nan")]
-    ranks = {"p50": 0.50, "p99": 0.99}
-    found = {f"{prefix}_{name}": round(ordered[min(len(ordered) - 1, int(r * len(ordered)))], 2) for name, r in ranks.items()}
-    return {**found, f"{prefix}_max": round(ordered[-1], 2)}
+    found: Figures = {f"{prefix}_max": round(ordered[-1], 2)}
+    for name, share in (("p50", 0.50), ("p99", 0.99)):
+        found[f"{prefix}_{name}"] = round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
+    return found

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from tests.system.kill.site import Site
 
+from benchmarks import alarm
 from holdfast.journal.journal import FILE_NAME
 from holdfast.journal.reader import JournalReader
 from holdfast.model.lane import Lane
-
-from benchmarks import alarm
 
 
 class Pair(Site):
@@ -57,9 +56,9 @@ class Pair(Site):
         """Does the hub hold, in every lane, a history with the gateway's own hash at its head?"""
         gateway, hub = (JournalReader(self.folder / name / FILE_NAME) for name in ("gw", "hub"))
         try:
-            peer, heads = hub.peer("gw"), gateway.heads()
-            return peer is not None and all(
-                peer.marks[lane].wm == head and peer.marks[lane].chain == gateway.chain_at(lane, head)
+            branches, heads = hub.branches("gw"), gateway.heads()
+            return bool(branches) and all(
+                branches[-1].marks[lane].wm == head and branches[-1].marks[lane].chain == gateway.chain_at(lane, head)
                 for lane, head in heads.items()
             )
         finally:

@@ -9,23 +9,28 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmarks.backlog import appending
+from benchmarks.data import ROOM, Site
+from benchmarks.messages import connect_packet
+from benchmarks.options import Figures, Options
+from benchmarks.pair import Pair
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import SystemClock
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
+from holdfast.node.node import Node
 from holdfast.node.settings import read_plan
 from holdfast.stream.engine import Engine
-
-from benchmarks.data import ROOM, Site
-from benchmarks.messages import connect_packet
-from benchmarks.options import Figures, Options
-from benchmarks.pair import Pair
+from holdfast.telemetry.happenings import Telemetry
 
 BYTES, QUICK_BYTES = 10_000_000_000, 30_000_000
 GOALS = {"after_kill_s": "<= 2", "cold_s": "<= 2"}
@@ -40,7 +45,7 @@ def startup(folder: Path, options: Options) -> Figures:
     pair = Pair(folder)
     settings = pair.write_settings()
     began = time.monotonic()
-    wanted = options.size(BYTES, QUICK_BYTES)
+    wanted = options.bytes or options.size(BYTES, QUICK_BYTES)
     subprocess.run([sys.executable, "-m", "benchmarks.startup", "build", str(settings), str(wanted)], check=True)
     built_s = time.monotonic() - began
     path = folder / "gw" / FILE_NAME
@@ -127,7 +132,7 @@ async def build(settings: Path, wanted: int) -> None:
     while journal.size_bytes() < wanted:
         ts = time.time_ns() + np.arange(ROWS_PER_GROUP)
         batches = [Batch(ids, ts, rng.random(ROWS_PER_GROUP), good) for _ in range(4)]
-        await journal.submit(_appending(batches))
+        await journal.submit(appending(batches))
     for start in range(0, DEDUPE_KEYS, 4_096):
         keys = rng.integers(1, 2**63, min(4_096, DEDUPE_KEYS - start), np.uint64)
         await journal.submit(_remembering(keys))
@@ -137,19 +142,11 @@ async def build(settings: Path, wanted: int) -> None:
     rounds = TAIL_GROUPS * TAIL_MESSAGES // 200
     tail = site.rounds(0, rounds, rounds)
     for at in range(0, len(tail), width):
-        await journal.submit(_appending([tail.take(slice(at, at + width))]))  # type: ignore[arg-type]
+        await journal.submit(appending([tail.take(slice(at, at + width))]))  # type: ignore[arg-type]
     os._exit(0)  # like a power cut: the WAL stays
 
 
-def _appending(batches: list[Batch]):  # type: ignore[no-untyped-def]
-    def write(transaction: Transaction) -> None:
-        for batch in batches:
-            transaction.append_readings(Lane.BULK, batch)
-
-    return write
-
-
-def _remembering(keys: "np.ndarray[tuple[int], np.dtype[np.uint64]]"):  # type: ignore[no-untyped-def]
+def _remembering(keys: NDArray[np.uint64]) -> Callable[[Transaction], None]:
     def write(transaction: Transaction) -> None:
         for i in range(len(keys)):
             transaction.remember_keys(keys[i : i + 1], 262_144)
@@ -159,9 +156,6 @@ def _remembering(keys: "np.ndarray[tuple[int], np.dtype[np.uint64]]"):  # type: 
 
 async def parts(settings: Path) -> dict[str, float]:
     """Seconds of each step, in this fresh process."""
-    from holdfast.node.node import Node
-    from holdfast.telemetry.happenings import Telemetry
-
     clock = SystemClock()
     marks = {"": time.monotonic()}
     plan = read_plan(settings)
@@ -178,7 +172,7 @@ async def parts(settings: Path) -> dict[str, float]:
     await asyncio.to_thread(node.intake.replay)
     marks["replay_s"] = time.monotonic()
     names = list(marks)
-    found = {name: marks[name] - marks[before] for before, name in zip(names, names[1:], strict=False)}
+    found = {name: marks[name] - marks[before] for before, name in pairwise(names)}
     node.journal.close()
     return {name: took for name, took in found.items() if name != "_"}
 

@@ -1,4 +1,4 @@
-"""What a WAL file says about its commits: frames each, and which tables their pages belong to (SQLite file format §4)."""
+"""What a WAL file says about its commits: frames each, and whose tables their pages are (SQLite file format §4)."""
 
 import struct
 from collections import Counter

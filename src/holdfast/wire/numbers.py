@@ -2,11 +2,10 @@
 
 Sensors speak decimals: 22.37 is 2237 / 10**2, and dividing those two exact numbers gives back the very same float64.
 So each series gets the smallest exponent that reproduces all its values in the batch, checked on the bits (-0.0 and NaN
-fail the check and so stay raw). A series without a common exponent, up to 6 (say, degrees converted from °F), is written
-as ranks in a sorted list of distinct values when values repeat; when they don't, with an exponent up to 13, or else
-as its bits. Then, per series: the first integer,
-the differences to the one before, and only as many bytes a difference as the series' largest needs. A series
-that didn't change costs nothing.
+fail the check and so stay raw). A series without a common exponent up to 6 (say, degrees converted from °F) is written
+as ranks in a sorted list of distinct values when values repeat; when they don't, with an exponent up to 13, or else as
+its bits. Then, per series: the first integer, the differences to the one before, and only as many bytes a difference as
+the series' largest needs. A series that didn't change costs nothing.
 
 Rows are written series by series. Blocks by bytes a difference, 1 to 8; within a block all lowest bytes come first.
 """
