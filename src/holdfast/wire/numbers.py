@@ -32,7 +32,7 @@ _NUDGED = 8
 _SAMPLES = 8
 _POWERS = 10.0 ** np.arange(16)
 _POWERS[_RANKED] = _POWERS[_BITS] = 1.0
-_NEAR_POWERS: Float64s = 10.0 ** np.arange(_MOST_NUDGED_DECIMALS + 1)
+_NEAR_POWERS = np.power(10.0, np.arange(_MOST_NUDGED_DECIMALS + 1, dtype=np.float64))
 _MOST_BYTES = 8
 
 
