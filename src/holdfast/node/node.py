@@ -174,8 +174,7 @@ class Node:
         settings, journal = self.plan.settings, self.journal
         engine = Engine(self.plan.rules, journal.catalogue, settings.node)
         seen = SeenKeys(settings.journal.dedupe_keys)
-        for keys in journal.dedupe_keys():
-            seen.admit(np.frombuffer(keys, "<u8"))
+        seen.recall(np.frombuffer(b"".join(journal.dedupe_keys()), "<u8"))
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node)
         preparer = Preparer(decoder, seen, engine, self.timekeeper.doubt, self.skew)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock)
