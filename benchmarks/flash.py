@@ -20,7 +20,6 @@ from benchmarks.messages import READINGS_PER_MESSAGE
 from benchmarks.options import Figures, Options
 from benchmarks.pair import Pair
 from benchmarks.wal import WalStory, read_wal
-from holdfast.intake.settings import IntakeSettings
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.transaction import Transaction
@@ -30,7 +29,9 @@ from holdfast.model.lane import Lane
 from holdfast.node.machine import filesystem_of
 
 RATE, DEVICES = 200, 40
-GOALS = {"gateway_bytes_per_reading": "<= 12", "commit_every_1s.gateway_bytes_per_reading": "<= 12"}
+GOALS = {"gateway_bytes_per_reading": "<= 12", "gathered.gateway_bytes_per_reading": "<= 12"}
+PARENT = ", remember_every: 10s"
+MORE = "intake: {commit_every: 10s, checkpoint_every: 60s}\n"
 CADENCES = (1, 20, 200, 1_000, 2_000)
 """Messages a commit: at 200 messages/s that is every 5 ms, 100 ms, 1 s, 5 s, 10 s."""
 
@@ -38,10 +39,9 @@ CADENCES = (1, 20, 200, 1_000, 2_000)
 def flash(folder: Path, options: Options) -> Figures:
     """200 messages/s of 5 readings for 60 s, gateway and hub; then the journal alone at other commit cadences."""
     seconds = options.size(60, 10)
-    figures: Figures = {"filesystem": filesystem_of(folder), **_site(folder / "default", seconds, "")}
-    if "commit_every" in IntakeSettings.__struct_fields__:
-        found = _site(folder / "gathered", seconds, "intake: {commit_every: 1s}\n")
-        figures |= {f"commit_every_1s.{name}": value for name, value in found.items()}
+    figures: Figures = {"filesystem": filesystem_of(folder), **_site(folder / "default", seconds)}
+    found = _site(folder / "gathered", seconds, PARENT, MORE)
+    figures |= {f"gathered.{name}": value for name, value in found.items()}
     for messages in CADENCES:
         story, written, blob = asyncio.run(_alone(folder / f"alone-{messages}", messages, RATE * seconds))
         name = f"{messages}_messages_a_commit"
@@ -51,10 +51,10 @@ def flash(folder: Path, options: Options) -> Figures:
     return figures
 
 
-def _site(folder: Path, seconds: float, more: str) -> Figures:
+def _site(folder: Path, seconds: float, parent: str = "", more: str = "") -> Figures:
     folder.mkdir()
     pair = Pair(folder)
-    pair.write_settings(more=more)
+    pair.write_settings(parent=parent, more=more)
     with pair.up("hub", "gw"):
         time.sleep(1)
         before = {name: written_bytes(pair.pid(name)) for name in ("gw", "hub")}
