@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.messages import connect_packet, make_device
 
-_LAST_ACKS_S = 10.0
+_LAST_ACKS_S = 30.0  # a gateway that gathers commits takes its time
 
 
 def pace(port: int, devices: int, rate: float, seconds: float) -> tuple[int, int]:
