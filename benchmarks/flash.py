@@ -102,7 +102,9 @@ def _checkpoint(path: Path) -> int:
     before = written_bytes()
     with closing(apsw.Connection(str(path))) as db:
         db.set_busy_timeout(5_000)
-        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+        db.execute("SELECT count(*) FROM sqlite_master").fetchall()  # before it, SQLite doesn't know that there's a WAL
+        frames, copied = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+        assert frames == copied > 0, (frames, copied)
     return written_bytes() - before
 
 
