@@ -76,7 +76,7 @@ def startup(folder: Path, options: Options) -> Figures:
         "cpu_s": _middle(cpu for _, cpu in after_kill + cold),
         "interpreter_s": _timed("pass"),
         "import_cli_s": _timed("import holdfast.cli.main"),
-        "import_node_s": _timed("import holdfast.node.__main__"),
+        "import_node_s": _timed("import gc; gc.disable(); import holdfast.node.running, holdfast.node.settings"),
         **{name: round(statistics.median(p[name] for p in parts), 3) for name in parts[0]},
     }
 
