@@ -54,6 +54,11 @@ class Inbox:
         return self.messages >= self._max_messages or self.bytes >= self._max_bytes
 
     @property
+    def is_filling(self) -> bool:
+        """Is half of the room taken?"""
+        return 2 * self.messages >= self._max_messages or 2 * self.bytes >= self._max_bytes
+
+    @property
     def has_arrivals(self) -> bool:
         """Is anything waiting to be decoded?"""
         return bool(self._queue)

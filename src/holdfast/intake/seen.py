@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Keys = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
 _FEW = 64
+_RECALLED_AT_ONCE = 8_192
 
 
 class _Table:
@@ -71,6 +72,12 @@ class SeenKeys:
 
     def __len__(self) -> int:
         return self._young.count + (self._old.count if self._old else 0)
+
+    def recall(self, keys: Keys) -> None:
+        """Remember the keys of an earlier life, oldest first. In columns, whatever batches they once came in."""
+        step = min(_RECALLED_AT_ONCE, -(-self._half // 16))  # inside a column age is lost
+        for start in range(0, len(keys), step):
+            self.admit(keys[start : start + step])
 
     def admit(self, keys: Keys) -> Mask:
         """Which of these messages are new, shape (n,); they are remembered. Repeats inside `keys` count as seen."""

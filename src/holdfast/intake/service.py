@@ -3,6 +3,9 @@
 No linger when idle: the first arrival is taken at the end of the loop turn that brought it. While a commit is in
 flight the next batch gathers (natural group commit), but no longer than `decide_within`: rules and local actions never
 wait for the disk (G6). Receipts are settled only after the commit returned (G1).
+
+With `commit_every` commits wait for more, to spare flash: until the oldest message has waited that long, something was
+decided, the inbox is half full or somebody waits for everything to be stored.
 """
 
 import asyncio
@@ -59,6 +62,9 @@ class IntakeService:
         self._timer: asyncio.Handle | None = None
         self._ticker: asyncio.Handle | None = None
         self._commit_due: asyncio.Handle | None = None
+        self._is_gathering = False
+        self._gathering_since = 0.0
+        self._is_stopping = False
         self._checkpoint_due = 0.0
         self._decided = self._stored = 0
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -96,14 +102,19 @@ class IntakeService:
         self._ticker = self._loop.call_later(TICK_S, self._tick)
 
     async def drain(self) -> None:
-        """Wait until everything offered is settled or refused."""
+        """Wait until everything offered is settled or refused. Commits wait for nothing from here on."""
+        self._is_stopping = True
+        if self._pending and not self._committing:
+            self._schedule_commit()
         await self._idle.wait()
 
     async def everything_stored(self) -> None:
         """Wait until everything offered before this call is decided and committed; more may have come since."""
-        self._process()
+        if self.inbox.has_arrivals:
+            self._decide(self._preparer.prepare(self.inbox.take()))
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append((self._decided, waiter))
+        self._process()
         self._tell_waiting()
         await waiter
 
@@ -128,14 +139,34 @@ class IntakeService:
             self._timer = None
         if self.inbox.has_arrivals:
             self._decide(self._preparer.prepare(self.inbox.take()))
-        if self._pending and not self._committing and self._commit_due is None:
+        if self._pending and not self._committing:
+            self._schedule_commit()
+
+    def _schedule_commit(self) -> None:
+        may_gather = self._may_gather()
+        if self._commit_due is not None:
+            if may_gather or not self._is_gathering:
+                return
+            self._commit_due.cancel()
+        self._is_gathering = may_gather
+        if may_gather:
+            wait = self._gathering_since + self._settings.commit_every - self._clock.monotonic()
+            self._commit_due = self._loop.call_later(max(0.0, wait), self._commit)
+        else:
             # after what this turn published has left: an alert doesn't wait for the commit's preparation
             self._commit_due = self._loop.call_soon(self._commit)
+
+    def _may_gather(self) -> bool:
+        if not self._settings.commit_every or self._is_stopping or self._waiting or self.inbox.is_filling:
+            return False
+        return not any(prepared.decisions for prepared in self._pending)
 
     def _decide(self, prepared: Prepared) -> None:
         self._publish(prepared.decisions)
         for listener in self._listeners:
             listener(prepared.batch)
+        if not self._pending:
+            self._gathering_since = self._clock.monotonic()
         self._pending.append(prepared)
         self._decided += 1
 

@@ -14,5 +14,8 @@ class IntakeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Payload bytes held between receipt and commit; same policy."""
     decide_within: Duration = 0.002
     """How long a message may wait to be decided while a commit is in flight (rules never wait for the disk, G6)."""
+    commit_every: Duration = 0.0
+    """How long messages may gather before their commit, and so how long a PUBACK may take; 0 = no longer than the disk
+    does. Alerts never wait for it: what decided one commits at once. For flash: each commit rewrites whole pages."""
     checkpoint_every: Duration = 5.0
     """How often the rule engine's state is stored; a restart replays what came after."""

@@ -75,8 +75,7 @@ class Node:
         self.skew = SkewTable(self.journal.catalogue)
         self.last_values = LastValues(self.journal.catalogue)
         self.seen = SeenKeys(settings.journal.dedupe_keys)
-        for keys in self.journal.dedupe_keys():
-            self.seen.admit(np.frombuffer(keys, "<u8"))
+        self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
         self.intake = self._make_intake()
         self.quarantine = Quarantine(self.journal, plan.profiles, self.seen, self.last_values.update)
         self.mqtt = None if settings.mqtt is None else MqttServer(settings.mqtt, self.intake.inbox, clock, telemetry)

@@ -42,6 +42,7 @@ def _tune() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
+    gc.enable()
 
 
 async def _serve(plan: NodePlan) -> HoldfastError | None:

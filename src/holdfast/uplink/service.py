@@ -55,7 +55,6 @@ from holdfast.wire.messages import MAX_PROOFS, BatchReply, Position, SourceMark,
 
 HELLO_ROUNDS = 6
 STUMBLED_PAUSE_S = 5.0
-PERSIST_EVERY_S = 1.0
 DRAIN_POLL_S = 0.02
 
 
@@ -208,7 +207,7 @@ class UplinkService:
             self._facts.append(Tick())
         self._wake.clear()
         if self._clock.monotonic() >= self._persist_due:
-            self._persist_due = self._clock.monotonic() + PERSIST_EVERY_S
+            self._persist_due = self._clock.monotonic() + self._settings.remember_every
             self._facts.append(Clocked(self._clock.wall_ns()))  # it may have been set
             self._persist()
 

@@ -70,6 +70,9 @@ class ParentSettings(Struct, frozen=True, forbid_unknown_fields=True):
     backoff_min: Duration = 0.2
     backoff_max: Duration = 30.0
     """Bounds of the pause after a failure; jittered in between."""
+    remember_every: Duration = 1.0
+    """How often the journal is told what the parent has: each is a commit of two or three pages. After a restart the
+    parent tells it anyway; until then, delivered rows count as undelivered when space runs out."""
     trip_after: Annotated[int, Meta(ge=1)] = 3
     """Failures in a row that open the breaker: then one probe at a time."""
     adapt: AdaptSettings = field(default_factory=AdaptSettings)

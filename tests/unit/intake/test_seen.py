@@ -40,3 +40,12 @@ def test_a_batch_larger_than_the_memory_is_taken() -> None:
     seen = SeenKeys(10)
     assert seen.admit(np.arange(1, 101, dtype=np.uint64)).all()
     assert len(seen) <= 10
+
+
+def test_of_keys_recalled_the_latest_stay_known() -> None:
+    for keep in (10, 1_000, 100_000):
+        keys = np.random.default_rng(1).permutation(np.arange(1, 3 * keep + 1)).astype(np.uint64)
+        seen = SeenKeys(keep)
+        seen.recall(keys)
+        assert len(seen) <= keep
+        assert not seen.admit(keys[-(keep * 2 // 5) :]).any()

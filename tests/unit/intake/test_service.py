@@ -32,8 +32,10 @@ class Slip:
         self.journal = journal
         self.settled_at: int | None = None
         self.refused = False
+        self.done = asyncio.Event()
 
     def settle(self) -> None:
+        self.done.set()
         self.settled_at = self.journal.head(Lane.BULK)
 
     def refuse(self) -> None:
@@ -53,13 +55,13 @@ class Board:
 
 
 class Site:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: IntakeSettings | None = None) -> None:
         self.clock = ManualClock(wall_ns=START_MS * 1_000_000)
         self.journal = Journal(folder / FILE_NAME, "gw", JournalSettings(), self.clock)
         catalogue = self.journal.catalogue
         engine = Engine(load_rules([BUILTIN_RULES]), catalogue, "gw")
         preparer = Preparer(Decoder(builtin_profiles(["rooms"]), catalogue, "gw"), SeenKeys(1000), engine)
-        self.intake = IntakeService(IntakeSettings(), self.journal, preparer, engine, self.clock)
+        self.intake = IntakeService(settings or IntakeSettings(), self.journal, preparer, engine, self.clock)
         self.board = Board(self.journal)
         self.intake.publish_through(self.board)
 
@@ -79,9 +81,9 @@ class Site:
         return [e for g in self.journal.read(Lane.CRITICAL, 0, 10**6) for e in decode_events(g.blob)]
 
 
-def with_site(folder: Path, body: Callable[[Site], Awaitable[None]]) -> None:
+def with_site(folder: Path, body: Callable[[Site], Awaitable[None]], settings: IntakeSettings | None = None) -> None:
     async def run() -> None:
-        site = Site(folder)
+        site = Site(folder, settings)
         try:
             await body(site)
         finally:
@@ -115,6 +117,48 @@ def test_an_alert_leaves_before_its_rows_are_committed_and_is_stored_with_them(t
         assert site.alerts() == [event]
 
     with_site(tmp_path, body)
+
+
+def test_commits_that_may_gather_wait_for_more_but_an_alert_does_not(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        slips = [site.arrive(reading(n)) for n in range(3)]
+        await asyncio.sleep(0.05)
+        assert [slip.settled_at for slip in slips] == [None] * 3
+        site.arrive(reading(3, 60.0))
+        await asyncio.wait_for(slips[0].done.wait(), 5)
+        assert [slip.settled_at for slip in slips] == [20] * 3
+        assert len(site.alerts()) == 1
+
+    with_site(tmp_path, body, IntakeSettings(commit_every=600.0))
+
+
+def test_who_waits_for_everything_to_be_stored_ends_the_gathering(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        slip = site.arrive(reading(1))
+        await asyncio.wait_for(site.intake.everything_stored(), 5)
+        assert slip.settled_at == 5
+        later = site.arrive(reading(2))
+        await asyncio.sleep(0.02)
+        assert later.settled_at is None
+        await site.settle()
+        assert later.settled_at == 10
+
+    with_site(tmp_path, body, IntakeSettings(commit_every=600.0))
+
+
+def test_what_gathered_is_committed_in_time_and_before_the_room_ends(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        slip = site.arrive(reading(1))
+        await asyncio.wait_for(slip.done.wait(), 5)
+        assert slip.settled_at == 5
+        many = site.arrive(*(reading(n) for n in range(2, 7)))
+        few = site.arrive(reading(8))
+        await asyncio.sleep(0)
+        assert many.settled_at is None
+        await asyncio.wait_for(few.done.wait(), 5)
+        assert many.settled_at == 35
+
+    with_site(tmp_path, body, IntakeSettings(commit_every=0.02, max_messages=10))
 
 
 def test_a_bad_message_is_quarantined_and_its_neighbours_are_kept(tmp_path: Path) -> None:

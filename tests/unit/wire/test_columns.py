@@ -14,6 +14,8 @@ from holdfast.model.series import Kind, Series
 from holdfast.wire.columns import Content, decode, encode_events, encode_readings
 from holdfast.wire.errors import WireError
 from holdfast.wire.messages import BatchHeader, Limits
+from holdfast.wire.numbers import group_rows, unpack_numbers
+from holdfast.wire.packing import Unpacker
 
 CHAIN = bytes(range(16))
 LIMITS = Limits()
@@ -53,6 +55,10 @@ def assert_same_bits(sent: Batch, got: Batch) -> None:
 
 
 DECIMALS = st.integers(-(10**6), 10**6).map(lambda n: n / 100)
+# Up to 9 float64s away from a decimal; 7 is the most that is written so.
+BESIDE = st.tuples(DECIMALS, st.integers(-9, 9)).map(
+    lambda pair: float(np.int64(int(np.float64(pair[0]).view(np.int64)) + pair[1]).view(np.float64))
+)
 FLOATS = st.one_of(DECIMALS, st.floats(), st.sampled_from([0.0, -0.0, float("nan"), float("inf"), -float("inf")]))
 # NaNs with payloads, denormals, everything: any 64 bits
 PATTERNS = st.integers(0, 2**64 - 1).map(lambda n: float(np.uint64(n).view(np.float64)))
@@ -64,7 +70,7 @@ def batches(draw: st.DrawFn) -> Batch:
     ids = draw(st.sampled_from([3, 500, 2**31 - 1]))
     times = draw(st.sampled_from([(0, 5), (1_700_000_000_000, 1_700_000_001_000), (-(2**63), 2**63 - 1)]))
     step = 1_000_000 if times[1] < 2**40 and times[1] > 5 else 1
-    values = draw(st.sampled_from([DECIMALS, FLOATS, PATTERNS, st.sampled_from([22.2, 1 / 3, 2 / 3])]))
+    values = draw(st.sampled_from([DECIMALS, BESIDE, FLOATS, PATTERNS, st.sampled_from([22.2, 1 / 3, 2 / 3])]))
     return Batch(
         np.array(draw(st.lists(st.integers(0, ids), min_size=n, max_size=n)), np.int32),
         np.array(draw(st.lists(st.integers(*times), min_size=n, max_size=n)), np.int64) * step,
@@ -114,6 +120,27 @@ def test_values_that_repeat_without_being_decimal_are_sent_as_ranks() -> None:
     body = encode_readings(header([1200]), [rows])
     assert len(body) < 2000
     assert_same_bits(rows, decode(body, LIMITS).readings[0])
+
+
+def test_decimals_that_were_added_up_cost_little_more_than_decimals() -> None:
+    rng = np.random.default_rng(3)
+    walk = np.cumsum(rng.integers(-90, 91, 2000)) / 1000 + 50
+    summed = np.round(walk, 3) - 0.1 - 0.1 - 0.1
+    assert len(np.unique(summed)) > 1000
+    sizes = []
+    for values in (np.round(walk, 3), summed):
+        rows = batch([0] * 2000, list(range(2000)), values.tolist())
+        body = encode_readings(header([2000]), [rows])
+        assert_same_bits(rows, decode(body, LIMITS).readings[0])
+        sizes.append(len(body))
+    assert sizes[1] < sizes[0] + 2000 * 0.5
+
+
+def test_every_code_of_a_series_is_read_or_refused() -> None:
+    rows = group_rows(np.zeros(9, np.int64), 1)
+    for code in range(256):
+        with suppress(WireError):
+            assert len(unpack_numbers(Unpacker(memoryview(bytes([code]) + bytes(200))), rows)) == 9
 
 
 def test_devices_with_a_fixed_period_are_timed_against_themselves() -> None:
