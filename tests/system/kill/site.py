@@ -34,10 +34,14 @@ def free_port() -> int:
 
 @dataclass
 class Site:
-    """One hub, one gateway. `source` is the tree the nodes run from, so that a mutant can be tried."""
+    """One hub, one gateway. `source` is the tree the nodes run from, so that a mutant can be tried.
+
+    more: further settings of the gateway, as YAML
+    """
 
     folder: Path
     source: Path = ROOT / "src"
+    more: str = ""
     mqtt: int = field(default_factory=free_port)
     hub: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -56,6 +60,7 @@ class Site:
             "profiles: ['builtin:rooms']\n"
             f"parent: {{url: 'https://127.0.0.1:{self.hub}', ca: ca.pem, token_file: gw.token, linger: 5ms, "
             "min_rows: 1, backoff_min: 50ms, backoff_max: 200ms}\n"
+            f"{self.more}"
         )
 
     def start(self, name: str) -> None:
