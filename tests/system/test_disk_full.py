@@ -8,24 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.system.kill.accounting import Account, account, wait_delivered
 from tests.system.kill.disk import Disk, small_disk
-from tests.system.kill.site import METRICS, Site, hub_readings, judge
-
-from holdfast.journal.blobs import decode_events
-from holdfast.journal.integrity import Damage, scan
-from holdfast.journal.journal import FILE_NAME
-from holdfast.journal.ledger import balance
-from holdfast.journal.parent import CONSUMER
-from holdfast.journal.reader import JournalReader
-from holdfast.journal.records import GroupKind
-from holdfast.model.lane import Lane
+from tests.system.kill.site import METRICS, Site
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
@@ -81,36 +71,16 @@ class Scene:
                 return
         raise AssertionError(f"acks went on:\n{self.site.log('gw')}")
 
-    def settle(self) -> "Account":
+    def settle(self) -> Account:
         """Let everything be acked, bring the hub, wait until it has all, stop, and look."""
         self.device.send_signal(signal.SIGTERM)
         assert self.device.wait(60) == 0
         assert [alert.wait(20) for alert in self.alerts] == [0] * len(self.alerts)
         self.site.start("hub")
         self.site.wait_up("hub")
-        deadline = time.monotonic() + 60
-        while any(delivered < head for delivered, head in marks(self.site)):
-            assert time.monotonic() < deadline, f"the hub doesn't get everything:\n{self.site.log('gw')}"
-            time.sleep(0.1)
+        wait_delivered(self.site)
         self.site.stop()
         return account(self.site, self.record, len(self.alerts))
-
-
-@dataclass(frozen=True)
-class Account:
-    """Rows acked, stored at the hub, and in gaps there; alerts at the hub by device."""
-
-    acked: int
-    stored: int
-    gaps: int
-    lost: int
-    wrong: int
-    alerts: Counter[str]
-
-    def __str__(self) -> str:
-        return (
-            f"{self.acked} rows acked = {self.stored} stored + {self.gaps} in gaps; {sum(self.alerts.values())} alerts"
-        )
 
 
 @contextmanager
@@ -129,35 +99,6 @@ def scene(folder: Path, journal: str) -> Iterator[Scene]:
                 process.kill()
                 process.wait()
             site.stop()
-
-
-def marks(site: Site) -> list[tuple[int, int]]:
-    """(delivered, head) of the gateway's lanes."""
-    reader = JournalReader(site.folder / "gw" / FILE_NAME)
-    try:
-        return [(lane.delivered, lane.head) for lane in reader.accounts(CONSUMER).lanes]
-    finally:
-        reader.close()
-
-
-def account(site: Site, record: Path, alerts: int) -> Account:
-    """What became of everything; both journals must be whole, and their ledgers balance."""
-    for node in ("gw", "hub"):
-        reader = JournalReader(site.folder / node / FILE_NAME)
-        assert not [found for lane in Lane for found in scan(reader, lane) if isinstance(found, Damage)], node
-        ledger = balance(reader.accounts(CONSUMER, count=True), has_parent=node == "gw")
-        assert ledger.balanced, ledger
-        gaps = sum(len(gap) for gap in reader.gaps() if gap.lane is Lane.BULK)
-        names: Counter[str] = Counter()
-        for group in reader.read(Lane.CRITICAL, 0, 10**9):
-            if group.kind is GroupKind.EVENTS:
-                names.update(event.device for event in decode_events(group.blob) if event.kind == "alert.raised")
-        reader.close()
-    verdict = judge(site, record)
-    stored = sum(len(values) for values in hub_readings(site).values())
-    acked = (verdict.acked + alerts) * len(METRICS)
-    assert verdict.doubled == 0
-    return Account(acked, stored, gaps, verdict.lost, verdict.wrong, names)
 
 
 def test_old_bulk_rows_make_room_on_a_full_disk_and_every_one_is_counted(tmp_path: Path) -> None:

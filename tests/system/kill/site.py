@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,7 +68,7 @@ class Site:
         log = (self.folder / f"{name}.log").open("ab")
         env = {**os.environ, "PYTHONPATH": str(self.source)}
         self.processes[name] = subprocess.Popen(
-            [sys.executable, "-m", "holdfast", "run", str(self.folder / f"{name}.yaml")],
+            [sys.executable, "-m", "holdfast.node", str(self.folder / f"{name}.yaml")],
             env=env,
             stdout=log,
             stderr=log,
@@ -84,6 +85,13 @@ class Site:
                 return
             time.sleep(0.02)
         raise AssertionError(f"{name} did not come up:\n{self.log(name)}")
+
+    def bring_up(self, names: Sequence[str]) -> None:
+        """Start these and wait until they take connections; their starts overlap."""
+        for name in names:
+            self.start(name)
+        for name in names:
+            self.wait_up(name)
 
     def kill(self, name: str) -> None:
         self.processes[name].send_signal(signal.SIGKILL)
