@@ -155,13 +155,16 @@ def test_a_disk_that_fills_up_while_rows_are_shed_for_the_quota_loses_none_uncou
         assert found.alerts == {f"hot-{n}": 1 for n in range(3)}
 
 
-@pytest.mark.parametrize("ballast", ["2MB", "0"])
-def test_a_node_that_starts_on_a_full_disk_serves_as_soon_as_there_is_room(tmp_path: Path, ballast: str) -> None:
-    with scene(tmp_path, f"ballast: {ballast}, {REFUSE}") as one:
+@pytest.mark.parametrize("end", ["killed", "stopped"])
+def test_a_node_that_starts_on_a_full_disk_serves_as_soon_as_there_is_room(tmp_path: Path, end: str) -> None:
+    with scene(tmp_path, f"ballast: 2MB, {REFUSE}") as one:
         one.wait_acked(RATE, 20)
         one.overheat().wait(20)
         one.wait_stopped()
-        one.site.kill("gw")
+        if end == "killed":
+            one.site.kill("gw")
+        else:
+            one.site.stop()
         one.disk.fill()
         supervised(one, 3)
         one.disk.free()
@@ -170,7 +173,8 @@ def test_a_node_that_starts_on_a_full_disk_serves_as_soon_as_there_is_room(tmp_p
         one.wait_acked(1, RESUMED_S)
         took = time.monotonic() - start
         found = one.settle()
-        print(f"{found}; resumed after {took:.2f} s")
+        print(f"{end}: {found}; resumed after {took:.2f} s")
+        assert "JournalRescued" not in one.site.log("gw"), "no room is no failed disk"
         assert took < RESUMED_S
         assert (found.acked, found.gaps, found.lost, found.wrong) == (found.stored, 0, 0, 0)
         assert found.alerts == {"hot-0": 1}
