@@ -3,6 +3,7 @@
 Reading number n of the gateway has the value n, so what must be where can be said without a model.
 """
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -22,7 +23,7 @@ from holdfast.journal.ledger import balance
 from holdfast.journal.opening import Access
 from holdfast.journal.parent import ACCOUNT, CONSUMER, Account
 from holdfast.journal.reader import JournalReader
-from holdfast.journal.records import Bound, GapReason, GroupKind, QuarantineRow
+from holdfast.journal.records import Bound, GapReason, Group, GroupKind, QuarantineRow
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.shedding import drop_delivered, shed
 from holdfast.journal.store import Store
@@ -44,10 +45,13 @@ EVERYTHING = 10**9
 
 
 class Workload:
-    """Both ends, and what the outside was told. `marks` in the log: (node, what is acked)."""
+    """Both ends. `told` is called with what the outside was told: (whose promise, what is acked).
 
-    def __init__(self, home: Path, vfs: RecordingVfs, log: Log, seed: int, synchronous: str = "full") -> None:
-        self.log = log
+    vfs: SQLite's file layer, "" for the ordinary one
+    """
+
+    def __init__(self, home: Path, vfs: str, told: Callable[[Any], None], seed: int, synchronous: str = "full") -> None:
+        self.told = told
         self.rng = Random(seed)
         self._ids = (f"{n:032x}" for n in range(1, 10_000))
         self.gateway = self._open(home / "gw.db", "gw", vfs)
@@ -57,7 +61,7 @@ class Workload:
             store.db.pragma("synchronous", synchronous)
         self.reader = JournalReader(self.gateway.access)
         self.account = Account()
-        self.last = 0
+        self.last = self.alerts = 0
         self.session: tuple[int, int] | None = None
         self.door = Door("hub", self.hub.incarnation, ChildrenSettings(), Limits())
         self.bounds: dict[Lane, Bound] = {}
@@ -98,9 +102,12 @@ class Workload:
             tx.count("messages_accepted")
             tx.count("messages_rejected.malformed")
 
-        commit(self.gateway, write)
+        self.commit(self.gateway, write)
         self.last += n
-        self.log.mark(("gw", self.last))
+        self.told(("gw", self.last))
+        if first % 3 == 0:
+            self.alerts += 1
+            self.told(("alerts", self.alerts))
 
     def sync(self) -> None:
         """Everything that waits goes up, batch by batch; every answer counts as acked."""
@@ -116,23 +123,27 @@ class Workload:
                 tx.set_cursor(CONSUMER, lane, seq)
             tx.set_meta(ACCOUNT, self.account.encode())
 
-        commit(self.gateway, write)
+        self.commit(self.gateway, write)
 
     def make_room(self, *, summarise: bool) -> None:
         """Shed what waits; every second time leaving steps."""
         after = self.bounds[Lane.BULK].seq if self.bounds else 0
         step = 60_000_000_000 if summarise else 0
-        commit(self.gateway, lambda tx: shed(tx, Lane.BULK, after, 3, GapReason.DISK, NOW, summary_step_ns=step))
+        self.commit(self.gateway, lambda tx: shed(tx, Lane.BULK, after, 3, GapReason.DISK, NOW, summary_step_ns=step))
 
     def drop(self) -> None:
         """Forget what the hub has."""
         for lane in Lane:
             upto = self.gateway.state.cursors.get((CONSUMER, lane), 0)
-            commit(self.gateway, lambda tx: drop_delivered(tx, lane, upto, 5))  # noqa: B023  # run in this turn
+            self.commit(self.gateway, lambda tx: drop_delivered(tx, lane, upto, 5))  # noqa: B023  # run in this turn
+
+    def commit(self, store: Store, write: Callable[[Transaction], Any]) -> Any:
+        """Commit one write and return its result."""
+        return commit(store, write)
 
     def _hello(self) -> None:
         hello = greeting(self.reader, "gw", len(self.gateway.catalogue), (0, 0, 0))
-        opened = commit(self.hub, lambda tx: open_session(tx, self.door, hello, NOW))
+        opened = self.commit(self.hub, lambda tx: open_session(tx, self.door, hello, NOW))
         welcome = opened.welcome
         self.session = welcome.session, welcome.branch
         self.bounds = {lane: Bound(m.wm, m.chain) for lane, m in zip(Lane, welcome.marks, strict=True)}
@@ -145,22 +156,22 @@ class Workload:
         try:
             encoded = encode(self.reader, self.gateway.catalogue, offer, self.bounds[lane], branch)
         except RowsMissing as missing:
-            commit(self.gateway, partial(mend, fault=missing, now_ns=NOW))
+            self.commit(self.gateway, partial(mend, fault=missing, now_ns=NOW))
             return
         content, chains = open_body(encoded.body, Limits())
-        reply = commit(self.hub, lambda tx: apply_batch(tx, self.door, "gw", content, chains, Applied()))
+        reply = self.commit(self.hub, lambda tx: apply_batch(tx, self.door, "gw", content, chains, Applied()))
         assert reply.status == "applied", reply
         self.bounds[lane] = encoded.end
         self.account = self.account.with_gaps(lane, encoded.gap_rows)
-        self.log.mark(("hub", int(lane), encoded.end.seq))
+        self.told(("hub", int(lane), encoded.end.seq))
 
     def _batch(self, first: int, n: int) -> Batch:
         one = self.gateway.catalogue.intern(Series("gw", f"room-{first % 5}", "m", "Cel", Kind.FLOAT))
         seq = np.arange(first, first + n)
         return Batch(np.full(n, one, np.int32), NOW + seq * 10**9, seq.astype(np.float64), np.zeros(n, np.uint8))
 
-    def _open(self, path: Path, node: str, vfs: RecordingVfs) -> Store:
-        access = Access(path, None, vfs.plain_name)
+    def _open(self, path: Path, node: str, vfs: str) -> Store:
+        access = Access(path, None, vfs)
         return Store(access, node, JournalSettings(), ManualClock(NOW), lambda: next(self._ids))
 
 
@@ -171,7 +182,7 @@ def record(home: Path, steps: int, seed: int, synchronous: str = "full", stored:
     if stored is not None:
         (home / "gw.db").write_bytes(stored)
     with RecordingVfs(log) as vfs:
-        work = Workload(home, vfs, log, seed, synchronous)
+        work = Workload(home, vfs.plain_name, log.mark, seed, synchronous)
         if stored is not None:
             work.last = work.gateway.state.heads[Lane.BULK]
         log.names_synced()
@@ -181,12 +192,18 @@ def record(home: Path, steps: int, seed: int, synchronous: str = "full", stored:
 
 
 def check(home: Path, image: Image) -> None:
+    """What must hold after a power cut."""
+    check_promises(home, image.marks)
+
+
+def check_promises(home: Path, marks: Iterable[Any]) -> None:
     """G1: what was acked is there. G2: the hub has each row once, and its marks agree. G5: both ledgers balance."""
     acked: dict[Any, int] = {}
-    for mark in image.marks:
+    for mark in marks:
         acked[mark[:-1]] = mark[-1]
     heads = look(home / "gw.db", "gw", acked.get(("gw",), 0))
     hub = look(home / "hub.db", "hub", 0)
+    assert heads.get(10 + Lane.CRITICAL, 0) >= acked.get(("alerts",), 0), "an alert that was acked is gone"
     for lane in Lane:
         wm = hub.get(int(lane), 0)
         told = acked.get(("hub", int(lane)), 0)
@@ -223,6 +240,7 @@ def inspect(store: Store, reader: JournalReader, acked: int) -> dict[int, int]:
     else:
         keys = {int(k) for blob in reader.dedupe_keys() for k in np.frombuffer(blob, "<u8")}
         assert all(value in keys or value > acked for value in first_values(reader)), "a dedupe key is missing"
+        assert all(is_itself(group) for group in reader.read(Lane.BULK, 0, EVERYTHING)), "a reading has another's value"
     return found
 
 
@@ -250,6 +268,14 @@ def hub_marks(reader: JournalReader) -> dict[int, int]:
     return {int(lane): m.wm for lane, m in zip(Lane, branches[0].marks, strict=True)}
 
 
+def is_itself(group: Group) -> bool:
+    """Reading number n of the gateway has the value n, and stands at seq n."""
+    if group.kind is not GroupKind.READINGS:
+        return True
+    values: list[float] = decode_readings(group.blob).value.tolist()
+    return values == list(range(group.first, group.last + 1))
+
+
 def first_values(reader: JournalReader) -> list[int]:
     """The first value of every stored group of readings: its dedupe key was written with it."""
     groups = reader.read(Lane.BULK, 0, EVERYTHING)
@@ -270,7 +296,7 @@ def event(number: int) -> Event:
     )
 
 
-def commit(store: Store, write: Any) -> Any:
+def commit(store: Store, write: Callable[[Transaction], Any]) -> Any:
     (outcome,) = store.commit([write])
     if outcome.error is not None:
         raise outcome.error

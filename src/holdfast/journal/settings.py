@@ -44,8 +44,8 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     bulk: LaneSettings = field(default_factory=LaneSettings)
     quarantine_rows: int = 100_000
     """Rejected messages kept with their raw bytes; beyond it the oldest go, counted as quarantine_dropped."""
-    ballast: Size = 16_000_000
-    """Bytes of disk kept in reserve beside the journal, given up when the disk is full; 0 = none."""
+    ballast: Size = 20_000_000
+    """Bytes of disk kept in reserve beside the journal, given up when the disk is full: a full WAL fits in."""
     scrub: Size = 4_000_000
     """Bytes a second of stored groups that are read again and verified; 0 = never."""
     key: KeySettings | None = None

@@ -20,7 +20,7 @@ from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind, Series
-from holdfast.storage.errors import StorageError
+from holdfast.storage.errors import StorageError, StorageFailed
 from holdfast.storage.lock import FileLock
 from holdfast.storage.rescue import mark_poisoned
 from holdfast.storage.sqlite import Connection, rows, translated
@@ -74,15 +74,22 @@ class Store:
         self.incarnation = new_id()
         try:
             self.found = Found() if access.vfs else prepare(access)
-            self.db = access.writer(settings.quota)
-            with translated(opening=access.path):
-                self.schema_version = migrate(self.db)
-                self.catalogue, self.state = load(self.db)
-            with translated():
-                self._store_incarnation(self.incarnation, self.state)
+            self._open(settings.quota)
+        except StorageFailed:
+            self.mark_poisoned()  # it may have been a sync: the next start must not trust what it reads back
+            self._unlock()
+            raise
         except BaseException:
             self._unlock()
             raise
+
+    def _open(self, quota: int) -> None:
+        self.db = self.access.writer(quota)
+        with translated(opening=self.access.path):
+            self.schema_version = migrate(self.db)
+            self.catalogue, self.state = load(self.db)
+        with translated():
+            self._store_incarnation(self.incarnation, self.state)
 
     def mint(self, transaction: Transaction) -> str:
         """Begin a new incarnation inside a commit: rows written from here on belong to it (G3)."""

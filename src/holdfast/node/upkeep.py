@@ -7,6 +7,7 @@ from holdfast.journal.journal import Journal
 from holdfast.journal.notices import wal_damaged
 from holdfast.journal.parent import CONSUMER, SAFE
 from holdfast.journal.relief import Delivered, Freed, Level, expire, level_of, relieve
+from holdfast.journal.state import Draft
 from holdfast.journal.store import Store
 from holdfast.journal.transaction import Transaction
 from holdfast.journal.writer import Condition
@@ -22,7 +23,7 @@ from holdfast.node.happenings import (
 from holdfast.node.scrub import Scrub
 from holdfast.storage.ballast import Ballast
 from holdfast.storage.errors import DiskFull
-from holdfast.storage.space import reclaim
+from holdfast.storage.space import Checkpointed, bound_growth, checkpoint, reclaim
 from holdfast.telemetry.happenings import Telemetry
 
 EVERY_S = 2.0
@@ -46,12 +47,14 @@ class Upkeep:
         self._telemetry = telemetry
         self._settings = journal.settings
         self._ballast = Ballast(journal.folder / "ballast", journal.settings.ballast)
+        self._emptied_at: Draft | None = None
         self._scrub = Scrub(journal, clock, telemetry)
         journal.on_full(self._relieve_now)
         telemetry.gauge("journal_level", "0 green, 1 yellow, 2 orange, 3 red", lambda: int(self.level))
 
     async def run(self) -> None:
         """Look every few seconds, for ever."""
+        await asyncio.to_thread(self._ballast.hold)
         while True:
             await asyncio.sleep(EVERY_S)
             self._journal.require_in_place()
@@ -111,7 +114,25 @@ class Upkeep:
         )
 
     def _relieve_now(self, store: Store) -> bool:
-        """A commit found no room: free some at once. Writer thread."""
+        """A commit found no room: make some, in the WAL first, then among the rows. Writer thread.
+
+        Freeing rows takes room in the WAL, which is used anew from its start only once all of it has been moved into
+        the main file. Where that has to grow for it, the reserve gives the room; and from then on the file grows no
+        further than the disk has room for, so that the WAL can always be emptied and freed pages are used instead.
+        """
+        done = _empty_wal(store)
+        if done is None and self._ballast.release():
+            done = _empty_wal(store)
+        if done is not None and done.busy:
+            return False  # a reader is in the way: soon again
+        if done is not None:
+            may_grow = bound_growth(store.db, store.access.path, self._settings.quota)
+            if may_grow or store.state is not self._emptied_at:  # else that was done since the last commit
+                self._emptied_at = store.state
+                return True
+        return self._shed_now(store)
+
+    def _shed_now(self, store: Store) -> bool:
         now_ns, delivered = self._clock.wall_ns(), self._delivered()
         try:
             (outcome,) = store.commit([lambda tx: relieve(tx, Level.RED, self._settings, delivered, now_ns)])
@@ -121,6 +142,14 @@ class Upkeep:
         if outcome.error is not None:
             raise outcome.error
         return bool(outcome.result) or self._ballast.release()
+
+
+def _empty_wal(store: Store) -> Checkpointed | None:
+    """Move all of the WAL into the main file, so that it begins anew; None when there is no room for that."""
+    try:
+        return checkpoint(store.db, "restart")
+    except DiskFull:
+        return None
 
 
 async def report_found(journal: Journal, clock: Clock, telemetry: Telemetry) -> None:

@@ -1,11 +1,13 @@
 """How much room a database takes, and how it gives some back: free pages, bounded shrinking, checkpoints."""
 
+import sys
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import apsw
 
-from holdfast.storage.sqlite import Connection, translated
+from holdfast.storage.ballast import free_bytes
+from holdfast.storage.sqlite import CHECKPOINT_PAGES, PAGE_SIZE, Connection, translated
 
 CheckpointMode = Literal["passive", "full", "restart", "truncate"]
 _MODES: dict[CheckpointMode, int] = {
@@ -15,6 +17,11 @@ _MODES: dict[CheckpointMode, int] = {
     "truncate": apsw.SQLITE_CHECKPOINT_TRUNCATE,
 }
 INCREMENTAL = 2
+ONE_COMMIT_BYTES = 1 << 20
+FRAME_BYTES = PAGE_SIZE + 24
+FEWEST_FRAMES = 64
+FULL_WAL_BYTES = CHECKPOINT_PAGES * FRAME_BYTES + ONE_COMMIT_BYTES  # the commit that fills it may overshoot
+MOST_PAGES = 0xFFFFFFFE  # SQLite's own bound
 
 
 class Checkpointed(NamedTuple):
@@ -70,6 +77,23 @@ def checkpoint(db: Connection, mode: CheckpointMode = "passive") -> Checkpointed
             total, moved = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             return Checkpointed(total, moved, busy=True)
         return Checkpointed(total, moved, busy=False)
+
+
+def bound_growth(db: Connection, path: Path, quota_bytes: int) -> bool:
+    """Divide what room the disk has between the main file and the WAL; whether the file may grow more than before.
+
+    The WAL gets what a full one still lacks, at most half, and begins anew before it takes more. So it can always be
+    emptied. The bounds hold until the next call; at its own the file is "full", as it is at the quota. Call it when
+    the WAL is empty.
+    """
+    with translated():
+        before = int(db.pragma("max_page_count"))
+        wal, room = wal_bytes(path), free_bytes(path.parent)
+        for_wal = min(max(ONE_COMMIT_BYTES, FULL_WAL_BYTES - wal), room // 2)
+        frames = (wal + for_wal - ONE_COMMIT_BYTES) // FRAME_BYTES
+        db.pragma("wal_autocheckpoint", min(CHECKPOINT_PAGES, max(FEWEST_FRAMES, frames)))
+        most = min(quota_bytes or sys.maxsize, path.stat().st_size + room - for_wal) // PAGE_SIZE
+        return int(db.pragma("max_page_count", min(most, MOST_PAGES))) > before
 
 
 def wal_bytes(path: Path) -> int:

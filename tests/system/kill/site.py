@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,10 +35,14 @@ def free_port() -> int:
 
 @dataclass
 class Site:
-    """One hub, one gateway. `source` is the tree the nodes run from, so that a mutant can be tried."""
+    """One hub, one gateway. `source` is the tree the nodes run from, so that a mutant can be tried.
+
+    more: further settings of the gateway, as YAML
+    """
 
     folder: Path
     source: Path = ROOT / "src"
+    more: str = ""
     mqtt: int = field(default_factory=free_port)
     hub: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -56,13 +61,14 @@ class Site:
             "profiles: ['builtin:rooms']\n"
             f"parent: {{url: 'https://127.0.0.1:{self.hub}', ca: ca.pem, token_file: gw.token, linger: 5ms, "
             "min_rows: 1, backoff_min: 50ms, backoff_max: 200ms}\n"
+            f"{self.more}"
         )
 
     def start(self, name: str) -> None:
         log = (self.folder / f"{name}.log").open("ab")
         env = {**os.environ, "PYTHONPATH": str(self.source)}
         self.processes[name] = subprocess.Popen(
-            [sys.executable, "-m", "holdfast", "run", str(self.folder / f"{name}.yaml")],
+            [sys.executable, "-m", "holdfast.node", str(self.folder / f"{name}.yaml")],
             env=env,
             stdout=log,
             stderr=log,
@@ -79,6 +85,13 @@ class Site:
                 return
             time.sleep(0.02)
         raise AssertionError(f"{name} did not come up:\n{self.log(name)}")
+
+    def bring_up(self, names: Sequence[str]) -> None:
+        """Start these and wait until they take connections; their starts overlap."""
+        for name in names:
+            self.start(name)
+        for name in names:
+            self.wait_up(name)
 
     def kill(self, name: str) -> None:
         self.processes[name].send_signal(signal.SIGKILL)

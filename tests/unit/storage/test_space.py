@@ -3,8 +3,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from holdfast.storage.space import checkpoint, enable_reclaim, free_pages, reclaim, wal_bytes
-from holdfast.storage.sqlite import Connection, open_reader, open_writer, row
+from holdfast.storage.errors import DiskFull
+from holdfast.storage.space import bound_growth, checkpoint, enable_reclaim, free_pages, reclaim, wal_bytes
+from holdfast.storage.sqlite import PAGE_SIZE, Connection, open_reader, open_writer, row, translated
 
 
 def emptied(path: Path, key: bytes | None = None) -> Connection:
@@ -71,3 +72,19 @@ def test_a_checkpoint_tells_what_it_moved_and_who_was_in_the_way(tmp_path: Path)
     assert passive.moved_frames == passive.wal_frames > 0
     assert checkpoint(db, "truncate") == (0, 0, False)
     assert wal_bytes(tmp_path / "a.db") == 0
+
+
+def test_growth_is_bounded_by_the_room_and_by_the_quota_and_the_bound_follows_both(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    db = open_writer(path, 400 * PAGE_SIZE)
+    db.execute("CREATE TABLE t (x)")
+    assert not bound_growth(db, path, 100 * PAGE_SIZE)
+    with pytest.raises(DiskFull), translated():
+        db.execute("INSERT INTO t VALUES (zeroblob(?))", (200 * PAGE_SIZE,))
+    assert bound_growth(db, path, 400 * PAGE_SIZE)
+    db.execute("INSERT INTO t VALUES (zeroblob(?))", (200 * PAGE_SIZE,))
+    checkpoint(db, "restart")
+    assert not bound_growth(db, path, PAGE_SIZE)
+    with pytest.raises(DiskFull), translated():
+        db.execute("INSERT INTO t VALUES (zeroblob(?))", (200 * PAGE_SIZE,))
+    db.close()
