@@ -288,6 +288,8 @@ class UplinkPlan:
         for lane, state in self._lanes.items():
             if state.in_flight or state.waiting_since is None or not self.pacing.has_room(lane, self._flying()):
                 continue
+            if lane is not Lane.CRITICAL and self._is_storm(now):
+                continue
             due = max(self._due(lane, state, now), self.pacing.opens(lane, now))
             if now < due:
                 wake_at = due if wake_at is None else min(wake_at, due)
@@ -296,6 +298,12 @@ class UplinkPlan:
             else:
                 offers.append(self._offer(lane, state, now))
         return Turn(offers=tuple(offers), wake_at=wake_at)
+
+    def _is_storm(self, now: float) -> bool:
+        """On a slow link: does lane 0 have more than the batch under way? Then it has the link for itself."""
+        state = self._lanes[Lane.CRITICAL]
+        waiting = state.head - state.acked
+        return state.in_flight and not self.pacing.is_fast and waiting > self.pacing.rows(Lane.CRITICAL, now)
 
     def _offer(self, lane: Lane, state: _LaneState, now: float) -> Offer:
         state.in_flight = True

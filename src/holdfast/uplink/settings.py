@@ -14,7 +14,7 @@ class AdaptSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     narrow_below: Rate = 1e6
     """Below it batches are small and lane 2 waits for lane 1."""
-    trickle_below: Rate = 1e5
+    trickle_below: Rate = 2e4
     """Below it only lane 0 is sent, and a small probe of the other lanes now and then."""
     hysteresis: Annotated[float, Meta(ge=1.0, le=10.0)] = 1.5
     """A level is left upwards only at so many times its threshold."""
