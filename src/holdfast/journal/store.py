@@ -70,14 +70,14 @@ class Store:
         self.settings = settings
         self._clock, self._new_id = clock, new_id
         self.incarnation = new_id()
+        self.db = access.writer(settings.quota)  # a file that fails here was made just now, and nothing promised
         try:
-            self._open(settings.quota)
+            self._begin()
         except StorageFailed:
             self.mark_poisoned()  # it may have been a sync: the next start must not trust what it reads back
             raise
 
-    def _open(self, quota: int) -> None:
-        self.db = self.access.writer(quota)
+    def _begin(self) -> None:
         with translated(opening=self.access.path):
             self.schema_version = migrate(self.db)
             self.catalogue, self.state = load(self.db)
