@@ -74,17 +74,20 @@ class Store:
         self.incarnation = new_id()
         try:
             self.found = Found() if access.vfs else prepare(access)
-            self._open(settings.quota)
-        except StorageFailed:
-            self.mark_poisoned()  # it may have been a sync: the next start must not trust what it reads back
-            self._unlock()
-            raise
+            self.db = access.writer(settings.quota)  # a file that fails here was made just now, and nothing promised
+            self._begin_or_mark()
         except BaseException:
             self._unlock()
             raise
 
-    def _open(self, quota: int) -> None:
-        self.db = self.access.writer(quota)
+    def _begin_or_mark(self) -> None:
+        try:
+            self._begin()
+        except StorageFailed:
+            self.mark_poisoned()  # it may have been a sync: the next start must not trust what it reads back
+            raise
+
+    def _begin(self) -> None:
         with translated(opening=self.access.path):
             self.schema_version = migrate(self.db)
             self.catalogue, self.state = load(self.db)
