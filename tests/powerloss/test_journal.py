@@ -63,7 +63,7 @@ def test_the_check_finds_a_build_that_does_not_sync(ram: Path) -> None:
 @pytest.mark.timeout(3600)
 def test_a_hundred_thousand_power_cuts(ram: Path) -> None:
     workers = os.cpu_count() or 2
-    jobs = [(ram / f"{seed}-{n}", 40, seed, range(12), (n, workers)) for seed in range(5) for n in range(workers)]
+    jobs = [(ram / f"{seed}-{n}", 40, seed, range(12), (n, workers)) for seed in range(6) for n in range(workers)]
     for home, *_ in jobs:
         home.mkdir()
     with get_context("spawn").Pool(workers) as pool:
