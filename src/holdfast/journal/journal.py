@@ -116,7 +116,11 @@ class Journal(JournalReader):
 
     def size_bytes(self) -> int:
         """Bytes of the database and its WAL on disk."""
-        return sum(f.stat().st_size for f in (self._file, self._file.with_name(self._file.name + "-wal")) if f.exists())
+        return _size(self._file) + self.wal_bytes()
+
+    def wal_bytes(self) -> int:
+        """Bytes of the WAL on disk."""
+        return _size(self._file.with_name(self._file.name + "-wal"))
 
     def require_in_place(self) -> None:
         """See that the file under the journal's name is the one that was opened.
@@ -175,3 +179,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

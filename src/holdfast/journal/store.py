@@ -23,10 +23,13 @@ from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.storage.errors import StorageError, StorageFailed
 from holdfast.storage.lock import FileLock
 from holdfast.storage.rescue import mark_poisoned
+from holdfast.storage.space import enable_reclaim
 from holdfast.storage.sqlite import Connection, rows, translated
 
 R = TypeVar("R")
 FILE_NAME = "journal.db"
+# 64 MB: rewriting that much at a start goes unnoticed.
+SMALL_PAGES = 16_384
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -90,6 +93,8 @@ class Store:
     def _begin(self) -> None:
         with translated(opening=self.access.path):
             self.schema_version = migrate(self.db)
+            if self.db.pragma("page_count") <= SMALL_PAGES:
+                enable_reclaim(self.db)  # a file from before schema 2 can't shrink; a large one is left as it is
             self.catalogue, self.state = load(self.db)
         with translated():
             self._store_incarnation(self.incarnation, self.state)

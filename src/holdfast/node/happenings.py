@@ -110,3 +110,11 @@ class BackupFailed(Happening, frozen=True):
     level = Level.ERROR
     metric = "backup_failures"
     detail: str
+
+
+class JournalWalLarge(Happening, frozen=True):
+    """The write-ahead log is over twice its bound: a reader (a long query, a scan, a backup) holds a snapshot."""
+
+    level = Level.WARNING
+    metric = "journal_wal_alarms"
+    wal_bytes: int

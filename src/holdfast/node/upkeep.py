@@ -19,11 +19,13 @@ from holdfast.node.happenings import (
     JournalRekeyed,
     JournalRelieved,
     JournalRescued,
+    JournalWalLarge,
 )
 from holdfast.node.scrub import Scrub
 from holdfast.storage.ballast import Ballast
 from holdfast.storage.errors import DiskFull
 from holdfast.storage.space import Checkpointed, bound_growth, checkpoint, reclaim
+from holdfast.storage.sqlite import WAL_LIMIT_BYTES
 from holdfast.telemetry.happenings import Telemetry
 
 EVERY_S = 2.0
@@ -50,7 +52,11 @@ class Upkeep:
         self._emptied_at: Draft | None = None
         self._scrub = Scrub(journal, clock, telemetry)
         journal.on_full(self._relieve_now)
+        self._is_wal_large = False
         telemetry.gauge("journal_level", "0 green, 1 yellow, 2 orange, 3 red", lambda: int(self.level))
+        telemetry.gauge("journal_used_bytes", "what counts against the quota", journal.used_bytes)
+        telemetry.gauge("journal_quota_bytes", "journal.quota", lambda: journal.settings.quota)
+        telemetry.gauge("journal_wal_bytes", "the write-ahead log on disk", journal.wal_bytes)
 
     async def run(self) -> None:
         """Look every few seconds, for ever."""
@@ -60,6 +66,7 @@ class Upkeep:
             self._journal.require_in_place()
             await self.once()
             await self._reclaim()
+            self._watch_wal()
             if self._journal.condition is Condition.OK:
                 await asyncio.to_thread(self._ballast.hold)
                 if self._settings.scrub:
@@ -71,6 +78,14 @@ class Upkeep:
         free = await asyncio.to_thread(self._journal.free_bytes)
         if free > max(RECLAIM_FROM_BYTES, used * RECLAIM_FROM_SHARE):
             await self._journal.submit(lambda tx: reclaim(tx.db, RECLAIM_PAGES))
+
+    def _watch_wal(self) -> None:
+        """A WAL past its bound means that somebody reads for so long that no checkpoint gets through."""
+        size = self._journal.wal_bytes()
+        is_large = size > 2 * WAL_LIMIT_BYTES
+        if is_large and not self._is_wal_large:
+            self._telemetry.emit(JournalWalLarge(wal_bytes=size))
+        self._is_wal_large = is_large
 
     async def once(self) -> Freed:
         """Expire by age, then free space until below the first level or nothing may go."""

@@ -15,6 +15,7 @@ from holdfast.journal.parent import CONSUMER
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.store import FILE_NAME
 from holdfast.model.lane import Lane
+from holdfast.storage.space import INCREMENTAL
 
 STORED = Path(__file__).parent / "stored"
 
@@ -59,3 +60,9 @@ def test_its_chain_ledger_and_children_go_on(tmp_path: Path, version: int) -> No
     assert not [d for lane in Lane for d in scan(reader, lane) if isinstance(d, Damage)]
     ledger = balance(reader.accounts(CONSUMER, count=True), has_parent=True)
     assert ledger.balanced, ledger
+
+
+def test_a_file_from_before_learns_to_shrink(tmp_path: Path) -> None:
+    laid_out(1, tmp_path)
+    store = a_store(tmp_path)
+    assert store.db.pragma("auto_vacuum") == INCREMENTAL
