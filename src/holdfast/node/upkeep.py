@@ -1,6 +1,7 @@
 """Keeps the journal inside its quota: what the parent holds goes first, then by value and age (DESIGN §5)."""
 
 import asyncio
+from collections import deque
 from typing import Literal
 
 from holdfast.journal.journal import Journal
@@ -53,6 +54,8 @@ class Upkeep:
         self._scrub = Scrub(journal, clock, telemetry)
         journal.on_full(self._relieve_now)
         self._is_wal_large = False
+        # What the writer thread freed; told at the next look. Bounded by what can be freed in between.
+        self._freed_at_once: deque[Freed] = deque()
         telemetry.gauge("journal_level", "0 green, 1 yellow, 2 orange, 3 red", lambda: int(self.level))
         telemetry.gauge("journal_used_bytes", "what counts against the quota", journal.used_bytes)
         telemetry.gauge("journal_quota_bytes", "journal.quota", lambda: journal.settings.quota)
@@ -90,6 +93,8 @@ class Upkeep:
     async def once(self) -> Freed:
         """Expire by age, then free space until below the first level or nothing may go."""
         freed = Freed()
+        while self._freed_at_once:
+            freed += self._freed_at_once.popleft()
         if self._settings.bulk.max_age or self._settings.normal.max_age:
             freed += await self._repeat(expire_with=True)
         freed += await self._repeat(expire_with=False)
@@ -156,6 +161,8 @@ class Upkeep:
             return self._ballast.release()
         if outcome.error is not None:
             raise outcome.error
+        if outcome.result:
+            self._freed_at_once.append(outcome.result)
         return bool(outcome.result) or self._ballast.release()
 
 
