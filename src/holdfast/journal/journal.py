@@ -25,6 +25,7 @@ from holdfast.journal.writer import Condition, InlineWriter, Writer
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue
+from holdfast.storage.space import wal_bytes
 
 __all__ = ["FILE_NAME", "Journal", "load_catalogue"]
 R = TypeVar("R")
@@ -116,11 +117,11 @@ class Journal(JournalReader):
 
     def size_bytes(self) -> int:
         """Bytes of the database and its WAL on disk."""
-        return _size(self._file) + self.wal_bytes()
+        return (self._file.stat().st_size if self._file.exists() else 0) + self.wal_bytes()
 
     def wal_bytes(self) -> int:
         """Bytes of the WAL on disk."""
-        return _size(self._file.with_name(self._file.name + "-wal"))
+        return wal_bytes(self._file)
 
     def require_in_place(self) -> None:
         """See that the file under the journal's name is the one that was opened.
@@ -179,10 +180,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
