@@ -52,7 +52,7 @@ class Backups:
         while True:
             if self._clock.wall_ns() - self.newest_ns >= self._settings.every * _NS:
                 await self.once()
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(min(LOOK_EVERY_S, max(1.0, self._settings.every)))
 
     async def once(self) -> None:
         """Make one now; a failure is told, and tried again in a minute."""

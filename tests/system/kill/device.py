@@ -5,7 +5,7 @@ reconnects when the gateway dies and sends again (DUP) what was not acknowledged
 the record as "<device> <ts_ms> <co2 * 100>" before the next message is sent; the record is complete at SIGTERM, when
 the process has stopped publishing, has every message acknowledged, and exits 0.
 
-python device.py PORT RECORD DEVICES RATE SEED
+python device.py PORT RECORD DEVICES RATE SEED [PREFIX OF THE DEVICES' NAMES]
 """
 
 import random
@@ -29,8 +29,8 @@ def varint(n: int) -> bytes:
 
 
 class Device:
-    def __init__(self, number: int, port: int, selector: selectors.BaseSelector) -> None:
-        self.name = f"kill-{number:02d}"
+    def __init__(self, name: str, port: int, selector: selectors.BaseSelector) -> None:
+        self.name = name
         self.port = port
         self.selector = selector
         self.sock: socket.socket | None = None
@@ -111,9 +111,9 @@ class Device:
 
 
 def main() -> None:
-    port, path, devices, rate, seed = sys.argv[1:]
+    port, path, devices, rate, seed, *prefix = sys.argv[1:]
     selector = selectors.DefaultSelector()
-    fleet = [Device(n, int(port), selector) for n in range(int(devices))]
+    fleet = [Device(f"{(prefix or ['kill'])[0]}-{n:02d}", int(port), selector) for n in range(int(devices))]
     rng = random.Random(int(seed))
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
