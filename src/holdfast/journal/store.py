@@ -30,6 +30,8 @@ R = TypeVar("R")
 FILE_NAME = "journal.db"
 # 64 MB: rewriting that much at a start goes unnoticed.
 SMALL_PAGES = 16_384
+# What a start may take beyond the quota: a row of its own, now and then a page; a migration some more.
+SPARE_PAGES = 256
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -91,13 +93,17 @@ class Store:
             raise
 
     def _begin(self) -> None:
+        """A journal that is full to its quota must start, too: only a running node can make room."""
         with translated(opening=self.access.path):
+            quota = self.db.pragma("max_page_count")
+            self.db.pragma("max_page_count", quota + SPARE_PAGES)
             self.schema_version = migrate(self.db)
             if self.db.pragma("page_count") <= SMALL_PAGES:
                 enable_reclaim(self.db)  # a file from before schema 2 can't shrink; a large one is left as it is
             self.catalogue, self.state = load(self.db)
         with translated():
             self._store_incarnation(self.incarnation, self.state)
+            self.db.pragma("max_page_count", quota)
 
     def mint(self, transaction: Transaction) -> str:
         """Begin a new incarnation inside a commit: rows written from here on belong to it (G3)."""
