@@ -205,7 +205,7 @@ async def _replay_file(
     journal = Journal(file.access, settings.node, settings.journal, clock)
     try:
         await report_found(journal, clock, Telemetry(clock))
-        seen = SeenKeys(settings.journal.dedupe_keys)
+        seen = SeenKeys(settings.journal.keys_kept)
         for keys in journal.dedupe_keys():
             seen.admit(np.frombuffer(keys, "<u8"))
         return await Quarantine(journal, plan.profiles, seen).replay(wanted, dry_run=dry_run)

@@ -36,7 +36,7 @@ def writing(
         for lane, of_lane in events.items():
             transaction.append_events(lane, of_lane)
         if len(keys):
-            transaction.remember_keys(keys, settings.dedupe_keys)
+            transaction.remember_keys(keys, settings.keys_kept)
         if quarantine:
             transaction.quarantine(quarantine, settings.quarantine_rows)
         transaction.retain(retained)

@@ -163,7 +163,7 @@ class Quarantine:
                     _foretell(self._sort(rows, decoder, self._seen.would_admit), tally)
                 else:
                     sorted_ = self._sort(rows, decoder, self._seen.admit)
-                    write = _writing(sorted_, self._journal.settings.dedupe_keys)
+                    write = _writing(sorted_, self._journal.settings.keys_kept)
                     batch, outcome = await self._journal.submit(write)
                     tally.counts += outcome.counts
                     tally.rejected += outcome.rejected

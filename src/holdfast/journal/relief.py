@@ -4,7 +4,7 @@
 |--------|------|-------------------------------------------------------------------------------------------------|
 | green  |      | nothing but what is over its lane's `max_age`                                                   |
 | yellow | 70 % | drop what the parent safely holds; summarise undelivered bulk where `when_full: summarise`      |
-| orange | 85 % | drop what the parent holds at all; shed bulk                                                    |
+| orange | 85 % | drop what the parent holds at all, then quarantined messages; shed bulk                           |
 | red    | 95 % | shed normal                                                                                     |
 | black  | full | nothing is left to go: acks stop and sockets aren't read, so devices keep their data            |
 """
@@ -15,12 +15,13 @@ from enum import IntEnum
 
 from holdfast.journal.records import GapReason
 from holdfast.journal.settings import JournalSettings
-from holdfast.journal.shedding import drop_delivered, shed
+from holdfast.journal.shedding import drop_delivered, forget_quarantined, shed
 from holdfast.journal.transaction import Transaction
 from holdfast.model.lane import Lane
 
 # Small enough that intake's commits are not held up, large enough to free faster than intake fills.
 GROUPS_PER_COMMIT = 500
+MESSAGES_PER_COMMIT = 100
 _NS = 1_000_000_000
 
 
@@ -97,6 +98,7 @@ def _steps(
     if level >= Level.ORANGE:
         for lane in reversed(Lane):
             yield _dropping(tx, lane, delivered.applied.get(lane, 0))
+        yield lambda: Freed(dropped=forget_quarantined(tx, MESSAGES_PER_COMMIT))
         yield _shedding(tx, Lane.BULK, settings, delivered, now_ns)
     if level >= Level.RED:
         yield _shedding(tx, Lane.NORMAL, settings, delivered, now_ns)

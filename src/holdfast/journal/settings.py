@@ -53,6 +53,11 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     dedupe_keys: int = 262_144
     """Message ids remembered against duplicates (16 to 32 bytes each in memory); beyond it the oldest are forgotten."""
 
+    @property
+    def keys_kept(self) -> int:
+        """Message ids kept in the file: at most an eighth of a small quota, which nothing else could take back."""
+        return max(1, min(self.dedupe_keys, self.quota // (8 * 8)))
+
     def lane(self, lane: Lane) -> LaneSettings:
         """The settings of a lane; critical rows are never shed, whatever happens."""
         if lane is Lane.CRITICAL:

@@ -71,6 +71,14 @@ def drop_delivered(tx: Transaction, lane: Lane, upto: int, max_groups: int, olde
     return dropped
 
 
+def forget_quarantined(tx: Transaction, most: int) -> int:
+    """Delete the oldest refused messages, counted; returns how many. What could not be read is worth least."""
+    tx.db.execute("DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine ORDER BY id LIMIT ?)", (most,))
+    gone = tx.db.changes()
+    tx.count("quarantine_dropped", gone)
+    return gone
+
+
 def shed(
     tx: Transaction,
     lane: Lane,

@@ -74,7 +74,7 @@ class Node:
         self._started_ns = clock.boottime_ns()
         self.skew = SkewTable(self.journal.catalogue)
         self.last_values = LastValues(self.journal.catalogue)
-        self.seen = SeenKeys(settings.journal.dedupe_keys)
+        self.seen = SeenKeys(settings.journal.keys_kept)
         self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
         self.intake = self._make_intake()
         self.quarantine = Quarantine(self.journal, plan.profiles, self.seen, self.last_values.update)
