@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from tests.events import alert
 from tests.powerloss.images import Image
 from tests.powerloss.vfs import Log, RecordingVfs
 
@@ -30,7 +31,6 @@ from holdfast.journal.store import Store
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.batch import Batch
-from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.model.series import Kind, Series
 from holdfast.uplink.errors import RowsMissing
@@ -93,7 +93,7 @@ class Workload:
         def write(tx: Transaction) -> None:
             tx.append_readings(Lane.BULK, batch)
             if first % 3 == 0:
-                tx.append_events(Lane.CRITICAL, [event(first)])
+                tx.append_events(Lane.CRITICAL, [alert(first, ts=NOW)])
                 tx.count("events_accepted")
             tx.remember_keys(np.array([first], np.uint64), 100_000)
             tx.quarantine([QuarantineRow(0, NOW, "dev", "t", "malformed", "no", b"x" * 30)], 1000)
@@ -280,20 +280,6 @@ def first_values(reader: JournalReader) -> list[int]:
     """The first value of every stored group of readings: its dedupe key was written with it."""
     groups = reader.read(Lane.BULK, 0, EVERYTHING)
     return [int(decode_readings(g.blob).value[0]) for g in groups if g.kind is GroupKind.READINGS and g.last > 60]
-
-
-def event(number: int) -> Event:
-    return Event(
-        id=f"{number:032x}",
-        ts=NOW,
-        kind="alert.raised",
-        severity="critical",
-        node="gw",
-        device="d",
-        rule="r",
-        message="m",
-        why={},
-    )
 
 
 def commit(store: Store, write: Callable[[Transaction], Any]) -> Any:

@@ -4,6 +4,7 @@ import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -31,6 +32,7 @@ from holdfast.model.lane import Lane
 from holdfast.storage.sqlite import Connection, row, rows, translated
 
 EVERYTHING = QuarantineFilter()
+_GAPS = "SELECT lane, first, last, bytes, reason, ts_min, ts_max, at_ns, origin, branch FROM gaps "
 
 
 class JournalReader:
@@ -137,16 +139,13 @@ class JournalReader:
     def gaps(self, limit: int = 1_000) -> list[Gap]:
         """Rows that are gone, the node's own and those that children reported; the latest `limit`, oldest first."""
         with self._connection() as db:
-            found = rows(
-                db,
-                "SELECT lane, first, last, bytes, reason, ts_min, ts_max, at_ns, origin, branch "
-                "FROM gaps ORDER BY id DESC LIMIT ?",
-                (limit,),
-            )
-        return [
-            Gap(Lane(lane), first, last, size, GapReason(reason), low, high, at, origin, branch)
-            for lane, first, last, size, reason, low, high, at, origin, branch in reversed(found)
-        ]
+            return [_gap(found) for found in reversed(rows(db, _GAPS + "ORDER BY id DESC LIMIT ?", (limit,)))]
+
+    def damaged_gaps(self) -> list[Gap]:
+        """The node's own rows that the disk damaged and nobody has given back, oldest first."""
+        with self._connection() as db:
+            wanted = "WHERE origin = '' AND branch = 0 AND reason = ? ORDER BY id"
+            return [_gap(found) for found in rows(db, _GAPS + wanted, (GapReason.DAMAGED.value,))]
 
     def gap_rows(self, lane: Lane, low: int, high: int) -> int:
         """How many of the node's own rows in (low, high] are gone."""
@@ -275,6 +274,11 @@ class JournalReader:
                 yield db
         finally:
             self._idle.put(db)
+
+
+def _gap(found: tuple[Any, ...]) -> Gap:
+    lane, first, last, size, reason, *rest = found
+    return Gap(Lane(lane), first, last, size, GapReason(reason), *rest)
 
 
 def chain_at(db: Connection, lane: Lane, seq: int) -> bytes | None:

@@ -1,13 +1,11 @@
 """What the journal keeps, as values."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from holdfast.model.lane import Lane
 
-Counters = Mapping[str, int]
 CHAIN_BYTES = 16
 GENESIS = bytes(CHAIN_BYTES)
 OWN = ""

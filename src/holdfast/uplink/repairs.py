@@ -6,9 +6,10 @@ from collections.abc import Callable
 from holdfast.journal.integrity import repair
 from holdfast.journal.journal import Journal
 from holdfast.journal.parent import CONSUMER
-from holdfast.journal.records import Gap, GapReason
+from holdfast.journal.records import Gap
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
+from holdfast.model.lane import Lane
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.uplink.happenings import UplinkRepaired
 from holdfast.uplink.ports import ParentStore
@@ -51,13 +52,11 @@ class Repairs:
 
     def _wanted(self) -> list[Gap]:
         """Gaps of own rows that were damaged after the parent had taken them."""
+        taken = {lane: self._journal.cursor(CONSUMER, lane) for lane in Lane}
         return [
             gap
-            for gap in self._journal.gaps(100_000)
-            if gap.reason is GapReason.DAMAGED
-            and not gap.origin
-            and gap.last <= self._journal.cursor(CONSUMER, gap.lane)
-            and (gap.lane, gap.first) not in self._hopeless
+            for gap in self._journal.damaged_gaps()
+            if gap.last <= taken[gap.lane] and (gap.lane, gap.first) not in self._hopeless
         ]
 
     async def _mend(self, gap: Gap, body: bytes | None) -> bool:

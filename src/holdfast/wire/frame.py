@@ -19,7 +19,6 @@ _HEADER = b"holdfast"
 _COLUMN = "b"
 # Arrow's default pools keep what they once had; malloc gives it back.
 pa.set_memory_pool(pa.system_memory_pool())
-_READ = pa.ipc.IpcReadOptions(use_threads=False)
 _RECORD_BATCH, _HEADER_FIELD, _BUFFERS_FIELD = 3, 2, 2
 
 

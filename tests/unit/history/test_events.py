@@ -1,23 +1,9 @@
 import pytest
+from tests.events import alert
 from tests.unit.history.stored import Row, StoredGroups
 
 from holdfast.history.events import latest_events
-from holdfast.model.event import Event
 from holdfast.model.lane import Lane
-
-
-def event(number: int) -> Event:
-    return Event(
-        id=str(number),
-        ts=number,
-        kind="alert.raised",
-        severity="critical",
-        node="gw",
-        device="d",
-        rule="r",
-        message="m",
-        why={},
-    )
 
 
 @pytest.mark.parametrize(("groups", "size"), [(1, 3), (5, 7), (2000, 1), (3, 900)])
@@ -25,7 +11,7 @@ def test_the_latest_events_come_first_however_they_were_committed(groups: int, s
     stored = StoredGroups()
     number = 0
     for _ in range(groups):
-        stored.add_events([event(number + i) for i in range(size)])
+        stored.add_events([alert(number + i, id=str(number + i)) for i in range(size)])
         number += size
     found = latest_events(stored, stored.head(Lane.CRITICAL), 5)
     assert [int(e.id) for e in found] == list(range(number - 1, -1, -1))[:5]
@@ -33,7 +19,7 @@ def test_the_latest_events_come_first_however_they_were_committed(groups: int, s
 
 def test_readings_in_the_lane_are_passed_over() -> None:
     stored = StoredGroups()
-    stored.add_events([event(1)])
+    stored.add_events([alert(1)])
     for _ in range(20):
         stored.add([Row(0, 1, 1.0)] * 100, lane=Lane.CRITICAL)
     assert [e.id for e in latest_events(stored, stored.head(Lane.CRITICAL), 5)] == ["1"]

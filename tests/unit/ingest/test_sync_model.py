@@ -9,6 +9,7 @@ from random import Random
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.events import alert
 
 from holdfast.ingest.service import IngestService
 from holdfast.ingest.settings import ChildrenSettings
@@ -18,7 +19,6 @@ from holdfast.journal.settings import JournalSettings
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import SystemClock
 from holdfast.model.batch import Batch
-from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.model.series import Kind, Series
 from holdfast.telemetry.happenings import Telemetry
@@ -120,17 +120,7 @@ class World:
             np.array(self.values[start:]),
             np.zeros(rows, np.uint8),
         )
-        event = Event(
-            id=f"{len(self.events):032x}",
-            ts=start,
-            kind="alert.raised",
-            severity="critical",
-            node="gw",
-            device="d",
-            rule="r",
-            message="m",
-            why={},
-        )
+        event = alert(len(self.events), ts=start)
         self.events.append(event.id)
 
         def commit(transaction: Transaction) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.events import alert
 
 from holdfast.journal.blobs import (
     canonical_events,
@@ -17,7 +18,6 @@ from holdfast.journal.blobs import (
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.records import GENESIS
 from holdfast.model.batch import Batch
-from holdfast.model.event import Event
 
 int64 = st.integers(-(2**62), 2**62)
 ms = st.integers(0, 2**40).map(lambda t: t * 1_000_000)
@@ -59,22 +59,8 @@ def test_a_cut_blob_is_corrupt() -> None:
             decode_readings(blob[:cut])
 
 
-def event(n: int) -> Event:
-    return Event(
-        id=f"{n:032x}",
-        ts=n,
-        kind="alert.raised",
-        severity="critical",
-        node="gw",
-        device="room-1",
-        rule="overheat",
-        message="hot",
-        why={"value": 27.5, "samples": [1, 2]},
-    )
-
-
 def test_events_come_back_equal_and_damage_is_reported() -> None:
-    events = [event(n) for n in range(20)]
+    events = [alert(n, why={"value": 27.5, "samples": [1, 2]}) for n in range(20)]
     blob = encode_events(events)
     assert decode_events(blob) == events
     assert len(canonical_events(events)) > 5

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.events import alert
 
 from holdfast.journal import blobs
 from holdfast.journal.journal import FILE_NAME, Journal
@@ -25,7 +26,6 @@ from holdfast.journal.shedding import drop_delivered, heads_after, leave_gap
 from holdfast.journal.transaction import NODE_ITSELF, Origin, Transaction
 from holdfast.kernel.clock import NS_PER_S, ManualClock
 from holdfast.model.batch import Batch
-from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.model.quality import Quality, Reason, encode_quality
 
@@ -43,20 +43,6 @@ def rows(start: int, *qualities: int) -> Batch:
     n = len(qualities)
     times = (start + np.arange(n, dtype=np.int64)) * 1_000_000
     return Batch(np.zeros(n, np.int32), times, np.arange(n, dtype=np.float64), np.array(qualities, np.uint8))
-
-
-def event(ts: int) -> Event:
-    return Event(
-        id="e",
-        ts=ts,
-        kind="alert.raised",
-        severity="info",
-        node="gw",
-        device="d",
-        rule="r",
-        message="m",
-        why={"a": 1.5},
-    )
 
 
 def with_journal(folder: Path, body: Callable[[Journal], Awaitable[None]]) -> None:
@@ -136,7 +122,9 @@ def test_rows_keep_their_order_number_and_values(codes: list[int], offset: int) 
 def test_the_chain_fits_the_moved_rows_and_seqs_and_counters_stay(tmp_path: Path) -> None:
     async def body(journal: Journal) -> None:
         await store(journal, rows(0, 0, 0), rows(10, 0, UNSET), rows(20, 0), rows(30, UNSET, OUT_UNSET))
-        await journal.submit(lambda tx: tx.append_events(Lane.CRITICAL, [event(10**6), event(10**15)]))
+        await journal.submit(
+            lambda tx: tx.append_events(Lane.CRITICAL, [alert(10**6, id="e", why={"a": 1.5}), alert(10**15)])
+        )
         heads, counters = journal.heads(), journal.counters()
         done = await journal.submit(moving())
         assert done == Restamped({Lane.CRITICAL: 1, Lane.BULK: 3})
@@ -144,7 +132,7 @@ def test_the_chain_fits_the_moved_rows_and_seqs_and_counters_stay(tmp_path: Path
         assert qualities(journal) == [0, 0, 0, MOVED, 0, MOVED, OUT]
         early, late = blobs.decode_events(journal.read(Lane.CRITICAL, 0, 10)[0].blob)
         assert (early.id, early.ts, early.why) == ("e", 10**6 + OFFSET, {"a": 1.5, "restamped_from": 10**6})
-        assert late == event(10**15)
+        assert late == alert(10**15)
         assert [g.first for g in journal.between(OFFSET, OFFSET + 10**12, Lane.BULK)] == [3, 6]
         assert_sound(journal)
         await store(journal, rows(40, 0))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.events import alert
 from tests.unit.node.pair import Pair, values, with_pair
 
 from holdfast.journal.blobs import decode_events, decode_readings
@@ -17,7 +18,6 @@ from holdfast.journal.rows import place_of
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import SystemClock
 from holdfast.model.batch import Batch
-from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.model.series import Kind, Series
 from holdfast.storage.sqlite import rows
@@ -84,19 +84,6 @@ def texts(*words: str) -> Batch:
 
 
 def test_groups_of_texts_and_events_come_back_too(tmp_path: Path) -> None:
-    def alert(n: int) -> Event:
-        return Event(
-            id=str(n),
-            ts=n,
-            kind="alert.raised",
-            severity="critical",
-            node="gw",
-            device="d",
-            rule="r",
-            message="hot",
-            why={"value": n},
-        )
-
     def write(tx: Transaction, batch: Batch, n: int) -> None:
         tx.append_readings(Lane.BULK, batch)
         tx.count("readings_accepted", len(batch))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+from tests.events import alert
 from tests.unit.history.stored import Row, StoredGroups, batch
 
 from holdfast.history.last_values import LastValues
@@ -16,7 +17,6 @@ from holdfast.journal.ledger import balance
 from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.clock import ManualClock
-from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.telemetry.happenings import Telemetry
@@ -34,20 +34,6 @@ COUNTERS = {
     "readings_accepted": 3,
     "rows_committed.lane2": 3,
 }
-
-
-def event(number: int) -> Event:
-    return Event(
-        id=str(number),
-        ts=NOW_NS,
-        kind="alert.raised",
-        severity="critical",
-        node="gw",
-        device="press-1",
-        rule="hot",
-        message="m",
-        why={},
-    )
 
 
 def status() -> Status:
@@ -105,7 +91,7 @@ def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
         query=History(stored, catalogue).query,
         status=status,
         ledger=lambda _: balance(Accounts(dict(COUNTERS), {}, LANES), has_parent=True),
-        events=lambda limit: [event(i) for i in range(limit)],
+        events=lambda limit: [alert(i, id=str(i), ts=NOW_NS) for i in range(limit)],
         quarantine=Refused(),
         readiness=list,
         counters=lambda: COUNTERS,

@@ -6,9 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from msgspec.structs import replace
+from tests.events import alert
 
 from holdfast.model.batch import Batch
-from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.model.series import Kind, Series
 from holdfast.wire.columns import Content, decode, encode_events, encode_readings
@@ -151,20 +151,7 @@ def test_devices_with_a_fixed_period_are_timed_against_themselves() -> None:
     assert_same_bits(rows, decode(encode_readings(header([2000]), [rows]), LIMITS).readings[0])
 
 
-EVENTS = [
-    Event(
-        id=f"e{i}",
-        ts=i,
-        kind="alert.raised",
-        severity="critical",
-        node="g",
-        device="d",
-        rule="r",
-        message="hot",
-        why={"value": 1.5, "n": 3, "inputs": [1, 2.0]},
-    )
-    for i in range(5)
-]
+EVENTS = [alert(i, why={"value": 1.5, "n": 3, "inputs": [1, 2.0]}) for i in range(5)]
 
 
 def test_events_come_back_as_they_were_in_their_groups() -> None:
