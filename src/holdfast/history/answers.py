@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from holdfast.history.downsample import Cells
+from holdfast.history.question import Missing, Source
 from holdfast.history.rows import Texts
 from holdfast.model.batch import Batch
 from holdfast.model.series import Kind, Series
 
-Aggregate = Literal["count", "bad", "min", "max", "mean", "last"]
-AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
+Aggregate = Literal["count", "bad", "min", "max", "mean", "last", "uncertain", "p50", "p90", "p95", "p99"]
+ALL: tuple[Aggregate, ...] = get_args(Aggregate)
+AGGREGATES: tuple[Aggregate, ...] = ("count", "bad", "min", "max", "mean", "last")
+"""What an answer has when nothing else was asked for: each comes from stored steps, too."""
+PERCENTILES: dict[Aggregate, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 Value = float | int | bool | str | None
 
 
@@ -36,16 +40,26 @@ class Column(Struct, frozen=True, omit_defaults=True):
     max: list[Value] | None = None
     mean: list[Value] | None = None
     last: list[Value] | None = None
+    uncertain: list[int] | None = None
+    p50: list[Value] | None = None
+    p90: list[Value] | None = None
+    p95: list[Value] | None = None
+    p99: list[Value] | None = None
 
 
 class Answer(Struct, frozen=True):
-    """The answer to one question. truncated: there is more in that time than the answer holds."""
+    """The answer to one question. truncated: there is more in that time than the answer holds.
+
+    sources: where its parts came from; missing: what is known to be gone in that time
+    """
 
     from_ns: int
     to_ns: int
     step_ns: int | None
     series: list[Column]
     truncated: bool
+    sources: list[Source] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
 
 
 def pointed(series: Sequence[Series], rows: Batch, texts: Texts) -> list[Column]:
@@ -64,6 +78,7 @@ def stepped(series: Sequence[Series], cells: Cells, texts: Texts, wanted: Sequen
     """Aggregates a series and step; steps without any row are left out."""
     grid, mean = cells.grid, cells.mean()
     starts = grid.start_ns + np.arange(grid.buckets, dtype=np.int64) * grid.step_ns
+    percentiles = [(name, cells.percentile(PERCENTILES[name])) for name in wanted if name in PERCENTILES]
     columns: list[Column] = []
     for i, one in enumerate(series):
         part = slice(i * grid.buckets, (i + 1) * grid.buckets)
@@ -71,10 +86,11 @@ def stepped(series: Sequence[Series], cells: Cells, texts: Texts, wanted: Sequen
         numbers: dict[str, list[Value] | list[int]] = {
             "count": cells.count[part][held].tolist(),
             "bad": cells.bad[part][held].tolist(),
+            "uncertain": cells.uncertain[part][held].tolist(),
             "last": spoken(cells.last[part][held], one.kind, texts),
         }
         if one.kind != Kind.TEXT:
-            for name, column in (("min", cells.low), ("max", cells.high), ("mean", mean)):
+            for name, column in (("min", cells.low), ("max", cells.high), ("mean", mean), *percentiles):
                 numbers[name] = spoken(column[part][held], Kind.FLOAT, texts)
         columns.append(_column(one, starts[held].tolist(), **{n: v for n, v in numbers.items() if n in wanted}))
     return columns

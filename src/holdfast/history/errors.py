@@ -1,7 +1,10 @@
 """What can go wrong with a question about the past.
 
 HistoryError
-└── QueryInvalid    caller: the question can't be answered as asked; says what's allowed
+├── QueryInvalid    caller: the question can't be answered as asked; says what's allowed
+├── PieceDamaged    disk: a file of the lake is not what was written; nothing was read from it
+├── PieceGone       world: a file went while it was being asked for; plan anew
+└── RowsMoved       world: rows were restamped while they were read (lake/compact.py); do it again
 """
 
 from holdfast.kernel.errors import HoldfastError
@@ -17,3 +20,23 @@ class QueryInvalid(HistoryError):
     def __init__(self, sentence: str, hint: str) -> None:
         super().__init__(sentence)
         self.hint = hint
+
+
+class PieceDamaged(HistoryError):
+    """A file of the lake is not what was written."""
+
+    hint = "holdfast history check NODE.YAML lists damaged files; what the parent holds is asked for there"
+
+    def __init__(self, name: str, what: str) -> None:
+        self.name, self.what = name, what
+        super().__init__(f"{name}: {what}")
+
+
+class PieceGone(HistoryError):
+    """A file isn't where the catalogue says, nor in the trash."""
+
+    recoverable = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} is gone")

@@ -1,20 +1,24 @@
-"""Answers `series, from, to, step`: raw points, or count, min, max, mean and last per step. Blocking, any thread.
+"""Answers `series, from, to, step`: raw points, or aggregates per step, over every tier. Blocking, any thread.
 
 Bounds: at most `limit` raw points (the oldest are kept, `truncated` says so), at most `MAX_CELLS` steps in all series
-together, and at most `SCAN_ROWS` stored rows read for one question.
+together, and at most `SCAN_ROWS` stored rows of the journal read for one question.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from holdfast.history.answers import AGGREGATES, Aggregate, Answer, pointed, stepped
+from holdfast.history.answers import AGGREGATES, PERCENTILES, Aggregate, Answer, pointed, stepped
 from holdfast.history.downsample import Cells, Grid
 from holdfast.history.errors import QueryInvalid
+from holdfast.history.gathering import Gathering, Points, StepCells
+from holdfast.history.lake.view import View
 from holdfast.history.names import select
-from holdfast.history.ports import Groups
-from holdfast.history.rows import Scan
+from holdfast.history.ports import Between
+from holdfast.history.question import Missing, Question, Source, summed
+from holdfast.history.rows import Scan, Texts
 from holdfast.model.batch import Batch, concatenate
 from holdfast.model.series import Catalogue
 
@@ -26,11 +30,20 @@ SCAN_ROWS = 50_000_000
 _CHUNK = 1 << 17
 
 
+class Memory(Protocol):
+    """The site's memory at one moment, of [from_ns, to_ns]."""
+
+    def __call__(self, from_ns: int, to_ns: int) -> AbstractContextManager[View]:
+        """Open it."""
+        ...
+
+
 class History:
     """The past of one node. Keeps nothing between questions."""
 
-    def __init__(self, groups: Groups, catalogue: Catalogue) -> None:
-        self._groups, self._catalogue = groups, catalogue
+    def __init__(self, groups: Between, catalogue: Catalogue, memory: Memory | None = None) -> None:
+        """memory: where part of the past lies in files; None = all of it is in `groups`."""
+        self._groups, self._catalogue, self._memory = groups, catalogue, memory
 
     def query(
         self,
@@ -55,38 +68,51 @@ class History:
         if len(ids) > MAX_SERIES:
             raise QueryInvalid(f"{len(ids)} series match; at most {MAX_SERIES} may", "narrow the pattern")
         series = [self._catalogue[int(i)] for i in ids]
-        scan = self._scan(ids, from_ns, to_ns)
+        wants_rows = any(name in PERCENTILES for name in aggregates)
+        question = Question(ids, from_ns, to_ns, step_ns, wants_rows and step_ns is not None)
+        texts = Texts()
         if step_ns is None:
-            kept, truncated = self._oldest(scan, min(limit, MAX_POINTS))
-            return Answer(from_ns, to_ns, None, pointed(series, kept, scan.texts), truncated or scan.is_cut)
-        cells = self._cells(scan, len(ids), _grid(from_ns, to_ns, step_ns, len(ids)))
-        return Answer(from_ns, to_ns, step_ns, stepped(series, cells, scan.texts, aggregates), scan.is_cut)
+            points = Points(question, texts, min(limit, MAX_POINTS))
+            sources, missing, is_cut = self._gather(points, question, texts)
+            kept, truncated = points.rows, points.is_cut or is_cut
+            return Answer(from_ns, to_ns, None, pointed(series, kept, texts), truncated, sources, missing)
+        grid = _grid(from_ns, to_ns, step_ns, len(ids))
+        cells = Cells(len(ids), grid, keeps_values=question.wants_rows)
+        sources, missing, is_cut = self._gather(StepCells(question, texts, cells), question, texts)
+        columns = stepped(series, cells, texts, aggregates)
+        return Answer(from_ns, to_ns, step_ns, columns, is_cut, sources, missing)
 
-    def _scan(self, ids: NDArray[np.int32], from_ns: int, to_ns: int) -> Scan:
+    def _gather(self, into: Gathering, question: Question, texts: Texts) -> tuple[list[Source], list[Missing], bool]:
+        if self._memory is None:
+            scan = self._scan(question, texts)
+            source = self._tail(into, scan, self._groups, question)
+            return summed(source), [], scan.is_cut
+        with self._memory(question.from_ns, question.to_ns - 1) as view:
+            for read, part in view.stored(question):
+                if isinstance(part, Batch):
+                    into.take(part, self._catalogue.is_text)
+                else:
+                    into.merge(part, self._catalogue.is_text, is_coarse=read.is_coarse)
+            scan = self._scan(question, texts)
+            tail = self._tail(into, scan, view, question)
+            return summed(view.sources + tail), view.missing(question), scan.is_cut
+
+    def _tail(self, into: Gathering, scan: Scan, groups: Between, question: Question) -> list[Source]:
+        rows = 0
+        for batch in chunked(scan, groups):
+            rows += len(batch)
+            into.place(batch)
+            scan.before = min(scan.before, into.before)
+        return [Source("journal", question.from_ns, question.to_ns, rows)] if rows else []
+
+    def _scan(self, question: Question, texts: Texts) -> Scan:
         is_text = self._catalogue.is_text.copy()
         place_of = np.full(len(is_text), -1, np.int64)
-        place_of[ids] = np.arange(len(ids))
-        return Scan(place_of, is_text, from_ns, to_ns)
-
-    def _cells(self, scan: Scan, series: int, grid: Grid) -> Cells:
-        cells = Cells(series, grid)
-        for rows in chunked(scan, self._groups):
-            cells.add(rows.series.astype(np.int64), rows.ts, rows.value, rows.quality)
-        return cells
-
-    def _oldest(self, scan: Scan, limit: int) -> tuple[Batch, bool]:
-        kept, truncated = Batch.empty(), False
-        for rows in chunked(scan, self._groups):
-            kept = concatenate([kept, rows])
-            if len(kept) > limit:
-                kept = kept.take(np.argsort(kept.ts, kind="stable")[:limit])
-                truncated = True
-                scan.before = int(kept.ts[-1]) + 1 if limit else scan.before
-        order = np.lexsort((kept.ts, kept.series))
-        return kept.take(order), truncated
+        place_of[question.ids] = np.arange(len(question.ids))
+        return Scan(place_of, is_text, question.from_ns, question.to_ns, texts)
 
 
-def chunked(scan: Scan, groups: Groups) -> Iterator[Batch]:
+def chunked(scan: Scan, groups: Between) -> Iterator[Batch]:
     """The scan's rows in batches of about `_CHUNK`."""
     gathered: list[Batch] = []
     count = 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.history.ports import Groups
+from holdfast.history.ports import Between
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.records import GroupKind
 from holdfast.model.batch import Batch
@@ -44,15 +44,17 @@ class Scan:
     before:   groups that begin at or after this time are skipped; the reader may lower it while it reads
     """
 
-    def __init__(self, place_of: NDArray[np.int64], is_text: NDArray[np.bool_], from_ns: int, to_ns: int) -> None:
-        self.texts = Texts()
+    def __init__(
+        self, place_of: NDArray[np.int64], is_text: NDArray[np.bool_], from_ns: int, to_ns: int, texts: Texts
+    ) -> None:
+        self.texts = texts
         self.before = to_ns
         self.scanned = 0
         self.is_cut = False
         self._place_of, self._is_text = place_of, is_text
         self._from_ns, self._to_ns = from_ns, to_ns
 
-    def rows(self, groups: Groups, budget: int) -> Iterator[Batch]:
+    def rows(self, groups: Between, budget: int) -> Iterator[Batch]:
         """Matching rows, a batch a group; `series` holds places, `value` numbers of `texts` for text series."""
         for lane in Lane:
             for group in groups.between(self._from_ns, self._to_ns - 1, lane):

@@ -2,6 +2,7 @@
 
 JournalError
 ├── GroupCorrupt      disk: a stored group is not what was written
+├── CatalogueCorrupt  disk: a row of the memory's catalogue is not what was written
 ├── JournalClosed     caller: submitted after close
 ├── JournalPoisoned   disk: a commit failed and its outcome is unknown; the node must stop acking and exit
 ├── JournalReplaced   operator: the file was removed or replaced while the node ran
@@ -24,6 +25,16 @@ class GroupCorrupt(JournalError):
     def __init__(self, sentence: str, place: int = 0) -> None:
         super().__init__(sentence)
         self.place = place
+
+
+class CatalogueCorrupt(JournalError):
+    """A row about the site's memory is not what was written. what: the piece or file it is about."""
+
+    hint = "holdfast history check NODE.YAML says what is damaged; restore the journal from its backup"
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"the catalogue's row of {what} is not what was written")
 
 
 class JournalClosed(JournalError):

@@ -11,6 +11,7 @@ import msgspec
 
 from holdfast.journal import blobs
 from holdfast.journal.errors import GroupCorrupt
+from holdfast.journal.pieces import HISTORY, mark_pieced, return_to_history
 from holdfast.journal.reader import JournalReader, chain_at
 from holdfast.journal.records import CHAIN_BYTES, GENESIS, Gap, GapReason, Group, GroupKind
 from holdfast.journal.rows import SELECT, SEQ_MASK, group_of, insert, place_of, span
@@ -100,6 +101,8 @@ def isolate(tx: Transaction, lane: Lane, seq: int, now_ns: int) -> Gap | None:
     size = len(stored[7]) if stored is not None and isinstance(stored[7], bytes) else 0
     gap = Gap(lane, first, last, size, GapReason.DAMAGED, *_times(stored), now_ns)
     place_gap(tx, gap, chain)
+    if last <= tx.draft.cursors.get((HISTORY, lane), 0):
+        mark_pieced(tx.db, place_of(lane, first))
     tx.count("groups_damaged")
     return gap
 
@@ -113,6 +116,8 @@ def repair(tx: Transaction, lane: Lane, first: int, content: Batch | Sequence[Ev
     fresh = _group_of(lane, first, gap.chain, content)
     if len(fresh) != len(gap) or blobs.link(chain_before, _canonical(fresh)) != gap.chain:
         return False
+    if group_of(stored).last <= tx.draft.cursors.get((HISTORY, lane), 0):
+        return_to_history(tx.db, stored[0])
     tx.db.execute("DELETE FROM groups WHERE place = ?", (stored[0],))
     tx.db.execute("DELETE FROM damaged WHERE place = ?", (stored[0],))
     insert(tx.db, fresh)

@@ -14,6 +14,7 @@ import numpy as np
 
 from holdfast.journal import blobs
 from holdfast.journal.errors import GroupCorrupt
+from holdfast.journal.pieces import HISTORY
 from holdfast.journal.reader import chain_at
 from holdfast.journal.records import GENESIS, Group, GroupKind
 from holdfast.journal.rows import SELECT, SEQ_MASK, group_of, insert, place_of, span
@@ -96,13 +97,13 @@ def restamp_rows(
     max_rows: int,
     consumer: str,
 ) -> Restamped:
-    """Move the rows of every lane after `after`, and after what `consumer` has delivered.
+    """Move the rows of every lane after `after`, after what `consumer` has delivered, and after what lies in files.
 
     max_rows: a lane with more rows to read than that is left alone, so that intake isn't held up for long
     """
     done = Restamped()
     for lane in Lane:
-        begin = max(after.get(lane, 0), tx.draft.cursors.get((consumer, lane), 0))
+        begin = max(after.get(lane, 0), *(tx.draft.cursors.get((who, lane), 0) for who in (consumer, HISTORY)))
         if tx.draft.heads[lane] - begin > max_rows:
             done.skipped[lane] = f"more than {max_rows} rows wait"
             continue

@@ -5,7 +5,7 @@ from typing import get_args
 
 from starlette.datastructures import QueryParams
 
-from holdfast.history.answers import AGGREGATES, Aggregate
+from holdfast.history.answers import AGGREGATES, ALL, Aggregate
 from holdfast.web.errors import Refused
 
 
@@ -33,7 +33,7 @@ def aggregates(params: QueryParams) -> Sequence[Aggregate]:
     if text is None:
         return AGGREGATES
     wanted = text.split(",")
-    chosen = [name for name in AGGREGATES if name in wanted]
+    chosen = [name for name in ALL if name in wanted]
     if len(chosen) < len(set(wanted)):
         hint = "one or more of " + ", ".join(get_args(Aggregate)) + ", with commas between them"
         raise Refused(400, f"aggregates={text[:60]!r} is not allowed", hint)

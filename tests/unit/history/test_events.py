@@ -19,7 +19,7 @@ def test_the_latest_events_come_first_however_they_were_committed(groups: int, s
 
 def test_readings_in_the_lane_are_passed_over() -> None:
     stored = StoredGroups()
-    stored.add_events([alert(1)])
+    stored.add_events([alert(1, id="1")])
     for _ in range(20):
         stored.add([Row(0, 1, 1.0)] * 100, lane=Lane.CRITICAL)
     assert [e.id for e in latest_events(stored, stored.head(Lane.CRITICAL), 5)] == ["1"]

@@ -1,0 +1,173 @@
+"""One Parquet file of the lake, written in sorted parts and read by series and time.
+
+Encodings, measured on the occupancy and NAB rows (docs/performance.md): times as deltas; values
+plain, as zstd finds the repeats of rounded numbers itself, or split into byte streams where most numbers use their
+whole mantissa.
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from holdfast.history.errors import PieceDamaged, PieceGone
+from holdfast.history.lake.index import KEY, Index, joined
+from holdfast.history.lake.layout import hidden
+from holdfast.history.lake.sums import CheckedFile, SummingWriter
+from holdfast.journal.pieces import PieceFile
+from holdfast.storage.folder import Folder
+
+ROWS_PER_GROUP = 1 << 16
+_PAGE = 1 << 20
+_WORDS = ["quality", "reason"]
+
+
+class Values(Enum):
+    """How the numbers of a file are laid out."""
+
+    PLAIN = "PLAIN"
+    SPLIT = "BYTE_STREAM_SPLIT"
+
+
+class FileWriter:
+    """Writes one file under its hidden name; nobody sees it before the catalogue names it."""
+
+    def __init__(self, folder: Folder, name: str, schema: pa.Schema, values: Values, level: int) -> None:
+        """level: zstd's."""
+        self.name = name
+        self._folder = folder
+        self._file = folder.create(hidden(name))
+        self._out = SummingWriter(self._file)
+        numbers = [field.name for field in schema if pa.types.is_floating(field.type)]
+        words = [field.name for field in schema if pa.types.is_dictionary(field.type) or field.type == pa.string()]
+        whole = [f.name for f in schema if pa.types.is_timestamp(f.type) or pa.types.is_integer(f.type)]
+        self._writer = pq.ParquetWriter(
+            self._out,
+            schema,
+            compression="zstd",
+            compression_level=level,
+            use_dictionary=words,
+            column_encoding={**dict.fromkeys(numbers, values.value), **dict.fromkeys(whole, "DELTA_BINARY_PACKED")},
+            data_page_size=_PAGE,
+            write_page_checksum=True,
+            store_schema=False,
+        )
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+        self._index: list[Index] = []
+
+    def add(self, table: pa.Table, index: Index) -> None:
+        """Append rows that sort after all before."""
+        self._index.append(index)
+        self._waiting.append(table)
+        self._rows += len(table)
+        if self._rows >= ROWS_PER_GROUP:
+            self._flush(self._rows - self._rows % ROWS_PER_GROUP)
+
+    def close(self, step: int, error: float = 0.0) -> PieceFile:
+        """Finish the file and make it survive a power cut, still hidden."""
+        self._flush(self._rows)
+        index = joined(self._index)
+        self._writer.add_key_value_metadata({KEY: index.encode()})
+        self._writer.close()
+        self._folder.keep(hidden(self.name), self._file)
+        return PieceFile(step, self.name, self._out.size, index.rows, self._out.sums, error)
+
+    def abandon(self) -> None:
+        """Leave no trace."""
+        self._file.close()
+        self._folder.remove(hidden(self.name))
+
+    def _flush(self, rows: int) -> None:
+        if not rows:
+            return
+        table = pa.concat_tables(self._waiting, promote_options="none").unify_dictionaries()
+        self._writer.write_table(table.slice(0, rows), row_group_size=ROWS_PER_GROUP)
+        rest = table.slice(rows)
+        self._waiting = [rest] if len(rest) else []
+        self._rows = len(rest)
+
+
+class FileReader:
+    """An open file of a piece. One thread at a time."""
+
+    def __init__(self, folder: Folder, file: PieceFile) -> None:
+        """Open it under whichever of its names it has now.
+
+        Raises:
+            PieceGone: when it has none.
+            PieceDamaged: when its end is not what was written.
+        """
+        self.name = file.name
+        checked = CheckedFile(_open(folder, file.name), file.name, file.size, file.sums)
+        self._checked = checked
+        try:
+            self._parquet = pq.ParquetFile(pa.PythonFile(checked, "r"), pre_buffer=False, read_dictionary=_WORDS)
+            metadata = self._parquet.metadata.metadata or {}
+        except (pa.ArrowInvalid, OSError) as error:
+            checked.close()
+            raise PieceDamaged(file.name, str(error)) from error
+        self.index = Index.decode(metadata.get(KEY, b""), file.name)
+        self._start = self.index.start
+
+    def close(self) -> None:
+        """Close it."""
+        self._parquet.close()
+        self._checked.close()
+
+    def spans(self, ids: NDArray[np.int32], from_ns: int, to_ns: int) -> NDArray[np.intp]:
+        """Which entries of the index may have rows of these series (ascending) in [from_ns, to_ns)."""
+        index = self.index
+        at = np.searchsorted(ids, index.series)
+        at[at == len(ids)] = 0
+        wanted = (ids[at] == index.series) if len(ids) else np.zeros(len(index.series), np.bool_)
+        return np.flatnonzero(wanted & (index.last >= from_ns) & (index.first < to_ns))
+
+    def parts(self, entries: NDArray[np.intp], columns: Sequence[str]) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
+        """The rows of these entries of the index, a row group at a time, with the series id of each row.
+
+        Raises:
+            PieceDamaged: when they are not what was written.
+        """
+        if not len(entries):
+            return
+        starts, counts = self._start[entries], self.index.count[entries]
+        ends = starts + counts
+        groups = np.unique(np.concatenate([starts // ROWS_PER_GROUP, (ends - 1) // ROWS_PER_GROUP]))
+        first, last = int(groups[0]), int(groups[-1])
+        for group in range(first, last + 1):
+            low, high = group * ROWS_PER_GROUP, (group + 1) * ROWS_PER_GROUP
+            inside = np.flatnonzero((starts < high) & (ends > low))
+            if not len(inside):
+                continue
+            begin = np.maximum(starts[inside], low) - low
+            length = np.minimum(ends[inside], high) - low - begin
+            series = np.repeat(self.index.series[entries[inside]], length)
+            yield self._rows_of(group, begin, length, columns), series
+
+    def _rows_of(
+        self, group: int, begin: NDArray[np.int64], length: NDArray[np.int64], columns: Sequence[str]
+    ) -> pa.Table:
+        try:
+            table = self._parquet.read_row_group(group, columns=list(columns), use_threads=False)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise PieceDamaged(self.name, str(error)) from error
+        if len(begin) == 1:
+            return table.slice(int(begin[0]), int(length[0]))
+        if int(length.sum()) == len(table):
+            return table
+        offsets = np.repeat(begin - np.concatenate(([0], np.cumsum(length)[:-1])), length)
+        return table.take(pa.array(offsets + np.arange(int(length.sum()))))
+
+
+def _open(folder: Folder, name: str) -> Any:
+    for candidate in (name, hidden(name), f".trash/{name}"):
+        try:
+            return folder.open(candidate)
+        except FileNotFoundError:
+            continue
+    raise PieceGone(name)

@@ -1,0 +1,62 @@
+"""Where files lie in the lake, and what their names mean. Hive partitions, as DuckDB, Polars and Spark read them.
+
+    readings/day=2026-11-21/<32 hex>.parquet     every reading, at most once
+    minutes/day=2026-11-21/<32 hex>.parquet      one row a series and minute
+    hours/day=2026-11-21/<32 hex>.parquet        one row a series and hour
+
+Names that begin with a dot are not part of the lake: `.new-…` is being written, `.day=…` waits to be swapped in or
+was swapped out. Readers skip them.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+
+from holdfast.journal.pieces import AROUND_ALERTS, HOURS, MINUTES, RAW
+
+DAY_NS = 86_400 * 10**9
+TABLES = {RAW: "readings", AROUND_ALERTS: "readings", MINUTES: "minutes", HOURS: "hours"}
+_EPOCH = date(1970, 1, 1)
+
+
+def day_of(ts_ns: int) -> int:
+    """Days since 1970-01-01 UTC."""
+    return ts_ns // DAY_NS
+
+
+def day_name(day: int) -> str:
+    """The partition of a day, as in `day=2026-11-21`; days outside the years 1 to 9999 keep their number."""
+    try:
+        return f"day={(_EPOCH + timedelta(days=day)).isoformat()}"
+    except OverflowError:
+        return f"day={day}"
+
+
+def day_number(text: str) -> int:
+    """The day of `2026-11-21`."""
+    return (datetime.fromisoformat(text).replace(tzinfo=UTC).date() - _EPOCH).days
+
+
+def file_name(step: int, day: int, unique: str) -> str:
+    """The name of a piece's file."""
+    return f"{TABLES[step]}/{day_name(day)}/{unique}.parquet"
+
+
+def hidden(name: str) -> str:
+    """The name under which a file is written, before it may be seen."""
+    folder, _, base = name.rpartition("/")
+    return f"{folder}/.new-{base}"
+
+
+def partition(name: str) -> str:
+    """The directory of a file, as in `readings/day=2026-11-21`."""
+    return name.rpartition("/")[0]
+
+
+def swapped(directory: str) -> str:
+    """The directory beside a partition that is built to take its place."""
+    table, _, day = directory.rpartition("/")
+    return f"{table}/.{day}"
+
+
+def is_hidden(name: str) -> bool:
+    """Is any part of the name hidden from readers?"""
+    return any(part.startswith(".") for part in name.split("/"))

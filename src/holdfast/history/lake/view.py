@@ -1,0 +1,88 @@
+"""The site's memory at one moment: what lies in files, and the journal's groups that don't yet."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.history.errors import PieceDamaged, PieceGone
+from holdfast.history.lake.lake import Lake
+from holdfast.history.lake.layout import day_of
+from holdfast.history.lake.planning import Read, plan
+from holdfast.history.lake.rollup import Steps
+from holdfast.history.lake.scanning import rows_of, steps_of
+from holdfast.history.question import Missing, Question, Source
+from holdfast.journal.pieces import Memory
+from holdfast.journal.reader import JournalReader
+from holdfast.journal.records import Group
+from holdfast.journal.snapshot import Snapshot, snapshot
+from holdfast.model.batch import Batch
+from holdfast.model.lane import Lane
+
+
+@dataclass
+class View:
+    """One moment; `sources` and `missing` fill while it's read."""
+
+    lake: Lake
+    is_text: NDArray[np.bool_]
+    moment: Snapshot
+    memory: Memory
+    sources: list[Source] = field(default_factory=list)
+
+    def stored(self, question: Question) -> Iterator[tuple[Read, Batch | Steps]]:
+        """Readings and steps of the asked series out of the files, each with what it was read from.
+
+        A damaged file is passed over; `sources` says so.
+        """
+        for read in plan(self.memory.pieces, question):
+            try:
+                yield from self._read(read, question)
+            except (PieceDamaged, PieceGone) as error:
+                lost = Source(read.tier, read.from_ns, read.to_ns, 0, max(0, read.file.step), note=f"damaged: {error}")
+                self.sources.append(lost)
+
+    def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
+        """Groups with readings that aren't in files. See `ports.Groups`."""
+        for place in self.memory.stragglers:
+            late = self.moment.group(place)
+            if late is not None and late.lane == lane and late.ts_max >= from_ns and late.ts_min <= to_ns:
+                yield late
+        yield from self.moment.between(from_ns, to_ns, lane, self.memory.done.get(lane, 0))
+
+    def missing(self, question: Question) -> list[Missing]:
+        """What is known to be gone in this time."""
+        gone = [
+            Missing(low, high, rows, reason)
+            for _lane, rows, low, high, reason in self.moment.missing(question.from_ns, question.to_ns - 1)
+        ]
+        day = 86_400 * 10**9
+        losses = self.moment.losses(day_of(question.from_ns), day_of(question.to_ns - 1))
+        return gone + [
+            Missing(loss.day * day, (loss.day + 1) * day, loss.rows, loss.reason) for loss in losses if loss.step == 0
+        ]
+
+    def _read(self, read: Read, question: Question) -> Iterator[tuple[Read, Batch | Steps]]:
+        rows = 0
+        with self.lake.reader(read.file) as reader:
+            take = rows_of if read.file.step <= 0 else steps_of
+            for part in take(reader, question.ids, read.from_ns, read.to_ns, self.is_text):
+                rows += len(part)
+                yield read, part
+        if rows:
+            step = max(0, read.file.step)
+            error = read.file.error if step and read.piece.file(0) is None else None
+            self.sources.append(Source(read.tier, read.from_ns, read.to_ns, rows, step, error))
+
+
+@contextmanager
+def view(lake: Lake, journal: JournalReader, is_text: NDArray[np.bool_], from_ns: int, to_ns: int) -> Iterator[View]:
+    """The memory of [from_ns, to_ns] as of now. Blocking, any thread.
+
+    Raises:
+        CatalogueCorrupt, StorageError: when it can't be read.
+    """
+    with snapshot(journal) as moment:
+        yield View(lake, is_text, moment, moment.memory(from_ns, to_ns))

@@ -1,0 +1,149 @@
+"""Sorted readings to pieces: their file as they came, and the steps that make long questions cheap."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.history.lake.files import FileWriter, Values
+from holdfast.history.lake.index import index_of
+from holdfast.history.lake.layout import file_name
+from holdfast.history.lake.rollup import STEP_SCHEMA, Steps, roll_up, step_index, to_step_table
+from holdfast.history.lake.table import SCHEMA, to_table
+from holdfast.journal.pieces import HOURS, MINUTES, RAW, Piece
+from holdfast.model.batch import Batch
+from holdfast.model.series import Catalogue
+from holdfast.storage.folder import Folder
+
+WORTH = 6
+"""Rows a step must stand for, on average, or its file isn't worth its bytes."""
+FAST, SMALL = 6, 17
+"""zstd levels: for what is merged again within a day, and for what stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where pieces go. unique: makes names that never repeat."""
+
+    folder: Folder
+    catalogue: Catalogue
+    unique: Callable[[], str]
+
+
+def sorted_rows(rows: Batch) -> Batch:
+    """By series and time; rows of equal series and time keep their order."""
+    return rows.take(np.lexsort((rows.ts, rows.series)))
+
+
+def uses_whole_mantissa(value: NDArray[np.float64]) -> bool:
+    """Are most of these numbers no decimals of at most four places and nine digits?"""
+    some = value[np.isfinite(value)][:10_000]
+    scaled = some * 1e4
+    round_ones = (np.rint(scaled) / 1e4 == some) & (np.abs(scaled) < 1e9)
+    return bool(len(some)) and round_ones.mean() < 0.5  # most
+
+
+@dataclass
+class _StepFile:
+    writer: FileWriter
+    squares: float = 0.0
+    readings: int = 0
+
+    def add(self, steps: Steps, catalogue: Catalogue) -> None:
+        self.writer.add(to_step_table(steps, catalogue), step_index(steps))
+        numbers = ~catalogue.is_text[steps.series]
+        self.squares += float(steps.squares[numbers].sum())
+        self.readings += int(steps.count[numbers].sum())
+
+    @property
+    def error(self) -> float:
+        return float(np.sqrt(self.squares / self.readings)) if self.readings else 0.0
+
+
+@dataclass
+class PieceWriter:
+    """Writes one piece: give it rows of its day in order, then `close`. steps: which roll-ups it may have."""
+
+    target: Target
+    day: int
+    keep: str
+    values: Values
+    level: int
+    steps: tuple[int, ...] = ()
+    is_sealed: bool = False
+    _raw: FileWriter | None = None
+    _rows: int = 0
+    _times: list[tuple[int, int]] = field(default_factory=list)
+    _of_step: dict[int, _StepFile] = field(default_factory=dict)
+
+    def add(self, rows: Batch) -> None:
+        """Append sorted rows; their series and times sort after all before, and no step spans two calls."""
+        if self._raw is None:
+            self._raw = self._file(RAW)
+        catalogue = self.target.catalogue
+        self._raw.add(to_table(rows, catalogue), index_of(rows, catalogue.is_text))
+        self._rows += len(rows)
+        self._times.append((int(rows.ts.min()), int(rows.ts.max())))
+        for step in self.steps:
+            if step not in self._of_step:
+                self._of_step[step] = _StepFile(self._file(step))
+            self._of_step[step].add(roll_up(rows, step), catalogue)
+
+    def close(self) -> Piece | None:
+        """Finish the files; None when no row came."""
+        if self._raw is None:
+            return None
+        files = [self._raw.close(RAW)]
+        for step, made in self._of_step.items():
+            file = made.writer.close(step, made.error)
+            if file.rows * WORTH <= self._rows:
+                files.append(file)
+            else:
+                made.writer.abandon()
+        low, high = min(t[0] for t in self._times), max(t[1] for t in self._times)
+        return Piece(self.day, self.keep, self._rows, low, high, tuple(files), self.is_sealed)
+
+    def abandon(self) -> None:
+        """Leave no trace."""
+        for writer in (self._raw, *(made.writer for made in self._of_step.values())):
+            if writer is not None:
+                writer.abandon()
+
+    def _file(self, step: int) -> FileWriter:
+        name = file_name(step, self.day, self.target.unique())
+        schema = SCHEMA if step == RAW else STEP_SCHEMA
+        return FileWriter(self.target.folder, name, schema, self.values, self.level)
+
+
+def write_rows(target: Target, day: int, keep: str, rows: Batch) -> list[Piece]:
+    """Fresh rows of one day and retention rule, unsorted, as one or two unsealed pieces."""
+    ordered = sorted_rows(rows)
+    pieces = []
+    for values, part in by_layout(ordered):
+        writer = PieceWriter(target, day, keep, values, FAST)
+        try:
+            writer.add(part)
+            piece = writer.close()
+        except BaseException:
+            writer.abandon()
+            raise
+        if piece is not None:
+            pieces.append(piece)
+    return pieces
+
+
+def by_layout(rows: Batch) -> list[tuple[Values, Batch]]:
+    """Sorted rows split by how their series' numbers are best laid out; no empty parts."""
+    starts = np.flatnonzero(np.concatenate(([True], rows.series[1:] != rows.series[:-1])))
+    ends = np.append(starts[1:], len(rows))
+    split = np.array([uses_whole_mantissa(rows.value[a:b]) for a, b in zip(starts, ends, strict=True)], np.bool_)
+    mask = np.repeat(split, ends - starts)
+    if not mask.any():
+        return [(Values.PLAIN, rows)]
+    if mask.all():
+        return [(Values.SPLIT, rows)]
+    return [(Values.PLAIN, rows.take(~mask)), (Values.SPLIT, rows.take(mask))]
+
+
+BOTH_STEPS = (MINUTES, HOURS)

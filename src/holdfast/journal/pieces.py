@@ -1,0 +1,252 @@
+"""The catalogue of the site's memory: which readings lie in which files (schema/0004_memory.sql).
+
+A file is named here in the same transaction that moves the cursor `HISTORY` or takes its predecessor away, so every
+reading is in exactly one piece or above the cursor, whatever the power does. A row's CRC-32 tells a flipped bit.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from holdfast.journal.errors import CatalogueCorrupt
+from holdfast.model.lane import Lane
+from holdfast.storage.sqlite import Connection, Row, rows
+
+HISTORY = "history"
+"""The consumer whose cursor says how far a lane's readings have become pieces."""
+RAW, AROUND_ALERTS, MINUTES, HOURS = 0, -1, 60, 3600
+WARM, COLD = 1, 2
+LANES = tuple(lane for lane in Lane if lane is not Lane.CRITICAL)
+"""Lanes with readings."""
+_PIECE = struct.Struct("<qqqqqq")
+_FILE = struct.Struct("<qqqqdq")
+
+
+@dataclass(frozen=True, slots=True)
+class PieceFile:
+    """A file of a piece. size: bytes. error: root mean square of reading minus its step's mean, over all readings."""
+
+    step: int
+    name: str
+    size: int
+    rows: int
+    sums: bytes
+    error: float = 0.0
+    places: int = WARM
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Readings of one day (days since 1970 UTC) and one retention rule. ts_min, ts_max: ns UTC, inclusive."""
+
+    day: int
+    keep: str
+    rows: int
+    ts_min: int
+    ts_max: int
+    files: tuple[PieceFile, ...]
+    is_sealed: bool = False
+    id: int = 0
+
+    def file(self, step: int) -> PieceFile | None:
+        """The piece's file of this step."""
+        return next((file for file in self.files if file.step == step), None)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files on local disk."""
+        return sum(file.size for file in self.files if file.places & WARM)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Readings of a day that are gone, or left at `step` s only. rows: how many; step 0 = gone altogether."""
+
+    day: int
+    keep: str
+    step: int
+    rows: int
+    reason: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trash:
+    """A file that no piece has any more."""
+
+    name: str
+    places: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the catalogue said at one moment. done: the cursor HISTORY, by lane; stragglers: places of groups."""
+
+    pieces: tuple[Piece, ...] = ()
+    done: dict[Lane, int] = field(default_factory=dict)
+    stragglers: tuple[int, ...] = ()
+
+
+def add_piece(db: Connection, piece: Piece) -> Piece:
+    """Name a piece and its files; returns it with its id."""
+    db.execute(
+        "INSERT INTO pieces (day, keep, sealed, rows, ts_min, ts_max, crc) VALUES (?, ?, ?, ?, ?, ?, 0)",
+        (piece.day, piece.keep, piece.is_sealed, piece.rows, piece.ts_min, piece.ts_max),
+    )
+    named = replace(piece, id=db.last_insert_rowid())
+    db.execute("UPDATE pieces SET crc = ? WHERE id = ?", (_piece_sum(named), named.id))
+    for file in named.files:
+        put_file(db, named.id, file)
+    return named
+
+
+def put_file(db: Connection, piece: int, file: PieceFile) -> None:
+    """Name a file of a piece, or change what is known of it."""
+    db.execute(
+        "INSERT OR REPLACE INTO piece_files (piece, step, name, bytes, rows, error, places, sums, crc) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            piece,
+            file.step,
+            file.name,
+            file.size,
+            file.rows,
+            file.error,
+            file.places,
+            file.sums,
+            _file_sum(piece, file),
+        ),
+    )
+
+
+def drop_file(db: Connection, piece: int, file: PieceFile, now_ns: int) -> None:
+    """Take a file out of a piece; it stays in the trash for a while."""
+    db.execute("DELETE FROM piece_files WHERE piece = ? AND step = ?", (piece, file.step))
+    db.execute("INSERT OR REPLACE INTO piece_trash VALUES (?, ?, ?)", (file.name, file.places, now_ns))
+
+
+def drop_piece(db: Connection, piece: Piece, now_ns: int) -> None:
+    """Take a piece and all its files out."""
+    for file in piece.files:
+        drop_file(db, piece.id, file, now_ns)
+    db.execute("DELETE FROM pieces WHERE id = ?", (piece.id,))
+
+
+def add_loss(db: Connection, loss: Loss) -> None:
+    """Account for readings that went by age or quota."""
+    db.execute(
+        "INSERT INTO piece_losses (day, keep, step, rows, reason, at_ns) VALUES (?, ?, ?, ?, ?, ?)",
+        (loss.day, loss.keep, loss.step, loss.rows, loss.reason, loss.at_ns),
+    )
+
+
+def read_losses(db: Connection, first_day: int, last_day: int, limit: int = 10_000) -> list[Loss]:
+    """What went of these days, the latest `limit`, oldest first."""
+    found = rows(
+        db,
+        "SELECT day, keep, step, rows, reason, at_ns FROM piece_losses WHERE day BETWEEN ? AND ? "
+        "ORDER BY id DESC LIMIT ?",
+        (first_day, last_day, limit),
+    )
+    return [Loss(*one) for one in reversed(found)]
+
+
+def read_trash(db: Connection) -> list[Trash]:
+    """Files that no piece has any more."""
+    return [Trash(*one) for one in rows(db, "SELECT name, places, at_ns FROM piece_trash ORDER BY at_ns")]
+
+
+def empty_trash(db: Connection, names: Iterable[str]) -> None:
+    """Forget removed files."""
+    db.executemany("DELETE FROM piece_trash WHERE name = ?", [(name,) for name in names])
+
+
+def mark_pieced(db: Connection, place: int) -> None:
+    """A damaged group's readings are in a piece already."""
+    db.execute("INSERT OR IGNORE INTO pieced VALUES (?)", (place,))
+
+
+def return_to_history(db: Connection, place: int) -> None:
+    """A damaged group was put back below the cursor: unless its readings were in a piece before, they must come."""
+    db.execute(
+        "INSERT OR IGNORE INTO stragglers SELECT ? WHERE NOT EXISTS (SELECT 1 FROM pieced WHERE place = ?)",
+        (place, place),
+    )
+    db.execute("DELETE FROM pieced WHERE place = ?", (place,))
+
+
+def drop_stragglers(db: Connection, places: Sequence[int]) -> None:
+    """These groups are in a piece now."""
+    db.executemany("DELETE FROM stragglers WHERE place = ?", [(place,) for place in places])
+
+
+def add_alert_marks(db: Connection, marks: Iterable[tuple[int, str, str]]) -> None:
+    """Remember when (ns UTC) alerts were raised, and about which device: (ts, node, device)."""
+    db.executemany("INSERT OR IGNORE INTO alert_marks VALUES (?, ?, ?)", marks)
+
+
+def read_alert_marks(db: Connection, from_ns: int, to_ns: int) -> list[tuple[int, str, str]]:
+    """(ts, node, device) of the alerts raised in [from_ns, to_ns], by time."""
+    wanted = "SELECT ts, node, device FROM alert_marks WHERE ts BETWEEN ? AND ? ORDER BY ts"
+    return [(ts, node, device) for ts, node, device in rows(db, wanted, (from_ns, to_ns))]
+
+
+def read_memory(db: Connection, from_ns: int, to_ns: int) -> Memory:
+    """The pieces with readings in [from_ns, to_ns], and how far lanes are, inside the caller's transaction.
+
+    Raises:
+        CatalogueCorrupt: when a row is not what was written.
+    """
+    done: dict[Lane, int] = dict.fromkeys(LANES, 0)
+    for lane, seq in rows(db, "SELECT lane, seq FROM cursors WHERE consumer = ?", (HISTORY,)):
+        done[Lane(lane)] = seq
+    pieces = read_pieces(db, "WHERE ts_max >= ? AND ts_min <= ?", (from_ns, to_ns))
+    late = tuple(place for (place,) in rows(db, "SELECT place FROM stragglers ORDER BY place"))
+    return Memory(tuple(pieces), done, late)
+
+
+def read_pieces(db: Connection, where: str = "", values: tuple[int | str, ...] = ()) -> list[Piece]:
+    """Pieces in order of their ids.
+
+    Raises:
+        CatalogueCorrupt: when a row is not what was written.
+    """
+    files: dict[int, list[PieceFile]] = {}
+    ids = f"SELECT id FROM pieces {where}"  # noqa: S608  # constants
+    found = rows(
+        db,
+        "SELECT piece, step, name, bytes, rows, error, places, sums, crc FROM piece_files "  # noqa: S608  # constants
+        f"WHERE piece IN ({ids}) ORDER BY piece, step",
+        values,
+    )
+    for piece, step, name, size, n, error, places, sums, crc in found:
+        file = PieceFile(step, name, size, n, sums, error, places)
+        _check(crc == _file_sum(piece, file), f"file {name!r} of piece {piece}")
+        files.setdefault(piece, []).append(file)
+    columns = "id, day, keep, sealed, rows, ts_min, ts_max, crc"
+    stored = rows(db, f"SELECT {columns} FROM pieces {where} ORDER BY id", values)  # noqa: S608  # constants
+    return [_piece(one, tuple(files.get(one[0], ()))) for one in stored]
+
+
+def _piece(stored: Row, files: tuple[PieceFile, ...]) -> Piece:
+    number, day, keep, sealed, n, low, high, crc = stored
+    piece = Piece(day, keep, n, low, high, files, bool(sealed), number)
+    _check(crc == _piece_sum(piece), f"piece {number}")
+    return piece
+
+
+def _piece_sum(piece: Piece) -> int:
+    fixed = _PIECE.pack(piece.id, piece.day, piece.is_sealed, piece.rows, piece.ts_min, piece.ts_max)
+    return zlib.crc32(piece.keep.encode(), zlib.crc32(fixed))
+
+
+def _file_sum(piece: int, file: PieceFile) -> int:
+    fixed = _FILE.pack(piece, file.step, file.size, file.rows, file.error, file.places)
+    return zlib.crc32(file.sums, zlib.crc32(file.name.encode(), zlib.crc32(fixed)))
+
+
+def _check(holds: bool, what: str) -> None:  # noqa: FBT001  # reads as a sentence at the call
+    if not holds:
+        raise CatalogueCorrupt(what)
