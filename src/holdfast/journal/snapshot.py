@@ -6,7 +6,17 @@ While a snapshot is open, no checkpoint of the WAL gets past it: hold it for a q
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from holdfast.journal.pieces import Loss, Memory, read_losses, read_memory
+from holdfast.journal.pieces import (
+    Loss,
+    Memory,
+    Piece,
+    Trash,
+    read_alert_marks,
+    read_losses,
+    read_memory,
+    read_pieces,
+    read_trash,
+)
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import Group
 from holdfast.journal.rows import SELECT, group_of, span
@@ -27,6 +37,22 @@ class Snapshot:
             CatalogueCorrupt: when a row is not what was written.
         """
         return read_memory(self._db, from_ns, to_ns)
+
+    def pieces(self) -> list[Piece]:
+        """All pieces.
+
+        Raises:
+            CatalogueCorrupt: when a row is not what was written.
+        """
+        return read_pieces(self._db)
+
+    def trash(self) -> list[Trash]:
+        """Files that no piece has any more."""
+        return read_trash(self._db)
+
+    def alert_marks(self, from_ns: int, to_ns: int) -> list[tuple[int, str, str]]:
+        """(ts, node, device) of alerts raised in [from_ns, to_ns]."""
+        return read_alert_marks(self._db, from_ns, to_ns)
 
     def losses(self, first_day: int, last_day: int) -> list[Loss]:
         """What went of these days by age or quota."""

@@ -15,6 +15,8 @@ import numpy as np
 from holdfast.adapters.host.adapter import HostAdapter
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.codecs.decoder import Decoder
+from holdfast.history.lake.lake import Lake
+from holdfast.history.lake.service import Keeper
 from holdfast.history.last_values import LastValues
 from holdfast.ingest.service import IngestService
 from holdfast.intake.prepare import Preparer
@@ -36,6 +38,7 @@ from holdfast.node.timekeeper import Timekeeper
 from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
 from holdfast.storage.errors import DiskFull
+from holdfast.storage.folder import DiskFolder
 from holdfast.stream.engine import Engine
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.server import WebServer
@@ -87,6 +90,7 @@ class Node:
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
         self.backups = self._make_backups()
+        self.keeper = self._make_keeper()
         self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
         self.timekeeper.on_step(self.skew.forget)
         self.timekeeper.on_look(self.skew.turn)
@@ -108,9 +112,11 @@ class Node:
             self.web = build_server(self, settings.api)
             await self.web.start()
         self._spawn(self.timekeeper.run(), "timekeeper")
-        self._spawn(Upkeep(self.journal, self.clock, self.telemetry).run(), "upkeep")
+        self._spawn(self._make_upkeep().run(), "upkeep")
         if self.backups is not None:
             self._spawn(self.backups.run(), "backup")
+        if self.keeper is not None:
+            self._spawn(self.keeper.run(), "history")
         if self.uplink is not None:
             self._spawn(self.uplink.run(), "uplink")
         if self.uplink is not None and self.link is not None:
@@ -167,8 +173,13 @@ class Node:
             await self.web.stop(1.0)
         if self.link is not None:
             await self.link.close()
-        await asyncio.to_thread(self.journal.close)
+        await asyncio.to_thread(self._close_files)
         self.telemetry.emit(NodeStopped(drained=drained))
+
+    def _close_files(self) -> None:
+        if self.keeper is not None:
+            self.keeper.lake.close()
+        self.journal.close()
 
     def _branch(self) -> int | None:
         return None if self.uplink is None else self.uplink.branch
@@ -205,6 +216,25 @@ class Node:
         if settings is None:
             return None
         return Backups(settings, self.plan.path(settings.folder), self.journal, self.clock, self.telemetry)
+
+    def _make_upkeep(self) -> Upkeep:
+        has_parent, has_files = self.uplink is not None, self.keeper is not None
+        return Upkeep(self.journal, self.clock, self.telemetry, has_parent=has_parent, has_files=has_files)
+
+    def _make_keeper(self) -> Keeper | None:
+        settings = self.plan.history
+        if settings is None:
+            return None
+        lake, backups = Lake(DiskFolder(self.plan.data / settings.lake)), self.backups
+        return Keeper(
+            settings,
+            self.journal,
+            lake,
+            self.clock,
+            self.telemetry,
+            may_take=self.timekeeper.may_sync,
+            backed_up_ns=lambda: None if backups is None else backups.newest_ns,
+        )
 
     def _make_uplink(self) -> UplinkService | None:
         parent = self.plan.settings.parent

@@ -15,6 +15,7 @@ from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
+from holdfast.history.lake.settings import HistorySettings
 from holdfast.ingest.settings import ChildrenSettings
 from holdfast.intake.settings import IntakeSettings
 from holdfast.journal.settings import JournalSettings
@@ -50,6 +51,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     backup: BackupSettings | None = None
+    history: HistorySettings | bool = False
+    """The site's memory in Parquet files; `true` = with its defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,13 @@ class NodePlan:
         if isinstance(self.settings.children, bool):
             return ChildrenSettings() if self.settings.children else None
         return self.settings.children
+
+    @property
+    def history(self) -> HistorySettings | None:
+        """Settings of the site's memory, when it's kept in files."""
+        if isinstance(self.settings.history, bool):
+            return HistorySettings() if self.settings.history else None
+        return self.settings.history
 
     def ports(self) -> list[tuple[str, int]]:
         """Every (host, port) that the node listens on."""

@@ -7,6 +7,7 @@ from typing import Literal
 from holdfast.journal.journal import Journal
 from holdfast.journal.notices import wal_damaged
 from holdfast.journal.parent import CONSUMER, SAFE
+from holdfast.journal.pieces import HISTORY
 from holdfast.journal.relief import Delivered, Freed, Level, expire, level_of, relieve
 from holdfast.journal.state import Draft
 from holdfast.journal.store import Store
@@ -43,7 +44,11 @@ NAMES: dict[Level, Literal["green", "yellow", "orange", "red"]] = {
 class Upkeep:
     """Looks after the journal's space. `run` is its only task's body."""
 
-    def __init__(self, journal: Journal, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(
+        self, journal: Journal, clock: Clock, telemetry: Telemetry, *, has_parent: bool = True, has_files: bool = False
+    ) -> None:
+        """has_files: readings become files (`history`), so the journal needn't keep what is in one."""
+        self._has_parent, self._has_files = has_parent, has_files
         self.level = Level.GREEN
         self._journal = journal
         self._clock = clock
@@ -129,9 +134,15 @@ class Upkeep:
 
     def _delivered(self) -> Delivered:
         journal = self._journal
-        return Delivered(
-            {lane: journal.cursor(CONSUMER, lane) for lane in Lane}, {lane: journal.cursor(SAFE, lane) for lane in Lane}
-        )
+        filed = {lane: journal.cursor(HISTORY, lane) for lane in Lane}
+        if self._has_files and not self._has_parent:  # other lanes hold events, too, which aren't in files
+            only_bulk = {lane: filed[lane] if lane is Lane.BULK else 0 for lane in Lane}
+            return Delivered(only_bulk, only_bulk)
+        applied = {lane: journal.cursor(CONSUMER, lane) for lane in Lane}
+        safe = {lane: journal.cursor(SAFE, lane) for lane in Lane}
+        if self._has_files:  # under more pressure what the parent holds goes, in files here or not
+            safe = {lane: min(safe[lane], filed[lane]) for lane in Lane}
+        return Delivered(applied, safe)
 
     def _relieve_now(self, store: Store) -> bool:
         """A commit found no room: make some, in the WAL first, then among the rows. Writer thread.

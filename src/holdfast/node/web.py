@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 from holdfast import __version__
 from holdfast.history.events import latest_events
-from holdfast.history.query import History
+from holdfast.history.lake.service import Keeper
+from holdfast.history.lake.view import view
+from holdfast.history.query import History, Memory
 from holdfast.identity.tokens import TokenBook
 from holdfast.journal.ledger import Ledger, balance
 from holdfast.journal.parent import CONSUMER
@@ -33,7 +35,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         HoldfastError: when a certificate, key or token can't be used.
     """
     plan, journal = node.plan, node.journal
-    history = History(journal, journal.catalogue)
+    history = History(journal, journal.catalogue, None if node.keeper is None else _memory(node, node.keeper))
     deps = WebDeps(
         clock=node.clock,
         telemetry=node.telemetry,
@@ -52,6 +54,11 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
     return WebServer(build_app(deps), settings.address, context, connections=settings.connections)
+
+
+def _memory(node: "Node", keeper: Keeper) -> Memory:
+    journal = node.journal
+    return lambda low, high: view(keeper.lake, journal, journal.catalogue.is_text.copy(), low, high)
 
 
 def child_names(plan: NodePlan) -> list[str]:

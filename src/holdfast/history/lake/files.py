@@ -106,7 +106,9 @@ class FileReader:
         checked = CheckedFile(_open(folder, file.name), file.name, file.size, file.sums)
         self._checked = checked
         try:
-            self._parquet = pq.ParquetFile(pa.PythonFile(checked, "r"), pre_buffer=False, read_dictionary=_WORDS)
+            self._parquet = pq.ParquetFile(
+                pa.PythonFile(checked, "r"), pre_buffer=False, read_dictionary=_WORDS if file.step <= 0 else None
+            )
             metadata = self._parquet.metadata.metadata or {}
         except (pa.ArrowInvalid, OSError) as error:
             checked.close()

@@ -1,0 +1,258 @@
+"""Keeps the site's memory: readings become files, files become fewer, old ones go. The room's only await.
+
+Every step is: make files that nobody sees, commit, show them. It runs on a thread of its own, one step at a time, so a
+node's memory holds one step's rows at most; a crash anywhere leaves the catalogue right and some strays, which the
+next start removes.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
+
+from holdfast.history.errors import HistoryError, PieceDamaged
+from holdfast.history.lake import compact, letting_go, merge, steps
+from holdfast.history.lake.compact import RowsMoved
+from holdfast.history.lake.happenings import (
+    HistoryFailed,
+    HistoryPieceLeft,
+    HistoryPiecesMerged,
+    HistoryRowsMoved,
+    HistoryTidied,
+)
+from holdfast.history.lake.lake import Lake
+from holdfast.history.lake.layout import day_name
+from holdfast.history.lake.publish import forget
+from holdfast.history.lake.retention import Step, by_age, by_quota
+from holdfast.history.lake.settings import HistorySettings
+from holdfast.history.lake.writing import Target
+from holdfast.journal.errors import JournalError
+from holdfast.journal.journal import Journal
+from holdfast.journal.pieces import HISTORY, LANES, Piece, Trash, empty_trash
+from holdfast.journal.snapshot import snapshot
+from holdfast.kernel.clock import Clock
+from holdfast.storage.errors import StorageError
+from holdfast.telemetry.happenings import Telemetry
+
+LOOK_EVERY_S = 2.0
+RETAIN_EVERY_S = 60.0
+TRASH_S = 120.0
+"""A file stays for those who may still read it."""
+BYTES_A_ROW = 8
+"""What a reading may take as a fresh file, at most, for keeping within the quota."""
+_NS = 10**9
+R = TypeVar("R")
+Doing = Literal["compact", "merge", "retain", "tidy", "upload"]
+
+
+class Keeper:
+    """Makes, merges and lets go. `run` is its only task's body."""
+
+    def __init__(
+        self,
+        settings: HistorySettings,
+        journal: Journal,
+        lake: Lake,
+        clock: Clock,
+        telemetry: Telemetry,
+        *,
+        may_take: Callable[[], bool] = lambda: True,
+        backed_up_ns: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """Nothing is touched before `tidy` or `run`.
+
+        may_take: False while times of stored rows may still be set right
+        backed_up_ns: when the newest backup was made; None = there are to be none, 0 = there is none yet
+        """
+        self.settings, self.lake = settings, lake
+        self._journal, self._clock, self._telemetry = journal, clock, telemetry
+        self._may_take, self._backed_up_ns = may_take, backed_up_ns
+        self._target = Target(lake.folder, journal.catalogue, lambda: uuid.uuid4().hex)
+        self._rules = steps.Rules(settings, journal.catalogue)
+        self._took_at = self._retained_at = clock.monotonic()
+        self._damaged: set[int] = set()
+        self._trouble: dict[Doing, str] = {}
+        self.pieces: tuple[Piece, ...] = ()
+        self.trash_bytes = 0
+        telemetry.gauge("history_bytes", "files of the site's memory on local disk", self._bytes)
+        telemetry.gauge("history_quota_bytes", "history.quota", lambda: settings.quota)
+        telemetry.gauge("history_pieces", "pieces in the catalogue", lambda: len(self.pieces))
+        telemetry.gauge("history_rows", "readings in files", lambda: sum(piece.rows for piece in self.pieces))
+        telemetry.gauge("history_waiting_rows", "rows in the journal that are no files yet", self.waiting)
+        telemetry.gauge("history_damaged_pieces", "pieces that can't be read", lambda: len(self._damaged))
+
+    def waiting(self) -> int:
+        """Rows of the journal that aren't in files yet."""
+        journal = self._journal
+        return sum(journal.head(lane) - journal.cursor(HISTORY, lane) for lane in LANES)
+
+    async def run(self) -> None:
+        """Keep for ever."""
+        await self.tidy()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self.turn()
+
+    async def tidy(self) -> None:
+        """Put right what a crash left."""
+        removed = await self._safely("tidy", lambda: steps.put_right(self.lake, self._journal))
+        if removed:
+            self._telemetry.emit(HistoryTidied(files_removed=removed))
+        await self._look()
+
+    async def turn(self) -> None:
+        """Do what's due."""
+        now = self._clock.monotonic()
+        if not self._may_take():
+            return
+        if self.waiting() >= self.settings.rows or now - self._took_at >= self.settings.every:
+            self._took_at = now
+            await self.take_all()
+            await self.merge_due()
+        if now - self._retained_at >= RETAIN_EVERY_S:
+            self._retained_at = now
+            await self.retain()
+
+    async def take_all(self) -> None:
+        """Make files of all that waits, step by step."""
+        while self.waiting():
+            await self._make_room(min(self.waiting(), self.settings.rows) * BYTES_A_ROW)
+            began = self._clock.monotonic()
+            made = await self._safely(
+                "compact", lambda: steps.take_rows(self._journal, self.settings, self._target, self._rules)
+            )
+            if made is None or not await self._commit("compact", lambda tx: compact.commit(tx, made)):  # noqa: B023
+                return
+            await self._show(made.pieces)
+            size = sum(piece.size for piece in made.pieces)
+            took = round(self._clock.monotonic() - began, 3)
+            self._telemetry.emit(HistoryRowsMoved(rows=made.rows, pieces=len(made.pieces), bytes=size, seconds=took))
+            if not made.rows and not any(made.done.values()):
+                return
+
+    async def merge_due(self) -> None:
+        """Merge what has become many."""
+        whole = [piece for piece in self.pieces if piece.id not in self._damaged]
+        for pieces, seals in steps.due_merges(whole, self.settings, self._clock.wall_ns()):
+            await self._make_room(sum(piece.size for piece in pieces))
+            await self._merge(pieces, seals=seals)
+
+    async def _merge(self, pieces: Sequence[Piece], *, seals: bool) -> None:
+        began, most = self._clock.monotonic(), self.settings.rows
+        merged = await self._safely("merge", lambda: merge.merge(self.lake, pieces, self._target, most, seals=seals))
+        now_ns = self._clock.wall_ns()
+        if merged is None or not await self._commit("merge", lambda tx: merge.commit(tx, merged, now_ns)):
+            return
+        await self._show((*merged.old, *merged.new))
+        self._telemetry.emit(
+            HistoryPiecesMerged(
+                day=day_name(pieces[0].day),
+                pieces=len(pieces),
+                rows=sum(piece.rows for piece in merged.new),
+                bytes=sum(piece.size for piece in merged.new),
+                seconds=round(self._clock.monotonic() - began, 3),
+            )
+        )
+
+    async def retain(self) -> None:
+        """Let go of what is too old, then of what is too much, then of the trash."""
+        for step in list(by_age(self.pieces, self.settings, self._clock.wall_ns())):
+            await self._let_go(step)
+        await self._make_room(0)
+        await self._empty_trash(min_age_s=TRASH_S)
+
+    async def _make_room(self, wanted: int) -> None:
+        """Stay inside the quota before anything more is written."""
+        if self._bytes() + wanted > self.settings.quota and self.trash_bytes:
+            await self._empty_trash(min_age_s=0.0)
+        steps_due = list(by_quota(self.pieces, self.settings, wanted + self.trash_bytes))
+        for step in steps_due:
+            await self._let_go(step)
+        if steps_due:
+            await self._empty_trash(min_age_s=0.0)
+
+    async def _let_go(self, step: Step) -> None:
+        within = round(self.settings.around_alerts * _NS)
+        ready = await self._safely(
+            "retain", lambda: letting_go.prepare(step, self._journal, self.lake, self._target, within)
+        )
+        now_ns = self._clock.wall_ns()
+        if ready is None or not await self._commit("retain", lambda tx: letting_go.commit(tx, ready, now_ns)):
+            return
+        await self._show((step.piece,))
+        rows = sum(file.rows for file in step.files)
+        self._telemetry.emit(
+            HistoryPieceLeft(
+                deed=step.deed.value,
+                reason="age" if step.reason == "age" else "disk",
+                day=day_name(step.piece.day),
+                rows=rows,
+                bytes=step.frees,
+            )
+        )
+
+    async def _empty_trash(self, min_age_s: float) -> None:
+        """Remove what nobody may need: with backups, a file outlives the newest one that still names it."""
+        newest = self._backed_up_ns()
+        before = self._clock.wall_ns() - round(min_age_s * _NS)
+        if newest is not None:
+            before = min(before, newest)
+        gone = [one.name for one in await asyncio.to_thread(self._trash) if one.at_ns <= before]
+        if not gone:
+            return
+        for name in gone:
+            self.lake.forget(name)
+        await self._safely("retain", lambda: forget(self.lake.folder, gone))
+        await self._commit("retain", lambda tx: empty_trash(tx.db, gone))
+        await self._look()
+
+    async def _show(self, pieces: Sequence[Piece]) -> None:
+        directories = steps.directories_of(pieces)
+        await self._safely("tidy", lambda: steps.show(self.lake, self._journal, directories))
+        await self._look()
+
+    async def _look(self) -> None:
+        """Read the catalogue anew."""
+        found = await self._safely("tidy", self._catalogue)
+        if found is not None:
+            self.pieces, trash = found
+            sizes = [self.lake.folder.size(f".trash/{one.name}") or 0 for one in trash]
+            self.trash_bytes = sum(sizes)
+
+    def _catalogue(self) -> tuple[tuple[Piece, ...], list[Trash]]:
+        with snapshot(self._journal) as moment:
+            return tuple(moment.pieces()), moment.trash()
+
+    def _trash(self) -> list[Trash]:
+        with snapshot(self._journal) as moment:
+            return moment.trash()
+
+    def _bytes(self) -> int:
+        return sum(piece.size for piece in self.pieces) + self.trash_bytes
+
+    async def _commit(self, doing: Doing, write: Callable[..., object]) -> bool:
+        """False when nothing was changed; files made for it are strays, and go with the next start or merge."""
+        try:
+            return await self._journal.submit(write) is not False
+        except RowsMoved:
+            return False
+        except (JournalError, StorageError) as error:
+            self._say(doing, error)
+            return False
+
+    async def _safely(self, doing: Doing, step: Callable[[], R]) -> R | None:
+        """Run a blocking step on a thread; a failure is told once, and the next turn tries again."""
+        try:
+            result = await asyncio.to_thread(step)
+        except (HistoryError, JournalError, StorageError) as error:
+            if isinstance(error, PieceDamaged):
+                self._damaged |= {p.id for p in self.pieces if any(f.name == error.name for f in p.files)}
+            self._say(doing, error)
+            return None
+        self._trouble.pop(doing, None)
+        return result
+
+    def _say(self, doing: Doing, error: HistoryError | JournalError | StorageError) -> None:
+        if self._trouble.get(doing) != str(error):
+            self._trouble[doing] = str(error)
+            self._telemetry.emit(HistoryFailed(at=doing, detail=str(error), hint=error.hint))

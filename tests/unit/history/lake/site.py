@@ -1,0 +1,157 @@
+"""A real journal and a real lake in a folder, kept step by step; and a DuckDB that holds what was sent."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from holdfast.history.answers import AGGREGATES, Aggregate, Answer
+from holdfast.history.lake.lake import Lake
+from holdfast.history.lake.service import Keeper
+from holdfast.history.lake.settings import HistorySettings
+from holdfast.history.lake.view import view
+from holdfast.history.query import History
+from holdfast.journal.journal import FILE_NAME, Journal
+from holdfast.journal.settings import JournalSettings
+from holdfast.journal.writer import InlineWriter
+from holdfast.kernel.clock import ManualClock
+from holdfast.model.batch import Batch
+from holdfast.model.lane import Lane
+from holdfast.model.series import Kind, Series
+from holdfast.storage.folder import DiskFolder
+from holdfast.telemetry.happenings import Telemetry
+
+NS = 10**9
+DAY = 86_400 * NS
+START = 1_700_006_400 * NS
+"""A midnight, UTC."""
+
+
+class Site:
+    """One node's journal, lake and keeper, with a manual clock; used inside a running loop."""
+
+    def __init__(self, folder: Path, settings: HistorySettings | None = None, series: int = 6) -> None:
+        self.clock = ManualClock(START)
+        self.lines: list[str] = []
+        self.telemetry = Telemetry(self.clock, self.lines.append)
+        self.settings = settings or HistorySettings(rows=300)
+        self.journal = Journal(folder / FILE_NAME, "gw", JournalSettings(), self.clock, writer=InlineWriter)
+        for n in range(series):
+            kind = (Kind.FLOAT, Kind.TEXT, Kind.BOOL, Kind.INT)[n % 4]
+            self.journal.catalogue.intern(Series("gw", f"d{n}", "m", "Cel", kind))
+        self.lake = Lake(DiskFolder(folder / "lake"))
+        self.keeper = Keeper(self.settings, self.journal, self.lake, self.clock, self.telemetry)
+        self.history = History(
+            self.journal,
+            self.journal.catalogue,
+            lambda low, high: view(self.lake, self.journal, self.journal.catalogue.is_text, low, high),
+        )
+
+    async def send(self, batch: Batch, lane: Lane = Lane.BULK) -> None:
+        """Commit readings."""
+
+        def write(tx: Any) -> None:
+            tx.append_readings(lane, batch)
+            tx.count("readings_accepted", len(batch))
+
+        await self.journal.submit(write)
+
+    def close(self) -> None:
+        self.lake.close()
+        self.journal.close()
+
+
+def readings(rows: Sequence[tuple[int, int, float, int]], is_text: Sequence[bool]) -> Batch:
+    """(series, ts, value, quality) as a batch; the value of a text series becomes a word."""
+    texts: list[str] = []
+    values = []
+    for series, _, value, _ in rows:
+        if is_text[series] and not math.isnan(value):
+            word = f"w{value:g}"
+            if word not in texts:
+                texts.append(word)
+            values.append(float(texts.index(word)))
+        else:
+            values.append(value)
+    return Batch(
+        np.array([r[0] for r in rows], np.int32),
+        np.array([r[1] for r in rows], np.int64),
+        np.array(values, np.float64),
+        np.array([r[3] for r in rows], np.uint8),
+        tuple(texts),
+    )
+
+
+class Oracle:
+    """What was sent, in order, in DuckDB; answers as `history.query` should."""
+
+    def __init__(self) -> None:
+        self._db = duckdb.connect(config={"threads": 1})
+        self._rows: list[tuple[int, int, float, int]] = []
+        self._loaded = -1
+
+    def send(self, rows: Sequence[tuple[int, int, float, int]]) -> None:
+        """Take rows as `readings` does."""
+        self._rows += rows
+
+    def _table(self) -> duckdb.DuckDBPyConnection:
+        if self._loaded != len(self._rows):
+            series, ts, value, quality = zip(*self._rows, strict=True) if self._rows else ((), (), (), ())
+            usable = [q & 3 != 2 and not math.isnan(v) for v, q in zip(value, quality, strict=True)]
+            sent = pa.table(
+                {
+                    "n": pa.array(range(len(self._rows)), pa.int64()),
+                    "series": pa.array(series, pa.int32()),
+                    "ts": pa.array(ts, pa.int64()),
+                    "value": pa.array(value, pa.float64()),
+                    "quality": pa.array(quality, pa.int32()),
+                    "usable": pa.array(usable, pa.bool_()),
+                }
+            )
+            self._db.register("sent", sent)
+            self._loaded = len(self._rows)
+        return self._db
+
+    def steps(self, series: int, from_ns: int, to_ns: int, step_ns: int) -> list[tuple[Any, ...]]:
+        """(ts, count, uncertain, bad, min, max, mean, last, p95) a step that has any row."""
+        found: list[tuple[Any, ...]] = (
+            self._table()
+            .execute(
+                """
+            SELECT ts // ? * ? AS step, count(*) FILTER (usable), count(*) FILTER (usable AND quality & 3 = 1),
+                   count(*) FILTER (NOT usable), min(value) FILTER (usable), max(value) FILTER (usable),
+                   avg(value) FILTER (usable), arg_max(value, (ts, n)) FILTER (usable),
+                   quantile_cont(value, 0.95) FILTER (usable)
+            FROM sent WHERE series = ? AND ts >= ? AND ts < ? GROUP BY step ORDER BY step
+            """,
+                [step_ns, step_ns, series, from_ns, to_ns],
+            )
+            .fetchall()
+        )
+        return found
+
+    def points(self, series: int, from_ns: int, to_ns: int) -> list[tuple[int, float, int]]:
+        """(ts, value, quality), in order of time and arrival."""
+        found: list[tuple[int, float, int]] = (
+            self._table()
+            .execute(
+                "SELECT ts, value, quality FROM sent WHERE series = ? AND ts >= ? AND ts < ? ORDER BY ts, n",
+                [series, from_ns, to_ns],
+            )
+            .fetchall()
+        )
+        return found
+
+
+def ask(site: Site, from_ns: int, to_ns: int, step_ns: int | None, wanted: Sequence[Aggregate] = AGGREGATES) -> Answer:
+    """Every series."""
+    return site.history.query(["*"], from_ns, to_ns, step_ns, wanted, 100_000)
+
+
+def run(body: Any) -> None:
+    asyncio.run(body)
