@@ -95,7 +95,7 @@ def compact(
         if group is not None:
             got.take(group)
     done = {lane: _gather(reader, lane, memory.done.get(lane, 0), upto, max_rows, got) for lane in upto}
-    pieces = _write(target, concatenate(got.batches), keep_of, keeps) if got.batches else []
+    pieces = _write(target, concatenate(got.batches, target.catalogue.is_text), keep_of, keeps) if got.batches else []
     return Made(tuple(pieces), done, tuple(late), tuple(got.alerts), got.rows, got.chains)
 
 

@@ -91,7 +91,7 @@ def _rows(readers: Sequence[FileReader], share: _Share, target: Target) -> Batch
     ids = np.arange(share.low, share.high + 1, dtype=np.int32)
     is_text = target.catalogue.is_text
     parts = [part for r in readers for part in rows_of(r, ids, share.from_ns, share.to_ns, is_text)]
-    return sorted_rows(concatenate(parts)) if parts else Batch.empty()
+    return sorted_rows(concatenate(parts, is_text)) if parts else Batch.empty()
 
 
 def _laid_out(rows: Batch, layouts: dict[int, Values]) -> Sequence[tuple[Values, Batch]]:
