@@ -42,7 +42,7 @@ def heads_after(tx: Transaction, lane: Lane, after: int, limit: int) -> list[Hea
     low, high = span(lane, after + 1)
     found = rows(
         tx.db,
-        "SELECT place, last, kind, ts_min, ts_max, length(blob) FROM groups "
+        "SELECT place, last, kind, ts_min, ts_max, coalesce(length(blob), 0) FROM groups "
         "WHERE place >= ? AND place < ? ORDER BY place LIMIT ?",
         (low, high, limit),
     )
