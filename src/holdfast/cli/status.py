@@ -90,7 +90,7 @@ def from_file(file: File) -> Glance:
         accounts = reader.accounts(CONSUMER)
         heads, series, children = [lane.head for lane in accounts.lanes], _series(file), reader.peer_names()
         used = reader.used_bytes()
-        backlog = [lane.head - lane.delivered for lane in accounts.lanes] if settings.parent else []
+        pending = [lane.head - lane.delivered - lane.gap_rows(lane.delivered, lane.head) for lane in accounts.lanes]
     finally:
         reader.close()
     on_disk = sum(part.stat().st_size for part in parts)
@@ -107,7 +107,7 @@ def from_file(file: File) -> Glance:
         written_ns=written,
         parent=None if settings.parent is None else settings.parent.url,
         link=None,
-        backlog=backlog,
+        backlog=pending if settings.parent else [],
         journal=JournalStatus(condition, on_disk, settings.journal.quota, heads, level, used),
         clock=None,
         series=series,
