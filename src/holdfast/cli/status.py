@@ -25,7 +25,7 @@ class Glance(Struct, frozen=True):
 
     source:  `api` or `file`; at: which
     running: is there a process that writes to the journal?
-    backlog: rows of each lane that the parent doesn't have yet; empty without a parent
+    backlog: rows of each lane that wait for the parent; empty without a parent
     """
 
     source: Literal["api", "file"]
