@@ -131,7 +131,7 @@ function showSeries(list) {
   const summaries = all - list.series.length;
   const body = byId("series").tBodies[0];
   state.names = list.series.slice(0, SPARKED).map((s) => s.name);
-  byId("series-count").textContent = full ? `${whole(list.series.length)}, first of ${whole(list.total)}` : `${whole(list.series.length)}${summaries ? `, and ${whole(summaries)} of summaries` : ""}`;
+  byId("series-count").textContent = full ? `first ${whole(all)} of ${whole(list.total)}` : `${whole(list.series.length)}${summaries ? `, and ${whole(summaries)} of summaries` : ""}`;
   byId("series-empty").hidden = list.total > 0;
   byId("series-empty").textContent = list.error ?? (state.filter ? "No series matches." : "No series yet. They appear with the first readings.");
   const shape = list.series.map((s) => s.name).join("\n");
