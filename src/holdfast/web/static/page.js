@@ -95,7 +95,7 @@ function showGaps(gaps) {
   byId("gaps").tBodies[0].replaceChildren(...shown.map((g) => {
     const of = g.from_ns ? `of ${moment(g.from_ns, state.now)} – ${moment(g.to_ns, g.from_ns)}` : "of a time not known";
     return make("tr", {},
-      make("td", {}, `${LANES[g.lane]}, ${REASONS[g.reason] ?? g.reason}`, make("span", { class: "when" }, `${of}; gone ${moment(g.at_ns, state.now)}`)),
+      make("td", {}, `${LANES[g.lane]}, ${REASONS[g.reason] ?? g.reason}`, make("span", { class: "when" }, `${of}; `, `gone ${moment(g.at_ns, state.now)}`.replaceAll(" ", "\u00a0"))),
       make("td", { class: "num" }, whole(g.rows), make("span", { class: "when" }, g.bytes ? bytes(g.bytes) : "")));
   }));
 }
