@@ -25,7 +25,7 @@ class Glance(Struct, frozen=True):
 
     source:  `api` or `file`; at: which
     running: is there a process that writes to the journal?
-    backlog: rows of each lane that the parent doesn't have yet; empty without a parent
+    backlog: rows of each lane that wait for the parent; empty without a parent
     """
 
     source: Literal["api", "file"]
@@ -90,7 +90,7 @@ def from_file(file: File) -> Glance:
         accounts = reader.accounts(CONSUMER)
         heads, series, children = [lane.head for lane in accounts.lanes], _series(file), reader.peer_names()
         used = reader.used_bytes()
-        backlog = [lane.head - lane.delivered for lane in accounts.lanes] if settings.parent else []
+        pending = [lane.head - lane.delivered - lane.gap_rows(lane.delivered, lane.head) for lane in accounts.lanes]
     finally:
         reader.close()
     on_disk = sum(part.stat().st_size for part in parts)
@@ -107,7 +107,7 @@ def from_file(file: File) -> Glance:
         written_ns=written,
         parent=None if settings.parent is None else settings.parent.url,
         link=None,
-        backlog=backlog,
+        backlog=pending if settings.parent else [],
         journal=JournalStatus(condition, on_disk, settings.journal.quota, heads, level, used),
         clock=None,
         series=series,

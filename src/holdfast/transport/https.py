@@ -25,6 +25,8 @@ LONGEST_PAUSE_S = 3600.0
 _PIECE = 16 * 1024
 # tcp(7): how much unsent data the kernel may hold. Without it megabytes look sent that a slow link still owes.
 _UNSENT_BYTES = 64 * 1024
+# There was no connection that the request could have gone out on.
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ class HttpsClient:
         request = self._client.build_request(
             "POST", self._url + path, content=_pieces(body), headers={**headers, "Content-Length": str(len(body))}
         )
-        self.sent_bytes += len(body) + _size(request.headers)
+        size = len(body) + _size(request.headers)
+        self.sent_bytes += size
         try:
             answer = await self._client.send(request, stream=True)
             try:
@@ -92,6 +95,8 @@ class HttpsClient:
             finally:
                 await answer.aclose()
         except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, OSError) as error:
+            if isinstance(error, _NEVER_SENT):
+                self.sent_bytes -= size
             raise explain(error, self._host, self._ca) from error
 
     async def close(self) -> None:

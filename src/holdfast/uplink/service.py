@@ -160,20 +160,23 @@ class UplinkService:
 
     def status(self) -> UplinkStatus:
         """How things stand now."""
-        heads = {lane: self._journal.head(lane) for lane in Lane}
         acked = self._plan.acked()
         return UplinkStatus(
             parent=self._settings.url,
             is_up=self._is_up,
             since=self._since,
             trouble="" if self._is_up else (self._plan.trouble or self._cause),
-            backlog={lane: heads[lane] - max(acked[lane], self._journal.cursor(CONSUMER, lane)) for lane in Lane},
+            backlog={lane: self._waiting(lane, acked[lane]) for lane in Lane},
             link=self._plan.report(self._clock.monotonic()),
             rows_sent=self._rows,
             batches_sent=self._batches,
             failures=self._failures,
             sent_bytes=self._link.sent_bytes,
         )
+
+    def _waiting(self, lane: Lane, acked: int) -> int:
+        head, has = self._journal.head(lane), max(acked, self._journal.cursor(CONSUMER, lane))
+        return head - has - self._journal.gap_rows(lane, has, head)
 
     def _learn_all(self) -> Turn:
         self._plan.held = not self._may_sync()

@@ -53,7 +53,7 @@ class JournalStatus(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """A node at a glance. backlog: rows of each lane that the parent doesn't have yet; empty without a parent."""
+    """A node at a glance. backlog: rows of each lane that wait for the parent; empty without a parent."""
 
     node: str
     version: str

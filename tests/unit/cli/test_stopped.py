@@ -31,6 +31,14 @@ def test_status_of_a_stopped_node_is_read_from_its_file_and_says_so(tmp_path: Pa
     assert "backlog      critical 0, normal 0, bulk 40" in text
 
 
+def test_rows_that_are_gone_are_no_backlog(tmp_path: Path) -> None:
+    settings = make_site(tmp_path, [], more="parent: {url: 'https://hub:1', ca: ca.pem, token_file: t}\n")
+    flip(tmp_path, 11)
+    assert told("journal", "scan", settings, "--repair")["whole"] is True
+    pending = [lane["pending"] for lane in told("ledger", settings)["ledger"]["lanes"]]
+    assert told("status", settings)["backlog"] == pending == [1, 0, 30]  # the event tells of the damage
+
+
 def test_status_shows_that_a_process_holds_the_journal(tmp_path: Path) -> None:
     settings = make_site(tmp_path, [])
     held = FileLock(journal(tmp_path))

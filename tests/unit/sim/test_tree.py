@@ -35,7 +35,7 @@ def test_the_same_seed_writes_the_same_bytes() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_thousand_node_days_and_more(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ten_thousand_node_days_lose_nothing_and_double_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     total = Story(0)
     for seed in range(100):
         story = lived(seed, 20, HARSH if seed % 4 < 2 else HARSH_WITHOUT_SHEDDING)

@@ -141,6 +141,20 @@ def test_plain_http_is_refused_before_anything_is_sent(keys: Path) -> None:
         HttpsClient("http://127.0.0.1:1", client_context(keys / "ca.pem"))
 
 
+def test_what_never_went_out_is_not_counted(keys: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    async def run() -> int:
+        client = HttpsClient(f"https://127.0.0.1:{port}", client_context(keys / "ca.pem"), timeout_s=5.0)
+        with pytest.raises(CallFailed):
+            await client.post("/x", b"1" * 1000, {})
+        await client.close()
+        return client.sent_bytes
+
+    assert asyncio.run(run()) == 0
+
+
 def post_to(url: str, keys: Path, timeout_s: float = 5.0) -> Callable[[], Awaitable[Response]]:
     async def run() -> Response:
         client = HttpsClient(url, client_context(keys / "ca.pem"), timeout_s=timeout_s)

@@ -2,7 +2,7 @@
 
 import { chart, clock, sparkline } from "./chart.js";
 
-const EVERY_MS = 2000, SPARK_MS = 20000, SHOWN = 300, SPARKED = 60;
+const EVERY_MS = 2000, SPARK_MS = 20000, SHOWN = 300, SPARKED = 60, GONE_SHOWN = 6;
 const LANES = ["critical", "normal", "bulk"];
 const LEVELS = { yellow: " · yellow: what the parent holds goes", orange: " · orange: bulk is shed", red: " · red: only alerts are safe" };
 const REASONS = { disk: "shed for space", age: "too old", summarised: "summarised", damaged: "damaged", forgotten: "lost at the parent" };
@@ -85,11 +85,19 @@ function linkNote(link) {
   return `${pace}${bytes(link.sent_bytes)} sent to ${link.url.replace("https://", "")}${budget === null ? "" : ` · ${bytes(budget)} left today`}`;
 }
 
+const day = (ns) => new Date(ns / 1e6).toDateString();
+const moment = (ns, beside) => `${day(ns) === day(beside) ? "" : `${new Date(ns / 1e6).toLocaleDateString([], { day: "numeric", month: "short" })} `}${clock(ns, true)}`;
+
 function showGaps(gaps) {
   byId("gaps-panel").hidden = !gaps.length;
-  const shown = gaps.slice(-6).reverse();
-  byId("gaps-count").textContent = gaps.length > shown.length ? `latest of ${whole(gaps.length)}` : "";
-  byId("gaps").tBodies[0].replaceChildren(...shown.map((g) => make("tr", {}, make("td", {}, `${REASONS[g.reason] ?? g.reason}, ${LANES[g.lane]}`, make("span", { class: "when" }, g.from_ns ? `${clock(g.from_ns, true)} – ${clock(g.to_ns, true)}` : "")), make("td", { class: "num" }, whole(g.rows)))));
+  const shown = [...gaps].sort((a, b) => b.at_ns - a.at_ns).slice(0, GONE_SHOWN);
+  byId("gaps-count").textContent = gaps.length > shown.length ? `rows, latest ${shown.length} of ${whole(gaps.length)}` : "rows";
+  byId("gaps").tBodies[0].replaceChildren(...shown.map((g) => {
+    const of = g.from_ns ? `of ${moment(g.from_ns, state.now)} – ${moment(g.to_ns, g.from_ns)}` : "of a time not known";
+    return make("tr", {},
+      make("td", {}, `${LANES[g.lane]}, ${REASONS[g.reason] ?? g.reason}`, make("span", { class: "when" }, `${of}; `, `gone ${moment(g.at_ns, state.now)}`.replaceAll(" ", "\u00a0"))),
+      make("td", { class: "num" }, whole(g.rows), make("span", { class: "when" }, g.bytes ? bytes(g.bytes) : "")));
+  }));
 }
 
 function showTiles(status) {
@@ -106,7 +114,7 @@ function showTiles(status) {
   }
   if (status.link) {
     const all = status.backlog.reduce((sum, n) => sum + n, 0);
-    tiles.push(tile("Backlog", short(all), "rows", status.backlog.map((n, i) => `${LANES[i]} ${short(n)}`).join(" · "), { alarm: status.link.state === "down" && all > 0 }));
+    tiles.push(tile("Backlog", short(all), "rows", status.backlog.map((n, i) => `${LANES[i]} ${short(n)}`.replaceAll(" ", "\u00a0")).join(" · "), { alarm: status.link.state === "down" && all > 0 }));
     tiles.push(tile("Link", status.link.state, status.link.state === "up" ? speed(status.link) : "", linkNote(status.link), { alarm: status.link.state === "down" }));
   }
   const part = status.journal.quota_bytes ? status.journal.used_bytes / status.journal.quota_bytes : undefined;
@@ -118,10 +126,12 @@ function showTiles(status) {
 const SUMMARY = /\.\d+m?s\.(min|max|mean|count)$/;
 
 function showSeries(list) {
+  const full = list.total > list.series.length, all = list.series.length;
   list.series = list.series.filter((s) => s.ts !== null || !SUMMARY.test(s.metric)); // steps of the past have no present value
+  const summaries = all - list.series.length;
   const body = byId("series").tBodies[0];
   state.names = list.series.slice(0, SPARKED).map((s) => s.name);
-  byId("series-count").textContent = list.total > list.series.length ? `first ${list.series.length} of ${whole(list.total)}` : whole(list.total);
+  byId("series-count").textContent = full ? `first ${whole(all)} of ${whole(list.total)}` : `${whole(list.series.length)}${summaries ? `, and ${whole(summaries)} of summaries` : ""}`;
   byId("series-empty").hidden = list.total > 0;
   byId("series-empty").textContent = list.error ?? (state.filter ? "No series matches." : "No series yet. They appear with the first readings.");
   const shape = list.series.map((s) => s.name).join("\n");
