@@ -4,6 +4,7 @@ HistoryError
 ├── QueryInvalid    caller: the question can't be answered as asked; says what's allowed
 ├── PieceDamaged    disk: a file of the lake is not what was written; nothing was read from it
 ├── PieceGone       world: a file went while it was being asked for; plan anew
+├── WorkshopDied    world: the process that makes files ended in the middle; it's tried again
 └── RowsMoved       world: rows were restamped while they were read (lake/compact.py); do it again
 """
 
@@ -40,3 +41,14 @@ class PieceGone(HistoryError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"{name} is gone")
+
+
+class WorkshopDied(HistoryError):
+    """The process that makes files ended before it answered. status: its exit status, None = not known."""
+
+    recoverable = True
+    hint = "nothing is lost: what it was making is made again; if it goes on, look for an out-of-memory kill (dmesg)"
+
+    def __init__(self, status: int | None) -> None:
+        self.status = status
+        super().__init__(f"the process that makes files ended (status {status})")

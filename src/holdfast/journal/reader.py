@@ -99,7 +99,8 @@ class JournalReader:
         with self._connection() as db:
             found = rows(
                 db,
-                "SELECT place, coalesce(length(blob), 0) FROM groups WHERE place >= ? AND place < ? ORDER BY place LIMIT ?",
+                "SELECT place, coalesce(length(blob), 0) FROM groups "
+                "WHERE place >= ? AND place < ? ORDER BY place LIMIT ?",
                 (low, high, limit),
             )
         return [(place, size) for place, size in found]

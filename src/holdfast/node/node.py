@@ -17,6 +17,7 @@ from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.codecs.decoder import Decoder
 from holdfast.history.lake.lake import Lake
 from holdfast.history.lake.service import Keeper
+from holdfast.history.lake.workshop import ChildWorkshop
 from holdfast.history.last_values import LastValues
 from holdfast.ingest.service import IngestService
 from holdfast.intake.prepare import Preparer
@@ -178,7 +179,7 @@ class Node:
 
     def _close_files(self) -> None:
         if self.keeper is not None:
-            self.keeper.lake.close()
+            self.keeper.close()
         self.journal.close()
 
     def _branch(self) -> int | None:
@@ -225,11 +226,12 @@ class Node:
         settings = self.plan.history
         if settings is None:
             return None
-        lake, backups = Lake(DiskFolder(self.plan.data / settings.lake)), self.backups
+        folder, backups, access = self.plan.data / settings.lake, self.backups, self.journal.access
         return Keeper(
             settings,
             self.journal,
-            lake,
+            Lake(DiskFolder(folder)),
+            ChildWorkshop(settings, access.path, access.key, folder),
             self.clock,
             self.telemetry,
             may_take=self.timekeeper.may_sync,

@@ -6,7 +6,6 @@ next start removes.
 """
 
 import asyncio
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
@@ -25,12 +24,13 @@ from holdfast.history.lake.layout import day_name
 from holdfast.history.lake.publish import forget
 from holdfast.history.lake.retention import Step, by_age, by_quota
 from holdfast.history.lake.settings import HistorySettings
-from holdfast.history.lake.writing import Target
+from holdfast.history.lake.workshop import Workshop
 from holdfast.journal.errors import JournalError
 from holdfast.journal.journal import Journal
 from holdfast.journal.pieces import HISTORY, LANES, Piece, Trash, empty_trash
 from holdfast.journal.snapshot import snapshot
 from holdfast.kernel.clock import Clock
+from holdfast.model.lane import Lane
 from holdfast.storage.errors import StorageError
 from holdfast.telemetry.happenings import Telemetry
 
@@ -53,6 +53,7 @@ class Keeper:
         settings: HistorySettings,
         journal: Journal,
         lake: Lake,
+        workshop: Workshop,
         clock: Clock,
         telemetry: Telemetry,
         *,
@@ -67,8 +68,7 @@ class Keeper:
         self.settings, self.lake = settings, lake
         self._journal, self._clock, self._telemetry = journal, clock, telemetry
         self._may_take, self._backed_up_ns = may_take, backed_up_ns
-        self._target = Target(lake.folder, journal.catalogue, lambda: uuid.uuid4().hex)
-        self._rules = steps.Rules(settings, journal.catalogue)
+        self._workshop = workshop
         self._took_at = self._retained_at = clock.monotonic()
         self._damaged: set[int] = set()
         self._trouble: dict[Doing, str] = {}
@@ -93,6 +93,11 @@ class Keeper:
             await asyncio.sleep(LOOK_EVERY_S)
             await self.turn()
 
+    def close(self) -> None:
+        """End the process that makes files, and close them. Blocking."""
+        self._workshop.rest()
+        self.lake.close()
+
     async def tidy(self) -> None:
         """Put right what a crash left."""
         removed = await self._safely("tidy", lambda: steps.put_right(self.lake, self._journal))
@@ -112,23 +117,26 @@ class Keeper:
         if now - self._retained_at >= RETAIN_EVERY_S:
             self._retained_at = now
             await self.retain()
+        await asyncio.to_thread(self._workshop.rest)
 
     async def take_all(self) -> None:
         """Make files of all that waits, step by step."""
         while self.waiting():
+            before = self._taken()
             await self._make_room(min(self.waiting(), self.settings.rows) * BYTES_A_ROW)
             began = self._clock.monotonic()
-            made = await self._safely(
-                "compact", lambda: steps.take_rows(self._journal, self.settings, self._target, self._rules)
-            )
+            made = await self._safely("compact", self._workshop.take)
             if made is None or not await self._commit("compact", lambda tx: compact.commit(tx, made)):  # noqa: B023
                 return
             await self._show(made.pieces)
             size = sum(piece.size for piece in made.pieces)
             took = round(self._clock.monotonic() - began, 3)
             self._telemetry.emit(HistoryRowsMoved(rows=made.rows, pieces=len(made.pieces), bytes=size, seconds=took))
-            if not made.rows and not any(made.done.values()):
+            if self._taken() == before:  # a damaged group is in the way; the scrub makes it a gap
                 return
+
+    def _taken(self) -> int:
+        return sum(self._journal.cursor(HISTORY, lane) for lane in Lane)
 
     async def merge_due(self) -> None:
         """Merge what has become many."""
@@ -138,8 +146,8 @@ class Keeper:
             await self._merge(pieces, seals=seals)
 
     async def _merge(self, pieces: Sequence[Piece], *, seals: bool) -> None:
-        began, most = self._clock.monotonic(), self.settings.rows
-        merged = await self._safely("merge", lambda: merge.merge(self.lake, pieces, self._target, most, seals=seals))
+        began = self._clock.monotonic()
+        merged = await self._safely("merge", lambda: self._workshop.merge(pieces, seals=seals))
         now_ns = self._clock.wall_ns()
         if merged is None or not await self._commit("merge", lambda tx: merge.commit(tx, merged, now_ns)):
             return
@@ -172,10 +180,7 @@ class Keeper:
             await self._empty_trash(min_age_s=0.0)
 
     async def _let_go(self, step: Step) -> None:
-        within = round(self.settings.around_alerts * _NS)
-        ready = await self._safely(
-            "retain", lambda: letting_go.prepare(step, self._journal, self.lake, self._target, within)
-        )
+        ready = await self._safely("retain", lambda: self._workshop.prepare(step))
         now_ns = self._clock.wall_ns()
         if ready is None or not await self._commit("retain", lambda tx: letting_go.commit(tx, ready, now_ns)):
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from holdfast.history.lake.lake import Lake
 from holdfast.history.lake.service import Keeper
 from holdfast.history.lake.settings import HistorySettings
 from holdfast.history.lake.view import view
+from holdfast.history.lake.workshop import LocalWorkshop
+from holdfast.history.lake.writing import Target
 from holdfast.history.query import History
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.settings import JournalSettings
@@ -45,7 +48,9 @@ class Site:
             kind = (Kind.FLOAT, Kind.TEXT, Kind.BOOL, Kind.INT)[n % 4]
             self.journal.catalogue.intern(Series("gw", f"d{n}", "m", "Cel", kind))
         self.lake = Lake(DiskFolder(folder / "lake"))
-        self.keeper = Keeper(self.settings, self.journal, self.lake, self.clock, self.telemetry)
+        target = Target(self.lake.folder, self.journal.catalogue, lambda: uuid.uuid4().hex)
+        workshop = LocalWorkshop(self.settings, self.journal, self.lake, target)
+        self.keeper = Keeper(self.settings, self.journal, self.lake, workshop, self.clock, self.telemetry)
         self.history = History(
             self.journal,
             self.journal.catalogue,
