@@ -27,7 +27,7 @@ from typing import Any
 from tests.powerloss.vfs import Event, Kind, Log
 
 SECTOR = 512
-_NAMES = (Kind.CREATE, Kind.DELETE)
+_NAMES = (Kind.CREATE, Kind.DELETE, Kind.LINK)
 
 
 class Variant(Enum):
@@ -128,10 +128,17 @@ class _Disk:
                 self.files[event.file].sync()
             case Kind.SYNC_FAILED:
                 self.files[event.file].sync_failed()
+            case Kind.SWAP:
+                self._swap(event.value)
             case Kind.PRESENT:
                 self.files[event.file] = _File(bytearray(event.data), bytearray(event.data))
             case _:
                 self.files.setdefault(event.file, _File()).apply(event)
+
+    def _swap(self, pairs: list[tuple[str, str]]) -> None:
+        for one, other in pairs:
+            first, second = self.files.pop(one, _File()), self.files.pop(other, _File())
+            self.files |= {one: second, other: first}
 
     @property
     def is_pending(self) -> bool:
@@ -212,6 +219,8 @@ def _applied(data: bytearray | None, event: Event) -> bytearray | None:
         return None
     if event.kind is Kind.CREATE:
         return bytearray()
+    if event.kind is Kind.LINK:
+        return bytearray(event.data)
     if data is None:
         raise ValueError(f"{event.kind.value} to {event.file}, which has no name")
     if event.kind is Kind.TRUNCATE:

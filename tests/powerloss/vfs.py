@@ -44,6 +44,10 @@ class Kind(Enum):
     DELETE = "delete"
     SYNC_NAMES = "sync names"
     MARK = "mark"
+    LINK = "link"
+    """A second name for synced bytes; lost or kept as a name is."""
+    SWAP = "swap"
+    """Pairs of names change places in one step that survives: `value` holds them."""
 
 
 @dataclass(frozen=True, slots=True)
