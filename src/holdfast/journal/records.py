@@ -18,6 +18,7 @@ class GroupKind(IntEnum):
     READINGS = 0
     EVENTS = 1
     GAP = 2
+    MESSAGES = 3
 
 
 class GapReason(StrEnum):
