@@ -28,10 +28,11 @@ LEASE_OVER = "the consumer went silent"
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """Messages for a consumer. lease: shown with every ack; empty when there are none."""
+    """Messages for a consumer. lease: shown with every ack, empty when there are none; lease_s: how long it lasts."""
 
     lease: str = ""
     messages: Sequence[Queued] = ()
+    lease_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ class QueueService:
                 found = await asyncio.to_thread(self._journal.waiting, queue, busy, most, LEASE_BYTES)
                 if found:
                     lease = of_queue.leases.open(self._new_token(), app, found, self._clock.monotonic())
-                    return Handed(lease.token, found)
+                    return Handed(lease.token, found, of_queue.settings.lease)
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 return Handed()

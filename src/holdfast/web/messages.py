@@ -83,10 +83,11 @@ class LeasedMessage(Struct, frozen=True):
 
 
 class LeaseReply(Struct, frozen=True):
-    """lease: shown with every ack; empty without messages."""
+    """lease: shown with every ack; empty without messages. lease_s: seconds until the first ack is due."""
 
     lease: str
     messages: list[LeasedMessage]
+    lease_s: float
 
 
 class AckRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -120,7 +120,7 @@ class Queues:
             found = await self._apps.queues.lease(app, queue, wanted.most, wanted.wait_s)
         finally:
             self._waiting[app] -= 1
-        return answer(LeaseReply(found.lease, [handed(one) for one in found.messages]))
+        return answer(LeaseReply(found.lease, [handed(one) for one in found.messages], found.lease_s))
 
     async def ack(self, request: Request) -> Response:
         """JSON `AckRequest` in, `AckReply` out, once it's on disk."""

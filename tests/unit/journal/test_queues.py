@@ -164,6 +164,7 @@ def test_messages_hash_into_the_chain_and_a_damaged_group_is_believed_only_if_it
     put(store, [1, 2])
     put(store, [3])
     assert not [one for one in scan(reader, Lane.CRITICAL) if isinstance(one, Damage)]
+    store.db.execute("UPDATE groups SET blob = x'00' WHERE place = 1")
     do(store, lambda tx: isolate(tx, Lane.CRITICAL, 1, 0))
     for content, is_back in ([message(1), message(9)], False), ([message(1), message(2)], True):
         assert do(store, lambda tx: repair(tx, Lane.CRITICAL, 1, content, GENESIS)) is is_back  # noqa: B023

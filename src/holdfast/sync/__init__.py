@@ -1,0 +1,46 @@
+"""For applications: messages and tables that reach other nodes exactly once, out of the application's own SQLite.
+
+    from holdfast.sync import Node, Outbox, Queue
+
+Needs a Holdfast node with `queues` and `apps` in its node.yaml; brings nothing of the node into the application. Unlike
+a room of the house it re-exports: this is the door that other programs come through.
+"""
+
+from holdfast.sync.consuming import Delivery
+from holdfast.sync.errors import (
+    ConflictFound,
+    MessageTooLarge,
+    NoTransaction,
+    NotSettled,
+    QueueRefused,
+    Reject,
+    Retry,
+    SchemaDiffers,
+    SyncError,
+    TableUnfit,
+    TransactionTooLarge,
+    Unreachable,
+)
+from holdfast.sync.line import Leased, Node
+from holdfast.sync.outbox import Outbox
+from holdfast.sync.queue import Queue
+
+__all__ = [
+    "ConflictFound",
+    "Delivery",
+    "Leased",
+    "MessageTooLarge",
+    "NoTransaction",
+    "Node",
+    "NotSettled",
+    "Outbox",
+    "Queue",
+    "QueueRefused",
+    "Reject",
+    "Retry",
+    "SchemaDiffers",
+    "SyncError",
+    "TableUnfit",
+    "TransactionTooLarge",
+    "Unreachable",
+]
