@@ -22,7 +22,7 @@ class Delivery:
     def __init__(self, db: Database, message: Leased, settle: Callable[[BaseException | None], None]) -> None:
         self._db, self.message, self._settle = db, message, settle
         self.is_settled = False
-        self.has_failed = False
+        self.failure: BaseException | None = None
 
     def __enter__(self) -> Leased:
         return self.message
@@ -30,8 +30,8 @@ class Delivery:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        self.is_settled, self.has_failed = True, error is not None
-        self._db.execute("ROLLBACK" if self.has_failed else "COMMIT")
+        self.is_settled, self.failure = True, error
+        self._db.execute("COMMIT" if error is None else "ROLLBACK")
         self._settle(error)
         return isinstance(error, Retry | Reject)
 
@@ -76,7 +76,7 @@ class Consumer:
                 if delivery is not None:
                     yield delivery
                     self._require_settled(delivery)
-                    if delivery.has_failed:
+                    if delivery.failure is not None:
                         left_out.add(message.source)
                 if not self._ack_if_due(handed):
                     return

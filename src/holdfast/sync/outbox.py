@@ -81,6 +81,7 @@ class Outbox:
 
     def start(self) -> None:
         """Forward in a thread of its own from now on."""
+        self._hang_up()
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="holdfast-outbox", daemon=True)
         self._thread.start()
@@ -113,6 +114,10 @@ class Outbox:
     def close(self) -> None:
         """Stop, and close the connections."""
         self.stop()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """A connection of `sqlite3` belongs to the thread that opened it."""
         self._line.close()
         if self._db is not None:
             self._db.close()
@@ -151,10 +156,7 @@ class Outbox:
                 self.trouble = f"{error} ({error.hint})" if isinstance(error, SyncError) and error.hint else str(error)
                 self._stop.wait(pause)
                 pause = min(2 * pause, PAUSE_MAX_S)
-        self._line.close()
-        if self._db is not None:  # a connection of sqlite3 belongs to its thread
-            self._db.close()
-            self._db = None
+        self._hang_up()
 
     def _version(self) -> int:
         """Changes when somebody else has committed to the file."""
