@@ -53,7 +53,7 @@ CREATE TABLE alert_marks (
     node   TEXT NOT NULL,
     device TEXT NOT NULL,
     PRIMARY KEY (ts, node, device)
-) WITHOUT ROWID
+) WITHOUT ROWID;
 
 -- Messages of applications (ADR 10). How far a stream was taken into a queue here: exactly once by watermark. id: the
 -- last message's, which tells a repeat from an application's restored image.
@@ -81,4 +81,4 @@ CREATE TABLE queue_messages (
     dead     TEXT NOT NULL,
     body     BLOB NOT NULL
 );
-CREATE INDEX queue_messages_in_order ON queue_messages (queue, dead, place, source);
+CREATE INDEX queue_messages_in_order ON queue_messages (queue, dead, place, source)
