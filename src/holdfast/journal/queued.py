@@ -5,14 +5,14 @@ the same transaction, until a consumer acks it. Law: queued = acked + waiting + 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 
 from holdfast.journal.blobs import decode_messages
-from holdfast.journal.records import GroupKind
+from holdfast.journal.records import Group, GroupKind
 from holdfast.journal.rows import read_groups
 from holdfast.model.lane import Lane
 from holdfast.model.message import Message
@@ -93,22 +93,31 @@ def set_consumed(db: Connection, queue: str, *, is_consumed: bool) -> None:
     db.execute(sql, (queue,))
 
 
-def enqueue(db: Connection, messages: Iterable[Message]) -> Counter[str]:
-    """Let the messages of queues consumed here wait for their consumers; returns how many, by queue."""
-    wanted = consumed(db)
-    chosen = [one for one in messages if one.queue in wanted]
+def enqueue(db: Connection, first: int, messages: Iterable[Message], wanted: Container[str]) -> Counter[str]:
+    """Let messages of the wanted queues wait for their consumers; returns how many, by queue.
+
+    first: the first message's seq in lane 0
+    """
+    chosen = [(seq, one) for seq, one in enumerate(messages, first) if one.queue in wanted]
     db.executemany(
-        "INSERT INTO queue_messages (queue, source, n, id, ts, attempts, dead, body) VALUES (?, ?, ?, ?, ?, 0, '', ?)",
-        [(one.queue, one.source, one.n, one.id, one.ts, one.body) for one in chosen],
+        "INSERT INTO queue_messages (queue, seq, source, n, id, ts, attempts, dead, body) "
+        "VALUES (?, ?, ?, ?, ?, ?, 0, '', ?)",
+        [(one.queue, seq, one.source, one.n, one.id, one.ts, one.body) for seq, one in chosen],
     )
-    return Counter(one.queue for one in chosen)
+    return Counter(one.queue for _, one in chosen)
 
 
-def in_log(db: Connection, queue: str, after: int) -> Iterable[list[Message]]:
-    """What the journal's lane 0 holds of a queue above `after`, group by group."""
+def in_log(db: Connection, after: int) -> Iterable[tuple[int, list[Message]]]:
+    """The messages that the journal's lane 0 holds above `after`, group by group, with the first one's seq."""
     for group in read_groups(db, Lane.CRITICAL, after):
         if group.kind is GroupKind.MESSAGES:
-            yield [one for one in decode_messages(group.blob) if one.queue == queue]
+            yield group.first, decode_messages(group.blob)
+
+
+def is_settled(db: Connection, group: Group, wanted: Container[str]) -> bool:
+    """Is every message of a group of a queue consumed here, and with nobody any more?"""
+    waits = row(db, "SELECT 1 FROM queue_messages WHERE seq BETWEEN ? AND ? LIMIT 1", (group.first, group.last))
+    return waits is None and all(one.queue in wanted for one in decode_messages(group.blob))
 
 
 def waiting(db: Connection, queue: str, busy: Sequence[str], limit: int, max_bytes: int) -> list[Queued]:

@@ -101,8 +101,8 @@ def declare(tx: Transaction, wanted: Iterable[str]) -> None:
     for queue in names - known:
         queued.set_consumed(tx.db, queue, is_consumed=True)
         after = tx.draft.cursors.get((_cursor(queue), Lane.CRITICAL), 0)
-        for messages in queued.in_log(tx.db, queue, after):
-            tx.count(f"queue_queued.{queue}", queued.enqueue(tx.db, messages)[queue])
+        for first, messages in queued.in_log(tx.db, after):
+            tx.count(f"queue_queued.{queue}", queued.enqueue(tx.db, first, messages, {queue})[queue])
 
 
 def ack(tx: Transaction, queue: str, places: Sequence[int]) -> int:

@@ -62,7 +62,8 @@ class Transaction:
         bounds = min(times), max(times)
         canonical, blob = blobs.canonical_messages(messages), blobs.encode_messages(messages)
         last = self._append(Lane.CRITICAL, GroupKind.MESSAGES, len(messages), bounds, canonical, blob, origin)
-        for queue, n in queued.enqueue(self.db, messages).items():
+        wanted = queued.consumed(self.db)
+        for queue, n in queued.enqueue(self.db, last - len(messages) + 1, messages, wanted).items():
             self.count(f"queue_queued.{queue}", n)
         return last
 

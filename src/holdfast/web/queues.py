@@ -18,7 +18,6 @@ from starlette.routing import Route
 from holdfast.journal.queued import Queued, StreamMark
 from holdfast.journal.queues import Failure
 from holdfast.kernel.clock import Clock
-from holdfast.kernel.errors import HoldfastError
 from holdfast.model.message import Message
 from holdfast.queues.errors import LeaseOver, PutForked, QueueBusy, QueueCrowded
 from holdfast.telemetry.happenings import Telemetry
@@ -194,8 +193,8 @@ class Queues:
     def _checked(self, queue: str, app: str, wanted: PutRequest) -> list[Message]:
         try:
             return messages_of(self._apps.node, queue, app, wanted, self._clock.wall_ns())
-        except HoldfastError as error:
-            raise self._refusal("malformed", 400, str(error), error.hint) from error
+        except Refused as error:
+            raise self._refusal("malformed", error.status, str(error), error.hint) from error
 
     def _decoded(self, decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
         try:

@@ -20,6 +20,8 @@ from holdfast.journal.queued import Queued, StreamMark
 from holdfast.journal.queues import Buried, Failure, Taken
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import GENESIS, GroupKind
+from holdfast.journal.relief import Delivered, Level, relieve
+from holdfast.journal.settings import JournalSettings
 from holdfast.journal.store import FILE_NAME, Store
 from holdfast.model.lane import Lane
 
@@ -184,3 +186,23 @@ def test_a_blob_of_messages_gives_them_back_or_says_that_it_is_damaged(tmp_path:
         canonical(replace(group, last=2))
     with pytest.raises(GroupCorrupt):
         decode_messages(encode_messages([msgspec.structs.replace(message(1), id=b"short")]))
+
+
+def test_where_space_is_scarce_at_the_top_messages_that_are_done_become_counted_gaps(tmp_path: Path) -> None:
+    store, reader = consuming(tmp_path, "orders")
+    for n in range(1, 6):
+        put(store, [n])
+    put(store, [1], queue="elsewhere")
+    places = [one.place for one in waiting(reader)]
+    do(store, lambda tx: queues.ack(tx, "orders", [places[0], places[1], places[3]]))
+    do(store, lambda tx: queues.fail(tx, "orders", [Failure(places[4], "", buries=True)], 9, Buried()))
+    nothing = dict.fromkeys(Lane, 0)
+    settings = JournalSettings()
+    for delivered, freed in ((Delivered(nothing, nothing), 0), (Delivered(nothing, nothing, is_top=True), 3)):
+        assert do(store, lambda tx: relieve(tx, Level.YELLOW, settings, delivered, 9)).shed == freed  # noqa: B023
+    kinds = [(one.first, one.last, one.kind.name) for one in reader.read(Lane.CRITICAL, 0, 100)]
+    assert kinds == [(1, 2, "GAP"), (3, 3, "MESSAGES"), (4, 4, "GAP"), (5, 5, "MESSAGES"), (6, 6, "MESSAGES")]
+    ledger = balance(reader.accounts(CONSUMER, count=True), has_parent=False)
+    assert ledger.balanced
+    assert ledger.lanes[0].shed == {"consumed": 3}
+    assert not [one for one in scan(reader, Lane.CRITICAL) if isinstance(one, Damage)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.sync.running import Running, running
+from tests.running import Running, running
 from tests.unit.sync.shops import ORDERS, bodies, order, standard, taken
 
 from holdfast.sync import Leased, NotSettled, Outbox, Reject, Retry, inbox

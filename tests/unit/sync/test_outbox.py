@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.sync.running import Running, running
+from tests.running import Running, running
 from tests.unit.sync.shops import ORDERS, bodies, order, other, standard, taken
 
 from holdfast.sync import MessageTooLarge, Node, NoTransaction, Outbox, Queue, QueueRefused, Unreachable

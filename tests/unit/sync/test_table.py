@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 import pytest
-from tests.unit.sync.running import Running, running
+from tests.running import Running, running
 
 from holdfast.sync import (
     Applied,
@@ -128,10 +128,11 @@ def test_a_replica_that_wins_only_gets_what_it_lacks() -> None:
     assert [row[:2] for row in content(replica)[0]] == [(1, "ours"), (2, "new"), (9, "ours")]
 
 
+INSERT = "INSERT INTO articles"
 CONFLICTS = [
     # the replica's own change, the source's, then what source / replica have under each policy
     ("UPDATE articles SET name = 'ours'", "UPDATE articles SET name = 'theirs'", "theirs", "ours"),
-    ("INSERT INTO articles SELECT 5, 'ours', 1, NULL", "INSERT INTO articles SELECT 5, 'theirs', 2, NULL", "theirs", "ours"),
+    (f"{INSERT} SELECT 5, 'ours', 1, NULL", f"{INSERT} SELECT 5, 'theirs', 2, NULL", "theirs", "ours"),
     ("UPDATE articles SET name = 'ours'", "DELETE FROM articles WHERE id = 1", None, "ours"),
     ("DELETE FROM articles WHERE id = 1", "UPDATE articles SET name = 'theirs'", None, None),
 ]  # fmt: skip

@@ -69,10 +69,11 @@ CREATE TABLE queue_streams (
 -- Queues consumed at this node: every message committed or applied since then lies in queue_messages, too.
 CREATE TABLE queues_consumed (queue TEXT PRIMARY KEY) WITHOUT ROWID;
 
--- place: order of arrival, never reused. dead: why no consumer gets it any more, '' = it waits.
+-- place: order of arrival, never reused. seq: its row in lane 0. dead: why no consumer gets it any more, '' = it waits.
 CREATE TABLE queue_messages (
     place    INTEGER PRIMARY KEY AUTOINCREMENT,
     queue    TEXT NOT NULL,
+    seq      INTEGER NOT NULL,
     source   TEXT NOT NULL,
     n        INTEGER NOT NULL,
     id       BLOB NOT NULL,
@@ -81,4 +82,5 @@ CREATE TABLE queue_messages (
     dead     TEXT NOT NULL,
     body     BLOB NOT NULL
 );
-CREATE INDEX queue_messages_in_order ON queue_messages (queue, dead, place, source)
+CREATE INDEX queue_messages_in_order ON queue_messages (queue, dead, place, source);
+CREATE INDEX queue_messages_in_log ON queue_messages (seq)

@@ -1,6 +1,7 @@
 """A real node on loopback, on a loop of its own, for applications to speak to."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from holdfast.telemetry.happenings import Telemetry
 
 SETTINGS = """
 node: gw
-api: {listen: "127.0.0.1:0"}
+api: {listen: "127.0.0.1:%d"}
 journal: {ballast: 0MB}
 queues:
   orders: {consume: true, max_attempts: 2, lease: 300ms, limit: 50}
@@ -37,7 +38,7 @@ class Running:
         if not (folder / "shop.token").exists():
             issue_token(folder / "shop.token")
             issue_token(folder / "guest.token")
-            (folder / "node.yaml").write_text(SETTINGS)
+            (folder / "node.yaml").write_text(SETTINGS % _free_port())
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -65,6 +66,12 @@ class Running:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager
