@@ -3,10 +3,14 @@
 import random
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 from tests.system.kill.site import mutant
+from tests.system.shop import warehouse
 from tests.system.shop.exercise import GOOD_S, Trial, run
 from tests.system.shop.shop import Shop, Verdict, judge
 
@@ -47,10 +51,12 @@ def take_orders(shop: Shop, stop: threading.Event, answered: set[str], every_s: 
         stop.wait(every_s)
 
 
-def trouble(shop: Shop, rng: random.Random, seconds: float) -> dict[str, int]:
+TILLS = ("till-0", "till-1", "books", "gw", "hub", "link")
+
+
+def trouble(shop: Shop, rng: random.Random, seconds: float, names: Sequence[str] = TILLS) -> dict[str, int]:
     """Kill something and start it again, or cut the link for a while; again and again."""
     done: dict[str, int] = {}
-    names = ("till-0", "till-1", "books", "gw", "hub", "link")
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         time.sleep(rng.uniform(0.1, 0.6))
@@ -175,3 +181,36 @@ def test_ten_thousand_orders_an_hour_are_answered_in_time_through_minutes_of_out
     assert report.verdict.is_exact, report
     assert report.orders > 1_500
     assert report.within_50_ms >= 0.999, report
+
+
+def test_a_table_follows_another_through_cuts_and_kills_in_whole_transactions(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    try:
+        shop.open(("source", "replica"))
+        time.sleep(2)
+        done = trouble(shop, random.Random(4), 12, ("source", "replica", "gw", "hub", "link"))
+        time.sleep(2)
+        shop.kill("source")
+        source, replica = (warehouse.opened(str(tmp_path / f"{name}.db")) for name in ("source", "replica"))
+        shop.start("source")  # what it had put is still in its outbox
+        moves = content(source, "moves")
+        deadline = time.monotonic() + 60
+        while len(content(replica, "moves")) < len(moves) and time.monotonic() < deadline:
+            time.sleep(0.2)
+    finally:
+        shop.close()
+    print(f"{len(moves)} transactions; {done}")
+    assert len(moves) > 100
+    assert content(replica, "moves")[: len(moves)] == moves
+    stock = [(shelf, n) for shelf, n in content(replica, "stock")]
+    expected = dict.fromkeys(range(warehouse.SHELVES), warehouse.EACH)
+    for _, away, onto in content(replica, "moves"):
+        expected[away] -= 1
+        expected[onto] += 1
+    assert dict(stock) == expected
+    assert shop.depth("stock").dead == 0
+    assert shop.depth("stock").residual == 0
+
+
+def content(db: apsw.Connection, table: str) -> list[Any]:
+    return list(db.execute(f"SELECT * FROM {table} ORDER BY 1"))  # noqa: S608  # one of two

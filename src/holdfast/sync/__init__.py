@@ -10,6 +10,7 @@ from holdfast.sync.consuming import Delivery
 from holdfast.sync.errors import (
     ConflictFound,
     MessageTooLarge,
+    NoFile,
     NoTransaction,
     NotSettled,
     QueueRefused,
@@ -33,6 +34,7 @@ __all__ = [
     "Delivery",
     "Leased",
     "MessageTooLarge",
+    "NoFile",
     "NoTransaction",
     "Node",
     "NotSettled",

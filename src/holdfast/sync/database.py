@@ -3,8 +3,11 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Protocol
+
+import apsw
+
+from holdfast.sync.errors import NoFile
 
 BUSY_S = 10.0
 
@@ -26,8 +29,8 @@ class Database(Protocol):
         ...
 
 
-Source = Path | str | Callable[[], Database]
-"""Where a database is: its path, or what opens it, as when it's encrypted."""
+Source = Database | Callable[[], Database]
+"""A connection whose file is meant, or what opens another one to it, as when it's encrypted."""
 
 
 def rows(db: Database, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -54,8 +57,29 @@ def transaction(db: Database) -> Iterator[None]:
     db.execute("COMMIT")
 
 
-def opened(source: Source) -> Database:
-    """A connection of one's own."""
-    if callable(source):
-        return source()
-    return sqlite3.connect(source, timeout=BUSY_S, isolation_level=None)
+def opener(source: Source) -> Callable[[], Database]:
+    """What opens a further connection to the same file, of the same library.
+
+    Never of the other: two SQLite libraries in one process don't see each other's locks on a file, and both would
+    write at once (sqlite.org/howtocorrupt.html, 2.2.1).
+
+    Raises:
+        NoFile: when the database is in memory only.
+    """
+    if callable(source) and not isinstance(source, sqlite3.Connection | apsw.Connection):
+        return source
+    assert isinstance(source, sqlite3.Connection | apsw.Connection)  # noqa: S101  # what `Database` stands for
+    found = [str(file) for _, name, file in rows(source, "PRAGMA database_list") if name == "main"]
+    if not found or not found[0]:
+        raise NoFile("the database has no file")
+    path = found[0]
+    if isinstance(source, apsw.Connection):
+        vfs = source.open_vfs
+        return lambda: _apsw(path, vfs)
+    return lambda: sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+
+
+def _apsw(path: str, vfs: str) -> apsw.Connection:
+    db = apsw.Connection(path, vfs=vfs)
+    db.set_busy_timeout(round(1000 * BUSY_S))
+    return db

@@ -2,6 +2,7 @@
 
 SyncError
 ├── NoTransaction         caller: `put` outside of a transaction
+├── NoFile                caller: an outbox over a database in memory
 ├── NotSettled            caller: a delivery was not left through its `with`
 ├── MessageTooLarge       caller: more than 1 MB in one message
 ├── TransactionTooLarge   caller: more changed rows in one transaction than a table's capture carries
@@ -25,6 +26,12 @@ class NoTransaction(SyncError):
     """A message was put outside of a transaction."""
 
     hint = "BEGIN first: a message is sent if, and only if, what it tells is committed"
+
+
+class NoFile(SyncError):
+    """The database is in memory, where no forwarder can reach it."""
+
+    hint = "use a database file: what was put must outlive the process"
 
 
 class NotSettled(SyncError):

@@ -10,7 +10,7 @@ import threading
 import uuid
 from dataclasses import dataclass
 
-from holdfast.sync.database import Database, Source, opened, row, rows, transaction
+from holdfast.sync.database import Database, Source, opener, row, rows, transaction
 from holdfast.sync.errors import MessageTooLarge, NoTransaction, SyncError
 from holdfast.sync.line import Line, Mark, Node, Pending
 
@@ -71,8 +71,15 @@ class Outbox:
     """
 
     def __init__(self, database: Source, node: Node) -> None:
-        """Opens nothing yet. database: the path, or what opens a connection (called in the forwarding thread)."""
-        self._source, self._line = database, Line(node)
+        """Opens nothing yet.
+
+        database: the application's connection; the outbox opens one of its own to the same file, with the same library.
+                  Or what opens one, for files that need more than their path; it's called in the forwarding thread
+
+        Raises:
+            NoFile: when the database is in memory only.
+        """
+        self._open, self._line = opener(database), Line(node)
         self._db: Database | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -125,7 +132,7 @@ class Outbox:
 
     def _opened(self) -> Database:
         if self._db is None:
-            self._db = opened(self._source)
+            self._db = self._open()
             # Deleting what was sent may be lost in a power cut: it's sent again, and the node knows it.
             self._db.execute("PRAGMA synchronous = NORMAL")
             prepare(self._db)

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,26 +94,31 @@ class Shop:
                 "apps: {books: {token: books.token, consume: [orders, stock]}}\n"
             )
 
-    def open(self) -> None:
+    def open(self, apps: Sequence[str] = APPS) -> None:
         self.prepare()
         self.site.bring_up(("hub", "gw"))
-        for name in APPS:
+        for name in apps:
             self.start(name)
-        for name in ("till-0", "till-1"):
-            self.wait_till(name)
+        for name in apps:
+            if name.startswith("till"):
+                self.wait_till(name)
 
     def start(self, name: str) -> None:
         if name in ("gw", "hub"):
             self.site.start(name)
             return
         here = Path(__file__).parent
+        near = (f"http://127.0.0.1:{self.api}", self.folder / "shop.token")
+        far = (f"https://127.0.0.1:{self.site.hub}", self.folder / "books.token", self.folder / "ca.pem")
+        args: tuple[object, ...]
         if name == "books":
-            url = f"https://127.0.0.1:{self.site.hub}"
-            args = [here / "books.py", self.folder / "books.db", url, self.folder / "books.token"]
-            args.append(self.folder / "ca.pem")
+            args = (here / "books.py", self.folder / "books.db", *far)
+        elif name == "source":
+            args = (here / "warehouse.py", name, self.folder / "source.db", *near)
+        elif name == "replica":
+            args = (here / "warehouse.py", name, self.folder / "replica.db", *far)
         else:
-            url = f"http://127.0.0.1:{self.api}"
-            args = [here / "till.py", self.folder / "till.db", self.till(name), url, self.folder / "shop.token"]
+            args = (here / "till.py", self.folder / "till.db", self.till(name), *near)
         log = (self.folder / f"{name}.log").open("ab")
         env = {**os.environ, "PYTHONPATH": f"{self.source}:{ROOT}"}
         self.apps[name] = subprocess.Popen([sys.executable, *map(str, args)], env=env, stdout=log, stderr=log)

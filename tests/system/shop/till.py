@@ -54,8 +54,8 @@ class Server(socketserver.ThreadingTCPServer):
 
 def main(path: Path, port: int, url: str, token: str) -> None:
     Checkout.path = path
-    connection(path).close()
-    outbox = Outbox(path, Node(url, token))
+    db = connection(path)
+    outbox = Outbox(db, Node(url, token))
     outbox.start()
     with Server(("127.0.0.1", port), Checkout) as server:
         server.serve_forever()

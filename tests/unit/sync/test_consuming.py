@@ -17,10 +17,10 @@ from holdfast.sync.line import Line
 def send(node: Running, *what: bytes) -> None:
     db = standard(node.folder / "app.db")
     order(db, *what)
-    db.close()
-    outbox = Outbox(node.folder / "app.db", node.door())
+    outbox = Outbox(db, node.door())
     outbox.forward()
     outbox.close()
+    db.close()
 
 
 @given(st.lists(st.integers(1, 12), max_size=40))

@@ -10,7 +10,7 @@ from tests.running import Running, running
 from tests.unit.sync.shops import ORDERS, bodies, order, other, standard, taken
 
 from holdfast.sync import MessageTooLarge, Node, NoTransaction, Outbox, Queue, QueueRefused, Unreachable
-from holdfast.sync.database import Database, transaction
+from holdfast.sync.database import Database, opener, transaction
 
 
 @pytest.mark.parametrize("connect", [standard, other])
@@ -39,12 +39,12 @@ def test_messages_wait_for_a_node_that_is_away_and_are_sent_by_themselves(tmp_pa
     order(db, b"1")
     with running(tmp_path) as node:
         door = node.door()
-    outbox = Outbox(tmp_path / "app.db", door)
+    outbox = Outbox(db, door)
     with pytest.raises(Unreachable):
         outbox.forward()
     outbox.close()
     with running(tmp_path) as node:
-        outbox = Outbox(tmp_path / "app.db", node.door())
+        outbox = Outbox(db, node.door())
         outbox.start()
         order(db, b"2")
         assert taken(tmp_path / "to.db", node.door(), 2) == bodies([1, 2])
@@ -55,7 +55,7 @@ def test_messages_wait_for_a_node_that_is_away_and_are_sent_by_themselves(tmp_pa
 def test_two_forwarders_of_one_database_send_each_message_once(tmp_path: Path) -> None:
     db = standard(tmp_path / "app.db")
     with running(tmp_path) as node:
-        outboxes = [Outbox(tmp_path / "app.db", node.door()) for _ in range(2)]
+        outboxes = [Outbox(db, node.door()) for _ in range(2)]
         for outbox in outboxes:
             outbox.start()
         for n in range(40):
@@ -103,7 +103,7 @@ def test_a_batch_is_bounded_in_messages_and_bytes(tmp_path: Path) -> None:
         for _ in range(510):
             Queue("passing").put(db, b"")
     with running(tmp_path) as node:
-        outbox = Outbox(tmp_path / "app.db", node.door())
+        outbox = Outbox(db, node.door())
         assert outbox.forward() == 515
         outbox.close()
 
@@ -112,14 +112,14 @@ def test_a_node_that_refuses_says_why(tmp_path: Path) -> None:
     db = standard(tmp_path / "app.db")
     order(db, b"1")
     with running(tmp_path) as node:
-        outbox = Outbox(tmp_path / "app.db", node.door("guest"))
+        outbox = Outbox(db, node.door("guest"))
         with pytest.raises(QueueRefused, match="guest may not") as refusal:
             outbox.forward()
         assert (refusal.value.status, refusal.value.hint) == (403, "name it under `apps.guest` in node.yaml")
         outbox.start()
         wait_for(lambda: "guest may not" in outbox.trouble)
         outbox.stop()
-    far = Outbox(tmp_path / "app.db", Node("http://192.0.2.1:8080", tmp_path / "shop.token"))
+    far = Outbox(db, Node("http://192.0.2.1:8080", tmp_path / "shop.token"))
     with pytest.raises(QueueRefused, match="not allowed"):
         far.forward()
     far.close()
@@ -128,7 +128,7 @@ def test_a_node_that_refuses_says_why(tmp_path: Path) -> None:
 def test_a_full_queue_takes_no_more_until_some_are_acked(tmp_path: Path) -> None:
     db = standard(tmp_path / "app.db")
     with running(tmp_path) as node:
-        outbox = Outbox(tmp_path / "app.db", node.door())
+        outbox = Outbox(db, node.door())
         order(db, *bodies(range(50)))
         assert outbox.forward() == 50
         order(db, b"50")
@@ -142,11 +142,11 @@ def test_a_full_queue_takes_no_more_until_some_are_acked(tmp_path: Path) -> None
 def send(path: Path, node: Running, *what: bytes) -> None:
     db = standard(path)
     order(db, *what)
-    db.close()
-    outbox = Outbox(path, node.door())
+    outbox = Outbox(db, node.door())
     outbox.forward()
     assert outbox.waiting() == 0
     outbox.close()
+    db.close()
 
 
 def wait_for(what: Callable[[], bool]) -> None:
@@ -156,3 +156,33 @@ def wait_for(what: Callable[[], bool]) -> None:
             return
         done.wait(0.01)
     raise AssertionError("it never came")
+
+
+def test_an_outbox_uses_the_applications_own_library_and_needs_a_file(tmp_path: Path) -> None:
+    """Two SQLite libraries in one process don't see each other's locks."""
+    for connect in (standard, other):
+        db = connect(tmp_path / "app.db")
+        assert type(opener(db)()) is type(db)
+        with pytest.raises(NoFile):
+            Outbox(connect(Path(":memory:")), Node("http://127.0.0.1:1", "none"))
+
+
+@pytest.mark.parametrize("connect", [standard, other])
+def test_putting_and_forwarding_at_once_loses_and_mixes_nothing(
+    tmp_path: Path, connect: Callable[[Path], Database]
+) -> None:
+    db = connect(tmp_path / "app.db")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("CREATE TABLE kept (n INTEGER PRIMARY KEY)")
+    with running(tmp_path) as node:
+        outbox = Outbox(db, node.door())
+        outbox.start()
+        for n in range(300):
+            with transaction(db):
+                db.execute("INSERT INTO kept VALUES (?)", (n,))
+                Queue("stock").put(db, b"%d" % n)
+        wait_for(lambda: not list(db.execute("SELECT 1 FROM holdfast_outbox LIMIT 1")))
+        outbox.stop()
+        found = node.real.journal.waiting("stock", [], 1000, 10**9)
+    assert [one.body for one in found] == bodies(range(300))
+    assert list(db.execute("SELECT count(*) FROM kept")) == [(300,)]

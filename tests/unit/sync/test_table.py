@@ -75,7 +75,7 @@ def test_changes_travel_through_a_node_in_whole_transactions(tmp_path: Path) -> 
     change(source, "UPDATE stock SET n = n - 1", "INSERT INTO articles VALUES (2, NULL, NULL, NULL)")
     change(source, "DELETE FROM articles WHERE id = 2")
     with running(tmp_path) as node:
-        outbox = Outbox(tmp_path / "source.db", node.door())
+        outbox = Outbox(source, node.door())
         assert outbox.forward() == 3
         outbox.close()
         assert [one.changes for one in follow(node, replica, 3)] == [2, 2, 1]
@@ -186,7 +186,7 @@ def test_another_layout_is_refused_before_anything_is_changed(tmp_path: Path) ->
         with pytest.raises(SchemaDiffers):
             TABLE.apply(database(layout=layout), waiting(source)[0])
     with running(tmp_path) as node:
-        outbox = Outbox(tmp_path / "source.db", node.door())
+        outbox = Outbox(source, node.door())
         outbox.forward()
         outbox.close()
         replica = database(layout="CREATE TABLE articles (id INTEGER PRIMARY KEY)")
@@ -204,7 +204,7 @@ def test_a_refused_transaction_is_a_dead_letter_and_the_next_goes_on(tmp_path: P
     change(source, "INSERT INTO articles VALUES (2, 'salt', 1, NULL)")
     replica.execute("INSERT INTO articles VALUES (1, 'ours', 1, NULL)")
     with running(tmp_path) as node:
-        outbox = Outbox(tmp_path / "source.db", node.door())
+        outbox = Outbox(source, node.door())
         outbox.forward()
         outbox.close()
         first, second = follow(node, replica, 2, table)
