@@ -44,7 +44,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         query=history.query,
         status=lambda: _status(node),
         ledger=lambda verify: _ledger(node, verify=verify),
-        events=lambda limit: latest_events(journal, journal.head(Lane.CRITICAL), limit),
+        events=lambda limit: latest_events(journal, limit),
         quarantine=node.quarantine,
         readiness=lambda: _readiness(node),
         counters=journal.counters,

@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.events import alert
 from tests.messages import message
 from tests.unit.journal.kept import a_store, do
 
+from holdfast.history.events import latest_events
 from holdfast.journal import queues
 from holdfast.journal.blobs import canonical, decode_messages, encode_messages
 from holdfast.journal.errors import GroupCorrupt
@@ -206,3 +208,16 @@ def test_where_space_is_scarce_at_the_top_messages_that_are_done_become_counted_
     assert ledger.balanced
     assert ledger.lanes[0].shed == {"consumed": 3}
     assert not [one for one in scan(reader, Lane.CRITICAL) if isinstance(one, Damage)]
+
+
+def test_the_latest_events_are_found_among_messages_without_reading_those(tmp_path: Path) -> None:
+    store, reader = consuming(tmp_path)
+    do(store, lambda tx: tx.append_events(Lane.CRITICAL, [alert(1)]))
+    put(store, [1, 2])
+    do(store, lambda tx: tx.append_events(Lane.CRITICAL, [alert(2), alert(3)]))
+    put(store, [3])
+    assert [one.ts for one in latest_events(reader, 2)] == [3, 2]
+    plan = list(store.db.execute("EXPLAIN QUERY PLAN SELECT * FROM groups WHERE kind = 1 AND place > 0 ORDER BY place"))
+    assert "groups_of_events" in str(plan)
+    store.db.execute("UPDATE groups SET blob = x'00' WHERE last = 5")
+    assert [one.ts for one in latest_events(reader, 2)] == [1]

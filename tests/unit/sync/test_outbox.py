@@ -9,7 +9,7 @@ import pytest
 from tests.running import Running, running
 from tests.unit.sync.shops import ORDERS, bodies, order, other, standard, taken
 
-from holdfast.sync import MessageTooLarge, Node, NoTransaction, Outbox, Queue, QueueRefused, Unreachable
+from holdfast.sync import MessageTooLarge, Node, NoFile, NoTransaction, Outbox, Queue, QueueRefused, Unreachable
 from holdfast.sync.database import Database, opener, transaction
 
 

@@ -83,4 +83,6 @@ CREATE TABLE queue_messages (
     body     BLOB NOT NULL
 );
 CREATE INDEX queue_messages_in_order ON queue_messages (queue, dead, place, source);
-CREATE INDEX queue_messages_in_log ON queue_messages (seq)
+CREATE INDEX queue_messages_in_log ON queue_messages (seq);
+-- Alerts among a million messages of lane 0.
+CREATE INDEX groups_of_events ON groups (place) WHERE kind = 1
