@@ -65,11 +65,11 @@ class TokenBook:
 
         Raises:
             StorageUnusable: when a file can't be read.
-            TokenUnusable: when one holds neither a token nor a digest, or two children share one.
+            TokenUnusable: when one holds neither a token nor a digest, or two names share one.
         """
         digests = {name: _read_digest(path) for name, path in files.items()}
         if len(set(digests.values())) < len(digests):
-            raise TokenUnusable("two children share one token; give each its own")
+            raise TokenUnusable("two names share one token; give each its own")
         return TokenBook(digests)
 
     def names(self) -> list[str]:

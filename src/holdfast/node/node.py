@@ -7,6 +7,7 @@ stop: devices first, then what is queued is committed and settled, then the upli
 import asyncio
 import contextlib
 import random
+import uuid
 from collections.abc import Coroutine
 from typing import Any, Literal
 
@@ -38,6 +39,7 @@ from holdfast.node.settings import NodePlan
 from holdfast.node.timekeeper import Timekeeper
 from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
+from holdfast.queues.service import QueueService
 from holdfast.storage.errors import DiskFull
 from holdfast.storage.folder import DiskFolder
 from holdfast.stream.engine import Engine
@@ -88,6 +90,7 @@ class Node:
         self.ingest = self._make_ingest()
         if self.ingest is not None:
             self.ingest.on_batch(self.last_values.update)
+        self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
         self.backups = self._make_backups()
@@ -109,6 +112,7 @@ class Node:
         replayed = await asyncio.to_thread(self.intake.replay) if self.plan.rules else 0
         self.intake.start()
         await report_found(self.journal, self.clock, self.telemetry)
+        await self.queues.start()
         if settings.api is not None:
             self.web = build_server(self, settings.api)
             await self.web.start()

@@ -20,8 +20,10 @@ from holdfast.ingest.settings import ChildrenSettings
 from holdfast.intake.settings import IntakeSettings
 from holdfast.journal.settings import JournalSettings
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
+from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
+from holdfast.queues.settings import AppName, AppSettings, QueueSettings, findings
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import parse_listen, require_https
@@ -53,6 +55,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     backup: BackupSettings | None = None
     history: HistorySettings | bool = False
     """The site's memory in Parquet files; `true` = with its defaults."""
+    queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
+    apps: dict[AppName, AppSettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,8 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     settings, problems = document.value, []
     if settings.api is not None:
         problems += [document.problem(("api", *where), text) for where, text in settings.api.findings()]
+    found = findings(settings.queues, settings.apps, has_api=settings.api is not None)
+    problems += [document.problem(where, text) for where, text in found]
     if settings.parent is not None:
         try:
             require_https(settings.parent.url)

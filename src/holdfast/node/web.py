@@ -21,7 +21,7 @@ from holdfast.transport.tls import server_context
 from holdfast.uplink.service import UplinkStatus
 from holdfast.web.answers import BudgetStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
-from holdfast.web.deps import Children, WebDeps
+from holdfast.web.deps import Applications, Children, WebDeps
 from holdfast.web.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -44,12 +44,13 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         query=history.query,
         status=lambda: _status(node),
         ledger=lambda verify: _ledger(node, verify=verify),
-        events=lambda limit: latest_events(journal, journal.head(Lane.CRITICAL), limit),
+        events=lambda limit: latest_events(journal, limit),
         quarantine=node.quarantine,
         readiness=lambda: _readiness(node),
         counters=journal.counters,
         timekeeping=lambda limit: clock_status(node.timekeeper, node.skew, limit),
         children=_children(node, settings),
+        apps=_applications(node),
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
@@ -73,6 +74,22 @@ def _children(node: "Node", settings: ApiSettings) -> Children | None:
     book = TokenBook.load({name: plan.path(file) for name, file in _token_files(plan).items()})
     clock = node.clock
     return Children(lambda text: book.who(text, clock.wall_ns() / NS_PER_S), node.ingest, settings.max_body)
+
+
+def _applications(node: "Node") -> Applications | None:
+    plan = node.plan
+    settings, clock = plan.settings, node.clock
+    if not settings.queues:
+        return None
+    book = TokenBook.load({name: plan.path(app.token) for name, app in settings.apps.items()})
+    return Applications(
+        settings.node,
+        lambda text: book.who(text, clock.wall_ns() / NS_PER_S),
+        frozenset(settings.queues),
+        {name: frozenset(app.put) for name, app in settings.apps.items()},
+        {name: frozenset(app.consume) for name, app in settings.apps.items()},
+        node.queues,
+    )
 
 
 def _token_files(plan: NodePlan) -> dict[str, str]:

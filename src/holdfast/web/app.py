@@ -10,6 +10,7 @@ from holdfast.web.deps import WebDeps
 from holdfast.web.errors import Refused
 from holdfast.web.headers import Shell
 from holdfast.web.quarantine import Quarantine
+from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
 from holdfast.web.responses import refused, unable, unrouted
 from holdfast.web.state import State
@@ -21,6 +22,8 @@ def build_app(deps: WebDeps) -> Starlette:
     routes = [*page.routes(), *Reading(deps).routes(), *State(deps).routes(), *Quarantine(deps).routes()]
     if deps.children is not None:
         routes += Sync(deps.children, deps.telemetry).routes()
+    if deps.apps is not None:
+        routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     return Starlette(
         routes=routes,
         middleware=[Middleware(Shell, telemetry=deps.telemetry)],

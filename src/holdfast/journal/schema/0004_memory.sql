@@ -53,4 +53,36 @@ CREATE TABLE alert_marks (
     node   TEXT NOT NULL,
     device TEXT NOT NULL,
     PRIMARY KEY (ts, node, device)
-) WITHOUT ROWID
+) WITHOUT ROWID;
+
+-- Messages of applications (ADR 10). How far a stream was taken into a queue here: exactly once by watermark. id: the
+-- last message's, which tells a repeat from an application's restored image.
+CREATE TABLE queue_streams (
+    queue  TEXT NOT NULL,
+    app    TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    n      INTEGER NOT NULL,
+    id     BLOB NOT NULL,
+    PRIMARY KEY (queue, app, stream)
+) WITHOUT ROWID;
+
+-- Queues consumed at this node: every message committed or applied since then lies in queue_messages, too.
+CREATE TABLE queues_consumed (queue TEXT PRIMARY KEY) WITHOUT ROWID;
+
+-- place: order of arrival, never reused. seq: its row in lane 0. dead: why no consumer gets it any more, '' = it waits.
+CREATE TABLE queue_messages (
+    place    INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue    TEXT NOT NULL,
+    seq      INTEGER NOT NULL,
+    source   TEXT NOT NULL,
+    n        INTEGER NOT NULL,
+    id       BLOB NOT NULL,
+    ts       INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    dead     TEXT NOT NULL,
+    body     BLOB NOT NULL
+);
+CREATE INDEX queue_messages_in_order ON queue_messages (queue, dead, place, source);
+CREATE INDEX queue_messages_in_log ON queue_messages (seq);
+-- Alerts among a million messages of lane 0.
+CREATE INDEX groups_of_events ON groups (place) WHERE kind = 1
