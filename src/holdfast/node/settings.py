@@ -16,6 +16,7 @@ from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
 from holdfast.history.lake.settings import HistorySettings
+from holdfast.identity.apps import AppSettings
 from holdfast.ingest.settings import ChildrenSettings
 from holdfast.intake.settings import IntakeSettings
 from holdfast.journal.settings import JournalSettings
@@ -47,6 +48,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[str, ...] = ()
     parent: ParentSettings | None = None
     children: ChildrenSettings | bool = False
+    apps: dict[Name, AppSettings] = field(default_factory=dict)
+    """Applications on site that may use this node's HTTP doors."""
     clock: ClockSettings = field(default_factory=ClockSettings)
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)

@@ -75,6 +75,15 @@ def _children(node: "Node", settings: ApiSettings) -> Children | None:
     return Children(lambda text: book.who(text, clock.wall_ns() / NS_PER_S), node.ingest, settings.max_body)
 
 
+def apps_book(plan: NodePlan) -> TokenBook:
+    """Which application a token stands for.
+
+    Raises:
+        HoldfastError: when a token file can't be used.
+    """
+    return TokenBook.load({name: plan.path(app.token) for name, app in plan.settings.apps.items()})
+
+
 def _token_files(plan: NodePlan) -> dict[str, str]:
     children = plan.children
     if children is None:

@@ -1,0 +1,12 @@
+"""`apps:` in node.yaml: applications on site that may use this node over HTTP, each with a token of its own."""
+
+from msgspec import Struct
+
+
+class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """One application. What isn't listed here it may not use; patterns may hold `*`."""
+
+    token: str
+    """File of its token, or of the token's digest; relative to node.yaml."""
+    documents: tuple[str, ...] = ()
+    """Shared documents that it may read and edit."""
