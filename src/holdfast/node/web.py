@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from holdfast import __version__
+from holdfast.documents.settings import matcher
 from holdfast.history.events import latest_events
 from holdfast.history.lake.service import Keeper
 from holdfast.history.lake.view import view
@@ -21,7 +22,7 @@ from holdfast.transport.tls import server_context
 from holdfast.uplink.service import UplinkStatus
 from holdfast.web.answers import BudgetStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
-from holdfast.web.deps import Children, WebDeps
+from holdfast.web.deps import AppDocuments, Children, WebDeps
 from holdfast.web.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         counters=journal.counters,
         timekeeping=lambda limit: clock_status(node.timekeeper, node.skew, limit),
         children=_children(node, settings),
+        documents=_documents(node),
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
@@ -59,6 +61,19 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
 def _memory(node: "Node", keeper: Keeper) -> Memory:
     journal = node.journal
     return lambda low, high: view(keeper.lake, journal, journal.catalogue.is_text.copy(), low, high)
+
+
+def _documents(node: "Node") -> AppDocuments | None:
+    if node.documents is None:
+        return None
+    book, clock = apps_book(node.plan), node.clock
+    may = {name: matcher(app.documents) for name, app in node.plan.settings.apps.items()}
+    return AppDocuments(
+        who=lambda text: book.who(text, clock.wall_ns() / NS_PER_S),
+        may=lambda app, name: may[app](name),
+        keeper=node.documents.keeper,
+        settings=node.documents.settings,
+    )
 
 
 def child_names(plan: NodePlan) -> list[str]:

@@ -1,0 +1,35 @@
+"""`documents:` in node.yaml: which shared documents this node has to do with, and what they may cost."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from holdfast.kernel.scalars import Duration, Size
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,126}")
+CHILD = "{child}"
+
+
+class DocumentsSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Shared documents. Nothing is shared that isn't listed; patterns may hold `*`, which stands for any text."""
+
+    up: tuple[str, ...] = ()
+    """Exchanged with the parent."""
+    children: tuple[str, ...] = ()
+    """What a child may exchange with this node; `{child}` stands for the child's name."""
+    max_bytes: Size = 1 << 20
+    """Largest document."""
+    max_documents: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    cache: Size = 4 << 20
+    """Bytes of documents kept merged in memory; others are read from the journal when they're asked for."""
+    wait: Duration = 60.0
+    """How long the parent may hold the question for news before it answers that there are none."""
+
+
+def matcher(patterns: Iterable[str], child: str = "") -> Callable[[str], bool]:
+    """Does a document's name match one of the patterns?"""
+    wanted = [re.escape(pattern.replace(CHILD, child) if child else pattern) for pattern in patterns]
+    compiled = re.compile("|".join(one.replace(r"\*", ".*") for one in wanted) or r"(?!)")
+    return lambda name: compiled.fullmatch(name) is not None
