@@ -1,8 +1,9 @@
 """A node's shared documents: stored in the journal, merged when somebody asks.
 
 An edit is on disk before anybody hears of it: each document is one queue (a lock), and what a reader is told of a
-document's version, state and content is what was committed. A version is a random name of one content, so it can't be
-mistaken for another node's, another life's or a restored one's.
+document's version, state and content is what was committed. A version names one content: `life.number.chance`. In one
+life of the node numbers go up and nothing is lost; a reader that sees another life, or a number go back, compares anew.
+Chance keeps two machines that run one life (a cloned image) from giving one name to two contents.
 """
 
 import asyncio
@@ -66,7 +67,7 @@ class Keeper:
     def __init__(self, settings: DocumentsSettings, journal: Journal, telemetry: Telemetry) -> None:
         """Read what is stored; merge nothing yet."""
         self._settings, self._journal, self._telemetry = settings, journal, telemetry
-        self._cache = settings.cache
+        self._cache, self._count = settings.cache, 0
         self._known = {one.name: _Entry(one.version, one.bytes) for one in read_documents(journal)}
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}  # of documents that somebody has or waits for
@@ -205,7 +206,7 @@ class Keeper:
         return Content(self.version(name), replica.state(), update)
 
     async def _store(self, name: str, held: _Held, update: bytes) -> None:
-        version = secrets.token_hex(8)
+        version = self._new_version()
         held.rows, held.bytes = held.rows + 1, held.bytes + len(update)
         if held.rows <= MOST_ROWS and held.bytes <= max(MANY_BYTES, held.first // 2):
             await self._journal.submit(lambda tx: append_update(tx, name, version, update))
@@ -222,6 +223,10 @@ class Keeper:
         await self._journal.submit(write)
         held.first, held.rows, held.bytes = len(whole), 0, 0
         held.replica.bound = len(whole)
+
+    def _new_version(self) -> str:
+        self._count += 1
+        return f"{self._journal.incarnation[:12]}.{self._count}.{secrets.token_hex(4)}"
 
     def _tell(self, name: str, version: str, size: int) -> None:
         self._known[name] = _Entry(version, size)
@@ -258,7 +263,7 @@ class Keeper:
             with suppress(DocumentError):
                 await asyncio.to_thread(replica.apply, update)
         held = _Held(replica)
-        await self._squash(name, held, version := secrets.token_hex(8))
+        await self._squash(name, held, version := self._new_version())
         self._telemetry.emit(DocumentDamaged(document=name, updates=damaged))
         self._tell(name, version, held.first)
         return held

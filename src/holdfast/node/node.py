@@ -156,6 +156,19 @@ class Node:
 
     async def stop(self, deadline_s: float) -> None:
         """Drain within the deadline, then close everything."""
+        drained = await self._drain(deadline_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.web is not None:
+            await self.web.stop(1.0)
+        for link in (self.link, self.documents):
+            if link is not None:
+                await link.close()
+        await asyncio.to_thread(self._close_files)
+        self.telemetry.emit(NodeStopped(drained=drained))
+
+    async def _drain(self, deadline_s: float) -> bool:
         self.is_serving = False
         drained = True
         if self.mqtt is not None:
@@ -171,16 +184,7 @@ class Node:
                 drained = True
         if self.uplink is not None and drained:
             drained = await self.uplink.drain(deadline_s)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.web is not None:
-            await self.web.stop(1.0)
-        for link in (self.link, self.documents):
-            if link is not None:
-                await link.close()
-        await asyncio.to_thread(self._close_files)
-        self.telemetry.emit(NodeStopped(drained=drained))
+        return drained
 
     def _close_files(self) -> None:
         if self.keeper is not None:

@@ -77,9 +77,15 @@ class Documents:
         return answer([DocumentRow(name, version, self._keeper.size(name)) for name, version in versions.items()])
 
     async def read(self, request: Request) -> Response:
-        """`?state=base64url&wait=30`: what somebody at `state` lacks; If-None-Match waits for another version."""
+        """`?state=base64url&wait=30`: what somebody at `state` lacks; If-None-Match waits for another version.
+
+        `?of=state`: the node's own state vector instead.
+        """
         app, name = self._may(request)
-        only(request.query_params, "state", "wait")
+        only(request.query_params, "of", "state", "wait")
+        of = request.query_params.get("of", "update")
+        if of not in ("update", "state"):
+            raise Refused(400, f"of={of[:60]!r} is not allowed", "`update` or `state`")
         known = request.headers.get("if-none-match", "")
         state, wait_s = _state(request), whole(request.query_params, "wait", 0, LONGEST_WAIT_S)
         if known and not await self._changes(app, name, known, wait_s):
@@ -89,7 +95,8 @@ class Documents:
                 here = await self._keeper.content(name, state)
             except UpdateMalformed as error:
                 raise self._bodies.refusal("malformed", 400, f"`state`: {error}", error.hint) from error
-        return Response(here.update, 200, {"ETag": _tag(here.version), "Cache-Control": "no-store"}, BYTES)
+        body = here.state if of == "state" else here.update
+        return Response(body, 200, {"ETag": _tag(here.version), "Cache-Control": "no-store"}, BYTES)
 
     async def edit(self, request: Request) -> Response:
         """Merge an update; answered when it's on disk. 409: it builds on edits that this node lacks."""
