@@ -27,7 +27,7 @@ def main(folder: Path, label: str, node: str, url: str, what: str, *words: str) 
             until = time.monotonic() + float(words[0] if words else 3)
             while (left := until - time.monotonic()) > 0:
                 document.wait(left)
-            keys = {k: v for k, v in document.map("m").to_py().items() if not k.startswith("k")}
+            keys = {k: v for k, v in (document.map("m").to_py() or {}).items() if not k.startswith("k")}
             print(json.dumps([dict(sorted(keys.items())), document.counter("n").value, len(document.map("m"))]))
 
 
