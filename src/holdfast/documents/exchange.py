@@ -161,6 +161,7 @@ class Exchanges:
         if not is_lacking and reply.status == "merged":
             peer.given = here
             return True
+        peer.given = ""  # also when it was given once: the parent came back from an older image
         return False
 
     async def _push(self) -> None:
