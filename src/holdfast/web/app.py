@@ -26,7 +26,7 @@ def build_app(deps: WebDeps) -> Starlette:
         routes += sync.routes()
         if deps.documents is not None:
             shared = deps.documents
-            routes += ChildDocuments(sync.bodies, deps.children.who, shared.keeper, shared.settings).routes()
+            routes += ChildDocuments(sync.senders, deps.children.who, shared.keeper, shared.settings).routes()
     if deps.documents is not None:
         routes += Documents(deps.documents, deps.telemetry).routes()
     return Starlette(

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from holdfast.documents.errors import DocumentError, DocumentTooLarge, TooManyDocuments, UpdateMalformed
 from holdfast.documents.settings import DocumentsSettings, matcher
 from holdfast.documents.versions import digest
-from holdfast.web.bodies import Bodies
+from holdfast.web.senders import Senders
 from holdfast.wire.documents import MOST_BESIDE, DocumentAsk, DocumentReply, News, NewsAsk, packed, unpacked
 from holdfast.wire.errors import WireError
 
@@ -29,9 +29,9 @@ class ChildDocuments:
     """The document routes of one node, for its children."""
 
     def __init__(
-        self, bodies: Bodies, who: Callable[[str], str | None], keeper: "Keeper", settings: DocumentsSettings
+        self, senders: Senders, who: Callable[[str], str | None], keeper: "Keeper", settings: DocumentsSettings
     ) -> None:
-        self._bodies, self._who, self._keeper, self._settings = bodies, who, keeper, settings
+        self._senders, self._who, self._keeper, self._settings = senders, who, keeper, settings
         self._held: Counter[str] = Counter()
 
     def routes(self) -> list[Route]:
@@ -43,9 +43,9 @@ class ChildDocuments:
 
     async def document(self, request: Request) -> Response:
         """Exchange one document: `DocumentAsk` in, `DocumentReply` out."""
-        child = self._bodies.sender(request, self._who)
-        with self._bodies.slot(child):
-            ask = self._unpacked(await self._bodies.read(request, self._settings.max_bytes + MOST_BESIDE), DocumentAsk)
+        child = self._senders.sender(request, self._who)
+        with self._senders.slot(child):
+            ask = self._unpacked(await self._senders.read(request, self._settings.max_bytes + MOST_BESIDE), DocumentAsk)
             if not matcher(self._settings.children, child)(ask.name):
                 refusal = DocumentReply("refused", detail="the parent's `documents.children` does not name it")
                 return Response(packed(refusal), 200, {"Cache-Control": "no-store"}, PACKED)
@@ -54,9 +54,9 @@ class ChildDocuments:
 
     async def news(self, request: Request) -> Response:
         """Wait for news: `NewsAsk` in, `News` out."""
-        child = self._bodies.sender(request, self._who)
-        with self._bodies.slot(child):
-            ask = self._unpacked(await self._bodies.read(request, MAX_NEWS), NewsAsk)
+        child = self._senders.sender(request, self._who)
+        with self._senders.slot(child):
+            ask = self._unpacked(await self._senders.read(request, MAX_NEWS), NewsAsk)
         theirs, ours = matcher(ask.patterns), matcher(self._settings.children, child)
         is_full = self._held[child] >= HELD_PER_CHILD or self._held.total() >= HELD_TOGETHER
         self._held[child] += 1
@@ -71,7 +71,7 @@ class ChildDocuments:
         try:
             return unpacked(body, into)
         except WireError as error:
-            raise self._bodies.refusal("malformed", 400, str(error), error.hint) from error
+            raise self._senders.refusal("malformed", 400, str(error), error.hint) from error
 
 
 async def answer_ask(keeper: "Keeper", ask: DocumentAsk) -> DocumentReply:

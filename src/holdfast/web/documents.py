@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from holdfast.documents.errors import DocumentTooLarge, TooManyDocuments, UpdateGap, UpdateMalformed
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.bodies import Bodies
+from holdfast.web.senders import Senders
 from holdfast.web.deps import AppDocuments
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
@@ -56,7 +56,7 @@ class Documents:
 
     def __init__(self, shared: AppDocuments, telemetry: Telemetry) -> None:
         self._shared, self._keeper = shared, shared.keeper
-        self._bodies = Bodies(lambda reason: telemetry.emit(WebAppRefused(reason=reason)))
+        self._senders = Senders(lambda reason: telemetry.emit(WebAppRefused(reason=reason)))
         self._held: Counter[str] = Counter()
         # Each reader has a document's difference in memory until it's sent.
         self._gate = Gate(running=4, waiting=64)
@@ -71,7 +71,7 @@ class Documents:
 
     async def names(self, request: Request) -> Response:
         """Every document that the application may use."""
-        app = self._bodies.sender(request, self._shared.who)
+        app = self._senders.sender(request, self._shared.who)
         only(request.query_params)
         versions = self._keeper.versions(lambda name: self._shared.may(app, name))
         return answer([DocumentRow(name, version, self._keeper.size(name)) for name, version in versions.items()])
@@ -94,7 +94,7 @@ class Documents:
             try:
                 here = await self._keeper.content(name, state)
             except UpdateMalformed as error:
-                raise self._bodies.refusal("malformed", 400, f"`state`: {error}", error.hint) from error
+                raise self._senders.refusal("malformed", 400, f"`state`: {error}", error.hint) from error
         body = here.state if of == "state" else here.update
         return Response(body, 200, {"ETag": _tag(here.version), "Cache-Control": "no-store"}, BYTES)
 
@@ -102,17 +102,17 @@ class Documents:
         """Merge an update; answered when it's on disk. 409: it builds on edits that this node lacks."""
         app, name = self._may(request)
         only(request.query_params)
-        with self._bodies.slot(app):
-            update = await self._bodies.read(request, self._shared.settings.max_bytes)
+        with self._senders.slot(app):
+            update = await self._senders.read(request, self._shared.settings.max_bytes)
             try:
                 async with asyncio.timeout(STORE_S):
                     is_new = await self._keeper.merge(name, update)
             except UpdateGap as error:
                 return answer(Missing(str(error), error.hint, base64.b64encode(error.state).decode()), 409)
             except UpdateMalformed as error:
-                raise self._bodies.refusal("malformed", 400, str(error), error.hint) from error
+                raise self._senders.refusal("malformed", 400, str(error), error.hint) from error
             except DocumentTooLarge as error:
-                raise self._bodies.refusal("too_large", 413, str(error), error.hint) from error
+                raise self._senders.refusal("too_large", 413, str(error), error.hint) from error
             except TooManyDocuments as error:
                 raise Refused(507, str(error), error.hint) from error
             except TimeoutError as error:
@@ -122,7 +122,7 @@ class Documents:
         return answer(Edited(self._keeper.version(name), is_new))
 
     def _may(self, request: Request) -> tuple[str, str]:
-        app, name = self._bodies.sender(request, self._shared.who), request.path_params["name"]
+        app, name = self._senders.sender(request, self._shared.who), request.path_params["name"]
         if not self._shared.may(app, name):
             raise Refused(403, "this application may not use this document", "name it in `apps` in node.yaml")
         return app, name

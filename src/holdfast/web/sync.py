@@ -6,7 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.bodies import Bodies
+from holdfast.web.senders import Senders
 from holdfast.web.deps import Children
 from holdfast.web.happenings import WebChildRefused
 from holdfast.web.responses import answer
@@ -22,7 +22,7 @@ class Sync:
 
     def __init__(self, children: Children, telemetry: Telemetry) -> None:
         self._children = children
-        self.bodies = Bodies(lambda reason: telemetry.emit(WebChildRefused(reason=reason)))
+        self.senders = Senders(lambda reason: telemetry.emit(WebChildRefused(reason=reason)))
         self._hello = msgspec.json.Decoder(Hello)
         self._fetch = msgspec.json.Decoder(Fetch)
 
@@ -36,34 +36,34 @@ class Sync:
 
     async def hello(self, request: Request) -> Response:
         """Open a session: JSON `Hello` in, JSON `Welcome` out."""
-        child = self.bodies.sender(request, self._children.who)
-        with self.bodies.slot(child):
-            body = await self.bodies.read(request, MAX_HELLO)
+        child = self.senders.sender(request, self._children.who)
+        with self.senders.slot(child):
+            body = await self.senders.read(request, MAX_HELLO)
             try:
                 hello = self._hello.decode(body)
             except msgspec.MsgspecError as error:
-                raise self.bodies.refusal("malformed", 400, f"not a hello: {error}", WireError.hint) from error
+                raise self.senders.refusal("malformed", 400, f"not a hello: {error}", WireError.hint) from error
             return answer(await self._children.ingest.hello(child, hello))
 
     async def batch(self, request: Request) -> Response:
         """Apply a batch: Arrow stream in, JSON `BatchReply` out."""
-        child = self.bodies.sender(request, self._children.who)
-        with self.bodies.slot(child):
-            body = await self.bodies.read(request, self._children.max_body)
+        child = self.senders.sender(request, self._children.who)
+        with self.senders.slot(child):
+            body = await self.senders.read(request, self._children.max_body)
             try:
                 return answer(await self._children.ingest.batch(child, body))
             except WireError as error:
-                raise self.bodies.refusal("malformed", 400, str(error), error.hint) from error
+                raise self.senders.refusal("malformed", 400, str(error), error.hint) from error
 
     async def fetch(self, request: Request) -> Response:
         """Give a child rows of its own back: JSON `Fetch` in, a batch's body out; 204 when not all are here."""
-        child = self.bodies.sender(request, self._children.who)
-        with self.bodies.slot(child):
-            body = await self.bodies.read(request, MAX_HELLO)
+        child = self.senders.sender(request, self._children.who)
+        with self.senders.slot(child):
+            body = await self.senders.read(request, MAX_HELLO)
             try:
                 wanted = self._fetch.decode(body)
             except msgspec.MsgspecError as error:
-                raise self.bodies.refusal(
+                raise self.senders.refusal(
                     "malformed", 400, f"not a question for rows: {error}", WireError.hint
                 ) from error
             found = await self._children.ingest.fetch(child, wanted)

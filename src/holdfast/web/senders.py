@@ -17,7 +17,7 @@ Reason = Literal["token", "too_large", "busy", "stalled", "malformed"]
 _BEARER_HINT = "send `Authorization: Bearer <token>` with a token that this node knows"
 
 
-class Bodies:
+class Senders:
     """The bodies of one door. tell: counts what was refused."""
 
     def __init__(self, tell: Callable[[Reason], None]) -> None:
