@@ -12,13 +12,13 @@ from starlette.routing import Route
 
 from holdfast.documents.errors import DocumentTooLarge, TooManyDocuments, UpdateGap, UpdateMalformed
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.senders import Senders
 from holdfast.web.deps import AppDocuments
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.happenings import WebAppRefused
 from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
+from holdfast.web.senders import Senders
 
 LONGEST_WAIT_S = 60
 # Answers held back at once, each a connection; beyond it the answer comes at once.

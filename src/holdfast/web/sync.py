@@ -6,10 +6,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.senders import Senders
 from holdfast.web.deps import Children
 from holdfast.web.happenings import WebChildRefused
 from holdfast.web.responses import answer
+from holdfast.web.senders import Senders
 from holdfast.wire.errors import WireError
 from holdfast.wire.messages import Fetch, Hello
 
