@@ -53,9 +53,9 @@ CREATE TABLE alert_marks (
     node   TEXT NOT NULL,
     device TEXT NOT NULL,
     PRIMARY KEY (ts, node, device)
-) WITHOUT ROWID
+) WITHOUT ROWID;
 
--- Shared documents (Yjs). version: a random name of exactly this content; every stored edit gives a new one.
+-- Shared documents (Yjs). version: names exactly this content; every stored edit gives a new one.
 CREATE TABLE documents (name TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
 
 -- A document is the merge of its rows, oldest first; now and then they become one. crc: CRC-32 of data.
@@ -65,4 +65,4 @@ CREATE TABLE document_updates (
     crc  INTEGER NOT NULL,
     data BLOB NOT NULL
 );
-CREATE INDEX document_updates_of ON document_updates (name, id);
+CREATE INDEX document_updates_of ON document_updates (name, id)
