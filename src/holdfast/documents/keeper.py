@@ -22,6 +22,7 @@ from holdfast.documents.errors import (
     UpdateMalformed,
 )
 from holdfast.documents.happenings import DocumentDamaged, DocumentUpdateRefused
+from holdfast.documents.outline import clocks
 from holdfast.documents.replica import EMPTY, NOTHING, Replica
 from holdfast.documents.settings import NAME, DocumentsSettings
 from holdfast.journal.documents import append_update, read_documents, read_updates, replace_updates
@@ -121,6 +122,7 @@ class Keeper:
         Raises:
             UpdateMalformed: when `state` is no state vector.
         """
+        clocks(state)
         if name not in self._known:
             return Content("", NOTHING, EMPTY)
         return await self._alone(name, lambda: self._content(name, state))
@@ -135,6 +137,7 @@ class Keeper:
             UpdateMalformed, DocumentTooLarge, TooManyDocuments: nothing was kept.
         """
         self._require_name(name)
+        clocks(state)
 
         async def turn() -> tuple[Content, bool]:
             before, is_taken = self.version(name), True

@@ -19,6 +19,7 @@ from holdfast.transport.https import HttpsClient
 from holdfast.transport.tls import client_context
 from holdfast.uplink.breaker import Breaker
 from holdfast.uplink.settings import ParentSettings
+from holdfast.web.answers import DocumentsStatus
 from holdfast.wire.documents import MOST_BESIDE, DocumentAsk, DocumentReply, News, NewsAsk, packed, unpacked
 from holdfast.wire.errors import LinkRefused, WireError
 
@@ -67,6 +68,16 @@ def shared_documents(plan: NodePlan, journal: Journal, clock: Clock, telemetry: 
     link = HttpsParentDocuments(parent, plan.path, settings)
     breaker = Breaker(parent.trip_after, parent.backoff_min, parent.backoff_max, Random())
     return SharedDocuments(settings, keeper, Exchanges(settings, keeper, link, breaker, clock, telemetry), link)
+
+
+def documents_status(shared: SharedDocuments) -> DocumentsStatus:
+    """How a node's shared documents are."""
+    keeper = shared.keeper
+    count, size = len(keeper.versions(lambda _: True)), keeper.stored_bytes
+    if shared.exchanges is None:
+        return DocumentsStatus(count, size)
+    link = shared.exchanges.status()
+    return DocumentsStatus(count, size, "down" if link.trouble else "up", link.trouble, link.waiting, link.stuck)
 
 
 class HttpsParentDocuments:

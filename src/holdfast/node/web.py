@@ -17,6 +17,7 @@ from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.lane import Lane
 from holdfast.node.clock_status import clock_status
 from holdfast.node.settings import NodePlan
+from holdfast.node.shared_documents import documents_status
 from holdfast.transport.server import WebServer
 from holdfast.transport.tls import server_context
 from holdfast.uplink.service import UplinkStatus
@@ -132,6 +133,7 @@ def _status(node: "Node") -> Status:
         series=len(journal.catalogue),
         children=child_names(node.plan),
         counters=journal.counters(),
+        documents=None if node.documents is None else documents_status(node.documents),
     )
 
 
