@@ -1,12 +1,19 @@
 """Documents edited on both sides of a cut link, by real processes that are killed, come out the same everywhere."""
 
 import json
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from tests.system.documents.site import NODES, Documents, eventually
+
+from holdfast.sync.document import Document
+from holdfast.sync.node import Node
 
 pytestmark = pytest.mark.system
 
@@ -74,3 +81,67 @@ def test_counts_stay_exact_while_nodes_and_applications_are_killed_and_links_cut
     counted, marks = found("c", "hub")
     assert counted == marks
     assert acked <= counted <= acked + kills
+
+
+def opened(site: Documents, label: str, node: str) -> Document:
+    ca = site.folder / "ca.pem" if node == "hub" else None
+    return Document("shared", Node(site.url(node), site.folder / f"{node}-app.token", ca), site.folder / f"{label}.db")
+
+
+@pytest.mark.timeout(120)
+def test_a_node_put_back_to_an_old_image_is_given_everything_again_by_its_applications(site: Documents) -> None:
+    data, image = site.folder / "gw1", site.folder / "image"
+    site.bring_up("gw1")  # with no hub to have it from
+    with opened(site, "a", "gw1") as document:
+        document.map("m")["old"] = 1
+        assert document.flush(20)
+        site.kill("gw1")
+        shutil.copytree(data, image)
+        site.bring_up("gw1")
+        with document.edit():
+            document.map("m")["new"] = 2
+            del document.map("m")["old"]
+        assert document.flush(20)
+        site.kill("gw1")
+        shutil.rmtree(data)
+        shutil.copytree(image, data)
+        site.bring_up("gw1")
+        with opened(site, "b", "gw1") as other:
+
+            def both() -> dict[str, int]:
+                other.wait(0.2)
+                return other.map("m").to_py() or {}
+
+            assert eventually(lambda: both() == {"new": 2}), (both(), document.trouble, site.log("gw1"))
+
+
+@pytest.mark.timeout(120)
+def test_an_application_without_a_right_token_is_told_and_keeps_its_edits(site: Documents) -> None:
+    site.bring_up("gw1")
+    token = site.folder / "gw1-app.token"
+    right = token.read_text()
+    token.write_text((site.folder / "gw2-app.token").read_text())
+    with opened(site, "a", "gw1") as document:
+        document.map("m")["a"] = 1
+        assert not document.flush(1.5)
+        assert "token" in document.trouble
+        token.write_text(right)
+        assert document.flush(30)
+        assert eventually(lambda: document.trouble == "")
+
+
+@pytest.mark.timeout(120)
+def test_the_node_says_how_its_documents_are(site: Documents) -> None:
+    site.bring_up("hub", "gw1")
+    assert site.ask("a", "gw1", "set", "x", "y") == "True"
+    said = [sys.executable, "-m", "holdfast", "status", str(site.folder / "gw1.yaml")]
+
+    def status() -> str:
+        return subprocess.run(said, capture_output=True, text=True, check=True).stdout
+
+    assert eventually(lambda: "exchange up; 0 with edits that the parent lacks" in status()), status()
+    metrics = urlopen(f"{site.url('gw1')}/metrics").read().decode()  # noqa: S310
+    for line in ("holdfast_documents_count 1.0", "holdfast_documents_waiting 0.0", "holdfast_document_exchanges_total"):
+        assert line in metrics
+    site.kill("hub")
+    assert eventually(lambda: "exchange down (" in status()), status()

@@ -17,6 +17,7 @@ from holdfast.sync.replica import EMPTY, LocalReplica
 WAIT_S = 25
 PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0
 REFUSED_PAUSE_S = 10.0
+MANY_BYTES = 16 << 10
 _log = logging.getLogger("holdfast.sync")
 
 
@@ -35,7 +36,7 @@ class Courier:
             threading.Thread(target=self._run, args=(task, turn), name=f"holdfast-{task}-{name}", daemon=True)
             for task, turn in (("send", self._send), ("receive", self._receive))
         ]
-        self._known = ""
+        self._known = self._newest = ""
 
     @property
     def trouble(self) -> str:
@@ -78,29 +79,40 @@ class Courier:
                     self._replica.changed.wait(WAIT_S)
             return
         last, update = found
-        state = self._doors["send"].edit(update)
-        if state is None:
+        if len(update) > MANY_BYTES:  # made offline, perhaps squashed: a question about what lacks is cheaper
+            self._give_what_lacks(self._doors["send"].state())
+            return
+        taken = self._doors["send"].edit(update)
+        if taken.lacks is None:
+            self._learn(taken.version)
             self._replica.settle(last)
         else:
-            self._give_what_lacks(state)
+            self._give_what_lacks(taken.lacks)
 
     def _give_what_lacks(self, state: bytes) -> None:
         last, update = self._replica.lacking(state)
-        if update != EMPTY and self._doors["send"].edit(update) is not None:
-            raise DocumentRefused(
-                409, "edits are missing whatever is sent", "is every node on one version of Holdfast?"
-            )
+        if update != EMPTY:
+            taken = self._doors["send"].edit(update)
+            if taken.lacks is not None:
+                hint = "is every node on one version of Holdfast?"
+                raise DocumentRefused(409, "edits are missing whatever is sent", hint)
+            self._newest = taken.version  # all was compared: nothing is missing at this version
         self._replica.settle(last)
 
     def _receive(self) -> None:
         fetched = self._doors["receive"].read(self._replica.state(), self._known, WAIT_S)
         if fetched.update is not None:
             self._replica.arrived(fetched.update)
-        if _may_have_lost(self._known, fetched.version):
-            with self._replica.changed:
+        self._known = fetched.version
+        self._learn(fetched.version.strip('"'))
+
+    def _learn(self, version: str) -> None:
+        """Either way told the node's version."""
+        with self._replica.changed:
+            if _may_have_lost(self._newest, version):
                 self._compare.set()
                 self._replica.changed.notify_all()
-        self._known = fetched.version
+            self._newest = version
 
     def _run(self, task: str, turn: Callable[[], None]) -> None:
         pause = PAUSE_MIN_S
@@ -132,7 +144,7 @@ class Courier:
 
 def _may_have_lost(known: str, version: str) -> bool:
     """Could the node lack something that it had at version `known`?"""
-    before, now = (tag.strip('"').split(".") for tag in (known, version))
+    before, now = known.split("."), version.split(".")
     if len(before) < 2 or len(now) < 2:
         return known not in ("", version) and len(before) > 1  # nothing was known, or there is nothing any more
     return before[0] != now[0] or int(now[1]) < int(before[1])

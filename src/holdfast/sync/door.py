@@ -26,6 +26,17 @@ class Fetched:
     update: bytes | None
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What became of an edit. version: it's on the node's disk, in this content.
+
+    lacks: None, or it isn't taken: the node's state vector, which lacks what the edit builds on
+    """
+
+    version: str
+    lacks: bytes | None = None
+
+
 class Door:
     """What an application may ask of its node about one document.
 
@@ -50,11 +61,12 @@ class Door:
         """The node's state vector."""
         return self._ask("GET", "?of=state", b"", {}, 0)[2]
 
-    def edit(self, update: bytes) -> bytes | None:
-        """Send an update; None = it's on the node's disk, else the node's state vector: it lacks what comes before."""
+    def edit(self, update: bytes) -> Taken:
+        """Send an update."""
         headers = {"Content-Type": "application/octet-stream"}
         status, _, body = self._ask("POST", "", update, headers, 0)
-        return base64.b64decode(_said(body).get("state", "")) if status == 409 else None
+        said = _said(body)
+        return Taken("", base64.b64decode(said.get("state", ""))) if status == 409 else Taken(said.get("version", ""))
 
     def close(self) -> None:
         """Hang up; also from another thread, to end a wait."""

@@ -70,15 +70,12 @@ class UpdateLog:
         self._db.execute("UPDATE holdfast_documents SET sent = max(sent, ?) WHERE name = ?", (last, self._name))
 
     def squash(self, whole: bytes) -> None:
-        """Store one update instead of all but the edits that are still to be sent."""
+        """Store one update instead of all; it counts as made here when any of them is still to be sent."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            kept = "AND NOT (is_local AND id > (SELECT sent FROM holdfast_documents WHERE name = ?))"
-            self._db.execute(
-                f"DELETE FROM holdfast_document_updates WHERE name = ? {kept}",  # noqa: S608  # `kept` is a constant
-                (self._name, self._name),
-            )
-            self.append(whole, is_local=False)
+            is_unsent = bool(self.unsent(1))
+            self._db.execute("DELETE FROM holdfast_document_updates WHERE name = ?", (self._name,))
+            self.append(whole, is_local=is_unsent)
             self._db.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):

@@ -15,7 +15,6 @@ from holdfast.sync.errors import DocumentBroken
 from holdfast.sync.log import UpdateLog
 
 MOST_ROWS = 256
-MOST_AT_ONCE = 256
 EMPTY = b"\x00\x00"
 
 
@@ -30,8 +29,8 @@ class LocalReplica:
         self._inbox: deque[bytes] = deque()  # bounded by what the node holds, and merged into one beyond MOST_ROWS
         self.changed = threading.Condition(self._lock)
         """Notified after a local edit, an arrival and when the node has taken something."""
-        if self._log.count() > 1:
-            self._log.squash(self._mirror.get_update())
+        self._rows = self._log.count()
+        self._squash(1)
 
     def whole(self) -> bytes:
         """Everything, as one update."""
@@ -55,7 +54,7 @@ class LocalReplica:
             if clocks(self._mirror.get_state()).get(client, 0) != clock:
                 self._mirror = self._merged()
                 raise DocumentBroken("the edit can't be encoded; positions in a text count UTF-8 bytes, not letters")
-            self._log.append(update, is_local=True)
+            self._append(update, is_local=True)
             self.changed.notify_all()
 
     def arrived(self, update: bytes) -> None:
@@ -63,13 +62,11 @@ class LocalReplica:
         if update == EMPTY:
             return
         with self.changed:
-            self._log.append(update, is_local=False)
             self._mirror.apply_update(update)
+            self._append(update, is_local=False)
             self._inbox.append(update)
             if len(self._inbox) > MOST_ROWS:
                 self._inbox = deque([merge_updates(*self._inbox)])
-            if self._log.count() > MOST_ROWS + len(self._log.unsent(MOST_AT_ONCE)):
-                self._log.squash(self._mirror.get_update())
             self.changed.notify_all()
 
     def inbox(self) -> list[bytes]:
@@ -86,7 +83,7 @@ class LocalReplica:
     def outbox(self) -> tuple[int, bytes] | None:
         """The next edits to send as one update, and their last id; None = the node has all."""
         with self._lock:
-            found = self._log.unsent(MOST_AT_ONCE)
+            found = self._log.unsent(MOST_ROWS)
             return (found[-1][0], merge_updates(*(data for _, data in found))) if found else None
 
     def lacking(self, state: bytes) -> tuple[int, bytes]:
@@ -98,14 +95,22 @@ class LocalReplica:
         """The node has every edit up to this id."""
         with self.changed:
             self._log.settle(last)
-            if self._log.count() > MOST_ROWS:
-                self._log.squash(self._mirror.get_update())
             self.changed.notify_all()
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._log.close()
+
+    def _append(self, update: bytes, *, is_local: bool) -> None:
+        self._log.append(update, is_local=is_local)
+        self._rows += 1
+        self._squash(MOST_ROWS)
+
+    def _squash(self, most: int) -> None:
+        if self._rows > most:
+            self._log.squash(self._mirror.get_update())
+            self._rows = 1
 
     def _merged(self) -> Doc[Any]:
         doc: Doc[Any] = Doc()
