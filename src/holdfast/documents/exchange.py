@@ -34,6 +34,7 @@ ROUNDS = 4
 STUCK_S = 30.0
 # A parent that can't hold the question answers at once.
 LEAST_PAUSE_S = 1.0
+GATHER_S = 0.05
 
 
 @dataclass(slots=True)
@@ -189,9 +190,12 @@ class Exchanges:
     async def _listen(self) -> None:
         while True:
             await self._turn()
-            began = self._clock.monotonic()
+            began, told = self._clock.monotonic(), self._told
             await self._try(self.listen_once(self._settings.wait))
-            await asyncio.sleep(max(0.0, began + LEAST_PAUSE_S - self._clock.monotonic()))
+            if self._told is told:  # no news, perhaps at once
+                await asyncio.sleep(max(0.0, began + LEAST_PAUSE_S - self._clock.monotonic()))
+            else:  # what follows at once is one question, not many
+                await asyncio.sleep(GATHER_S)
 
     async def _turn(self) -> None:
         """Wait until the parent may be called."""

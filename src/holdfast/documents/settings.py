@@ -10,6 +10,7 @@ from holdfast.kernel.scalars import Duration, Size
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,126}")
 CHILD = "{child}"
+LONGEST_WAIT_S = 600.0
 
 
 class DocumentsSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,6 +27,12 @@ class DocumentsSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes of documents kept merged in memory; others are read from the journal when they're asked for."""
     wait: Duration = 60.0
     """How long the parent may hold the question for news before it answers that there are none."""
+
+    def __post_init__(self) -> None:
+        """Refuse what a parent would."""
+        if not 0 < self.wait <= LONGEST_WAIT_S:
+            msg = f"`wait` must be above 0 s and at most {LONGEST_WAIT_S:.0f} s"
+            raise ValueError(msg)
 
 
 def matcher(patterns: Iterable[str], child: str = "") -> Callable[[str], bool]:
