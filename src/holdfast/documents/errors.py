@@ -46,4 +46,4 @@ class TooManyDocuments(DocumentError):
 class MergingMissing(DocumentError):
     """pycrdt isn't installed."""
 
-    hint = "install it: pip install 'holdfast[sync]'"
+    hint = "pip install 'holdfast[sync]'"

@@ -69,7 +69,9 @@ class Documents:
             issue_token(self.folder / f"{name}.token")
         tls = f"tls: {{certificate: {pair.certificate}, key: {pair.key}}}"
         self._write(
-            "hub", tls, "documents: {children: ['*'], wait: 5s}\nchildren: {tokens: {gw1: gw1.token, gw2: gw2.token}}\n"
+            "hub",
+            tls,
+            "documents: {children: ['*'], wait: 5s, max_bytes: 4MiB}\nchildren: {tokens: {gw1: gw1.token, gw2: gw2.token}}\n",
         )
         for name in ("gw1", "gw2"):
             port = self.links.proxies[name].port
@@ -77,7 +79,7 @@ class Documents:
             self._write(
                 name,
                 "",
-                f"documents: {{up: ['*'], wait: 5s}}\n"
+                f"documents: {{up: ['*'], wait: 5s, max_bytes: 4MiB}}\n"
                 f"parent: {{{parent}, backoff_min: 50ms, backoff_max: 200ms, timeout: 3s}}\n",
             )
 
