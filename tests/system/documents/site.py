@@ -71,7 +71,8 @@ class Documents:
         self._write(
             "hub",
             tls,
-            "documents: {children: ['*'], wait: 5s, max_bytes: 4MiB}\nchildren: {tokens: {gw1: gw1.token, gw2: gw2.token}}\n",
+            "documents: {children: ['*'], wait: 5s, max_bytes: 4MiB}\n"
+            "children: {tokens: {gw1: gw1.token, gw2: gw2.token}}\n",
         )
         for name in ("gw1", "gw2"):
             port = self.links.proxies[name].port
