@@ -120,12 +120,7 @@ class Node:
             self._spawn(self.backups.run(), "backup")
         if self.keeper is not None:
             self._spawn(self.keeper.run(), "history")
-        if self.uplink is not None:
-            self._spawn(self.uplink.run(), "uplink")
-        if self.uplink is not None and self.link is not None:
-            self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
-        if self.documents is not None and self.documents.exchanges is not None:
-            self._spawn(self.documents.exchanges.run(), "documents")
+        self._spawn_syncing()
         if self.mqtt is not None:
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
@@ -142,6 +137,14 @@ class Node:
                 replayed_rows=replayed,
             )
         )
+
+    def _spawn_syncing(self) -> None:
+        if self.uplink is not None:
+            self._spawn(self.uplink.run(), "uplink")
+        if self.uplink is not None and self.link is not None:
+            self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
+        if self.documents is not None and self.documents.exchanges is not None:
+            self._spawn(self.documents.exchanges.run(), "documents")
 
     async def run(self, stop: asyncio.Event) -> HoldfastError | None:
         """Serve until `stop` is set or the node can't go on; returns why it can't."""

@@ -15,8 +15,8 @@ from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
-from holdfast.history.lake.settings import HistorySettings
 from holdfast.documents.settings import DocumentsSettings
+from holdfast.history.lake.settings import HistorySettings
 from holdfast.identity.apps import AppSettings
 from holdfast.ingest.settings import ChildrenSettings
 from holdfast.intake.settings import IntakeSettings
