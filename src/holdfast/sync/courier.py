@@ -18,6 +18,7 @@ WAIT_S = 25
 PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0
 REFUSED_PAUSE_S = 10.0
 MANY_BYTES = 16 << 10
+STOP_S = 2.0
 _log = logging.getLogger("holdfast.sync")
 
 
@@ -61,8 +62,8 @@ class Courier:
         for door in self._doors.values():
             door.close()
         for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+            if thread.is_alive():  # one that waits for a connection sees later that it's over
+                thread.join(STOP_S)
 
     def _send(self) -> None:
         if self._compare.is_set():

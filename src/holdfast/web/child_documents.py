@@ -1,5 +1,6 @@
 """Routes for children's shared documents: one exchange, and the question for news, which waits for some."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -11,6 +12,7 @@ from starlette.routing import Route
 from holdfast.documents.errors import DocumentError, DocumentTooLarge, TooManyDocuments, UpdateMalformed
 from holdfast.documents.settings import DocumentsSettings, matcher
 from holdfast.documents.versions import digest
+from holdfast.web.errors import Refused
 from holdfast.web.senders import Senders
 from holdfast.wire.documents import MOST_BESIDE, DocumentAsk, DocumentReply, News, NewsAsk, packed, unpacked
 from holdfast.wire.errors import WireError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:  # importing it loads pycrdt, which a node without documents h
     from holdfast.documents.keeper import Keeper
 
 MAX_NEWS = 64 * 1024
+STORE_S = 30.0
 M = TypeVar("M")
 # Questions held at once, each a connection; a child has one. Beyond it they are answered at once.
 HELD_PER_CHILD, HELD_TOGETHER = 2, 512
@@ -49,7 +52,13 @@ class ChildDocuments:
             if not matcher(self._settings.children, child)(ask.name):
                 refusal = DocumentReply("refused", detail="the parent's `documents.children` does not name it")
                 return Response(packed(refusal), 200, {"Cache-Control": "no-store"}, PACKED)
-            reply = await answer_ask(self._keeper, ask)
+            try:
+                async with asyncio.timeout(STORE_S):
+                    reply = await answer_ask(self._keeper, ask)
+            except TimeoutError as error:
+                raise Refused(
+                    503, "the journal takes no writes now", "send it again: twice is harmless", 5.0
+                ) from error
         return Response(packed(reply), 200, {"Cache-Control": "no-store"}, PACKED)
 
     async def news(self, request: Request) -> Response:
