@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from holdfast.sync.door import Door
 from holdfast.sync.errors import DocumentRefused, SyncError, Unreachable
+from holdfast.sync.mirror import EMPTY, LocalReplica
 from holdfast.sync.node import Node
-from holdfast.sync.replica import EMPTY, LocalReplica
 
 WAIT_S = 25
 PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0

@@ -27,8 +27,8 @@ from pycrdt import Array, Doc, Map, Text, TransactionEvent
 from holdfast.sync.counter import Counter
 from holdfast.sync.courier import Courier
 from holdfast.sync.errors import DocumentBroken, DocumentInUse
+from holdfast.sync.mirror import LocalReplica, clocks
 from holdfast.sync.node import Node
-from holdfast.sync.replica import LocalReplica, clocks
 
 
 class Document:

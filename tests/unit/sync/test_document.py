@@ -14,7 +14,7 @@ from pycrdt import Doc, Map
 from holdfast.sync.counter import MOST, Counter
 from holdfast.sync.document import Document
 from holdfast.sync.errors import CounterInvalid, DocumentBroken, DocumentInUse
-from holdfast.sync.replica import MOST_ROWS
+from holdfast.sync.mirror import MOST_ROWS
 
 
 def alone(folder: Path, name: str = "a") -> Document:
