@@ -61,7 +61,7 @@ class TokenBook:
 
     @staticmethod
     def load(files: Mapping[str, Path]) -> "TokenBook":
-        """The book of `child name -> token or digest file`.
+        """The book of `name of a child or an application -> token or digest file`.
 
         Raises:
             StorageUnusable: when a file can't be read.

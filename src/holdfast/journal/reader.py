@@ -304,6 +304,12 @@ class JournalReader:
             self._idle.get_nowait().close()
 
     @contextmanager
+    def borrowed(self) -> Iterator[Connection]:
+        """A read-only connection, for this room's own modules."""
+        with self._connection() as db:
+            yield db
+
+    @contextmanager
     def _connection(self) -> Iterator[Connection]:
         try:
             db = self._idle.get_nowait()

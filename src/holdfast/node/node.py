@@ -36,6 +36,7 @@ from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeS
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.settings import NodePlan
+from holdfast.node.shared_documents import shared_documents
 from holdfast.node.timekeeper import Timekeeper
 from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
@@ -95,6 +96,7 @@ class Node:
         self.uplink = self._make_uplink()
         self.backups = self._make_backups()
         self.keeper = self._make_keeper()
+        self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
         self.timekeeper.on_step(self.skew.forget)
         self.timekeeper.on_look(self.skew.turn)
@@ -122,10 +124,7 @@ class Node:
             self._spawn(self.backups.run(), "backup")
         if self.keeper is not None:
             self._spawn(self.keeper.run(), "history")
-        if self.uplink is not None:
-            self._spawn(self.uplink.run(), "uplink")
-        if self.uplink is not None and self.link is not None:
-            self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
+        self._spawn_syncing()
         if self.mqtt is not None:
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
@@ -143,6 +142,14 @@ class Node:
             )
         )
 
+    def _spawn_syncing(self) -> None:
+        if self.uplink is not None:
+            self._spawn(self.uplink.run(), "uplink")
+        if self.uplink is not None and self.link is not None:
+            self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
+        if self.documents is not None and self.documents.exchanges is not None:
+            self._spawn(self.documents.exchanges.run(), "documents")
+
     async def run(self, stop: asyncio.Event) -> HoldfastError | None:
         """Serve until `stop` is set or the node can't go on; returns why it can't."""
         stopping = asyncio.ensure_future(stop.wait())
@@ -156,6 +163,19 @@ class Node:
 
     async def stop(self, deadline_s: float) -> None:
         """Drain within the deadline, then close everything."""
+        drained = await self._drain(deadline_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.web is not None:
+            await self.web.stop(1.0)
+        for link in (self.link, self.documents):
+            if link is not None:
+                await link.close()
+        await asyncio.to_thread(self._close_files)
+        self.telemetry.emit(NodeStopped(drained=drained))
+
+    async def _drain(self, deadline_s: float) -> bool:
         self.is_serving = False
         drained = True
         if self.mqtt is not None:
@@ -171,15 +191,7 @@ class Node:
                 drained = True
         if self.uplink is not None and drained:
             drained = await self.uplink.drain(deadline_s)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.web is not None:
-            await self.web.stop(1.0)
-        if self.link is not None:
-            await self.link.close()
-        await asyncio.to_thread(self._close_files)
-        self.telemetry.emit(NodeStopped(drained=drained))
+        return drained
 
     def _close_files(self) -> None:
         if self.keeper is not None:

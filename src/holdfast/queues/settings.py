@@ -1,15 +1,13 @@
-"""`queues:` and `apps:` in node.yaml: which messages a node takes and hands out, and to whom."""
+"""`queues:` in node.yaml: which messages a node takes and hands out, and to whom."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from msgspec import Meta, Struct
 
 from holdfast.kernel.scalars import Duration
-from holdfast.model.message import QueueName
 
 Finding = tuple[tuple[str | int, ...], str]
-AppName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 LONGEST_LEASE_S = 86_400.0
 
 
@@ -26,23 +24,26 @@ class QueueSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """With so many of its messages waiting here, this node takes no more from applications; a child's always."""
 
 
-class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """An application and what it may do. Nothing else, and nobody else."""
+class Rights(Protocol):
+    """What an application may do with queues: `identity.apps.AppSettings`."""
 
-    token: str
-    """File of its token or its digest, relative to node.yaml."""
-    put: tuple[QueueName, ...] = ()
-    consume: tuple[QueueName, ...] = ()
+    @property
+    def put(self) -> tuple[str, ...]:
+        """Queues into which it may put."""
+        ...
+
+    @property
+    def consume(self) -> tuple[str, ...]:
+        """Queues from which it may consume."""
+        ...
 
 
-def findings(queues: Mapping[str, QueueSettings], apps: Mapping[str, AppSettings], *, has_api: bool) -> list[Finding]:
+def findings(queues: Mapping[str, QueueSettings], apps: Mapping[str, Rights]) -> list[Finding]:
     """What is wrong beyond types: where, and what to do."""
     found: list[Finding] = []
     for name, queue in queues.items():
         if not 0 < queue.lease <= LONGEST_LEASE_S:
             found.append((("queues", name, "lease"), "above 0 s and at most a day"))
-    if apps and not has_api:
-        found.append((("apps",), "applications come in through `api`, which is missing"))
     for name, app in apps.items():
         for word, wanted in (("put", app.put), ("consume", app.consume)):
             for i, queue_name in enumerate(wanted):

@@ -3,7 +3,8 @@
     from holdfast.sync import Node, Outbox, Queue, Table
 
 Needs a Holdfast node with `queues` and `apps` in its node.yaml; brings nothing of the node into the application. Unlike
-a room of the house it re-exports: this is the door that other programs come through.
+a room of the house it re-exports: this is the door that other programs come through. What is edited on several nodes is
+in `holdfast.sync.document` and `holdfast.sync.counter`, which need the extra `sync`.
 """
 
 from holdfast.sync.consuming import Delivery
@@ -22,7 +23,8 @@ from holdfast.sync.errors import (
     TransactionTooLarge,
     Unreachable,
 )
-from holdfast.sync.line import Leased, Node
+from holdfast.sync.line import Leased
+from holdfast.sync.node import Node
 from holdfast.sync.outbox import Outbox
 from holdfast.sync.queue import Queue
 from holdfast.sync.replica import Applied

@@ -9,7 +9,8 @@ from holdfast.kernel.clock import Clock, SystemClock
 from holdfast.sync import inbox
 from holdfast.sync.database import Database
 from holdfast.sync.errors import NotSettled, Reject, Retry, SchemaDiffers, Unreachable
-from holdfast.sync.line import Handed, Leased, Line, Node
+from holdfast.sync.line import Handed, Leased, Line
+from holdfast.sync.node import Node
 
 # Acks may gather, as the inbox knows repeats; a lease is prolonged by each.
 ACK_AFTER = 100

@@ -10,6 +10,10 @@ SyncError
 ├── QueueRefused          operator: the node won't (token, rights, settings)
 ├── Unreachable           world: no node answers, or it's busy; try again
 ├── SchemaDiffers         operator: the replica's table isn't the source's
+├── DocumentRefused       operator or caller: the node won't (token, rights, size)
+├── DocumentBroken        caller: an edit couldn't be kept; open the document again
+├── DocumentInUse         caller: another process has the file, or this one was forked with it open
+├── CounterInvalid        caller: not a whole number, too large, or the map holds what no counter wrote
 ├── Retry                 raise it inside a delivery: nothing happened, give it to me again
 └── Reject                raise it inside a delivery: nobody should get this again
     └── ConflictFound     a change doesn't fit the replica, and the policy is to refuse
@@ -66,11 +70,19 @@ class QueueRefused(SyncError):
         self.status, self.hint = status, hint
 
 
+class DocumentRefused(SyncError):
+    """The node refuses. status: HTTP's."""
+
+    def __init__(self, status: int, sentence: str, hint: str) -> None:
+        super().__init__(f"the node says: {sentence}")
+        self.status, self.hint = status, hint
+
+
 class Unreachable(SyncError):
     """No node answers, or it can't take anything now."""
 
     recoverable = True
-    hint = "what was put stays in the outbox; is the node running, and is this its `api:`?"
+    hint = "what was put or edited stays in the application's file; is the node running, and is this its `api:`?"
 
 
 class SchemaDiffers(SyncError):
@@ -91,3 +103,21 @@ class ConflictFound(Reject):
     """A change doesn't fit what the replica holds."""
 
     hint = "holdfast queue dead shows it; mend the replica, then holdfast queue replay"
+
+
+class DocumentBroken(SyncError):
+    """An edit could not be kept. It was neither stored nor sent, and this object takes no more."""
+
+    hint = "close the document and open it again: it's as it was before the edit"
+
+
+class DocumentInUse(SyncError):
+    """One process at a time may have a document's file."""
+
+    hint = "give each process a file of its own: what they edit comes together all the same"
+
+
+class CounterInvalid(SyncError):
+    """A number that a counter can't take, or a map that isn't one."""
+
+    hint = "whole numbers, and below 2**53 for one process's own share"

@@ -11,21 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from holdfast.sync.errors import QueueRefused, Unreachable
+from holdfast.sync.node import Node
 
 TIMEOUT_S = 15.0
 _LATER = {408, 429, 500, 502, 503, 504}
-
-
-@dataclass(frozen=True)
-class Node:
-    """Where a node's API is, and as whom. ca: PEM file of the CA that signed its certificate.
-
-    url: `http://` only on this machine, else `https://`
-    """
-
-    url: str
-    token_file: Path | str
-    ca: Path | str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from holdfast.sync.database import Database, Source, opener, row, rows, transaction
 from holdfast.sync.errors import MessageTooLarge, NoTransaction, SyncError
-from holdfast.sync.line import Line, Mark, Node, Pending
+from holdfast.sync.line import Line, Mark, Pending
+from holdfast.sync.node import Node
 
 MAX_BODY = 1_000_000
 BATCH_MESSAGES, BATCH_BYTES = 500, 1_500_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from holdfast.sync import outbox
 from holdfast.sync.consuming import Consumer, Delivery
 from holdfast.sync.database import Database
-from holdfast.sync.line import Node
+from holdfast.sync.node import Node
 
 WAIT_S = 20.0
 

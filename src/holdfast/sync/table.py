@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 import apsw
 
 from holdfast.sync import capture, replica
-from holdfast.sync.line import Leased, Node
+from holdfast.sync.line import Leased
+from holdfast.sync.node import Node
 from holdfast.sync.queue import WAIT_S, Queue
 from holdfast.sync.replica import Applied, Policy
 

@@ -6,7 +6,9 @@ from starlette.middleware import Middleware
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
+from holdfast.web.child_documents import ChildDocuments
 from holdfast.web.deps import WebDeps
+from holdfast.web.documents import Documents
 from holdfast.web.errors import Refused
 from holdfast.web.headers import Shell
 from holdfast.web.quarantine import Quarantine
@@ -21,7 +23,13 @@ def build_app(deps: WebDeps) -> Starlette:
     """The app of one node; opens nothing."""
     routes = [*page.routes(), *Reading(deps).routes(), *State(deps).routes(), *Quarantine(deps).routes()]
     if deps.children is not None:
-        routes += Sync(deps.children, deps.telemetry).routes()
+        sync = Sync(deps.children, deps.telemetry)
+        routes += sync.routes()
+        if deps.documents is not None:
+            shared = deps.documents
+            routes += ChildDocuments(sync.senders, deps.children.who, shared.keeper, shared.settings).routes()
+    if deps.documents is not None:
+        routes += Documents(deps.documents, deps.telemetry).routes()
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     return Starlette(

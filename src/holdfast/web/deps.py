@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.answers import Aggregate, Answer
 from holdfast.history.last_values import Last
 from holdfast.intake.replay import Replayed, Verdict
@@ -20,6 +21,9 @@ from holdfast.queues.service import Handed
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
+
+if TYPE_CHECKING:  # importing it loads pycrdt
+    from holdfast.documents.keeper import Keeper
 
 
 class Query(Protocol):
@@ -132,6 +136,19 @@ class Applications:
 
 
 @dataclass(frozen=True, slots=True)
+class AppDocuments:
+    """Shared documents, and the door for applications.
+
+    who: which application a bearer token stands for, None = none; may: may this application use a document?
+    """
+
+    who: Callable[[str], str | None]
+    may: Callable[[str, str], bool]
+    keeper: "Keeper"
+    settings: DocumentsSettings
+
+
+@dataclass(frozen=True, slots=True)
 class WebDeps:
     """Everything the app may ask.
 
@@ -144,6 +161,7 @@ class WebDeps:
     counters:    the journal's committed counters, for /metrics
     children:    None: this node takes no children, and the sync paths don't exist
     apps:        None: this node has no queues, and their paths don't exist
+    documents:   None: this node keeps no shared documents, and their paths don't exist
     """
 
     clock: Clock
@@ -160,3 +178,4 @@ class WebDeps:
     timekeeping: Callable[[int], ClockStatus]
     children: Children | None = None
     apps: Applications | None = None
+    documents: AppDocuments | None = None

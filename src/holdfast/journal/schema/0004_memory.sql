@@ -85,4 +85,16 @@ CREATE TABLE queue_messages (
 CREATE INDEX queue_messages_in_order ON queue_messages (queue, dead, place, source);
 CREATE INDEX queue_messages_in_log ON queue_messages (seq);
 -- Alerts among a million messages of lane 0.
-CREATE INDEX groups_of_events ON groups (place) WHERE kind = 1
+CREATE INDEX groups_of_events ON groups (place) WHERE kind = 1;
+
+-- Shared documents (Yjs). version: names exactly this content; every stored edit gives a new one.
+CREATE TABLE documents (name TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
+
+-- A document is the merge of its rows, oldest first; now and then they become one. crc: CRC-32 of data.
+CREATE TABLE document_updates (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    crc  INTEGER NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX document_updates_of ON document_updates (name, id)
