@@ -1,17 +1,13 @@
-"""Which series a name means: `node/device/metric`, or `device/metric` at any node; `*` stands for any text."""
+"""Which series a question's names mean (`model.names`)."""
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.history.errors import QueryInvalid
+from holdfast.model.names import NAME_HELP, NameInvalid, Pattern
 from holdfast.model.series import Catalogue
-
-NAME_HELP = "write node/device/metric or device/metric; * stands for any text, as in press-*/temperature"
-_LONGEST = 512
-_MOST_STARS = 4
 
 
 def select(catalogue: Catalogue, patterns: Sequence[str]) -> NDArray[np.int32]:
@@ -20,21 +16,9 @@ def select(catalogue: Catalogue, patterns: Sequence[str]) -> NDArray[np.int32]:
     Raises:
         QueryInvalid: when a pattern is no name, or too long.
     """
-    matchers = [_matcher(p) for p in patterns]
-    chosen = [
-        i
-        for i, series in enumerate(catalogue.since(0))
-        if any(m.fullmatch(series.name) or m.fullmatch(f"{series.device}/{series.metric}") for m in matchers)
-    ]
+    try:
+        matchers = [Pattern(text) for text in patterns]
+    except NameInvalid as error:
+        raise QueryInvalid(str(error), NAME_HELP) from error
+    chosen = [i for i, series in enumerate(catalogue.since(0)) if any(m.means(series) for m in matchers)]
     return np.array(chosen, np.int32)
-
-
-def _matcher(pattern: str) -> re.Pattern[str]:
-    if not pattern or len(pattern) > _LONGEST:
-        raise QueryInvalid(f"a series name has 1 to {_LONGEST} characters", NAME_HELP)
-    if pattern != "*" and "/" not in pattern:
-        raise QueryInvalid(f"{pattern!r} names no series", NAME_HELP)
-    pieces = re.split(r"\*+", pattern)  # a run of stars means one
-    if len(pieces) > _MOST_STARS + 1:  # each one multiplies the ways a long name can fail to match
-        raise QueryInvalid(f"a pattern may have at most {_MOST_STARS} stars", NAME_HELP)
-    return re.compile(".*".join(re.escape(piece) for piece in pieces), re.DOTALL)

@@ -36,6 +36,21 @@ class Batch:
         """The rows selected by index or mask, in that order."""
         return Batch(self.series[rows], self.ts[rows], self.value[rows], self.quality[rows], self.texts)
 
+    def slim(self, is_text: NDArray[np.bool_]) -> "Batch":
+        """The same rows with only the texts that they use; `take` leaves all of them.
+
+        is_text: shape (catalogue size,), True where a series holds text
+        """
+        if not self.texts:
+            return self
+        rows = is_text[self.series] & np.isfinite(self.value)
+        used, place = np.unique(self.value[rows].astype(np.int64), return_inverse=True)
+        if len(used) == len(self.texts):
+            return self
+        value = self.value.copy()
+        value[rows] = place
+        return Batch(self.series, self.ts, value, self.quality, tuple(self.texts[i] for i in used.tolist()))
+
     @staticmethod
     def empty() -> "Batch":
         """A batch of no readings."""

@@ -5,11 +5,14 @@ dense log, and a parent that knows the first n series needs only the rest.
 """
 
 import threading
+from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from holdfast.model.lane import Stay
 
 
 class Kind(IntEnum):
@@ -49,6 +52,12 @@ class Catalogue:
         self._device_of = np.empty(64, np.int32)
         self._metric_of = np.empty(64, np.int32)
         self._is_text = np.zeros(64, np.bool_)
+        self._stay_of = np.zeros(64, np.uint8)
+        self._rule: Callable[[Series], Stay] = _anywhere
+        self.made: set[int] = set()
+        """Series made to leave in place of others (pseudonyms, aggregates); no rule keeps them."""
+        self.freed: set[int] = set()
+        """Series that were kept once and aren't any more: others may know them by a placeholder only."""
         # The loop names devices' series while the journal's writer names children's: new ones are rare, so a lock.
         self._adding = threading.Lock()
 
@@ -71,7 +80,7 @@ class Catalogue:
         known = self._id_of.get(series)
         return self._add(series) if known is None else known
 
-    def _add(self, series: Series) -> int:
+    def _add(self, series: Series, *, is_made: bool = False) -> int:
         with self._adding:
             if series in self._id_of:
                 return self._id_of[series]
@@ -81,9 +90,34 @@ class Catalogue:
             self._device_of[new] = self.device_id(series.node, series.device)
             self._metric_of[new] = self.metric_id(series.metric)
             self._is_text[new] = series.kind == Kind.TEXT
+            if is_made:
+                self.made.add(new)  # before anybody can see it
+            self._stay_of[new] = Stay.ANYWHERE if is_made else self._rule(series)
             self._series.append(series)
             self._id_of[series] = new
             return new
+
+    def intern_made(self, series: Series) -> int:
+        """The id of a series made to leave in place of others: no rule keeps it."""
+        known = self._id_of.get(series)
+        number = self._add(series, is_made=True) if known is None else known
+        self.made.add(number)
+        self._stay_of[number] = Stay.ANYWHERE
+        return number
+
+    def set_stay(self, series_id: int, stay: Stay) -> None:
+        """A known series may go so far from now on."""
+        self._stay_of[series_id] = stay
+        if series_id in self.made:
+            return
+        if stay is Stay.ANYWHERE:
+            self.freed.add(series_id)
+        else:
+            self.freed.discard(series_id)
+
+    def rule_by(self, rule: Callable[[Series], Stay]) -> None:
+        """Ask `rule` how far each series may go that gets its number from here on."""
+        self._rule = rule
 
     def device_id(self, node: str, device: str) -> int:
         """A dense number for a device; vector code groups by it."""
@@ -115,8 +149,23 @@ class Catalogue:
         """Which series hold text, shape (len,)."""
         return self._is_text[: len(self._series)]
 
+    @property
+    def stay_of(self) -> NDArray[np.uint8]:
+        """How far each series may go (`Stay`), shape (len,)."""
+        return self._stay_of[: len(self._series)]
+
+    def may_leave(self, series: Series) -> Stay:
+        """How far the readings of a series may go; a series never seen goes by the rules."""
+        number = self._id_of.get(series)
+        return self._rule(series) if number is None else Stay(int(self._stay_of[number]))
+
     def _grow(self) -> None:
         size = 2 * len(self._device_of)
         self._device_of = np.resize(self._device_of, size)
         self._metric_of = np.resize(self._metric_of, size)
         self._is_text = np.resize(self._is_text, size)
+        self._stay_of = np.resize(self._stay_of, size)
+
+
+def _anywhere(_: Series) -> Stay:
+    return Stay.ANYWHERE
