@@ -19,7 +19,7 @@ from holdfast.ingest.applying import Applied, apply_batch
 from holdfast.ingest.service import open_body
 from holdfast.ingest.settings import ChildrenSettings
 from holdfast.ingest.welcoming import Door, open_session
-from holdfast.journal import queues
+from holdfast.journal import queues, register
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.integrity import Damage, scan
 from holdfast.journal.ledger import balance
@@ -33,7 +33,7 @@ from holdfast.journal.store import Store
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.batch import Batch
-from holdfast.model.lane import Lane
+from holdfast.model.lane import OPEN_LANES, Lane
 from holdfast.model.series import Kind, Series
 from holdfast.uplink.errors import RowsMissing
 from holdfast.uplink.greeting import greeting
@@ -100,12 +100,14 @@ class Workload:
 
         def write(tx: Transaction) -> None:
             tx.append_readings(Lane.BULK, batch)
+            tx.append_readings(Lane.SITE, batch.take(np.array([0])))
+            register.count(tx, 0, "rule", "stayed", 1)
             if first % 3 == 0:
                 tx.append_events(Lane.CRITICAL, [alert(first, ts=NOW)])
                 tx.count("events_accepted")
             tx.remember_keys(np.array([first], np.uint64), 100_000)
             tx.quarantine([QuarantineRow(0, NOW, "dev", "t", "malformed", "no", b"x" * 30)], 1000)
-            tx.count("readings_accepted", n)
+            tx.count("readings_accepted", n + 1)
             tx.count("messages_received", 2)
             tx.count("messages_accepted")
             tx.count("messages_rejected.malformed")
@@ -140,10 +142,10 @@ class Workload:
         """Everything that waits goes up, batch by batch; every answer counts as acked."""
         if self.session is None:
             self._hello()
-        for lane in Lane:
+        for lane in OPEN_LANES:
             while self.bounds[lane].seq < self.gateway.state.heads[lane]:
                 self._batch_up(lane)
-        applied = {lane: self.bounds[lane].seq for lane in Lane}
+        applied = {lane: self.bounds[lane].seq for lane in OPEN_LANES}
 
         def write(tx: Transaction) -> None:
             for lane, seq in applied.items():
@@ -173,7 +175,7 @@ class Workload:
         opened = self.commit(self.hub, lambda tx: open_session(tx, self.door, hello, NOW))
         welcome = opened.welcome
         self.session = welcome.session, welcome.branch
-        self.bounds = {lane: Bound(m.wm, m.chain) for lane, m in zip(Lane, welcome.marks, strict=True)}
+        self.bounds = {lane: Bound(m.wm, m.chain) for lane, m in zip(OPEN_LANES, welcome.marks, strict=True)}
 
     def _batch_up(self, lane: Lane) -> None:
         assert self.session is not None
@@ -272,6 +274,8 @@ def inspect(store: Store, reader: JournalReader, acked: int) -> dict[int, int]:
         found[MESSAGES] = int(marks[0][0] or 0)
         keys = {int(k) for blob in reader.dedupe_keys() for k in np.frombuffer(blob, "<u8")}
         assert all(value in keys or value > acked for value in first_values(reader)), "a dedupe key is missing"
+        stayed = sum(n for day in reader.register()[1].values() for rule in day.values() for n in rule.values())
+        assert stayed == store.state.heads[Lane.SITE], "the register counts other rows than there are"
         assert all(is_itself(group) for group in reader.read(Lane.BULK, 0, EVERYTHING)), "a reading has another's value"
     return found
 
@@ -309,6 +313,7 @@ def hub_marks(reader: JournalReader) -> dict[int, int]:
     }
     expected = set(range(mark.start + 1, mark.wm + 1)) - gaps
     assert set(stored) == expected, "the hub's rows are not those its mark says"
+    assert not branches[0].marks[Lane.SITE].head_seen, "the hub was told of rows that stay"
     return {int(lane): m.wm for lane, m in zip(Lane, branches[0].marks, strict=True)}
 
 

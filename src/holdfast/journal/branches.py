@@ -117,6 +117,14 @@ def write_safe(db: Connection, marks: Sequence[tuple[str, int, int, int]]) -> No
     )
 
 
+def remap_series(db: Connection, peer: str, number: int, remote: int, series: int) -> None:
+    """A child's series id, known by a placeholder so far, is this own one."""
+    db.execute(
+        "UPDATE branch_series SET series = ? WHERE peer = ? AND branch = ? AND remote = ?",
+        (series, peer, number, remote),
+    )
+
+
 def series_map(db: Connection, peer: str, number: int) -> NDArray[np.int32]:
     """A child's series id on a branch -> own id, shape (known,)."""
     known = rows(db, "SELECT series FROM branch_series WHERE peer = ? AND branch = ? ORDER BY remote", (peer, number))
@@ -232,4 +240,10 @@ def _incarnations(db: Connection, peer: str, number: int) -> tuple[Incarnation, 
     found = rows(
         db, "SELECT uuid, heads FROM branch_incarnations WHERE peer = ? AND branch = ? ORDER BY n", (peer, number)
     )
-    return tuple(Incarnation(uuid, tuple(msgspec.json.decode(heads))) for uuid, heads in found)
+    return tuple(Incarnation(uuid, heads_of(heads)) for uuid, heads in found)
+
+
+def heads_of(stored: str) -> tuple[int, ...]:
+    """A stored list of heads, one a lane; lanes younger than it stood at 0."""
+    heads = tuple(msgspec.json.decode(stored))
+    return heads + (0,) * (len(Lane) - len(heads))

@@ -15,6 +15,8 @@ from holdfast.journal.parent import ACCOUNT, Account
 from holdfast.journal.records import Gap
 from holdfast.model.lane import Lane
 
+MADE = "residency_made"
+"""Counter: rows made to leave in place of rows that stay."""
 _REJECTED = "messages_rejected."
 _MOST_GAPS = 1_000
 
@@ -33,7 +35,8 @@ class Messages(Struct, frozen=True):
 class LaneRows(Struct, frozen=True):
     """One lane's rows.
 
-    pending: committed here, not yet at the parent. kept: here to stay, for want of a parent. shed: gone, by reason.
+    pending: committed here, not yet at the parent. kept: here to stay, for want of a parent or by a residency rule.
+    shed: gone, by reason.
     late: shed here while they were on their way; the parent has them after all, so they count as delivered.
     """
 
@@ -77,7 +80,10 @@ class ChildRows(Struct, frozen=True):
 
 
 class Rows(Struct, frozen=True):
-    """Rows of all lanes: own readings, events, summaries and applications' messages, and what children sent."""
+    """Rows of all lanes: own readings, events, summaries and applications' messages, and what children sent.
+
+    made: copies and aggregates made to leave in place of rows that stay
+    """
 
     readings: int
     events: int
@@ -86,6 +92,7 @@ class Rows(Struct, frozen=True):
     committed: int
     residual: int
     messages: int = 0
+    made: int = 0
 
 
 class Ledger(Struct, frozen=True):
@@ -134,7 +141,8 @@ def _lane(lane: LaneAccount, counters: Mapping[str, int], account: Account | Non
     delivered = lane.delivered - lane.gap_rows(0, start) - taken
     pending = lane.head - lane.delivered - lane.gap_rows(lane.delivered, lane.head)
     left = committed - delivered - pending - (sum(shed.values()) - late)
-    return LaneRows(number, committed, delivered, pending, 0, shed, late, left)
+    stays = account.stays(lane.lane)  # what isn't there won't ever be pending
+    return LaneRows(number, committed, delivered, 0 if stays else pending, pending if stays else 0, shed, late, left)
 
 
 def _rows(counters: Mapping[str, int], lanes: Sequence[LaneRows]) -> Rows:
@@ -142,9 +150,10 @@ def _rows(counters: Mapping[str, int], lanes: Sequence[LaneRows]) -> Rows:
     summaries = counters.get("readings_summarised", 0)
     messages = counters.get("app_messages_accepted", 0)
     children = sum(counters.get(f"ingest_rows.lane{int(lane)}", 0) for lane in Lane)
+    made = counters.get(MADE, 0)
     committed = sum(lane.committed for lane in lanes)
-    left = readings + events + summaries + messages + children - committed
-    return Rows(readings, events, summaries, children, committed, left, messages)
+    left = readings + events + summaries + messages + children + made - committed
+    return Rows(readings, events, summaries, children, committed, left, messages, made)
 
 
 def _child(one: BranchAccount) -> ChildRows:

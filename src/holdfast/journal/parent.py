@@ -17,12 +17,20 @@ _NONE = tuple(0 for _ in Lane)
 
 
 class Account(Struct, frozen=True):
-    """parent: its incarnation. start, gap_rows: by lane, where the branch began there and the gaps taken since."""
+    """parent: its incarnation. start, gap_rows: by lane, where the branch began there and the gaps taken since.
+
+    same_region: is the parent of this node's region, so that it gets the region lane?
+    """
 
     parent: str = ""
     branch: int = 0
     start: tuple[int, ...] = _NONE
     gap_rows: tuple[int, ...] = _NONE
+    same_region: bool = False
+
+    def stays(self, lane: Lane) -> bool:
+        """Do the lane's rows stay at this node for good?"""
+        return lane is Lane.SITE or (lane is Lane.REGION and not self.same_region)
 
     def with_gaps(self, lane: Lane, rows: int) -> Self:
         """The account after the parent took a gap."""
@@ -36,4 +44,12 @@ class Account(Struct, frozen=True):
     @classmethod
     def decode(cls, kept: str | None) -> Self:
         """From what was kept; a fresh one when there is nothing."""
-        return cls() if kept is None else msgspec.json.decode(kept, type=cls)
+        if kept is None:
+            return cls()
+        found = msgspec.json.decode(kept, type=cls)
+        return msgspec.structs.replace(found, start=_padded(found.start), gap_rows=_padded(found.gap_rows))
+
+
+def _padded(by_lane: tuple[int, ...]) -> tuple[int, ...]:
+    """Lanes younger than the record stood at 0."""
+    return by_lane + _NONE[len(by_lane) :]

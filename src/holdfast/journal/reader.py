@@ -6,13 +6,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.journal import quarantine, queued
+from holdfast.journal import quarantine, queued, register
 from holdfast.journal.accounts import Accounts, read_accounts
-from holdfast.journal.branches import read_branches
+from holdfast.journal.branches import heads_of, read_branches
 from holdfast.journal.branches import series_map as read_series_map
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.opening import Access
@@ -113,6 +112,17 @@ class JournalReader:
                     found.append(group_of(stored))
         return found
 
+    def first_time(self, lane: Lane, from_ns: int) -> int | None:
+        """The earliest event time at or after `from_ns` (ns UTC) that the lane's readings may have; None = none."""
+        low, high = span(lane)
+        with self._connection() as db:
+            found = row(
+                db,
+                "SELECT min(max(ts_min, ?)) FROM groups WHERE place >= ? AND place < ? AND ts_max >= ? AND kind = ?",
+                (from_ns, low, high, from_ns, int(GroupKind.READINGS)),
+            )
+        return None if found is None or found[0] is None else int(found[0])
+
     def places(self, lane: Lane, after: int, limit: int) -> list[tuple[int, int]]:
         """Where the groups with first > after lie, in order, and how many bytes each has."""
         low, high = span(lane, after + 1)
@@ -155,7 +165,7 @@ class JournalReader:
         """The latest process starts, oldest first."""
         with self._connection() as db:
             found = rows(db, "SELECT uuid, heads FROM incarnations ORDER BY n DESC LIMIT ?", (last,))
-        return [Incarnation(uuid, tuple(msgspec.json.decode(heads))) for uuid, heads in reversed(found)]
+        return [Incarnation(uuid, heads_of(heads)) for uuid, heads in reversed(found)]
 
     def gaps(self, limit: int = 1_000) -> list[Gap]:
         """Rows that are gone, the node's own and those that children reported; the latest `limit`, oldest first."""
@@ -281,6 +291,26 @@ class JournalReader:
                 return queued.depths(db)
             finally:
                 db.execute("COMMIT")
+
+    def register_head(self) -> tuple[int, str]:
+        """Rows of the residency register, and the chain at the last as hex digits."""
+        with self._connection() as db:
+            number, chain = register.head(db)
+        return number, chain.hex()
+
+    def register(self) -> tuple[list[register.Entry], dict[int, dict[str, dict[str, int]]]]:
+        """The residency register: every row, verified, and the counts that aren't sealed yet, of one moment."""
+        with self._connection() as db:
+            db.execute("BEGIN")
+            try:
+                return register.read_log(db), register.read_counts(db)
+            finally:
+                db.execute("COMMIT")
+
+    def register_days(self) -> list[int]:
+        """Days (since 1970 UTC) with counts that aren't sealed yet."""
+        with self._connection() as db:
+            return [day for (day,) in rows(db, "SELECT DISTINCT day FROM residency_counts ORDER BY day")]
 
     def dedupe_keys(self) -> list[bytes]:
         """The remembered dedupe keys, one blob a commit, oldest first."""

@@ -5,7 +5,7 @@
 | green  |      | nothing but what is over its lane's `max_age`                                                   |
 | yellow | 70 % | drop what the parent safely holds, or messages that are done where there's no parent; summarise |
 |        |      | undelivered bulk where `when_full: summarise`                                                   |
-| orange | 85 % | drop what the parent holds at all, then quarantined messages; shed bulk                           |
+| orange | 85 % | drop what the parent holds at all, then quarantined messages; shed bulk and the lanes that stay |
 | red    | 95 % | shed normal                                                                                     |
 | black  | full | nothing is left to go: acks stop and sockets aren't read, so devices keep their data            |
 """
@@ -16,7 +16,7 @@ from enum import IntEnum
 
 from holdfast.journal.records import GapReason
 from holdfast.journal.settings import JournalSettings
-from holdfast.journal.shedding import drop_delivered, forget_quarantined, shed, shed_consumed
+from holdfast.journal.shedding import drop_delivered, forget_quarantined, oldest_kept, shed, shed_consumed
 from holdfast.journal.transaction import Transaction
 from holdfast.model.lane import Lane
 
@@ -24,6 +24,7 @@ from holdfast.model.lane import Lane
 GROUPS_PER_COMMIT = 500
 MESSAGES_PER_COMMIT = 100
 _NS = 1_000_000_000
+_AS_BULK = (Lane.BULK, Lane.REGION, Lane.SITE)
 
 
 class Level(IntEnum):
@@ -77,7 +78,7 @@ def relieve(tx: Transaction, level: Level, settings: JournalSettings, delivered:
 def expire(tx: Transaction, settings: JournalSettings, delivered: Delivered, now_ns: int) -> Freed:
     """Take away what is over its lane's age."""
     freed = Freed()
-    for lane in (Lane.BULK, Lane.NORMAL):
+    for lane in (*_AS_BULK, Lane.NORMAL):
         age = settings.lane(lane).max_age
         if age <= 0:
             continue
@@ -103,9 +104,14 @@ def _steps(
         for lane in reversed(Lane):
             yield _dropping(tx, lane, delivered.applied.get(lane, 0))
         yield lambda: Freed(dropped=forget_quarantined(tx, MESSAGES_PER_COMMIT))
-        yield _shedding(tx, Lane.BULK, settings, delivered, now_ns)
+        yield from (_shedding(tx, lane, settings, delivered, now_ns) for lane in _oldest_first(tx))
     if level >= Level.RED:
         yield _shedding(tx, Lane.NORMAL, settings, delivered, now_ns)
+
+
+def _oldest_first(tx: Transaction) -> list[Lane]:
+    """The lanes of bulk's worth, that with the oldest rows first."""
+    return sorted(_AS_BULK, key=lambda lane: oldest_kept(tx, lane))
 
 
 def _dropping(tx: Transaction, lane: Lane, upto: int) -> Callable[[], Freed]:

@@ -42,6 +42,8 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     levels: LevelSettings = field(default_factory=LevelSettings)
     normal: LaneSettings = field(default_factory=LaneSettings)
     bulk: LaneSettings = field(default_factory=LaneSettings)
+    stay: LaneSettings = field(default_factory=LaneSettings)
+    """Rows that a residency rule keeps at the site or in its region; they're never summarised."""
     quarantine_rows: int = 100_000
     """Rejected messages kept with their raw bytes; beyond it the oldest go, counted as quarantine_dropped."""
     ballast: Size = 20_000_000
@@ -62,4 +64,6 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
         """The settings of a lane; critical rows are never shed, whatever happens."""
         if lane is Lane.CRITICAL:
             return LaneSettings(when_full="refuse")
+        if lane.stays:
+            return self.stay
         return self.normal if lane is Lane.NORMAL else self.bulk

@@ -49,6 +49,17 @@ def heads_after(tx: Transaction, lane: Lane, after: int, limit: int) -> list[Hea
     return [Head(place, last, GroupKind(kind), *rest) for place, last, kind, *rest in found]
 
 
+def oldest_kept(tx: Transaction, lane: Lane) -> int:
+    """The earliest event time of a lane's oldest group that isn't a gap, ns UTC; for an empty lane the end of time."""
+    low, high = span(lane)
+    found = row(
+        tx.db,
+        "SELECT ts_min FROM groups WHERE place >= ? AND place < ? AND kind <> ? ORDER BY place LIMIT 1",
+        (low, high, int(GroupKind.GAP)),
+    )
+    return int(found[0]) if found else 2**63
+
+
 def drop_delivered(tx: Transaction, lane: Lane, upto: int, max_groups: int, older_than: int | None = None) -> int:
     """Delete the oldest groups that end at or below `upto`, which the parent has; returns the rows dropped.
 

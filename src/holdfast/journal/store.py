@@ -16,6 +16,7 @@ from holdfast.journal.migrate import migrate
 from holdfast.journal.opening import Access, Found, prepare
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.state import Draft
+from holdfast.journal.stays import recall
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
@@ -181,6 +182,7 @@ def load_catalogue(db: Connection) -> Catalogue:
         "SELECT node, device, metric, unit, kind FROM series ORDER BY id"
     ):
         catalogue.intern(Series(node, device, metric, unit, Kind(kind)))
+    recall(db, catalogue)
     return catalogue
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.model.batch import Batch, concatenate
+from holdfast.model.lane import Stay
 from holdfast.model.quality import Quality, Reason, encode_quality, is_usable
 from holdfast.model.series import Catalogue, Kind, Series
 
@@ -77,5 +78,16 @@ def _derived(ids: NDArray[np.int32], name: str, catalogue: Catalogue, step_ns: i
         is_count = name == "count"
         metric = f"{series.metric}.{label(step_ns)}.{name}"
         unit, kind = ("1", Kind.INT) if is_count else (series.unit, Kind.FLOAT)
-        own.append(catalogue.intern(Series(series.node, series.device, metric, unit, kind)))
+        steps = Series(series.node, series.device, metric, unit, kind)
+        own.append(_as_free(catalogue, one, steps))
     return np.array(own, np.int32)[place]
+
+
+def _as_free(catalogue: Catalogue, source: int, steps: Series) -> int:
+    """The id of a series of steps, which may go as far as what they were made of."""
+    if source in catalogue.made:
+        return catalogue.intern_made(steps)
+    number = catalogue.intern(steps)
+    if catalogue.stay_of[source]:  # rows from before a rule came: they may leave, their name needn't
+        catalogue.set_stay(number, Stay(int(catalogue.stay_of[source])))
+    return number

@@ -30,6 +30,9 @@ class Origin:
 
 
 NODE_ITSELF = Origin()
+MADE_TO_LEAVE = Origin("!residency")
+"""Origin of rows made to leave in place of others: no node's name, and so not shown to the rules."""
+_BY_RULE, _MADE = 1, 3  # `stays.MarkedBy`, which stands above this module
 
 
 class Transaction:
@@ -193,6 +196,13 @@ class Transaction:
         branches.map_series(self.db, peer, number, first, own)
         branches.write_series_known(self.db, peer, number, first + len(own))
 
+    def remap_series(self, peer: str, number: int, remote: int, series: Series) -> int:
+        """Learn what a child's series is that was known by a placeholder; returns its own id."""
+        own = self.catalogue.intern(series)
+        self.store_series()
+        branches.remap_series(self.db, peer, number, remote, own)
+        return own
+
     def series_map(self, peer: str, number: int) -> NDArray[np.int32]:
         """A child's series id -> own id, shape (known,)."""
         return branches.series_map(self.db, peer, number)
@@ -216,7 +226,15 @@ class Transaction:
             "INSERT INTO series VALUES (?, ?, ?, ?, ?, ?)",
             [(start + i, *s[:4], int(s.kind)) for i, s in enumerate(new)],
         )
+        self._store_stays(start, len(new))
         self.draft.series_stored += len(new)
+
+    def _store_stays(self, start: int, n: int) -> None:
+        """What keeps these new series; a commit that is undone stores them again with their series."""
+        stays, made = self.catalogue.stay_of[start : start + n], self.catalogue.made
+        marks = [(start + int(i), int(stays[i]), _BY_RULE) for i in np.flatnonzero(stays)]
+        marks += [(one, 0, _MADE) for one in range(start, start + n) if one in made] if made else []
+        self.db.executemany("INSERT OR REPLACE INTO series_stay VALUES (?, ?, ?)", marks)
 
     def store_counters(self, committed: Mapping[str, int]) -> None:
         """Persist the counters and lane heads that differ from what is committed."""

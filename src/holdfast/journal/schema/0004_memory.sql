@@ -97,4 +97,29 @@ CREATE TABLE document_updates (
     crc  INTEGER NOT NULL,
     data BLOB NOT NULL
 );
-CREATE INDEX document_updates_of ON document_updates (name, id)
+CREATE INDEX document_updates_of ON document_updates (name, id);
+
+-- Series that a residency rule keeps, or once kept. stay: 0 = anywhere (again), 1 = region, 2 = site.
+-- by: 1 = this node's rules, 2 = a child's word, 3 = made here to leave in place of others (pseudonym, aggregate).
+CREATE TABLE series_stay (series INTEGER PRIMARY KEY, stay INTEGER NOT NULL, by INTEGER NOT NULL);
+
+-- One row per commit since the rules' last checkpoint whose readings went to several lanes: the lanes' ends after it
+-- (JSON list), and each row's lane in the order the readings came, so that a restart shows them to the rules in it.
+CREATE TABLE weaves (id INTEGER PRIMARY KEY, ends TEXT NOT NULL, lanes BLOB NOT NULL);
+
+-- What residency did, hash-chained: SHA-256 over the former row's chain and this row. body: JSON.
+CREATE TABLE residency_log (
+    id    INTEGER PRIMARY KEY,
+    at_ns INTEGER NOT NULL,
+    kind  TEXT NOT NULL,
+    body  TEXT NOT NULL,
+    chain BLOB NOT NULL
+);
+-- Today's counts, until the day is over and becomes a row of the log. day: days since 1970-01-01 UTC.
+CREATE TABLE residency_counts (
+    day  INTEGER NOT NULL,
+    rule TEXT NOT NULL,
+    what TEXT NOT NULL,
+    n    INTEGER NOT NULL,
+    PRIMARY KEY (day, rule, what)
+) WITHOUT ROWID
