@@ -7,18 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.ingest.errors import SeriesUnknown, TextUnknown
+from holdfast.ingest.hearing import same_region
 from holdfast.ingest.notices import gap_taken
 from holdfast.ingest.receive import Apply, Held, advanced, decide, held_elsewhere
 from holdfast.ingest.welcoming import Door
 from holdfast.journal import shedding
 from holdfast.journal.branches import is_token_of
 from holdfast.journal.records import Branch, Gap, GapReason, Source
+from holdfast.journal.stays import MarkedBy, mark
 from holdfast.journal.transaction import Origin, Transaction
 from holdfast.model.batch import Batch, concatenate
-from holdfast.model.lane import Lane
+from holdfast.model.lane import OPEN_LANES, Lane, Stay
+from holdfast.model.series import Series
 from holdfast.wire.columns import Content
 from holdfast.wire.errors import WireError
-from holdfast.wire.messages import BatchReply, GapRow
+from holdfast.wire.messages import BatchHeader, BatchReply, GapRow
 
 
 @dataclass(slots=True)
@@ -37,6 +40,8 @@ def apply_batch(
     applied.gaps.clear()
     header = content.header
     lane = Lane(header.lane)
+    if lane.stays and not (lane is Lane.REGION and same_region(header.region, door.region)):
+        return BatchReply("forbidden", detail=f"this node is not of the region that {child}'s rows stay in")
     branch = tx.branch(child, header.branch)
     if branch is None:
         return BatchReply("fenced", detail=f"no branch {header.branch} is known here; say hello")
@@ -62,7 +67,14 @@ def apply_batch(
     tx.count(f"ingest_gap_rows.lane{int(lane)}", gap_rows)
     tx.count("ingest_duplicates", verdict.repeated + verdict.shared)
     tx.count("ingest_batches")
-    return BatchReply("applied", applied=header.last, series_known=known, safe=door.safe(marks))
+    safe = door.safe(marks)
+    return BatchReply(
+        "applied",
+        applied=header.last,
+        series_known=known,
+        safe=safe[: len(OPEN_LANES)],
+        region_safe=safe[Lane.REGION],
+    )
 
 
 def _held(tx: Transaction, branch: Branch, lane: Lane) -> list[Held]:
@@ -131,11 +143,24 @@ def _gaps(branch: Branch, lane: Lane, gaps: Sequence[GapRow], wm: int) -> list[G
 
 def _learn_series(tx: Transaction, branch: Branch, content: Content) -> int:
     header = content.header
+    for one in header.again:
+        if one.id < branch.series_known:
+            own = tx.remap_series(branch.peer, branch.number, one.id, one.series)
+            mark(tx, [own], Stay(one.stay), MarkedBy.CHILD)
     new = header.series[branch.series_known - header.series_from :]
     if not new or header.series_from + len(header.series) <= branch.series_known:
         return branch.series_known
     tx.map_series(branch.peer, branch.number, branch.series_known, new)
+    _mark_kept(tx, header, branch.series_known - header.series_from, new)
     return branch.series_known + len(new)
+
+
+def _mark_kept(tx: Transaction, header: BatchHeader, skip: int, new: Sequence[Series]) -> None:
+    """Series that the child says stay in the region: this node must not tell them to another one."""
+    if header.stays:
+        bits = np.unpackbits(np.frombuffer(header.stays, np.uint8), bitorder="little")[skip : skip + len(new)]
+        kept = [tx.catalogue.intern(new[i]) for i in np.flatnonzero(bits).tolist()]
+        mark(tx, kept, Stay.REGION, MarkedBy.CHILD)
 
 
 def _store_readings(tx: Transaction, branch: Branch, groups: Sequence[Batch], lane: Lane, origin: Origin) -> Batch:
@@ -144,6 +169,9 @@ def _store_readings(tx: Transaction, branch: Branch, groups: Sequence[Batch], la
     for group in renamed:
         _check_texts(group, tx.catalogue.is_text[group.series])
     batch = concatenate(renamed, tx.catalogue.is_text)
+    if lane is Lane.REGION:  # whatever the child said of its series: these rows are the proof
+        free = [one for one in np.unique(batch.series).tolist() if not tx.catalogue.stay_of[one]]
+        mark(tx, free, Stay.REGION, MarkedBy.CHILD)
     tx.append_readings(lane, batch, origin)
     return batch
 

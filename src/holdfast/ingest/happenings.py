@@ -52,3 +52,13 @@ class IngestGapTaken(Happening, frozen=True):
     lane: int
     rows: int
     reason: str
+
+
+class IngestForbidden(Happening, frozen=True):
+    """A child offered rows that stay in another region, or at its site. They were refused; look at `region` there."""
+
+    level = Level.ERROR
+    metric = "ingest_forbidden"
+    child: str
+    lane: int
+    rows: int

@@ -12,14 +12,13 @@
 Whatever is needed to say so is asked for first (`prove`): chains at positions that we hold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from holdfast.ingest.hearing import Heard
 from holdfast.journal.records import GENESIS, Bound, Branch, Incarnation, Mark
 from holdfast.model.lane import Lane
-from holdfast.wire.messages import MAX_PROOFS, Hello, Position, Proof
-
-Proofs = Mapping[tuple[Lane, int], Proof]
+from holdfast.wire.messages import MAX_PROOFS, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,11 @@ class Mint:
 Verdict = Continue | Fork | Ask | Mint
 
 
-def judge(branches: Sequence[Branch], hello: Hello, now_ns: int) -> Verdict:
+def judge(branches: Sequence[Branch], hello: Heard, now_ns: int) -> Verdict:
     """What the hello of a child means, given every branch of it."""
-    history = tuple(Incarnation(start.uuid, tuple(start.heads)) for start in hello.history)
+    history = hello.history
     if not branches:
         return Continue(_told(Branch(hello.node, opened_ns=now_ns), history, hello))
-    proofs = by_position(hello)
     common = _latest_common(branches, history)
     if common is None and not hello.whole:
         return Ask(whole=True)
@@ -71,8 +69,8 @@ def judge(branches: Sequence[Branch], hello: Hello, now_ns: int) -> Verdict:
         return _opened(branches[-1], empty, history, hello)
     at, branch, later = common
     if later is None:
-        return _from_tip(branches, branch, at, history, hello, proofs, now_ns)
-    return _fork(branches, branch, at, later.heads, history, hello, proofs, now_ns)
+        return _from_tip(branches, branch, at, history, hello, now_ns)
+    return _fork(branches, branch, at, later.heads, history, hello, now_ns)
 
 
 def _latest_common(
@@ -107,15 +105,15 @@ def _from_tip(
     branch: Branch,
     at: int,
     history: Sequence[Incarnation],
-    hello: Hello,
-    proofs: Proofs,
+    hello: Heard,
     now_ns: int,
 ) -> Verdict:
     later = history[at + 1].heads if at + 1 < len(history) else hello.heads
-    if all(head >= mark.head_seen for head, mark in zip(later, branch.marks, strict=True)):
+    if all(later[lane] >= branch.marks[lane].head_seen for lane in hello.lanes):
         asked, differs = [], False
-        for lane, mark in zip(Lane, branch.marks, strict=True):
-            verdict = agrees(mark.wm, mark.chain, lane, hello, proofs)
+        for lane in hello.lanes:
+            mark = branch.marks[lane]
+            verdict = agrees(mark.wm, mark.chain, lane, hello)
             if verdict is None:
                 asked.append(Position(lane, mark.wm))
             differs |= verdict is False
@@ -125,7 +123,7 @@ def _from_tip(
             is_newest = branch.number == branches[-1].number
             return Continue(_told(branch, history[at + 1 :], hello), revived=not is_newest)
     seen = tuple(mark.head_seen for mark in branch.marks)
-    return _fork(branches, branch, at, seen, history, hello, proofs, now_ns)
+    return _fork(branches, branch, at, seen, history, hello, now_ns)
 
 
 def _fork(
@@ -134,8 +132,7 @@ def _fork(
     at: int,
     ours: Sequence[int],
     history: Sequence[Incarnation],
-    hello: Hello,
-    proofs: Proofs,
+    hello: Heard,
     now_ns: int,
 ) -> Verdict:
     if at + 1 == len(history):
@@ -144,8 +141,11 @@ def _fork(
     asked: list[Position] = []
     marks = []
     for lane, mark, limit in zip(Lane, branch.marks, limits, strict=True):
+        if lane not in hello.lanes:
+            marks.append(Mark())
+            continue
         candidates = [bound for bound in known_bounds(mark) if bound.seq <= limit]
-        verdicts = [agrees(bound.seq, bound.chain, lane, hello, proofs) for bound in candidates]
+        verdicts = [agrees(bound.seq, bound.chain, lane, hello) for bound in candidates]
         asked += [Position(lane, bound.seq) for bound, v in zip(candidates, verdicts, strict=True) if v is None]
         marks.append(_forked(candidates, verdicts, limit))
     if asked:
@@ -166,18 +166,13 @@ def _forked(candidates: Sequence[Bound], verdicts: Sequence[bool | None], limit:
     return Mark(start, chain, 0, fork, start, 0, 0, 0, shared)
 
 
-def _opened(old: Branch, fresh: Branch, history: Sequence[Incarnation], hello: Hello) -> Fork:
+def _opened(old: Branch, fresh: Branch, history: Sequence[Incarnation], hello: Heard) -> Fork:
     held = tuple(o.wm - f.start for o, f in zip(old.marks, fresh.marks, strict=True))
     unseen = tuple(max(0, o.head_seen - max(o.wm, f.fork)) for o, f in zip(old.marks, fresh.marks, strict=True))
     return Fork(_told(fresh, history, hello), held, unseen)
 
 
-def by_position(hello: Hello) -> Proofs:
-    """The hello's proofs by lane and seq."""
-    return {(proof.lane, proof.seq): proof for proof in hello.proofs}
-
-
-def agrees(seq: int, chain: bytes, lane: Lane, hello: Hello, proofs: Proofs) -> bool | None:
+def agrees(seq: int, chain: bytes, lane: Lane, hello: Heard) -> bool | None:
     """Does the child's history contain ours up to `seq`? None: it has to prove it first."""
     if seq == 0:
         return True
@@ -185,15 +180,16 @@ def agrees(seq: int, chain: bytes, lane: Lane, hello: Hello, proofs: Proofs) -> 
         return False
     if seq == hello.heads[lane]:
         return chain == hello.heads_chain[lane]
-    proof = proofs.get((lane, seq))
+    proof = hello.proofs.get((lane, seq))
     if proof is None:
         return None
     return proof.found and proof.chain in (b"", chain)
 
 
-def _told(branch: Branch, starts: Sequence[Incarnation], hello: Hello) -> Branch:
+def _told(branch: Branch, starts: Sequence[Incarnation], hello: Heard) -> Branch:
     marks = tuple(
-        replace(mark, head_seen=max(mark.head_seen, head)) for mark, head in zip(branch.marks, hello.heads, strict=True)
+        replace(mark, head_seen=max(mark.head_seen, head))  # 0 where nothing was told
+        for mark, head in zip(branch.marks, hello.heads, strict=True)
     )
     return replace(branch, incarnations=(*branch.incarnations, *starts), marks=marks)
 

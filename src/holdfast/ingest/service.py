@@ -9,6 +9,7 @@ from holdfast.ingest.errors import SeriesForeign
 from holdfast.ingest.fetching import fetched
 from holdfast.ingest.happenings import (
     IngestBranched,
+    IngestForbidden,
     IngestGapTaken,
     IngestHistoryDiverged,
     IngestSessionOpened,
@@ -16,7 +17,7 @@ from holdfast.ingest.happenings import (
 )
 from holdfast.ingest.settings import ChildrenSettings
 from holdfast.ingest.welcoming import Door, Opened, open_session, refusal
-from holdfast.journal import blobs
+from holdfast.journal import blobs, register
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import Journal
 from holdfast.kernel.clock import Clock
@@ -24,7 +25,7 @@ from holdfast.model.batch import Batch
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.wire.columns import Content, decode
 from holdfast.wire.errors import WireError
-from holdfast.wire.messages import BatchReply, Fetch, Hello, Limits, Welcome
+from holdfast.wire.messages import BatchHeader, BatchReply, Fetch, Hello, Limits, Welcome
 
 BatchListener = Callable[[Batch], None]
 
@@ -41,16 +42,18 @@ class IngestService:
         is_settled: Callable[[], bool] = lambda: True,
         *,
         keeps_backups: bool = False,
+        region: str = "",
     ) -> None:
         """Take what a parent needs.
 
         is_settled:    has this node's own parent, if it has one, welcomed it since it started?
+        region:        where this node is; empty = a region of its own
         keeps_backups: children are told to keep what is not in a backup of this journal yet
         """
         self._journal = journal
         self._telemetry = telemetry
         self._clock = clock
-        self._door = Door(journal.node, journal.incarnation, settings, Limits(), is_settled, keeps_backups)
+        self._door = Door(journal.node, journal.incarnation, settings, Limits(), is_settled, keeps_backups, region)
         self._listeners: list[BatchListener] = []
 
     def on_batch(self, listener: BatchListener) -> None:
@@ -74,12 +77,15 @@ class IngestService:
             WireError: when the bytes are not a batch; nothing changed.
         """
         content, chains = await asyncio.to_thread(open_body, body, self._door.limits)
-        if any(series.node == self._journal.node for series in content.header.series):
+        told = (*content.header.series, *(one.series for one in content.header.again))
+        if any(series.node == self._journal.node for series in told):
             raise SeriesForeign(f"the child defines series of {self._journal.node}, which is this node")
         applied = Applied()
         reply = await self._journal.submit(lambda tx: apply_batch(tx, self._door, child, content, chains, applied))
         if reply.status == "diverged":
             self._telemetry.emit(IngestHistoryDiverged(child=child, detail=reply.detail))
+        elif reply.status == "forbidden":
+            self._forbidden(child, content.header)
         for gap in applied.gaps:
             self._telemetry.emit(IngestGapTaken(child=child, lane=int(gap.lane), rows=len(gap), reason=str(gap.reason)))
         for batch in applied.readings:
@@ -93,6 +99,12 @@ class IngestService:
             return await asyncio.to_thread(fetched, self._journal, child, wanted)
         except GroupCorrupt:
             return None  # damaged here, too: the scrub sees to it
+
+    def _forbidden(self, child: str, header: BatchHeader) -> None:
+        """A child offered rows that must not be here: nothing is kept of them but that it happened."""
+        self._telemetry.emit(IngestForbidden(child=child, lane=int(header.lane), rows=len(header)))
+        day = self._clock.wall_ns() // register.DAY_NS
+        self._journal.submit(lambda tx: register.count(tx, day, "", "refused_from_child", len(header)))
 
     def _tell(self, opened: Opened, child: str) -> None:
         if opened.branch is None:

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from holdfast.ingest.judge import Ask, Fork, Mint, agrees, by_position, judge
+from holdfast.ingest.hearing import Heard, hear
+from holdfast.ingest.judge import Ask, Fork, Mint, agrees, judge
 from holdfast.ingest.notices import branched, suspect
 from holdfast.ingest.settings import ChildrenSettings
+from holdfast.journal import register
 from holdfast.journal.branches import next_token
 from holdfast.journal.records import Branch, Mark, Source
 from holdfast.journal.transaction import Transaction
-from holdfast.model.lane import Lane
-from holdfast.wire.messages import VERSION, Hello, Limits, Position, SourceMark, Welcome
+from holdfast.model.lane import OPEN_LANES, Lane
+from holdfast.wire.messages import VERSION, Hello, Limits, Position, RegionWelcome, SourceMark, Welcome
 from holdfast.wire.messages import Mark as WireMark
 
 LATER = "this node came back from an old image and must hear from its own parent first"
@@ -38,6 +40,8 @@ class Door:
     """May children be believed? False: this node has a parent that hasn't welcomed it since it started."""
     keeps_backups: bool = False
     """Is only what's in a backup safe here?"""
+    region: str = ""
+    """Where this node is; children of the same region send their region lane, too."""
 
     def safe(self, marks: Sequence[Mark]) -> tuple[int, ...]:
         """What the child may forget before its disk gets scarce, by lane."""
@@ -55,8 +59,9 @@ def refusal(child: str, hello: Hello) -> str:
     return ""
 
 
-def open_session(tx: Transaction, door: Door, hello: Hello, now_ns: int) -> Opened:
+def open_session(tx: Transaction, door: Door, told: Hello, now_ns: int) -> Opened:
     """Judge a hello and open a session. Repeatable, as every write must be."""
+    hello = hear(told, door.region)
     branches = tx.branches(hello.node)
     verdict = judge(branches, hello, now_ns)
     if not door.is_settled() and _was_restored(branches, hello):
@@ -81,10 +86,21 @@ def open_session(tx: Transaction, door: Door, hello: Hello, now_ns: int) -> Open
     tx.set_branch(branch)
     fork = verdict if isinstance(verdict, Fork) else None
     held = tx.sources(hello.node) if branch.parent >= 0 else ()
-    return Opened(_welcome(branch, door, held), branch, fork, is_revived)
+    _remember_register(tx, told, now_ns)
+    return Opened(_welcome(branch, door, held, hello.lanes), branch, fork, is_revived)
 
 
-def _was_restored(branches: Sequence[Branch], hello: Hello) -> bool:
+def _remember_register(tx: Transaction, hello: Hello, now_ns: int) -> None:
+    """Keep the head of the child's register in this node's own: a child can't shorten it unseen after that."""
+    rows, chain = hello.audit
+    known = tx.meta(f"register.{hello.node}")
+    told = f"{rows} {chain}"
+    if rows and told != known:
+        tx.set_meta(f"register.{hello.node}", told)
+        register.write(tx, now_ns, "child", {"child": hello.node, "rows": rows, "chain": chain})
+
+
+def _was_restored(branches: Sequence[Branch], hello: Heard) -> bool:
     """Does the child remember more of us than we do of it? Then this journal came back from an old image."""
     if not branches:
         return any(hello.applied)
@@ -93,12 +109,13 @@ def _was_restored(branches: Sequence[Branch], hello: Hello) -> bool:
     )
 
 
-def _prove_elsewhere(tx: Transaction, hello: Hello, branch: int) -> tuple[Position, ...]:
+def _prove_elsewhere(tx: Transaction, hello: Heard, branch: int) -> tuple[Position, ...]:
     """What must be proven of what this node's own parent has of the child; what is, or can't be, is settled."""
-    proofs = by_position(hello)
     asked = []
     for one in tx.unchecked_elsewhere(hello.node, branch):
-        verdict = agrees(one.seq, one.chain, one.lane, hello, proofs)
+        if one.lane not in hello.lanes:
+            continue
+        verdict = agrees(one.seq, one.chain, one.lane, hello)
         if verdict is None:
             asked.append(Position(one.lane, one.seq))
         else:
@@ -106,20 +123,29 @@ def _prove_elsewhere(tx: Transaction, hello: Hello, branch: int) -> tuple[Positi
     return tuple(asked)
 
 
-def _welcome(branch: Branch, door: Door, held: Sequence[Source]) -> Welcome:
+def _welcome(branch: Branch, door: Door, held: Sequence[Source], lanes: Sequence[Lane]) -> Welcome:
+    many = len(OPEN_LANES)
+    safe = door.safe(branch.marks)
     return Welcome(
         "welcome",
         session=branch.session,
         branch=branch.number,
-        marks=tuple(WireMark(mark.wm, mark.chain) for mark in branch.marks),
-        safe=door.safe(branch.marks),
+        marks=tuple(WireMark(mark.wm, mark.chain) for mark in branch.marks[:many]),
+        safe=safe[:many],
         series_known=branch.series_known,
         credits=door.settings.credits,
         max_rows=door.settings.max_rows,
         max_body=door.limits.max_body,
-        forks=tuple(mark.fork for mark in branch.marks),
-        start=tuple(mark.start for mark in branch.marks),
-        gap_rows=tuple(mark.gap_rows for mark in branch.marks),
+        forks=tuple(mark.fork for mark in branch.marks[:many]),
+        start=tuple(mark.start for mark in branch.marks[:many]),
+        gap_rows=tuple(mark.gap_rows for mark in branch.marks[:many]),
         parent=door.incarnation,
-        held=tuple(SourceMark(one.node, one.lane, one.seq, one.chain, one.branch) for one in held),
+        held=tuple(SourceMark(one.node, one.lane, one.seq, one.chain, one.branch) for one in held if one.lane in lanes),
+        region=door.region,
+        region_lane=_region(branch.marks[Lane.REGION], safe[Lane.REGION]) if Lane.REGION in lanes else None,
+        knows_again=True,
     )
+
+
+def _region(mark: Mark, safe: int) -> RegionWelcome:
+    return RegionWelcome(WireMark(mark.wm, mark.chain), safe, mark.fork, mark.start, mark.gap_rows)

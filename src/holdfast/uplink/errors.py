@@ -1,7 +1,8 @@
 """What can go wrong on the way to the parent.
 
 UplinkError
-└── RowsMissing   journal: the rows the parent needs next are not there any more
+├── RowsMissing   journal: the rows the parent needs next are not there any more
+└── LaneClosed    a bug here: rows that must stay were about to be offered
 """
 
 from holdfast.kernel.errors import HoldfastError
@@ -19,3 +20,11 @@ class RowsMissing(UplinkError):
         super().__init__(f"rows after {after} of lane {int(lane)} are not in the journal any more")
         self.lane = lane
         self.after = after
+
+
+class LaneClosed(UplinkError):
+    """The parent must not have this lane's rows."""
+
+    def __init__(self, lane: Lane) -> None:
+        super().__init__(f"rows of the {lane.name.lower()} lane must not go to this parent")
+        self.lane = lane

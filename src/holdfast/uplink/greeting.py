@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import GENESIS
-from holdfast.model.lane import Lane
-from holdfast.wire.messages import MAX_HISTORY, Hello, Position, Proof, Start
+from holdfast.model.lane import OPEN_LANES, SYNCED_LANES, Lane
+from holdfast.wire.messages import MAX_HISTORY, Hello, Position, Proof, RegionHello, Start
 
 # Enough for a parent that heard of us lately; it asks for the rest when it finds nothing it knows.
 RECENT = 16
@@ -19,6 +19,7 @@ def greeting(
     positions: Sequence[Position] = (),
     *,
     whole: bool = False,
+    region: str = "",
 ) -> Hello:
     """A hello as of what is committed now, with proofs for what the parent asked.
 
@@ -26,18 +27,26 @@ def greeting(
     whole: every process start that the message has room for, instead of the latest
     """
     heads = reader.heads()
-    chains = tuple(reader.chain_at(lane, heads[lane]) or GENESIS for lane in Lane)
+    chains = {lane: reader.chain_at(lane, heads[lane]) or GENESIS for lane in SYNCED_LANES}
     starts = reader.incarnations(MAX_HISTORY if whole else RECENT)
     return Hello(
         node=node,
         incarnation=starts[-1].uuid,
-        heads=tuple(heads[lane] for lane in Lane),
-        heads_chain=chains,
+        heads=tuple(heads[lane] for lane in OPEN_LANES),
+        heads_chain=tuple(chains[lane] for lane in OPEN_LANES),
         series_count=series,
-        history=tuple(Start(one.uuid, one.heads) for one in starts),
+        history=tuple(Start(one.uuid, one.heads[: len(OPEN_LANES)]) for one in starts),
         proofs=tuple(_proof(reader, position) for position in positions),
         whole=whole or len(starts) < RECENT,
-        applied=tuple(applied),
+        applied=tuple(applied[: len(OPEN_LANES)]),
+        region=region,
+        region_lane=RegionHello(
+            heads[Lane.REGION],
+            chains[Lane.REGION],
+            applied[Lane.REGION] if len(applied) > Lane.REGION else 0,
+            tuple(one.heads[Lane.REGION] for one in starts),
+        ),
+        audit=reader.register_head(),
     )
 
 

@@ -30,6 +30,16 @@ class UplinkDiverged(Happening, frozen=True):
     detail: str
 
 
+class UplinkForbidden(Happening, frozen=True):
+    """The parent refused rows that stay somewhere: it isn't of this node's region. They stay here."""
+
+    level = Level.ERROR
+    metric = "uplink_forbidden"
+    parent: str
+    rows: int
+    detail: str
+
+
 class UplinkBranched(Happening, frozen=True):
     """The parent put this node on another branch: it holds rows that this journal doesn't."""
 

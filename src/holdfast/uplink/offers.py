@@ -4,14 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from holdfast.journal.blobs import decode_events, decode_gap, decode_messages, decode_readings
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import Bound, Group, GroupKind
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue
-from holdfast.uplink.errors import RowsMissing
+from holdfast.uplink.errors import LaneClosed, RowsMissing
+from holdfast.uplink.naming import Names, Trust
 from holdfast.uplink.plan import Offer
 from holdfast.wire.columns import encode_events, encode_gaps, encode_messages, encode_readings
 from holdfast.wire.frame import Effort
@@ -24,7 +23,7 @@ KINDS: dict[GroupKind, Kind] = {
     GroupKind.MESSAGES: "messages",
 }
 # Rows of other lanes are numbers of a known size; a message may have 1 MB, and an alarm waits behind it.
-MOST_BYTES = {Lane.CRITICAL: 1 << 20, Lane.NORMAL: 8 << 20, Lane.BULK: 8 << 20}
+MOST_BYTES = {Lane.CRITICAL: 1 << 20, Lane.NORMAL: 8 << 20, Lane.BULK: 8 << 20, Lane.REGION: 8 << 20}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +42,29 @@ class Encoded:
     cpu_s: float = 0.0
 
 
-def encode(reader: JournalReader, catalogue: Catalogue, offer: Offer, at: Bound | None, branch: int) -> Encoded:
+STRANGER = Trust()
+
+
+def encode(
+    reader: JournalReader,
+    catalogue: Catalogue,
+    offer: Offer,
+    at: Bound | None,
+    branch: int,
+    trust: Trust = STRANGER,
+) -> Encoded:
     """The body of an offer.
 
     at: where the parent is, with the chain there, as the parent told it; the group that ends there may be gone here
 
     Raises:
+        LaneClosed: when the parent must not have the lane; nothing was read.
         RowsMissing: when the rows after `offer.after` are not in the journal.
         GroupCorrupt: when the first of them is damaged.
     """
     began = time.thread_time()
+    if offer.lane.stays and not (offer.lane is Lane.REGION and trust.same_region):
+        raise LaneClosed(offer.lane)  # the plan never offers it: a second lock on the door
     groups = _same_kind(reader.read(offer.lane, offer.after, offer.max_rows, MOST_BYTES[offer.lane]))
     before = at.chain if at is not None and at.seq == offer.after else reader.chain_at(offer.lane, offer.after)
     if not groups or before is None or groups[0].first != offer.after + 1:
@@ -70,14 +82,15 @@ def encode(reader: JournalReader, catalogue: Catalogue, offer: Offer, at: Bound 
         head=max(reader.heads()[offer.lane], groups[-1].last),
         branch=branch,
         sources=_sources(groups),
+        region=trust.region if offer.lane.stays else "",
     )
     rows = groups[-1].last - offer.after
     gap_rows = rows if header.kind == "gaps" else 0
-    body = _body(header, groups, catalogue, offer.effort)
+    body = _body(header, groups, Names(catalogue, trust), offer.effort)
     return Encoded(body, rows, gap_rows, Bound(header.last, header.chain), time.thread_time() - began)
 
 
-def _body(header: BatchHeader, groups: Sequence[Group], catalogue: Catalogue, effort: Effort) -> bytes:
+def _body(header: BatchHeader, groups: Sequence[Group], names: Names, effort: Effort) -> bytes:
     if header.kind == "events":
         return encode_events(header, [decode_events(group.blob) for group in groups])
     if header.kind == "gaps":
@@ -87,8 +100,7 @@ def _body(header: BatchHeader, groups: Sequence[Group], catalogue: Catalogue, ef
     batches = [decode_readings(group.blob) for group in groups]
     # Only what these rows need: a younger series may not be committed yet, and its number could be given anew.
     needed = max(int(batch.series.max()) + 1 for batch in batches)
-    series = tuple(catalogue.since(header.series_from)[: max(0, needed - header.series_from)])
-    return encode_readings(msgspec.structs.replace(header, series=series), batches, effort)
+    return encode_readings(names.into(header, needed, batches), batches, effort)
 
 
 def _sources(groups: Sequence[Group]) -> tuple[SourceMark, ...]:

@@ -21,7 +21,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from holdfast.model.lane import Lane
+from holdfast.model.lane import SYNCED_LANES, Lane
 from holdfast.uplink.budget import NS, Budget, BudgetReport
 from holdfast.uplink.goodput import TINY, Goodput
 from holdfast.uplink.levels import Level, next_level
@@ -183,7 +183,7 @@ class Pacing:
             level=self.level,
             goodput_bps=None if speed is None else 8 * speed,
             rtt_s=self.goodput.rtt_s,
-            batch_rows={lane: self.rows(lane, now) for lane in Lane},
+            batch_rows={lane: self.rows(lane, now) for lane in SYNCED_LANES},
             budget=budget,
             window_in_s=0.0 if budget.opens_ns is None else (budget.opens_ns - wall_ns) / NS,
             phase=phase,

@@ -7,12 +7,15 @@ and when the link bears more is `pacing`'s.
 
 One breaker serves all lanes: there is one parent and one path to it, and a call of any lane tells about both. What
 concerns a lane alone (a batch too large for the parent) holds back that lane alone, without the breaker.
+
+The region lane is closed until a parent of this node's own region opens it with its welcome; the site lane isn't known
+here at all, so nothing can offer it.
 """
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from holdfast.model.lane import Lane
+from holdfast.model.lane import OPEN_LANES, SYNCED_LANES, Lane
 from holdfast.uplink.breaker import Breaker, Phase
 from holdfast.uplink.pacing import LinkReport, Pacing
 from holdfast.uplink.settings import ParentSettings
@@ -126,6 +129,8 @@ class _LaneState:
     acked: int = 0
     in_flight: bool = False
     waiting_since: float | None = None
+    is_closed: bool = False
+    """Must the parent not have it?"""
 
 
 @dataclass(slots=True)
@@ -137,6 +142,8 @@ class UplinkPlan:
     session: Session = Session.NONE
     token: int = 0
     series_known: int = 0
+    region: str = ""
+    """Where this node is; empty = a region of its own."""
     held: bool = False
     """Rows here may yet change: nothing is asked or offered. Calls under way end as ever."""
     hurry: bool = False
@@ -148,7 +155,9 @@ class UplinkPlan:
     _is_fenced: bool = False
     _heard_at: float = 0.0
     _stuck: Lane | None = None
-    _lanes: dict[Lane, _LaneState] = field(default_factory=lambda: {lane: _LaneState() for lane in Lane})
+    _lanes: dict[Lane, _LaneState] = field(
+        default_factory=lambda: {lane: _LaneState(is_closed=lane.stays) for lane in SYNCED_LANES}
+    )
 
     def __post_init__(self) -> None:
         self.pacing = Pacing(self.settings)
@@ -171,12 +180,16 @@ class UplinkPlan:
         return self._turn(now)
 
     def acked(self) -> dict[Lane, int]:
-        """What the parent has, lane by lane, as far as is known here."""
-        return {lane: state.acked for lane, state in self._lanes.items()}
+        """What the parent has of each lane that is open to it, as far as is known here."""
+        return {lane: state.acked for lane, state in self._lanes.items() if not state.is_closed}
 
     def backlog(self) -> dict[Lane, int]:
         """Rows the parent hasn't yet, lane by lane."""
-        return {lane: state.head - state.acked for lane, state in self._lanes.items()}
+        return {lane: 0 if state.is_closed else state.head - state.acked for lane, state in self._lanes.items()}
+
+    def is_open(self, lane: Lane) -> bool:
+        """May the parent have the lane's rows, as far as is known?"""
+        return lane in self._lanes and not self._lanes[lane].is_closed
 
     @property
     def is_idle(self) -> bool:
@@ -188,7 +201,7 @@ class UplinkPlan:
         return self.pacing.report(now, self.breaker.phase.value, self.breaker.quiet_until, tuple(self._flying()))
 
     def _appended(self, heads: tuple[int, ...], now: float) -> None:
-        for lane, head in zip(Lane, heads, strict=True):
+        for lane, head in zip(SYNCED_LANES, heads, strict=False):
             state = self._lanes[lane]
             state.head = head
             self._note_waiting(state, now)
@@ -206,9 +219,14 @@ class UplinkPlan:
         self._heard_at = now
         self.series_known = welcome.series_known
         self.pacing.welcomed(welcome, fact.seconds, now)
-        for lane, mark in zip(Lane, welcome.marks, strict=True):
+        for lane, mark in zip(OPEN_LANES, welcome.marks, strict=True):
             self._lanes[lane].acked = mark.wm
-            self._note_waiting(self._lanes[lane], now)
+        region = self._lanes[Lane.REGION]
+        region.is_closed = not welcome.takes_region(self.region)
+        if not region.is_closed and welcome.region_lane is not None:
+            region.acked = welcome.region_lane.mark.wm
+        for state in self._lanes.values():
+            self._note_waiting(state, now)
 
     def _answered(self, fact: Answered, now: float) -> None:
         reply, state = fact.reply, self._lanes[fact.lane]
@@ -224,6 +242,9 @@ class UplinkPlan:
             if self._stuck is fact.lane:
                 self.trouble, self._stuck = "", None
             self.series_known = reply.series_known
+            self._note_waiting(state, now)
+        elif reply.status == "forbidden":
+            self.trouble, state.is_closed = reply.detail, True
             self._note_waiting(state, now)
         elif reply.status == "busy":
             self.breaker.failed(now, reply.retry_after_s)
@@ -254,7 +275,7 @@ class UplinkPlan:
             self.trouble = f"even the smallest batch of lane {int(lane)} is larger than the parent or a proxy takes"
 
     def _note_waiting(self, state: _LaneState, now: float) -> None:
-        if state.head <= state.acked:
+        if state.is_closed or state.head <= state.acked:
             state.waiting_since = None
         elif state.waiting_since is None:
             state.waiting_since = now
@@ -286,7 +307,12 @@ class UplinkPlan:
         offers: list[Offer] = []
         wake_at: float | None = None
         for lane, state in self._lanes.items():
-            if state.in_flight or state.waiting_since is None or not self.pacing.has_room(lane, self._flying()):
+            if (
+                state.in_flight
+                or state.is_closed
+                or state.waiting_since is None
+                or not self.pacing.has_room(lane, self._flying())
+            ):
                 continue
             if lane is not Lane.CRITICAL and self._is_storm(now):
                 continue

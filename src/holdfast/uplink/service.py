@@ -3,18 +3,18 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from holdfast.journal import register
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import Journal
 from holdfast.journal.parent import ACCOUNT, BUDGET, CONSUMER, SAFE, Account
-from holdfast.journal.records import Bound, Source
+from holdfast.journal.records import Source
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
-from holdfast.model.lane import Lane
+from holdfast.model.lane import SYNCED_LANES, Lane
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.uplink.breaker import Breaker
 from holdfast.uplink.budget import BudgetStateInvalid
@@ -25,6 +25,7 @@ from holdfast.uplink.happenings import (
     UplinkBudgetForgotten,
     UplinkConnected,
     UplinkDiverged,
+    UplinkForbidden,
     UplinkLost,
     UplinkMinted,
     UplinkPaced,
@@ -33,8 +34,8 @@ from holdfast.uplink.happenings import (
     UplinkStumbled,
 )
 from holdfast.uplink.mending import mend
+from holdfast.uplink.naming import Trust
 from holdfast.uplink.offers import Encoded, encode
-from holdfast.uplink.pacing import LinkReport
 from holdfast.uplink.plan import (
     Answered,
     Appended,
@@ -50,28 +51,14 @@ from holdfast.uplink.plan import (
 )
 from holdfast.uplink.ports import ParentLink
 from holdfast.uplink.settings import ParentSettings
+from holdfast.uplink.standing import Standing
+from holdfast.uplink.status import UplinkStatus
 from holdfast.wire.errors import BodyTooLarge, LinkDown, LinkRefused
 from holdfast.wire.messages import MAX_PROOFS, BatchReply, Position, SourceMark, Welcome
 
 HELLO_ROUNDS = 6
 STUMBLED_PAUSE_S = 5.0
 DRAIN_POLL_S = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class UplinkStatus:
-    """The link as an operator sees it. Times are CLOCK_MONOTONIC seconds."""
-
-    parent: str
-    is_up: bool
-    since: float
-    trouble: str
-    backlog: dict[Lane, int]
-    link: LinkReport
-    rows_sent: int
-    batches_sent: int
-    failures: int
-    sent_bytes: int
 
 
 class UplinkService:
@@ -86,10 +73,16 @@ class UplinkService:
         telemetry: Telemetry,
         rng: Random,
         may_sync: Callable[[], bool] = lambda: True,
+        region: str = "",
     ) -> None:
-        """may_sync: may rows leave now? Asked at every turn."""
+        """Take what an uplink needs.
+
+        may_sync: may rows leave now? Asked at every turn.
+        region:   where this node is; a parent of the same one gets the region lane. Empty = a region of its own.
+        """
         breaker = Breaker(settings.trip_after, settings.backoff_min, settings.backoff_max, rng)
-        self._plan = UplinkPlan(settings, breaker)
+        self._plan = UplinkPlan(settings, breaker, region=region)
+        self._standing = Standing(Trust(region, node=journal.node), Account.decode(journal.meta(ACCOUNT)))
         self._settings = settings
         self._journal = journal
         self._link = link
@@ -108,10 +101,6 @@ class UplinkService:
         self._cause = "not connected yet"
         self._rows = self._batches = self._failures = 0
         self._cpu_s = 0.0
-        # Where the parent is, with the chain there: the group that ends there may have been dropped since.
-        self._bounds: dict[Lane, Bound] = {}
-        self._account = Account.decode(journal.meta(ACCOUNT))
-        self._safe: dict[Lane, int] = {}
         self._persisted: dict[Lane, int] = {}
         self._persist_due = 0.0
         self._spent = b""
@@ -156,17 +145,16 @@ class UplinkService:
     @property
     def branch(self) -> int | None:
         """What the parent calls this node's history; None while there is no session."""
-        return self._account.branch if self._plan.session is Session.OPEN else None
+        return self._standing.account.branch if self._plan.session is Session.OPEN else None
 
     def status(self) -> UplinkStatus:
         """How things stand now."""
-        acked = self._plan.acked()
         return UplinkStatus(
             parent=self._settings.url,
             is_up=self._is_up,
             since=self._since,
             trouble="" if self._is_up else (self._plan.trouble or self._cause),
-            backlog={lane: self._waiting(lane, acked[lane]) for lane in Lane},
+            backlog={lane: self._backlog(lane) for lane in Lane},
             link=self._plan.report(self._clock.monotonic()),
             rows_sent=self._rows,
             batches_sent=self._batches,
@@ -174,13 +162,16 @@ class UplinkService:
             sent_bytes=self._link.sent_bytes,
         )
 
-    def _waiting(self, lane: Lane, acked: int) -> int:
-        head, has = self._journal.head(lane), max(acked, self._journal.cursor(CONSUMER, lane))
+    def _backlog(self, lane: Lane) -> int:
+        if not self._plan.is_open(lane):
+            return 0
+        head, has = self._journal.head(lane), self._journal.cursor(CONSUMER, lane)
+        has = max(self._plan.acked().get(lane, 0), has)
         return head - has - self._journal.gap_rows(lane, has, head)
 
     def _learn_all(self) -> Turn:
         self._plan.held = not self._may_sync()
-        self._facts.append(Appended(tuple(self._journal.head(lane) for lane in Lane)))
+        self._facts.append(Appended(tuple(self._journal.head(lane) for lane in SYNCED_LANES)))
         turn = Turn()
         while self._facts:
             turn = self._plan.learn(self._facts.popleft(), self._clock.monotonic())
@@ -246,8 +237,9 @@ class UplinkService:
         whole = False
         for _ in range(HELLO_ROUNDS):
             count = len(self._journal.catalogue)
+            node, region = self._journal.node, self._standing.trust.region
             hello = await asyncio.to_thread(
-                greeting, self._journal, self._journal.node, count, self._applied(), positions, whole=whole
+                greeting, self._journal, node, count, self._applied(), positions, whole=whole, region=region
             )
             welcome = await self._link.hello(hello)
             if welcome.status == "prove":
@@ -265,7 +257,7 @@ class UplinkService:
 
     def _applied(self) -> list[int]:
         known = self._plan.acked()
-        return [max(known[lane], self._journal.cursor(CONSUMER, lane)) for lane in Lane]
+        return [max(known.get(lane, 0), self._journal.cursor(CONSUMER, lane)) for lane in SYNCED_LANES]
 
     async def _learn_held(self, held: Sequence[SourceMark]) -> None:
         """This node came back with another history: its children's rows that the parent has must not go up again."""
@@ -280,14 +272,14 @@ class UplinkService:
     def _welcomed(self, welcome: Welcome) -> None:
         self.is_settled = True
         self._up(welcome.session)
-        if welcome.branch != self._account.branch:
+        if welcome.branch != self._standing.account.branch:
             self._telemetry.emit(UplinkBranched(parent=self._settings.url, branch=welcome.branch))
-        self._bounds = {lane: Bound(mark.wm, mark.chain) for lane, mark in zip(Lane, welcome.marks, strict=True)}
-        behind = sum(max(0, self._journal.cursor(CONSUMER, lane) - bound.seq) for lane, bound in self._bounds.items())
-        if behind and welcome.branch == self._account.branch:
+        before = self._standing.account.branch
+        self._standing.welcomed(welcome)
+        bounds = self._standing.bounds
+        behind = sum(max(0, self._journal.cursor(CONSUMER, lane) - bound.seq) for lane, bound in bounds.items())
+        if behind and welcome.branch == before:
             self._telemetry.emit(UplinkRewound(parent=self._settings.url, rows=behind))
-        self._account = Account(welcome.parent, welcome.branch, welcome.start, welcome.gap_rows)
-        self._safe = dict(zip(Lane, welcome.safe, strict=True))
         self._persisted.clear()
 
     async def _offer(self, offer: Offer) -> None:
@@ -298,8 +290,9 @@ class UplinkService:
                 self._journal,
                 self._journal.catalogue,
                 offer,
-                self._bounds.get(offer.lane),
-                self._account.branch,
+                self._standing.bounds.get(offer.lane),
+                self._standing.account.branch,
+                self._standing.trust,
             )
             size = len(encoded.body)
             self._cpu_s += encoded.cpu_s
@@ -320,14 +313,21 @@ class UplinkService:
 
     def _answered(self, lane: Lane, encoded: Encoded, reply: BatchReply) -> None:
         if reply.status == "applied":
-            self._bounds[lane] = encoded.end
-            self._account = self._account.with_gaps(lane, encoded.gap_rows)
+            self._standing.applied(lane, encoded)
             self._rows += encoded.rows
             self._batches += 1
+        elif reply.status == "forbidden":
+            self._forbidden(encoded.rows, reply.detail)
         elif reply.status == "diverged":
             self._telemetry.emit(UplinkDiverged(parent=self._settings.url, detail=reply.detail))
         if reply.safe:
-            self._safe = dict(zip(Lane, reply.safe, strict=True))
+            self._standing.made_safe(lane, reply)
+
+    def _forbidden(self, rows: int, detail: str) -> None:
+        """The parent must not have them: they stay here, and the register says so."""
+        self._telemetry.emit(UplinkForbidden(parent=self._settings.url, rows=rows, detail=detail))
+        day = self._clock.wall_ns() // register.DAY_NS
+        self._journal.submit(lambda tx: register.count(tx, day, "", "refused_by_parent", rows))
 
     def _stumbled(self, bug: Exception, lane: Lane | None) -> None:
         self._lost(LinkDown(f"unexpected: {bug!r}"))
@@ -358,7 +358,7 @@ class UplinkService:
         self._spent = spent
         acked = self._plan.acked() if has_news else {}
         self._persisted = acked or self._persisted
-        safe, account = self._safe, self._account.encode()
+        safe, account = self._standing.safe, self._standing.account.encode()
 
         def write(transaction: Transaction) -> None:
             for lane, seq in acked.items():

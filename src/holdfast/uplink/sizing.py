@@ -24,7 +24,7 @@ SMALLEST = 2_000
 CEILING_S = 600.0
 ROW_WEIGHT = 0.3
 # Before a lane's first answer: generous, so that the first body is rather too small.
-FIRST_ROW_BYTES = {Lane.CRITICAL: 200.0, Lane.NORMAL: 32.0, Lane.BULK: 32.0}
+FIRST_ROW_BYTES = {Lane.CRITICAL: 200.0, Lane.NORMAL: 32.0, Lane.BULK: 32.0, Lane.REGION: 32.0}
 
 
 class Sizing:

@@ -19,7 +19,7 @@ from holdfast.model.series import Series
 from holdfast.wire.errors import WireError
 from holdfast.wire.frame import Effort, seal, unseal
 from holdfast.wire.integers import Int64s
-from holdfast.wire.messages import VERSION, BatchHeader, GapRow, Limits
+from holdfast.wire.messages import VERSION, BatchHeader, GapRow, Limits, SeriesAgain
 from holdfast.wire.numbers import group_rows, pack_numbers, unpack_numbers
 from holdfast.wire.packing import Packer, Unpacker, lengths
 from holdfast.wire.runs import pack_rows, unpack_rows
@@ -117,11 +117,13 @@ def _begin(header: BatchHeader) -> Packer:
     packer.count(len(header.bounds))
     packer.integers(lengths(header.bounds, header.first))
     packer.structured(header.series)
+    if header.again:
+        packer.structured(header.again)
     return packer
 
 
 def _end(header: BatchHeader, packer: Packer, effort: Effort = Effort.USUAL) -> bytes:
-    slim = msgspec.structs.replace(header, bounds=(), series=())
+    slim = msgspec.structs.replace(header, bounds=(), series=(), again=(), agains=len(header.again))
     return seal(msgspec.json.encode(slim), packer.finish(), effort)
 
 
@@ -136,8 +138,11 @@ def _header(head: bytes, unpacker: Unpacker, limits: Limits) -> tuple[BatchHeade
         raise WireError("the batch's groups don't add up to its rows")
     series = unpacker.structured(list[Series], limits.max_unpacked, "series")
     _check_series(series, limits)
+    again = unpacker.structured(list[SeriesAgain], limits.max_unpacked, "series") if header.agains else []
+    _check_series([one.series for one in again], limits)
     bounds = (header.first - 1 + np.cumsum(sizes)).tolist()
-    return msgspec.structs.replace(header, bounds=tuple(bounds), series=tuple(series)), sizes
+    whole = msgspec.structs.replace(header, bounds=tuple(bounds), series=tuple(series), again=tuple(again))
+    return whole, sizes
 
 
 def _check_header(header: BatchHeader, limits: Limits) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from holdfast.model.lane import Lane
+from holdfast.model.lane import OPEN_LANES, Lane
 from holdfast.model.series import Series
 
 VERSION = 1
@@ -20,7 +20,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Seq = Annotated[int, Meta(ge=0, lt=2**56)]
 Count = Annotated[int, Meta(ge=0, lt=2**31)]
 Kind = Literal["readings", "events", "gaps", "messages"]
-Status = Literal["applied", "duplicate", "expected", "fenced", "diverged", "busy"]
+Status = Literal["applied", "duplicate", "expected", "fenced", "diverged", "busy", "forbidden"]
 
 
 class Mark(Struct, frozen=True):
@@ -30,8 +30,9 @@ class Mark(Struct, frozen=True):
     chain: Chain = GENESIS
 
 
-Marks = Annotated[tuple[Mark, ...], Meta(min_length=len(Lane), max_length=len(Lane))]
-Heads = Annotated[tuple[Seq, ...], Meta(min_length=len(Lane), max_length=len(Lane))]
+# Of the open lanes only: nodes older than residency know no other, and refuse any other number.
+Marks = Annotated[tuple[Mark, ...], Meta(min_length=len(OPEN_LANES), max_length=len(OPEN_LANES))]
+Heads = Annotated[tuple[Seq, ...], Meta(min_length=len(OPEN_LANES), max_length=len(OPEN_LANES))]
 
 
 class Start(Struct, frozen=True):
@@ -74,6 +75,36 @@ class SourceMark(Struct, frozen=True, array_like=True):
     branch: Count = 0
 
 
+class RegionHello(Struct, frozen=True):
+    """The region lane of a child, told to every parent: numbers and hashes only.
+
+    starts: its head at each process start of the hello's `history`; the rest as in `Hello`
+    """
+
+    head: Seq = 0
+    chain: Chain = GENESIS
+    applied: Seq = 0
+    starts: Annotated[tuple[Seq, ...], Meta(max_length=MAX_HISTORY)] = ()
+
+
+class RegionWelcome(Struct, frozen=True):
+    """The region lane at a parent of the same region; fields as in `Welcome`."""
+
+    mark: Mark = Mark()
+    safe: Seq = 0
+    fork: Seq = 0
+    start: Seq = 0
+    gap_rows: Seq = 0
+
+
+class SeriesAgain(Struct, frozen=True, array_like=True):
+    """A series that the parent may know by a placeholder: the child's id, what it is, how far it may go (`Stay`)."""
+
+    id: Count
+    series: Series
+    stay: Annotated[int, Meta(ge=0, le=1)] = 0
+
+
 class Hello(Struct, frozen=True):
     """A child opens a session.
 
@@ -84,18 +115,24 @@ class Hello(Struct, frozen=True):
     proofs:       answers to a `prove`
     whole:        is `history` all there is?
     applied:      per lane: what the parent once said it has; more than it has now means that the parent was restored
+    region:       where the child is; empty = a region of its own
+    region_lane:  its region lane; absent = a child that knows none
+    audit:        rows of its residency register, and the chain there (hex)
     """
 
     node: Name
     incarnation: Name
     heads: Heads
-    heads_chain: Annotated[tuple[Chain, ...], Meta(min_length=len(Lane), max_length=len(Lane))]
+    heads_chain: Annotated[tuple[Chain, ...], Meta(min_length=len(OPEN_LANES), max_length=len(OPEN_LANES))]
     series_count: Count
     version: int = VERSION
     history: Annotated[tuple[Start, ...], Meta(max_length=MAX_HISTORY)] = ()
     proofs: Annotated[tuple[Proof, ...], Meta(max_length=MAX_PROOFS)] = ()
     whole: bool = True
-    applied: Heads = tuple(0 for _ in Lane)
+    applied: Heads = tuple(0 for _ in OPEN_LANES)
+    region: Annotated[str, Meta(max_length=128)] = ""
+    region_lane: RegionHello | None = None
+    audit: tuple[Count, Annotated[str, Meta(max_length=128)]] = (0, "")
 
 
 class Welcome(Struct, frozen=True):
@@ -115,13 +152,16 @@ class Welcome(Struct, frozen=True):
     series_known: the child's series ids below this are known
     credits:      requests the child may have in flight at once; lane 0 may always have one
     max_rows, max_body: what one batch may hold
+    region:       where the parent is
+    region_lane:  the region lane here; absent when the child is of another region, or doesn't know the lane
+    knows_again:  does this parent read `BatchHeader.again`?
     """
 
     status: Literal["welcome", "prove", "mint", "later", "unsupported"]
     session: int = 0
     branch: int = 0
-    marks: Marks = tuple(Mark() for _ in Lane)
-    safe: Heads = tuple(0 for _ in Lane)
+    marks: Marks = tuple(Mark() for _ in OPEN_LANES)
+    safe: Heads = tuple(0 for _ in OPEN_LANES)
     series_known: Count = 0
     credits: Count = 1
     max_rows: Count = 50_000
@@ -130,12 +170,19 @@ class Welcome(Struct, frozen=True):
     version: int = VERSION
     positions: Annotated[tuple[Position, ...], Meta(max_length=MAX_PROOFS)] = ()
     whole: bool = False
-    forks: Heads = tuple(0 for _ in Lane)
-    start: Heads = tuple(0 for _ in Lane)
-    gap_rows: Heads = tuple(0 for _ in Lane)
+    forks: Heads = tuple(0 for _ in OPEN_LANES)
+    start: Heads = tuple(0 for _ in OPEN_LANES)
+    gap_rows: Heads = tuple(0 for _ in OPEN_LANES)
     parent: str = ""
     held: Annotated[tuple[SourceMark, ...], Meta(max_length=100_000)] = ()
     retry_after_s: float = 0.0
+    region: str = ""
+    region_lane: RegionWelcome | None = None
+    knows_again: bool = False
+
+    def takes_region(self, region: str) -> bool:
+        """Does it take the region lane of a child in `region`?"""
+        return self.region_lane is not None and bool(region) and self.region == region
 
 
 class BatchHeader(Struct, frozen=True, omit_defaults=True):
@@ -148,6 +195,9 @@ class BatchHeader(Struct, frozen=True, omit_defaults=True):
     series_from:   the child's series ids from here on are defined in `series`, a dense run
     head:          the lane's last committed seq at the child when the batch was made
     sources:       how far the child's own children are held at the parent once this batch is
+    region:        the child's, with a batch of the region lane
+    stays:         a bit for each of `series`, lowest first: does it stay in the region?
+    again:         series that the parent may know by a placeholder; `agains`: how many, before the body is opened
     """
 
     session: int
@@ -164,6 +214,10 @@ class BatchHeader(Struct, frozen=True, omit_defaults=True):
     branch: int = 0
     version: int = VERSION
     sources: tuple[SourceMark, ...] = ()
+    region: str = ""
+    stays: bytes = b""
+    agains: Count = 0
+    again: tuple[SeriesAgain, ...] = ()
 
     def __len__(self) -> int:
         return self.last - self.first + 1
@@ -184,6 +238,7 @@ class GapRow(Struct, frozen=True, array_like=True):
 class BatchReply(Struct, frozen=True, omit_defaults=True):
     """The parent's answer to a batch. Every one but `applied` changed nothing.
 
+    status:       `forbidden`: this node must not have the lane's rows; only for lanes that stay somewhere
     applied:      the lane's watermark after it
     expected:     the seq the next batch must start at (`expected`)
     series_known, safe: as in `Welcome`
@@ -197,6 +252,7 @@ class BatchReply(Struct, frozen=True, omit_defaults=True):
     retry_after_s: float = 0.0
     detail: str = ""
     safe: tuple[int, ...] = ()
+    region_safe: Seq = 0
 
 
 class Fetch(Struct, frozen=True):

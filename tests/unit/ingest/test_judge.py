@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+from holdfast.ingest.hearing import Heard, hear
 from holdfast.ingest.judge import Ask, Continue, Fork, Mint, Verdict, common_rows, judge
 from holdfast.journal.records import Bound, Branch, Incarnation, Mark
 from holdfast.model.lane import Lane
@@ -15,14 +16,16 @@ def mark(wm: int, seen: int, bounds: Sequence[int] = (), history: str = "a", for
 
 
 def known(*starts: tuple[str, int], wm: int, seen: int, bounds: Sequence[int] = (), number: int = 0) -> Branch:
-    incarnations = tuple(Incarnation(uuid, (0, 0, head)) for uuid, head in starts)
-    return Branch("gw", number, incarnations=incarnations, marks=(Mark(), Mark(), mark(wm, seen, bounds)))
+    incarnations = tuple(Incarnation(uuid, (0, 0, head, 0, 0)) for uuid, head in starts)
+    return Branch(
+        "gw", number, incarnations=incarnations, marks=(Mark(), Mark(), mark(wm, seen, bounds), Mark(), Mark())
+    )
 
 
 def hello(
     *starts: tuple[str, int], head: int, history: str = "a", proven: Sequence[int] = (), whole: bool = True
-) -> Hello:
-    return Hello(
+) -> Heard:
+    told = Hello(
         "gw",
         starts[-1][0],
         (0, 0, head),
@@ -32,6 +35,7 @@ def hello(
         proofs=tuple(Proof(Lane.BULK, seq, found=True, chain=chain(seq, history)) for seq in proven),
         whole=whole,
     )
+    return hear(told)
 
 
 def asked(verdict: Verdict) -> list[int]:
@@ -72,8 +76,8 @@ def test_an_old_image_is_a_new_branch_from_where_it_was_taken() -> None:
     assert verdict.branch.parent == 0
     bulk = verdict.branch.marks[2]
     assert (bulk.wm, bulk.start, bulk.fork, bulk.chain) == (40, 40, 60, chain(40))
-    assert verdict.held == (0, 0, 40)
-    assert verdict.unseen == (0, 0, 40)
+    assert verdict.held == (0, 0, 40, 0, 0)
+    assert verdict.unseen == (0, 0, 40, 0, 0)
 
 
 def test_an_image_from_several_starts_ago_forks_at_its_own_time() -> None:
@@ -104,7 +108,7 @@ def test_a_running_clone_forks_where_the_chains_last_agree() -> None:
             Proof(Lane.BULK, 80, found=True, chain=chain(80, "b")),
         ),
     )
-    verdict = judge(branches, clone, 1)
+    verdict = judge(branches, hear(clone), 1)
     assert isinstance(verdict, Fork)
     bulk = verdict.branch.marks[2]
     assert (bulk.start, bulk.fork) == (40, 40)
@@ -115,8 +119,8 @@ def test_a_new_disk_under_an_old_name_starts_at_nothing() -> None:
     assert isinstance(verdict, Fork)
     assert verdict.branch.reason == "replaced"
     assert verdict.branch.marks[2].start == 0
-    assert verdict.held == (0, 0, 80)
-    assert verdict.unseen == (0, 0, 40)
+    assert verdict.held == (0, 0, 80, 0, 0)
+    assert verdict.unseen == (0, 0, 40, 0, 0)
 
 
 def test_a_branch_that_was_thought_dead_is_revived_and_said_so() -> None:
@@ -137,7 +141,7 @@ def test_what_was_dropped_or_shed_cannot_be_proven_and_is_believed() -> None:
         history=(Start("x", (0, 0, 0)), Start("y", (0, 0, 100))),
         proofs=(Proof(Lane.BULK, 80, found=True),),
     )
-    assert isinstance(judge([known(("x", 0), wm=80, seen=100)], child, 1), Continue)
+    assert isinstance(judge([known(("x", 0), wm=80, seen=100)], hear(child), 1), Continue)
 
 
 def test_branches_share_what_came_before_they_left_each_other() -> None:

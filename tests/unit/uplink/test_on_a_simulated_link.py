@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.uplink.simulated import NS, Outcome, World
 
-from holdfast.model.lane import Lane
+from holdfast.model.lane import OPEN_LANES, Lane
 from holdfast.uplink.levels import Level
 from holdfast.uplink.plan import Clocked
 from holdfast.uplink.settings import BudgetSettings, ParentSettings
@@ -220,7 +220,7 @@ OUTCOMES: tuple[Outcome, ...] = ("", "lost request", "lost answer", "busy")
     speeds=st.lists(st.floats(500.0, 5e6), min_size=1, max_size=4),
     rtt_s=st.floats(0.001, 2.0),
     writes=st.lists(
-        st.tuples(st.sampled_from(list(Lane)), st.integers(1, 3000), st.floats(0.0, 200.0)), min_size=1, max_size=20
+        st.tuples(st.sampled_from(OPEN_LANES), st.integers(1, 3000), st.floats(0.0, 200.0)), min_size=1, max_size=20
     ),
     credit=st.integers(0, 4),
 )

@@ -61,7 +61,7 @@ def test_one_batch_a_lane_is_in_flight_and_the_next_follows_its_answer() -> None
     assert p.learn(Appended((0, 0, 9000)), 20.1).offers == ()
     turn = p.learn(applied(Lane.BULK, 2000), 20.2)
     assert turn.offers == (Offer(Lane.BULK, 2000, 500, 7, 3),)
-    assert p.backlog() == {Lane.CRITICAL: 0, Lane.NORMAL: 0, Lane.BULK: 7000}
+    assert p.backlog() == {Lane.CRITICAL: 0, Lane.NORMAL: 0, Lane.BULK: 7000, Lane.REGION: 0}
 
 
 def test_a_stopping_node_does_not_linger() -> None:
