@@ -6,51 +6,52 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from holdfast.intake.prepare import Prepared
+from holdfast.journal import weaves
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.transaction import Transaction
 from holdfast.model.batch import concatenate
-from holdfast.model.event import Event
-from holdfast.model.lane import Lane
-from holdfast.model.series import Catalogue
+from holdfast.model.lane import READING_LANES, Lane
+from holdfast.residency.leaving import Leaving, store, store_events
 
 CONSUMER = "rules"
 
 
 def writing(
-    work: Sequence[Prepared], catalogue: Catalogue, settings: JournalSettings, engine_state: bytes | None
+    work: Sequence[Prepared], leaving: Leaving, settings: JournalSettings, engine_state: bytes | None
 ) -> Callable[[Transaction], None]:
     """The repeatable write that stores rows, events, quarantine, dedupe keys and counters in one transaction.
 
+    leaving:      sorts rows and events into the lanes that residency rules allow
     engine_state: the rule engine's state after exactly these rows, when a checkpoint is due.
     """
-    batch = concatenate([w.batch for w in work], catalogue.is_text)
-    events = by_lane([d.event for w in work for d in w.decisions])
+    readings = leaving.sort(concatenate([w.batch for w in work], leaving.catalogue.is_text))
+    events = leaving.sort_events([d.event for w in work for d in w.decisions])
     keys = np.concatenate([w.keys for w in work])
     quarantine = [row for w in work for row in w.quarantine]
     retained = {topic: payload for w in work for topic, payload in w.retained.items()}
     counts = sum((w.counts for w in work), Counter[str]())
 
     def write(transaction: Transaction) -> None:
-        if len(batch):
-            transaction.append_readings(Lane.BULK, batch)
-        for lane, of_lane in events.items():
-            transaction.append_events(lane, of_lane)
+        store(transaction, readings)
+        store_events(transaction, events)
         if len(keys):
             transaction.remember_keys(keys, settings.keys_kept)
         if quarantine:
             transaction.quarantine(quarantine, settings.quarantine_rows)
         transaction.retain(retained)
         if engine_state is not None:
-            transaction.checkpoint(CONSUMER, transaction.draft.heads[Lane.BULK], engine_state)
+            checkpoint(transaction, engine_state)
         for name, by in counts.items():
             transaction.count(name, by)
 
     return write
 
 
-def by_lane(events: Sequence[Event]) -> dict[Lane, list[Event]]:
-    """Events grouped by lane, order kept."""
-    lanes: dict[Lane, list[Event]] = {}
-    for event in events:
-        lanes.setdefault(event.lane, []).append(event)
-    return lanes
+def checkpoint(transaction: Transaction, engine_state: bytes) -> None:
+    """Store the rule engine's state as of everything committed so far, this transaction included."""
+    heads = transaction.draft.heads
+    transaction.checkpoint(CONSUMER, heads[Lane.BULK], engine_state)
+    for lane in READING_LANES:
+        if lane is not Lane.BULK and heads[lane]:
+            transaction.set_cursor(CONSUMER, lane, heads[lane])
+    weaves.forget(transaction)

@@ -30,9 +30,10 @@ from holdfast.journal.records import QuarantineRow
 from holdfast.journal.transaction import Origin, Transaction
 from holdfast.kernel.trust import PROGRAM_MADE_NS, Doubt
 from holdfast.model.batch import Batch
-from holdfast.model.lane import Lane
 from holdfast.model.quality import quality_of, reason_of
 from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.residency.leaving import Leaving, store
+from holdfast.residency.rules import Policy
 
 ORIGIN = Origin("!quarantine")
 """Origin of groups of replayed rows: no node's name, as names begin with a letter or digit."""
@@ -119,13 +120,16 @@ class Quarantine:
         profiles: Sequence[Profile],
         seen: SeenKeys,
         on_batch: Callable[[Batch], None] = lambda _: None,
+        leaving: Leaving | None = None,
     ) -> None:
         """Take what a replay needs.
 
+        leaving:  the node's residency rules; None = everything may leave
         seen:     the memory of message ids that intake uses: a message that came again meanwhile is a repeat
         on_batch: told of replayed readings after their commit
         """
         self._journal, self._profiles, self._seen, self._on_batch = journal, profiles, seen, on_batch
+        self._leaving = leaving or Leaving(Policy((), journal.node), journal.catalogue)
         self._one_at_a_time = asyncio.Lock()
 
     def page(self, wanted: QuarantineFilter, limit: int, before: int) -> list[QuarantineRow]:
@@ -163,7 +167,7 @@ class Quarantine:
                     _foretell(self._sort(rows, decoder, self._seen.would_admit), tally)
                 else:
                     sorted_ = self._sort(rows, decoder, self._seen.admit)
-                    write = _writing(sorted_, self._journal.settings.keys_kept)
+                    write = _writing(sorted_, self._journal.settings.keys_kept, self._leaving)
                     batch, outcome = await self._journal.submit(write)
                     tally.counts += outcome.counts
                     tally.rejected += outcome.rejected
@@ -185,18 +189,17 @@ class Quarantine:
         return _Sorted(rows, decoded, new & ~refused, ~new & ~refused, verdicts)
 
 
-def _writing(work: _Sorted, dedupe_keys: int) -> Callable[[Transaction], tuple[Batch, _Tally]]:
+def _writing(work: _Sorted, dedupe_keys: int, leaving: Leaving) -> Callable[[Transaction], tuple[Batch, _Tally]]:
     """The repeatable write: messages leave the quarantine and their rows are stored, or neither."""
 
     def write(transaction: Transaction) -> tuple[Batch, _Tally]:
         rows, tally = work.rows, _Tally()
-        leaving = [rows[i].id for i in np.flatnonzero(work.good | work.repeats).tolist()]
-        there = transaction.take_quarantined(leaving)
+        out = [rows[i].id for i in np.flatnonzero(work.good | work.repeats).tolist()]
+        there = transaction.take_quarantined(out)
         present = np.array([row.id in there for row in rows], np.bool_)
         good, repeats = work.good & present, work.repeats & present
         batch = work.decoded.batch.take(good[work.decoded.message])
-        if len(batch):
-            transaction.append_readings(Lane.BULK, batch, ORIGIN)
+        store(transaction, leaving.sort(batch), ORIGIN)
         keys = work.decoded.keys[good & (work.decoded.keys != 0)]
         if len(keys):
             transaction.remember_keys(keys, dedupe_keys)
@@ -206,7 +209,7 @@ def _writing(work: _Sorted, dedupe_keys: int) -> Callable[[Transaction], tuple[B
         _count_moves(transaction, [rows[i] for i in np.flatnonzero(repeats).tolist()], duplicate, "moved")
         _requalify(transaction, work)
         tally.counts.update(replayed=int(good.sum()), readings=len(batch), repeats=int(repeats.sum()))
-        tally.counts["dropped"] = len(leaving) - len(there)
+        tally.counts["dropped"] = len(out) - len(there)
         tally.rejected.update(str(reason) for reason, _ in work.verdicts.values())
         return batch, tally
 

@@ -14,21 +14,22 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from holdfast.adapters.port import Publisher
-from holdfast.intake.commit import CONSUMER, writing
+from holdfast.intake.commit import CONSUMER, checkpoint, writing
 from holdfast.intake.inbox import Inbox
 from holdfast.intake.prepare import Prepared, Preparer
 from holdfast.intake.settings import IntakeSettings
-from holdfast.journal.blobs import decode_readings
+from holdfast.journal import weaves
 from holdfast.journal.journal import Journal
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.batch import Batch
-from holdfast.model.lane import Lane
+from holdfast.model.lane import READING_LANES, Lane
+from holdfast.residency.leaving import Leaving
+from holdfast.residency.rules import Policy
 from holdfast.stream.engine import Engine
 from holdfast.stream.evidence import Decision
 
 TICK_S = 0.25
-_REPLAY_ROWS = 50_000
 _REPLAY_AT_MOST = 500_000  # rows, when there is no checkpoint to start from: windows are far shorter
 
 
@@ -46,7 +47,10 @@ class IntakeService:
         preparer: Preparer,
         engine: Engine,
         clock: Clock,
+        leaving: Leaving | None = None,
     ) -> None:
+        """leaving: the node's residency rules; None = everything may leave."""
+        self._leaving = leaving or Leaving(Policy((), journal.node), journal.catalogue)
         self.inbox = Inbox(settings.max_messages, settings.max_bytes, self._wake)
         self.failed: asyncio.Future[HoldfastError] = asyncio.get_running_loop().create_future()
         self._settings = settings
@@ -85,16 +89,13 @@ class IntakeService:
         What it decides here was committed with those rows, so nothing is published or stored again.
         """
         stored = self._journal.checkpoint(CONSUMER)
-        after = max(0, self._journal.head(Lane.BULK) - _REPLAY_AT_MOST)
+        after = {lane: max(0, self._journal.head(lane) - _REPLAY_AT_MOST) for lane in READING_LANES}
         if stored is not None and self._engine.restore(stored[1]):
-            after = stored[0]
+            after = {lane: self._journal.cursor(CONSUMER, lane) for lane in READING_LANES} | {Lane.BULK: stored[0]}
         rows = 0
-        while groups := self._journal.read(Lane.BULK, after, _REPLAY_ROWS):
-            for group in groups:
-                if not group.origin:
-                    self._engine.evaluate(decode_readings(group.blob))
-            after = groups[-1].last
-            rows += sum(len(g) for g in groups)
+        for read, batch in weaves.in_order(self._journal, after):
+            self._engine.evaluate(batch)
+            rows += read
         return rows
 
     def start(self) -> None:
@@ -123,7 +124,8 @@ class IntakeService:
         if self._ticker is not None:
             self._ticker.cancel()
         if not self.failed.done():
-            await self._journal.submit(writing_checkpoint(self._journal, self._engine.snapshot()))
+            state = self._engine.snapshot()
+            await self._journal.submit(lambda tx: checkpoint(tx, state))
 
     def _wake(self) -> None:
         self._idle.clear()
@@ -184,7 +186,7 @@ class IntakeService:
         self._committing = work
         # Every batch decided so far is committed or in `work`, so the engine's state now is the state after `work`.
         snapshot = self._engine.snapshot() if self._is_checkpoint_due() else None
-        write = writing(work, self._journal.catalogue, self._journal.settings, snapshot)
+        write = writing(work, self._leaving, self._journal.settings, snapshot)
         self._journal.submit(write).add_done_callback(self._committed)
 
     def _is_checkpoint_due(self) -> bool:
@@ -226,9 +228,3 @@ class IntakeService:
             self._decide(prepared)
             self._process()
         self._ticker = self._loop.call_later(TICK_S, self._tick)
-
-
-def writing_checkpoint(journal: Journal, state: bytes) -> Callable[..., None]:
-    """A write that stores the rule engine's state as of the lane's head."""
-    head = journal.head(Lane.BULK)
-    return lambda transaction: transaction.checkpoint(CONSUMER, head, state)
