@@ -71,6 +71,7 @@ def _rows(ledger: Ledger) -> list[str]:
     if rows.messages:
         sources += f" + {many(rows.messages, 'application message')}"
     sources += f" + {rows.summaries:,} summaries" if rows.summaries else ""
+    sources += f" + {rows.made:,} made to leave for what stays" if rows.made else ""
     sources += f" + {rows.from_children:,} from children" if rows.from_children else ""
     head = ["lane", "accepted", "delivered", "pending", "kept", "shed", "residual", ""]
     body = [

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
-from holdfast.cli.core import journal, ledger, quarantine, status
+from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.sim import sim
@@ -77,6 +77,7 @@ app.command()(ledger)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
+app.add_typer(audit, name="audit")
 app.command()(demo)
 app.command()(sim)
 

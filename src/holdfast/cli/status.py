@@ -1,5 +1,6 @@
 """`holdfast status`: a node at a glance, from itself or from its journal file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,7 @@ from msgspec import Struct
 from holdfast.cli.node_api import Api, File, as_json, file_of
 from holdfast.cli.words import lasting, plain, size, table, when
 from holdfast.journal.documents import read_documents
-from holdfast.journal.parent import CONSUMER
+from holdfast.journal.parent import ACCOUNT, CONSUMER, Account
 from holdfast.journal.relief import level_of
 from holdfast.journal.store import load_catalogue
 from holdfast.model.lane import Lane
@@ -93,7 +94,11 @@ def from_file(file: File) -> Glance:
         accounts = reader.accounts(CONSUMER)
         heads, series, children = [lane.head for lane in accounts.lanes], _series(file), reader.peer_names()
         used = reader.used_bytes()
-        pending = [lane.head - lane.delivered - lane.gap_rows(lane.delivered, lane.head) for lane in accounts.lanes]
+        account = Account.decode(accounts.meta.get(ACCOUNT))
+        pending = [
+            0 if account.stays(lane.lane) else lane.head - lane.delivered - lane.gap_rows(lane.delivered, lane.head)
+            for lane in accounts.lanes
+        ]
         stored = read_documents(reader)
     finally:
         reader.close()
@@ -126,8 +131,8 @@ def said(glance: Glance) -> list[str]:
     journal = glance.journal
     rows = [["node", _who(glance)], *_link(glance)]
     if glance.backlog:
-        rows.append(["backlog", ", ".join(f"{Lane(i).name.lower()} {n:,}" for i, n in enumerate(glance.backlog))])
-    heads = ", ".join(f"{Lane(i).name.lower()} {n:,}" for i, n in enumerate(journal.heads))
+        rows.append(["backlog", _by_lane(glance.backlog)])
+    heads = _by_lane(journal.heads)
     used = f"{size(journal.used_bytes)} of {size(journal.quota_bytes)} ({journal.used_bytes / journal.quota_bytes:.1%})"
     rows += [
         ["journal", f"{journal.condition}, {used}, level {journal.level}; {size(journal.bytes)} on disk"],
@@ -137,6 +142,12 @@ def said(glance: Glance) -> list[str]:
         *_documents(glance.documents),
     ]
     return ([glance.note] if glance.note else []) + table(rows)
+
+
+def _by_lane(rows: Sequence[int]) -> str:
+    """The lanes that stay are named where they have rows."""
+    named = [(Lane(i), n) for i, n in enumerate(rows)]
+    return ", ".join(f"{lane.name.lower()} {n:,}" for lane, n in named if n or not lane.stays)
 
 
 def _who(glance: Glance) -> str:

@@ -109,7 +109,7 @@ def moving(move: Move, consumer: str) -> Callable[[Transaction], Restamped]:
             key = f"{doubt.trust}{doubt.offset_ns}"
             done = restamp_rows(
                 transaction,
-                {lane: max(doubt.heads[lane], move.offered.get(lane, 0)) for lane in Lane},
+                {lane: max(_head(doubt, lane), move.offered.get(lane, 0)) for lane in Lane},
                 _shift(step, doubt, now),
                 max_rows=move.max_rows,
                 consumer=consumer,
@@ -121,6 +121,11 @@ def moving(move: Move, consumer: str) -> Callable[[Transaction], Restamped]:
         return done
 
     return write
+
+
+def _head(doubt: StoredDoubt, lane: Lane) -> int:
+    """Where the lane was; one younger than the record was empty."""
+    return doubt.heads[lane] if lane < len(doubt.heads) else 0
 
 
 def _store(transaction: Transaction, now: Now, doubt: StoredDoubt | None) -> None:

@@ -35,12 +35,14 @@ from holdfast.node.backup import Backups
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.parent_link import HttpsParentLink
+from holdfast.node.residency import key_of, leaving_of
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import shared_documents
 from holdfast.node.timekeeper import Timekeeper
 from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
 from holdfast.queues.service import QueueService
+from holdfast.residency.service import Residency
 from holdfast.storage.errors import DiskFull
 from holdfast.storage.folder import DiskFolder
 from holdfast.stream.engine import Engine
@@ -79,12 +81,15 @@ class Node:
         )
         self.clock = clock = self.timekeeper.clock
         self._started_ns = clock.boottime_ns()
+        secret = key_of(plan)
+        self.leaving = leaving_of(plan, secret, self.journal, clock)
+        self.residency = Residency(self.leaving.policy, secret, self.journal, clock, telemetry)
         self.skew = SkewTable(self.journal.catalogue)
         self.last_values = LastValues(self.journal.catalogue)
         self.seen = SeenKeys(settings.journal.keys_kept)
         self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
         self.intake = self._make_intake()
-        self.quarantine = Quarantine(self.journal, plan.profiles, self.seen, self.last_values.update)
+        self.quarantine = Quarantine(self.journal, plan.profiles, self.seen, self.last_values.update, self.leaving)
         self.mqtt = None if settings.mqtt is None else MqttServer(settings.mqtt, self.intake.inbox, clock, telemetry)
         if self.mqtt is not None:
             self.intake.publish_through(self.mqtt.publisher)
@@ -111,6 +116,7 @@ class Node:
             HoldfastError: when a port can't be had.
         """
         settings = self.plan.settings
+        await self.residency.apply()
         replayed = await asyncio.to_thread(self.intake.replay) if self.plan.rules else 0
         self.intake.start()
         await report_found(self.journal, self.clock, self.telemetry)
@@ -120,6 +126,7 @@ class Node:
             await self.web.start()
         self._spawn(self.timekeeper.run(), "timekeeper")
         self._spawn(self._make_upkeep().run(), "upkeep")
+        self._spawn(self.residency.run(), "residency")
         if self.backups is not None:
             self._spawn(self.backups.run(), "backup")
         if self.keeper is not None:
@@ -211,7 +218,7 @@ class Node:
         engine = Engine(self.plan.rules, journal.catalogue, settings.node)
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node)
         preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew)
-        intake = IntakeService(settings.intake, journal, preparer, engine, self.clock)
+        intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)
         return intake
 
@@ -226,6 +233,7 @@ class Node:
             self.clock,
             lambda: self.uplink is None or self.uplink.is_settled,
             keeps_backups=plan.settings.backup is not None,
+            region=plan.settings.region,
         )
 
     def _make_backups(self) -> Backups | None:
@@ -258,8 +266,8 @@ class Node:
         parent = self.plan.settings.parent
         if parent is None or self.link is None:
             return None
-        may_sync = self.timekeeper.may_sync
-        return UplinkService(parent, self.journal, self.link, self.clock, self.telemetry, random.Random(), may_sync)
+        may_sync, rng, region = self.timekeeper.may_sync, random.Random(), self.plan.settings.region
+        return UplinkService(parent, self.journal, self.link, self.clock, self.telemetry, rng, may_sync, region)
 
     def _spawn(self, service: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(service, name=name))

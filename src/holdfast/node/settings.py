@@ -25,7 +25,8 @@ from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
 from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
-from holdfast.queues.settings import QueueSettings, findings
+from holdfast.queues.settings import QueueSettings
+from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import parse_listen, require_https
@@ -61,6 +62,12 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     history: HistorySettings | bool = False
     """The site's memory in Parquet files; `true` = with its defaults."""
     queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
+    region: str = ""
+    """Where this node is, as in `eu-1`; absent = a region of its own."""
+    residency: tuple[ResidencyRule, ...] = ()
+    """What must stay here or in the region; the first rule that matches a series decides."""
+    residency_key: str = ""
+    """File with the key of pseudonyms; absent = `residency.key` in `data`, made at the first start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +151,20 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     settings, problems = document.value, []
     if settings.api is not None:
         problems += [document.problem(("api", *where), text) for where, text in settings.api.findings()]
-    found = findings(settings.queues, settings.apps)
+    found = queue_findings(settings.queues, settings.apps)
     problems += [document.problem(where, text) for where, text in found]
     if settings.parent is not None:
         try:
             require_https(settings.parent.url)
         except AddressInvalid as error:
             problems.append(document.problem(("parent", "url"), str(error)))
+    problems += [document.problem(where, text) for where, text in findings(settings.residency, settings.region)]
+    if settings.journal.stay.when_full == "summarise":
+        problems.append(
+            document.problem(
+                ("journal", "stay", "when_full"), "what stays is never summarised: write `shed` or `refuse`"
+            )
+        )
     has_devices = settings.mqtt is not None or settings.host is not None
     if has_devices and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))

@@ -100,7 +100,7 @@ class Upkeep:
         freed = Freed()
         while self._freed_at_once:
             freed += self._freed_at_once.popleft()
-        if self._settings.bulk.max_age or self._settings.normal.max_age:
+        if any(lane.max_age for lane in (self._settings.bulk, self._settings.normal, self._settings.stay)):
             freed += await self._repeat(expire_with=True)
         freed += await self._repeat(expire_with=False)
         if freed:

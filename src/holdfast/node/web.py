@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import __version__
 from holdfast.documents.settings import matcher
-from holdfast.history.events import latest_events
+from holdfast.history.events import latest_everywhere
 from holdfast.history.lake.service import Keeper
 from holdfast.history.lake.view import view
 from holdfast.history.query import History, Memory
@@ -16,11 +16,12 @@ from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.lane import Lane
 from holdfast.node.clock_status import clock_status
+from holdfast.node.residency import audit
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import documents_status
 from holdfast.transport.server import WebServer
 from holdfast.transport.tls import server_context
-from holdfast.uplink.service import UplinkStatus
+from holdfast.uplink.status import UplinkStatus
 from holdfast.web.answers import BudgetStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
 from holdfast.web.deps import AppDocuments, Applications, Children, WebDeps
@@ -46,7 +47,8 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         query=history.query,
         status=lambda: _status(node),
         ledger=lambda verify: _ledger(node, verify=verify),
-        events=lambda limit: latest_events(journal, limit),
+        events=lambda limit: latest_everywhere(journal, limit),
+        residency=lambda first, last: audit(plan, journal, first, last),
         quarantine=node.quarantine,
         readiness=lambda: _readiness(node),
         counters=journal.counters,

@@ -18,6 +18,7 @@ from holdfast.model.event import Event
 from holdfast.model.message import Message
 from holdfast.model.series import Catalogue
 from holdfast.queues.service import Handed
+from holdfast.residency.report import Report
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
@@ -158,6 +159,7 @@ class WebDeps:
     quarantine:  refused messages: looked at, and decoded again
     readiness:   what stands against sending traffic here, empty = ready
     timekeeping: the wall clock, and so many of the devices that are farthest from it
+    residency:   the audit of these days (since 1970 UTC, inclusive); blocking
     counters:    the journal's committed counters, for /metrics
     children:    None: this node takes no children, and the sync paths don't exist
     apps:        None: this node has no queues, and their paths don't exist
@@ -172,6 +174,7 @@ class WebDeps:
     status: Callable[[], Status]
     ledger: Callable[[bool], Ledger]
     events: Callable[[int], list[Event]]
+    residency: Callable[[int, int], Report]
     quarantine: Refusals
     readiness: Callable[[], list[str]]
     counters: Callable[[], Mapping[str, int]]

@@ -6,13 +6,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from holdfast.kernel.clock import NS_PER_S
 from holdfast.web.answers import Readiness
 from holdfast.web.deps import WebDeps
+from holdfast.web.gate import Gate
 from holdfast.web.metrics import CounterCollector, exposition
 from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
+from holdfast.web.times import parse_time
 
 MOST_DEVICES = 5_000
+DAY_NS = 86_400 * NS_PER_S
 
 
 class State:
@@ -20,6 +24,7 @@ class State:
 
     def __init__(self, deps: WebDeps) -> None:
         self._deps = deps
+        self._audits = Gate(running=1, waiting=2)
         deps.telemetry.registry.register(CounterCollector(deps.counters))
 
     def routes(self) -> list[Route]:
@@ -27,6 +32,7 @@ class State:
         return [
             Route("/api/v1/status", self.status),
             Route("/api/v1/ledger", self.ledger),
+            Route("/api/v1/residency", self.residency),
             Route("/api/v1/clock", self.clock),
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
@@ -43,6 +49,15 @@ class State:
         only(request.query_params, "verify")
         verify = request.query_params.get("verify", "0") not in ("", "0", "false")
         return answer(await asyncio.to_thread(self._deps.ledger, verify))
+
+    async def residency(self, request: Request) -> Response:
+        """`?from=-30d&to=now`: what stayed, what left in its place and why; reads every row of the open lanes."""
+        params, now = request.query_params, self._deps.clock.wall_ns()
+        only(params, "from", "to")
+        first = parse_time("from", params["from"], now) // DAY_NS if "from" in params else 0
+        last = parse_time("to", params.get("to", "now"), now) // DAY_NS
+        async with self._audits.enter():
+            return answer(await asyncio.to_thread(self._deps.residency, first, last))
 
     async def clock(self, request: Request) -> Response:
         """`?limit=100`: is the time right here, and how far are devices from it?"""

@@ -19,6 +19,7 @@ from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.residency.report import Day, Report
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockSkew, ClockStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
@@ -67,7 +68,9 @@ class Refused:
         return Replayed(dry_run, 2, 10, 0, {"malformed": 1})
 
 
-LANES = tuple(LaneAccount(lane, head, sent, 0) for lane, head, sent in zip(Lane, (0, 0, 3), (0, 0, 2), strict=True))
+LANES = tuple(
+    LaneAccount(lane, head, sent, 0) for lane, head, sent in zip(Lane, (0, 0, 3, 0, 0), (0, 0, 2, 0, 0), strict=True)
+)
 
 
 def timekeeping(limit: int) -> ClockStatus:
@@ -92,6 +95,20 @@ def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
         status=status,
         ledger=lambda _: balance(Accounts(dict(COUNTERS), {}, LANES), has_parent=True),
         events=lambda limit: [alert(i, id=str(i), ts=NOW_NS) for i in range(limit)],
+        residency=lambda first, last: Report(
+            "gw",
+            "eu-1",
+            0,
+            "",
+            0,
+            [],
+            [Day(first, "badge-*/*", sealed=True, counts={"stayed": last})],
+            [],
+            0,
+            [],
+            {},
+            [],
+        ),
         quarantine=Refused(),
         readiness=list,
         counters=lambda: COUNTERS,

@@ -3,7 +3,7 @@
 import { chart, clock, sparkline } from "./chart.js";
 
 const EVERY_MS = 2000, SPARK_MS = 20000, SHOWN = 300, SPARKED = 60, GONE_SHOWN = 6;
-const LANES = ["critical", "normal", "bulk"];
+const LANES = ["critical", "normal", "bulk", "region", "site"];
 const LEVELS = { yellow: " · yellow: what the parent holds goes", orange: " · orange: bulk is shed", red: " · red: only alerts are safe" };
 const REASONS = { disk: "shed for space", age: "too old", summarised: "summarised", damaged: "damaged", forgotten: "lost at the parent" };
 const SPANS = [["10 min", 600], ["1 h", 3600], ["6 h", 21600], ["24 h", 86400], ["7 d", 604800]];
@@ -114,7 +114,7 @@ function showTiles(status) {
   }
   if (status.link) {
     const all = status.backlog.reduce((sum, n) => sum + n, 0);
-    tiles.push(tile("Backlog", short(all), "rows", status.backlog.map((n, i) => `${LANES[i]} ${short(n)}`.replaceAll(" ", "\u00a0")).join(" · "), { alarm: status.link.state === "down" && all > 0 }));
+    tiles.push(tile("Backlog", short(all), "rows", status.backlog.map((n, i) => (i < 3 || n ? `${LANES[i]} ${short(n)}`.replaceAll(" ", "\u00a0") : "")).filter(Boolean).join(" · "), { alarm: status.link.state === "down" && all > 0 }));
     tiles.push(tile("Link", status.link.state, status.link.state === "up" ? speed(status.link) : "", linkNote(status.link), { alarm: status.link.state === "down" }));
   }
   const part = status.journal.quota_bytes ? status.journal.used_bytes / status.journal.quota_bytes : undefined;
