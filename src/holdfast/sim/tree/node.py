@@ -19,7 +19,7 @@ from holdfast.journal.transaction import Transaction
 from holdfast.journal.writer import InlineWriter
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
-from holdfast.model.lane import Lane
+from holdfast.model.lane import READING_LANES, Lane, Stay
 from holdfast.model.series import Kind, Series
 from holdfast.sim.tree.link import SimLink, Weather
 from holdfast.sim.tree.virtual import VirtualClock
@@ -33,8 +33,12 @@ JOURNAL = JournalSettings(quota=1_000_000_000)
 class SimNode:
     """A node that can be started, killed, cut off, copied and set back. Its files lie in `folder`."""
 
-    def __init__(self, name: str, folder: Path, epoch_ns: int, seed: int, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, folder: Path, epoch_ns: int, seed: int, log: Callable[[str], None], place: str = ""
+    ) -> None:
+        """place: the node's `region`."""
         self.name = name
+        self.place = place
         self.folder = folder
         self.rng = Random(f"{seed}/{folder.name}")
         self.clock = VirtualClock(asyncio.get_running_loop(), epoch_ns)
@@ -66,7 +70,9 @@ class SimNode:
         self.journal = Journal(
             self.folder / FILE_NAME, self.name, JOURNAL, self.clock, writer=InlineWriter, new_id=self._new_id
         )
-        self.ingest = IngestService(self.journal, telemetry, ChildrenSettings(), self.clock, self._is_settled)
+        self.journal.catalogue.rule_by(self._stay)
+        children = ChildrenSettings()
+        self.ingest = IngestService(self.journal, telemetry, children, self.clock, self._is_settled, region=self.place)
         for child in self.children:
             if child.link is not None:
                 child.link.parent = self.ingest
@@ -74,7 +80,9 @@ class SimNode:
             self.link = SimLink(self.name, self.weather, self.rng)
             self.link.parent = self.parent.ingest
             settings = ParentSettings("https://parent", "ca", "token", backoff_max=600.0)
-            self.service = UplinkService(settings, self.journal, self.link, self.clock, telemetry, self.rng)
+            self.service = UplinkService(
+                settings, self.journal, self.link, self.clock, telemetry, self.rng, region=self.place
+            )
             self._uplink = asyncio.get_running_loop().create_task(self.service.run())
 
     async def kill(self) -> None:
@@ -108,12 +116,19 @@ class SimNode:
         shutil.copytree(image, self.folder)
 
     async def publish(self, first: int, count: int, alert: bool) -> None:  # noqa: FBT001  # one word at the call
-        """Commit `count` readings with the values first, first + 1, …, and an alert; returns when they're acked."""
+        """Commit `count` readings with the values first, first + 1, …, and an alert; returns when they're acked.
+
+        Every fourth is kept in the region, every fifth of the others at the site.
+        """
         journal = self.open
         batch = self._readings(journal, first, count)
+        stay = journal.catalogue.stay_of[batch.series]
+        parts = [(lane, batch.take(stay == place)) for place, lane in enumerate(READING_LANES)]
 
         def write(tx: Transaction) -> None:
-            tx.append_readings(Lane.BULK, batch)
+            for lane, part in parts:
+                if len(part):
+                    tx.append_readings(lane, part)
             tx.count("readings_accepted", count)
             if alert:
                 tx.append_events(Lane.CRITICAL, [self._event(first)])
@@ -131,12 +146,16 @@ class SimNode:
 
     def _readings(self, journal: Journal, first: int, count: int) -> Batch:
         ids = [
-            journal.catalogue.intern(Series(self.name, f"d{n % 7}", "m", "Cel", Kind.FLOAT))
+            journal.catalogue.intern(Series(self.name, f"{kept(n).word}-{n % 7}", "m", "Cel", Kind.FLOAT))
             for n in range(first, first + count)
         ]
         ts = np.full(count, self.clock.wall_ns(), np.int64)
         value = np.arange(first, first + count, dtype=np.float64)
         return Batch(np.array(ids, np.int32), ts, value, np.zeros(count, np.uint8))
+
+    def _stay(self, series: Series) -> Stay:
+        """The gateway's residency rules: each device's name says how far it may go."""
+        return Stay[series.device.partition("-")[0].upper()] if series.node == self.name else Stay.ANYWHERE
 
     def _event(self, number: int) -> Event:
         return Event(
@@ -156,3 +175,8 @@ class SimNode:
 
     def _new_id(self) -> str:
         return f"{self.rng.getrandbits(128):032x}"
+
+
+def kept(value: int) -> Stay:
+    """How far a reading may go, by its value."""
+    return Stay.REGION if value % 4 == 0 else Stay.SITE if value % 5 == 0 else Stay.ANYWHERE

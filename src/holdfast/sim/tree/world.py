@@ -16,8 +16,8 @@ from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import Branch, GapReason, GroupKind
 from holdfast.journal.relief import Level
 from holdfast.kernel.errors import HoldfastError
-from holdfast.model.lane import Lane
-from holdfast.sim.tree.node import SimNode
+from holdfast.model.lane import OPEN_LANES, READING_LANES, SYNCED_LANES, Lane, Stay
+from holdfast.sim.tree.node import SimNode, kept
 from holdfast.sim.tree.virtual import VirtualLoop
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class World:
         self.folder = folder
         self.seed = seed
         self.log: list[str] = []
-        self.hub = self._node("hub", "hub")
+        self.hub = self._node("hub", "hub", place="us")
         self.region = self._node("region", "region")
         self._join(self.region, self.hub)
         self.machines = [self._gateway(f"gw{n}", f"gw{n}") for n in range(gateways)]
@@ -132,7 +132,11 @@ class World:
         Raises:
             CheckFailed: when one is not.
         """
-        stored = _once(readings(self.hub.open), "values")
+        at_hub = _once(readings(self.hub.open), "values")
+        in_region = _once(readings(self.region.open, Lane.REGION), "values of the region")
+        at_sites = {v for m in self.machines for lane in (Lane.REGION, Lane.SITE) for v in readings(m.node.open, lane)}
+        # A value is where it belongs: at the hub, at the regional node, or with its gateway.
+        stored = at_hub | in_region | {v for v in at_sites if kept(v) is Stay.SITE}
         alerts = _once(events(self.hub.open), "alerts")
         counts = {"acked": 0, "gone": 0, "destroyed": 0}
         missing: set[int] = set()
@@ -144,13 +148,33 @@ class World:
             missing |= lost - machine.destroyed
             lost_alerts |= machine.alerts - alerts - machine.destroyed_alerts
         counts["gone"] = len(missing)
-        if len(missing) > (shed := self._gone_at_gateways(Lane.BULK)):
-            raise CheckFailed(f"{len(missing)} acked values are nowhere, only {shed} are in a gap")
+        for lane, stay in zip(READING_LANES, Stay, strict=True):
+            lost = {value for value in missing if kept(value) is stay}
+            if len(lost) > (shed := self._gone_at_gateways(lane)):
+                raise CheckFailed(f"{len(lost)} acked values are nowhere, only {shed} are in a gap of {lane.name}")
+        self._check_residency()
         if len(lost_alerts) > (shed := self._gone_at_gateways(Lane.CRITICAL)):
             raise CheckFailed(f"alerts are lost: {sorted(lost_alerts)[:3]}; only {shed} are in a gap")
         self._check_ledgers()
         self._check_gaps()
         return counts
+
+    def _check_residency(self) -> None:
+        """Nothing that stays is where it must not be, neither a row nor a name."""
+        for node in (self.hub, self.region):
+            most = Stay.ANYWHERE if node is self.hub else Stay.REGION
+            for lane in Lane:
+                strays = [value for value in readings(node.open, lane) if kept(value) > most]
+                if strays:
+                    raise CheckFailed(f"{node.name} has {strays[:3]} in its {lane.name} lane")
+            for series in node.open.catalogue.since(0):
+                if series.device.startswith(tuple(f"{stay.word}-" for stay in Stay if stay > most)):
+                    raise CheckFailed(f"{node.name} knows {series.name}")
+        for node in self.nodes:
+            open_rows = (value for lane in OPEN_LANES for value in readings(node.open, lane))
+            strays = [value for value in open_rows if kept(value) is not Stay.ANYWHERE]
+            if strays:
+                raise CheckFailed(f"{node.name} has {strays[:3]} in an open lane")
 
     def _check_ledgers(self) -> None:
         for node in self.nodes:
@@ -172,17 +196,18 @@ class World:
 
     def _destroy(self, machine: Machine, image: Path) -> None:
         reader = JournalReader(image / "journal.db")
-        kept, kept_alerts = set(readings(reader)), set(events(reader))
+        held, held_alerts = {value for lane in READING_LANES for value in readings(reader, lane)}, set(events(reader))
         reader.close()
-        machine.destroyed |= machine.acked - kept
-        machine.destroyed_alerts |= machine.alerts - kept_alerts
+        machine.destroyed |= machine.acked - held
+        machine.destroyed_alerts |= machine.alerts - held_alerts
 
     def _is_drained(self, node: SimNode) -> bool:
         """Does the parent have everything, and has it said so in its present life?"""
         journal, parent = node.journal, node.parent
         if journal is None or parent is None or parent.journal is None:
             return False
-        if any(journal.cursor(CONSUMER, lane) != journal.head(lane) for lane in Lane):
+        lanes = SYNCED_LANES if node.place == parent.place else OPEN_LANES
+        if any(journal.cursor(CONSUMER, lane) != journal.head(lane) for lane in lanes):
             return False
         known = parent.journal.branches(node.name)
         return any(self._is_heard(journal, branch, parent.journal.incarnation) for branch in known)
@@ -192,8 +217,8 @@ class World:
         """Is this the branch of that very machine, in a session of the parent's present life?"""
         return branch.incarnations[-1].uuid == journal.incarnation and is_token_of(branch.session, life)
 
-    def _node(self, name: str, folder: str) -> SimNode:
-        return SimNode(name, self.folder / folder, EPOCH_NS, self.seed, self.log.append)
+    def _node(self, name: str, folder: str, place: str = "eu") -> SimNode:
+        return SimNode(name, self.folder / folder, EPOCH_NS, self.seed, self.log.append, place)
 
     def _gateway(self, name: str, folder: str) -> Machine:
         node = self._node(name, folder)
@@ -206,9 +231,9 @@ class World:
         parent.children.append(child)
 
 
-def readings(reader: Journal | JournalReader) -> Iterator[int]:
-    """Every value in the bulk lane."""
-    for group in reader.read(Lane.BULK, 0, _ALL):
+def readings(reader: Journal | JournalReader, lane: Lane = Lane.BULK) -> Iterator[int]:
+    """Every value in a lane."""
+    for group in reader.read(lane, 0, _ALL):
         if group.kind is GroupKind.READINGS:
             yield from decode_readings(group.blob).value.astype(int).tolist()
 
