@@ -26,6 +26,7 @@ from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
 from holdfast.queues.settings import QueueSettings
+from holdfast.queues.settings import findings as queue_findings
 from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
