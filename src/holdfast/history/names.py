@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.history.errors import QueryInvalid
-from holdfast.model.series import Catalogue
+from holdfast.model.series import Catalogue, Series
 
 NAME_HELP = "write node/device/metric or device/metric; * stands for any text, as in press-*/temperature"
 _LONGEST = 512
@@ -20,13 +20,17 @@ def select(catalogue: Catalogue, patterns: Sequence[str]) -> NDArray[np.int32]:
     Raises:
         QueryInvalid: when a pattern is no name, or too long.
     """
+    return np.array(matching(catalogue.since(0), patterns), np.int32)
+
+
+def matching(known: Sequence[Series], patterns: Sequence[str]) -> list[int]:
+    """The places of the series that any of the patterns means; raises like `select`."""
     matchers = [_matcher(p) for p in patterns]
-    chosen = [
+    return [
         i
-        for i, series in enumerate(catalogue.since(0))
+        for i, series in enumerate(known)
         if any(m.fullmatch(series.name) or m.fullmatch(f"{series.device}/{series.metric}") for m in matchers)
     ]
-    return np.array(chosen, np.int32)
 
 
 def _matcher(pattern: str) -> re.Pattern[str]:

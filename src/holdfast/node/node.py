@@ -35,6 +35,7 @@ from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeS
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.settings import NodePlan
+from holdfast.node.surroundings import Surroundings
 from holdfast.node.timekeeper import Timekeeper
 from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
@@ -92,6 +93,9 @@ class Node:
         self.uplink = self._make_uplink()
         self.backups = self._make_backups()
         self.keeper = self._make_keeper()
+        self.surroundings = Surroundings(self)
+        self.history = self.surroundings.history
+        self.asking_door = self.surroundings.door
         self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
         self.timekeeper.on_step(self.skew.forget)
         self.timekeeper.on_look(self.skew.turn)
@@ -118,10 +122,7 @@ class Node:
             self._spawn(self.backups.run(), "backup")
         if self.keeper is not None:
             self._spawn(self.keeper.run(), "history")
-        if self.uplink is not None:
-            self._spawn(self.uplink.run(), "uplink")
-        if self.uplink is not None and self.link is not None:
-            self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
+        self._start_uplink()
         if self.mqtt is not None:
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
@@ -170,6 +171,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.surroundings.close()
         if self.web is not None:
             await self.web.stop(1.0)
         if self.link is not None:
@@ -177,9 +179,18 @@ class Node:
         await asyncio.to_thread(self._close_files)
         self.telemetry.emit(NodeStopped(drained=drained))
 
+    def _start_uplink(self) -> None:
+        if self.uplink is None or self.link is None:
+            return
+        self._spawn(self.uplink.run(), "uplink")
+        self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
+        for inquiries in self.surroundings.inquiries():
+            self._spawn(inquiries.run(), "questions")
+
     def _close_files(self) -> None:
         if self.keeper is not None:
             self.keeper.close()
+        self.surroundings.lake.close()
         self.journal.close()
 
     def _branch(self) -> int | None:

@@ -158,6 +158,11 @@ class UplinkService:
         """What the parent calls this node's history; None while there is no session."""
         return self._account.branch if self._plan.session is Session.OPEN else None
 
+    @property
+    def plan(self) -> UplinkPlan:
+        """What it goes by: the session, and what was measured of the link."""
+        return self._plan
+
     def status(self) -> UplinkStatus:
         """How things stand now."""
         acked = self._plan.acked()

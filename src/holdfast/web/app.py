@@ -6,6 +6,7 @@ from starlette.middleware import Middleware
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
+from holdfast.web.asking import Inquiry
 from holdfast.web.deps import WebDeps
 from holdfast.web.errors import Refused
 from holdfast.web.headers import Shell
@@ -21,6 +22,8 @@ def build_app(deps: WebDeps) -> Starlette:
     routes = [*page.routes(), *Reading(deps).routes(), *State(deps).routes(), *Quarantine(deps).routes()]
     if deps.children is not None:
         routes += Sync(deps.children, deps.telemetry).routes()
+        if deps.children.asking is not None:
+            routes += Inquiry(deps.children, deps.children.asking, deps.telemetry).routes()
     return Starlette(
         routes=routes,
         middleware=[Middleware(Shell, telemetry=deps.telemetry)],
