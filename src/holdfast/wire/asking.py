@@ -32,7 +32,7 @@ MAX_UNPACKED = 64 << 20
 MAX_HEADER = 64 << 10
 MAX_PARTS = 1_000
 MAX_TEXT = 256 << 10
-Time = Annotated[int, Meta(ge=-(2**63), lt=2**63)]
+Time = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Outcome = Literal["ok", "stale", "refused"]
 
 
@@ -63,7 +63,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     ]
     from_ns: Time
     to_ns: Time
-    step_ns: Annotated[int, Meta(ge=1, lt=2**63)] | None = None
+    step_ns: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
     wants_rows: bool = False
     limit: Annotated[int, Meta(ge=0, le=MAX_ROWS)] = 10_000
     after: Heads | None = None
