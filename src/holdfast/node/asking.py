@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from holdfast.history.answering import Answering
@@ -17,9 +18,8 @@ from holdfast.journal.snapshot import Snapshot, snapshot
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
 from holdfast.node.happenings import ParentAsked
-from holdfast.node.parent_link import HttpsParentLink
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.uplink.service import UplinkService
+from holdfast.uplink.budget import Budget
 from holdfast.uplink.settings import QuestionSettings
 from holdfast.web.errors import Refused
 from holdfast.wire.asking import Ask, Poll, decode_answer
@@ -33,6 +33,17 @@ COME_AGAIN_S = 30.0
 LEAST_S = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Upward:
+    """The way to the parent. branch: what it calls this node's history, None = no session, then `trouble` says why."""
+
+    ask: Callable[[Ask], Awaitable[bytes]]
+    branch: Callable[[], int | None]
+    trouble: Callable[[], str]
+    budget: Budget
+    settings: QuestionSettings
+
+
 class Around:
     """Implements `history.elsewhere.Elsewhere`. Made on the loop; its methods are called from worker threads."""
 
@@ -40,15 +51,15 @@ class Around:
         self._journal, self._clock, self._telemetry = journal, clock, telemetry
         self._loop = asyncio.get_running_loop()
         self._children: tuple[Questions, float] | None = None
-        self._up: tuple[HttpsParentLink, UplinkService, QuestionSettings] | None = None
+        self._up: Upward | None = None
 
     def with_children(self, questions: Questions, within_s: float) -> None:
         """Children may be asked."""
         self._children = questions, within_s
 
-    def with_parent(self, link: HttpsParentLink, uplink: UplinkService, settings: QuestionSettings) -> None:
+    def with_parent(self, up: Upward) -> None:
         """The parent may be asked."""
-        self._up = link, uplink, settings
+        self._up = up
 
     def sites(self, moment: Snapshot, wanted: Wanted) -> list[Reply]:
         """See `Elsewhere`."""
@@ -80,27 +91,22 @@ class Around:
         """See `Elsewhere`."""
         if self._up is None:
             return None
-        link, uplink, settings = self._up
-        branch = uplink.branch
+        settings, budget, now_ns = self._up.settings, self._up.budget, self._clock.wall_ns()
+        branch = self._up.branch()
         if branch is None:
-            return self._told(Reply("parent", note=f"not reached: {uplink.status().trouble or 'no session'}"))
-        budget, now_ns = uplink.plan.pacing.budget, self._clock.wall_ns()
+            return self._told(Reply("parent", note=f"not reached: {self._up.trouble() or 'no session'}"))
         if budget.left_for_questions(settings.per_day, now_ns) <= 0:
             return self._told(Reply("parent", note="not asked: what the link may cost today is spent"))
         within_s = settings.within if wanted.within_s is None else min(settings.within, wanted.within_s)
         ask = _ask(wanted, within_s, span=span, branch=branch)
         try:
-            body = asyncio.run_coroutine_threadsafe(self._within(link, ask, within_s), self._loop).result()
+            body = asyncio.run_coroutine_threadsafe(_within(self._up, ask, within_s), self._loop).result()
             answer = decode_answer(body)
         except (LinkError, WireError, TimeoutError) as error:
             note = f"no answer within {within_s:g} s" if isinstance(error, TimeoutError) else f"not reached: {error}"
             return self._told(Reply("parent", note=note))
         self._loop.call_soon_threadsafe(budget.answered, len(body), now_ns)
         return self._told(Reply("parent", answer))
-
-    async def _within(self, link: HttpsParentLink, ask: Ask, within_s: float) -> bytes:
-        async with asyncio.timeout(within_s):
-            return await link.ask(ask)
 
     def _told(self, reply: Reply) -> Reply:
         outcome = "unanswered" if reply.answer is None else reply.answer.header.status
@@ -206,6 +212,11 @@ def questions_of(settings: ChildrenSettings, clock: Clock, connections: int, tel
     questions = Questions(clock, connections // 2)  # the other half is for their batches, and for people
     telemetry.gauge("ingest_children_reachable", "children that can be asked now", lambda: questions.polls)
     return questions
+
+
+async def _within(up: Upward, ask: Ask, within_s: float) -> bytes:
+    async with asyncio.timeout(within_s):
+        return await up.ask(ask)
 
 
 def _ask(

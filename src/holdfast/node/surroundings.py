@@ -10,7 +10,7 @@ from holdfast.history.lake.lake import Lake
 from holdfast.history.lake.settings import HistorySettings
 from holdfast.history.lake.view import View, view
 from holdfast.history.query import History
-from holdfast.node.asking import Around, AskingDoor, questions_of
+from holdfast.node.asking import Around, AskingDoor, Upward, questions_of
 from holdfast.storage.folder import DiskFolder
 from holdfast.uplink.plan import Session
 from holdfast.uplink.questions import Inquiries
@@ -41,7 +41,11 @@ class Surroundings:
             around.with_children(self.questions, children.ask_within)
             self.door = AskingDoor(journal, self.questions, self.answering, node.telemetry)
         if parent is not None and node.link is not None and node.uplink is not None:
-            around.with_parent(node.link, node.uplink, parent.asking or QuestionSettings())
+            uplink = node.uplink
+            settings = parent.asking or QuestionSettings()
+            budget = uplink.plan.pacing.budget
+            branch, trouble = lambda: uplink.branch, lambda: uplink.status().trouble
+            around.with_parent(Upward(node.link.ask, branch, trouble, budget, settings))
 
     def inquiries(self) -> Iterator[Inquiries]:
         """The task that lets the parent ask, if it may."""
