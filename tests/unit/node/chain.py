@@ -113,10 +113,10 @@ class Place:
         settings = QuestionSettings(within=WITHIN_S, per_minute=6_000)
         up = Upward(self.rope.ask, lambda: session[0], lambda: "", pacing.budget, settings)
         self.around.with_parent(up)
-        inquiries = Inquiries(
+        self.inquiries = Inquiries(
             settings, self.rope, self.answering.below, lambda: session, pacing, self.clock, self.telemetry, Random(1)
         )
-        self.task = asyncio.create_task(inquiries.run())
+        self.task = asyncio.create_task(self.inquiries.run())
         while not parent.questions.polls:  # noqa: ASYNC110  # its first poll has no event
             await asyncio.sleep(0)
 
