@@ -69,3 +69,32 @@ def test_the_hub_shows_series_that_it_never_heard_of(nodes: Chain) -> None:
     nodes.publish(20)
     nodes.until("hub", through(20), series="*/air.temperature")
     assert nodes.ask("hub", series="*/air.temperature")["series"][0]["series"] == "gw/room-1/air.temperature"
+
+
+TINY = "history: {every: 1s, rows: 100, keep: [{raw: 1s, minutes: 1s, hours: 1s}]}\n"
+
+
+@pytest.mark.timeout(200)
+def test_a_gateway_shows_days_that_it_has_let_go_and_says_so_when_the_parent_is_away(nodes: Chain) -> None:
+    nodes.configure(more=TINY)
+    nodes.bring_up(["hub", "region", "gw"])
+    nodes.publish(40, days_ago=5)
+    nodes.publish(20)
+    nodes.until("hub", through(60), site="false")
+    end = time.monotonic() + 100
+    while nodes.values("gw", site="false") != through(60, 41):
+        assert time.monotonic() < end, nodes.log("gw")
+        time.sleep(0.5)
+    whole = nodes.ask("gw")
+    assert [round(100 * v) for v in whole["series"][0]["value"]] == through(60)
+    assert {s["tier"]: s["rows"] for s in whole["sources"]}["parent"] == 40
+    assert not whole["missing"]
+    print(f"\nthe gateway's sources: {whole['sources']}")
+
+    nodes.kill("region")
+    alone = nodes.ask("gw")
+    assert [round(100 * v) for v in alone["series"][0]["value"]] == through(60, 41)
+    assert any(s["tier"] == "parent" and s["note"] for s in alone["sources"])
+    assert sum(gone["rows"] for gone in alone["missing"]) >= 40
+    nodes.bring_up(["region"])
+    nodes.until("gw", through(60))

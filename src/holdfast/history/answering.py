@@ -110,9 +110,9 @@ class Answering:
         depth = min(ask.depth, DEPTH)
         if ask.step_ns is None or question.wants_rows:
             texts = Texts()
-            rows = _Rows(question, texts, min(ask.limit, MAX_ROWS))
             asked = Asked(question, texts, ask.patterns, ask.limit, depth, sites, parent, after, look, ask.within_s)
-            got = self._tiers.gather(rows, asked)
+            most, whole = min(ask.limit, MAX_ROWS), question
+            rows, got = self._tiers.gather(lambda: _Rows(whole, texts, most), asked)
             if not (rows.has_steps and question.wants_rows):
                 return self._sealed(
                     ask,
@@ -124,11 +124,11 @@ class Answering:
                 )
             question = Question(ids, ask.from_ns, ask.to_ns, ask.step_ns)
         texts = Texts()
-        cells = Cells(len(ids), grid_of(ask.from_ns, ask.to_ns, ask.step_ns or 1, len(ids)))
+        grid = grid_of(ask.from_ns, ask.to_ns, ask.step_ns or 1, len(ids))
         asked = Asked(question, texts, ask.patterns, ask.limit, depth, sites, parent, after, look, ask.within_s)
-        got = self._tiers.gather(StepCells(question, texts, cells), asked)
+        gathered, got = self._tiers.gather(lambda: StepCells(question, texts, Cells(len(ids), grid)), asked)
         return self._sealed(
-            ask, got, ids, steps=_columns(cells.steps(), texts, self._is_text(ids, got.extra)), look=look
+            ask, got, ids, steps=_columns(gathered.cells.steps(), texts, self._is_text(ids, got.extra)), look=look
         )
 
     def _sealed(

@@ -6,7 +6,7 @@ days it asked for it adds its own rows above the marks that came with the answer
 in the lane's cut: then everything is looked at and asked again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -76,8 +76,13 @@ class Elsewhere(Protocol):
         """Ask the children for what isn't here at that moment."""
         ...
 
-    def parent(self, wanted: Wanted, span: Span) -> Reply | None:
-        """Ask the parent for everything in that time; None = there is none."""
+    @property
+    def has_parent(self) -> bool:
+        """Is there a parent to ask?"""
+        ...
+
+    def parent(self, wanted: Wanted, span: Span) -> Reply:
+        """Ask the parent for everything in that time."""
         ...
 
 
@@ -106,11 +111,15 @@ class Above:
         return self.after.get(lane, 0)
 
 
-def spans_elsewhere(moment: Snapshot, question: Question) -> list[Span]:
-    """The parts of the question's time in which this node has let readings go: whole UTC days, joined, ascending."""
+def spans_elsewhere(moment: Snapshot, question: Question, damaged: Collection[int] = ()) -> list[Span]:
+    """The parts of the question's time in which this node lacks readings: whole UTC days, joined, ascending.
+
+    damaged: days with a file that can't be read
+    """
     first, last = day_of(question.from_ns), day_of(question.to_ns - 1)
     days = [(loss.day, loss.day) for loss in moment.losses(first, last) if _is_felt(loss.step, question)]
     days += moment.drops(first, last)
+    days += [(day, day) for day in damaged if first <= day <= last]
     joined: list[list[int]] = []
     for low, high in sorted((max(low, first), min(high, last)) for low, high in days):
         if joined and low <= joined[-1][1] + 1:

@@ -52,31 +52,31 @@ class StepCells:
 
     def __init__(self, question: Question, texts: Texts, cells: Cells) -> None:
         self.before = question.to_ns
-        self._question, self._texts, self._cells = question, texts, cells
+        self._question, self._texts, self.cells = question, texts, cells
 
     def place(self, rows: Batch) -> None:
         """See `Gathering`."""
-        self._cells.add(rows.series.astype(np.int64), rows.ts, rows.value, rows.quality)
+        self.cells.add(rows.series.astype(np.int64), rows.ts, rows.value, rows.quality)
 
     def place_steps(self, steps: Steps) -> None:
         """See `Gathering`."""
-        self._cells.merge(steps.series.astype(np.int64), steps)
+        self.cells.merge(steps.series.astype(np.int64), steps)
 
     def grow(self, series: int) -> None:
         """See `Gathering`."""
-        self._cells.grow(series)
+        self.cells.grow(series)
 
     def take(self, rows: Batch, is_text: NDArray[np.bool_]) -> None:
         """See `Gathering`."""
         value = self._texts.renumber(rows, is_text)
-        self._cells.add(_places(self._question, rows.series), rows.ts, value, rows.quality)
+        self.cells.add(_places(self._question, rows.series), rows.ts, value, rows.quality)
 
     def merge(self, steps: Steps, is_text: NDArray[np.bool_], *, is_coarse: bool) -> None:
         """See `Gathering`. What is coarser, or begins before the question, counts where it begins or as the first."""
         del is_coarse
-        grid = self._cells.grid
+        grid = self.cells.grid
         inside = np.clip(steps.ts, grid.start_ns, grid.start_ns + grid.buckets * grid.step_ns - 1)
-        self._cells.merge(_places(self._question, steps.series), _renumbered(steps, inside, self._texts, is_text))
+        self.cells.merge(_places(self._question, steps.series), _renumbered(steps, inside, self._texts, is_text))
 
 
 class Points:

@@ -72,14 +72,14 @@ class History:
         most = min(limit, MAX_POINTS)
         asked = Asked(question, texts, tuple(patterns), most, sites=ask, parent=ask)
         if step_ns is None:
-            points = Points(question, texts, most)
-            got = self.tiers.gather(points, asked)
+            points, got = self.tiers.gather(lambda: Points(question, texts, most), asked)
             columns = pointed([*series, *got.extra], points.rows, texts)
             return Answer(from_ns, to_ns, None, columns, points.is_cut or got.is_cut, got.sources, got.missing)
         grid = grid_of(from_ns, to_ns, step_ns, len(ids))
-        cells = Cells(len(ids), grid, keeps_values=question.wants_rows)
-        got = self.tiers.gather(StepCells(question, texts, cells), asked)
-        columns = stepped([*series, *got.extra], cells, texts, aggregates)
+        gathered, got = self.tiers.gather(
+            lambda: StepCells(question, texts, Cells(len(ids), grid, keeps_values=question.wants_rows)), asked
+        )
+        columns = stepped([*series, *got.extra], gathered.cells, texts, aggregates)
         return Answer(from_ns, to_ns, step_ns, columns, got.is_cut, got.sources, got.missing)
 
 

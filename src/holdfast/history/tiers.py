@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from holdfast.history.elsewhere import Above, Elsewhere, Placing, Reply, Span, Wanted, rest, spans_elsewhere
 from holdfast.history.errors import HistoryError
 from holdfast.history.gathering import Gathering
-from holdfast.history.lake.view import View
+from holdfast.history.lake.layout import day_of
+from holdfast.history.lake.view import DAMAGED, View
 from holdfast.history.ports import Between
 from holdfast.history.question import Missing, Question, Source, summed
 from holdfast.history.rows import Scan, Texts
@@ -22,9 +23,10 @@ from holdfast.model.series import Catalogue, Series
 SCAN_ROWS = 50_000_000
 DEPTH = 8
 """Nodes below one another that a question reaches."""
-ROUNDS = 3
+ROUNDS = 4
 # Rows gathered before they are aggregated or cut: large enough that numpy does the work, small enough for a gateway.
 _CHUNK = 1 << 17
+G = TypeVar("G", bound=Gathering)
 
 
 class Memory(Protocol):
@@ -90,40 +92,54 @@ class Tiers:
     ) -> None:
         """memory: where part of the past lies in files; None = all of it is in `groups`, and nobody else is asked."""
         self._groups, self._catalogue, self._memory, self._elsewhere = groups, catalogue, memory, elsewhere
+        self._damaged: set[int] = set()
+        """Days of which a file can't be read: the parent's readings stand in for them."""
 
-    def gather(self, into: Gathering, asked: Asked) -> Gathered:
-        """Gather what there is.
+    def gather(self, make: Callable[[], G], asked: Asked) -> tuple[G, Gathered]:
+        """Gather what there is into what `make` makes; it's made anew when the parent must be asked for more.
 
         Raises:
             TiersMoved: when rows kept moving meanwhile.
             StorageError, JournalError: when the rows can't be read.
         """
-        question = asked.question
+        question, into = asked.question, make()
         if self._memory is None:
             scan = self._scan(question, asked.texts)
-            return Gathered(summed(_tail(into, scan, self._groups, question)), [], scan.is_cut)
+            return into, Gathered(summed(_tail(into, scan, self._groups, question)), [], scan.is_cut)
         for _ in range(ROUNDS):
             replies = self._ask_parent(asked)
             with self._memory(question.from_ns, question.to_ns - 1) as view:
                 done = self._at(view, into, asked, replies)
-            if done is not None:
-                return done
+            if done is not None and not (self._learns_damage(done.sources) and self._asks_parent(asked)):
+                return into, done
+            into = make()
         raise TiersMoved
+
+    def _learns_damage(self, sources: list[Source]) -> bool:
+        """Was a file found damaged that wasn't known to be?"""
+        before = len(self._damaged)
+        for source in sources:
+            if source.tier in ("warm", "cold") and source.note.startswith(DAMAGED):
+                self._damaged |= set(range(day_of(source.from_ns), day_of(source.to_ns - 1) + 1))
+        return len(self._damaged) > before
+
+    def _asks_parent(self, asked: Asked) -> bool:
+        elsewhere = self._elsewhere
+        return elsewhere is not None and elsewhere.has_parent and asked.parent and asked.depth > 0
 
     def _ask_parent(self, asked: Asked) -> dict[Span, Reply]:
         """The parent first: what it has by then, this node's journal then lacks at most."""
         elsewhere, question = self._elsewhere, asked.question
-        if elsewhere is None or self._memory is None or not asked.parent or asked.depth <= 0:
+        if elsewhere is None or self._memory is None or not self._asks_parent(asked):
             return {}
         with self._memory(question.from_ns, question.from_ns - 1) as view:
-            spans = spans_elsewhere(view.moment, question)
-        found = {span: elsewhere.parent(asked.wanted, span) for span in spans}
-        return {span: reply for span, reply in found.items() if reply is not None}
+            spans = spans_elsewhere(view.moment, question, self._damaged)
+        return {span: elsewhere.parent(asked.wanted, span) for span in spans}
 
     def _at(self, view: View, into: Gathering, asked: Asked, replies: dict[Span, Reply]) -> Gathered | None:
         """What there is at this moment; None, with nothing gathered yet, when it must be asked for again."""
         question, moment = asked.question, view.moment
-        if replies and spans_elsewhere(moment, question) != list(replies):
+        if replies and spans_elsewhere(moment, question, self._damaged) != list(replies):
             return None
         above = {span: Above(moment, reply.marks) for span, reply in replies.items() if reply.marks is not None}
         if any(one.is_stale for one in above.values()):

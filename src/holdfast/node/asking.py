@@ -87,10 +87,15 @@ class Around:
             replies += [self._reply(child, *one) for (child, _), one in zip(asks, said, strict=True)]
         return replies
 
-    def parent(self, wanted: Wanted, span: Span) -> Reply | None:
+    @property
+    def has_parent(self) -> bool:
+        """See `Elsewhere`."""
+        return self._up is not None
+
+    def parent(self, wanted: Wanted, span: Span) -> Reply:
         """See `Elsewhere`."""
         if self._up is None:
-            return None
+            return Reply("parent", note="there is none")
         settings, budget, now_ns = self._up.settings, self._up.budget, self._clock.wall_ns()
         branch = self._up.branch()
         if branch is None:

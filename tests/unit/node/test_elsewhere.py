@@ -97,6 +97,27 @@ def test_rows_dropped_from_the_journal_after_delivery_come_from_the_parent(tmp_p
     with_two(tmp_path, body)
 
 
+def test_a_day_with_a_damaged_file_comes_from_the_parent_and_is_still_called_damaged_without_it(tmp_path: Path) -> None:
+    async def body(hub: Place, gw: Place) -> None:
+        await send(gw, 0, 10, START + 4 * DAY)
+        await gw.ship(10)
+        await send(gw, 10, 5, START + 4 * DAY)
+        await gw.keeper.take_all()
+        (file,) = (tmp_path / "gw" / "lake").glob("readings/*/*.parquet")
+        file.chmod(0o644)
+        file.write_bytes(bytes(file.stat().st_size))
+        answer = await ask(gw)
+        assert values(answer) == [*range(15)]
+        assert tiers(answer) == {"parent": 10, "journal": 5}
+        assert gw.rope is not None
+        gw.rope.is_cut = True
+        alone = await ask(gw)
+        assert values(alone) == []
+        assert any(source.note.startswith("damaged") for source in alone.sources)
+
+    with_two(tmp_path, body)
+
+
 def test_without_the_parent_there_is_what_is_here_and_it_says_what_is_missing(tmp_path: Path) -> None:
     async def body(hub: Place, gw: Place) -> None:
         await send(gw, 0, 10)
@@ -120,7 +141,7 @@ def test_rows_that_go_up_between_the_look_and_the_question_are_asked_for_again(t
             await send(gw, 10 * n, 10)
         await gw.ship(10)
         asked = gw.answering.below
-        said = []
+        said: list[bytes] = []
 
         def late(wanted: Ask) -> bytes:
             if not said:
