@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.system.kill.site import Site, free_port
+from tests.system.kill.site import ROOT, Site, free_port
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
@@ -80,9 +80,12 @@ class Chain(Site):
 
     def configure(self, link: str = "", more: str = "") -> None:
         """link: further settings of the gateway's `parent`; more: further sections."""
+        shipped = (ROOT / "src" / "holdfast" / "codecs" / "builtin" / "rooms.yaml").read_text()
+        lines = [line for line in shipped.splitlines() if "stale_after" not in line]  # readings of any age are taken
+        (self.folder / "rooms.yaml").write_text("\n".join(lines) + "\n")
         (self.folder / "gw.yaml").write_text(
             f"node: gw\ndata: gw\nmqtt: {{listen: '127.0.0.1:{self.mqtt}', anonymous: true}}\n"
-            f"api: {{listen: '127.0.0.1:{self.gateway_api}'}}\nprofiles: ['builtin:rooms']\n"
+            f"api: {{listen: '127.0.0.1:{self.gateway_api}'}}\nprofiles: [rooms.yaml]\n"
             f"{self.parent('gw', self.cable.proxy.port, link)}{more}"
         )
 
