@@ -18,16 +18,20 @@ GRACE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a child was last heard. silent_s: since its last poll ended; 0 = one is open."""
+    """How a child was last heard.
+
+    silent_s: since its last poll ended; 0 = one is open; was_cut: it ended with its connection
+    """
 
     branch: int
     session: int
     silent_s: float
+    was_cut: bool = False
 
     @property
     def is_reachable(self) -> bool:
         """May a question reach it now?"""
-        return self.silent_s <= GRACE_S
+        return not self.silent_s or (self.silent_s <= GRACE_S and not self.was_cut)
 
 
 @dataclass(slots=True)
@@ -38,6 +42,7 @@ class _Door:
     heard: float
     turn: int = 0
     is_open: bool = False
+    was_cut: bool = False
     waiting: deque[Ask] = field(default_factory=deque)
     bell: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -65,9 +70,8 @@ class Questions:
         door = self._doors.get(child)
         if door is None:
             return None
-        return Standing(
-            door.poll.branch, door.poll.session, 0.0 if door.is_open else self._clock.monotonic() - door.heard
-        )
+        silent_s = 0.0 if door.is_open else max(1e-3, self._clock.monotonic() - door.heard)
+        return Standing(door.poll.branch, door.poll.session, silent_s, door.was_cut)
 
     def has_room(self, child: str) -> bool:
         """May the child keep a poll open?"""
@@ -77,7 +81,7 @@ class Questions:
     async def poll(self, child: str, poll: Poll) -> Ask | None:
         """The next question for the child; None when there was none in its time, or a later poll took its place."""
         door = self._doors.setdefault(child, _Door(poll, 0.0))
-        door.poll, door.is_open = poll, True
+        door.poll, door.is_open, door.was_cut = poll, True, False
         door.turn += 1
         mine = door.turn
         door.bell.set()  # an older poll of the same child ends
@@ -86,6 +90,9 @@ class Questions:
                 return await self._next(child, door, mine)
         except TimeoutError:
             return None
+        except asyncio.CancelledError:
+            door.was_cut = door.turn == mine  # a later poll is another connection
+            raise
         finally:
             if door.turn == mine:
                 door.is_open, door.heard = False, self._clock.monotonic()

@@ -89,7 +89,8 @@ class UplinkService:
     ) -> None:
         """may_sync: may rows leave now? Asked at every turn."""
         breaker = Breaker(settings.trip_after, settings.backoff_min, settings.backoff_max, rng)
-        self._plan = UplinkPlan(settings, breaker)
+        self.plan = UplinkPlan(settings, breaker)
+        """What it goes by: the session, and what was measured of the link."""
         self._settings = settings
         self._journal = journal
         self._link = link
@@ -115,14 +116,14 @@ class UplinkService:
         self._persisted: dict[Lane, int] = {}
         self._persist_due = 0.0
         self._spent = b""
-        self._pace = self._plan.pacing.level
+        self._pace = self.plan.pacing.level
         self._restore_budget()
         self._facts.append(Clocked(clock.wall_ns()))
         self._gauges()
         journal.on_commit(self._wake.set)
 
     def _gauges(self) -> None:
-        pacing, link, gauge = self._plan.pacing, self._link, self._telemetry.gauge
+        pacing, link, gauge = self.plan.pacing, self._link, self._telemetry.gauge
         gauge("uplink_goodput_bytes_per_second", "measured; 0 = unknown", lambda: pacing.goodput.bytes_per_s or 0)
         gauge("uplink_rtt_seconds", "of small calls; 0 = unknown", lambda: pacing.goodput.rtt_s or 0)
         gauge("uplink_cpu_seconds", "spent on packing and compressing since the start", lambda: self._cpu_s)
@@ -141,13 +142,13 @@ class UplinkService:
 
     async def drain(self, deadline_s: float) -> bool:
         """Send what waits without lingering, while the link is up; was everything taken before the deadline?"""
-        self._plan.hurry = True
+        self.plan.hurry = True
         self._wake.set()
         until = self._clock.monotonic() + deadline_s
-        while not self._plan.is_idle and self._is_up and self._clock.monotonic() < until:  # noqa: ASYNC110  # the plan has no event to wait for, and this runs once, at the end
+        while not self.plan.is_idle and self._is_up and self._clock.monotonic() < until:  # noqa: ASYNC110  # the plan has no event to wait for, and this runs once, at the end
             await asyncio.sleep(DRAIN_POLL_S)
         self._persist()
-        return self._plan.is_idle
+        return self.plan.is_idle
 
     def offered(self) -> Mapping[Lane, int] | None:
         """How far each lane's rows may have left in this process's life; None while calls are under way."""
@@ -156,23 +157,18 @@ class UplinkService:
     @property
     def branch(self) -> int | None:
         """What the parent calls this node's history; None while there is no session."""
-        return self._account.branch if self._plan.session is Session.OPEN else None
-
-    @property
-    def plan(self) -> UplinkPlan:
-        """What it goes by: the session, and what was measured of the link."""
-        return self._plan
+        return self._account.branch if self.plan.session is Session.OPEN else None
 
     def status(self) -> UplinkStatus:
         """How things stand now."""
-        acked = self._plan.acked()
+        acked = self.plan.acked()
         return UplinkStatus(
             parent=self._settings.url,
             is_up=self._is_up,
             since=self._since,
-            trouble="" if self._is_up else (self._plan.trouble or self._cause),
+            trouble="" if self._is_up else (self.plan.trouble or self._cause),
             backlog={lane: self._waiting(lane, acked[lane]) for lane in Lane},
-            link=self._plan.report(self._clock.monotonic()),
+            link=self.plan.report(self._clock.monotonic()),
             rows_sent=self._rows,
             batches_sent=self._batches,
             failures=self._failures,
@@ -184,11 +180,11 @@ class UplinkService:
         return head - has - self._journal.gap_rows(lane, has, head)
 
     def _learn_all(self) -> Turn:
-        self._plan.held = not self._may_sync()
+        self.plan.held = not self._may_sync()
         self._facts.append(Appended(tuple(self._journal.head(lane) for lane in Lane)))
         turn = Turn()
         while self._facts:
-            turn = self._plan.learn(self._facts.popleft(), self._clock.monotonic())
+            turn = self.plan.learn(self._facts.popleft(), self._clock.monotonic())
             if turn.hello:
                 self._start(self._hello())
             for offer in turn.offers:
@@ -197,7 +193,7 @@ class UplinkService:
         return turn
 
     def _tell_pace(self) -> None:
-        pacing = self._plan.pacing
+        pacing = self.plan.pacing
         if pacing.level is not self._pace:
             self._pace = pacing.level
             self._telemetry.emit(UplinkPaced(pace=self._pace.value, goodput_bps=8 * (pacing.goodput.bytes_per_s or 0)))
@@ -269,7 +265,7 @@ class UplinkService:
         raise LinkDown("the parent keeps asking for proof of this node's history")
 
     def _applied(self) -> list[int]:
-        known = self._plan.acked()
+        known = self.plan.acked()
         return [max(known[lane], self._journal.cursor(CONSUMER, lane)) for lane in Lane]
 
     async def _learn_held(self, held: Sequence[SourceMark]) -> None:
@@ -349,19 +345,19 @@ class UplinkService:
 
     def _has_news(self) -> bool:
         """Did the parent take more than the journal knows?"""
-        return self._plan.session is Session.OPEN and self._plan.acked() != self._persisted
+        return self.plan.session is Session.OPEN and self.plan.acked() != self._persisted
 
     def _persist(self) -> None:
         """Remember what the parent has, and what the link has cost.
 
         The first is only a hint, and what may be dropped under disk pressure; a failing link costs too.
         """
-        spent = self._plan.pacing.budget.snapshot()
+        spent = self.plan.pacing.budget.snapshot()
         has_news = self._has_news()
         if not has_news and spent == self._spent:
             return
         self._spent = spent
-        acked = self._plan.acked() if has_news else {}
+        acked = self.plan.acked() if has_news else {}
         self._persisted = acked or self._persisted
         safe, account = self._safe, self._account.encode()
 
@@ -379,7 +375,7 @@ class UplinkService:
         if stored is None:
             return
         try:
-            self._plan.pacing.budget.restore(stored.encode())
+            self.plan.pacing.budget.restore(stored.encode())
         except BudgetStateInvalid as error:
             self._telemetry.emit(UplinkBudgetForgotten(detail=str(error)))
 
