@@ -1,8 +1,8 @@
 """A `storage.folder.Folder` in one flat directory that writes down what reaches the "disk".
 
 Names have `%` for `/`, so that images are flat. What is assumed of the disk: `keep` makes bytes and names safe; a
-rename or an exchange happens wholly or not at all, and has happened once it returned; links and removals may be undone until
-their directory is synced.
+rename or an exchange happens wholly or not at all, and has happened once it returned; links and removals may be undone
+until their directory is synced.
 """
 
 import io

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from tests.events import alert
+from tests.messages import message
 from tests.powerloss.images import Image
 from tests.powerloss.vfs import Log, RecordingVfs
 
@@ -18,6 +19,7 @@ from holdfast.ingest.applying import Applied, apply_batch
 from holdfast.ingest.service import open_body
 from holdfast.ingest.settings import ChildrenSettings
 from holdfast.ingest.welcoming import Door, open_session
+from holdfast.journal import queues
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.integrity import Damage, scan
 from holdfast.journal.ledger import balance
@@ -42,6 +44,7 @@ from holdfast.wire.messages import Limits
 
 NOW = 1_700_000_000_000_000_000
 EVERYTHING = 10**9
+MESSAGES, DONE = 20, 21
 
 
 class Workload:
@@ -61,15 +64,20 @@ class Workload:
             store.db.pragma("synchronous", synchronous)
         self.reader = JournalReader(self.gateway.access)
         self.account = Account()
-        self.last = self.alerts = 0
+        self.last = self.alerts = self.messages = 0
         self.session: tuple[int, int] | None = None
         self.door = Door("hub", self.hub.incarnation, ChildrenSettings(), Limits())
         self.bounds: dict[Lane, Bound] = {}
 
     def run(self, steps: int) -> None:
-        """Intake, dedupe, quarantine, shedding, summaries, sync with both ends' commits, dropping what is delivered."""
+        """Intake, messages, sync with both ends' commits, consuming, shedding, summaries, dropping the delivered."""
+        self.commit(self.hub, lambda tx: queues.declare(tx, ["orders"]))
         for step in range(steps):
             self.intake()
+            if step % 3 == 1:
+                self.put()
+            if step % 5 == 4:
+                self.consume()
             if step % 4 == 3:
                 self.sync()
             if step % 9 == 6:
@@ -108,6 +116,25 @@ class Workload:
         if first % 3 == 0:
             self.alerts += 1
             self.told(("alerts", self.alerts))
+
+    def put(self) -> None:
+        """An application puts one to three messages, and the last of those before once more."""
+        first, last = max(1, self.messages), self.messages + self.rng.randrange(1, 4)
+        offered = [message(n, body=b"x" * 50) for n in range(first, last + 1)]
+        taken = self.commit(self.gateway, lambda tx: queues.put(tx, offered, None))
+        assert taken.mark.n == last
+        self.messages = last
+        self.told(("messages", last))
+
+    def consume(self) -> None:
+        """A consumer at the hub is done with the two oldest."""
+        reader = JournalReader(self.hub.access)
+        handed = reader.waiting("orders", [], 2, 1000)
+        reader.close()
+        if handed:
+            places = [one.place for one in handed]
+            self.commit(self.hub, lambda tx: queues.ack(tx, "orders", places))
+            self.told(("done", handed[-1].n))
 
     def sync(self) -> None:
         """Everything that waits goes up, batch by batch; every answer counts as acked."""
@@ -203,6 +230,8 @@ def check_promises(home: Path, marks: Iterable[Any]) -> None:
         acked[mark[:-1]] = mark[-1]
     heads = look(home / "gw.db", "gw", acked.get(("gw",), 0))
     hub = look(home / "hub.db", "hub", 0)
+    assert heads.get(MESSAGES, 0) >= acked.get(("messages",), 0), "a message that was acked is gone"
+    assert hub.get(DONE, 0) >= acked.get(("done",), 0), "a message that a consumer had acked is back"
     assert heads.get(10 + Lane.CRITICAL, 0) >= acked.get(("alerts",), 0), "an alert that was acked is gone"
     for lane in Lane:
         wm = hub.get(int(lane), 0)
@@ -212,7 +241,7 @@ def check_promises(home: Path, marks: Iterable[Any]) -> None:
 
 
 def look(path: Path, node: str, acked: int) -> dict[int, int]:
-    """Open a journal as a restart would and check it; {lane: hub's mark of gw} and {10 + lane: head}."""
+    """Open a journal as a restart would and check it; {lane: hub's mark of gw}, {10 + lane: head}, messages."""
     if not path.exists():
         assert not acked, "the file is gone"
         return {}
@@ -237,11 +266,26 @@ def inspect(store: Store, reader: JournalReader, acked: int) -> dict[int, int]:
     found = {10 + int(lane): store.state.heads[lane] for lane in Lane}
     if is_hub:
         found.update(hub_marks(reader))
+        found[DONE] = messages_done(reader)
     else:
+        marks = store.db.execute("SELECT max(n) FROM queue_streams").fetchall()
+        found[MESSAGES] = int(marks[0][0] or 0)
         keys = {int(k) for blob in reader.dedupe_keys() for k in np.frombuffer(blob, "<u8")}
         assert all(value in keys or value > acked for value in first_values(reader)), "a dedupe key is missing"
         assert all(is_itself(group) for group in reader.read(Lane.BULK, 0, EVERYTHING)), "a reading has another's value"
     return found
+
+
+def messages_done(reader: JournalReader) -> int:
+    """How many messages are acked at the hub; those that wait must follow them without a hole, each once."""
+    depths = reader.queue_depths()
+    if not depths:
+        return 0
+    (depth,) = depths
+    assert depth.residual == 0, depth
+    waiting = [one.n for one in reader.waiting("orders", [], EVERYTHING, EVERYTHING)]
+    assert waiting == list(range(depth.acked + 1, depth.queued + 1)), "messages are missing, doubled or out of order"
+    return depth.acked
 
 
 def hub_marks(reader: JournalReader) -> dict[int, int]:

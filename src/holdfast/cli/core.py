@@ -46,7 +46,7 @@ def status(
             return show_status(at_folder(data), json=json)
         return show_status(api_at(url, token_file, ca), json=json)
 
-    _finish(body)
+    finish(body)
 
 
 def ledger(
@@ -62,7 +62,7 @@ def ledger(
 
         return show_ledger(find(settings_of(settings)), json=json, verify=verify)
 
-    _finish(body)
+    finish(body)
 
 
 @quarantine.command("list")
@@ -85,7 +85,7 @@ def list_(
         wanted = chosen(reason, topic, source, since, "", SystemClock().wall_ns())
         return show_list(find(settings_of(settings)), wanted, limit, json=json)
 
-    _finish(body)
+    finish(body)
 
 
 @quarantine.command()
@@ -106,7 +106,7 @@ def show(
 
         return show_one(find(settings_of(settings)), settings, number, json=json, raw=raw)
 
-    _finish(body)
+    finish(body)
 
 
 @quarantine.command()
@@ -138,7 +138,7 @@ def replay(
         wanted = chosen(reason, topic, source, since, ids, clock.wall_ns())
         return replay_now(find(settings_of(settings)), settings, wanted, clock, dry_run=dry_run, json=json)
 
-    _finish(body)
+    finish(body)
 
 
 @journal.command()
@@ -162,10 +162,11 @@ def scan(
         file = file_of(settings_of(settings), "a scan reads the file")
         return show_scan(file, SystemClock(), repair=repair, json=json)
 
-    _finish(body)
+    finish(body)
 
 
-def _finish(body: Callable[[], int]) -> NoReturn:
+def finish(body: Callable[[], int]) -> NoReturn:
+    """Run a command's body and exit with what it says."""
     try:
         code = body()
     except HoldfastError as error:

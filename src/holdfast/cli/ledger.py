@@ -68,6 +68,8 @@ def _messages(found: Messages) -> list[str]:
 def _rows(ledger: Ledger) -> list[str]:
     rows = ledger.rows
     sources = f"{many(rows.readings, 'reading')} + {many(rows.events, 'event')}"
+    if rows.messages:
+        sources += f" + {many(rows.messages, 'application message')}"
     sources += f" + {rows.summaries:,} summaries" if rows.summaries else ""
     sources += f" + {rows.from_children:,} from children" if rows.from_children else ""
     head = ["lane", "accepted", "delivered", "pending", "kept", "shed", "residual", ""]

@@ -10,6 +10,7 @@ import typer
 from holdfast import __version__
 from holdfast.cli.core import journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
+from holdfast.cli.queue_commands import queue
 from holdfast.cli.sim import sim
 from holdfast.kernel.documents import SettingsInvalid
 
@@ -75,6 +76,7 @@ app.command()(status)
 app.command()(ledger)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
+app.add_typer(queue, name="queue")
 app.command()(demo)
 app.command()(sim)
 

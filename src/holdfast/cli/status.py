@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from holdfast.cli.node_api import Api, File, as_json, file_of
 from holdfast.cli.words import lasting, plain, size, table, when
+from holdfast.journal.documents import read_documents
 from holdfast.journal.parent import CONSUMER
 from holdfast.journal.relief import level_of
 from holdfast.journal.store import load_catalogue
@@ -15,7 +16,7 @@ from holdfast.model.lane import Lane
 from holdfast.node.settings import NodePlan, NodeSettings
 from holdfast.storage.rescue import is_poisoned
 from holdfast.storage.sqlite import translated
-from holdfast.web.answers import BudgetStatus, ClockStatus, JournalStatus, LinkStatus, Status
+from holdfast.web.answers import BudgetStatus, ClockStatus, DocumentsStatus, JournalStatus, LinkStatus, Status
 
 WELL = ("ok", "closed")
 
@@ -43,6 +44,7 @@ class Glance(Struct, frozen=True):
     clock: str | None
     series: int
     children: list[str]
+    documents: DocumentsStatus | None = None
 
 
 def show_status(where: Api | File, *, json: bool) -> int:
@@ -77,6 +79,7 @@ def from_api(api: Api) -> Glance:
         clock=clock.trust,
         series=status.series,
         children=status.children,
+        documents=status.documents,
     )
 
 
@@ -91,8 +94,10 @@ def from_file(file: File) -> Glance:
         heads, series, children = [lane.head for lane in accounts.lanes], _series(file), reader.peer_names()
         used = reader.used_bytes()
         pending = [lane.head - lane.delivered - lane.gap_rows(lane.delivered, lane.head) for lane in accounts.lanes]
+        stored = read_documents(reader)
     finally:
         reader.close()
+    documents = DocumentsStatus(len(stored), sum(one.bytes for one in stored)) if stored else None
     on_disk = sum(part.stat().st_size for part in parts)
     condition = "poisoned" if is_poisoned(path) else "ok" if file.is_running else "closed"
     level = level_of(used, settings.journal).name.lower()
@@ -112,6 +117,7 @@ def from_file(file: File) -> Glance:
         clock=None,
         series=series,
         children=children,
+        documents=documents,
     )
 
 
@@ -128,6 +134,7 @@ def said(glance: Glance) -> list[str]:
         ["rows so far", f"{heads}; {glance.series:,} series"],
         ["clock", glance.clock or "not known: only a running node watches it"],
         ["children", ", ".join(map(plain, glance.children)) or "none"],
+        *_documents(glance.documents),
     ]
     return ([glance.note] if glance.note else []) + table(rows)
 
@@ -155,6 +162,17 @@ def _link(glance: Glance) -> list[list[str]]:
         ["", f"pace {link.pace}, goodput {goodput}, round trip {rtt}, window {window}; {traffic}"],
         ["budget", _budget(link.budget)],
     ]
+
+
+def _documents(documents: DocumentsStatus | None) -> list[list[str]]:
+    if documents is None:
+        return []
+    words = f"{documents.count:,}, {size(documents.bytes)}"
+    if documents.link != "none":
+        words += f"; exchange {documents.link}" + (f" ({plain(documents.detail)})" if documents.detail else "")
+        words += f"; {documents.waiting:,} with edits that the parent lacks"
+    stuck = [["", f"stuck: {plain(name)}: {plain(why)}"] for name, why in sorted(documents.stuck.items())]
+    return [["documents", words], *stuck]
 
 
 def _budget(budget: BudgetStatus | None) -> str:

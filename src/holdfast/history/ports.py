@@ -15,9 +15,9 @@ class Between(Protocol):
         ...
 
 
-class Groups(Between, Protocol):
-    """Stored groups by time and by seq. Called from worker threads, several at once."""
+class Latest(Protocol):
+    """The end of the log. Called from worker threads, several at once."""
 
-    def read(self, lane: Lane, after: int, max_rows: int) -> list[Group]:
-        """Groups with first > after, in order, about `max_rows` rows."""
+    def latest_events(self, lane: Lane, limit: int) -> list[Group]:
+        """The last `limit` groups of events in a lane, newest first; damaged ones are passed over."""
         ...

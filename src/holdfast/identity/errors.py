@@ -28,4 +28,4 @@ class KeyMissing(IdentityError):
 class TokenUnusable(IdentityError):
     """A token file can't be used."""
 
-    hint = "issue a new token for this child and put it on both sides"
+    hint = "issue a new token for this name and put it on both sides"

@@ -61,15 +61,15 @@ class TokenBook:
 
     @staticmethod
     def load(files: Mapping[str, Path]) -> "TokenBook":
-        """The book of `child name -> token or digest file`.
+        """The book of `name of a child or an application -> token or digest file`.
 
         Raises:
             StorageUnusable: when a file can't be read.
-            TokenUnusable: when one holds neither a token nor a digest, or two children share one.
+            TokenUnusable: when one holds neither a token nor a digest, or two names share one.
         """
         digests = {name: _read_digest(path) for name, path in files.items()}
         if len(set(digests.values())) < len(digests):
-            raise TokenUnusable("two children share one token; give each its own")
+            raise TokenUnusable("two names share one token; give each its own")
         return TokenBook(digests)
 
     def names(self) -> list[str]:

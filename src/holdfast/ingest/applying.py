@@ -49,7 +49,7 @@ def apply_batch(
             tx.count("ingest_duplicates", len(header))
         return verdict
     known = _learn_series(tx, branch, content)
-    gap_rows = _store(tx, door.node, branch, content, verdict, applied)
+    gap_rows = _store(tx, door.node, branch, content, verdict, applied, chains)
     marks = list(branch.marks)
     marks[lane] = advanced(branch.marks[lane], header, verdict, gap_rows)
     tx.set_mark(child, branch.number, lane, marks[lane])
@@ -74,7 +74,15 @@ def _held(tx: Transaction, branch: Branch, lane: Lane) -> list[Held]:
     return held
 
 
-def _store(tx: Transaction, node: str, branch: Branch, content: Content, verdict: Apply, applied: Applied) -> int:
+def _store(
+    tx: Transaction,
+    node: str,
+    branch: Branch,
+    content: Content,
+    verdict: Apply,
+    applied: Applied,
+    chains: Sequence[bytes],
+) -> int:
     """Store what is new; returns how many of the rows are gaps."""
     header, skip = content.header, verdict.skip
     lane = Lane(header.lane)
@@ -93,7 +101,18 @@ def _store(tx: Transaction, node: str, branch: Branch, content: Content, verdict
         applied.readings.append(_store_readings(tx, branch, content.readings[skip:], lane, origin))
     elif header.kind == "events" and content.events[skip:]:
         tx.append_events(lane, [event for group in content.events[skip:] for event in group], origin)
+    elif header.kind == "messages":
+        _store_messages(tx, branch, content, skip, chains)
     return 0
+
+
+def _store_messages(tx: Transaction, branch: Branch, content: Content, skip: int, chains: Sequence[bytes]) -> None:
+    """Group by group as the child sent them: joined, large ones would grow with every hop."""
+    header = content.header
+    first = header.bounds[skip - 1] + 1 if skip else header.first
+    for last, group, chain in zip(header.bounds[skip:], content.messages[skip:], chains[skip:], strict=True):
+        tx.append_messages(group, Origin(branch.peer, branch.number, first, chain))
+        first = last + 1
 
 
 def _gaps(branch: Branch, lane: Lane, gaps: Sequence[GapRow], wm: int) -> list[Gap]:

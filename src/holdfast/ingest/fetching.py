@@ -6,13 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.journal.blobs import decode_events, decode_readings
+from holdfast.journal.blobs import decode_events, decode_messages, decode_readings
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import Branch, Group, GroupKind
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
-from holdfast.wire.columns import encode_events, encode_readings
-from holdfast.wire.messages import GENESIS, BatchHeader, Fetch
+from holdfast.wire.columns import encode_events, encode_messages, encode_readings
+from holdfast.wire.messages import GENESIS, BatchHeader, Fetch, Kind
+
+_KINDS: dict[GroupKind, Kind] = {
+    GroupKind.READINGS: "readings",
+    GroupKind.EVENTS: "events",
+    GroupKind.MESSAGES: "messages",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ def fetched(journal: Journal, child: str, wanted: Fetch) -> bytes | None:
     pieces = _covering(journal, branches, wanted, lane)
     if not pieces or len({piece.group.kind for piece in pieces}) != 1:
         return None
-    is_events = pieces[0].group.kind is GroupKind.EVENTS
+    kind = pieces[0].group.kind
     header = BatchHeader(
         session=0,
         lane=lane,
@@ -49,11 +55,13 @@ def fetched(journal: Journal, child: str, wanted: Fetch) -> bytes | None:
         last=wanted.last,
         chain_before=GENESIS,
         chain=GENESIS,
-        kind="events" if is_events else "readings",
+        kind=_KINDS[kind],
         bounds=(wanted.last,),
         branch=wanted.branch,
     )
-    if is_events:
+    if kind is GroupKind.MESSAGES:
+        return encode_messages(header, [[one for p in pieces for one in decode_messages(p.group.blob)[p.rows]]])
+    if kind is GroupKind.EVENTS:
         return encode_events(header, [[event for p in pieces for event in decode_events(p.group.blob)[p.rows]]])
     joined = _joined(journal, child, pieces)
     return None if joined is None else encode_readings(header, [joined])

@@ -130,6 +130,7 @@ def open_body(body: bytes, limits: Limits) -> tuple[Content, list[bytes]]:
         return content, [content.header.chain] * len(content.gaps)
     canonical: list[bytes] = [blobs.canonical_readings(group) for group in content.readings]
     canonical += [blobs.canonical_events(group) for group in content.events]
+    canonical += [blobs.canonical_messages(group) for group in content.messages]
     chains = [content.header.chain_before]
     for piece in canonical:
         chains.append(blobs.link(chains[-1], piece))
@@ -139,6 +140,6 @@ def open_body(body: bytes, limits: Limits) -> tuple[Content, list[bytes]]:
 def _check_lengths(content: Content) -> None:
     header = content.header
     sizes = [after - before for before, after in pairwise((header.first - 1, *header.bounds))]
-    rows = [len(g) for g in content.readings] or [len(g) for g in content.events] or sizes
+    rows = [len(g) for g in content.readings] or [len(g) for g in content.events or content.messages] or sizes
     if sizes != rows:
         raise WireError("the batch's groups and bounds differ")

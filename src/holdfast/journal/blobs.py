@@ -3,13 +3,14 @@
 Layout of a readings blob (little endian): u8 version, u8 flags, u8 time step, u32 n, i64 first ts, then the body:
 i32 series[n], ts deltas to the first ts (i32 in steps of ms/us, else i64 ns), f64 value[n], u8 quality[n] (absent
 when all are good), msgpack list of texts (when there are any). The body is one zstd frame when that makes it smaller.
-An events blob: u8 version, u8 flags, then a msgpack list of events, compressed likewise.
+An events or messages blob: u8 version, u8 flags, u32 n, then a msgpack list of them, compressed likewise.
 """
 
 import hashlib
 import struct
 import threading
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -17,9 +18,12 @@ import zstandard
 from numpy.typing import NDArray
 
 from holdfast.journal.errors import GroupCorrupt
-from holdfast.journal.records import CHAIN_BYTES, Gap, GapReason, Group
+from holdfast.journal.records import CHAIN_BYTES, Gap, GapReason, Group, GroupKind
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
+from holdfast.model.message import Message
+
+T = TypeVar("T")
 
 _VERSION = 1
 _ZSTD, _QUALITY, _TEXTS = 1, 2, 4
@@ -40,8 +44,9 @@ class _Zstd(threading.local):
 
 
 _zstd = _Zstd()
-_event_encoder = msgspec.msgpack.Encoder()
+_encoder = msgspec.msgpack.Encoder()
 _event_decoder = msgspec.msgpack.Decoder(list[Event])
+_message_decoder = msgspec.msgpack.Decoder(list[Message])
 _gap_decoder = msgspec.msgpack.Decoder(tuple[int, str, int])
 _text_decoder = msgspec.msgpack.Decoder(tuple[str, ...])
 
@@ -88,8 +93,7 @@ def decode_readings(blob: bytes) -> Batch:
 
 def encode_events(events: Sequence[Event]) -> bytes:
     """The blob of some events."""
-    flags, body = _pack(_event_encoder.encode(list(events)), 0)
-    return _EVENTS_HEAD.pack(_VERSION, flags, len(events)) + body
+    return _encode_list(events)
 
 
 def decode_events(blob: bytes) -> list[Event]:
@@ -98,14 +102,21 @@ def decode_events(blob: bytes) -> list[Event]:
     Raises:
         GroupCorrupt: when the bytes are not what `encode_events` wrote.
     """
-    try:
-        version, flags, n = _EVENTS_HEAD.unpack_from(blob)
-        _require(version == _VERSION, f"blob version {version} is not known")
-        events = _event_decoder.decode(_unpack(blob[_EVENTS_HEAD.size :], flags))
-        _require(len(events) == n, "blob holds another number of events than it says")
-    except (struct.error, ValueError, zstandard.ZstdError, msgspec.MsgspecError) as error:
-        raise GroupCorrupt(str(error)) from error
-    return events
+    return _decode_list(blob, _event_decoder)
+
+
+def encode_messages(messages: Sequence[Message]) -> bytes:
+    """The blob of some messages."""
+    return _encode_list(messages)
+
+
+def decode_messages(blob: bytes) -> list[Message]:
+    """The messages in a blob.
+
+    Raises:
+        GroupCorrupt: when the bytes are not what `encode_messages` wrote.
+    """
+    return _decode_list(blob, _message_decoder)
 
 
 def encode_gap(gap: Gap) -> bytes:
@@ -135,7 +146,33 @@ def canonical_readings(batch: Batch) -> bytes:
 
 def canonical_events(events: Sequence[Event]) -> bytes:
     """The bytes that stand for these events whoever holds them."""
-    return b"E" + len(events).to_bytes(4, "little") + _event_encoder.encode(list(events))
+    return b"E" + len(events).to_bytes(4, "little") + _encoder.encode(list(events))
+
+
+def canonical_messages(messages: Sequence[Message]) -> bytes:
+    """The bytes that stand for these messages whoever holds them."""
+    return b"M" + len(messages).to_bytes(4, "little") + _encoder.encode(list(messages))
+
+
+def canonical(group: Group) -> bytes:
+    """The bytes that stand for a stored group's rows; not for a gap, which has none.
+
+    Raises:
+        GroupCorrupt: when the blob is not what was written, or has another number of rows.
+    """
+    rows: Batch | list[Event] | list[Message]
+    if group.kind is GroupKind.READINGS:
+        rows = decode_readings(group.blob)
+        found = canonical_readings(rows)
+    elif group.kind is GroupKind.EVENTS:
+        rows = decode_events(group.blob)
+        found = canonical_events(rows)
+    else:
+        rows = decode_messages(group.blob)
+        found = canonical_messages(rows)
+    if len(rows) != len(group):
+        raise GroupCorrupt(f"the group at {group.first} has {len(rows)} rows instead of {len(group)}")
+    return found
 
 
 def link(previous: bytes, canonical: bytes) -> bytes:
@@ -143,6 +180,22 @@ def link(previous: bytes, canonical: bytes) -> bytes:
     digest = hashlib.sha256(previous)
     digest.update(canonical)
     return digest.digest()[:CHAIN_BYTES]
+
+
+def _encode_list(rows: Sequence[Event] | Sequence[Message]) -> bytes:
+    flags, body = _pack(_encoder.encode(list(rows)), 0)
+    return _EVENTS_HEAD.pack(_VERSION, flags, len(rows)) + body
+
+
+def _decode_list(blob: bytes, decoder: "msgspec.msgpack.Decoder[list[T]]") -> list[T]:
+    try:
+        version, flags, n = _EVENTS_HEAD.unpack_from(blob)
+        _require(version == _VERSION, f"blob version {version} is not known")
+        rows = decoder.decode(_unpack(blob[_EVENTS_HEAD.size :], flags))
+        _require(len(rows) == n, "blob holds another number of rows than it says")
+    except (struct.error, ValueError, zstandard.ZstdError, msgspec.MsgspecError) as error:
+        raise GroupCorrupt(str(error)) from error
+    return rows
 
 
 def _texts(batch: Batch) -> bytes:

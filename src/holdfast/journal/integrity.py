@@ -20,8 +20,12 @@ from holdfast.journal.transaction import Transaction
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
+from holdfast.model.message import Message
 from holdfast.storage.errors import StorageError
 from holdfast.storage.sqlite import row, rows
+
+Content = Batch | Sequence[Event] | Sequence[Message]
+"""Rows of one group, decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +111,14 @@ def isolate(tx: Transaction, lane: Lane, seq: int, now_ns: int) -> Gap | None:
     return gap
 
 
-def repair(tx: Transaction, lane: Lane, first: int, content: Batch | Sequence[Event], chain_before: bytes) -> bool:
+def repair(tx: Transaction, lane: Lane, first: int, content: Content, chain_before: bytes) -> bool:
     """Put re-fetched rows back in the place of a damaged gap; False when they don't hash to the chain kept there."""
     stored = row(tx.db, SELECT + "WHERE place = ? AND kind = ?", (place_of(lane, first), int(GroupKind.GAP)))
     if stored is None or not _was_own(tx, stored[0]):
         return False
     gap = group_of(stored)
     fresh = _group_of(lane, first, gap.chain, content)
-    if len(fresh) != len(gap) or blobs.link(chain_before, _canonical(fresh)) != gap.chain:
+    if len(fresh) != len(gap) or blobs.link(chain_before, blobs.canonical(fresh)) != gap.chain:
         return False
     if group_of(stored).last <= tx.draft.cursors.get((HISTORY, lane), 0):
         return_to_history(tx.db, stored[0])
@@ -137,13 +141,21 @@ def _was_own(tx: Transaction, place: int) -> bool:
     return row(tx.db, "SELECT 1 FROM branches") is None
 
 
-def _group_of(lane: Lane, first: int, chain: bytes, content: Batch | Sequence[Event]) -> Group:
+def _group_of(lane: Lane, first: int, chain: bytes, content: Content) -> Group:
     last = first + len(content) - 1
     if isinstance(content, Batch):
         times = int(content.ts.min()), int(content.ts.max())
         return Group(lane, first, last, GroupKind.READINGS, *times, chain, blobs.encode_readings(content))
-    stamps = [event.ts for event in content]
-    return Group(lane, first, last, GroupKind.EVENTS, min(stamps), max(stamps), chain, blobs.encode_events(content))
+    kind, blob = _of_list(content)
+    stamps = [one.ts for one in content]
+    return Group(lane, first, last, kind, min(stamps), max(stamps), chain, blob)
+
+
+def _of_list(content: Sequence[Event] | Sequence[Message]) -> tuple[GroupKind, bytes]:
+    messages = [one for one in content if isinstance(one, Message)]
+    if messages:
+        return GroupKind.MESSAGES, blobs.encode_messages(messages)
+    return GroupKind.EVENTS, blobs.encode_events([one for one in content if isinstance(one, Event)])
 
 
 def _start(reader: JournalReader, lane: Lane, after: int) -> tuple[int, bytes | None, int]:
@@ -159,7 +171,7 @@ def _verify(reader: JournalReader, place: int, before: bytes | None) -> tuple[in
         group = reader.group(place)
         if group is None:  # dropped or shed while we looked
             return reader.end_of(place), None, ""
-        expected = None if group.kind is GroupKind.GAP or before is None else blobs.link(before, _canonical(group))
+        expected = None if group.kind is GroupKind.GAP or before is None else blobs.link(before, blobs.canonical(group))
     except (GroupCorrupt, StorageError) as error:
         return reader.end_of(place), None, str(error)
     if expected is not None and expected != group.chain:
@@ -167,23 +179,11 @@ def _verify(reader: JournalReader, place: int, before: bytes | None) -> tuple[in
     return group.last, group.chain, ""
 
 
-def _canonical(group: Group) -> bytes:
-    if group.kind is GroupKind.READINGS:
-        batch = blobs.decode_readings(group.blob)
-        rows, canonical = len(batch), blobs.canonical_readings(batch)
-    else:
-        events = blobs.decode_events(group.blob)
-        rows, canonical = len(events), blobs.canonical_events(events)
-    if rows != len(group):
-        raise GroupCorrupt(f"the group at {group.first} has {rows} rows instead of {len(group)}")
-    return canonical
-
-
 def _is_whole(stored: tuple[object, ...]) -> bool:
     try:
         group = group_of(stored)
         if group.kind is not GroupKind.GAP:
-            _canonical(group)
+            blobs.canonical(group)
     except GroupCorrupt:
         return False
     return True
@@ -210,7 +210,7 @@ def rechain_unless(tx: Transaction, lane: Lane, after: int, chain: bytes) -> Non
         if stored is None or not _is_whole(stored) or stored[2] == GroupKind.GAP:
             return  # a gap's chain is only a word, and a damaged group is isolated in its own turn
         group = group_of(stored)
-        chain = blobs.link(chain, _canonical(group))
+        chain = blobs.link(chain, blobs.canonical(group))
         if chain == group.chain:
             return
         tx.db.execute("DELETE FROM groups WHERE place = ?", (place,))

@@ -77,7 +77,7 @@ class ChildRows(Struct, frozen=True):
 
 
 class Rows(Struct, frozen=True):
-    """Rows of all lanes: own readings, events and summaries, and what children sent."""
+    """Rows of all lanes: own readings, events, summaries and applications' messages, and what children sent."""
 
     readings: int
     events: int
@@ -85,6 +85,7 @@ class Rows(Struct, frozen=True):
     from_children: int
     committed: int
     residual: int
+    messages: int = 0
 
 
 class Ledger(Struct, frozen=True):
@@ -139,9 +140,11 @@ def _lane(lane: LaneAccount, counters: Mapping[str, int], account: Account | Non
 def _rows(counters: Mapping[str, int], lanes: Sequence[LaneRows]) -> Rows:
     readings, events = counters.get("readings_accepted", 0), counters.get("events_accepted", 0)
     summaries = counters.get("readings_summarised", 0)
+    messages = counters.get("app_messages_accepted", 0)
     children = sum(counters.get(f"ingest_rows.lane{int(lane)}", 0) for lane in Lane)
     committed = sum(lane.committed for lane in lanes)
-    return Rows(readings, events, summaries, children, committed, readings + events + summaries + children - committed)
+    left = readings + events + summaries + messages + children - committed
+    return Rows(readings, events, summaries, children, committed, left, messages)
 
 
 def _child(one: BranchAccount) -> ChildRows:

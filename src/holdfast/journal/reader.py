@@ -1,8 +1,8 @@
 """Reads of the journal beside its writer: each call borrows a read-only connection, so any thread may ask."""
 
 import queue
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.journal import quarantine
+from holdfast.journal import quarantine, queued
 from holdfast.journal.accounts import Accounts, read_accounts
 from holdfast.journal.branches import read_branches
 from holdfast.journal.branches import series_map as read_series_map
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.opening import Access
 from holdfast.journal.quarantine import QuarantineFilter
+from holdfast.journal.queued import Depth, Queued
 from holdfast.journal.records import (
     GENESIS,
     Branch,
@@ -32,6 +33,7 @@ from holdfast.model.lane import Lane
 from holdfast.storage.sqlite import Connection, row, rows, translated
 
 EVERYTHING = QuarantineFilter()
+ANY_SIZE = 1 << 62
 _GAPS = "SELECT lane, first, last, bytes, reason, ts_min, ts_max, at_ns, origin, branch FROM gaps "
 
 
@@ -42,19 +44,22 @@ class JournalReader:
         self._access = access if isinstance(access, Access) else Access(access)
         self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
 
-    def read(self, lane: Lane, after: int, max_rows: int) -> list[Group]:
-        """Groups with rows above `after`, in order; at least one if any, and together at most `max_rows` otherwise.
+    def read(self, lane: Lane, after: int, max_rows: int, max_bytes: int = ANY_SIZE) -> list[Group]:
+        """Groups with rows above `after`, in order; at least one if any, and otherwise together at most `max_rows`.
+
+        max_bytes: likewise, of stored blobs
 
         Raises:
             GroupCorrupt: when the first of them is damaged; a later one ends the answer.
         """
         groups: list[Group] = []
-        rows = 0
+        rows = size = 0
         with self._connection() as db:
             try:
                 for group in read_groups(db, lane, after):
                     rows += len(group)
-                    if groups and rows > max_rows:
+                    size += len(group.blob)
+                    if groups and (rows > max_rows or size > max_bytes):
                         break
                     groups.append(group)
             except GroupCorrupt:
@@ -92,6 +97,21 @@ class JournalReader:
                 stored = row(db, SELECT + "WHERE place = ?", place)
                 if stored is not None:
                     yield group_of(stored)
+
+    def latest_events(self, lane: Lane, limit: int) -> list[Group]:
+        """The last `limit` groups of events in a lane, newest first; damaged ones are passed over, as the scrub tells.
+
+        Found by an index of their own: between two alerts there may be a million messages.
+        """
+        low, high = span(lane)
+        kind = f"kind = {int(GroupKind.EVENTS)}"  # as the index has it
+        sql = SELECT + f"WHERE place >= ? AND place < ? AND {kind} ORDER BY place DESC LIMIT ?"
+        found: list[Group] = []
+        with self._connection() as db:
+            for stored in rows(db, sql, (low, high, limit)):
+                with suppress(GroupCorrupt):
+                    found.append(group_of(stored))
+        return found
 
     def places(self, lane: Lane, after: int, limit: int) -> list[tuple[int, int]]:
         """Where the groups with first > after lie, in order, and how many bytes each has."""
@@ -243,6 +263,25 @@ class JournalReader:
         with self._connection() as db:
             return quarantine.fetch(db, quarantine.find(db, wanted, limit, after))
 
+    def waiting(self, queue: str, busy: Sequence[str], limit: int, max_bytes: int) -> list[Queued]:
+        """The oldest messages that wait in a queue, of sources that aren't `busy`; see `queued.waiting`."""
+        with self._connection() as db:
+            return queued.waiting(db, queue, busy, limit, max_bytes)
+
+    def dead_letters(self, queue: str, after: int = 0, limit: int = 1_000) -> list[Queued]:
+        """A queue's dead letters above a place, oldest first."""
+        with self._connection() as db:
+            return queued.dead_letters(db, queue, after, limit)
+
+    def queue_depths(self) -> list[Depth]:
+        """The account of every queue consumed here."""
+        with self._connection() as db:
+            db.execute("BEGIN")
+            try:
+                return queued.depths(db)
+            finally:
+                db.execute("COMMIT")
+
     def dedupe_keys(self) -> list[bytes]:
         """The remembered dedupe keys, one blob a commit, oldest first."""
         with self._connection() as db:
@@ -263,6 +302,12 @@ class JournalReader:
         """Close the idle connections."""
         while not self._idle.empty():
             self._idle.get_nowait().close()
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Connection]:
+        """A read-only connection, for this room's own modules."""
+        with self._connection() as db:
+            yield db
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:

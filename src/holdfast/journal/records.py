@@ -18,6 +18,7 @@ class GroupKind(IntEnum):
     READINGS = 0
     EVENTS = 1
     GAP = 2
+    MESSAGES = 3
 
 
 class GapReason(StrEnum):
@@ -31,6 +32,8 @@ class GapReason(StrEnum):
     """Replaced by per-series steps in lane 1."""
     DAMAGED = "damaged"
     """What the disk gave back was not what was written."""
+    CONSUMED = "consumed"
+    """An application's messages that ended here and are done: they have had their effect, or were dropped by hand."""
     FORGOTTEN = "forgotten"
     """Delivered and dropped here, then lost there: the parent came back from a backup that lacks them."""
 

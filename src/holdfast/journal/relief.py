@@ -3,7 +3,8 @@
 | level  | from | in this order, until below                                                                      |
 |--------|------|-------------------------------------------------------------------------------------------------|
 | green  |      | nothing but what is over its lane's `max_age`                                                   |
-| yellow | 70 % | drop what the parent safely holds; summarise undelivered bulk where `when_full: summarise`      |
+| yellow | 70 % | drop what the parent safely holds, or messages that are done where there's no parent; summarise |
+|        |      | undelivered bulk where `when_full: summarise`                                                   |
 | orange | 85 % | drop what the parent holds at all, then quarantined messages; shed bulk                           |
 | red    | 95 % | shed normal                                                                                     |
 | black  | full | nothing is left to go: acks stop and sockets aren't read, so devices keep their data            |
@@ -15,7 +16,7 @@ from enum import IntEnum
 
 from holdfast.journal.records import GapReason
 from holdfast.journal.settings import JournalSettings
-from holdfast.journal.shedding import drop_delivered, forget_quarantined, shed
+from holdfast.journal.shedding import drop_delivered, forget_quarantined, shed, shed_consumed
 from holdfast.journal.transaction import Transaction
 from holdfast.model.lane import Lane
 
@@ -36,10 +37,11 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What the parent has, by lane: at all, and safely. Zeros without a parent."""
+    """What the parent has, by lane: at all, and safely. Zeros without a parent (is_top)."""
 
     applied: Mapping[Lane, int]
     safe: Mapping[Lane, int]
+    is_top: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ def _steps(
     if level >= Level.YELLOW:
         for lane in reversed(Lane):
             yield _dropping(tx, lane, delivered.safe.get(lane, 0))
+        if delivered.is_top:
+            yield lambda: Freed(shed=shed_consumed(tx, GROUPS_PER_COMMIT, now_ns))
         if settings.bulk.when_full == "summarise":
             yield _shedding(tx, Lane.BULK, settings, delivered, now_ns)
     if level >= Level.ORANGE:

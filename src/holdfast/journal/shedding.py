@@ -7,7 +7,7 @@ travels to the parent in order like any other. Delete, gap and counters are one 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from holdfast.journal import blobs
+from holdfast.journal import blobs, queued
 from holdfast.journal.pieces import HISTORY, add_drops
 from holdfast.journal.records import GENESIS, OWN, Gap, GapReason, Group, GroupKind
 from holdfast.journal.rows import SELECT, SEQ_MASK, group_of, insert, place_of, span
@@ -81,6 +81,27 @@ def forget_quarantined(tx: Transaction, most: int) -> int:
     gone = tx.db.changes()
     tx.count("quarantine_dropped", gone)
     return gone
+
+
+# Messages are done in about the order they came in; what lies behind so many that aren't can wait.
+MOST_LOOKED_AT = 5_000
+
+
+def shed_consumed(tx: Transaction, max_groups: int, now_ns: int) -> int:
+    """Let messages go that ended at this node and are done, oldest first; returns how many. For topmost nodes only.
+
+    Elsewhere they have to reach the parent first, and are then dropped like everything else.
+    """
+    low, high = span(Lane.CRITICAL)
+    sql = "SELECT place FROM groups WHERE place >= ? AND place < ? AND kind = ? ORDER BY place LIMIT ?"
+    wanted, done = queued.consumed(tx.db), list[Head]()
+    for (place,) in rows(tx.db, sql, (low, high, int(GroupKind.MESSAGES), MOST_LOOKED_AT)):
+        stored = row(tx.db, SELECT + "WHERE place = ?", (place,))
+        if stored is not None and queued.is_settled(tx.db, group := group_of(stored), wanted):
+            done.append(Head(place, group.last, group.kind, group.ts_min, group.ts_max, len(group.blob)))
+        if len(done) == max_groups:
+            break
+    return sum(len(leave_gap(tx, Lane.CRITICAL, [head], GapReason.CONSUMED, now_ns)) for head in done)
 
 
 def shed(

@@ -7,13 +7,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.journal import blobs, branches
+from holdfast.journal import blobs, branches, queued
 from holdfast.journal.records import OWN, Branch, Group, GroupKind, Mark, QuarantineRow, Source
 from holdfast.journal.rows import insert
 from holdfast.journal.state import Draft
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
+from holdfast.model.message import Message
 from holdfast.model.series import Catalogue, Series
 from holdfast.storage.sqlite import Connection, row, rows
 
@@ -54,6 +55,17 @@ class Transaction:
         bounds = min(times), max(times)
         blob = blobs.encode_events(events)
         return self._append(lane, GroupKind.EVENTS, len(events), bounds, canonical, blob, origin)
+
+    def append_messages(self, messages: Sequence[Message], origin: Origin = NODE_ITSELF) -> int:
+        """Store messages as the next group of lane 0, and in queues that are consumed here; returns the last seq."""
+        times = [one.ts for one in messages]
+        bounds = min(times), max(times)
+        canonical, blob = blobs.canonical_messages(messages), blobs.encode_messages(messages)
+        last = self._append(Lane.CRITICAL, GroupKind.MESSAGES, len(messages), bounds, canonical, blob, origin)
+        wanted = queued.consumed(self.db)
+        for queue, n in queued.enqueue(self.db, last - len(messages) + 1, messages, wanted).items():
+            self.count(f"queue_queued.{queue}", n)
+        return last
 
     def set_cursor(self, consumer: str, lane: Lane, seq: int) -> None:
         """Remember that `consumer` has everything of `lane` up to `seq`."""

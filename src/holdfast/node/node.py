@@ -7,6 +7,7 @@ stop: devices first, then what is queued is committed and settled, then the upli
 import asyncio
 import contextlib
 import random
+import uuid
 from collections.abc import Coroutine
 from typing import Any, Literal
 
@@ -35,10 +36,12 @@ from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeS
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.settings import NodePlan
+from holdfast.node.shared_documents import shared_documents
 from holdfast.node.surroundings import Surroundings
 from holdfast.node.timekeeper import Timekeeper
 from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
+from holdfast.queues.service import QueueService
 from holdfast.storage.errors import DiskFull
 from holdfast.storage.folder import DiskFolder
 from holdfast.stream.engine import Engine
@@ -89,6 +92,7 @@ class Node:
         self.ingest = self._make_ingest()
         if self.ingest is not None:
             self.ingest.on_batch(self.last_values.update)
+        self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
         self.backups = self._make_backups()
@@ -96,6 +100,7 @@ class Node:
         self.surroundings = Surroundings(self)
         self.history = self.surroundings.history
         self.asking_door = self.surroundings.door
+        self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
         self.timekeeper.on_step(self.skew.forget)
         self.timekeeper.on_look(self.skew.turn)
@@ -113,6 +118,7 @@ class Node:
         replayed = await asyncio.to_thread(self.intake.replay) if self.plan.rules else 0
         self.intake.start()
         await report_found(self.journal, self.clock, self.telemetry)
+        await self.queues.start()
         if settings.api is not None:
             self.web = build_server(self, settings.api)
             await self.web.start()
@@ -122,7 +128,7 @@ class Node:
             self._spawn(self.backups.run(), "backup")
         if self.keeper is not None:
             self._spawn(self.keeper.run(), "history")
-        self._start_uplink()
+        self._spawn_syncing()
         if self.mqtt is not None:
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
@@ -140,6 +146,16 @@ class Node:
             )
         )
 
+    def _spawn_syncing(self) -> None:
+        if self.uplink is not None:
+            self._spawn(self.uplink.run(), "uplink")
+        if self.uplink is not None and self.link is not None:
+            self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
+        for inquiries in self.surroundings.inquiries():
+            self._spawn(inquiries.run(), "questions")
+        if self.documents is not None and self.documents.exchanges is not None:
+            self._spawn(self.documents.exchanges.run(), "documents")
+
     async def run(self, stop: asyncio.Event) -> HoldfastError | None:
         """Serve until `stop` is set or the node can't go on; returns why it can't."""
         stopping = asyncio.ensure_future(stop.wait())
@@ -153,6 +169,20 @@ class Node:
 
     async def stop(self, deadline_s: float) -> None:
         """Drain within the deadline, then close everything."""
+        drained = await self._drain(deadline_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.surroundings.close()
+        if self.web is not None:
+            await self.web.stop(1.0)
+        for link in (self.link, self.documents):
+            if link is not None:
+                await link.close()
+        await asyncio.to_thread(self._close_files)
+        self.telemetry.emit(NodeStopped(drained=drained))
+
+    async def _drain(self, deadline_s: float) -> bool:
         self.is_serving = False
         drained = True
         if self.mqtt is not None:
@@ -168,24 +198,7 @@ class Node:
                 drained = True
         if self.uplink is not None and drained:
             drained = await self.uplink.drain(deadline_s)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.surroundings.close()
-        if self.web is not None:
-            await self.web.stop(1.0)
-        if self.link is not None:
-            await self.link.close()
-        await asyncio.to_thread(self._close_files)
-        self.telemetry.emit(NodeStopped(drained=drained))
-
-    def _start_uplink(self) -> None:
-        if self.uplink is None or self.link is None:
-            return
-        self._spawn(self.uplink.run(), "uplink")
-        self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
-        for inquiries in self.surroundings.inquiries():
-            self._spawn(inquiries.run(), "questions")
+        return drained
 
     def _close_files(self) -> None:
         if self.keeper is not None:

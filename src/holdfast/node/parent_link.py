@@ -1,12 +1,13 @@
 """The uplink's way to its parent: six calls over HTTPS, foreign outcomes turned into `LinkDown` and `LinkRefused`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+from holdfast.crypto.tokens import Token
 from holdfast.identity.errors import TokenUnusable
 from holdfast.identity.tokens import read_token
 from holdfast.storage.errors import StorageError
@@ -30,9 +31,12 @@ ARROW = "application/vnd.apache.arrow.stream"
 SLOW_S = 60.0
 # What the parent says when it didn't name a pause itself.
 BUSY_S = 5.0
-_SENTENCES = {
+STRANGER = {
     401: "it does not know this token, or the token's time is over: put a new one on both sides",
     403: "this token may not do that",
+}
+_SENTENCES = {
+    **STRANGER,
     404: "it takes no children: set `children` there, and check the URL",
 }
 _SLOW = (401, 403, 404)
@@ -150,23 +154,41 @@ class HttpsParentLink:
         await self._client.close()
 
     async def _post(self, path: str, body: bytes, kind: str, silence_s: float | None = None) -> Response:
-        headers = {"Authorization": f"Bearer {self._token.text}", "Content-Type": kind}
-        try:
-            answer = await self._client.post(path, body, headers, silence_s)
-        except CallFailed as error:
-            raise LinkDown(str(error)) from error
-        except TransportError as error:
-            raise LinkRefused(f"{error}; {error.hint}" if error.hint else str(error), SLOW_S) from error
-        if answer.status == 413:
-            raise BodyTooLarge(f"a body of {len(body):,} bytes is too large for it or a proxy before it", SLOW_S)
-        if answer.status not in (200, 204):
-            raise LinkRefused(_sentence(answer), _pause(answer))
-        return answer
+        return await call(self._client, self._token, path, body, kind, _SENTENCES, silence_s)
 
 
-def _sentence(answer: Response) -> str:
-    if answer.status in _SENTENCES:
-        return _SENTENCES[answer.status]
+async def call(
+    client: HttpsClient,
+    token: Token,
+    path: str,
+    body: bytes,
+    kind: str,
+    sentences: Mapping[int, str],
+    silence_s: float | None = None,
+) -> Response:
+    """POST to the parent. sentences: what a status means to an operator of this node; silence_s: None = as usual.
+
+    Raises:
+        LinkDown: no answer came.
+        LinkRefused: the answer is a refusal.
+    """
+    headers = {"Authorization": f"Bearer {token.text}", "Content-Type": kind}
+    try:
+        answer = await client.post(path, body, headers, silence_s)
+    except CallFailed as error:
+        raise LinkDown(str(error)) from error
+    except TransportError as error:
+        raise LinkRefused(f"{error}; {error.hint}" if error.hint else str(error), SLOW_S) from error
+    if answer.status == 413:
+        raise BodyTooLarge(f"a body of {len(body):,} bytes is too large for it or a proxy before it", SLOW_S)
+    if answer.status not in (200, 204):
+        raise LinkRefused(_sentence(answer, sentences), _pause(answer))
+    return answer
+
+
+def _sentence(answer: Response, sentences: Mapping[int, str]) -> str:
+    if answer.status in sentences:
+        return sentences[answer.status]
     try:
         said = str(msgspec.json.decode(answer.body)["error"])[:200]
     except (msgspec.MsgspecError, KeyError, TypeError):

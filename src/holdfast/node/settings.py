@@ -4,7 +4,7 @@ Relative paths are relative to the file's own folder. `builtin:NAME` names a pro
 Holdfast.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +15,17 @@ from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
+from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.lake.settings import HistorySettings
+from holdfast.identity.apps import AppSettings
 from holdfast.ingest.settings import ChildrenSettings
 from holdfast.intake.settings import IntakeSettings
 from holdfast.journal.settings import JournalSettings
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
+from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
+from holdfast.queues.settings import QueueSettings, findings
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import parse_listen, require_https
@@ -47,12 +51,16 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[str, ...] = ()
     parent: ParentSettings | None = None
     children: ChildrenSettings | bool = False
+    apps: dict[Name, AppSettings] = field(default_factory=dict)
+    """Applications on site that may use this node's HTTP doors."""
+    documents: DocumentsSettings | None = None
     clock: ClockSettings = field(default_factory=ClockSettings)
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     backup: BackupSettings | None = None
     history: HistorySettings | bool = False
     """The site's memory in Parquet files; `true` = with its defaults."""
+    queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,8 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     settings, problems = document.value, []
     if settings.api is not None:
         problems += [document.problem(("api", *where), text) for where, text in settings.api.findings()]
+    found = findings(settings.queues, settings.apps)
+    problems += [document.problem(where, text) for where, text in found]
     if settings.parent is not None:
         try:
             require_https(settings.parent.url)
@@ -148,4 +158,17 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         problems.append(
             document.problem(("children",), "children need `api` with `tls`: sync never goes over plain HTTP")
         )
-    return problems
+    return problems + list(_contradictory_documents(document))
+
+
+def _contradictory_documents(document: Document[NodeSettings]) -> Iterator[Problem]:
+    settings = document.value
+    if settings.apps and settings.api is None:
+        yield document.problem(("apps",), "applications need `api`: they come over HTTP")
+    if settings.documents is not None and settings.documents.up and settings.parent is None:
+        yield document.problem(("documents", "up"), "there is no `parent` to exchange documents with")
+    if settings.documents is not None and settings.documents.children and not settings.children:
+        yield document.problem(("documents", "children"), "`children` are off: there is nobody to exchange with")
+    for name, app in settings.apps.items():
+        if app.documents and settings.documents is None:
+            yield document.problem(("apps", name, "documents"), "`documents` is missing: this node keeps none")

@@ -137,12 +137,12 @@ class Upkeep:
         filed = {lane: journal.cursor(HISTORY, lane) for lane in Lane}
         if self._has_files and not self._has_parent:  # other lanes hold events, too, which aren't in files
             only_bulk = {lane: filed[lane] if lane is Lane.BULK else 0 for lane in Lane}
-            return Delivered(only_bulk, only_bulk)
+            return Delivered(only_bulk, only_bulk, is_top=True)
         applied = {lane: journal.cursor(CONSUMER, lane) for lane in Lane}
         safe = {lane: journal.cursor(SAFE, lane) for lane in Lane}
         if self._has_files:  # under more pressure what the parent holds goes, in files here or not
             safe = {lane: min(safe[lane], filed[lane]) for lane in Lane}
-        return Delivered(applied, safe)
+        return Delivered(applied, safe, is_top=not self._has_parent)
 
     def _relieve_now(self, store: Store) -> bool:
         """A commit found no room: make some, in the WAL first, then among the rows. Writer thread.

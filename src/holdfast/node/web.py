@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from holdfast import __version__
+from holdfast.documents.settings import matcher
 from holdfast.history.events import latest_events
 from holdfast.identity.tokens import TokenBook
 from holdfast.journal.ledger import Ledger, balance
@@ -13,12 +14,13 @@ from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.lane import Lane
 from holdfast.node.clock_status import clock_status
 from holdfast.node.settings import NodePlan
+from holdfast.node.shared_documents import documents_status
 from holdfast.transport.server import WebServer
 from holdfast.transport.tls import server_context
 from holdfast.uplink.service import UplinkStatus
 from holdfast.web.answers import BudgetStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
-from holdfast.web.deps import Children, WebDeps
+from holdfast.web.deps import AppDocuments, Applications, Children, WebDeps
 from holdfast.web.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -41,16 +43,31 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         query=history.query,
         status=lambda: _status(node),
         ledger=lambda verify: _ledger(node, verify=verify),
-        events=lambda limit: latest_events(journal, journal.head(Lane.CRITICAL), limit),
+        events=lambda limit: latest_events(journal, limit),
         quarantine=node.quarantine,
         readiness=lambda: _readiness(node),
         counters=journal.counters,
         timekeeping=lambda limit: clock_status(node.timekeeper, node.skew, limit),
         children=_children(node, settings),
+        apps=_applications(node),
+        documents=_documents(node),
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
     return WebServer(build_app(deps), settings.address, context, connections=settings.connections)
+
+
+def _documents(node: "Node") -> AppDocuments | None:
+    if node.documents is None:
+        return None
+    book, clock = apps_book(node.plan), node.clock
+    may = {name: matcher(app.documents) for name, app in node.plan.settings.apps.items()}
+    return AppDocuments(
+        who=lambda text: book.who(text, clock.wall_ns() / NS_PER_S),
+        may=lambda app, name: may[app](name),
+        keeper=node.documents.keeper,
+        settings=node.documents.settings,
+    )
 
 
 def child_names(plan: NodePlan) -> list[str]:
@@ -67,6 +84,31 @@ def _children(node: "Node", settings: ApiSettings) -> Children | None:
     return Children(
         lambda text: book.who(text, clock.wall_ns() / NS_PER_S), node.ingest, settings.max_body, node.asking_door
     )
+
+
+def _applications(node: "Node") -> Applications | None:
+    plan = node.plan
+    settings, clock = plan.settings, node.clock
+    if not settings.queues:
+        return None
+    book = apps_book(plan)
+    return Applications(
+        settings.node,
+        lambda text: book.who(text, clock.wall_ns() / NS_PER_S),
+        frozenset(settings.queues),
+        {name: frozenset(app.put) for name, app in settings.apps.items()},
+        {name: frozenset(app.consume) for name, app in settings.apps.items()},
+        node.queues,
+    )
+
+
+def apps_book(plan: NodePlan) -> TokenBook:
+    """Which application a token stands for.
+
+    Raises:
+        HoldfastError: when a token file can't be used.
+    """
+    return TokenBook.load({name: plan.path(app.token) for name, app in plan.settings.apps.items()})
 
 
 def _token_files(plan: NodePlan) -> dict[str, str]:
@@ -102,6 +144,7 @@ def _status(node: "Node") -> Status:
         series=len(journal.catalogue),
         children=child_names(node.plan),
         counters=journal.counters(),
+        documents=None if node.documents is None else documents_status(node.documents),
     )
 
 

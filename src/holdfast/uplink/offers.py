@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from holdfast.journal.blobs import decode_events, decode_gap, decode_readings
+from holdfast.journal.blobs import decode_events, decode_gap, decode_messages, decode_readings
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import Bound, Group, GroupKind
+from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue
 from holdfast.uplink.errors import RowsMissing
 from holdfast.uplink.plan import Offer
-from holdfast.wire.columns import encode_events, encode_gaps, encode_readings
+from holdfast.wire.columns import encode_events, encode_gaps, encode_messages, encode_readings
 from holdfast.wire.frame import Effort
 from holdfast.wire.messages import BatchHeader, GapRow, Kind, SourceMark
 
@@ -20,7 +21,10 @@ KINDS: dict[GroupKind, Kind] = {
     GroupKind.READINGS: "readings",
     GroupKind.EVENTS: "events",
     GroupKind.GAP: "gaps",
+    GroupKind.MESSAGES: "messages",
 }
+# Rows of other lanes are numbers of a known size; a message may have 1 MB, and an alarm waits behind it.
+MOST_BYTES = {Lane.CRITICAL: 1 << 20, Lane.NORMAL: 8 << 20, Lane.BULK: 8 << 20}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def encode(reader: JournalReader, catalogue: Catalogue, offer: Offer, at: Bound 
         GroupCorrupt: when the first of them is damaged.
     """
     began = time.thread_time()
-    groups = _same_kind(reader.read(offer.lane, offer.after, offer.max_rows))
+    groups = _same_kind(reader.read(offer.lane, offer.after, offer.max_rows, MOST_BYTES[offer.lane]))
     before = at.chain if at is not None and at.seq == offer.after else reader.chain_at(offer.lane, offer.after)
     if not groups or before is None or groups[0].first != offer.after + 1:
         raise RowsMissing(offer.lane, offer.after)
@@ -78,6 +82,8 @@ def _body(header: BatchHeader, groups: Sequence[Group], catalogue: Catalogue, ef
         return encode_events(header, [decode_events(group.blob) for group in groups])
     if header.kind == "gaps":
         return encode_gaps(header, [_gap_row(group) for group in groups])
+    if header.kind == "messages":
+        return encode_messages(header, [decode_messages(group.blob) for group in groups])
     batches = [decode_readings(group.blob) for group in groups]
     # Only what these rows need: a younger series may not be committed yet, and its number could be given anew.
     needed = max(int(batch.series.max()) + 1 for batch in batches)

@@ -10,6 +10,7 @@ from holdfast.journal.records import Gap
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
+from holdfast.model.message import Message
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.uplink.happenings import UplinkRepaired
 from holdfast.uplink.ports import ParentStore
@@ -72,11 +73,13 @@ class Repairs:
         return is_back
 
 
-def _rows(body: bytes) -> Batch | tuple[Event, ...] | None:
+def _rows(body: bytes) -> Batch | tuple[Event, ...] | tuple[Message, ...] | None:
     try:
         content = decode(body, Limits())
     except WireError:
         return None
     if content.readings:
         return content.readings[0]
-    return tuple(content.events[0]) if content.events else None
+    if content.messages:
+        return content.messages[0]
+    return content.events[0] if content.events else None

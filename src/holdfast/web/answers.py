@@ -52,6 +52,21 @@ class JournalStatus(Struct, frozen=True):
     used_bytes: int = 0
 
 
+class DocumentsStatus(Struct, frozen=True):
+    """Shared documents. bytes: stored for them.
+
+    link:    `up`, `down`, or `none`: there is no parent to exchange any with; detail: why it's down
+    waiting: documents with edits that the parent doesn't have yet; stuck: why one can't be exchanged, by name
+    """
+
+    count: int
+    bytes: int
+    link: str = "none"
+    detail: str = ""
+    waiting: int = 0
+    stuck: dict[str, str] = {}
+
+
 class Status(Struct, frozen=True):
     """A node at a glance. backlog: rows of each lane that wait for the parent; empty without a parent."""
 
@@ -67,6 +82,7 @@ class Status(Struct, frozen=True):
     series: int
     children: list[str]
     counters: dict[str, int]
+    documents: DocumentsStatus | None = None
 
 
 class ClockStep(Struct, frozen=True):

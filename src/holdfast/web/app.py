@@ -7,10 +7,13 @@ from starlette.middleware import Middleware
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
 from holdfast.web.asking import Inquiry
+from holdfast.web.child_documents import ChildDocuments
 from holdfast.web.deps import WebDeps
+from holdfast.web.documents import Documents
 from holdfast.web.errors import Refused
 from holdfast.web.headers import Shell
 from holdfast.web.quarantine import Quarantine
+from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
 from holdfast.web.responses import refused, unable, unrouted
 from holdfast.web.state import State
@@ -21,9 +24,17 @@ def build_app(deps: WebDeps) -> Starlette:
     """The app of one node; opens nothing."""
     routes = [*page.routes(), *Reading(deps).routes(), *State(deps).routes(), *Quarantine(deps).routes()]
     if deps.children is not None:
-        routes += Sync(deps.children, deps.telemetry).routes()
+        sync = Sync(deps.children, deps.telemetry)
+        routes += sync.routes()
         if deps.children.asking is not None:
-            routes += Inquiry(deps.children, deps.children.asking, deps.telemetry).routes()
+            routes += Inquiry(sync.senders, deps.children, deps.children.asking).routes()
+        if deps.documents is not None:
+            shared = deps.documents
+            routes += ChildDocuments(sync.senders, deps.children.who, shared.keeper, shared.settings).routes()
+    if deps.documents is not None:
+        routes += Documents(deps.documents, deps.telemetry).routes()
+    if deps.apps is not None:
+        routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     return Starlette(
         routes=routes,
         middleware=[Middleware(Shell, telemetry=deps.telemetry)],

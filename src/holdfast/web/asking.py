@@ -7,11 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.deps import Asking, Children
-from holdfast.web.door import Door
 from holdfast.web.gate import Gate
 from holdfast.web.responses import answer
+from holdfast.web.senders import Senders
 from holdfast.wire.asking import MAX_BODY, Ask, Poll
 from holdfast.wire.errors import WireError
 
@@ -22,10 +21,9 @@ BODY = "application/vnd.apache.arrow.stream"
 class Inquiry:
     """The routes of one node."""
 
-    def __init__(self, children: Children, asking: Asking, telemetry: Telemetry) -> None:
-        self._asking = asking
+    def __init__(self, senders: Senders, children: Children, asking: Asking) -> None:
+        self._senders, self._who, self._asking = senders, children.who, asking
         self._most = min(children.max_body, MAX_BODY)
-        self._door = Door(children, telemetry)
         # As for people: each question decodes on a thread of its own.
         self._gate = Gate(running=2, waiting=16)
         self._poll = msgspec.json.Decoder(Poll)
@@ -41,13 +39,13 @@ class Inquiry:
 
     async def questions(self, request: Request) -> Response:
         """A child waits to be asked: JSON `Poll` in; JSON `Ask` out, or 204 when there was no question."""
-        child = self._door.child(request)
-        with self._door.slot(child):
-            body = await self._door.body(request, MAX_QUESTION)
+        child = self._senders.sender(request, self._who)
+        with self._senders.slot(child):
+            body = await self._senders.read(request, MAX_QUESTION)
         try:
             poll = self._poll.decode(body)
         except msgspec.MsgspecError as error:
-            raise self._door.refusal("malformed", 400, f"not a poll: {error}", WireError.hint) from error
+            raise self._senders.refusal("malformed", 400, f"not a poll: {error}", WireError.hint) from error
         waiting = asyncio.ensure_future(self._asking.poll(child, poll))
         gone = asyncio.ensure_future(_disconnected(request))
         try:
@@ -60,21 +58,21 @@ class Inquiry:
 
     async def answers(self, request: Request) -> Response:
         """A child's answer: Arrow stream in; 204, or 200 with `{}` when nobody waits for it (any more)."""
-        child = self._door.child(request)
-        with self._door.slot(child):
-            body = await self._door.body(request, self._most)
+        child = self._senders.sender(request, self._who)
+        with self._senders.slot(child):
+            body = await self._senders.read(request, self._most)
             is_wanted = self._asking.answered(child, request.path_params["number"], body)
             return Response(status_code=204) if is_wanted else answer({})
 
     async def ask(self, request: Request) -> Response:
         """A child asks: JSON `Ask` in, Arrow stream out."""
-        child = self._door.child(request)
-        with self._door.slot(child):
-            body = await self._door.body(request, MAX_QUESTION)
+        child = self._senders.sender(request, self._who)
+        with self._senders.slot(child):
+            body = await self._senders.read(request, MAX_QUESTION)
             try:
                 wanted = self._ask.decode(body)
             except msgspec.MsgspecError as error:
-                raise self._door.refusal("malformed", 400, f"not a question: {error}", WireError.hint) from error
+                raise self._senders.refusal("malformed", 400, f"not a question: {error}", WireError.hint) from error
             async with self._gate.enter():
                 found = await self._asking.ask(child, wanted)
             return Response(found, 200, {"Cache-Control": "no-store"}, BODY)

@@ -2,21 +2,29 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.answers import Aggregate, Answer
 from holdfast.history.last_values import Last
 from holdfast.intake.replay import Replayed, Verdict
 from holdfast.journal.ledger import Ledger
 from holdfast.journal.quarantine import QuarantineFilter
+from holdfast.journal.queued import Depth, Queued, StreamMark
+from holdfast.journal.queues import Failure, Taken
 from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.clock import Clock
 from holdfast.model.event import Event
+from holdfast.model.message import Message
 from holdfast.model.series import Catalogue
+from holdfast.queues.service import Handed
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
 from holdfast.wire.asking import Ask, Poll
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
+
+if TYPE_CHECKING:  # importing it loads pycrdt
+    from holdfast.documents.keeper import Keeper
 
 
 class Query(Protocol):
@@ -103,6 +111,67 @@ class Children:
     asking: Asking | None = None
 
 
+class MessageQueues(Protocol):
+    """`queues.service.QueueService`. `depths` and `dead_letters` block and are called on worker threads."""
+
+    async def put(self, messages: Sequence[Message], after: StreamMark | None) -> Taken:
+        """Take messages of one stream; raises `PutForked`, `QueueCrowded`, `QueueBusy`."""
+        ...
+
+    async def lease(self, app: str, queue: str, most: int, wait_s: float) -> Handed:
+        """Messages that are free, in order; waits for the first."""
+        ...
+
+    async def ack(self, app: str, queue: str, lease: str, places: Sequence[int]) -> int:
+        """These are done; raises `LeaseOver`."""
+        ...
+
+    async def nack(self, app: str, queue: str, lease: str, failure: Failure, *, counts: bool = True) -> bool:
+        """This one came to nothing; raises `LeaseOver`. Is it dead now?"""
+        ...
+
+    def depths(self) -> list[Depth]:
+        """Every queue consumed here."""
+        ...
+
+    def dead_letters(self, queue: str, after: int, limit: int) -> list[Queued]:
+        """Dead letters above a place, oldest first."""
+        ...
+
+    async def revive(self, queue: str, places: Sequence[int] | None) -> int:
+        """Let dead letters wait again; None = all."""
+        ...
+
+    async def drop(self, queue: str, places: Sequence[int] | None) -> int:
+        """Throw dead letters away; None = all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Applications:
+    """The door for applications. who: whom a token stands for; puts, consumes: what each may do with which queues."""
+
+    node: str
+    who: Callable[[str], str | None]
+    names: frozenset[str]
+    puts: dict[str, frozenset[str]]
+    consumes: dict[str, frozenset[str]]
+    queues: MessageQueues
+
+
+@dataclass(frozen=True, slots=True)
+class AppDocuments:
+    """Shared documents, and the door for applications.
+
+    who: which application a bearer token stands for, None = none; may: may this application use a document?
+    """
+
+    who: Callable[[str], str | None]
+    may: Callable[[str, str], bool]
+    keeper: "Keeper"
+    settings: DocumentsSettings
+
+
 @dataclass(frozen=True, slots=True)
 class WebDeps:
     """Everything the app may ask.
@@ -115,6 +184,8 @@ class WebDeps:
     timekeeping: the wall clock, and so many of the devices that are farthest from it
     counters:    the journal's committed counters, for /metrics
     children:    None: this node takes no children, and the sync paths don't exist
+    apps:        None: this node has no queues, and their paths don't exist
+    documents:   None: this node keeps no shared documents, and their paths don't exist
     """
 
     clock: Clock
@@ -130,3 +201,5 @@ class WebDeps:
     counters: Callable[[], Mapping[str, int]]
     timekeeping: Callable[[int], ClockStatus]
     children: Children | None = None
+    apps: Applications | None = None
+    documents: AppDocuments | None = None

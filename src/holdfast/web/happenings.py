@@ -14,6 +14,14 @@ class WebRequestFailed(Happening, frozen=True):
     error: str
 
 
+class WebAppRefused(Happening, frozen=True):
+    """An application's request was turned away before its messages were believed. Quiet: anyone can cause these."""
+
+    level = Level.DEBUG
+    metric = "web_apps_refused"
+    reason: Literal["token", "queue", "too_large", "busy", "stalled", "malformed"]
+
+
 class WebChildRefused(Happening, frozen=True):
     """A sync request was turned away before its body was believed. Quiet in the log: anyone can cause these."""
 

@@ -1,7 +1,8 @@
 """The journal's counters as Prometheus metrics, beside those of telemetry.
 
 `messages_rejected.stale` becomes `holdfast_messages_rejected_total{reason="stale"}`, `rows_committed.lane0` becomes
-`holdfast_rows_committed_total{lane="0"}`: the part behind the dot is a label from a closed set.
+`holdfast_rows_committed_total{lane="0"}`: the part behind the dot is a label from a closed set, as
+`orders` in `queue_acked.orders` is one of node.yaml's queues.
 """
 
 import re
@@ -46,5 +47,5 @@ def _split(key: str) -> tuple[str, list[str], list[str]]:
     if not dot:
         return name, [], []
     if lane is None:
-        return name, ["reason"], [rest]
+        return name, ["queue" if name.startswith("queue_") else "reason"], [rest]
     return (name, ["lane", "reason"], [lane[1], lane[2]]) if lane[2] else (name, ["lane"], [lane[1]])

@@ -6,17 +6,16 @@ also behind a name that it lets point to 127.0.0.1).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.journal.quarantine import LAST_ID, QuarantineFilter
 from holdfast.journal.records import QuarantineRow
-from holdfast.transport.addresses import is_loopback
 from holdfast.web.answers import QuarantinedDetail, QuarantinedMessage, ReplayRequest
+from holdfast.web.bodies import read_body, require_local
 from holdfast.web.deps import WebDeps
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
@@ -77,9 +76,11 @@ class Quarantine:
     async def replay(self, request: Request) -> Response:
         """JSON `ReplayRequest` in, JSON `Replayed` out; this machine only."""
         only(request.query_params)
-        _require_local(request)
+        require_local(request, "replay is only taken from this machine", "holdfast quarantine replay")
         try:
-            wanted = _request.decode(await _body(request))
+            wanted = _request.decode(
+                await read_body(request, MAX_BODY, STALL_S, "replay by filter, or fewer ids at once")
+            )
         except msgspec.MsgspecError as error:
             raise Refused(
                 400, f"not a replay: {error}", "send JSON: ids, reason, source, topic, since_ns, dry_run; {} means all"
@@ -92,41 +93,3 @@ class Quarantine:
 def told(row: QuarantineRow) -> QuarantinedMessage:
     """A refused message as the API tells it."""
     return QuarantinedMessage(row.id, row.received_ns, row.source, row.topic, row.reason, row.detail, row.payload)
-
-
-def _require_local(request: Request) -> None:
-    if request.client is None or not is_loopback(request.client.host):
-        raise Refused(
-            403, "replay is only taken from this machine", "run `holdfast quarantine replay` on the node itself"
-        )
-    if "origin" in request.headers:
-        raise Refused(403, "replay is not taken from a web page", "use `holdfast quarantine replay`")
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Refused(415, "the body is not declared as JSON", "send `Content-Type: application/json`")
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async for piece in _pieces(request):
-            body += piece
-            if len(body) > MAX_BODY:
-                raise Refused(
-                    413, f"the body is larger than {MAX_BODY} bytes", "replay by filter, or fewer ids at once"
-                )
-    except TimeoutError as error:
-        raise Refused(408, f"no byte for {STALL_S:g} s", "send it again") from error
-    except ClientDisconnect as error:
-        raise Refused(400, "the connection ended before the body", "send it again") from error
-    return bytes(body)
-
-
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    pieces = request.stream()
-    while True:
-        async with asyncio.timeout(STALL_S):
-            try:
-                piece = await anext(pieces)
-            except StopAsyncIteration:
-                return
-        yield piece

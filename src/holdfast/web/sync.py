@@ -7,8 +7,9 @@ from starlette.routing import Route
 
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.deps import Children
-from holdfast.web.door import Door
+from holdfast.web.happenings import WebChildRefused
 from holdfast.web.responses import answer
+from holdfast.web.senders import Senders
 from holdfast.wire.errors import WireError
 from holdfast.wire.messages import Fetch, Hello
 
@@ -21,7 +22,7 @@ class Sync:
 
     def __init__(self, children: Children, telemetry: Telemetry) -> None:
         self._children = children
-        self._door = Door(children, telemetry)
+        self.senders = Senders(lambda reason: telemetry.emit(WebChildRefused(reason=reason)))
         self._hello = msgspec.json.Decoder(Hello)
         self._fetch = msgspec.json.Decoder(Fetch)
 
@@ -35,34 +36,34 @@ class Sync:
 
     async def hello(self, request: Request) -> Response:
         """Open a session: JSON `Hello` in, JSON `Welcome` out."""
-        child = self._door.child(request)
-        with self._door.slot(child):
-            body = await self._door.body(request, MAX_HELLO)
+        child = self.senders.sender(request, self._children.who)
+        with self.senders.slot(child):
+            body = await self.senders.read(request, MAX_HELLO)
             try:
                 hello = self._hello.decode(body)
             except msgspec.MsgspecError as error:
-                raise self._door.refusal("malformed", 400, f"not a hello: {error}", WireError.hint) from error
+                raise self.senders.refusal("malformed", 400, f"not a hello: {error}", WireError.hint) from error
             return answer(await self._children.ingest.hello(child, hello))
 
     async def batch(self, request: Request) -> Response:
         """Apply a batch: Arrow stream in, JSON `BatchReply` out."""
-        child = self._door.child(request)
-        with self._door.slot(child):
-            body = await self._door.body(request, self._children.max_body)
+        child = self.senders.sender(request, self._children.who)
+        with self.senders.slot(child):
+            body = await self.senders.read(request, self._children.max_body)
             try:
                 return answer(await self._children.ingest.batch(child, body))
             except WireError as error:
-                raise self._door.refusal("malformed", 400, str(error), error.hint) from error
+                raise self.senders.refusal("malformed", 400, str(error), error.hint) from error
 
     async def fetch(self, request: Request) -> Response:
         """Give a child rows of its own back: JSON `Fetch` in, a batch's body out; 204 when not all are here."""
-        child = self._door.child(request)
-        with self._door.slot(child):
-            body = await self._door.body(request, MAX_HELLO)
+        child = self.senders.sender(request, self._children.who)
+        with self.senders.slot(child):
+            body = await self.senders.read(request, MAX_HELLO)
             try:
                 wanted = self._fetch.decode(body)
             except msgspec.MsgspecError as error:
-                raise self._door.refusal(
+                raise self.senders.refusal(
                     "malformed", 400, f"not a question for rows: {error}", WireError.hint
                 ) from error
             found = await self._children.ingest.fetch(child, wanted)

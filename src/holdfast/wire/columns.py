@@ -1,7 +1,7 @@
 """Batches as bytes on the link: journal groups of one lane behind a header, in one compressed Arrow IPC stream.
 
 Lossless and bit exact, rows in order, group bounds kept: the receiver can rebuild what the sender's chain hashed.
-Content: group lengths, series definitions, then readings (runs, numbers, quality, texts) or events (msgpack).
+Content: group lengths, series definitions, readings (runs, numbers, quality, texts), events or messages (msgpack).
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ import numpy as np
 
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
+from holdfast.model.message import Message
 from holdfast.model.series import Series
 from holdfast.wire.errors import WireError
 from holdfast.wire.frame import Effort, seal, unseal
@@ -31,12 +32,13 @@ _headers = msgspec.json.Decoder(BatchHeader)
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A decoded batch: one entry of `readings`, of `events` or of `gaps` per bound in the header."""
+    """A decoded batch: one entry of `readings`, `events`, `messages` or `gaps` per bound in the header."""
 
     header: BatchHeader
     readings: tuple[Batch, ...] = ()
     events: tuple[tuple[Event, ...], ...] = ()
     gaps: tuple[GapRow, ...] = ()
+    messages: tuple[tuple[Message, ...], ...] = ()
 
 
 def encode_readings(header: BatchHeader, groups: Sequence[Batch], effort: Effort = Effort.USUAL) -> bytes:
@@ -66,6 +68,13 @@ def encode_events(header: BatchHeader, groups: Sequence[Sequence[Event]]) -> byt
     return _end(header, packer)
 
 
+def encode_messages(header: BatchHeader, groups: Sequence[Sequence[Message]]) -> bytes:
+    """The body for groups of messages; `header.bounds` has one entry a group."""
+    packer = _begin(header)
+    packer.structured([message for group in groups for message in group])
+    return _end(header, packer)
+
+
 def encode_gaps(header: BatchHeader, gaps: Sequence[GapRow]) -> bytes:
     """The body for rows that are gone; `header.bounds` has one entry a gap."""
     packer = _begin(header)
@@ -90,6 +99,11 @@ def decode(body: bytes, limits: Limits) -> Content:
             raise WireError("the batch holds another number of events than it says")
         _check_events(events, limits.max_text)
         decoded = Content(header, events=tuple(_split(tuple(events), sizes)))
+    elif header.kind == "messages":
+        messages = unpacker.structured(list[Message], limits.max_unpacked, "messages")
+        if len(messages) != len(header):
+            raise WireError("the batch holds another number of messages than it says")
+        decoded = Content(header, messages=tuple(_split(tuple(messages), sizes)))
     elif header.kind == "gaps":
         decoded = Content(header, gaps=_gaps(unpacker, header, limits))
     else:

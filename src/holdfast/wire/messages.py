@@ -19,7 +19,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=128)]
 # 2**56 keeps lane << 56 | seq inside a signed 64-bit integer, which is how journals find a row.
 Seq = Annotated[int, Meta(ge=0, lt=2**56)]
 Count = Annotated[int, Meta(ge=0, lt=2**31)]
-Kind = Literal["readings", "events", "gaps"]
+Kind = Literal["readings", "events", "gaps", "messages"]
 Status = Literal["applied", "duplicate", "expected", "fenced", "diverged", "busy"]
 
 

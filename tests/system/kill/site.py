@@ -37,12 +37,13 @@ def free_port() -> int:
 class Site:
     """One hub, one gateway. `source` is the tree the nodes run from, so that a mutant can be tried.
 
-    more: further settings of the gateway, as YAML
+    more, more_hub: further settings of the gateway and the hub, as YAML
     """
 
     folder: Path
     source: Path = ROOT / "src"
     more: str = ""
+    more_hub: str = ""
     mqtt: int = field(default_factory=free_port)
     hub: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class Site:
         (self.folder / "hub.yaml").write_text(
             f"node: hub\ndata: hub\napi: {{listen: '127.0.0.1:{self.hub}', "
             f"tls: {{certificate: {certificate.certificate}, key: {certificate.key}}}}}\n"
-            "children: {tokens: {gw: gw.token}}\n"
+            f"children: {{tokens: {{gw: gw.token}}}}\n{self.more_hub}"
         )
         (self.folder / "gw.yaml").write_text(
             f"node: gw\ndata: gw\nmqtt: {{listen: '127.0.0.1:{self.mqtt}', anonymous: true}}\n"

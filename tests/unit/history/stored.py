@@ -30,7 +30,7 @@ def batch(rows: Sequence[Row], texts: tuple[str, ...] = ()) -> Batch:
 
 
 class StoredGroups:
-    """Implements `history.ports.Groups`."""
+    """Implements `history.ports.Between` and `Latest`."""
 
     def __init__(self) -> None:
         self.groups: list[Group] = []
@@ -49,14 +49,8 @@ class StoredGroups:
     def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
         return (g for g in self.groups if g.lane == lane and g.ts_max >= from_ns and g.ts_min <= to_ns)
 
-    def read(self, lane: Lane, after: int, max_rows: int) -> list[Group]:
-        found: list[Group] = []
-        for group in self.groups:
-            if group.lane == lane and group.first > after:
-                if found and sum(map(len, found)) + len(group) > max_rows:
-                    break
-                found.append(group)
-        return found
+    def latest_events(self, lane: Lane, limit: int) -> list[Group]:
+        return [g for g in reversed(self.groups) if g.lane == lane and g.kind is GroupKind.EVENTS][:limit]
 
     def _append(self, lane: Lane, count: int, kind: GroupKind, times: tuple[int, int], blob: bytes) -> None:
         first = self.head(lane) + 1

@@ -16,6 +16,7 @@ from holdfast.journal.blobs import canonical_readings
 from holdfast.journal.blobs import link as chained
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import FILE_NAME, Journal
+from holdfast.journal.reader import ANY_SIZE
 from holdfast.journal.records import Group
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.shedding import drop_delivered
@@ -56,11 +57,11 @@ class Flaky(Journal):
 
     damaged = False
 
-    def read(self, lane: Lane, after: int, max_rows: int) -> list[Group]:
+    def read(self, lane: Lane, after: int, max_rows: int, max_bytes: int = ANY_SIZE) -> list[Group]:
         if self.damaged:
             self.damaged = False
             raise GroupCorrupt("once")
-        return super().read(lane, after, max_rows)
+        return super().read(lane, after, max_rows, max_bytes)
 
 
 @dataclass

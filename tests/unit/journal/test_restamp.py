@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.events import alert
+from tests.messages import message
 
 from holdfast.journal import blobs
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.reader import JournalReader
-from holdfast.journal.records import GENESIS, GapReason, Group, GroupKind
+from holdfast.journal.records import GENESIS, GapReason, GroupKind
 from holdfast.journal.restamp import Restamped, Shift, restamp, restamp_rows
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.shedding import drop_delivered, heads_after, leave_gap
@@ -64,18 +65,12 @@ def moving(
     return lambda tx: restamp_rows(tx, after or {}, shift, max_rows=max_rows, consumer="uplink")
 
 
-def canonical(group: Group) -> bytes:
-    if group.kind is GroupKind.EVENTS:
-        return blobs.canonical_events(blobs.decode_events(group.blob))
-    return blobs.canonical_readings(blobs.decode_readings(group.blob))
-
-
 def assert_sound(journal: JournalReader) -> None:
     """Seqs are dense, and the chain and the bounds follow from the rows."""
     for lane in Lane:
         chain, seq = GENESIS, 0
         for group in journal.read(lane, 0, 10**9):
-            chain = blobs.link(chain, canonical(group))
+            chain = blobs.link(chain, blobs.canonical(group))
             assert (group.first, group.chain) == (seq + 1, chain)
             seq = group.last
             if group.kind is GroupKind.READINGS:
@@ -125,6 +120,7 @@ def test_the_chain_fits_the_moved_rows_and_seqs_and_counters_stay(tmp_path: Path
         await journal.submit(
             lambda tx: tx.append_events(Lane.CRITICAL, [alert(10**6, id="e", why={"a": 1.5}), alert(10**15)])
         )
+        await journal.submit(lambda tx: tx.append_messages([message(7)]))  # its `ts` stays; its chain is linked anew
         heads, counters = journal.heads(), journal.counters()
         done = await journal.submit(moving())
         assert done == Restamped({Lane.CRITICAL: 1, Lane.BULK: 3})
@@ -133,6 +129,7 @@ def test_the_chain_fits_the_moved_rows_and_seqs_and_counters_stay(tmp_path: Path
         early, late = blobs.decode_events(journal.read(Lane.CRITICAL, 0, 10)[0].blob)
         assert (early.id, early.ts, early.why) == ("e", 10**6 + OFFSET, {"a": 1.5, "restamped_from": 10**6})
         assert late == alert(10**15)
+        assert blobs.decode_messages(journal.read(Lane.CRITICAL, 2, 10)[0].blob) == [message(7)]
         assert [g.first for g in journal.between(OFFSET, OFFSET + 10**12, Lane.BULK)] == [3, 6]
         assert_sound(journal)
         await store(journal, rows(40, 0))
@@ -167,7 +164,7 @@ def test_where_the_rows_before_were_dropped_the_chain_goes_on_from_where_they_en
         assert await journal.submit(lambda tx: drop_delivered(tx, Lane.BULK, 1, 10)) == 1
         assert (await journal.submit(moving())).rows == {Lane.BULK: 1}
         (group,) = journal.read(Lane.BULK, 0, 10)
-        assert group.chain == blobs.link(before, canonical(group)) == journal.chain_at(Lane.BULK, 2)
+        assert group.chain == blobs.link(before, blobs.canonical(group)) == journal.chain_at(Lane.BULK, 2)
 
     with_journal(tmp_path, body)
 
@@ -181,9 +178,9 @@ def test_a_gap_among_them_keeps_its_chain_and_what_follows_it_its_own(tmp_path: 
         )
         assert (await journal.submit(moving())).rows == {Lane.BULK: 2}
         first, gap, last = journal.read(Lane.BULK, 0, 10)
-        assert first.chain == blobs.link(GENESIS, canonical(first))
+        assert first.chain == blobs.link(GENESIS, blobs.canonical(first))
         assert gap.chain == word
-        assert last.chain == blobs.link(gap.chain, canonical(last)) == journal.chain_at(Lane.BULK, 3)
+        assert last.chain == blobs.link(gap.chain, blobs.canonical(last)) == journal.chain_at(Lane.BULK, 3)
 
     with_journal(tmp_path, body)
 

@@ -54,3 +54,21 @@ def test_the_clocks_floor_is_a_time_with_a_zone(tmp_path: Path) -> None:
     file.write_text("node: gw\nclock: {floor: 2026-06-01T00:00:00Z, settle: 10m}\n")
     clock = read_plan(file).settings.clock
     assert (clock.floor_ns, clock.settle) == (1_780_272_000 * 10**9, 600.0)
+
+
+def test_what_an_application_may_do_is_checked_against_the_queues(tmp_path: Path) -> None:
+    problems = plan_of(
+        tmp_path,
+        "node: gw\nqueues: {orders: {lease: 0s}, 'a b': {}}",
+    )
+    assert len(problems) == 1  # a name that is none; the rest is looked at when the types fit
+    found = plan_of(
+        tmp_path,
+        "node: gw\nqueues: {orders: {lease: 0s}}\napps:\n  shop: {token: t, put: [stock], consume: [orders]}",
+    )
+    assert [one.partition(" ")[2].partition(":")[0] for one in found] == [
+        "queues.orders.lease",
+        "apps",
+        "apps.shop.put.0",
+        "apps.shop.consume.0",
+    ]

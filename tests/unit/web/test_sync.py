@@ -8,8 +8,7 @@ import pytest
 from tests.unit.web.doors import call, make_deps
 
 from holdfast.model.lane import Lane
-from holdfast.web import door as at_door
-from holdfast.web import sync
+from holdfast.web import senders, sync
 from holdfast.web.app import build_app
 from holdfast.web.deps import Children, WebDeps
 from holdfast.wire.errors import WireError
@@ -37,7 +36,7 @@ class Parent:
 
     async def batch(self, child: str, body: bytes) -> BatchReply:
         self.given.append((child, body))
-        if len(self.given) == at_door.PER_CHILD:
+        if len(self.given) == senders.PER_SENDER:
             self.is_full.set()
         await self.release.wait()
         if body == b"rubbish":
@@ -115,7 +114,7 @@ def test_a_malformed_body_is_a_400_that_says_so(path: str, body: bytes) -> None:
 
 
 def test_a_body_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(at_door, "STALL_S", 0.01)
+    monkeypatch.setattr(senders, "STALL_S", 0.01)
 
     async def stalling() -> AsyncIterator[bytes]:
         yield b"x"
@@ -132,7 +131,7 @@ def test_one_child_cant_fill_the_door_for_the_others() -> None:
         transport = httpx.ASGITransport(build_app(door(parent)))
         async with httpx.AsyncClient(transport=transport, base_url="https://node") as client:
             async with asyncio.TaskGroup() as group:
-                for _ in range(at_door.PER_CHILD):
+                for _ in range(senders.PER_SENDER):
                     group.create_task(client.post("/api/v1/sync/batch", content=b"x", headers=BEARER))
                 await parent.is_full.wait()
                 more = await client.post("/api/v1/sync/batch", content=b"x", headers=BEARER)

@@ -1,4 +1,5 @@
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,11 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from msgspec.structs import replace
 from tests.events import alert
+from tests.messages import message
 
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.model.series import Kind, Series
-from holdfast.wire.columns import Content, decode, encode_events, encode_readings
+from holdfast.wire.columns import Content, decode, encode_events, encode_messages, encode_readings
 from holdfast.wire.errors import WireError
 from holdfast.wire.messages import BatchHeader, Limits
 from holdfast.wire.numbers import group_rows, unpack_numbers
@@ -159,6 +161,31 @@ def test_events_come_back_as_they_were_in_their_groups() -> None:
     assert decode(encode_events(head, [EVENTS[:2], EVENTS[2:]]), LIMITS) == Content(
         head, events=(tuple(EVENTS[:2]), tuple(EVENTS[2:]))
     )
+
+
+def test_messages_come_back_as_they_were_in_their_groups() -> None:
+    head = header([2, 1], kind="messages", lane=Lane.CRITICAL)
+    one, two, three = (message(n, body=bytes(n)) for n in (1, 2, 3))
+    body = encode_messages(head, [[one, two], [three]])
+    assert decode(body, LIMITS) == Content(head, messages=((one, two), (three,)))
+
+
+OVER: list[tuple[dict[str, Any], str]] = [
+    ({"body": bytes(1_000_001)}, "length <= 1000000"),
+    ({"id": b"short"}, "length >= 16"),
+    ({"queue": "a/b"}, "matching regex"),
+    ({"ts": 2**62}, "int"),
+    ({"n": 0}, ">= 1"),
+]
+
+
+@pytest.mark.parametrize(("fault", "says"), OVER)
+def test_a_message_beyond_its_bounds_is_refused(fault: dict[str, Any], says: str) -> None:
+    wrong = replace(message(1), **fault)
+    with pytest.raises(WireError, match=says):
+        decode(encode_messages(header([1], kind="messages"), [[wrong]]), LIMITS)
+    with pytest.raises(WireError, match="another number of messages"):
+        decode(encode_messages(header([2], kind="messages"), [[message(1)]]), LIMITS)
 
 
 def test_series_definitions_travel_with_the_batch() -> None:

@@ -30,6 +30,8 @@ from holdfast.journal.transaction import Transaction
 from holdfast.model.batch import Batch, concatenate
 from holdfast.model.lane import Lane
 
+# Messages of applications lie in lane 0, too, and may have 1 MB each.
+READ_BYTES = 64 << 20
 ALERTS = ("alert.raised", "anomaly.detected")
 
 
@@ -127,7 +129,7 @@ def _gather(reader: JournalReader, lane: Lane, after: int, upto: dict[Lane, int]
     done, end = after, upto[lane]
     while got.rows < max_rows and done < end:
         try:
-            groups = reader.read(lane, done, max(1, min(max_rows - got.rows, 100_000)))
+            groups = reader.read(lane, done, max(1, min(max_rows - got.rows, 100_000)), READ_BYTES)
         except GroupCorrupt:  # the scrub makes it a gap, which then is passed over
             return done
         if not groups:

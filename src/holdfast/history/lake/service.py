@@ -90,7 +90,7 @@ class Keeper:
         """Keep for ever."""
         await self.tidy()
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(min(LOOK_EVERY_S, self.settings.every))
             await self.turn()
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ class KeepSettings(Struct, frozen=True, forbid_unknown_fields=True):
     raw: Duration = 90 * 86_400.0
     """As they came."""
     minutes: Duration = 2 * YEAR_S
-    """One row a minute, where that is a sixth of the readings or fewer."""
+    """One row a minute, where that is a twentieth of the readings or fewer."""
     hours: Duration = 10 * YEAR_S
     """One row an hour."""
 

@@ -16,9 +16,9 @@ from holdfast.model.batch import Batch
 from holdfast.model.series import Catalogue
 from holdfast.storage.folder import Folder
 
-WORTH = 6
+WORTH = 20
 """Rows a step must stand for, on average, or its file isn't worth its bytes."""
-FAST, SMALL = 6, 17
+FAST, SMALL = 6, 9
 """zstd levels: for what is merged again within a day, and for what stays."""
 
 

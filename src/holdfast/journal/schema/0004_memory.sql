@@ -67,4 +67,48 @@ INSERT INTO journal_drops
 SELECT -106752,
        max(strftime('%s', 'now') / 86400, coalesce((SELECT max(ts_max) / 86400000000000 FROM groups), 0)),
        sum(cut)
-FROM lanes WHERE lane > 0 AND cut > 0 HAVING sum(cut) > 0
+FROM lanes WHERE lane > 0 AND cut > 0 HAVING sum(cut) > 0;
+
+-- Messages of applications (ADR 10). How far a stream was taken into a queue here: exactly once by watermark. id: the
+-- last message's, which tells a repeat from an application's restored image.
+CREATE TABLE queue_streams (
+    queue  TEXT NOT NULL,
+    app    TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    n      INTEGER NOT NULL,
+    id     BLOB NOT NULL,
+    PRIMARY KEY (queue, app, stream)
+) WITHOUT ROWID;
+
+-- Queues consumed at this node: every message committed or applied since then lies in queue_messages, too.
+CREATE TABLE queues_consumed (queue TEXT PRIMARY KEY) WITHOUT ROWID;
+
+-- place: order of arrival, never reused. seq: its row in lane 0. dead: why no consumer gets it any more, '' = it waits.
+CREATE TABLE queue_messages (
+    place    INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue    TEXT NOT NULL,
+    seq      INTEGER NOT NULL,
+    source   TEXT NOT NULL,
+    n        INTEGER NOT NULL,
+    id       BLOB NOT NULL,
+    ts       INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    dead     TEXT NOT NULL,
+    body     BLOB NOT NULL
+);
+CREATE INDEX queue_messages_in_order ON queue_messages (queue, dead, place, source);
+CREATE INDEX queue_messages_in_log ON queue_messages (seq);
+-- Alerts among a million messages of lane 0.
+CREATE INDEX groups_of_events ON groups (place) WHERE kind = 1;
+
+-- Shared documents (Yjs). version: names exactly this content; every stored edit gives a new one.
+CREATE TABLE documents (name TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
+
+-- A document is the merge of its rows, oldest first; now and then they become one. crc: CRC-32 of data.
+CREATE TABLE document_updates (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    crc  INTEGER NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX document_updates_of ON document_updates (name, id)

@@ -1,0 +1,60 @@
+"""Request bodies, bounded before they are read, and what only this machine may ask."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.requests import ClientDisconnect, Request
+
+from holdfast.transport.addresses import is_loopback
+from holdfast.web.errors import Refused
+
+
+def require_local(request: Request, sentence: str, command: str) -> None:
+    """Only from this machine, and never from a web page; a POST declares JSON, which no page's form can.
+
+    Raises:
+        Refused: 403 or 415.
+    """
+    if request.client is None or not is_loopback(request.client.host):
+        raise Refused(403, sentence, f"run `{command}` on the node itself")
+    if "origin" in request.headers:
+        raise Refused(403, "this is not taken from a web page", f"use `{command}`")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method == "POST" and kind != "application/json":
+        raise Refused(415, "the body is not declared as JSON", "send `Content-Type: application/json`")
+
+
+async def read_body(request: Request, most: int, stall_s: float, smaller: str = "send less at once") -> bytes:
+    """A body of up to `most` bytes that goes on coming.
+
+    smaller: what to do about one that is too large
+
+    Raises:
+        Refused: 413 too large, 408 no byte for `stall_s` seconds, 400 ended early.
+    """
+    too_large = Refused(413, f"the body is larger than {most} bytes", smaller)
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > most:
+        raise too_large
+    body = bytearray()
+    try:
+        async for piece in _pieces(request, stall_s):
+            body += piece
+            if len(body) > most:
+                raise too_large
+    except TimeoutError as error:
+        raise Refused(408, f"no byte for {stall_s:g} s", "send it again") from error
+    except ClientDisconnect as error:
+        raise Refused(400, "the connection ended before the body", "send it again") from error
+    return bytes(body)
+
+
+async def _pieces(request: Request, stall_s: float) -> AsyncIterator[bytes]:
+    pieces = request.stream()
+    while True:
+        async with asyncio.timeout(stall_s):
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+        yield piece
