@@ -85,6 +85,39 @@ class Cells:
         np.fmax.at(self.high, cell, steps.high[held])
         self._take_last(cell, steps.last_ts[held], steps.last[held])
 
+    def grow(self, series: int) -> None:
+        """Take `series` more series, numbered after the others."""
+        size = series * self.grid.buckets
+        for name in ("count", "uncertain", "bad"):
+            setattr(self, name, np.concatenate([getattr(self, name), np.zeros(size, np.int64)]))
+        self.low = np.concatenate([self.low, np.full(size, np.inf)])
+        self.high = np.concatenate([self.high, np.full(size, -np.inf)])
+        self.total = np.concatenate([self.total, np.zeros(size)])
+        self.last = np.concatenate([self.last, np.full(size, np.nan)])
+        self._last_ts = np.concatenate([self._last_ts, np.full(size, NEVER)])
+        if self._values is not None:
+            self._unknown = np.concatenate([self._unknown, np.zeros(size, np.bool_)])
+
+    def steps(self) -> Steps:
+        """What `merge` would take elsewhere: a row a cell that holds any; `series` are places."""
+        held = np.flatnonzero((self.count > 0) | (self.bad > 0))
+        usable = self.count[held] > 0
+        series, bucket = np.divmod(held, max(1, self.grid.buckets))
+        begin = self.grid.start_ns + bucket * self.grid.step_ns
+        return Steps(
+            series.astype(np.int32),
+            begin,
+            self.count[held],
+            self.uncertain[held],
+            self.bad[held],
+            np.where(usable, self.low[held], np.nan),
+            np.where(usable, self.high[held], np.nan),
+            self.mean()[held],
+            self.last[held],
+            np.where(usable, self._last_ts[held], begin),
+            np.zeros(len(held)),
+        )
+
     def percentile(self, share: float) -> Float64s:
         """The value below which `share` of a cell's usable values lie, between neighbours in proportion; NaN = unknown.
 

@@ -30,6 +30,14 @@ class Gathering(Protocol):
         """Take readings whose `series` and texts are numbered as the answer's already."""
         ...
 
+    def place_steps(self, steps: Steps) -> None:
+        """Take steps of the asked grid, numbered as the answer's already."""
+        ...
+
+    def grow(self, series: int) -> None:
+        """So many more series are answered for, which this node doesn't know; numbered after the others."""
+        ...
+
     def take(self, rows: Batch, is_text: NDArray[np.bool_]) -> None:
         """Take readings; `series` are catalogue ids of series asked for."""
         ...
@@ -44,23 +52,31 @@ class StepCells:
 
     def __init__(self, question: Question, texts: Texts, cells: Cells) -> None:
         self.before = question.to_ns
-        self._question, self._texts, self._cells = question, texts, cells
+        self._question, self._texts, self.cells = question, texts, cells
 
     def place(self, rows: Batch) -> None:
         """See `Gathering`."""
-        self._cells.add(rows.series.astype(np.int64), rows.ts, rows.value, rows.quality)
+        self.cells.add(rows.series.astype(np.int64), rows.ts, rows.value, rows.quality)
+
+    def place_steps(self, steps: Steps) -> None:
+        """See `Gathering`."""
+        self.cells.merge(steps.series.astype(np.int64), steps)
+
+    def grow(self, series: int) -> None:
+        """See `Gathering`."""
+        self.cells.grow(series)
 
     def take(self, rows: Batch, is_text: NDArray[np.bool_]) -> None:
         """See `Gathering`."""
         value = self._texts.renumber(rows, is_text)
-        self._cells.add(_places(self._question, rows.series), rows.ts, value, rows.quality)
+        self.cells.add(_places(self._question, rows.series), rows.ts, value, rows.quality)
 
     def merge(self, steps: Steps, is_text: NDArray[np.bool_], *, is_coarse: bool) -> None:
         """See `Gathering`. What is coarser, or begins before the question, counts where it begins or as the first."""
         del is_coarse
-        grid = self._cells.grid
+        grid = self.cells.grid
         inside = np.clip(steps.ts, grid.start_ns, grid.start_ns + grid.buckets * grid.step_ns - 1)
-        self._cells.merge(_places(self._question, steps.series), _renumbered(steps, inside, self._texts, is_text))
+        self.cells.merge(_places(self._question, steps.series), _renumbered(steps, inside, self._texts, is_text))
 
 
 class Points:
@@ -87,6 +103,14 @@ class Points:
             self.is_cut = True
             self.before = int(kept.ts[-1]) + 1 if self._limit else self._question.from_ns
         self._kept = kept
+
+    def place_steps(self, steps: Steps) -> None:
+        """See `Gathering`: stands for its readings as one uncertain point."""
+        quality = np.where(steps.count > 0, _SUMMARY, _SUMMARY_BAD).astype(np.uint8)
+        self.place(Batch(steps.series, steps.ts, steps.mean, quality))
+
+    def grow(self, series: int) -> None:
+        """See `Gathering`: points know no number of series."""
 
     def take(self, rows: Batch, is_text: NDArray[np.bool_]) -> None:
         """See `Gathering`."""

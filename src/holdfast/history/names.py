@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from holdfast.history.errors import QueryInvalid
 from holdfast.model.names import NAME_HELP, NameInvalid, Pattern
-from holdfast.model.series import Catalogue
+from holdfast.model.series import Catalogue, Series
 
 
 def select(catalogue: Catalogue, patterns: Sequence[str]) -> NDArray[np.int32]:
@@ -16,9 +16,13 @@ def select(catalogue: Catalogue, patterns: Sequence[str]) -> NDArray[np.int32]:
     Raises:
         QueryInvalid: when a pattern is no name, or too long.
     """
+    return np.array(matching(catalogue.since(0), patterns), np.int32)
+
+
+def matching(known: Sequence[Series], patterns: Sequence[str]) -> list[int]:
+    """The places of the series that any of the patterns means; raises like `select`."""
     try:
         matchers = [Pattern(text) for text in patterns]
     except NameInvalid as error:
         raise QueryInvalid(str(error), NAME_HELP) from error
-    chosen = [i for i, series in enumerate(catalogue.since(0)) if any(m.means(series) for m in matchers)]
-    return np.array(chosen, np.int32)
+    return [i for i, series in enumerate(known) if any(m.means(series) for m in matchers)]

@@ -1,49 +1,44 @@
 """Answers `series, from, to, step`: raw points, or aggregates per step, over every tier. Blocking, any thread.
 
 Bounds: at most `limit` raw points (the oldest are kept, `truncated` says so), at most `MAX_CELLS` steps in all series
-together, and at most `SCAN_ROWS` stored rows of the journal read for one question.
+together, and at most `tiers.SCAN_ROWS` stored rows of the journal read for one question.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol
-
-import numpy as np
+from collections.abc import Sequence
 
 from holdfast.history.answers import AGGREGATES, PERCENTILES, Aggregate, Answer, pointed, stepped
 from holdfast.history.downsample import Cells, Grid
+from holdfast.history.elsewhere import Elsewhere
 from holdfast.history.errors import QueryInvalid
-from holdfast.history.gathering import Gathering, Points, StepCells
-from holdfast.history.lake.view import View
+from holdfast.history.gathering import Points, StepCells
 from holdfast.history.names import select
 from holdfast.history.ports import Between
-from holdfast.history.question import Missing, Question, Source, summed
-from holdfast.history.rows import Scan, Texts
-from holdfast.model.batch import Batch, concatenate
+from holdfast.history.question import Question
+from holdfast.history.rows import Texts
+from holdfast.history.tiers import Asked, Memory, Tiers
 from holdfast.model.series import Catalogue
 
 MAX_CELLS = 500_000
 MAX_SERIES = 2_000
 MAX_POINTS = 100_000
-SCAN_ROWS = 50_000_000
-# Rows gathered before they are aggregated or cut: large enough that numpy does the work, small enough for a gateway.
-_CHUNK = 1 << 17
-
-
-class Memory(Protocol):
-    """The site's memory at one moment, of [from_ns, to_ns]."""
-
-    def __call__(self, from_ns: int, to_ns: int) -> AbstractContextManager[View]:
-        """Open it."""
-        ...
 
 
 class History:
     """The past of one node. Keeps nothing between questions."""
 
-    def __init__(self, groups: Between, catalogue: Catalogue, memory: Memory | None = None) -> None:
-        """memory: where part of the past lies in files; None = all of it is in `groups`."""
-        self._groups, self._catalogue, self._memory = groups, catalogue, memory
+    def __init__(
+        self,
+        groups: Between,
+        catalogue: Catalogue,
+        memory: Memory | None = None,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        """memory: where part of the past lies in files; None = all of it is in `groups`.
+
+        elsewhere: the nodes around this one; only with `memory`
+        """
+        self._catalogue = catalogue
+        self.tiers = Tiers(groups, catalogue, memory, elsewhere)
 
     def query(
         self,
@@ -53,10 +48,13 @@ class History:
         step_ns: int | None = None,
         aggregates: Sequence[Aggregate] = AGGREGATES,
         limit: int = 10_000,
+        *,
+        ask: bool = True,
     ) -> Answer:
         """The readings of every series that `patterns` mean, in [from_ns, to_ns).
 
         Series without any row in that time are part of the answer, empty, so that a typo differs from silence.
+        ask: also ask other nodes for what isn't here
 
         Raises:
             QueryInvalid: when a pattern is no name or the answer would be too large.
@@ -71,62 +69,26 @@ class History:
         wants_rows = any(name in PERCENTILES for name in aggregates)
         question = Question(ids, from_ns, to_ns, step_ns, wants_rows and step_ns is not None)
         texts = Texts()
+        most = min(limit, MAX_POINTS)
+        asked = Asked(question, texts, tuple(patterns), most, sites=ask, parent=ask)
         if step_ns is None:
-            points = Points(question, texts, min(limit, MAX_POINTS))
-            sources, missing, is_cut = self._gather(points, question, texts)
-            kept, truncated = points.rows, points.is_cut or is_cut
-            return Answer(from_ns, to_ns, None, pointed(series, kept, texts), truncated, sources, missing)
-        grid = _grid(from_ns, to_ns, step_ns, len(ids))
-        cells = Cells(len(ids), grid, keeps_values=question.wants_rows)
-        sources, missing, is_cut = self._gather(StepCells(question, texts, cells), question, texts)
-        columns = stepped(series, cells, texts, aggregates)
-        return Answer(from_ns, to_ns, step_ns, columns, is_cut, sources, missing)
-
-    def _gather(self, into: Gathering, question: Question, texts: Texts) -> tuple[list[Source], list[Missing], bool]:
-        if self._memory is None:
-            scan = self._scan(question, texts)
-            source = self._tail(into, scan, self._groups, question)
-            return summed(source), [], scan.is_cut
-        with self._memory(question.from_ns, question.to_ns - 1) as view:
-            for read, part in view.stored(question):
-                if isinstance(part, Batch):
-                    into.take(part, self._catalogue.is_text)
-                else:
-                    into.merge(part, self._catalogue.is_text, is_coarse=read.is_coarse)
-            scan = self._scan(question, texts)
-            tail = self._tail(into, scan, view, question)
-            return summed(view.sources + tail), view.missing(question), scan.is_cut
-
-    def _tail(self, into: Gathering, scan: Scan, groups: Between, question: Question) -> list[Source]:
-        rows = 0
-        for batch in chunked(scan, groups):
-            rows += len(batch)
-            into.place(batch)
-            scan.before = min(scan.before, into.before)
-        return [Source("journal", question.from_ns, question.to_ns, rows)] if rows else []
-
-    def _scan(self, question: Question, texts: Texts) -> Scan:
-        is_text = self._catalogue.is_text.copy()
-        place_of = np.full(len(is_text), -1, np.int64)
-        place_of[question.ids] = np.arange(len(question.ids))
-        return Scan(place_of, is_text, question.from_ns, question.to_ns, texts)
+            points, got = self.tiers.gather(lambda: Points(question, texts, most), asked)
+            columns = pointed([*series, *got.extra], points.rows, texts)
+            return Answer(from_ns, to_ns, None, columns, points.is_cut or got.is_cut, got.sources, got.missing)
+        grid = grid_of(from_ns, to_ns, step_ns, len(ids))
+        gathered, got = self.tiers.gather(
+            lambda: StepCells(question, texts, Cells(len(ids), grid, keeps_values=question.wants_rows)), asked
+        )
+        columns = stepped([*series, *got.extra], gathered.cells, texts, aggregates)
+        return Answer(from_ns, to_ns, step_ns, columns, got.is_cut, got.sources, got.missing)
 
 
-def chunked(scan: Scan, groups: Between) -> Iterator[Batch]:
-    """The scan's rows in batches of about `_CHUNK`."""
-    gathered: list[Batch] = []
-    count = 0
-    for batch in scan.rows(groups, SCAN_ROWS):
-        gathered.append(batch)
-        count += len(batch)
-        if count >= _CHUNK:
-            yield concatenate(gathered)
-            gathered, count = [], 0
-    if gathered:
-        yield concatenate(gathered)
+def grid_of(from_ns: int, to_ns: int, step_ns: int, series: int) -> Grid:
+    """The grid of an answer.
 
-
-def _grid(from_ns: int, to_ns: int, step_ns: int, series: int) -> Grid:
+    Raises:
+        QueryInvalid: when it would be too large.
+    """
     if step_ns <= 0:
         raise QueryInvalid("`step` is not above zero", "give a duration, as in step=10s")
     grid = Grid.over(from_ns, to_ns, step_ns)

@@ -1,5 +1,7 @@
 """What ingest says."""
 
+from typing import Literal
+
 from holdfast.telemetry.happenings import Happening, Level
 
 
@@ -62,3 +64,22 @@ class IngestForbidden(Happening, frozen=True):
     child: str
     lane: int
     rows: int
+
+
+class IngestChildAsked(Happening, frozen=True):
+    """A child was asked for rows that hadn't come up. Quiet: somebody may ask often."""
+
+    level = Level.DEBUG
+    metric = "ingest_questions"
+    child: str
+    outcome: Literal["answered", "stale", "refused", "malformed", "unanswered"]
+    seconds: float
+
+
+class IngestChildAnswered(Happening, frozen=True):
+    """A child asked for what it has let go."""
+
+    level = Level.DEBUG
+    metric = "ingest_answers"
+    child: str
+    bytes: int

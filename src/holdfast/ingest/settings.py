@@ -18,3 +18,5 @@ class ChildrenSettings(Struct, frozen=True, forbid_unknown_fields=True):
     later: Duration = 5.0
     """When a child should ask again while this node, restored from an image, waits for its own parent."""
     max_rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
+    ask_within: Duration = 3.0
+    """How long a question waits for the children's rows that haven't come up; 0 = children are never asked."""

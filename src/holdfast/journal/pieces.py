@@ -17,6 +17,7 @@ HISTORY = "history"
 """The consumer whose cursor says how far a lane's readings have become pieces."""
 RAW, AROUND_ALERTS, MINUTES, HOURS = 0, -1, 60, 3600
 WARM, COLD = 1, 2
+_DAY_NS = 86_400 * 10**9
 LANES = tuple(lane for lane in Lane if lane is not Lane.CRITICAL)
 """Lanes with readings."""
 _PIECE = struct.Struct("<qqqqqq")
@@ -151,6 +152,20 @@ def read_losses(db: Connection, first_day: int, last_day: int, limit: int = 10_0
         (first_day, last_day, limit),
     )
     return [Loss(*one) for one in reversed(found)]
+
+
+def add_drops(db: Connection, spans: Iterable[tuple[int, int, int]]) -> None:
+    """Remember where readings were that are delivered and in no piece: (ts_min, ts_max, rows), ns UTC, inclusive."""
+    db.executemany(
+        "INSERT INTO journal_drops VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows",
+        [(low // _DAY_NS, high // _DAY_NS, n) for low, high, n in spans],
+    )
+
+
+def read_drops(db: Connection, first_day: int, last_day: int) -> list[tuple[int, int]]:
+    """(first, last) days with readings that were dropped after delivery and are in no piece."""
+    wanted = "SELECT first_day, last_day FROM journal_drops WHERE last_day >= ? AND first_day <= ? ORDER BY 1, 2"
+    return [(first, last) for first, last in rows(db, wanted, (first_day, last_day))]
 
 
 def read_trash(db: Connection) -> list[Trash]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.journal import blobs, queued
+from holdfast.journal.pieces import HISTORY, add_drops
 from holdfast.journal.records import GENESIS, OWN, Gap, GapReason, Group, GroupKind
 from holdfast.journal.rows import SELECT, SEQ_MASK, group_of, insert, place_of, span
 from holdfast.journal.summaries import summarise
@@ -79,6 +80,9 @@ def drop_delivered(tx: Transaction, lane: Lane, upto: int, max_groups: int, olde
     )
     dropped = sum(len(head) for head in gone if head.kind is not GroupKind.GAP)
     tx.count(f"rows_dropped.lane{int(lane)}", dropped)
+    filed = tx.draft.cursors.get((HISTORY, lane), 0)
+    readings = [head for head in gone if head.kind is GroupKind.READINGS and head.last > filed]
+    add_drops(tx.db, [(head.ts_min, head.ts_max, len(head)) for head in readings])
     return dropped
 
 

@@ -6,19 +6,21 @@ While a snapshot is open, no checkpoint of the WAL gets past it: hold it for a q
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from holdfast.journal.branches import held_elsewhere, read_branches, series_map
 from holdfast.journal.pieces import (
     Loss,
     Memory,
     Piece,
     Trash,
     read_alert_marks,
+    read_drops,
     read_losses,
     read_memory,
     read_pieces,
     read_trash,
 )
 from holdfast.journal.reader import JournalReader
-from holdfast.journal.records import Group
+from holdfast.journal.records import Branch, Group
 from holdfast.journal.rows import SELECT, group_of, span
 from holdfast.model.lane import Lane
 from holdfast.storage.sqlite import Connection, row, rows
@@ -58,6 +60,32 @@ class Snapshot:
         """What went of these days by age or quota."""
         return read_losses(self._db, first_day, last_day)
 
+    def drops(self, first_day: int, last_day: int) -> list[tuple[int, int]]:
+        """(first, last) days of readings that were dropped after delivery and are in no piece."""
+        return read_drops(self._db, first_day, last_day)
+
+    def cut(self, lane: Lane) -> int:
+        """Up to where the lane's rows were dropped after delivery."""
+        found = row(self._db, "SELECT cut FROM lanes WHERE lane = ?", (int(lane),))
+        return int(found[0]) if found else 0
+
+    def peers(self) -> list[str]:
+        """Every child ever heard."""
+        return [name for (name,) in rows(self._db, "SELECT DISTINCT peer FROM branches ORDER BY peer")]
+
+    def branches(self, peer: str) -> tuple[Branch, ...]:
+        """Every history of a child."""
+        return read_branches(self._db, peer)
+
+    def series_of(self, peer: str) -> set[int]:
+        """The series that came from a child or through it, by own id."""
+        numbers = [n for (n,) in rows(self._db, "SELECT branch FROM branches WHERE peer = ?", (peer,))]
+        return {series for n in numbers for series in series_map(self._db, peer, n).tolist()}
+
+    def held_elsewhere(self, peer: str, branch: int, lane: Lane) -> int:
+        """Up to which seq this node's own parent holds rows of a child's history; 0 = nothing is known."""
+        return held_elsewhere(self._db, peer, branch, lane)
+
     def between(self, from_ns: int, to_ns: int, lane: Lane, after: int = 0) -> Iterator[Group]:
         """Groups above `after` whose event times overlap [from_ns, to_ns], in seq order."""
         low, high = span(lane, after + 1)
@@ -78,6 +106,17 @@ class Snapshot:
                 "SELECT lane, last - first + 1, ts_min, ts_max, reason FROM gaps "
                 "WHERE ts_max >= ? AND ts_min <= ? ORDER BY ts_min LIMIT 1000",
                 (from_ns, to_ns),
+            )
+        )
+
+    def missing_above(self, from_ns: int, to_ns: int, lane: Lane, after: int) -> list[tuple[int, int, int, str]]:
+        """Gaps of the node's own rows above `after` that overlap [from_ns, to_ns]: (from, to, rows, reason)."""
+        return list(
+            rows(
+                self._db,
+                "SELECT ts_min, ts_max, last - max(first, ?) + 1, reason FROM gaps WHERE origin = '' AND branch = 0 "
+                "AND lane = ? AND last > ? AND ts_max >= ? AND ts_min <= ? ORDER BY ts_min LIMIT 500",
+                (after + 1, int(lane), after, from_ns, to_ns),
             )
         )
 

@@ -118,3 +118,12 @@ class JournalWalLarge(Happening, frozen=True):
     level = Level.WARNING
     metric = "journal_wal_alarms"
     wal_bytes: int
+
+
+class ParentAsked(Happening, frozen=True):
+    """The parent was asked for readings that this node has let go. Quiet: somebody may ask often."""
+
+    level = Level.DEBUG
+    metric = "parent_questions"
+    outcome: Literal["answered", "unanswered"]
+    note: str

@@ -38,6 +38,7 @@ from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.residency import key_of, leaving_of
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import shared_documents
+from holdfast.node.surroundings import Surroundings
 from holdfast.node.timekeeper import Timekeeper
 from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
@@ -101,6 +102,9 @@ class Node:
         self.uplink = self._make_uplink()
         self.backups = self._make_backups()
         self.keeper = self._make_keeper()
+        self.surroundings = Surroundings(self)
+        self.history = self.surroundings.history
+        self.asking_door = self.surroundings.door
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
         self.timekeeper.on_step(self.skew.forget)
@@ -154,6 +158,8 @@ class Node:
             self._spawn(self.uplink.run(), "uplink")
         if self.uplink is not None and self.link is not None:
             self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
+        for inquiries in self.surroundings.inquiries():
+            self._spawn(inquiries.run(), "questions")
         if self.documents is not None and self.documents.exchanges is not None:
             self._spawn(self.documents.exchanges.run(), "documents")
 
@@ -174,6 +180,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.surroundings.close()
         if self.web is not None:
             await self.web.stop(1.0)
         for link in (self.link, self.documents):
@@ -203,6 +210,7 @@ class Node:
     def _close_files(self) -> None:
         if self.keeper is not None:
             self.keeper.close()
+        self.surroundings.lake.close()
         self.journal.close()
 
     def _branch(self) -> int | None:

@@ -1,8 +1,9 @@
-"""The uplink's way to its parent: three calls over HTTPS, foreign outcomes turned into `LinkDown` and `LinkRefused`."""
+"""The uplink's way to its parent: six calls over HTTPS, foreign outcomes turned into `LinkDown` and `LinkRefused`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -13,12 +14,16 @@ from holdfast.storage.errors import StorageError
 from holdfast.transport.errors import CallFailed, TransportError
 from holdfast.transport.https import HttpsClient, Response
 from holdfast.transport.tls import client_context
+from holdfast.wire.asking import Ask, Poll
 from holdfast.wire.errors import BodyTooLarge, LinkDown, LinkRefused
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
 
 HELLO_PATH = "/api/v1/sync/hello"
 BATCH_PATH = "/api/v1/sync/batch"
 FETCH_PATH = "/api/v1/sync/fetch"
+QUESTIONS_PATH = "/api/v1/sync/questions"
+ANSWERS_PATH = "/api/v1/sync/answers/"
+ASK_PATH = "/api/v1/sync/ask"
 # A damaged group's rows are the longest answer.
 MOST = 16 << 20
 ARROW = "application/vnd.apache.arrow.stream"
@@ -63,7 +68,10 @@ class Parent(Protocol):
 
 
 class HttpsParentLink:
-    """Implements `uplink.ports.ParentLink` and `ParentStore`. Calls may overlap; after `close` none may be made."""
+    """Implements `uplink.ports.ParentLink` and `ParentStore`, and `uplink.questions.QuestionLink`.
+
+    Calls may overlap; after `close` none may be made.
+    """
 
     def __init__(self, parent: Parent, path: Callable[[str], Path]) -> None:
         """Read the CA and the token; connect to nothing yet.
@@ -78,9 +86,10 @@ class HttpsParentLink:
         self._token_file = path(parent.token_file)
         self._token = read_token(self._token_file)
         tls = client_context(ca)
-        self._client = HttpsClient(parent.url, tls, ca=str(ca), timeout_s=parent.timeout, connections=4, max_reply=MOST)
+        self._client = HttpsClient(parent.url, tls, ca=str(ca), timeout_s=parent.timeout, connections=6, max_reply=MOST)
         self._welcome = msgspec.json.Decoder(Welcome)
         self._reply = msgspec.json.Decoder(BatchReply)
+        self._silence_s = parent.timeout
 
     @property
     def sent_bytes(self) -> int:
@@ -124,18 +133,40 @@ class HttpsParentLink:
         answer = await self._post(FETCH_PATH, msgspec.json.encode(wanted), "application/json")
         return answer.body if answer.status == 200 else None
 
+    async def questions(self, poll: Poll) -> bytes | None:
+        """Wait for a question of the parent's; None when none came. Raises like `fetch`."""
+        silence_s = poll.wait_s + self._silence_s
+        answer = await self._post(QUESTIONS_PATH, msgspec.json.encode(poll), "application/json", silence_s)
+        return answer.body if answer.status == 200 else None
+
+    async def answer(self, number: str, body: bytes) -> bool:
+        """Send an answer; False when nobody waits for it any more. Raises like `fetch`."""
+        answer = await self._post(ANSWERS_PATH + quote(number, safe=""), body, ARROW)
+        return answer.status == 204
+
+    async def ask(self, ask: Ask) -> bytes:
+        """Ask the parent for what this node has let go. Raises like `fetch`."""
+        answer = await self._post(ASK_PATH, msgspec.json.encode(ask), "application/json", ask.within_s)
+        return answer.body
+
     async def close(self) -> None:
         """Close the kept connections."""
         await self._client.close()
 
-    async def _post(self, path: str, body: bytes, kind: str) -> Response:
-        return await call(self._client, self._token, path, body, kind, _SENTENCES)
+    async def _post(self, path: str, body: bytes, kind: str, silence_s: float | None = None) -> Response:
+        return await call(self._client, self._token, path, body, kind, _SENTENCES, silence_s)
 
 
 async def call(
-    client: HttpsClient, token: Token, path: str, body: bytes, kind: str, sentences: Mapping[int, str]
+    client: HttpsClient,
+    token: Token,
+    path: str,
+    body: bytes,
+    kind: str,
+    sentences: Mapping[int, str],
+    silence_s: float | None = None,
 ) -> Response:
-    """POST to the parent. sentences: what a status means to an operator of this node.
+    """POST to the parent. sentences: what a status means to an operator of this node; silence_s: None = as usual.
 
     Raises:
         LinkDown: no answer came.
@@ -143,7 +174,7 @@ async def call(
     """
     headers = {"Authorization": f"Bearer {token.text}", "Content-Type": kind}
     try:
-        answer = await client.post(path, body, headers)
+        answer = await client.post(path, body, headers, silence_s)
     except CallFailed as error:
         raise LinkDown(str(error)) from error
     except TransportError as error:

@@ -5,9 +5,6 @@ from typing import TYPE_CHECKING
 from holdfast import __version__
 from holdfast.documents.settings import matcher
 from holdfast.history.events import latest_everywhere
-from holdfast.history.lake.service import Keeper
-from holdfast.history.lake.view import view
-from holdfast.history.query import History, Memory
 from holdfast.identity.tokens import TokenBook
 from holdfast.journal.ledger import Ledger, balance
 from holdfast.journal.parent import CONSUMER
@@ -38,7 +35,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         HoldfastError: when a certificate, key or token can't be used.
     """
     plan, journal = node.plan, node.journal
-    history = History(journal, journal.catalogue, None if node.keeper is None else _memory(node, node.keeper))
+    history = node.history
     deps = WebDeps(
         clock=node.clock,
         telemetry=node.telemetry,
@@ -60,11 +57,6 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
     return WebServer(build_app(deps), settings.address, context, connections=settings.connections)
-
-
-def _memory(node: "Node", keeper: Keeper) -> Memory:
-    journal = node.journal
-    return lambda low, high: view(keeper.lake, journal, journal.catalogue.is_text.copy(), low, high)
 
 
 def _documents(node: "Node") -> AppDocuments | None:
@@ -91,7 +83,9 @@ def _children(node: "Node", settings: ApiSettings) -> Children | None:
     plan = node.plan
     book = TokenBook.load({name: plan.path(file) for name, file in _token_files(plan).items()})
     clock = node.clock
-    return Children(lambda text: book.who(text, clock.wall_ns() / NS_PER_S), node.ingest, settings.max_body)
+    return Children(
+        lambda text: book.who(text, clock.wall_ns() / NS_PER_S), node.ingest, settings.max_body, node.asking_door
+    )
 
 
 def _applications(node: "Node") -> Applications | None:

@@ -75,8 +75,12 @@ class HttpsClient:
         self.sent_bytes = 0
         self.received_bytes = 0
 
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
+    async def post(
+        self, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float | None = None
+    ) -> Response:
         """POST `body` to `path` under the base URL; any status is an answer.
+
+        timeout_s: longest silence of this call, when it's another than usual
 
         Raises:
             CallFailed: when the server can't be reached or went away; whether it acted is unknown.
@@ -84,7 +88,11 @@ class HttpsClient:
             ReplyTooLarge: when the answer is longer than `max_reply`.
         """
         request = self._client.build_request(
-            "POST", self._url + path, content=_pieces(body), headers={**headers, "Content-Length": str(len(body))}
+            "POST",
+            self._url + path,
+            content=_pieces(body),
+            headers={**headers, "Content-Length": str(len(body))},
+            timeout=httpx.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s,
         )
         size = len(body) + _size(request.headers)
         self.sent_bytes += size

@@ -64,6 +64,7 @@ class _State(msgspec.Struct):
     day_counted: int = 0
     month_counted: int = 0
     day_critical: int = 0
+    day_questions: int = 0
 
 
 class Budget:
@@ -100,6 +101,21 @@ class Budget:
         state.month_bytes += size
         state.day_counted += size - free
         state.month_counted += size - free
+
+    def answered(self, size: int, wall_ns: int) -> None:
+        """`size` bytes went into being asked and answering; they count as lane 1's do."""
+        self.spent(size, Lane.NORMAL, wall_ns)
+        self._rolled(wall_ns).day_questions += size
+
+    def left_for_questions(self, per_day: int, wall_ns: int) -> float:
+        """Bytes left today of their own `per_day` and of the limits of all, whatever the hour."""
+        state, settings = self._rolled(wall_ns), self._settings
+        limits = (
+            _left(per_day, state.day_questions),
+            _left(settings.per_day, state.day_counted),
+            _left(settings.per_month, state.month_counted),
+        )
+        return max(0.0, min(limits))
 
     def may_send(self, lane: Lane, wall_ns: int) -> bool:
         """May a batch of the lane leave now?"""
@@ -153,6 +169,7 @@ class Budget:
         if day in (state.day, state.day - 1):
             return state
         state.day, state.day_bytes, state.day_counted, state.day_critical = day, 0, 0, 0
+        state.day_questions = 0
         if month != state.month:
             state.month, state.month_bytes, state.month_counted = month, 0, 0
         return state

@@ -1,5 +1,7 @@
 """What the uplink says; on change only."""
 
+from typing import Literal
+
 from holdfast.telemetry.happenings import Happening, Level
 
 
@@ -109,3 +111,20 @@ class UplinkRepaired(Happening, frozen=True):
     lane: int
     first: int
     rows: int
+
+
+class UplinkQuestionAnswered(Happening, frozen=True):
+    """The parent asked this node for rows that hadn't gone up. Quiet: somebody may ask often."""
+
+    level = Level.DEBUG
+    metric = "uplink_questions"
+    outcome: Literal["answered", "refused", "late"]
+    bytes: int
+
+
+class UplinkQuestionsFailed(Happening, frozen=True):
+    """The parent can't ask this node, or its answer didn't get through; tried again."""
+
+    level = Level.WARNING
+    metric = "uplink_question_faults"
+    detail: str

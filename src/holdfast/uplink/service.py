@@ -81,7 +81,8 @@ class UplinkService:
         region:   where this node is; a parent of the same one gets the region lane. Empty = a region of its own.
         """
         breaker = Breaker(settings.trip_after, settings.backoff_min, settings.backoff_max, rng)
-        self._plan = UplinkPlan(settings, breaker, region=region)
+        self.plan = UplinkPlan(settings, breaker, region=region)
+        """What it goes by: the session, and what was measured of the link."""
         self._standing = Standing(Trust(region, node=journal.node), Account.decode(journal.meta(ACCOUNT)))
         self._settings = settings
         self._journal = journal
@@ -104,14 +105,14 @@ class UplinkService:
         self._persisted: dict[Lane, int] = {}
         self._persist_due = 0.0
         self._spent = b""
-        self._pace = self._plan.pacing.level
+        self._pace = self.plan.pacing.level
         self._restore_budget()
         self._facts.append(Clocked(clock.wall_ns()))
         self._gauges()
         journal.on_commit(self._wake.set)
 
     def _gauges(self) -> None:
-        pacing, link, gauge = self._plan.pacing, self._link, self._telemetry.gauge
+        pacing, link, gauge = self.plan.pacing, self._link, self._telemetry.gauge
         gauge("uplink_goodput_bytes_per_second", "measured; 0 = unknown", lambda: pacing.goodput.bytes_per_s or 0)
         gauge("uplink_rtt_seconds", "of small calls; 0 = unknown", lambda: pacing.goodput.rtt_s or 0)
         gauge("uplink_cpu_seconds", "spent on packing and compressing since the start", lambda: self._cpu_s)
@@ -130,13 +131,13 @@ class UplinkService:
 
     async def drain(self, deadline_s: float) -> bool:
         """Send what waits without lingering, while the link is up; was everything taken before the deadline?"""
-        self._plan.hurry = True
+        self.plan.hurry = True
         self._wake.set()
         until = self._clock.monotonic() + deadline_s
-        while not self._plan.is_idle and self._is_up and self._clock.monotonic() < until:  # noqa: ASYNC110  # the plan has no event to wait for, and this runs once, at the end
+        while not self.plan.is_idle and self._is_up and self._clock.monotonic() < until:  # noqa: ASYNC110  # the plan has no event to wait for, and this runs once, at the end
             await asyncio.sleep(DRAIN_POLL_S)
         self._persist()
-        return self._plan.is_idle
+        return self.plan.is_idle
 
     def offered(self) -> Mapping[Lane, int] | None:
         """How far each lane's rows may have left in this process's life; None while calls are under way."""
@@ -145,7 +146,7 @@ class UplinkService:
     @property
     def branch(self) -> int | None:
         """What the parent calls this node's history; None while there is no session."""
-        return self._standing.account.branch if self._plan.session is Session.OPEN else None
+        return self._standing.account.branch if self.plan.session is Session.OPEN else None
 
     def status(self) -> UplinkStatus:
         """How things stand now."""
@@ -153,9 +154,9 @@ class UplinkService:
             parent=self._settings.url,
             is_up=self._is_up,
             since=self._since,
-            trouble="" if self._is_up else (self._plan.trouble or self._cause),
+            trouble="" if self._is_up else (self.plan.trouble or self._cause),
             backlog={lane: self._backlog(lane) for lane in Lane},
-            link=self._plan.report(self._clock.monotonic()),
+            link=self.plan.report(self._clock.monotonic()),
             rows_sent=self._rows,
             batches_sent=self._batches,
             failures=self._failures,
@@ -163,18 +164,18 @@ class UplinkService:
         )
 
     def _backlog(self, lane: Lane) -> int:
-        if not self._plan.is_open(lane):
+        if not self.plan.is_open(lane):
             return 0
         head, has = self._journal.head(lane), self._journal.cursor(CONSUMER, lane)
-        has = max(self._plan.acked().get(lane, 0), has)
+        has = max(self.plan.acked().get(lane, 0), has)
         return head - has - self._journal.gap_rows(lane, has, head)
 
     def _learn_all(self) -> Turn:
-        self._plan.held = not self._may_sync()
+        self.plan.held = not self._may_sync()
         self._facts.append(Appended(tuple(self._journal.head(lane) for lane in SYNCED_LANES)))
         turn = Turn()
         while self._facts:
-            turn = self._plan.learn(self._facts.popleft(), self._clock.monotonic())
+            turn = self.plan.learn(self._facts.popleft(), self._clock.monotonic())
             if turn.hello:
                 self._start(self._hello())
             for offer in turn.offers:
@@ -183,7 +184,7 @@ class UplinkService:
         return turn
 
     def _tell_pace(self) -> None:
-        pacing = self._plan.pacing
+        pacing = self.plan.pacing
         if pacing.level is not self._pace:
             self._pace = pacing.level
             self._telemetry.emit(UplinkPaced(pace=self._pace.value, goodput_bps=8 * (pacing.goodput.bytes_per_s or 0)))
@@ -256,7 +257,7 @@ class UplinkService:
         raise LinkDown("the parent keeps asking for proof of this node's history")
 
     def _applied(self) -> list[int]:
-        known = self._plan.acked()
+        known = self.plan.acked()
         return [max(known.get(lane, 0), self._journal.cursor(CONSUMER, lane)) for lane in SYNCED_LANES]
 
     async def _learn_held(self, held: Sequence[SourceMark]) -> None:
@@ -344,19 +345,19 @@ class UplinkService:
 
     def _has_news(self) -> bool:
         """Did the parent take more than the journal knows?"""
-        return self._plan.session is Session.OPEN and self._plan.acked() != self._persisted
+        return self.plan.session is Session.OPEN and self.plan.acked() != self._persisted
 
     def _persist(self) -> None:
         """Remember what the parent has, and what the link has cost.
 
         The first is only a hint, and what may be dropped under disk pressure; a failing link costs too.
         """
-        spent = self._plan.pacing.budget.snapshot()
+        spent = self.plan.pacing.budget.snapshot()
         has_news = self._has_news()
         if not has_news and spent == self._spent:
             return
         self._spent = spent
-        acked = self._plan.acked() if has_news else {}
+        acked = self.plan.acked() if has_news else {}
         self._persisted = acked or self._persisted
         safe, account = self._standing.safe, self._standing.account.encode()
 
@@ -374,7 +375,7 @@ class UplinkService:
         if stored is None:
             return
         try:
-            self._plan.pacing.budget.restore(stored.encode())
+            self.plan.pacing.budget.restore(stored.encode())
         except BudgetStateInvalid as error:
             self._telemetry.emit(UplinkBudgetForgotten(detail=str(error)))
 

@@ -49,6 +49,17 @@ class BudgetSettings(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: Zone = "UTC"
 
 
+class QuestionSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the parent may ask of this node: rows that haven't gone up."""
+
+    per_minute: Annotated[int, Meta(ge=1, le=6_000)] = 60
+    """Questions answered; the rest is refused."""
+    per_day: Size = 50_000_000
+    """Bytes a UTC day for answers and for waiting to be asked; they count in `budget`, but know no `hours`."""
+    within: Duration = 3.0
+    """How long this node waits when it asks the parent for what it has no more."""
+
+
 class ParentSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The parent and the link to it. Files are relative to node.yaml."""
 
@@ -77,3 +88,12 @@ class ParentSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Failures in a row that open the breaker: then one probe at a time."""
     adapt: AdaptSettings = field(default_factory=AdaptSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
+    questions: QuestionSettings | bool = True
+    """May the parent ask for rows that haven't gone up? `true` = with the defaults."""
+
+    @property
+    def asking(self) -> QuestionSettings | None:
+        """Settings for questions, when they may be asked."""
+        if isinstance(self.questions, bool):
+            return QuestionSettings() if self.questions else None
+        return self.questions

@@ -6,6 +6,7 @@ from starlette.middleware import Middleware
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
+from holdfast.web.asking import Inquiry
 from holdfast.web.child_documents import ChildDocuments
 from holdfast.web.deps import WebDeps
 from holdfast.web.documents import Documents
@@ -25,6 +26,8 @@ def build_app(deps: WebDeps) -> Starlette:
     if deps.children is not None:
         sync = Sync(deps.children, deps.telemetry)
         routes += sync.routes()
+        if deps.children.asking is not None:
+            routes += Inquiry(sync.senders, deps.children, deps.children.asking).routes()
         if deps.documents is not None:
             shared = deps.documents
             routes += ChildDocuments(sync.senders, deps.children.who, shared.keeper, shared.settings).routes()

@@ -21,6 +21,7 @@ from holdfast.queues.service import Handed
 from holdfast.residency.report import Report
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
+from holdfast.wire.asking import Ask, Poll
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
 
 if TYPE_CHECKING:  # importing it loads pycrdt
@@ -38,6 +39,8 @@ class Query(Protocol):
         step_ns: int | None = None,
         aggregates: Sequence[Aggregate] = ...,
         limit: int = ...,
+        *,
+        ask: bool = ...,
     ) -> Answer:
         """Answer a question about the past."""
         ...
@@ -56,6 +59,26 @@ class Ingest(Protocol):
 
     async def fetch(self, child: str, wanted: Fetch) -> bytes | None:
         """Rows that the child sent once, as the body of a batch; None when not all are here."""
+        ...
+
+
+class Asking(Protocol):
+    """Questions to a child, and from one; `node.asking.Asking`. Called for several children at once."""
+
+    async def poll(self, child: str, poll: Poll) -> Ask | None:
+        """The next question for the child, waited for; None when none came.
+
+        Raises:
+            Refused: when the child must say hello first, or no more polls may be open.
+        """
+        ...
+
+    def answered(self, child: str, number: str, body: bytes) -> bool:
+        """Take a child's answer; False when nobody waits for it."""
+        ...
+
+    async def ask(self, child: str, ask: Ask) -> bytes:
+        """Answer a child about what came from it or through it."""
         ...
 
 
@@ -81,11 +104,12 @@ class Refusals(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Children:
-    """The door for children. who: whom a bearer token stands for, None = nobody."""
+    """The door for children. who: whom a bearer token stands for, None = nobody; asking: None = no questions here."""
 
     who: Callable[[str], str | None]
     ingest: Ingest
     max_body: int
+    asking: Asking | None = None
 
 
 class MessageQueues(Protocol):

@@ -27,6 +27,16 @@ def whole(params: QueryParams, name: str, default: int, most: int, least: int = 
     return int(text)
 
 
+def truth(params: QueryParams, name: str, *, default: bool) -> bool:
+    """`true` or `false`."""
+    text = params.get(name)
+    if text is None:
+        return default
+    if text not in ("true", "false"):
+        raise Refused(400, f"{name}={text[:60]!r} is not allowed", "true or false")
+    return text == "true"
+
+
 def aggregates(params: QueryParams) -> Sequence[Aggregate]:
     """The wanted aggregates, all by default."""
     text = params.get("aggregates")

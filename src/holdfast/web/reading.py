@@ -13,7 +13,7 @@ from holdfast.web.answers import SeriesList, SeriesRow
 from holdfast.web.deps import WebDeps
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
-from holdfast.web.parameters import aggregates, only, whole
+from holdfast.web.parameters import aggregates, only, truth, whole
 from holdfast.web.responses import answer
 from holdfast.web.times import parse_step, parse_time
 
@@ -53,9 +53,9 @@ class Reading:
         return answer(SeriesList(len(chosen), rows))
 
     async def query(self, request: Request) -> Response:
-        """`?series=…&from=-1h&to=now&step=…&aggregates=…&limit=…`: points, or aggregates a step."""
+        """`?series=…&from=-1h&to=now&step=…&aggregates=…&limit=…&site=…`: points, or aggregates a step."""
         params = request.query_params
-        only(params, "series", "from", "to", "step", "aggregates", "limit")
+        only(params, "series", "from", "to", "step", "aggregates", "limit", "site")
         patterns = params.getlist("series")
         if not 0 < len(patterns) <= _MOST_PATTERNS:
             hint = f"series=node/device/metric, device/metric or a pattern with *; up to {_MOST_PATTERNS} times"
@@ -66,9 +66,12 @@ class Reading:
         step_ns = parse_step(params["step"]) if "step" in params else None
         limit = whole(params, "limit", 10_000, MOST_POINTS)
         wanted = aggregates(params)
+        ask = truth(params, "site", default=True)
         async with self._gate.enter():
             try:
-                found = await asyncio.to_thread(self._deps.query, patterns, from_ns, to_ns, step_ns, wanted, limit)
+                found = await asyncio.to_thread(
+                    self._deps.query, patterns, from_ns, to_ns, step_ns, wanted, limit, ask=ask
+                )
                 return await asyncio.to_thread(answer, found)
             except QueryInvalid as error:
                 raise Refused(400, str(error), error.hint) from error

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.unit.history.stored import Row, StoredGroups
 
 from holdfast.history import query as module
+from holdfast.history import tiers
 from holdfast.history.answers import AGGREGATES, Answer, Column
 from holdfast.history.errors import QueryInvalid
 from holdfast.history.query import History
@@ -130,7 +131,7 @@ def test_a_series_newer_than_the_question_is_not_part_of_the_answer() -> None:
 
 
 def test_reading_stops_at_the_scan_bound_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SCAN_ROWS", 2)
+    monkeypatch.setattr(tiers, "SCAN_ROWS", 2)
     stored = StoredGroups()
     for ts in range(5):
         stored.add([Row(0, ts, 1.0)])
@@ -140,7 +141,7 @@ def test_reading_stops_at_the_scan_bound_and_says_so(monkeypatch: pytest.MonkeyP
 
 
 def test_rows_are_aggregated_chunk_by_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK", 2)
+    monkeypatch.setattr(tiers, "_CHUNK", 2)
     stored = StoredGroups()
     for ts in range(5):
         stored.add([Row(0, ts, float(ts))])

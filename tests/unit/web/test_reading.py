@@ -87,7 +87,7 @@ def test_alerts_come_as_they_are_up_to_the_limit() -> None:
 
 
 def test_a_disk_that_fails_is_a_503_with_what_to_do() -> None:
-    def broken(*_: Any) -> Any:
+    def broken(*_: Any, **__: Any) -> Any:
         raise StorageFailed("SQLite: disk I/O error")
 
     answer = get("/api/v1/query?series=a/b", query=broken)

@@ -21,6 +21,9 @@ from holdfast.journal.snapshot import Snapshot, snapshot
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 
+DAMAGED = "damaged: "
+"""How the note of a source begins whose file can't be read."""
+
 
 @dataclass
 class View:
@@ -41,7 +44,7 @@ class View:
             try:
                 yield from self._read(read, question)
             except (PieceDamaged, PieceGone) as error:
-                lost = Source(read.tier, read.from_ns, read.to_ns, 0, max(0, read.file.step), note=f"damaged: {error}")
+                lost = Source(read.tier, read.from_ns, read.to_ns, 0, max(0, read.file.step), note=f"{DAMAGED}{error}")
                 self.sources.append(lost)
 
     def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:

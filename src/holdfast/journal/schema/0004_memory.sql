@@ -55,6 +55,20 @@ CREATE TABLE alert_marks (
     PRIMARY KEY (ts, node, device)
 ) WITHOUT ROWID;
 
+-- Days (since 1970-01-01 UTC, both inclusive) of readings that were dropped after delivery without being in a piece: of
+-- those the parent has more than this node. What was dropped before this schema lies anywhere up to now.
+CREATE TABLE journal_drops (
+    first_day INTEGER NOT NULL,
+    last_day  INTEGER NOT NULL,
+    rows      INTEGER NOT NULL,
+    PRIMARY KEY (first_day, last_day)
+) WITHOUT ROWID;
+INSERT INTO journal_drops
+SELECT -106752,
+       max(strftime('%s', 'now') / 86400, coalesce((SELECT max(ts_max) / 86400000000000 FROM groups), 0)),
+       sum(cut)
+FROM lanes WHERE lane > 0 AND cut > 0 HAVING sum(cut) > 0;
+
 -- Messages of applications (ADR 10). How far a stream was taken into a queue here: exactly once by watermark. id: the
 -- last message's, which tells a repeat from an application's restored image.
 CREATE TABLE queue_streams (

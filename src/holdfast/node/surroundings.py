@@ -1,0 +1,81 @@
+"""One node's history with the nodes around it: put together from its parts."""
+
+import random
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from holdfast.history.answering import Answering
+from holdfast.history.lake.lake import Lake
+from holdfast.history.lake.settings import HistorySettings
+from holdfast.history.lake.view import View, view
+from holdfast.history.query import History
+from holdfast.node.asking import Around, AskingDoor, Upward, questions_of
+from holdfast.storage.folder import DiskFolder
+from holdfast.uplink.plan import Session
+from holdfast.uplink.questions import Inquiries
+from holdfast.uplink.settings import QuestionSettings
+
+if TYPE_CHECKING:
+    from holdfast.node.node import Node
+
+
+class Surroundings:
+    """What asks and what is asked. Made on the loop, once uplink, ingest and keeper are there."""
+
+    def __init__(self, node: "Node") -> None:
+        """Open nothing."""
+        self._node, journal = node, node.journal
+        folder = node.plan.data / (node.plan.history or HistorySettings()).lake
+        # Without a keeper there may still be files of a time when there was one.
+        self.lake = Lake(DiskFolder(folder)) if node.keeper is None else node.keeper.lake
+        around = Around(journal, node.clock, node.telemetry)
+        self.history = History(journal, journal.catalogue, self._view, around)
+        self.answering = Answering(self.history.tiers, journal.catalogue)
+        children, api, parent = node.plan.children, node.plan.settings.api, node.plan.settings.parent
+        self.questions = None
+        self.door = None
+        if children is not None and api is not None:
+            self.questions = questions_of(children, node.clock, api.connections, node.telemetry)
+        if children is not None and self.questions is not None:
+            around.with_children(self.questions, children.ask_within)
+            self.door = AskingDoor(journal, self.questions, self.answering, node.telemetry)
+        if parent is not None and node.link is not None and node.uplink is not None:
+            uplink = node.uplink
+            settings = parent.asking or QuestionSettings()
+            budget = uplink.plan.pacing.budget
+            branch, trouble = lambda: uplink.branch, lambda: uplink.status().trouble
+            around.with_parent(Upward(node.link.ask, branch, trouble, budget, settings))
+
+    def inquiries(self) -> Iterator[Inquiries]:
+        """The task that lets the parent ask, if it may."""
+        node, parent = self._node, self._node.plan.settings.parent
+        settings = None if parent is None else parent.asking
+        if settings is None or node.link is None or node.uplink is None:
+            return
+        pacing = node.uplink.plan.pacing
+        yield Inquiries(
+            settings,
+            node.link,
+            self.answering.below,
+            self._session,
+            pacing,
+            node.clock,
+            node.telemetry,
+            random.Random(),
+        )
+
+    def close(self) -> None:
+        """End the children's polls."""
+        if self.questions is not None:
+            self.questions.close()
+
+    def _session(self) -> tuple[int, int] | None:
+        uplink = self._node.uplink
+        if uplink is None or uplink.plan.session is not Session.OPEN or uplink.branch is None:
+            return None
+        return uplink.branch, uplink.plan.token
+
+    def _view(self, from_ns: int, to_ns: int) -> AbstractContextManager[View]:
+        journal = self._node.journal
+        return view(self.lake, journal, journal.catalogue.is_text.copy(), from_ns, to_ns)
