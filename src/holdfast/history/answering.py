@@ -23,7 +23,17 @@ from holdfast.journal.snapshot import Snapshot
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind, Series
-from holdfast.wire.asking import MAX_ROWS, AnswerHeader, Ask, Gone, Part, RemoteAnswer, StepColumns, encode_answer
+from holdfast.wire.asking import (
+    LANES,
+    MAX_ROWS,
+    AnswerHeader,
+    Ask,
+    Gone,
+    Part,
+    RemoteAnswer,
+    StepColumns,
+    encode_answer,
+)
 
 
 class _Rows(Points):
@@ -49,7 +59,12 @@ class _Look:
 
     def __call__(self, moment: Snapshot) -> None:
         self.marks = next(
-            (tuple(m.wm for m in one.marks) for one in moment.branches(self.child) if one.number == self.branch), None
+            (
+                tuple(one.marks[lane].wm for lane in LANES)
+                for one in moment.branches(self.child)
+                if one.number == self.branch
+            ),
+            None,
         )
 
 
@@ -67,7 +82,7 @@ class Answering:
         """
         if ask.after is None:
             return refused(ask, "the question doesn't say which rows are known")
-        after = dict(zip(Lane, ask.after, strict=True))
+        after = dict(zip(LANES, ask.after, strict=True))
         try:
             ids = self._chosen(ask)
             return self._answer(ask, ids, sites=True, parent=False, after=after)

@@ -21,13 +21,12 @@ from holdfast.history.lake.rollup import Steps
 from holdfast.history.names import matching
 from holdfast.history.question import Missing, Question, Source
 from holdfast.history.rows import Texts
-from holdfast.journal.pieces import LANES
 from holdfast.journal.records import Group
 from holdfast.journal.snapshot import Snapshot
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Series
-from holdfast.wire.asking import RemoteAnswer, StepColumns
+from holdfast.wire.asking import LANES, RemoteAnswer, StepColumns
 
 MOST_SPANS = 8
 Span = tuple[int, int]
@@ -63,7 +62,7 @@ class Reply:
         """How far a parent had this node's lanes when it answered; None = there's no answer to add to."""
         if self.answer is None or self.answer.header.status != "ok" or self.answer.header.marks is None:
             return None
-        return dict(zip(Lane, self.answer.header.marks, strict=True))
+        return dict(zip(LANES, self.answer.header.marks, strict=True))
 
 
 class Elsewhere(Protocol):
@@ -88,27 +87,26 @@ class Elsewhere(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Above:
-    """The journal's own groups above some seqs, whatever of them is in files, too."""
+    """The journal's own groups above some seqs, whatever of them is in files, too; of the named lanes only."""
 
     moment: Snapshot
     after: Mapping[Lane, int]
 
     def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
         """See `ports.Between`."""
-        yield from self.moment.between(from_ns, to_ns, lane, self.after.get(lane, 0))
+        if lane in self.after:
+            yield from self.moment.between(from_ns, to_ns, lane, self.after[lane])
 
     @property
     def is_stale(self) -> bool:
         """Were some of them dropped?"""
-        return any(self.moment.cut(lane) > self.after.get(lane, 0) for lane in LANES)
+        return any(self.moment.cut(lane) > seq for lane, seq in self.after.items() if lane is not Lane.CRITICAL)
 
     def missing(self, from_ns: int, to_ns: int) -> list[Missing]:
         """What is gone of them in [from_ns, to_ns)."""
-        found = [one for lane in Lane for one in self.moment.missing_above(from_ns, to_ns - 1, lane, self._of(lane))]
+        lanes = self.after.items()
+        found = [one for lane, seq in lanes for one in self.moment.missing_above(from_ns, to_ns - 1, lane, seq)]
         return [Missing(*one) for one in found]
-
-    def _of(self, lane: Lane) -> int:
-        return self.after.get(lane, 0)
 
 
 def spans_elsewhere(moment: Snapshot, question: Question, damaged: Collection[int] = ()) -> list[Span]:

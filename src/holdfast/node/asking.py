@@ -22,7 +22,7 @@ from holdfast.telemetry.happenings import Telemetry
 from holdfast.uplink.budget import Budget
 from holdfast.uplink.settings import QuestionSettings
 from holdfast.web.errors import Refused
-from holdfast.wire.asking import Ask, Poll, decode_answer
+from holdfast.wire.asking import LANES, Ask, Poll, decode_answer
 from holdfast.wire.errors import LinkError, WireError
 
 MOST_SITES = 64
@@ -138,7 +138,7 @@ class Around:
         branch = next((one for one in branches if one.number == standing.branch), None)
         if branch is None:
             return Reply(child, note="not asked: it has another history now")
-        after = tuple(_held(moment, branches, branch, lane) for lane in Lane)
+        after = tuple(_held(moment, branches, branch, lane) for lane in LANES)
         return _ask(wanted, within_s, after=after, branch=branch.number)
 
     async def _ask_all(

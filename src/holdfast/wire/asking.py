@@ -14,11 +14,12 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from holdfast.model.batch import Batch
+from holdfast.model.lane import Lane
 from holdfast.model.series import Kind, Series
 from holdfast.wire.errors import WireError
 from holdfast.wire.frame import Effort, seal, unseal
 from holdfast.wire.integers import Int64s
-from holdfast.wire.messages import VERSION, Count, Heads, Name
+from holdfast.wire.messages import VERSION, Count, Name, Seq
 from holdfast.wire.numbers import Float64s, group_rows, pack_numbers, unpack_numbers
 from holdfast.wire.packing import Packer, Unpacker, indexes
 from holdfast.wire.runs import pack_rows, unpack_rows
@@ -34,6 +35,9 @@ MAX_PARTS = 1_000
 MAX_TEXT = 256 << 10
 Time = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Outcome = Literal["ok", "stale", "refused"]
+LANES = (Lane.CRITICAL, Lane.NORMAL, Lane.BULK)
+"""The lanes that questions are about, by name: a lane that is added, such as one whose rows stay, is never answered."""
+Reached = Annotated[tuple[Seq, ...], Meta(min_length=len(LANES), max_length=len(LANES))]
 
 
 class Poll(Struct, frozen=True):
@@ -66,7 +70,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     step_ns: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
     wants_rows: bool = False
     limit: Annotated[int, Meta(ge=0, le=MAX_ROWS)] = 10_000
-    after: Heads | None = None
+    after: Reached | None = None
     branch: Count = 0
     depth: Annotated[int, Meta(ge=0, le=16)] = 0
     within_s: Annotated[float, Meta(ge=0, le=60)] = 3.0
@@ -108,7 +112,7 @@ class AnswerHeader(Struct, frozen=True, omit_defaults=True):
     kind: Literal["rows", "steps"] = "rows"
     rows: Count = 0
     truncated: bool = False
-    marks: Heads | None = None
+    marks: Reached | None = None
     version: int = VERSION
 
 
