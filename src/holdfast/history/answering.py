@@ -21,7 +21,7 @@ from holdfast.history.rows import Texts
 from holdfast.history.tiers import DEPTH, Asked, Gathered, Tiers
 from holdfast.journal.snapshot import Snapshot
 from holdfast.model.batch import Batch
-from holdfast.model.lane import Lane
+from holdfast.model.lane import Lane, Stay
 from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.wire.asking import (
     LANES,
@@ -77,6 +77,8 @@ class Answering:
     def below(self, ask: Ask) -> bytes:
         """Answer the parent: rows above `ask.after`, and those of children that aren't here yet.
 
+        Series that residency keeps are none of its business, whatever region it's in: their rows go by sync, or stay.
+
         Raises:
             StorageError, JournalError: when the rows can't be read.
         """
@@ -84,7 +86,8 @@ class Answering:
             return refused(ask, "the question doesn't say which rows are known")
         after = dict(zip(LANES, ask.after, strict=True))
         try:
-            ids = self._chosen(ask)
+            chosen = self._chosen(ask)
+            ids = chosen[self._catalogue.stay_of[chosen] == Stay.ANYWHERE]
             return self._answer(ask, ids, sites=True, parent=False, after=after)
         except QueryInvalid as error:
             return refused(ask, f"{error}; {error.hint}")

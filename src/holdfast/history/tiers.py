@@ -17,7 +17,7 @@ from holdfast.history.question import Missing, Question, Source, summed
 from holdfast.history.rows import Scan, Texts
 from holdfast.journal.snapshot import Snapshot
 from holdfast.model.batch import Batch, concatenate
-from holdfast.model.lane import Lane
+from holdfast.model.lane import Lane, Stay
 from holdfast.model.series import Catalogue, Series
 
 SCAN_ROWS = 50_000_000
@@ -124,6 +124,9 @@ class Tiers:
         return len(self._damaged) > before
 
     def _asks_parent(self, asked: Asked) -> bool:
+        """Never about what residency keeps: even the question would tell, and the parent has none of it."""
+        if (self._catalogue.stay_of[asked.question.ids] != Stay.ANYWHERE).any():
+            return False
         elsewhere = self._elsewhere
         return elsewhere is not None and elsewhere.has_parent and asked.parent and asked.depth > 0
 
