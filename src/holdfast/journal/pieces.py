@@ -16,7 +16,8 @@ from holdfast.storage.sqlite import Connection, Row, rows
 HISTORY = "history"
 """The consumer whose cursor says how far a lane's readings have become pieces."""
 RAW, AROUND_ALERTS, MINUTES, HOURS = 0, -1, 60, 3600
-WARM, COLD = 1, 2
+WARM, COLD, SENDING, DAMAGED = 1, 2, 4, 8
+"""Where a file is, as bits: on local disk, in the cold store, perhaps there (sending began); damaged on local disk."""
 _DAY_NS = 86_400 * 10**9
 LANES = tuple(lane for lane in Lane if lane is not Lane.CRITICAL)
 """Lanes with readings."""

@@ -58,7 +58,7 @@ class Patience:
         threading.Thread(target=call.run, daemon=True, name="objects").start()
         taken = -1
         while not call.done.wait(self._timeout_s):
-            if steps is None or steps.taken == taken:
+            if steps is None or (steps.taken == taken and not steps.is_asking):
                 if steps is not None:
                     steps.is_over = True
                 raise self._failed(ObjectsUnreachable(f"no answer within {self._timeout_s:g} s"))
@@ -95,11 +95,17 @@ class _Steps:
 
     def __init__(self, parts: Iterable[bytes]) -> None:
         self.taken, self.is_over = 0, False
+        self.is_asking = False
+        """Is the next part being made? That may take its time, and isn't the store's silence."""
         self._parts = parts
 
     def __iter__(self) -> Iterator[bytes]:
+        self.is_asking = True
         for part in self._parts:
             if self.is_over:
                 raise ObjectsUnreachable("given up")
             self.taken += 1
+            self.is_asking = False
             yield part
+            self.is_asking = True
+        self.is_asking = False

@@ -93,20 +93,19 @@ class ColdFile:
         """Nothing is held."""
 
 
-def open_cold(settings: ColdSettings, node: str, path: Callable[[str], Path], clock: Clock) -> Cold:
-    """The cold store of the settings; no connection is made. path: makes a path of node.yaml absolute.
+def open_cold(settings: ColdSettings, clock: Clock) -> Cold:
+    """The cold store of resolved settings; no connection is made.
 
     Raises:
         StorageError: when its key or the package it needs isn't there.
     """
-    prefix = node if settings.prefix is None else settings.prefix.strip("/")
-    patient = Patience(_store(settings, prefix, path), settings.timeout, clock)
+    patient = Patience(_store(settings), settings.timeout, clock)
     return Cold(patient, settings.cache, lambda: patient.trouble)
 
 
-def _store(settings: ColdSettings, prefix: str, path: Callable[[str], Path]) -> ObjectStore:
-    s3 = settings.s3
+def _store(settings: ColdSettings) -> ObjectStore:
+    s3, prefix = settings.s3, settings.prefix or ""
     if s3 is None:
-        return FolderObjects(path(settings.folder), prefix)
-    key = read_credentials(path(s3.key_file)) if s3.key_file else None
+        return FolderObjects(Path(settings.folder), prefix)
+    key = read_credentials(Path(s3.key_file)) if s3.key_file else None
     return S3Objects(Bucket(s3.bucket, prefix, s3.endpoint, s3.region, key), settings.timeout)

@@ -29,6 +29,8 @@ class Lake:
     ) -> None:
         """cipher: of new files, and of those that turn out to be encrypted; cold: where files go from the folder."""
         self.folder, self.cipher, self.cold = folder, cipher, cold
+        self.suspects: set[str] = set()
+        """Files that somebody could not read; the scrub looks at them first."""
         self._most = open_files
         self._idle: OrderedDict[str, FileReader] = OrderedDict()
         self._lock = Lock()  # questions run on threads of their own
@@ -43,13 +45,16 @@ class Lake:
         """
         with self._lock:
             found = self._idle.pop(file.name, None)
-        reader = FileReader(self.folder, file, self.cipher, self.cold) if found is None else found
+        try:
+            reader = FileReader(self.folder, file, self.cipher, self.cold) if found is None else found
+        except PieceDamaged as error:
+            self._note(error)
+            raise
         try:
             yield reader
         except BaseException as error:
             reader.close()
-            if self.cold is not None and isinstance(error, PieceDamaged):
-                self.cold.forget(file.name)
+            self._note(error)
             raise
         self._give_back(file.name, reader)
 
@@ -66,6 +71,12 @@ class Lake:
             idle, self._idle = self._idle, OrderedDict()
         for reader in idle.values():
             reader.close()
+
+    def _note(self, error: BaseException) -> None:
+        if isinstance(error, PieceDamaged):
+            self.suspects.add(error.name)
+            if self.cold is not None:
+                self.cold.forget(error.name)
 
     def _give_back(self, name: str, reader: FileReader) -> None:
         with self._lock:

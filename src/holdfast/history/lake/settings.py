@@ -1,6 +1,10 @@
 """What an operator may turn about the site's memory."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from holdfast.kernel.scalars import Duration, Hours, Percent, Rate, Size, Zone
 
@@ -58,6 +62,13 @@ class ColdSettings(Struct, frozen=True, forbid_unknown_fields=True):
         if bool(self.folder) == (self.s3 is not None):
             msg = "`cold` needs either `folder` or `s3`"
             raise ValueError(msg)
+
+    def resolved(self, node: str, path: Callable[[str], Path]) -> "ColdSettings":
+        """With absolute paths and its prefix. path: makes a path of node.yaml absolute."""
+        s3, prefix = self.s3, node if self.prefix is None else self.prefix.strip("/")
+        if s3 is not None and s3.key_file:
+            s3 = replace(s3, key_file=str(path(s3.key_file)))
+        return replace(self, folder=str(path(self.folder)) if self.folder else "", s3=s3, prefix=prefix)
 
 
 class HistorySettings(Struct, frozen=True, forbid_unknown_fields=True):

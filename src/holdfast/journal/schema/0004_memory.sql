@@ -14,7 +14,8 @@ CREATE TABLE pieces (
 CREATE INDEX pieces_by_day ON pieces (day);
 
 -- The same rows at one or more steps. step: 0 = as they came, else the length of a step in s, -1 = those as they came
--- that lie around alerts. places: 1 = on local disk, 2 = in the cold store. sums: CRC-32 of each 64 KiB.
+-- that lie around alerts. places: bits, 1 = on
+-- local disk, 2 = in the cold store, 4 = sending it there began, 8 = damaged on local disk. sums: CRC-32 of each 64 KiB.
 CREATE TABLE piece_files (
     piece  INTEGER NOT NULL,
     step   INTEGER NOT NULL,
