@@ -125,7 +125,7 @@ class FileReader:
             metadata = self._parquet.metadata.metadata or {}
         except BaseException as error:
             self._checked.close()
-            if isinstance(error, (pa.ArrowInvalid, OSError)):
+            if isinstance(error, (pa.ArrowException, OSError)):
                 raise PieceDamaged(file.name, str(error)) from error
             raise
         self.index = Index.decode(metadata.get(KEY, b""), file.name)
@@ -171,7 +171,7 @@ class FileReader:
     ) -> pa.Table:
         try:
             table = self._parquet.read_row_group(group, columns=list(columns), use_threads=False)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise PieceDamaged(self.name, str(error)) from error
         if len(begin) == 1:
             return table.slice(int(begin[0]), int(length[0]))

@@ -116,10 +116,9 @@ def test_duckdb_reads_the_cold_folder_as_it_stands(tmp_path: Path) -> None:
         await filled(site)
         await site.send_all()
         site.close()
-        found = duckdb.sql(
-            f"SELECT count(*), count(DISTINCT day), min(ts_ns) "
-            f"FROM read_parquet('{tmp_path}/cold/readings/*/*.parquet', hive_partitioning=true)"
-        ).fetchall()
+        wanted = "SELECT count(*), count(DISTINCT day), min(ts_ns) FROM read_parquet(?, hive_partitioning=true)"
+        with duckdb.connect() as db:
+            found = db.execute(wanted, [f"{tmp_path}/cold/readings/*/*.parquet"]).fetchall()
         assert found == [(len(rows_of_days()), DAYS, 0)]
 
     run(body())
