@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from holdfast.journal.errors import CatalogueCorrupt
 from holdfast.model.lane import Lane
@@ -23,6 +24,14 @@ LANES = tuple(lane for lane in Lane if lane is not Lane.CRITICAL)
 """Lanes with readings."""
 _ALL = "pieces"
 """The key in `meta` of the sum over all pieces."""
+_SUM_OF_ALL = (
+    "SELECT count(*), coalesce(sum(id), 0), coalesce(sum(day), 0), coalesce(sum(crc), 0), "
+    "coalesce(sum(ts_min & 4294967295), 0), coalesce(sum(ts_min >> 32), 0), "
+    "coalesce(sum(ts_max & 4294967295), 0), coalesce(sum(ts_max >> 32), 0) FROM pieces"
+)
+_SUMS = 8
+_OTHER_TYPES = (TypeError, AttributeError, ValueError, struct.error)
+"""What summing raises when a flipped bit has made a column a value of another type."""
 _PIECE = struct.Struct("<qqqqqq")
 _FILE = struct.Struct("<qqqqdq")
 
@@ -144,20 +153,29 @@ def drop_piece(db: Connection, piece: Piece, now_ns: int) -> None:
 def add_loss(db: Connection, loss: Loss) -> None:
     """Account for readings that went by age or quota."""
     db.execute(
-        "INSERT INTO piece_losses (day, keep, step, rows, reason, at_ns) VALUES (?, ?, ?, ?, ?, ?)",
-        (loss.day, loss.keep, loss.step, loss.rows, loss.reason, loss.at_ns),
+        "INSERT INTO piece_losses (day, keep, step, rows, reason, at_ns, crc) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (loss.day, loss.keep, loss.step, loss.rows, loss.reason, loss.at_ns, _loss_sum(loss)),
     )
 
 
 def read_losses(db: Connection, first_day: int, last_day: int, limit: int = 10_000) -> list[Loss]:
-    """What went of these days, the latest `limit`, oldest first."""
+    """What went of these days, the latest `limit`, oldest first.
+
+    Raises:
+        CatalogueCorrupt: when a row is not what was written.
+    """
     found = rows(
         db,
-        "SELECT day, keep, step, rows, reason, at_ns FROM piece_losses WHERE day BETWEEN ? AND ? "
+        "SELECT day, keep, step, rows, reason, at_ns, crc FROM piece_losses WHERE day BETWEEN ? AND ? "
         "ORDER BY id DESC LIMIT ?",
         (first_day, last_day, limit),
     )
-    return [Loss(*one) for one in reversed(found)]
+    losses = []
+    for *stored, crc in reversed(found):
+        loss = Loss(*stored)
+        _check(crc == _loss_sum(loss), f"a loss of the day {loss.day}")
+        losses.append(loss)
+    return losses
 
 
 def add_drops(db: Connection, spans: Iterable[tuple[int, int, int]]) -> None:
@@ -239,23 +257,36 @@ def read_pieces(db: Connection, where: str = "", values: tuple[int | str, ...] =
     ids = f"SELECT id FROM pieces {where}"  # noqa: S608  # constants
     found = rows(
         db,
-        "SELECT piece, step, name, bytes, rows, error, places, sums, crc FROM piece_files "  # noqa: S608  # constants
+        "SELECT piece, step, name, bytes, rows, sums, error, places, crc FROM piece_files "  # noqa: S608  # constants
         f"WHERE piece IN ({ids}) ORDER BY piece, step",
         values,
     )
-    for piece, step, name, size, n, error, places, sums, crc in found:
-        file = PieceFile(step, name, size, n, sums, error, places)
-        _check(crc == _file_sum(piece, file), f"file {name!r} of piece {piece}")
+    for piece, *stored, crc in found:
+        file = _file(piece, stored, crc)
         files.setdefault(piece, []).append(file)
     columns = "id, day, keep, sealed, rows, ts_min, ts_max, crc"
     stored = rows(db, f"SELECT {columns} FROM pieces {where} ORDER BY id", values)  # noqa: S608  # constants
     return [_piece(one, tuple(files.get(one[0], ()))) for one in stored]
 
 
+def _file(piece: int, stored: Sequence[Any], crc: int) -> PieceFile:
+    file = PieceFile(*stored)
+    try:
+        is_whole = crc == _file_sum(piece, file)
+    except _OTHER_TYPES:
+        is_whole = False
+    _check(is_whole, f"file {file.name!r} of piece {piece}")
+    return file
+
+
 def _piece(stored: Row, files: tuple[PieceFile, ...]) -> Piece:
     number, day, keep, sealed, n, low, high, crc = stored
     piece = Piece(day, keep, n, low, high, files, bool(sealed), number)
-    _check(crc == _piece_sum(piece), f"piece {number}")
+    try:
+        is_whole = crc == _piece_sum(piece)
+    except _OTHER_TYPES:
+        is_whole = False
+    _check(is_whole, f"piece {number}")
     return piece
 
 
@@ -280,14 +311,14 @@ def _sum_up_all(db: Connection) -> None:
 
 
 def _sum_of_all(db: Connection) -> str:
-    """A row that a damaged page hides leaves no trace of its own; it's missing here."""
-    count, total, numbers = row(db, "SELECT count(*), total(crc), total(id) FROM pieces") or (0, 0.0, 0.0)
-    return f"{count} {total:.0f} {numbers:.0f}"
+    """A row that a damaged page hides, or whose damaged times keep it out of a question, is noticed here alone."""
+    found = row(db, _SUM_OF_ALL)
+    return " ".join(map(str, found or ()))
 
 
 def _sum_kept(db: Connection) -> str:
     kept = row(db, "SELECT value FROM meta WHERE key = ?", (_ALL,))
-    return "0 0 0" if kept is None else str(kept[0])
+    return " ".join(["0"] * _SUMS) if kept is None else str(kept[0])
 
 
 def _piece_sum(piece: Piece) -> int:
@@ -299,6 +330,10 @@ def _piece_sum(piece: Piece) -> int:
 def _file_sum(piece: int, file: PieceFile) -> int:
     fixed = _FILE.pack(piece, file.step, file.size, file.rows, file.error, file.places)
     return zlib.crc32(file.sums, zlib.crc32(file.name.encode(), zlib.crc32(fixed)))
+
+
+def _loss_sum(loss: Loss) -> int:
+    return zlib.crc32(repr((loss.day, loss.keep, loss.step, loss.rows, loss.reason, loss.at_ns)).encode())
 
 
 def _check(holds: bool, what: str) -> None:  # noqa: FBT001  # reads as a sentence at the call

@@ -45,7 +45,8 @@ CREATE TABLE piece_losses (
     step   INTEGER NOT NULL,
     rows   INTEGER NOT NULL,
     reason TEXT NOT NULL,
-    at_ns  INTEGER NOT NULL
+    at_ns  INTEGER NOT NULL,
+    crc    INTEGER NOT NULL
 );
 CREATE INDEX piece_losses_by_day ON piece_losses (day);
 -- When alerts were raised, and about which device: readings around them stay as they came for longer.
