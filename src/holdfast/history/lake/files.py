@@ -93,6 +93,7 @@ class FileWriter:
 
     def abandon(self) -> None:
         """Leave no trace."""
+        self._out.is_abandoned = True
         self._file.close()
         self._folder.remove(hidden(self.name))
 

@@ -24,6 +24,8 @@ class SummingWriter(io.RawIOBase):
         self._file = file
         self._done: list[int] = []
         self._current, self._left = 0, BLOCK
+        self.is_abandoned = False
+        """Nobody wants the file any more: what a Parquet writer still has to say is dropped."""
 
     def writable(self) -> bool:
         """Yes."""
@@ -35,6 +37,8 @@ class SummingWriter(io.RawIOBase):
 
     def write(self, data: object) -> int:
         """Append bytes."""
+        if self.is_abandoned:
+            return len(memoryview(data).cast("B"))  # type: ignore[arg-type]  # as below
         view = memoryview(data).cast("B")  # type: ignore[arg-type]  # pyarrow gives bytes or a buffer
         self._file.write(view)
         self.size += len(view)
