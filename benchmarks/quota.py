@@ -114,17 +114,21 @@ class Watch(threading.Thread):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(daemon=True)
-        self.most, self.samples, self.parts = 0, 0, Counter[str]()
+        self.most, self.most_files, self.samples, self.parts = 0, 0, 0, Counter[str]()
         self._folder, self.stopping = folder, threading.Event()
 
     def run(self) -> None:
         while not self.stopping.wait(0.05):
             parts: Counter[str] = Counter()
+            seen: set[int] = set()  # while a day is swapped its files have two names
             for where, _, names in os.walk(self._folder):  # passes over what goes meanwhile
                 part = Path(where).relative_to(self._folder).parts
                 for name in names:
                     with contextlib.suppress(FileNotFoundError):
-                        parts[part[0] if part else name] += Path(where, name).stat().st_size
+                        found = Path(where, name).stat()
+                        parts[part[0] if part else name] += 0 if found.st_ino in seen else found.st_size
+                        seen.add(found.st_ino)
+            self.most_files = max(self.most_files, parts["lake"])
             self.samples += 1
             if parts.total() > self.most:
                 self.most, self.parts = parts.total(), parts
@@ -258,6 +262,7 @@ async def main() -> None:
         took = time.monotonic() - began
         print(f"{sent:,} readings in {took:.0f} s; most on disk {watch.most / 1e6:.1f} MB of {quota / 1e6:.0f} MB")
         print(f"  at that moment {dict(watch.parts)}; {watch.samples} samples")
+        print(f"  files {watch.most_files / 1e6:.1f} MB at most, of history.quota {drill.settings.quota / 1e6:.1f} MB")
         for line in account(drill, sent):
             print(line)
         print("around alerts: {} windows, {:,} readings, each as sent".format(*check_alerts(drill)))

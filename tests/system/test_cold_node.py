@@ -46,10 +46,10 @@ async def fill(folder: Path) -> int:
     start = (clock.wall_ns() // (86_400 * NS) - DAYS) * 86_400 * NS
     chance = np.random.default_rng(1)
     for day in range(DAYS):
-        n = np.arange(day * 86_400, (day + 1) * 86_400, 2)
-        ids = np.tile(np.arange(SERIES, dtype=np.int32), len(n))
+        seconds = np.arange(day * 86_400, (day + 1) * 86_400, 2)
+        ids = np.tile(np.arange(SERIES, dtype=np.int32), len(seconds))
         value = np.round(20 + np.cumsum(chance.normal(0, 0.01, len(ids))), 3)
-        batch = Batch(ids, np.repeat(start + n * NS, SERIES), value, np.zeros(len(ids), np.uint8))
+        batch = Batch(ids, np.repeat(start + seconds * NS, SERIES), value, np.zeros(len(ids), np.uint8))
 
         def write(tx: Any, batch: Batch = batch) -> None:
             tx.append_readings(Lane.BULK, batch)
