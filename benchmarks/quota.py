@@ -267,6 +267,7 @@ async def main() -> None:
             print(line)
         print("around alerts: {} windows, {:,} readings, each as sent".format(*check_alerts(drill)))
         print("stated errors: {} files of steps, off by {:.1e} of the error at most".format(*check_errors(drill)))
+        assert watch.most_files <= drill.settings.quota, "more in files than history.quota allows"
         assert watch.most <= quota, "more on disk than the quotas allow"
     finally:
         drill.close()

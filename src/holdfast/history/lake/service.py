@@ -36,6 +36,8 @@ TRASH_S = 120.0
 """A file stays for those who may still read it."""
 BYTES_A_ROW = 8
 """What a reading may take as a fresh file, at most, for keeping within the quota."""
+MERGE_ROOM = 1.5
+"""What a merge may take beside the files it merges: their rows again, and their steps."""
 _NS = 10**9
 
 
@@ -159,7 +161,7 @@ class Keeper:
         """Merge what has become many."""
         whole = [piece for piece in self._books.pieces if not self._books.is_doubtful(piece)]
         for pieces, seals in steps.due_merges(whole, self.settings, self._clock.wall_ns()):
-            await self._make_room(sum(piece.size for piece in pieces))
+            await self._make_room(round(MERGE_ROOM * sum(piece.size for piece in pieces)))
             await self._merge(pieces, seals=seals)
 
     async def _merge(self, pieces: Sequence[Piece], *, seals: bool) -> None:
