@@ -1,6 +1,5 @@
 """Finished days go to the cold store and come back in answers, through crashes, damage and silence."""
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -9,15 +8,12 @@ import pytest
 from tests.unit.history.lake.site import DAY, NS, START, Site, ask, readings, run
 
 from holdfast.history.answers import Answer
-from holdfast.history.lake.cold import open_cold
 from holdfast.history.lake.retention import Deed, Step
 from holdfast.history.lake.sending import due
 from holdfast.history.lake.settings import ColdSettings, HistorySettings
 from holdfast.journal.pieces import COLD, DAMAGED, SENDING, WARM, Piece
-from holdfast.kernel.clock import ManualClock
 from holdfast.storage.errors import ObjectsUnreachable
 from holdfast.storage.objects import FolderObjects
-from holdfast.storage.patience import Patience
 
 DAYS = 3
 ALL = HistorySettings(rows=5000, cold=ColdSettings(folder="cold"))
@@ -365,50 +361,6 @@ def test_files_go_by_age_share_and_hours(cold: ColdSettings, hour: int, expected
     now = 5 * DAY + hour * 3600 * NS
     settings = HistorySettings(quota=1000, cold=cold)
     assert [piece.day for piece in due(pieces, settings, now)] == expected
-
-
-def test_a_call_that_hangs_is_left_behind_and_the_next_ones_fail_at_once() -> None:
-    release, clock = threading.Event(), ManualClock()
-
-    class Hanging:
-        def get(self, *_: object) -> bytes:
-            release.wait(20)
-            return b""
-
-    patient = Patience(Hanging(), 0.05, clock)  # type: ignore[arg-type]  # only `get` is asked
-    with pytest.raises(ObjectsUnreachable, match=r"no answer within 0\.05 s"):
-        patient.get("x", 0, 1)
-    for _ in range(50):
-        with pytest.raises(ObjectsUnreachable):
-            patient.get("x", 0, 1)
-    assert patient.trouble
-    clock.advance(16)
-    assert not patient.trouble
-    release.set()
-    assert patient.get("x", 0, 1) == b""
-
-
-def test_a_folder_that_is_not_mounted_is_never_made(tmp_path: Path) -> None:
-    settings = ColdSettings(folder="nas/lake").resolved("gw", lambda text: tmp_path / text)
-    store = open_cold(settings, ManualClock())
-    with pytest.raises(ObjectsUnreachable, match="isn't there"):
-        store.store.put("a", [b"x"])
-    assert not (tmp_path / "nas").exists()
-    (tmp_path / "nas/lake").mkdir(parents=True)
-    again = open_cold(settings, ManualClock())
-    again.store.put("a", [b"x"])
-    assert (tmp_path / "nas/lake/gw/a").read_bytes() == b"x"
-
-
-def test_an_interrupted_put_leaves_no_object(tmp_path: Path) -> None:
-    def parts() -> Iterator[bytes]:
-        yield b"half"
-        raise ObjectsUnreachable("cut")
-
-    store = FolderObjects(tmp_path)
-    with pytest.raises(ObjectsUnreachable):
-        store.put("readings/a", parts())
-    assert list(store.names()) == []
 
 
 def test_settings_name_one_store() -> None:
