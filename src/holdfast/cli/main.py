@@ -10,6 +10,7 @@ import typer
 from holdfast import __version__
 from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
+from holdfast.cli.history_commands import history
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.sim import sim
 from holdfast.kernel.documents import SettingsInvalid
@@ -78,6 +79,7 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
 app.add_typer(audit, name="audit")
+app.add_typer(history, name="history")
 app.command()(demo)
 app.command()(sim)
 

@@ -3,6 +3,7 @@
 CryptoError
 ├── KeyUnusable      operator: a key or certificate can't be read as one
 ├── NameUnusable     operator: a host or name can't stand in a certificate
+├── KeyMismatch      operator: a wrapped key was wrapped by another key, or changed
 └── TokenMalformed   caller or peer: a text is no token
 """
 
@@ -19,6 +20,12 @@ class KeyUnusable(CryptoError):
 
 class NameUnusable(CryptoError):
     """A host or name can't stand in a certificate."""
+
+
+class KeyMismatch(CryptoError):
+    """A wrapped key was wrapped by another one, or was changed."""
+
+    hint = "give the key that it was written with"
 
 
 class TokenMalformed(CryptoError):

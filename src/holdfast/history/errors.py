@@ -3,6 +3,8 @@
 HistoryError
 ├── QueryInvalid    caller: the question can't be answered as asked; says what's allowed
 ├── PieceDamaged    disk: a file of the lake is not what was written; nothing was read from it
+├── PieceLocked     operator: a file is encrypted and there is no key, or another one
+├── PieceAway       operator: a file is in a cold store that the settings don't name
 ├── PieceGone       world: a file went while it was being asked for; plan anew
 ├── WorkshopDied    world: the process that makes files ended in the middle; it's tried again
 └── RowsMoved       world: rows were restamped while they were read (lake/compact.py); do it again
@@ -52,3 +54,23 @@ class WorkshopDied(HistoryError):
     def __init__(self, status: int | None) -> None:
         self.status = status
         super().__init__(f"the process that makes files ended (status {status})")
+
+
+class PieceLocked(HistoryError):
+    """A file is encrypted, and not with the key that is there."""
+
+    hint = "give journal.key the key that was in use when the file was written; a journal key isn't changed later"
+
+    def __init__(self, name: str, what: str) -> None:
+        self.name = name
+        super().__init__(f"{name} {what}")
+
+
+class PieceAway(HistoryError):
+    """A file is in the cold store only, and none is set."""
+
+    hint = "set history.cold again to the store it was sent to"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} is in the cold store, and history.cold names none")

@@ -24,8 +24,14 @@ def wal_damaged(node: str, transactions: int, now_ns: int) -> Event:
     return _event(node, f"{transactions} commits were lost: the journal's WAL was damaged on disk", why, now_ns)
 
 
-def _event(node: str, message: str, why: dict[str, object], ts: int) -> Event:
-    identity = repr((node, "journal.damaged", ts, sorted(why.items()))).encode()
+def file_damaged(node: str, name: str, day: str, rows: int, what: str, now_ns: int) -> Event:
+    """A file of the site's memory that the disk gives back wrong."""
+    why: dict[str, object] = {"file": name, "day": day, "rows": rows, "what": what}
+    return _event(node, f"a file with {rows} rows of {day} was damaged on disk", why, now_ns, "history.damaged")
+
+
+def _event(node: str, message: str, why: dict[str, object], ts: int, rule: str = "journal.damaged") -> Event:
+    identity = repr((node, rule, ts, sorted(why.items()))).encode()
     return Event(
         id=hashlib.sha256(identity).hexdigest()[:32],
         ts=ts,
@@ -33,7 +39,7 @@ def _event(node: str, message: str, why: dict[str, object], ts: int) -> Event:
         severity="critical",
         node=node,
         device=node,
-        rule="journal.damaged",
+        rule=rule,
         message=message,
         why=why,
     )

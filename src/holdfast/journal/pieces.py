@@ -8,18 +8,30 @@ import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from holdfast.journal.errors import CatalogueCorrupt
 from holdfast.model.lane import Lane
-from holdfast.storage.sqlite import Connection, Row, rows
+from holdfast.storage.sqlite import Connection, Row, row, rows
 
 HISTORY = "history"
 """The consumer whose cursor says how far a lane's readings have become pieces."""
 RAW, AROUND_ALERTS, MINUTES, HOURS = 0, -1, 60, 3600
-WARM, COLD = 1, 2
+WARM, COLD, SENDING, DAMAGED = 1, 2, 4, 8
+"""Where a file is, as bits: on local disk, in the cold store, perhaps there (sending began); damaged on local disk."""
 _DAY_NS = 86_400 * 10**9
 LANES = tuple(lane for lane in Lane if lane is not Lane.CRITICAL)
 """Lanes with readings."""
+_ALL = "pieces"
+"""The key in `meta` of the sum over all pieces."""
+_SUM_OF_ALL = (
+    "SELECT count(*), coalesce(sum(id), 0), coalesce(sum(day), 0), coalesce(sum(crc), 0), "
+    "coalesce(sum(ts_min & 4294967295), 0), coalesce(sum(ts_min >> 32), 0), "
+    "coalesce(sum(ts_max & 4294967295), 0), coalesce(sum(ts_max >> 32), 0) FROM pieces"
+)
+_SUMS = 8
+_OTHER_TYPES = (TypeError, AttributeError, ValueError, struct.error)
+"""What summing raises when a flipped bit has made a column a value of another type."""
 _PIECE = struct.Struct("<qqqqqq")
 _FILE = struct.Struct("<qqqqdq")
 
@@ -97,9 +109,9 @@ def add_piece(db: Connection, piece: Piece) -> Piece:
         (piece.day, piece.keep, piece.is_sealed, piece.rows, piece.ts_min, piece.ts_max),
     )
     named = replace(piece, id=db.last_insert_rowid())
-    db.execute("UPDATE pieces SET crc = ? WHERE id = ?", (_piece_sum(named), named.id))
     for file in named.files:
         put_file(db, named.id, file)
+    _sum_up(db, named.id)
     return named
 
 
@@ -120,12 +132,14 @@ def put_file(db: Connection, piece: int, file: PieceFile) -> None:
             _file_sum(piece, file),
         ),
     )
+    _sum_up(db, piece)
 
 
 def drop_file(db: Connection, piece: int, file: PieceFile, now_ns: int) -> None:
     """Take a file out of a piece; it stays in the trash for a while."""
     db.execute("DELETE FROM piece_files WHERE piece = ? AND step = ?", (piece, file.step))
     db.execute("INSERT OR REPLACE INTO piece_trash VALUES (?, ?, ?)", (file.name, file.places, now_ns))
+    _sum_up(db, piece)
 
 
 def drop_piece(db: Connection, piece: Piece, now_ns: int) -> None:
@@ -133,25 +147,35 @@ def drop_piece(db: Connection, piece: Piece, now_ns: int) -> None:
     for file in piece.files:
         drop_file(db, piece.id, file, now_ns)
     db.execute("DELETE FROM pieces WHERE id = ?", (piece.id,))
+    _sum_up_all(db)
 
 
 def add_loss(db: Connection, loss: Loss) -> None:
     """Account for readings that went by age or quota."""
     db.execute(
-        "INSERT INTO piece_losses (day, keep, step, rows, reason, at_ns) VALUES (?, ?, ?, ?, ?, ?)",
-        (loss.day, loss.keep, loss.step, loss.rows, loss.reason, loss.at_ns),
+        "INSERT INTO piece_losses (day, keep, step, rows, reason, at_ns, crc) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (loss.day, loss.keep, loss.step, loss.rows, loss.reason, loss.at_ns, _loss_sum(loss)),
     )
 
 
 def read_losses(db: Connection, first_day: int, last_day: int, limit: int = 10_000) -> list[Loss]:
-    """What went of these days, the latest `limit`, oldest first."""
+    """What went of these days, the latest `limit`, oldest first.
+
+    Raises:
+        CatalogueCorrupt: when a row is not what was written.
+    """
     found = rows(
         db,
-        "SELECT day, keep, step, rows, reason, at_ns FROM piece_losses WHERE day BETWEEN ? AND ? "
+        "SELECT day, keep, step, rows, reason, at_ns, crc FROM piece_losses WHERE day BETWEEN ? AND ? "
         "ORDER BY id DESC LIMIT ?",
         (first_day, last_day, limit),
     )
-    return [Loss(*one) for one in reversed(found)]
+    losses = []
+    for *stored, crc in reversed(found):
+        loss = Loss(*stored)
+        _check(crc == _loss_sum(loss), f"a loss of the day {loss.day}")
+        losses.append(loss)
+    return losses
 
 
 def add_drops(db: Connection, spans: Iterable[tuple[int, int, int]]) -> None:
@@ -217,6 +241,7 @@ def read_memory(db: Connection, from_ns: int, to_ns: int) -> Memory:
     done: dict[Lane, int] = dict.fromkeys(LANES, 0)
     for lane, seq in rows(db, "SELECT lane, seq FROM cursors WHERE consumer = ?", (HISTORY,)):
         done[Lane(lane)] = seq
+    _check(_sum_of_all(db) == _sum_kept(db), "the list of pieces")
     pieces = read_pieces(db, "WHERE ts_max >= ? AND ts_min <= ?", (from_ns, to_ns))
     late = tuple(place for (place,) in rows(db, "SELECT place FROM stragglers ORDER BY place"))
     return Memory(tuple(pieces), done, late)
@@ -232,34 +257,83 @@ def read_pieces(db: Connection, where: str = "", values: tuple[int | str, ...] =
     ids = f"SELECT id FROM pieces {where}"  # noqa: S608  # constants
     found = rows(
         db,
-        "SELECT piece, step, name, bytes, rows, error, places, sums, crc FROM piece_files "  # noqa: S608  # constants
+        "SELECT piece, step, name, bytes, rows, sums, error, places, crc FROM piece_files "  # noqa: S608  # constants
         f"WHERE piece IN ({ids}) ORDER BY piece, step",
         values,
     )
-    for piece, step, name, size, n, error, places, sums, crc in found:
-        file = PieceFile(step, name, size, n, sums, error, places)
-        _check(crc == _file_sum(piece, file), f"file {name!r} of piece {piece}")
+    for piece, *stored, crc in found:
+        file = _file(piece, stored, crc)
         files.setdefault(piece, []).append(file)
     columns = "id, day, keep, sealed, rows, ts_min, ts_max, crc"
     stored = rows(db, f"SELECT {columns} FROM pieces {where} ORDER BY id", values)  # noqa: S608  # constants
     return [_piece(one, tuple(files.get(one[0], ()))) for one in stored]
 
 
+def _file(piece: int, stored: Sequence[Any], crc: int) -> PieceFile:
+    file = PieceFile(*stored)
+    try:
+        is_whole = crc == _file_sum(piece, file)
+    except _OTHER_TYPES:
+        is_whole = False
+    _check(is_whole, f"file {file.name!r} of piece {piece}")
+    return file
+
+
 def _piece(stored: Row, files: tuple[PieceFile, ...]) -> Piece:
     number, day, keep, sealed, n, low, high, crc = stored
     piece = Piece(day, keep, n, low, high, files, bool(sealed), number)
-    _check(crc == _piece_sum(piece), f"piece {number}")
+    try:
+        is_whole = crc == _piece_sum(piece)
+    except _OTHER_TYPES:
+        is_whole = False
+    _check(is_whole, f"piece {number}")
     return piece
+
+
+def _sum_up(db: Connection, number: int) -> None:
+    """Sum a piece up with its files, so that none can be missing, then all pieces."""
+    stored = row(db, "SELECT day, keep, sealed, rows, ts_min, ts_max FROM pieces WHERE id = ?", (number,))
+    if stored is None:
+        return
+    found = rows(
+        db,
+        "SELECT step, name, bytes, rows, sums, error, places FROM piece_files WHERE piece = ? ORDER BY step",
+        (number,),
+    )
+    day, keep, sealed, n, low, high = stored
+    piece = Piece(day, keep, n, low, high, tuple(PieceFile(*one) for one in found), bool(sealed), number)
+    db.execute("UPDATE pieces SET crc = ? WHERE id = ?", (_piece_sum(piece), number))
+    _sum_up_all(db)
+
+
+def _sum_up_all(db: Connection) -> None:
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_ALL, _sum_of_all(db)))
+
+
+def _sum_of_all(db: Connection) -> str:
+    """A row that a damaged page hides, or whose damaged times keep it out of a question, is noticed here alone."""
+    found = row(db, _SUM_OF_ALL)
+    return " ".join(map(str, found or ()))
+
+
+def _sum_kept(db: Connection) -> str:
+    kept = row(db, "SELECT value FROM meta WHERE key = ?", (_ALL,))
+    return " ".join(["0"] * _SUMS) if kept is None else str(kept[0])
 
 
 def _piece_sum(piece: Piece) -> int:
     fixed = _PIECE.pack(piece.id, piece.day, piece.is_sealed, piece.rows, piece.ts_min, piece.ts_max)
-    return zlib.crc32(piece.keep.encode(), zlib.crc32(fixed))
+    files = b"".join(_file_sum(piece.id, file).to_bytes(4, "little") for file in piece.files)
+    return zlib.crc32(files, zlib.crc32(piece.keep.encode(), zlib.crc32(fixed)))
 
 
 def _file_sum(piece: int, file: PieceFile) -> int:
     fixed = _FILE.pack(piece, file.step, file.size, file.rows, file.error, file.places)
     return zlib.crc32(file.sums, zlib.crc32(file.name.encode(), zlib.crc32(fixed)))
+
+
+def _loss_sum(loss: Loss) -> int:
+    return zlib.crc32(repr((loss.day, loss.keep, loss.step, loss.rows, loss.reason, loss.at_ns)).encode())
 
 
 def _check(holds: bool, what: str) -> None:  # noqa: FBT001  # reads as a sentence at the call

@@ -23,6 +23,7 @@ _BYTES = {
 _BITS = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
 _HOURS = re.compile(r"^\s*(\d{1,2}):([0-5]\d)\s*-\s*(\d{1,2}):([0-5]\d)\s*$")
 _OFFSET = re.compile(r"^([+-])(\d{2}):([0-5]\d)$")
+_PERCENT = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*%\s*$")
 _DAY_MINUTES = 24 * 60
 _QUANTITY = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*$")
 
@@ -30,6 +31,7 @@ DURATION_HELP = "a duration such as 250ms, 30s, 5m, 1h or 7d"
 SIZE_HELP = "a size such as 256kB, 64MiB or 2GB"
 RATE_HELP = "a rate in bits per second such as 64kbit, 1Mbit or 2.5Mbit/s"
 HOURS_HELP = "two different times of the day such as 22:00-06:00"
+SHARE_HELP = "a share such as 80%"
 ZONE_HELP = "a time zone such as Europe/Berlin, +02:00 or UTC"
 
 
@@ -70,6 +72,19 @@ def parse_rate(text: str) -> float:
         msg = f"expected {RATE_HELP}"
         raise ValueError(msg)
     return number * _BITS[unit.lower()]
+
+
+def parse_share(text: str) -> float:
+    """The fraction behind `80%`: 0.8.
+
+    Raises:
+        ValueError: when it is no percentage.
+    """
+    found = _PERCENT.match(text)
+    if found is None:
+        msg = f"expected {SHARE_HELP}"
+        raise ValueError(msg)
+    return float(found[1]) / 100
 
 
 def parse_hours(text: str) -> tuple[int, int]:
@@ -126,9 +141,17 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "size": parse_size,
     "rate": parse_rate,
     "hours": parse_hours,
+    "share": parse_share,
     "zone": _zone_name,
 }
-HELP = {"duration": DURATION_HELP, "size": SIZE_HELP, "rate": RATE_HELP, "hours": HOURS_HELP, "zone": ZONE_HELP}
+HELP = {
+    "duration": DURATION_HELP,
+    "size": SIZE_HELP,
+    "rate": RATE_HELP,
+    "hours": HOURS_HELP,
+    "share": SHARE_HELP,
+    "zone": ZONE_HELP,
+}
 
 Duration = Annotated[float, Meta(ge=0, extra={"parse": "duration"})]
 """Seconds; written `30s`, `5m` … in YAML."""
@@ -141,6 +164,9 @@ Rate = Annotated[float, Meta(ge=0, extra={"parse": "rate"})]
 
 Hours = Annotated[tuple[int, int], Meta(extra={"parse": "hours"})]
 """Minutes of the day from, to; written `22:00-06:00` in YAML."""
+
+Percent = Annotated[float, Meta(gt=0, le=1, extra={"parse": "share"})]
+"""A fraction of 1; written `80%` in YAML."""
 
 Zone = Annotated[str, Meta(extra={"parse": "zone"})]
 """A time zone's name, checked; `zone` makes a `tzinfo` of it."""

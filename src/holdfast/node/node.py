@@ -16,7 +16,7 @@ import numpy as np
 from holdfast.adapters.host.adapter import HostAdapter
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.codecs.decoder import Decoder
-from holdfast.history.lake.lake import Lake
+from holdfast.history.lake.opening import open_lake
 from holdfast.history.lake.service import Keeper
 from holdfast.history.lake.workshop import ChildWorkshop
 from holdfast.history.last_values import LastValues
@@ -45,7 +45,6 @@ from holdfast.node.web import build_server
 from holdfast.queues.service import QueueService
 from holdfast.residency.service import Residency
 from holdfast.storage.errors import DiskFull
-from holdfast.storage.folder import DiskFolder
 from holdfast.stream.engine import Engine
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.server import WebServer
@@ -262,7 +261,7 @@ class Node:
         return Keeper(
             settings,
             self.journal,
-            Lake(DiskFolder(folder)),
+            open_lake(folder, access.key, settings.cold, self.clock),
             ChildWorkshop(settings, access.path, access.key, folder),
             self.clock,
             self.telemetry,

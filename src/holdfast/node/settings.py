@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.settings import MqttSettings
@@ -94,10 +95,13 @@ class NodePlan:
 
     @property
     def history(self) -> HistorySettings | None:
-        """Settings of the site's memory, when it's kept in files."""
-        if isinstance(self.settings.history, bool):
-            return HistorySettings() if self.settings.history else None
-        return self.settings.history
+        """Settings of the site's memory with absolute paths, when it's kept in files."""
+        found = self.settings.history
+        if isinstance(found, bool):
+            return HistorySettings() if found else None
+        if found.cold is None:
+            return found
+        return replace(found, cold=found.cold.resolved(self.settings.node, self.path))
 
     def ports(self) -> list[tuple[str, int]]:
         """Every (host, port) that the node listens on."""

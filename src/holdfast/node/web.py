@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from holdfast import __version__
 from holdfast.documents.settings import matcher
 from holdfast.history.events import latest_everywhere
+from holdfast.history.lake.health import memory_status
 from holdfast.identity.tokens import TokenBook
 from holdfast.journal.ledger import Ledger, balance
 from holdfast.journal.parent import CONSUMER
@@ -34,7 +35,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
     Raises:
         HoldfastError: when a certificate, key or token can't be used.
     """
-    plan, journal = node.plan, node.journal
+    plan, journal, keeper = node.plan, node.journal, node.keeper
     history = node.history
     deps = WebDeps(
         clock=node.clock,
@@ -50,6 +51,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         readiness=lambda: _readiness(node),
         counters=journal.counters,
         timekeeping=lambda limit: clock_status(node.timekeeper, node.skew, limit),
+        memory=None if keeper is None else lambda: memory_status(journal, keeper.lake),
         children=_children(node, settings),
         apps=_applications(node),
         documents=_documents(node),

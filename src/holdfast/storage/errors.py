@@ -4,6 +4,7 @@ StorageError
 ├── DiskFull          world: no space or quota reached; the transaction is gone, the data in memory is not
 ├── StorageFailed     disk: an I/O error; what the failed commit did is unknown, so nothing more may be acked
 ├── StorageDamaged    disk: bytes read back are not the bytes that were written; nothing read from there is true
+├── ObjectsUnreachable  world: the object store didn't answer, refused, or took too long; what it holds is there still
 ├── StorageTooOld     operator: this SQLite has a known WAL corruption bug
 └── StorageUnusable   operator: not a database, wrong permissions, locked by another process
     ├── InUse         operator: another process writes to it
@@ -35,6 +36,13 @@ class StorageDamaged(StorageError):
     """A page's checksum or authentication tag, or the file's structure, is wrong. No data came from it."""
 
     hint = "the file is damaged: restore it from a backup or set it aside, and check the disk (dmesg, SMART)"
+
+
+class ObjectsUnreachable(StorageError):
+    """The object store can't be used now. Retry; nothing is lost meanwhile."""
+
+    recoverable = True
+    hint = "is it up, mounted, and does it take these credentials? Holdfast asks again by itself"
 
 
 class StorageTooOld(StorageError):

@@ -171,6 +171,8 @@ def translated(opening: Path | None = None) -> Iterator[None]:
         yield
     except apsw.Error as error:
         raise _translation(error, opening) from error
+    except UnicodeDecodeError as error:  # SQLite doesn't look into texts
+        raise StorageDamaged(f"{opening or 'the database'} is damaged: a text in it is none") from error
     except OSError as error:
         raise StorageUnusable(f"{opening or 'the file'} can't be used: {error.strerror}") from error
 

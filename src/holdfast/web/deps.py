@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.answers import Aggregate, Answer
+from holdfast.history.lake.health import MemoryStatus
 from holdfast.history.last_values import Last
 from holdfast.intake.replay import Replayed, Verdict
 from holdfast.journal.ledger import Ledger
@@ -185,6 +186,7 @@ class WebDeps:
     timekeeping: the wall clock, and so many of the devices that are farthest from it
     residency:   the audit of these days (since 1970 UTC, inclusive); blocking
     counters:    the journal's committed counters, for /metrics
+    memory:      what the site's memory holds; blocking; None: this node keeps none in files
     children:    None: this node takes no children, and the sync paths don't exist
     apps:        None: this node has no queues, and their paths don't exist
     documents:   None: this node keeps no shared documents, and their paths don't exist
@@ -203,6 +205,7 @@ class WebDeps:
     readiness: Callable[[], list[str]]
     counters: Callable[[], Mapping[str, int]]
     timekeeping: Callable[[int], ClockStatus]
+    memory: Callable[[], MemoryStatus] | None = None
     children: Children | None = None
     apps: Applications | None = None
     documents: AppDocuments | None = None

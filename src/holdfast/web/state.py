@@ -9,6 +9,7 @@ from starlette.routing import Route
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.web.answers import Readiness
 from holdfast.web.deps import WebDeps
+from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.metrics import CounterCollector, exposition
 from holdfast.web.parameters import only, whole
@@ -34,6 +35,7 @@ class State:
             Route("/api/v1/ledger", self.ledger),
             Route("/api/v1/residency", self.residency),
             Route("/api/v1/clock", self.clock),
+            Route("/api/v1/history", self.history),
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
             Route("/metrics", self.metrics),
@@ -58,6 +60,13 @@ class State:
         last = parse_time("to", params.get("to", "now"), now) // DAY_NS
         async with self._audits.enter():
             return answer(await asyncio.to_thread(self._deps.residency, first, last))
+
+    async def history(self, request: Request) -> Response:
+        """What the site's memory holds, by day."""
+        only(request.query_params)
+        if self._deps.memory is None:
+            raise Refused(404, "this node keeps no memory in files", "set `history: true` in node.yaml")
+        return answer(await asyncio.to_thread(self._deps.memory))
 
     async def clock(self, request: Request) -> Response:
         """`?limit=100`: is the time right here, and how far are devices from it?"""

@@ -6,12 +6,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.history.lake.files import FileWriter, Values
+from holdfast.history.lake.files import Values
 from holdfast.history.lake.index import index_of
 from holdfast.history.lake.lake import Lake
-from holdfast.history.lake.layout import file_name
 from holdfast.history.lake.scanning import rows_of
-from holdfast.history.lake.table import SCHEMA, to_table
+from holdfast.history.lake.table import to_table
 from holdfast.history.lake.writing import SMALL, Target
 from holdfast.journal.pieces import AROUND_ALERTS, MINUTES, RAW, Piece, PieceFile
 from holdfast.model.batch import Batch
@@ -31,9 +30,7 @@ def around_alerts(lake: Lake, piece: Piece, marks: Sequence[Mark], within_ns: in
     windows = _windows(marks, within_ns)
     if raw is None or not windows:
         return None
-    writer = FileWriter(
-        target.folder, file_name(AROUND_ALERTS, piece.day, target.unique()), SCHEMA, Values.PLAIN, SMALL
-    )
+    writer = target.file(AROUND_ALERTS, piece.day, Values.PLAIN, SMALL)
     rows = 0
     try:
         for batch in _near(lake, raw, windows, target):

@@ -5,20 +5,25 @@ plain, as zstd finds the repeats of rounded numbers itself, or split into byte s
 whole mantissa.
 """
 
+import io
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from holdfast.history.errors import PieceDamaged, PieceGone
+from holdfast.crypto.errors import KeyMismatch
+from holdfast.history.errors import PieceAway, PieceDamaged, PieceGone, PieceLocked
+from holdfast.history.lake.cipher import MAGIC, Cipher
+from holdfast.history.lake.cold import Cold
 from holdfast.history.lake.index import KEY, Index, joined
 from holdfast.history.lake.layout import hidden
 from holdfast.history.lake.sums import CheckedFile, SummingWriter
-from holdfast.journal.pieces import PieceFile
+from holdfast.journal.pieces import COLD, PieceFile
 from holdfast.storage.folder import Folder
 
 ROWS_PER_GROUP = 1 << 16
@@ -36,8 +41,16 @@ class Values(Enum):
 class FileWriter:
     """Writes one file under its hidden name; nobody sees it before the catalogue names it."""
 
-    def __init__(self, folder: Folder, name: str, schema: pa.Schema, values: Values, level: int) -> None:
-        """level: zstd's."""
+    def __init__(
+        self,
+        folder: Folder,
+        name: str,
+        schema: pa.Schema,
+        values: Values,
+        level: int,
+        cipher: Cipher | None = None,
+    ) -> None:
+        """level: zstd's; cipher: None = in the clear."""
         self.name = name
         self._folder = folder
         self._file = folder.create(hidden(name))
@@ -55,6 +68,7 @@ class FileWriter:
             data_page_size=_PAGE,
             write_page_checksum=True,
             store_schema=False,
+            encryption_properties=None if cipher is None else cipher.writing(),
         )
         self._waiting: list[pa.Table] = []
         self._rows = 0
@@ -79,6 +93,7 @@ class FileWriter:
 
     def abandon(self) -> None:
         """Leave no trace."""
+        self._out.is_abandoned = True
         self._file.close()
         self._folder.remove(hidden(self.name))
 
@@ -95,24 +110,25 @@ class FileWriter:
 class FileReader:
     """An open file of a piece. One thread at a time."""
 
-    def __init__(self, folder: Folder, file: PieceFile) -> None:
-        """Open it under whichever of its names it has now.
+    def __init__(self, folder: Folder, file: PieceFile, cipher: Cipher | None = None, cold: Cold | None = None) -> None:
+        """Open it under whichever of its names it has now, else in the cold store.
 
         Raises:
-            PieceGone: when it has none.
+            PieceGone, PieceAway: when it has none.
             PieceDamaged: when its end is not what was written.
+            PieceLocked: when it's encrypted, and not with this cipher's key.
+            ObjectsUnreachable: when the cold store has it and can't be had.
         """
         self.name = file.name
-        checked = CheckedFile(_open(folder, file.name), file.name, file.size, file.sums)
-        self._checked = checked
+        self._checked = open_checked(folder, file, cold)
         try:
-            self._parquet = pq.ParquetFile(
-                pa.PythonFile(checked, "r"), pre_buffer=False, read_dictionary=_WORDS if file.step <= 0 else None
-            )
+            self._parquet = _parquet(self._checked, file, cipher)
             metadata = self._parquet.metadata.metadata or {}
-        except (pa.ArrowInvalid, OSError) as error:
-            checked.close()
-            raise PieceDamaged(file.name, str(error)) from error
+        except BaseException as error:
+            self._checked.close()
+            if isinstance(error, (pa.ArrowException, OSError)):
+                raise PieceDamaged(file.name, str(error)) from error
+            raise
         self.index = Index.decode(metadata.get(KEY, b""), file.name)
         self._start = self.index.start
 
@@ -156,7 +172,7 @@ class FileReader:
     ) -> pa.Table:
         try:
             table = self._parquet.read_row_group(group, columns=list(columns), use_threads=False)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise PieceDamaged(self.name, str(error)) from error
         if len(begin) == 1:
             return table.slice(int(begin[0]), int(length[0]))
@@ -166,10 +182,45 @@ class FileReader:
         return table.take(pa.array(offsets + np.arange(int(length.sum()))))
 
 
-def _open(folder: Folder, name: str) -> Any:
+def open_checked(folder: Folder, file: PieceFile, cold: Cold | None) -> CheckedFile:
+    """The file's bytes, wherever it lies; blocks that are damaged here come from the cold store, if it's there, too.
+
+    Raises:
+        PieceGone, PieceAway: when it's nowhere.
+        ObjectsUnreachable: when the cold store has it and can't be had.
+    """
+    name, size = file.name, file.size
+    here = _local(folder, name)
+    if here is not None:
+        spare = None if cold is None or not file.places & COLD else partial(cold.open, name, size)
+        return CheckedFile(here, name, size, file.sums, spare)
+    if cold is not None:  # also when the catalogue was read before the file went
+        return CheckedFile(cold.open(name, size), name, size, file.sums)
+    if file.places == COLD:
+        raise PieceAway(name)
+    raise PieceGone(name)
+
+
+def _local(folder: Folder, name: str) -> BinaryIO | None:
     for candidate in (name, hidden(name), f".trash/{name}"):
         try:
             return folder.open(candidate)
         except FileNotFoundError:
             continue
-    raise PieceGone(name)
+    return None
+
+
+def _parquet(checked: CheckedFile, file: PieceFile, cipher: Cipher | None) -> Any:
+    checked.seek(-len(MAGIC), io.SEEK_END)
+    is_locked = checked.read() == MAGIC
+    if is_locked and cipher is None:
+        raise PieceLocked(file.name, "is encrypted, and there is no journal.key")
+    try:
+        return pq.ParquetFile(
+            pa.PythonFile(checked, "r"),
+            pre_buffer=False,
+            read_dictionary=_WORDS if file.step <= 0 else None,
+            decryption_properties=cipher.reading() if cipher is not None and is_locked else None,
+        )
+    except KeyMismatch as error:
+        raise PieceLocked(file.name, "is encrypted with another key than journal.key") from error

@@ -4,6 +4,8 @@ from typing import Literal
 
 from holdfast.telemetry.happenings import Happening, Level
 
+Doing = Literal["compact", "merge", "retain", "tidy", "upload", "scrub"]
+
 
 class HistoryRowsMoved(Happening, frozen=True):
     """Readings left the journal's groups for files."""
@@ -44,7 +46,7 @@ class HistoryFailed(Happening, frozen=True):
 
     level = Level.WARNING
     metric = "history_failures"
-    at: Literal["compact", "merge", "retain", "tidy", "upload"]
+    at: Doing
     detail: str
     hint: str
 
@@ -54,3 +56,31 @@ class HistoryTidied(Happening, frozen=True):
 
     metric = "history_tidies"
     files_removed: int
+
+
+class HistoryPieceSent(Happening, frozen=True):
+    """Files of a finished day are in the cold store, too, verified there."""
+
+    level = Level.DEBUG
+    metric = "history_pieces_sent"
+    day: str
+    files: int
+    bytes: int
+    seconds: float
+
+
+class HistoryDamageFound(Happening, frozen=True):
+    """A file on local disk isn't what was written; questions pass over what is damaged."""
+
+    level = Level.ERROR
+    metric = "history_damaged_files"
+    file: str
+    detail: str
+    rows: int
+
+
+class HistoryFileHealed(Happening, frozen=True):
+    """A damaged file was made again from its copy in the cold store."""
+
+    metric = "history_files_healed"
+    file: str

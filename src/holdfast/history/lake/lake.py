@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from holdfast.history.errors import PieceDamaged
+from holdfast.history.lake.cipher import Cipher
+from holdfast.history.lake.cold import Cold
 from holdfast.history.lake.files import FileReader
 from holdfast.journal.pieces import PieceFile
 from holdfast.storage.folder import Folder
@@ -16,8 +19,18 @@ OPEN_FILES = 24
 class Lake:
     """Gives out readers, each to one thread at a time. Any thread."""
 
-    def __init__(self, folder: Folder, open_files: int = OPEN_FILES) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Folder,
+        open_files: int = OPEN_FILES,
+        *,
+        cipher: Cipher | None = None,
+        cold: Cold | None = None,
+    ) -> None:
+        """cipher: of new files, and of those that turn out to be encrypted; cold: where files go from the folder."""
+        self.folder, self.cipher, self.cold = folder, cipher, cold
+        self.suspects: set[str] = set()
+        """Files that somebody could not read; the scrub looks at them first."""
         self._most = open_files
         self._idle: OrderedDict[str, FileReader] = OrderedDict()
         self._lock = Lock()  # questions run on threads of their own
@@ -27,15 +40,21 @@ class Lake:
         """Borrow a reader of a file.
 
         Raises:
-            PieceGone, PieceDamaged: when it can't be read.
+            PieceGone, PieceAway, PieceDamaged, PieceLocked: when it can't be read.
+            ObjectsUnreachable: when the cold store can't be had.
         """
         with self._lock:
             found = self._idle.pop(file.name, None)
-        reader = FileReader(self.folder, file) if found is None else found
+        try:
+            reader = FileReader(self.folder, file, self.cipher, self.cold) if found is None else found
+        except PieceDamaged as error:
+            self._note(error)
+            raise
         try:
             yield reader
-        except BaseException:
+        except BaseException as error:
             reader.close()
+            self._note(error)
             raise
         self._give_back(file.name, reader)
 
@@ -52,6 +71,12 @@ class Lake:
             idle, self._idle = self._idle, OrderedDict()
         for reader in idle.values():
             reader.close()
+
+    def _note(self, error: BaseException) -> None:
+        if isinstance(error, PieceDamaged):
+            self.suspects.add(error.name)
+            if self.cold is not None:
+                self.cold.forget(error.name)
 
     def _give_back(self, name: str, reader: FileReader) -> None:
         with self._lock:

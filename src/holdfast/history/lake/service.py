@@ -7,13 +7,10 @@ next start removes.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
 
-from holdfast.history.errors import HistoryError, PieceDamaged
 from holdfast.history.lake import compact, letting_go, merge, steps
-from holdfast.history.lake.compact import RowsMoved
+from holdfast.history.lake.books import Books
 from holdfast.history.lake.happenings import (
-    HistoryFailed,
     HistoryPieceLeft,
     HistoryPiecesMerged,
     HistoryRowsMoved,
@@ -22,16 +19,15 @@ from holdfast.history.lake.happenings import (
 from holdfast.history.lake.lake import Lake
 from holdfast.history.lake.layout import day_name
 from holdfast.history.lake.publish import forget
-from holdfast.history.lake.retention import Step, by_age, by_quota
+from holdfast.history.lake.retention import Deed, Step, by_age, by_quota
+from holdfast.history.lake.scrub import Scrub
+from holdfast.history.lake.sending import Sender
 from holdfast.history.lake.settings import HistorySettings
 from holdfast.history.lake.workshop import Workshop
-from holdfast.journal.errors import JournalError
 from holdfast.journal.journal import Journal
-from holdfast.journal.pieces import HISTORY, LANES, Piece, Trash, empty_trash
-from holdfast.journal.snapshot import snapshot
+from holdfast.journal.pieces import COLD, HISTORY, LANES, SENDING, Piece, empty_trash
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
-from holdfast.storage.errors import StorageError
 from holdfast.telemetry.happenings import Telemetry
 
 LOOK_EVERY_S = 2.0
@@ -40,9 +36,9 @@ TRASH_S = 120.0
 """A file stays for those who may still read it."""
 BYTES_A_ROW = 8
 """What a reading may take as a fresh file, at most, for keeping within the quota."""
+MERGE_ROOM = 1.5
+"""What a merge may take beside the files it merges: their rows again, and their steps."""
 _NS = 10**9
-R = TypeVar("R")
-Doing = Literal["compact", "merge", "retain", "tidy", "upload"]
 
 
 class Keeper:
@@ -59,27 +55,43 @@ class Keeper:
         *,
         may_take: Callable[[], bool] = lambda: True,
         backed_up_ns: Callable[[], int | None] = lambda: None,
+        may_leave: Callable[[Piece], bool] = lambda _piece: True,
     ) -> None:
         """Nothing is touched before `tidy` or `run`.
 
         may_take: False while times of stored rows may still be set right
         backed_up_ns: when the newest backup was made; None = there are to be none, 0 = there is none yet
+        may_leave: False for a piece with readings that have to stay at the site; it's never sent to the cold store
         """
         self.settings, self.lake = settings, lake
         self._journal, self._clock, self._telemetry = journal, clock, telemetry
         self._may_take, self._backed_up_ns = may_take, backed_up_ns
         self._workshop = workshop
         self._took_at = self._retained_at = clock.monotonic()
-        self._damaged: set[int] = set()
-        self._trouble: dict[Doing, str] = {}
-        self.pieces: tuple[Piece, ...] = ()
-        self.trash_bytes = 0
-        telemetry.gauge("history_bytes", "files of the site's memory on local disk", self._bytes)
+        self._books = books = Books(journal, lake, telemetry)
+        self.scrub = Scrub(settings.scrub, books, clock, telemetry)
+        self.sender: Sender | None = None
+        if lake.cold is not None:
+            before = lambda: self._trash_before(TRASH_S)  # noqa: E731
+            self.sender = Sender(settings, books, clock, telemetry, may_leave=may_leave, trash_before=before)
+        telemetry.gauge("history_bytes", "files of the site's memory on local disk", lambda: books.local_bytes)
         telemetry.gauge("history_quota_bytes", "history.quota", lambda: settings.quota)
-        telemetry.gauge("history_pieces", "pieces in the catalogue", lambda: len(self.pieces))
-        telemetry.gauge("history_rows", "readings in files", lambda: sum(piece.rows for piece in self.pieces))
+        telemetry.gauge("history_pieces", "pieces in the catalogue", lambda: len(books.pieces))
+        telemetry.gauge("history_rows", "readings in files", lambda: sum(piece.rows for piece in books.pieces))
         telemetry.gauge("history_waiting_rows", "rows in the journal that are no files yet", self.waiting)
-        telemetry.gauge("history_damaged_pieces", "pieces that can't be read", lambda: len(self._damaged))
+        telemetry.gauge(
+            "history_damaged_pieces", "pieces that can't be read", lambda: sum(map(books.is_doubtful, books.pieces))
+        )
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """What the catalogue held at the last look."""
+        return self._books.pieces
+
+    @property
+    def local_bytes(self) -> int:
+        """Bytes of files on the local disk, those that wait to be removed included."""
+        return self._books.local_bytes
 
     def waiting(self) -> int:
         """Rows of the journal that aren't in files yet."""
@@ -89,6 +101,13 @@ class Keeper:
     async def run(self) -> None:
         """Keep for ever."""
         await self.tidy()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep(), name="history keep")
+            tasks.create_task(self.scrub.run(), name="history scrub")
+            if self.sender is not None:
+                tasks.create_task(self.sender.run(), name="history send")
+
+    async def _keep(self) -> None:
         while True:
             await asyncio.sleep(min(LOOK_EVERY_S, self.settings.every))
             await self.turn()
@@ -100,10 +119,10 @@ class Keeper:
 
     async def tidy(self) -> None:
         """Put right what a crash left."""
-        removed = await self._safely("tidy", lambda: steps.put_right(self.lake, self._journal))
+        removed = await self._books.safely("tidy", lambda: steps.put_right(self.lake, self._journal))
         if removed:
             self._telemetry.emit(HistoryTidied(files_removed=removed))
-        await self._look()
+        await self._books.look()
 
     async def turn(self) -> None:
         """Do what's due."""
@@ -125,8 +144,8 @@ class Keeper:
             before = self._taken()
             await self._make_room(min(self.waiting(), self.settings.rows) * BYTES_A_ROW)
             began = self._clock.monotonic()
-            made = await self._safely("compact", self._workshop.take)
-            if made is None or not await self._commit("compact", lambda tx: compact.commit(tx, made)):  # noqa: B023
+            made = await self._books.safely("compact", self._workshop.take)
+            if made is None or not await self._books.commit("compact", lambda tx: compact.commit(tx, made)):  # noqa: B023
                 return
             await self._show(made.pieces)
             size = sum(piece.size for piece in made.pieces)
@@ -140,16 +159,16 @@ class Keeper:
 
     async def merge_due(self) -> None:
         """Merge what has become many."""
-        whole = [piece for piece in self.pieces if piece.id not in self._damaged]
+        whole = [piece for piece in self._books.pieces if not self._books.is_doubtful(piece)]
         for pieces, seals in steps.due_merges(whole, self.settings, self._clock.wall_ns()):
-            await self._make_room(sum(piece.size for piece in pieces))
+            await self._make_room(round(MERGE_ROOM * sum(piece.size for piece in pieces)))
             await self._merge(pieces, seals=seals)
 
     async def _merge(self, pieces: Sequence[Piece], *, seals: bool) -> None:
         began = self._clock.monotonic()
-        merged = await self._safely("merge", lambda: self._workshop.merge(pieces, seals=seals))
+        merged = await self._books.safely("merge", lambda: self._workshop.merge(pieces, seals=seals))
         now_ns = self._clock.wall_ns()
-        if merged is None or not await self._commit("merge", lambda tx: merge.commit(tx, merged, now_ns)):
+        if merged is None or not await self._books.commit("merge", lambda tx: merge.commit(tx, merged, now_ns)):
             return
         await self._show((*merged.old, *merged.new))
         self._telemetry.emit(
@@ -164,27 +183,30 @@ class Keeper:
 
     async def retain(self) -> None:
         """Let go of what is too old, then of what is too much, then of the trash."""
-        for step in list(by_age(self.pieces, self.settings, self._clock.wall_ns())):
+        for step in list(by_age(self._books.pieces, self.settings, self._clock.wall_ns())):
             await self._let_go(step)
         await self._make_room(0)
         await self._empty_trash(min_age_s=TRASH_S)
 
     async def _make_room(self, wanted: int) -> None:
         """Stay inside the quota before anything more is written."""
-        if self._bytes() + wanted > self.settings.quota and self.trash_bytes:
+        if self._books.local_bytes + wanted > self.settings.quota and self._books.trash_bytes:
             await self._empty_trash(min_age_s=0.0)
-        steps_due = list(by_quota(self.pieces, self.settings, wanted + self.trash_bytes))
+        steps_due = list(by_quota(self._books.pieces, self.settings, wanted + self._books.trash_bytes))
         for step in steps_due:
             await self._let_go(step)
         if steps_due:
             await self._empty_trash(min_age_s=0.0)
 
     async def _let_go(self, step: Step) -> None:
-        ready = await self._safely("retain", lambda: self._workshop.prepare(step))
+        ready = await self._books.safely("retain", lambda: self._workshop.prepare(step))
         now_ns = self._clock.wall_ns()
-        if ready is None or not await self._commit("retain", lambda tx: letting_go.commit(tx, ready, now_ns)):
+        if ready is None or not await self._books.commit("retain", lambda tx: letting_go.commit(tx, ready, now_ns)):
             return
         await self._show((step.piece,))
+        if step.deed is Deed.EVICT:  # an open file would keep its bytes on the disk
+            for file in step.files:
+                self.lake.forget(file.name)
         rows = sum(file.rows for file in step.files)
         self._telemetry.emit(
             HistoryPieceLeft(
@@ -198,66 +220,24 @@ class Keeper:
 
     async def _empty_trash(self, min_age_s: float) -> None:
         """Remove what nobody may need: with backups, a file outlives the newest one that still names it."""
-        newest = self._backed_up_ns()
-        before = self._clock.wall_ns() - round(min_age_s * _NS)
-        if newest is not None:
-            before = min(before, newest)
-        gone = [one.name for one in await asyncio.to_thread(self._trash) if one.at_ns <= before]
-        if not gone:
+        before = self._trash_before(min_age_s)
+        old = [one for one in await asyncio.to_thread(self._books.trash) if one.at_ns <= before]
+        if not old:
             return
+        gone = [one.name for one in old]
         for name in gone:
             self.lake.forget(name)
-        await self._safely("retain", lambda: forget(self.lake.folder, gone))
-        await self._commit("retain", lambda tx: empty_trash(tx.db, gone))
-        await self._look()
+        await self._books.safely("retain", lambda: forget(self.lake.folder, gone))
+        only_here = [one.name for one in old if not one.places & (COLD | SENDING)]  # the others are the sender's
+        await self._books.commit("retain", lambda tx: empty_trash(tx.db, only_here))
+        await self._books.look()
+
+    def _trash_before(self, min_age_s: float) -> int:
+        newest = self._backed_up_ns()
+        before = self._clock.wall_ns() - round(min_age_s * _NS)
+        return before if newest is None else min(before, newest)
 
     async def _show(self, pieces: Sequence[Piece]) -> None:
         directories = steps.directories_of(pieces)
-        await self._safely("tidy", lambda: steps.show(self.lake, self._journal, directories))
-        await self._look()
-
-    async def _look(self) -> None:
-        """Read the catalogue anew."""
-        found = await self._safely("tidy", self._catalogue)
-        if found is not None:
-            self.pieces, trash = found
-            sizes = [self.lake.folder.size(f".trash/{one.name}") or 0 for one in trash]
-            self.trash_bytes = sum(sizes)
-
-    def _catalogue(self) -> tuple[tuple[Piece, ...], list[Trash]]:
-        with snapshot(self._journal) as moment:
-            return tuple(moment.pieces()), moment.trash()
-
-    def _trash(self) -> list[Trash]:
-        with snapshot(self._journal) as moment:
-            return moment.trash()
-
-    def _bytes(self) -> int:
-        return sum(piece.size for piece in self.pieces) + self.trash_bytes
-
-    async def _commit(self, doing: Doing, write: Callable[..., object]) -> bool:
-        """False when nothing was changed; files made for it are strays, and go with the next start or merge."""
-        try:
-            return await self._journal.submit(write) is not False
-        except RowsMoved:
-            return False
-        except (JournalError, StorageError) as error:
-            self._say(doing, error)
-            return False
-
-    async def _safely(self, doing: Doing, step: Callable[[], R]) -> R | None:
-        """Run a blocking step on a thread; a failure is told once, and the next turn tries again."""
-        try:
-            result = await asyncio.to_thread(step)
-        except (HistoryError, JournalError, StorageError) as error:
-            if isinstance(error, PieceDamaged):
-                self._damaged |= {p.id for p in self.pieces if any(f.name == error.name for f in p.files)}
-            self._say(doing, error)
-            return None
-        self._trouble.pop(doing, None)
-        return result
-
-    def _say(self, doing: Doing, error: HistoryError | JournalError | StorageError) -> None:
-        if self._trouble.get(doing) != str(error):
-            self._trouble[doing] = str(error)
-            self._telemetry.emit(HistoryFailed(at=doing, detail=str(error), hint=error.hint))
+        await self._books.safely("tidy", lambda: steps.show(self.lake, self._journal, directories))
+        await self._books.look()

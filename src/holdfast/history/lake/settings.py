@@ -1,8 +1,12 @@
 """What an operator may turn about the site's memory."""
 
-from msgspec import Struct
+from collections.abc import Callable
+from pathlib import Path
 
-from holdfast.kernel.scalars import Duration, Size
+from msgspec import Struct
+from msgspec.structs import replace
+
+from holdfast.kernel.scalars import Duration, Hours, Percent, Rate, Size, Zone
 
 YEAR_S = 365 * 86_400.0
 
@@ -18,6 +22,53 @@ class KeepSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """One row a minute, where that is a twentieth of the readings or fewer."""
     hours: Duration = 10 * YEAR_S
     """One row an hour."""
+
+
+class S3Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """A bucket that speaks S3; needs the extra `s3`."""
+
+    bucket: str
+    endpoint: str = ""
+    """https://host:port of a store of your own; empty = AWS."""
+    region: str = "us-east-1"
+    key_file: str = ""
+    """An AWS credentials file, chmod 600; empty = AWS_… in the environment, or the machine's role."""
+
+
+class ColdSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where finished days go before the local disk is full. One of `folder` and `s3`."""
+
+    folder: str = ""
+    """A folder that is there, as on a mounted NAS."""
+    s3: S3Settings | None = None
+    prefix: str | None = None
+    """Path inside it, so that nodes can share it; absent = the node's name."""
+    after: Duration = 0.0
+    """A day goes this long after its end at the earliest."""
+    when: Percent | None = None
+    """Files go once they take this share of `history.quota` here; absent (and no `at`) = as soon as they may."""
+    at: Hours | None = None
+    """Files go in these hours, however much room there is."""
+    timezone: Zone = "UTC"
+    rate: Rate = 0.0
+    """Bits a second sent at most; 0 = as fast as it goes."""
+    timeout: Duration = 10.0
+    """For one request; a store that doesn't answer is left alone for 15 s."""
+    cache: Size = 8_000_000
+    """Bytes of memory for parts of files that were read from there."""
+
+    def __post_init__(self) -> None:
+        """Refuse what names no store, or two."""
+        if bool(self.folder) == (self.s3 is not None):
+            msg = "`cold` needs either `folder` or `s3`"
+            raise ValueError(msg)
+
+    def resolved(self, node: str, path: Callable[[str], Path]) -> "ColdSettings":
+        """With absolute paths and its prefix. path: makes a path of node.yaml absolute."""
+        s3, prefix = self.s3, node if self.prefix is None else self.prefix.strip("/")
+        if s3 is not None and s3.key_file:
+            s3 = replace(s3, key_file=str(path(s3.key_file)))
+        return replace(self, folder=str(path(self.folder)) if self.folder else "", s3=s3, prefix=prefix)
 
 
 class HistorySettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +87,9 @@ class HistorySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Readings of a device within this time of one of its alerts stay as they came until `hours` is over; 0 = off."""
     settle: Duration = 3 * 3600.0
     """A day is merged into few files this long after its end."""
+    cold: ColdSettings | None = None
+    scrub: Size = 4_000_000
+    """Bytes a second of files that are read again and verified; 0 = never."""
 
     def rule(self, pattern: str) -> KeepSettings:
         """The rule that bears this pattern; for one that is no more, what applies to everything."""

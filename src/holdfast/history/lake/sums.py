@@ -5,7 +5,8 @@ Parquet's own page checksums don't cover page headers or the footer; these cover
 
 import io
 import zlib
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -23,6 +24,8 @@ class SummingWriter(io.RawIOBase):
         self._file = file
         self._done: list[int] = []
         self._current, self._left = 0, BLOCK
+        self.is_abandoned = False
+        """Nobody wants the file any more: what a Parquet writer still has to say is dropped."""
 
     def writable(self) -> bool:
         """Yes."""
@@ -34,6 +37,8 @@ class SummingWriter(io.RawIOBase):
 
     def write(self, data: object) -> int:
         """Append bytes."""
+        if self.is_abandoned:
+            return len(memoryview(data).cast("B"))  # type: ignore[arg-type]  # as below
         view = memoryview(data).cast("B")  # type: ignore[arg-type]  # pyarrow gives bytes or a buffer
         self._file.write(view)
         self.size += len(view)
@@ -55,17 +60,36 @@ class SummingWriter(io.RawIOBase):
         return np.array([*self._done, *last], "<u4").tobytes()
 
 
+class Readable(Protocol):
+    """What a file is read from: on disk, or in the cold store."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go there."""
+        ...
+
+    def read(self, size: int, /) -> bytes:
+        """Bytes from there; fewer at the end."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
 class CheckedFile(io.RawIOBase):
     """Reads a file block by block, each checked before a byte of it is given out."""
 
-    def __init__(self, file: BinaryIO, name: str, size: int, sums: bytes) -> None:
-        """size, sums: as the catalogue has them.
+    def __init__(
+        self, file: Readable, name: str, size: int, sums: bytes, spare: Callable[[], Readable] | None = None
+    ) -> None:
+        """size, sums: as the catalogue has them. spare: opens another copy, for blocks that are damaged here.
 
         Raises:
             PieceDamaged: when the sums can't belong to a file of that size.
         """
         super().__init__()
         self._file, self._name, self._size = file, name, size
+        self._open_spare = spare
         self._sums = np.frombuffer(sums, "<u4").tolist()
         self._at = 0
         self._kept: tuple[int, bytes] = (-1, b"")
@@ -118,9 +142,23 @@ class CheckedFile(io.RawIOBase):
     def _blocks(self, first: int, last: int) -> bytes:
         if first == last == self._kept[0]:
             return self._kept[1]
+        try:
+            data = self._read_blocks(self._file, first, last)
+        except PieceDamaged:
+            if self._open_spare is None:
+                raise
+            spare = self._open_spare()
+            try:
+                data = self._read_blocks(spare, first, last)
+            finally:
+                spare.close()
+        self._kept = (last, data[(last - first) * BLOCK :])
+        return data
+
+    def _read_blocks(self, file: Readable, first: int, last: int) -> bytes:
         wanted = min(self._size, (last + 1) * BLOCK) - first * BLOCK
-        self._file.seek(first * BLOCK)
-        data = _read_all(self._file, wanted)
+        file.seek(first * BLOCK)
+        data = _read_all(file, wanted)
         if len(data) != wanted:
             raise PieceDamaged(self._name, "the file is shorter than it was")
         view = memoryview(data)
@@ -128,11 +166,10 @@ class CheckedFile(io.RawIOBase):
             begin = (block - first) * BLOCK
             if zlib.crc32(view[begin : begin + BLOCK]) != self._sums[block]:
                 raise PieceDamaged(self._name, f"64 KiB at byte {block * BLOCK} are not what was written")
-        self._kept = (last, bytes(view[(last - first) * BLOCK :]))
         return data
 
 
-def _read_all(file: BinaryIO, wanted: int) -> bytes:
+def _read_all(file: Readable, wanted: int) -> bytes:
     data = file.read(wanted)
     while data and len(data) < wanted:  # an unbuffered read may give less
         more = file.read(wanted - len(data))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.history.errors import PieceDamaged, PieceGone
+from holdfast.history.errors import HistoryError, PieceDamaged, PieceGone
 from holdfast.history.lake.lake import Lake
 from holdfast.history.lake.layout import day_of
 from holdfast.history.lake.planning import Read, plan
@@ -20,9 +20,12 @@ from holdfast.journal.records import Group
 from holdfast.journal.snapshot import Snapshot, snapshot
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
+from holdfast.storage.errors import StorageError
 
 DAMAGED = "damaged: "
 """How the note of a source begins whose file can't be read."""
+AWAY = "not to be had: "
+"""How it begins for a file that is in a cold store out of reach, or under another key."""
 
 
 @dataclass
@@ -38,14 +41,14 @@ class View:
     def stored(self, question: Question) -> Iterator[tuple[Read, Batch | Steps]]:
         """Readings and steps of the asked series out of the files, each with what it was read from.
 
-        A damaged file is passed over; `sources` says so.
+        What can't be read is passed over; `sources` says so.
         """
         for read in plan(self.memory.pieces, question):
             try:
                 yield from self._read(read, question)
-            except (PieceDamaged, PieceGone) as error:
-                lost = Source(read.tier, read.from_ns, read.to_ns, 0, max(0, read.file.step), note=f"{DAMAGED}{error}")
-                self.sources.append(lost)
+            except (HistoryError, StorageError) as error:
+                note = f"{_begin(error)}{error}"
+                self.sources.append(Source(read.tier, read.from_ns, read.to_ns, 0, max(0, read.file.step), note=note))
 
     def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
         """Groups with readings that aren't in files. See `ports.Groups`."""
@@ -78,6 +81,10 @@ class View:
             step = max(0, read.file.step)
             error = read.file.error if step and read.piece.file(0) is None else None
             self.sources.append(Source(read.tier, read.from_ns, read.to_ns, rows, step, error))
+
+
+def _begin(error: Exception) -> str:
+    return DAMAGED if isinstance(error, (PieceDamaged, PieceGone)) else AWAY
 
 
 @contextmanager

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from holdfast.history.errors import PieceDamaged, PieceGone
-from holdfast.history.lake.lake import Lake
+from holdfast.history.lake.opening import open_lake
 from holdfast.history.lake.workshop import LocalWorkshop, Order, Outset, Report, receive, send
 from holdfast.history.lake.writing import Target
 from holdfast.journal.journal import load_catalogue
 from holdfast.journal.opening import Access
 from holdfast.journal.reader import JournalReader
+from holdfast.kernel.clock import SystemClock
 from holdfast.kernel.errors import HoldfastError
-from holdfast.storage.folder import DiskFolder
 
 NICENESS = 10
 
@@ -25,10 +25,11 @@ def serve(orders: BinaryIO, reports: BinaryIO) -> None:
     outset = receive(orders, Outset)
     if outset is None:
         return
-    access, folder = Access(Path(outset.journal), outset.key), DiskFolder(Path(outset.lake))
-    reader, lake = JournalReader(access), Lake(folder)
+    access = Access(Path(outset.journal), outset.key)
+    reader, lake = JournalReader(access), open_lake(Path(outset.lake), outset.key, outset.settings.cold, SystemClock())
     while (order := receive(orders, Order)) is not None:
-        target = Target(folder, load_catalogue(access), lambda: uuid.uuid4().hex)  # series may have come meanwhile
+        catalogue = load_catalogue(access)  # series may have come meanwhile
+        target = Target(lake.folder, catalogue, lambda: uuid.uuid4().hex, lake.cipher)
         send(reports, _done(LocalWorkshop(outset.settings, reader, lake, target), order))
     lake.close()
     reader.close()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.history.lake.cipher import Cipher
 from holdfast.history.lake.files import FileWriter, Values
 from holdfast.history.lake.index import index_of
 from holdfast.history.lake.layout import file_name
@@ -24,11 +25,17 @@ FAST, SMALL = 6, 9
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where pieces go. unique: makes names that never repeat."""
+    """Where pieces go. unique: makes names that never repeat; cipher: None = in the clear."""
 
     folder: Folder
     catalogue: Catalogue
     unique: Callable[[], str]
+    cipher: Cipher | None = None
+
+    def file(self, step: int, day: int, values: Values, level: int) -> FileWriter:
+        """A new file of a piece."""
+        schema = SCHEMA if step <= RAW else STEP_SCHEMA
+        return FileWriter(self.folder, file_name(step, day, self.unique()), schema, values, level, self.cipher)
 
 
 def sorted_rows(rows: Batch) -> Batch:
@@ -111,9 +118,7 @@ class PieceWriter:
                 writer.abandon()
 
     def _file(self, step: int) -> FileWriter:
-        name = file_name(step, self.day, self.target.unique())
-        schema = SCHEMA if step == RAW else STEP_SCHEMA
-        return FileWriter(self.target.folder, name, schema, self.values, self.level)
+        return self.target.file(step, self.day, self.values, self.level)
 
 
 def write_rows(target: Target, day: int, keep: str, rows: Batch) -> list[Piece]:

@@ -14,7 +14,8 @@ CREATE TABLE pieces (
 CREATE INDEX pieces_by_day ON pieces (day);
 
 -- The same rows at one or more steps. step: 0 = as they came, else the length of a step in s, -1 = those as they came
--- that lie around alerts. places: 1 = on local disk, 2 = in the cold store. sums: CRC-32 of each 64 KiB.
+-- that lie around alerts. places: bits, 1 = on
+-- local disk, 2 = in the cold store, 4 = sending it there began, 8 = damaged on local disk. sums: CRC-32 of each 64 KiB.
 CREATE TABLE piece_files (
     piece  INTEGER NOT NULL,
     step   INTEGER NOT NULL,
@@ -44,7 +45,8 @@ CREATE TABLE piece_losses (
     step   INTEGER NOT NULL,
     rows   INTEGER NOT NULL,
     reason TEXT NOT NULL,
-    at_ns  INTEGER NOT NULL
+    at_ns  INTEGER NOT NULL,
+    crc    INTEGER NOT NULL
 );
 CREATE INDEX piece_losses_by_day ON piece_losses (day);
 -- When alerts were raised, and about which device: readings around them stay as they came for longer.
