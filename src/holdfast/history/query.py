@@ -4,11 +4,12 @@ Bounds: at most `limit` raw points (the oldest are kept, `truncated` says so), a
 together, and at most `SCAN_ROWS` stored rows of the journal read for one question.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from holdfast.history.answers import AGGREGATES, PERCENTILES, Aggregate, Answer, pointed, stepped
 from holdfast.history.downsample import Cells, Grid
@@ -17,10 +18,10 @@ from holdfast.history.gathering import Gathering, Points, StepCells
 from holdfast.history.lake.view import View
 from holdfast.history.names import select
 from holdfast.history.ports import Between
-from holdfast.history.question import Missing, Question, Source, summed
+from holdfast.history.question import Missing, Question, Source, patient, summed
 from holdfast.history.rows import Scan, Texts
 from holdfast.model.batch import Batch, concatenate
-from holdfast.model.series import Catalogue
+from holdfast.model.series import Catalogue, Series
 
 MAX_CELLS = 500_000
 MAX_SERIES = 2_000
@@ -53,6 +54,7 @@ class History:
         step_ns: int | None = None,
         aggregates: Sequence[Aggregate] = AGGREGATES,
         limit: int = 10_000,
+        check: Callable[[], None] = patient,
     ) -> Answer:
         """The readings of every series that `patterns` mean, in [from_ns, to_ns).
 
@@ -61,15 +63,11 @@ class History:
         Raises:
             QueryInvalid: when a pattern is no name or the answer would be too large.
             StorageError, JournalError: when the rows can't be read.
+            QueryTooLong: from `check`, which is called between parts.
         """
-        if from_ns >= to_ns:
-            raise QueryInvalid("`from` is not before `to`", "give a time span, as in from=-1h&to=now")
-        ids = select(self._catalogue, patterns)
-        if len(ids) > MAX_SERIES:
-            raise QueryInvalid(f"{len(ids)} series match; at most {MAX_SERIES} may", "narrow the pattern")
-        series = [self._catalogue[int(i)] for i in ids]
+        ids, series = self.select(patterns, from_ns, to_ns)
         wants_rows = any(name in PERCENTILES for name in aggregates)
-        question = Question(ids, from_ns, to_ns, step_ns, wants_rows and step_ns is not None)
+        question = Question(ids, from_ns, to_ns, step_ns, wants_rows and step_ns is not None, check)
         texts = Texts()
         if step_ns is None:
             points = Points(question, texts, min(limit, MAX_POINTS))
@@ -82,6 +80,35 @@ class History:
         columns = stepped(series, cells, texts, aggregates)
         return Answer(from_ns, to_ns, step_ns, columns, is_cut, sources, missing)
 
+    def pour(
+        self,
+        patterns: Sequence[str],
+        from_ns: int,
+        to_ns: int,
+        vessel: Callable[[list[Series], Question, Texts], Gathering],
+        check: Callable[[], None] = patient,
+    ) -> tuple[list[Source], list[Missing], bool]:
+        """Give the stored readings to what `vessel` makes, part by part; returns sources, missing, and was it cut?
+
+        Errors as for `query`, but that there is no bound on the answer's size.
+        """
+        ids, series = self.select(patterns, from_ns, to_ns)
+        question, texts = Question(ids, from_ns, to_ns, check=check), Texts()
+        return self._gather(vessel(series, question, texts), question, texts)
+
+    def select(self, patterns: Sequence[str], from_ns: int, to_ns: int) -> tuple[NDArray[np.int32], list[Series]]:
+        """The series that are asked for, by their ids, ascending.
+
+        Raises:
+            QueryInvalid: when a pattern is no name, too many series match, or the time is none.
+        """
+        if from_ns >= to_ns:
+            raise QueryInvalid("`from` is not before `to`", "give a time span, as in from=-1h&to=now")
+        ids = select(self._catalogue, patterns)
+        if len(ids) > MAX_SERIES:
+            raise QueryInvalid(f"{len(ids)} series match; at most {MAX_SERIES} may", "narrow the pattern")
+        return ids, [self._catalogue[int(i)] for i in ids]
+
     def _gather(self, into: Gathering, question: Question, texts: Texts) -> tuple[list[Source], list[Missing], bool]:
         if self._memory is None:
             scan = self._scan(question, texts)
@@ -93,6 +120,8 @@ class History:
                     into.take(part, self._catalogue.is_text)
                 else:
                     into.merge(part, self._catalogue.is_text, is_coarse=read.is_coarse)
+                if into.before <= question.from_ns:
+                    break
             scan = self._scan(question, texts)
             tail = self._tail(into, scan, view, question)
             return summed(view.sources + tail), view.missing(question), scan.is_cut
@@ -109,7 +138,7 @@ class History:
         is_text = self._catalogue.is_text.copy()
         place_of = np.full(len(is_text), -1, np.int64)
         place_of[question.ids] = np.arange(len(question.ids))
-        return Scan(place_of, is_text, question.from_ns, question.to_ns, texts)
+        return Scan(place_of, is_text, question.from_ns, question.to_ns, texts, question.check)
 
 
 def chunked(scan: Scan, groups: Between) -> Iterator[Batch]:

@@ -7,6 +7,7 @@ from holdfast.documents.settings import matcher
 from holdfast.history.events import latest_everywhere
 from holdfast.history.lake.service import Keeper
 from holdfast.history.lake.view import view
+from holdfast.history.latest import Latest
 from holdfast.history.query import History, Memory
 from holdfast.identity.tokens import TokenBook
 from holdfast.journal.ledger import Ledger, balance
@@ -24,7 +25,7 @@ from holdfast.transport.tls import server_context
 from holdfast.uplink.status import UplinkStatus
 from holdfast.web.answers import BudgetStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
-from holdfast.web.deps import AppDocuments, Applications, Children, WebDeps
+from holdfast.web.deps import AppDocuments, Applications, Children, Past, WebDeps
 from holdfast.web.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         HoldfastError: when a certificate, key or token can't be used.
     """
     plan, journal = node.plan, node.journal
-    history = History(journal, journal.catalogue, None if node.keeper is None else _memory(node, node.keeper))
+    memory = None if node.keeper is None else _memory(node, node.keeper)
+    history = History(journal, journal.catalogue, memory)
+    latest = Latest(journal, journal.catalogue, memory)
     deps = WebDeps(
         clock=node.clock,
         telemetry=node.telemetry,
         catalogue=journal.catalogue,
-        last=node.last_values.get,
-        query=history.query,
+        past=Past(history, latest, node.last_values, settings.question_time),
         status=lambda: _status(node),
         ledger=lambda verify: _ledger(node, verify=verify),
         events=lambda limit: latest_everywhere(journal, limit),

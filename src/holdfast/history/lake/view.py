@@ -38,6 +38,7 @@ class View:
         A damaged file is passed over; `sources` says so.
         """
         for read in plan(self.memory.pieces, question):
+            question.check()
             try:
                 yield from self._read(read, question)
             except (PieceDamaged, PieceGone) as error:
@@ -71,6 +72,7 @@ class View:
             for part in take(reader, question.ids, read.from_ns, read.to_ns, self.is_text):
                 rows += len(part)
                 yield read, part
+                question.check()
         if rows:
             step = max(0, read.file.step)
             error = read.file.error if step and read.piece.file(0) is None else None
