@@ -9,6 +9,7 @@ import typer
 
 from holdfast import __version__
 from holdfast.cli.core import audit, journal, ledger, quarantine, status
+from holdfast.cli.asking import last, query, series, sql
 from holdfast.cli.demo import demo
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.sim import sim
@@ -78,6 +79,10 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
 app.add_typer(audit, name="audit")
+app.command()(query)
+app.command()(last)
+app.command()(series)
+app.command()(sql)
 app.command()(demo)
 app.command()(sim)
 

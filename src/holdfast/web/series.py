@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from holdfast.history.answers import Value, spoken
 from holdfast.history.errors import QueryInvalid, QueryTooLong
+from holdfast.history.last_values import Last
 from holdfast.history.latest import Newest
 from holdfast.history.names import narrow, select
 from holdfast.history.question import Deadline
@@ -93,11 +94,16 @@ class Series:
         return LastRow(row.name, row.unit, row.kind, row.ts, row.value, row.quality, row.reason, tier)
 
     def _row(self, series_id: int) -> SeriesRow:
-        series, last = self._deps.catalogue[series_id], self._deps.past.known.get(series_id)
-        about = (series.name, series.node, series.device, series.metric, series.unit, series.kind.name.lower())
-        if last is None:
-            return SeriesRow(*about)
-        return SeriesRow(*about, last.ts, last.value, *_quality(last.quality), last.rows)
+        return series_row(self._deps.catalogue, series_id, self._deps.past.known.get(series_id))
+
+
+def series_row(catalogue: Catalogue, series_id: int, last: Last | None) -> SeriesRow:
+    """A series and its newest reading, as the answer has them."""
+    series = catalogue[series_id]
+    about = (series.name, series.node, series.device, series.metric, series.unit, series.kind.name.lower())
+    if last is None:
+        return SeriesRow(*about)
+    return SeriesRow(*about, last.ts, last.value, *_quality(last.quality), last.rows)
 
 
 def last_row(catalogue: Catalogue, series_id: int, found: Newest | None) -> LastRow:

@@ -103,7 +103,7 @@ class FileReader:
             PieceDamaged: when its end is not what was written.
         """
         self.name = file.name
-        checked = CheckedFile(_open(folder, file.name), file.name, file.size, file.sums)
+        checked = CheckedFile(open_piece(folder, file.name), file.name, file.size, file.sums)
         self._checked = checked
         try:
             self._parquet = pq.ParquetFile(
@@ -166,7 +166,12 @@ class FileReader:
         return table.take(pa.array(offsets + np.arange(int(length.sum()))))
 
 
-def _open(folder: Folder, name: str) -> Any:
+def open_piece(folder: Folder, name: str) -> Any:
+    """A file of the lake, under whichever of its names it has now.
+
+    Raises:
+        PieceGone: when it has none.
+    """
     for candidate in (name, hidden(name), f".trash/{name}"):
         try:
             return folder.open(candidate)

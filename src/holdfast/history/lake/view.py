@@ -22,6 +22,22 @@ from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The journal's groups that aren't in files, at one moment. See `ports.Between`."""
+
+    moment: Snapshot
+    memory: Memory
+
+    def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
+        """Groups with readings that aren't in files."""
+        for place in self.memory.stragglers:
+            late = self.moment.group(place)
+            if late is not None and late.lane == lane and late.ts_max >= from_ns and late.ts_min <= to_ns:
+                yield late
+        yield from self.moment.between(from_ns, to_ns, lane, self.memory.done.get(lane, 0))
+
+
 @dataclass
 class View:
     """One moment; `sources` and `missing` fill while it's read."""
@@ -47,11 +63,7 @@ class View:
 
     def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
         """Groups with readings that aren't in files. See `ports.Groups`."""
-        for place in self.memory.stragglers:
-            late = self.moment.group(place)
-            if late is not None and late.lane == lane and late.ts_max >= from_ns and late.ts_min <= to_ns:
-                yield late
-        yield from self.moment.between(from_ns, to_ns, lane, self.memory.done.get(lane, 0))
+        return Waiting(self.moment, self.memory).between(from_ns, to_ns, lane)
 
     def missing(self, question: Question) -> list[Missing]:
         """What is known to be gone in this time."""
