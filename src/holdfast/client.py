@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.transport.addresses import is_loopback, require_https
@@ -86,9 +87,7 @@ class Client:
         """
         batches: list[pa.RecordBatch] = []
         schema, said = self.pour(batches.append, series, start, end, step=step, aggregates=aggregates, limit=limit)
-        order = [("series", "ascending"), ("ts", "ascending")]
-        table = pa.Table.from_batches(batches, schema).sort_by(order)
-        return table.replace_schema_metadata({_KEY: json.dumps(said)})
+        return in_order(pa.Table.from_batches(batches, schema)).replace_schema_metadata({_KEY: json.dumps(said)})
 
     def pour(
         self,
@@ -172,6 +171,16 @@ def told(table: pa.Table) -> dict[str, Any]:
     """What is to be said about an answer: `sources`, `missing`, `truncated`, `rows`."""
     found: dict[str, Any] = json.loads((table.schema.metadata or {})[_KEY])
     return found
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """The rows of an answer by series and time; of equal times in the order they came."""
+    if not len(table):
+        return table
+    series = table.column("series").unify_dictionaries().combine_chunks()
+    rank = pc.rank(series.dictionary, tiebreaker="dense").take(series.indices)
+    keys = pa.table({"series": rank, "ts": table.column("ts")})
+    return table.take(pc.sort_indices(keys, [("series", "ascending"), ("ts", "ascending")]))
 
 
 def _poured(reader: pa.ipc.RecordBatchStreamReader, take: Callable[[pa.RecordBatch], object]) -> dict[str, Any]:

@@ -41,9 +41,7 @@ def drawn(answer: Answer, width: int, height: int, *, colours: bool) -> list[str
     lines += _strips(answer, shown, inner, paint)
     left_out = len(answer.series) - len(shown)
     if left_out:
-        lines.append(
-            paint(f"not drawn: {many(left_out, 'series')[:-1].rstrip('s')}s (texts, nothing stored, or too many)", _DIM)
-        )
+        lines.append(paint(f"not drawn: {left_out:,} series (texts, nothing stored, or too many)", _DIM))
     if answer.truncated:
         lines.append(paint("There is more than was read: ask for steps, or a shorter time.", _YELLOW))
     return lines
@@ -208,7 +206,7 @@ def _strips(answer: Answer, shown: Sequence[Column], width: int, paint: Paint) -
         name = one.tier if not one.step else f"{one.tier} {lasting(one.step)}"
         bar = paint(_bar(answer, one.from_ns, one.to_ns, width), 32 if not one.step else 34)
         note = plain(one.note) or ("" if one.error is None else f", off by {one.error:.3g} rms")
-        about = f"{one.rows:,} {'steps' if one.step else 'readings'}{note}"
+        about = many(one.rows, "step" if one.step else "reading") + note
         lines.append(f"{name[:_LABEL]:>{_LABEL}}  {bar} {paint(about, _DIM)}")
     for gone in answer.missing:
         bar = paint(_bar(answer, gone.from_ns, gone.to_ns, width, "╳"), _RED)  # noqa: RUF001  # a cross, as meant

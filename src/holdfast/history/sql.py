@@ -1,8 +1,10 @@
 """SQL over the site's memory: DuckDB reads the catalogue's very files and the journal's rows that are in none yet.
 
-Read-only and sealed: DuckDB may open these files and nothing else, write nowhere, load nothing, and not be turned back.
-Files are held open here and given as /proc/self/fd/N, so that a merge which moves or removes one meanwhile changes
-nothing: the answer is of one moment. Blocking, one thread.
+Read-only and sealed: one SELECT at a time, which may open files of the lake's folder and nothing else; nothing is
+loaded, nothing spilled to disk, and no setting can be turned back.
+Files are held open here and given as /proc/self/fd/N, so that a merge which moves one meanwhile changes nothing: the
+answer is of one moment. A file that is removed for good meanwhile (minutes later, or for space) ends the statement.
+Blocking, one thread.
 """
 
 import resource
@@ -16,7 +18,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from holdfast.history.errors import HistoryError, QueryTooLong
+from holdfast.history.errors import HistoryError
 from holdfast.history.lake.files import open_piece
 from holdfast.history.lake.rollup import STEP_SCHEMA
 from holdfast.history.lake.table import NAMES, SCHEMA, to_table
@@ -27,13 +29,13 @@ from holdfast.journal.reader import JournalReader
 from holdfast.journal.snapshot import Snapshot, snapshot
 from holdfast.model.batch import Batch
 from holdfast.model.series import Catalogue
-from holdfast.storage.folder import Folder
+from holdfast.storage.folder import DiskFolder
 
 MOST_WAITING = 5_000_000
 """Rows that aren't in files yet and are held in memory for a question, some 60 bytes each."""
 _EARLIEST_NS, _LATEST_NS = -(2**63) + 1, 2**63 - 2
 _SPARE_FILES = 64
-_USABLE = "quality <> 'bad' AND (value IS NOT NULL OR text IS NOT NULL)"
+_USABLE = "quality <> 'bad' AND (value IS NOT NULL OR \"text\" IS NOT NULL)"
 
 
 class SqlRefused(HistoryError):
@@ -65,8 +67,7 @@ class Desk:
         """The answer of one SELECT (or FROM, WITH, DESCRIBE, SUMMARIZE, EXPLAIN), batch by batch.
 
         Raises:
-            SqlRefused: when it isn't one, or DuckDB refuses it.
-            QueryTooLong: when it takes longer than `limits.seconds`.
+            SqlRefused: when it isn't one, DuckDB refuses it, or it takes longer than `limits.seconds`.
         """
         timer = threading.Timer(self.limits.seconds, self.db.interrupt)
         timer.start()
@@ -78,18 +79,17 @@ class Desk:
             reader = relation.to_arrow_reader(1 << 16)
             yield pa.RecordBatch.from_pylist([], schema=reader.schema)  # the columns, however empty the answer is
             yield from reader
-        except duckdb.InterruptException:
-            raise QueryTooLong(self.limits.seconds) from None
         except (duckdb.Error, pa.ArrowException) as error:
-            if "INTERRUPT" in str(error):
-                raise QueryTooLong(self.limits.seconds) from None
-            raise SqlRefused(str(error).strip(), _hint(error)) from error
+            if isinstance(error, duckdb.InterruptException) or "INTERRUPT" in str(error):
+                said = f"the statement was given up after {self.limits.seconds:g} s"
+                raise SqlRefused(said, "ask for less, with a WHERE on ts, or give --timeout more") from None
+            raise SqlRefused(str(error).partition("\n\n")[0].strip(), _hint(error)) from error
         finally:
             timer.cancel()
 
 
 @contextmanager
-def desk(reader: JournalReader, catalogue: Catalogue, folder: Folder | None, limits: Limits) -> Iterator[Desk]:
+def desk(reader: JournalReader, catalogue: Catalogue, folder: DiskFolder | None, limits: Limits) -> Iterator[Desk]:
     """Views `readings`, `minutes` and `hours` of one moment. folder: of the lake, None = all is in the journal.
 
     Raises:
@@ -103,11 +103,16 @@ def desk(reader: JournalReader, catalogue: Catalogue, folder: Folder | None, lim
             opened = _Opened(folder, stack)
             paths = {file.name: opened.path(file) for file in _wanted(memory.pieces)}
         db = stack.enter_context(duckdb.connect(":memory:"))
-        _seal(db, list(paths.values()), limits)
-        db.register("waiting", waiting)
-        for name, view in _views(memory.pieces, paths).items():
-            db.execute(f"CREATE VIEW {name} AS {view}")
-        db.execute("SET lock_configuration = true")
+        try:
+            _seal(db, folder, limits)
+            db.register("waiting", waiting)
+            for name, view in _views(memory.pieces, paths).items():
+                db.execute(f"CREATE VIEW {name} AS {view}")
+            db.execute("SET lock_configuration = true")
+        except duckdb.Error as error:
+            raise SqlRefused(
+                f"the files can't be opened: {error}", "`holdfast query` says which one is damaged"
+            ) from error
         elsewhere = sum(1 for piece in memory.pieces for file in piece.files if not file.places & WARM)
         yield Desk(db, limits, elsewhere)
 
@@ -115,7 +120,7 @@ def desk(reader: JournalReader, catalogue: Catalogue, folder: Folder | None, lim
 class _Opened:
     """Files held open, each under a path that stays."""
 
-    def __init__(self, folder: Folder | None, stack: ExitStack) -> None:
+    def __init__(self, folder: DiskFolder | None, stack: ExitStack) -> None:
         self._folder, self._stack = folder, stack
         self._room = 0
 
@@ -165,8 +170,9 @@ def _with_texts(batch: Batch, is_text: np.ndarray[Any, np.dtype[np.bool_]], know
     return Batch(batch.series, batch.ts, value, batch.quality, tuple(known[i] for i in used.tolist()))
 
 
-def _seal(db: duckdb.DuckDBPyConnection, paths: Sequence[str], limits: Limits) -> None:
-    listed = ", ".join(f"'{path}'" for path in paths)
+def _seal(db: duckdb.DuckDBPyConnection, folder: DiskFolder | None, limits: Limits) -> None:
+    # DuckDB asks where a file really lies each time it opens one, and a merge moves files inside the lake's folder.
+    lake = "" if folder is None else "'" + str(folder.root.resolve()).replace("'", "''") + "'"
     for setting in (
         "TimeZone = 'UTC'",
         "temp_directory = ''",  # nothing is spilled to disk: what doesn't fit into memory_limit fails
@@ -175,7 +181,7 @@ def _seal(db: duckdb.DuckDBPyConnection, paths: Sequence[str], limits: Limits) -
         "python_enable_replacements = false",  # no peeking at this program's variables
         "autoinstall_known_extensions = false",
         "autoload_known_extensions = false",
-        f"allowed_paths = [{listed}]",
+        f"allowed_directories = [{lake}]",
         "enable_external_access = false",
     ):
         db.execute(f"SET {setting}")
@@ -211,9 +217,9 @@ def _rolled_up(rows: str, interval: str) -> str:
                 count(*) FILTER (NOT usable)::INTEGER AS bad,
                 min(value) FILTER (usable) AS "min", max(value) FILTER (usable) AS "max",
                 avg(value) FILTER (usable) AS "mean",
-                arg_max(value, at) FILTER (usable) AS "last", arg_max(text, at) FILTER (usable) AS last_text,
-                coalesce(max(at) FILTER (usable) - epoch_ns(time_bucket(INTERVAL {interval}, ts)), 0) AS last_ns
-            FROM (SELECT *, {_USABLE} AS usable, epoch_us(ts) * 1000 + ts_ns AS at FROM ({rows}))
+                arg_max(value, at_ns) FILTER (usable) AS "last", arg_max("text", at_ns) FILTER (usable) AS last_text,
+                coalesce(max(at_ns) FILTER (usable) - epoch_ns(time_bucket(INTERVAL {interval}, ts)), 0) AS last_ns
+            FROM (SELECT *, {_USABLE} AS usable, epoch_us(ts) * 1000 + ts_ns AS at_ns FROM ({rows}))
             GROUP BY {by}, time_bucket(INTERVAL {interval}, ts))"""  # noqa: S608  # our own names
 
 
@@ -231,6 +237,8 @@ def _hint(error: Exception) -> str:
         return "give --memory more, or aggregate before you sort or join"
     if "Catalog Error" in text:
         return "the tables are readings, minutes and hours; `DESCRIBE readings` lists the columns"
+    if "/proc/self/fd/" in text:
+        return "a file went while it was being asked for: ask again"
     if "Permission Error" in text:
         return "only the node's own readings can be asked for"
     return "DuckDB's SQL is described at duckdb.org/docs/sql"
