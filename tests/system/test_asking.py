@@ -85,11 +85,18 @@ def metric(gateway: Gateway, name: str) -> float:
     return next(float(line.split()[-1]) for line in lines if line.startswith(name))
 
 
+GONE = ("FileNotFound", "No such file", "does not exist", "NoSuchFile")
+
+
 def read(reader: str, gateway: Gateway, python: str = sys.executable) -> Any:
+    """What a foreign reader finds. One that lists first and opens then may miss a file that a merge took: once more."""
     command = [python, str(READER), reader, str(gateway.folder / "data" / "lake")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    for _ in range(6):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode == 0:
+            return json.loads(done.stdout.splitlines()[-1])
+        assert any(word in done.stderr for word in GONE), done.stderr[:6000]
+    raise AssertionError(done.stderr[:6000])
 
 
 def as_series(rows: Any) -> Series:
@@ -120,7 +127,7 @@ def by_sql(gateway: Gateway) -> Series:
 def test_every_way_of_asking_agrees_while_files_come_and_merge(gateway: Gateway) -> None:
     counts: list[int] = []
     sent: list[int] = []
-    feeding = threading.Thread(target=lambda: sent.append(feed(gateway, 25.0)))
+    feeding = threading.Thread(target=lambda: sent.append(feed(gateway, 15.0)))
     feeding.start()
     deadline = time.monotonic() + 40
     while feeding.is_alive() and time.monotonic() < deadline:
@@ -140,8 +147,10 @@ def test_every_way_of_asking_agrees_while_files_come_and_merge(gateway: Gateway)
     assert by_sql(gateway) == asked
     assert as_series(read("polars", gateway)["series"]) == asked
     assert as_series(read("duckdb", gateway)["series"]) == asked
-    answer = told("query", gateway.settings, "room-0/temperature", "--step", "1h", "--format", "json")
-    assert sum(answer["series"][0]["count"]) == asked[("room-0", "temperature")][0]
+    answer = json.loads(
+        holdfast("query", gateway.settings, "room-0/air.temperature", "--step", "1h", "--format", "json")
+    )
+    assert sum(answer["series"][0]["count"]) == asked[("room-0", "air.temperature")][0]
 
 
 @pytest.mark.timeout(120)
