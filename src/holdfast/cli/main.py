@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
-from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.asking import last, query, series, sql
+from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.sim import sim
