@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,6 +28,8 @@ from holdfast.web.responses import answer, given_up
 from holdfast.web.times import parse_time
 
 MOST_LISTED = 5_000
+LOOK_S = 3.0
+"""How long the list of series may look for readings from before the start."""
 _CHOICE = ("match", "unit", "kind", "node", "device", "limit", "offset")
 
 
@@ -36,6 +39,7 @@ class Series:
     def __init__(self, deps: WebDeps, gate: Gate) -> None:
         """gate: shared by all questions about the past."""
         self._deps, self._gate = deps, gate
+        self._given_up: set[int] = set()
 
     def routes(self) -> list[Route]:
         """The paths."""
@@ -45,7 +49,7 @@ class Series:
         """`?match=pattern&unit=&kind=&node=&device=&limit=1000&offset=0`: series with their newest reading, by name."""
         only(request.query_params, *_CHOICE)
         total, chosen = self._chosen(request.query_params)
-        await self._recall(chosen)
+        await self._recall_a_while([i for i in chosen if i not in self._given_up])
         return answer(SeriesList(total, [self._row(i) for i in chosen]))
 
     async def last(self, request: Request) -> Response:
@@ -58,7 +62,10 @@ class Series:
             await self._recall(chosen)
             return answer(LastList(now, total, [self._known(i) for i in chosen]))
         as_of = parse_time("as_of", params["as_of"], now)
-        found = await self._find(np.array(sorted(chosen), np.int32), as_of)
+        try:
+            found = await self._find(np.array(sorted(chosen), np.int32), as_of, self._deps.past.patience_s)
+        except QueryTooLong as error:
+            raise given_up(self._deps.telemetry, ["last"], error) from error
         catalogue = self._deps.catalogue
         return answer(LastList(as_of, total, [last_row(catalogue, i, found.get(i)) for i in chosen]))
 
@@ -77,16 +84,25 @@ class Series:
         """Look up in store, once, what memory can't know: readings from before the start."""
         unsure = self._deps.past.known.unsure(ids)
         if len(unsure):
-            self._deps.past.known.recall(unsure, await self._find(unsure, None))
-
-    async def _find(self, ids: np.ndarray[tuple[int], np.dtype[np.int32]], as_of: int | None) -> dict[int, Newest]:
-        past = self._deps.past
-        async with self._gate.enter():
-            deadline = Deadline(self._deps.clock, past.patience_s)
             try:
-                return await asyncio.to_thread(past.latest.find, ids, as_of, deadline.check)
+                self._deps.past.known.recall(unsure, await self._find(unsure, None, self._deps.past.patience_s))
             except QueryTooLong as error:
                 raise given_up(self._deps.telemetry, ["last"], error) from error
+
+    async def _recall_a_while(self, ids: Sequence[int]) -> None:
+        """As `_recall`, for a list that must come soon: where a look into the store takes long, once is enough."""
+        unsure = self._deps.past.known.unsure(ids)
+        if len(unsure):
+            try:
+                found = await self._find(unsure, None, min(LOOK_S, self._deps.past.patience_s))
+                self._deps.past.known.recall(unsure, found)
+            except QueryTooLong:
+                self._given_up.update(unsure.tolist())
+
+    async def _find(self, ids: NDArray[np.int32], as_of: int | None, patience_s: float) -> dict[int, Newest]:
+        async with self._gate.enter():
+            deadline = Deadline(self._deps.clock, patience_s)
+            return await asyncio.to_thread(self._deps.past.latest.find, ids, as_of, deadline.check)
 
     def _known(self, series_id: int) -> LastRow:
         row = self._row(series_id)

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from tests.unit.history.stored import Row, StoredGroups
 from tests.unit.web.doors import NOW_NS, get, make_deps
+from tests.unit.web.test_arrow import Ticking
 
 from holdfast.history.last_values import LastValues
 from holdfast.history.latest import Latest
@@ -70,3 +71,14 @@ def test_a_wrong_search_is_answered_with_what_is_allowed(path: str) -> None:
     answer = get(f"/api/v1/{path}")
     assert answer.status_code == 400
     assert answer.json()["hint"]
+
+
+def test_a_store_that_takes_long_fails_last_but_not_the_list_of_series() -> None:
+    clock = Ticking(NOW_NS)
+    assert get("/api/v1/last", past=stopped_and_started(), clock=clock).status_code == 200
+    past = replace(stopped_and_started(), patience_s=0.5)
+    refused = get("/api/v1/last", past=past, clock=clock)
+    assert (refused.status_code, "given up" in refused.json()["error"]) == (503, True)
+    assert get("/api/v1/last?as_of=now", past=past, clock=clock).status_code == 503
+    listed = get("/api/v1/series", past=past, clock=clock).json()["series"]
+    assert [row["value"] for row in listed] == [None, None]
