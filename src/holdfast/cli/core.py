@@ -40,7 +40,7 @@ def status(
         from holdfast.cli.status import at_folder, show_status
 
         if [settings is not None, data is not None, bool(url)].count(True) != 1:
-            return _misused("give one of: NODE.YAML, --data DIR, --url URL", "as in `holdfast status node.yaml`")
+            return misused("give one of: NODE.YAML, --data DIR, --url URL", "as in `holdfast status node.yaml`")
         if settings is not None:
             return show_status(find(settings_of(settings)), json=json)
         if data is not None:
@@ -186,14 +186,15 @@ def scan(
 
 
 def finish(body: Callable[[], int]) -> NoReturn:
-    """Run a command's body and exit with what it says."""
+    """Run a command's body and end with its exit code; an error is said with what to do."""
     try:
         code = body()
     except HoldfastError as error:
-        code = _misused(str(error), error.hint)
+        code = misused(str(error), error.hint)
     raise typer.Exit(code)
 
 
-def _misused(sentence: str, hint: str) -> int:
+def misused(sentence: str, hint: str) -> int:
+    """Say what is wrong with what was typed; returns the exit code."""
     typer.echo(sentence + (f"\n{hint}" if hint else ""), err=True)
     return USAGE

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
+from holdfast.cli.asking import last, query, series, sql
 from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
 from holdfast.cli.history_commands import history
@@ -80,6 +81,10 @@ app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
 app.add_typer(audit, name="audit")
 app.add_typer(history, name="history")
+app.command()(query)
+app.command()(last)
+app.command()(series)
+app.command()(sql)
 app.command()(demo)
 app.command()(sim)
 

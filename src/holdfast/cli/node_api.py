@@ -6,6 +6,7 @@ does, the file is read as it was last committed, and the command says so.
 
 import http.client
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ from holdfast.web.answers import Failure, Status
 from holdfast.web.settings import TlsSettings
 
 T = TypeVar("T")
+Params = Mapping[str, str | list[str]]
 TIMEOUT_S = 10.0
 LONG_S = 3600.0
 """Silence allowed while a node does much before it answers: a replay, or a verified ledger."""
@@ -70,14 +72,14 @@ class Api:
     def __str__(self) -> str:
         return f"{'http' if self.tls is None else 'https'}://{Address(self.host, self.port)}"
 
-    def get(self, path: str, kind: type[T], params: dict[str, str] | None = None, wait_s: float = TIMEOUT_S) -> T:
+    def get(self, path: str, kind: type[T], params: Params | None = None, wait_s: float = TIMEOUT_S) -> T:
         """GET a path; the answer as a `kind`.
 
         Raises:
             Unanswered: when nobody is there, or somebody who is no Holdfast node.
             Declined: when the node refuses.
         """
-        query = urlencode({k: v for k, v in (params or {}).items() if v})
+        query = urlencode({k: v for k, v in (params or {}).items() if v}, doseq=True)
         return self._call("GET", f"/api/v1/{path}" + (f"?{query}" if query else ""), None, kind, wait_s)
 
     def post(self, path: str, body: object, kind: type[T]) -> T:

@@ -2,6 +2,7 @@
 
 HistoryError
 ├── QueryInvalid    caller: the question can't be answered as asked; says what's allowed
+├── QueryTooLong    caller: it took longer than it may, and was given up
 ├── PieceDamaged    disk: a file of the lake is not what was written; nothing was read from it
 ├── PieceLocked     operator: a file is encrypted and there is no key, or another one
 ├── PieceAway       operator: a file is in a cold store that the settings don't name
@@ -23,6 +24,16 @@ class QueryInvalid(HistoryError):
     def __init__(self, sentence: str, hint: str) -> None:
         super().__init__(sentence)
         self.hint = hint
+
+
+class QueryTooLong(HistoryError):
+    """The question took longer than it may. seconds: how long that is."""
+
+    hint = "ask for a shorter time, fewer series or a longer step without percentiles"
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"the question was given up after {seconds:g} s")
 
 
 class PieceDamaged(HistoryError):

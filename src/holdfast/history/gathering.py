@@ -16,7 +16,7 @@ from holdfast.history.rows import Texts
 from holdfast.model.batch import Batch, concatenate
 from holdfast.model.quality import Quality, Reason, encode_quality
 
-_SUMMARY = encode_quality(Quality.UNCERTAIN, Reason.SUMMARY)
+SUMMARY = encode_quality(Quality.UNCERTAIN, Reason.SUMMARY)
 _SUMMARY_BAD = encode_quality(Quality.BAD, Reason.SUMMARY)
 
 
@@ -106,8 +106,7 @@ class Points:
 
     def place_steps(self, steps: Steps) -> None:
         """See `Gathering`: stands for its readings as one uncertain point."""
-        quality = np.where(steps.count > 0, _SUMMARY, _SUMMARY_BAD).astype(np.uint8)
-        self.place(Batch(steps.series, steps.ts, steps.mean, quality))
+        self.place(placed_points(steps))
 
     def grow(self, series: int) -> None:
         """See `Gathering`: points know no number of series."""
@@ -120,12 +119,14 @@ class Points:
     def merge(self, steps: Steps, is_text: NDArray[np.bool_], *, is_coarse: bool) -> None:
         """See `Gathering`. A step stands for its readings as one uncertain point with their mean, or last text."""
         del is_coarse
-        renumbered = _renumbered(steps, steps.ts, self._texts, is_text)
-        value = np.where(is_text[steps.series], renumbered.last, steps.mean)
-        quality = np.where(steps.count > 0, _SUMMARY, _SUMMARY_BAD).astype(np.uint8)
-        place = _places(self._question, steps.series).astype(np.int32)
-        inside = steps.ts >= self._question.from_ns
-        self.place(Batch(place, steps.ts, value, quality).take(inside))
+        self.take(step_points(steps, is_text, self._question.from_ns), is_text)
+
+
+def step_points(steps: Steps, is_text: NDArray[np.bool_], from_ns: int) -> Batch:
+    """Each step from `from_ns` on as one uncertain reading: the mean of those it stands for, or the last text."""
+    value = np.where(is_text[steps.series], steps.last, steps.mean)
+    quality = np.where(steps.count > 0, SUMMARY, _SUMMARY_BAD).astype(np.uint8)
+    return Batch(steps.series, steps.ts, value, quality, steps.texts).take(steps.ts >= from_ns)
 
 
 def _places(question: Question, series: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -150,3 +151,9 @@ def _renumbered(steps: Steps, ts: NDArray[np.int64], texts: Texts, is_text: NDAr
         steps.last_ts,
         steps.squares,
     )
+
+
+def placed_points(steps: Steps) -> Batch:
+    """Steps that are numbered as the answer's, each as one uncertain point."""
+    quality = np.where(steps.count > 0, SUMMARY, _SUMMARY_BAD).astype(np.uint8)
+    return Batch(steps.series, steps.ts, steps.mean, quality)

@@ -3,11 +3,14 @@
 About 20 bytes a series. Bounded by the catalogue: a series past `limit` is not shown, and `missed` counts its rows.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from holdfast.history.answers import Value, spoken
+from holdfast.history.latest import Newest
 from holdfast.history.rows import Texts
 from holdfast.model.batch import Batch
 from holdfast.model.series import Catalogue, Kind
@@ -36,6 +39,7 @@ class LastValues:
         self._quality = np.zeros(256, np.uint8)
         self._count = np.zeros(256, np.int64)
         self._texts: dict[int, str] = {}
+        self._looked: set[int] = set()
 
     def update(self, batch: Batch) -> None:
         """Take a batch's rows."""
@@ -47,12 +51,26 @@ class LastValues:
             self._take(batch)
 
     def get(self, series: int) -> Last | None:
-        """A series' newest reading since the start; None when there's none."""
+        """A series' newest reading since the start, or as recalled; None when there's none."""
         if series >= len(self._ts) or self._ts[series] == _NEVER:
             return None
         kind = self._catalogue[series].kind
         value: Value = self._texts.get(series) if kind == Kind.TEXT else spoken(self._value[[series]], kind, Texts())[0]
         return Last(int(self._ts[series]), value, int(self._quality[series]), int(self._count[series]))
+
+    def unsure(self, ids: Sequence[int]) -> NDArray[np.int32]:
+        """Which of these series may have a newer stored reading from before the start; ascending."""
+        return np.array(sorted(i for i in set(ids) - self._looked if i < self._limit), np.int32)
+
+    def recall(self, looked: NDArray[np.int32], found: Mapping[int, Newest]) -> None:
+        """Take what was found in store for the series that were looked up."""
+        self._looked.update(looked.tolist())
+        for series, one in found.items():
+            self._make_room(series)
+            if one.ts > self._ts[series]:  # of equal times the one that came since the start is the later
+                self._ts[series], self._value[series], self._quality[series] = one.ts, one.value, one.quality
+                if one.text is not None:
+                    self._texts[series] = one.text[:_LONGEST_TEXT]
 
     def _take(self, batch: Batch) -> None:
         self._make_room(int(batch.series.max()))

@@ -1,5 +1,6 @@
 """Which series a question's names mean (`model.names`)."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 from holdfast.history.errors import QueryInvalid
 from holdfast.model.names import NAME_HELP, NameInvalid, Pattern
 from holdfast.model.series import Catalogue, Series
+
+_LONGEST = 512
+_MOST_STARS = 4
 
 
 def select(catalogue: Catalogue, patterns: Sequence[str]) -> NDArray[np.int32]:
@@ -26,3 +30,21 @@ def matching(known: Sequence[Series], patterns: Sequence[str]) -> list[int]:
     except NameInvalid as error:
         raise QueryInvalid(str(error), NAME_HELP) from error
     return [i for i, series in enumerate(known) if any(m.means(series) for m in matchers)]
+
+
+def narrow(
+    catalogue: Catalogue, ids: Sequence[int], *, unit: str = "", kind: str = "", node: str = "", device: str = ""
+) -> list[int]:
+    """Of these series those with this unit, kind (`float` …), node and device; `*` stands for any text, empty = any."""
+    wanted = [(_part(text), i) for i, text in enumerate((node, device, unit, kind)) if text]
+    return [one for one in ids if all(part.fullmatch(_told(catalogue[one])[i]) for part, i in wanted)]
+
+
+def _told(series: Series) -> tuple[str, str, str, str]:
+    return series.node, series.device, series.unit, series.kind.name.lower()
+
+
+def _part(text: str) -> re.Pattern[str]:
+    if len(text) > _LONGEST or len(pieces := re.split(r"\*+", text)) > _MOST_STARS + 1:
+        raise QueryInvalid(f"{text[:60]!r} is no pattern", f"at most {_LONGEST} characters and {_MOST_STARS} stars")
+    return re.compile(".*".join(re.escape(piece) for piece in pieces), re.DOTALL)

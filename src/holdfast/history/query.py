@@ -4,19 +4,22 @@ Bounds: at most `limit` raw points (the oldest are kept, `truncated` says so), a
 together, and at most `tiers.SCAN_ROWS` stored rows of the journal read for one question.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from holdfast.history.answers import AGGREGATES, PERCENTILES, Aggregate, Answer, pointed, stepped
 from holdfast.history.downsample import Cells, Grid
 from holdfast.history.elsewhere import Elsewhere
 from holdfast.history.errors import QueryInvalid
-from holdfast.history.gathering import Points, StepCells
+from holdfast.history.gathering import Gathering, Points, StepCells
 from holdfast.history.names import select
 from holdfast.history.ports import Between
-from holdfast.history.question import Question
+from holdfast.history.question import Missing, Question, Source, patient
 from holdfast.history.rows import Texts
 from holdfast.history.tiers import Asked, Memory, Tiers
-from holdfast.model.series import Catalogue
+from holdfast.model.series import Catalogue, Series
 
 MAX_CELLS = 500_000
 MAX_SERIES = 2_000
@@ -48,6 +51,7 @@ class History:
         step_ns: int | None = None,
         aggregates: Sequence[Aggregate] = AGGREGATES,
         limit: int = 10_000,
+        check: Callable[[], None] = patient,
         *,
         ask: bool = True,
     ) -> Answer:
@@ -59,15 +63,11 @@ class History:
         Raises:
             QueryInvalid: when a pattern is no name or the answer would be too large.
             StorageError, JournalError: when the rows can't be read.
+            QueryTooLong: from `check`, which is called between parts.
         """
-        if from_ns >= to_ns:
-            raise QueryInvalid("`from` is not before `to`", "give a time span, as in from=-1h&to=now")
-        ids = select(self._catalogue, patterns)
-        if len(ids) > MAX_SERIES:
-            raise QueryInvalid(f"{len(ids)} series match; at most {MAX_SERIES} may", "narrow the pattern")
-        series = [self._catalogue[int(i)] for i in ids]
+        ids, series = self.select(patterns, from_ns, to_ns)
         wants_rows = any(name in PERCENTILES for name in aggregates)
-        question = Question(ids, from_ns, to_ns, step_ns, wants_rows and step_ns is not None)
+        question = Question(ids, from_ns, to_ns, step_ns, wants_rows and step_ns is not None, check)
         texts = Texts()
         most = min(limit, MAX_POINTS)
         asked = Asked(question, texts, tuple(patterns), most, sites=ask, parent=ask)
@@ -81,6 +81,37 @@ class History:
         )
         columns = stepped([*series, *got.extra], gathered.cells, texts, aggregates)
         return Answer(from_ns, to_ns, step_ns, columns, got.is_cut, got.sources, got.missing)
+
+    def pour(
+        self,
+        patterns: Sequence[str],
+        from_ns: int,
+        to_ns: int,
+        vessel: Callable[[list[Series], Question, Texts], Gathering],
+        check: Callable[[], None] = patient,
+    ) -> tuple[list[Source], list[Missing], bool]:
+        """Give this node's readings to what `vessel` makes, part by part; returns sources, missing, and was it cut?
+
+        Errors as for `query`, but that there is no bound on the answer's size.
+        """
+        ids, series = self.select(patterns, from_ns, to_ns)
+        question, texts = Question(ids, from_ns, to_ns, check=check), Texts()
+        asked = Asked(question, texts, tuple(patterns), 0, sites=False, parent=False)
+        _, got = self.tiers.gather(lambda: vessel(series, question, texts), asked)
+        return got.sources, got.missing, got.is_cut
+
+    def select(self, patterns: Sequence[str], from_ns: int, to_ns: int) -> tuple[NDArray[np.int32], list[Series]]:
+        """The series that are asked for, by their ids, ascending.
+
+        Raises:
+            QueryInvalid: when a pattern is no name, too many series match, or the time is none.
+        """
+        if from_ns >= to_ns:
+            raise QueryInvalid("`from` is not before `to`", "give a time span, as in from=-1h&to=now")
+        ids = select(self._catalogue, patterns)
+        if len(ids) > MAX_SERIES:
+            raise QueryInvalid(f"{len(ids)} series match; at most {MAX_SERIES} may", "narrow the pattern")
+        return ids, [self._catalogue[int(i)] for i in ids]
 
 
 def grid_of(from_ns: int, to_ns: int, step_ns: int, series: int) -> Grid:

@@ -1,10 +1,40 @@
 """A question about the past as every tier understands it, and where the parts of an answer came from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
+
+from holdfast.history.errors import QueryTooLong
+from holdfast.kernel.clock import Clock
+
+
+def patient() -> None:
+    """Let a question take as long as it takes."""
+
+
+class Deadline:
+    """How long a question may take, from now on."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock, self._seconds = clock, seconds
+        self._end = clock.monotonic() + seconds
+
+    @property
+    def left_s(self) -> float:
+        """Seconds, at least 0."""
+        return max(0.0, self._end - self._clock.monotonic())
+
+    def check(self) -> None:
+        """Go on while there is time.
+
+        Raises:
+            QueryTooLong: when there is none.
+        """
+        if self._clock.monotonic() >= self._end:
+            raise QueryTooLong(self._seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +43,7 @@ class Question:
 
     step_ns:    length of the wanted steps; None = the readings as they came
     wants_rows: must every value be seen, as for a percentile?
+    check:      called between parts; raises when the question has taken too long, or nobody waits for it any more
     """
 
     ids: NDArray[np.int32]
@@ -20,6 +51,7 @@ class Question:
     to_ns: int
     step_ns: int | None = None
     wants_rows: bool = False
+    check: Callable[[], None] = patient
 
 
 class Source(Struct, frozen=True, omit_defaults=True):

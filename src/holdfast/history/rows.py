@@ -1,12 +1,13 @@
 """Rows of the queried series out of stored groups: decoded, filtered, texts numbered across batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.history.ports import Between
+from holdfast.history.question import patient
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.records import GroupKind
 from holdfast.model.batch import Batch
@@ -45,7 +46,13 @@ class Scan:
     """
 
     def __init__(
-        self, place_of: NDArray[np.int64], is_text: NDArray[np.bool_], from_ns: int, to_ns: int, texts: Texts
+        self,
+        place_of: NDArray[np.int64],
+        is_text: NDArray[np.bool_],
+        from_ns: int,
+        to_ns: int,
+        texts: Texts,
+        check: Callable[[], None] = patient,
     ) -> None:
         self.texts = texts
         self.before = to_ns
@@ -53,11 +60,13 @@ class Scan:
         self.is_cut = False
         self._place_of, self._is_text = place_of, is_text
         self._from_ns, self._to_ns = from_ns, to_ns
+        self._check = check
 
     def rows(self, groups: Between, budget: int) -> Iterator[Batch]:
         """Matching rows, a batch a group; `series` holds places, `value` numbers of `texts` for text series."""
         for lane in Lane:
             for group in groups.between(self._from_ns, self._to_ns - 1, lane):
+                self._check()
                 if group.kind != GroupKind.READINGS or group.ts_min >= self.before:
                     continue
                 if self.scanned >= budget:

@@ -175,6 +175,7 @@ class Tiers:
         self, view: View, asked: Asked, placing: Placing, replies: dict[Span, Reply], above: dict[Span, Above]
     ) -> None:
         """This node's past; where it has let some of it go, the parent's, and own rows that the parent hasn't."""
+        question_from = asked.question.from_ns
         taken = [span for span, reply in replies.items() if placing.take(reply, "parent", span)]
         for span in taken:
             self._read(above[span], placing.into, asked, placing, span)
@@ -185,6 +186,8 @@ class Tiers:
                     placing.into.take(stored, self._catalogue.is_text)
                 else:
                     placing.into.merge(stored, self._catalogue.is_text, is_coarse=read.is_coarse)
+                if placing.into.before <= question_from:
+                    break  # it has all it wants
             self._read(view, placing.into, asked, placing, (low, high))
             placing.missing += view.missing(part)
         placing.sources[:0] = view.sources
@@ -199,7 +202,7 @@ class Tiers:
         is_text = self._catalogue.is_text.copy()
         place_of = np.full(len(is_text), -1, np.int64)
         place_of[question.ids] = np.arange(len(question.ids))
-        return Scan(place_of, is_text, question.from_ns, question.to_ns, texts)
+        return Scan(place_of, is_text, question.from_ns, question.to_ns, texts, question.check)
 
 
 def _tail(into: Gathering, scan: Scan, groups: Between, question: Question) -> list[Source]:

@@ -30,7 +30,7 @@ class Surroundings:
         # Without a keeper there may still be files of a time when there was one.
         self.lake = Lake(DiskFolder(folder)) if node.keeper is None else node.keeper.lake
         around = Around(journal, node.clock, node.telemetry)
-        self.history = History(journal, journal.catalogue, self._view, around)
+        self.history = History(journal, journal.catalogue, self.memory, around)
         self.answering = Answering(self.history.tiers, journal.catalogue)
         children, api, parent = node.plan.children, node.plan.settings.api, node.plan.settings.parent
         self.questions = None
@@ -76,6 +76,7 @@ class Surroundings:
             return None
         return uplink.branch, uplink.plan.token
 
-    def _view(self, from_ns: int, to_ns: int) -> AbstractContextManager[View]:
+    def memory(self, from_ns: int, to_ns: int) -> AbstractContextManager[View]:
+        """The node's own past of [from_ns, to_ns] at this moment."""
         journal = self._node.journal
         return view(self.lake, journal, journal.catalogue.is_text.copy(), from_ns, to_ns)

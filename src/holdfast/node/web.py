@@ -6,6 +6,7 @@ from holdfast import __version__
 from holdfast.documents.settings import matcher
 from holdfast.history.events import latest_everywhere
 from holdfast.history.lake.health import memory_status
+from holdfast.history.latest import Latest
 from holdfast.identity.tokens import TokenBook
 from holdfast.journal.ledger import Ledger, balance
 from holdfast.journal.parent import CONSUMER
@@ -22,7 +23,7 @@ from holdfast.transport.tls import server_context
 from holdfast.uplink.status import UplinkStatus
 from holdfast.web.answers import BudgetStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
-from holdfast.web.deps import AppDocuments, Applications, Children, WebDeps
+from holdfast.web.deps import AppDocuments, Applications, Children, Past, WebDeps
 from holdfast.web.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -37,12 +38,12 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
     """
     plan, journal, keeper = node.plan, node.journal, node.keeper
     history = node.history
+    latest = Latest(journal, journal.catalogue, node.surroundings.memory)
     deps = WebDeps(
         clock=node.clock,
         telemetry=node.telemetry,
         catalogue=journal.catalogue,
-        last=node.last_values.get,
-        query=history.query,
+        past=Past(history, latest, node.last_values, settings.question_time),
         status=lambda: _status(node),
         ledger=lambda verify: _ledger(node, verify=verify),
         events=lambda limit: latest_everywhere(journal, limit),

@@ -148,6 +148,30 @@ class SeriesList(Struct, frozen=True):
     series: list[SeriesRow]
 
 
+class LastRow(Struct, frozen=True):
+    """A series' newest reading at or before the asked time; ts None = there is none.
+
+    tier: where it was found: memory, journal, warm, cold
+    """
+
+    series: str
+    unit: str
+    kind: str
+    ts: int | None = None
+    value: Value = None
+    quality: str | None = None
+    reason: str | None = None
+    tier: str = ""
+
+
+class LastList(Struct, frozen=True):
+    """Newest readings by name of the series. total: how many match."""
+
+    as_of_ns: int
+    total: int
+    series: list[LastRow]
+
+
 class QuarantinedMessage(Struct, frozen=True):
     """A message that could not become readings. payload: the raw bytes, base64."""
 

@@ -11,18 +11,28 @@ from holdfast.web.child_documents import ChildDocuments
 from holdfast.web.deps import WebDeps
 from holdfast.web.documents import Documents
 from holdfast.web.errors import Refused
+from holdfast.web.gate import Gate
 from holdfast.web.headers import Shell
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
 from holdfast.web.responses import refused, unable, unrouted
+from holdfast.web.series import Series
 from holdfast.web.state import State
 from holdfast.web.sync import Sync
 
 
 def build_app(deps: WebDeps) -> Starlette:
     """The app of one node; opens nothing."""
-    routes = [*page.routes(), *Reading(deps).routes(), *State(deps).routes(), *Quarantine(deps).routes()]
+    # Each question decodes on a thread of its own; two leave a core to the hot path on the smallest machines.
+    gate = Gate(running=2, waiting=16)
+    routes = [
+        *page.routes(),
+        *Reading(deps, gate).routes(),
+        *Series(deps, gate).routes(),
+        *State(deps).routes(),
+        *Quarantine(deps).routes(),
+    ]
     if deps.children is not None:
         sync = Sync(deps.children, deps.telemetry)
         routes += sync.routes()

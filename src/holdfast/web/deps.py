@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast.documents.settings import DocumentsSettings
-from holdfast.history.answers import Aggregate, Answer
 from holdfast.history.lake.health import MemoryStatus
-from holdfast.history.last_values import Last
+from holdfast.history.last_values import LastValues
+from holdfast.history.latest import Latest
+from holdfast.history.query import History
 from holdfast.intake.replay import Replayed, Verdict
 from holdfast.journal.ledger import Ledger
 from holdfast.journal.quarantine import QuarantineFilter
@@ -29,22 +30,18 @@ if TYPE_CHECKING:  # importing it loads pycrdt
     from holdfast.documents.keeper import Keeper
 
 
-class Query(Protocol):
-    """`history.query.History.query`; blocking, so it's called on a worker thread."""
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What may be asked about the past. Blocking but for `known`; called on worker threads.
 
-    def __call__(
-        self,
-        patterns: Sequence[str],
-        from_ns: int,
-        to_ns: int,
-        step_ns: int | None = None,
-        aggregates: Sequence[Aggregate] = ...,
-        limit: int = ...,
-        *,
-        ask: bool = ...,
-    ) -> Answer:
-        """Answer a question about the past."""
-        ...
+    known:     newest readings in memory, on the loop's thread
+    patience_s: how long a question may take
+    """
+
+    history: History
+    latest: Latest
+    known: LastValues
+    patience_s: float = 30.0
 
 
 class Ingest(Protocol):
@@ -178,7 +175,7 @@ class AppDocuments:
 class WebDeps:
     """Everything the app may ask.
 
-    last:        newest reading of a series id
+    past:        answers about readings
     ledger:      the conservation law; True = count the rows in the file; blocking
     events:      the latest alerts, newest first; blocking
     quarantine:  refused messages: looked at, and decoded again
@@ -195,8 +192,7 @@ class WebDeps:
     clock: Clock
     telemetry: Telemetry
     catalogue: Catalogue
-    last: Callable[[int], Last | None]
-    query: Query
+    past: Past
     status: Callable[[], Status]
     ledger: Callable[[bool], Ledger]
     events: Callable[[int], list[Event]]

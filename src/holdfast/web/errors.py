@@ -7,6 +7,10 @@ WebError
 from holdfast.kernel.errors import HoldfastError
 
 
+class AnswerCut(Exception):  # no HoldfastError: no handler may answer any more
+    """An answer had begun when its work failed; the caller was told why, and the connection must be cut."""
+
+
 class WebError(HoldfastError):
     """Something about a request."""
 

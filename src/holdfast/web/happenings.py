@@ -22,6 +22,15 @@ class WebAppRefused(Happening, frozen=True):
     reason: Literal["token", "queue", "too_large", "busy", "stalled", "malformed"]
 
 
+class WebQuestionGivenUp(Happening, frozen=True):
+    """A question about the past took longer than `api.question_time`; seconds: what that is."""
+
+    level = Level.INFO
+    metric = "web_questions_given_up"
+    series: str
+    seconds: float
+
+
 class WebChildRefused(Happening, frozen=True):
     """A sync request was turned away before its body was believed. Quiet in the log: anyone can cause these."""
 

@@ -5,6 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import Failure
+from holdfast.web.errors import AnswerCut
 from holdfast.web.happenings import WebRequestFailed
 from holdfast.web.responses import answer
 
@@ -45,6 +46,8 @@ class Shell:
 
         try:
             await self._app(scope, receive, with_headers)
+        except AnswerCut:
+            raise
         except Exception as error:
             self._telemetry.emit(WebRequestFailed(path=scope["path"], error=repr(error)))
             if has_begun:

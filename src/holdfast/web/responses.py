@@ -1,6 +1,7 @@
 """Answers as JSON; errors as JSON {error, hint}."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -8,9 +9,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from holdfast.history.errors import QueryTooLong
 from holdfast.kernel.errors import HoldfastError
+from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import Failure
 from holdfast.web.errors import Refused
+from holdfast.web.happenings import WebQuestionGivenUp
 
 _encoder = msgspec.json.Encoder()
 _HINTS = {404: "GET / lists what there is", 405: "see the Allow header"}
@@ -37,6 +41,12 @@ def unable(_: Request, error: Exception) -> Response:
     """The answer when another room can't do its part: 503, as the node itself is well."""
     hint = error.hint if isinstance(error, HoldfastError) else ""
     return answer(Failure(str(error), hint), 503, {"Retry-After": str(RETRY_S)})
+
+
+def given_up(telemetry: Telemetry, patterns: Sequence[str], error: QueryTooLong) -> Refused:
+    """The refusal of a question that takes too long; asking again won't help, so there's no Retry-After."""
+    telemetry.emit(WebQuestionGivenUp(series=" ".join(patterns)[:200], seconds=error.seconds))
+    return Refused(503, str(error), f"{error.hint}; `api.question_time` in node.yaml is the limit")
 
 
 def unrouted(_: Request, error: Exception) -> Response:

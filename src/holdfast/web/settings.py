@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from holdfast.kernel.scalars import Size
+from holdfast.kernel.scalars import Duration, Size
 from holdfast.transport.addresses import Address, is_loopback, parse_listen
 from holdfast.transport.errors import AddressInvalid
 
@@ -24,6 +24,8 @@ class ApiSettings(Struct, frozen=True, forbid_unknown_fields=True):
     tls: TlsSettings | None = None
     max_body: Size = 16 * 1024 * 1024
     """Largest request body taken from a child."""
+    question_time: Duration = 30.0
+    """A question about the past that takes longer is given up."""
     connections: int = 256
     """Connections beyond these are answered 503 at once."""
 
@@ -42,6 +44,8 @@ class ApiSettings(Struct, frozen=True, forbid_unknown_fields=True):
         if self.tls is None and not is_loopback(address.host):
             reason = "without `tls` readings and tokens would cross the network in the clear"
             found.append((("listen",), f"{reason}; listen on 127.0.0.1, or set `tls` with certificate and key"))
+        if not self.question_time > 0:
+            found.append((("question_time",), "above zero, as in 30s"))
         if self.connections < 1:
             found.append((("connections",), "at least 1"))
         return found

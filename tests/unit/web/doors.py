@@ -10,6 +10,7 @@ from tests.events import alert
 from tests.unit.history.stored import Row, StoredGroups, batch
 
 from holdfast.history.last_values import LastValues
+from holdfast.history.latest import Latest
 from holdfast.history.query import History
 from holdfast.intake.replay import Replayed, Verdict
 from holdfast.journal.accounts import Accounts, LaneAccount
@@ -23,7 +24,7 @@ from holdfast.residency.report import Day, Report
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockSkew, ClockStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
-from holdfast.web.deps import WebDeps
+from holdfast.web.deps import Past, WebDeps
 
 NOW_S = 1_700_000_000
 NOW_NS = NOW_S * 10**9
@@ -90,8 +91,7 @@ def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
         clock=clock,
         telemetry=Telemetry(clock, (log if log is not None else []).append),
         catalogue=catalogue,
-        last=last.get,
-        query=History(stored, catalogue).query,
+        past=Past(History(stored, catalogue), Latest(stored, catalogue), last),
         status=status,
         ledger=lambda _: balance(Accounts(dict(COUNTERS), {}, LANES), has_parent=True),
         events=lambda limit: [alert(i, id=str(i), ts=NOW_NS) for i in range(limit)],

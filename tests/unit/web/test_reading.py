@@ -1,10 +1,12 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 from tests.unit.web.doors import NOW_NS, NOW_S, get, make_deps
 
+from holdfast.history.query import History
 from holdfast.storage.errors import StorageFailed
 from holdfast.web.app import build_app
 
@@ -87,10 +89,13 @@ def test_alerts_come_as_they_are_up_to_the_limit() -> None:
 
 
 def test_a_disk_that_fails_is_a_503_with_what_to_do() -> None:
-    def broken(*_: Any, **__: Any) -> Any:
-        raise StorageFailed("SQLite: disk I/O error")
+    class Broken:
+        def between(self, *_: Any) -> Any:
+            raise StorageFailed("SQLite: disk I/O error")
 
-    answer = get("/api/v1/query?series=a/b", query=broken)
+    deps = make_deps()
+    past = replace(deps.past, history=History(Broken(), deps.catalogue))
+    answer = get("/api/v1/query?series=a/b", past=past)
     assert answer.status_code == 503
     assert "disk" in answer.json()["hint"]
     assert answer.headers["retry-after"] == "5"

@@ -201,6 +201,18 @@ def open_checked(folder: Folder, file: PieceFile, cold: Cold | None) -> CheckedF
     raise PieceGone(name)
 
 
+def open_piece(folder: Folder, name: str) -> BinaryIO:
+    """A file's bytes on local disk, unchecked.
+
+    Raises:
+        PieceGone: when it isn't there.
+    """
+    here = _local(folder, name)
+    if here is None:
+        raise PieceGone(name)
+    return here
+
+
 def _local(folder: Folder, name: str) -> BinaryIO | None:
     for candidate in (name, hidden(name), f".trash/{name}"):
         try:

@@ -4,14 +4,16 @@
     minutes/day=2026-11-21/<32 hex>.parquet      one row a series and minute
     hours/day=2026-11-21/<32 hex>.parquet        one row a series and hour
 
-Names that begin with a dot are not part of the lake: `.new-…` is being written, `.day=…` waits to be swapped in or
-was swapped out. Readers skip them.
+What is no part of the lake lies beside these three, where `readings/**/*.parquet` doesn't find it (Polars doesn't skip
+names that begin with a dot): `.new/…` is being written, `.swap/…` waits to be swapped in or was swapped out, `.trash/…`
+is kept for those who still read it.
 """
 
 from datetime import UTC, date, datetime, timedelta
 
 from holdfast.journal.pieces import AROUND_ALERTS, HOURS, MINUTES, RAW
 
+SWAP = ".swap/"
 DAY_NS = 86_400 * 10**9
 TABLES = {RAW: "readings", AROUND_ALERTS: "readings", MINUTES: "minutes", HOURS: "hours"}
 _EPOCH = date(1970, 1, 1)
@@ -42,8 +44,7 @@ def file_name(step: int, day: int, unique: str) -> str:
 
 def hidden(name: str) -> str:
     """The name under which a file is written, before it may be seen."""
-    folder, _, base = name.rpartition("/")
-    return f"{folder}/.new-{base}"
+    return f".new/{name.rpartition('/')[2]}"
 
 
 def partition(name: str) -> str:
@@ -52,9 +53,8 @@ def partition(name: str) -> str:
 
 
 def swapped(directory: str) -> str:
-    """The directory beside a partition that is built to take its place."""
-    table, _, day = directory.rpartition("/")
-    return f"{table}/.{day}"
+    """The directory that is built to take a partition's place."""
+    return f"{SWAP}{directory}"
 
 
 def is_hidden(name: str) -> bool:

@@ -22,7 +22,12 @@ class Read:
     @property
     def tier(self) -> str:
         """Where it lies."""
-        return "warm" if self.file.places & WARM else "cold" if self.file.places & COLD else "nowhere"
+        return tier_of(self.file)
+
+
+def tier_of(file: PieceFile) -> str:
+    """Where a file lies."""
+    return "warm" if file.places & WARM else "cold" if file.places & COLD else "nowhere"
 
 
 def plan(pieces: tuple[Piece, ...], question: Question) -> list[Read]:

@@ -7,7 +7,7 @@ other. Everything here can be done again after a crash: it begins with what is t
 
 from collections.abc import Collection, Iterable
 
-from holdfast.history.lake.layout import hidden, partition, swapped
+from holdfast.history.lake.layout import SWAP, hidden, partition, swapped
 from holdfast.storage.folder import Folder
 
 TRASH = ".trash"
@@ -21,7 +21,7 @@ def in_trash(name: str) -> str:
 def publish(folder: Folder, directory: str, live: Collection[str], doomed: Collection[str]) -> None:
     """Make a partition hold the files `live`; what else was visible goes to the trash when `doomed`, or away."""
     side = swapped(directory)
-    visible = [name for name in folder.names(directory) if partition(name) == directory and not _is_new(name)]
+    visible = [name for name in folder.names(directory) if partition(name) == directory]
     gone = [name for name in visible if name not in live]
     coming = [name for name in live if name not in visible]
     if gone and coming:
@@ -47,9 +47,8 @@ def tidy(folder: Folder, live: Collection[str], doomed: Collection[str]) -> int:
     known = {*live, *(in_trash(name) for name in doomed)}
     present = set(folder.names())
     for name in present:
-        side = partition(name)
-        if side.rpartition("/")[2].startswith(".day="):  # the swap was made, or not; what was moved out comes back
-            original = f"{side.replace('/.day=', '/day=')}/{_base(name)}"
+        if name.startswith(SWAP):  # the swap was made, or not; what was moved out comes back
+            original = name.removeprefix(SWAP)
             if original in doomed:
                 folder.rename(name, in_trash(original))
     for directory in sorted({partition(name) for name in (*live, *present) if not name.startswith(".")}):
@@ -82,7 +81,3 @@ def _where(folder: Folder, name: str) -> str:
 
 def _base(name: str) -> str:
     return name.rpartition("/")[2]
-
-
-def _is_new(name: str) -> bool:
-    return _base(name).startswith(".")

@@ -28,6 +28,22 @@ AWAY = "not to be had: "
 """How it begins for a file that is in a cold store out of reach, or under another key."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The journal's groups that aren't in files, at one moment. See `ports.Between`."""
+
+    moment: Snapshot
+    memory: Memory
+
+    def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
+        """Groups with readings that aren't in files."""
+        for place in self.memory.stragglers:
+            late = self.moment.group(place)
+            if late is not None and late.lane == lane and late.ts_max >= from_ns and late.ts_min <= to_ns:
+                yield late
+        yield from self.moment.between(from_ns, to_ns, lane, self.memory.done.get(lane, 0))
+
+
 @dataclass
 class View:
     """One moment; `sources` and `missing` fill while it's read."""
@@ -44,6 +60,7 @@ class View:
         What can't be read is passed over; `sources` says so.
         """
         for read in plan(self.memory.pieces, question):
+            question.check()
             try:
                 yield from self._read(read, question)
             except (HistoryError, StorageError) as error:
@@ -52,11 +69,7 @@ class View:
 
     def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
         """Groups with readings that aren't in files. See `ports.Groups`."""
-        for place in self.memory.stragglers:
-            late = self.moment.group(place)
-            if late is not None and late.lane == lane and late.ts_max >= from_ns and late.ts_min <= to_ns:
-                yield late
-        yield from self.moment.between(from_ns, to_ns, lane, self.memory.done.get(lane, 0))
+        return Waiting(self.moment, self.memory).between(from_ns, to_ns, lane)
 
     def missing(self, question: Question) -> list[Missing]:
         """What is known to be gone in this time."""
@@ -77,6 +90,7 @@ class View:
             for part in take(reader, question.ids, read.from_ns, read.to_ns, self.is_text):
                 rows += len(part)
                 yield read, part
+                question.check()
         if rows:
             step = max(0, read.file.step)
             error = read.file.error if step and read.piece.file(0) is None else None

@@ -46,7 +46,11 @@ function niceStep(span, count) {
   return power * [1, 2, 2.5, 5, 10].find((m) => m * power >= raw);
 }
 
-const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400].map((s) => s * 1e9);
+const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000, 7776000].map((s) => s * 1e9);
+
+function tickLabel(ns, tick) {
+  return tick < 86400e9 ? clock(ns, tick < 60e9) : new Date(ns / 1e6).toLocaleDateString([], { day: "numeric", month: "short" });
+}
 
 export function clock(ns, seconds) {
   const options = { hour: "2-digit", minute: "2-digit", hour12: false, ...(seconds ? { second: "2-digit" } : {}) };
@@ -80,7 +84,7 @@ export function chart(host, column, from, to, step, say) {
   const most = Math.max(2, Math.floor(width / 110));
   const tick = TIME_STEPS.find((s) => (to - from) / s <= most) ?? TIME_STEPS.at(-1);
   for (let t = Math.ceil(from / tick) * tick; t <= to; t += tick)
-    if (x(t) > left + 14 && x(t) < width - 24) svg("text", { x: x(t), y: height - 6, "text-anchor": "middle" }, box).textContent = clock(t, tick < 60e9);
+    if (x(t) > left + 14 && x(t) < width - 24) svg("text", { x: x(t), y: height - 6, "text-anchor": "middle" }, box).textContent = tickLabel(t, tick);
 
   const gap = usualGap(points.map((p) => p.t), step);
   for (let start = 0, i = 1; i <= points.length; i++) {

@@ -6,7 +6,9 @@ const EVERY_MS = 2000, SPARK_MS = 20000, SHOWN = 300, SPARKED = 60, GONE_SHOWN =
 const LANES = ["critical", "normal", "bulk", "region", "site"];
 const LEVELS = { yellow: " · yellow: what the parent holds goes", orange: " · orange: bulk is shed", red: " · red: only alerts are safe" };
 const REASONS = { disk: "shed for space", age: "too old", summarised: "summarised", damaged: "damaged", forgotten: "lost at the parent" };
-const SPANS = [["10 min", 600], ["1 h", 3600], ["6 h", 21600], ["24 h", 86400], ["7 d", 604800]];
+const SPANS = [["10 min", 600], ["1 h", 3600], ["6 h", 21600], ["24 h", 86400], ["7 d", 604800], ["30 d", 2592000], ["1 y", 31536000]];
+// Steps that divide minutes and hours: long spans are then read from stored steps instead of every reading.
+const STEPS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
 const byId = (id) => document.getElementById(id);
 const state = { before: null, filter: "", open: null, span: 600, sparks: new Map(), sparkRange: null, names: [], now: 0, failures: 0, drawn: "" };
 
@@ -209,16 +211,25 @@ function showLedger(ledger) {
   byId("rejected").tBodies[0].replaceChildren(...rejected.map(([reason, n]) => line(reason.replaceAll("_", " "), n)));
 }
 
+const TIERS = { journal: "the journal", warm: "files", cold: "the cold store", parent: "the parent" };
+
+function madeOf(answer) {
+  const parts = answer.sources.map((s) => `${TIERS[s.tier] ?? s.tier}: ${whole(s.rows)} ${s.step ? `steps of ${lasting(s.step)}` : s.rows === 1 ? "reading" : "readings"}${s.error ? ` (readings are gone, off by ${spoken(s.error)})` : ""}${s.note ? ` (${s.note})` : ""}`);
+  const gone = answer.missing.map((m) => `${whole(m.rows)} rows ${REASONS[m.reason] ?? m.reason}`);
+  return `From ${parts.join(" · ") || "nothing that is stored"}${gone.length ? ` · gone: ${gone.join(", ")}` : ""}`;
+}
+
 async function drawChart() {
   const name = state.open;
   if (!name) return;
-  const step = Math.max(1, Math.round(state.span / 300));
+  const step = STEPS.find((s) => state.span / s <= 320) ?? STEPS.at(-1);
   const answer = await ask(`/api/v1/query?series=${encodeURIComponent(name)}&from=-${state.span}s&step=${step}s`);
   const column = answer.series.find((c) => c.series === name);
   if (name !== state.open || !column) return;
   const summary = column.count.reduce((sum, n) => sum + n, 0), bad = column.bad.reduce((sum, n) => sum + n, 0);
   const rest = `${whole(summary)} readings${bad ? `, ${whole(bad)} bad ones left out` : ""} · mean per ${lasting(step).replace("now", "1 s")}${column.min ? ", band from min to max" : ""}`;
   const readout = byId("readout"), u = unit(column.unit);
+  byId("sources").textContent = madeOf(answer);
   readout.textContent = rest;
   chart(byId("chart"), column, answer.from_ns, answer.to_ns, answer.step_ns, (p) => {
     readout.textContent = p ? `${clock(p.t, true)}: mean ${spoken(p.mid)} ${u}${p.low === undefined || p.low === null ? "" : `, ${spoken(p.low)} to ${spoken(p.high)} ${u}`} (${p.count} readings)` : rest;

@@ -1,0 +1,61 @@
+"""The past of a node as its files have it: the journal, and the lake when it keeps one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from holdfast.cli.node_api import File
+from holdfast.history.lake.lake import Lake
+from holdfast.history.lake.view import view
+from holdfast.history.latest import Latest
+from holdfast.history.query import History
+from holdfast.history.tiers import Memory
+from holdfast.journal.reader import JournalReader
+from holdfast.journal.store import load_catalogue
+from holdfast.model.series import Catalogue
+from holdfast.storage.folder import DiskFolder
+from holdfast.storage.sqlite import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Opened files. folder: of the lake, None = there is none."""
+
+    reader: JournalReader
+    catalogue: Catalogue
+    history: History
+    latest: Latest
+    folder: DiskFolder | None
+
+
+@contextmanager
+def opened(file: File) -> Iterator[Past]:
+    """Open the files of a node; it may run.
+
+    Raises:
+        StorageError, JournalTooOld, JournalTooNew: when they can't be read.
+    """
+    reader = file.reader()
+    try:
+        catalogue, settings = _catalogue(file), file.plan.history
+        if settings is None:
+            yield Past(reader, catalogue, History(reader, catalogue), Latest(reader, catalogue), None)
+            return
+        folder = DiskFolder(file.plan.data / settings.lake)
+        lake = Lake(folder)
+        memory: Memory = lambda low, high: view(lake, reader, catalogue.is_text, low, high)  # noqa: E731
+        try:
+            yield Past(reader, catalogue, History(reader, catalogue, memory), Latest(reader, catalogue, memory), folder)
+        finally:
+            lake.close()
+    finally:
+        reader.close()
+
+
+def _catalogue(file: File) -> Catalogue:
+    db = file.access.reader()
+    try:
+        with translated():
+            return load_catalogue(db)
+    finally:
+        db.close()

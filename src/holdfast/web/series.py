@@ -1,0 +1,139 @@
+"""Routes that tell which series there are, and the newest reading of each: now, or as of a time."""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from holdfast.history.answers import Value, spoken
+from holdfast.history.errors import QueryInvalid, QueryTooLong
+from holdfast.history.last_values import Last
+from holdfast.history.latest import Newest
+from holdfast.history.names import narrow, select
+from holdfast.history.question import Deadline
+from holdfast.history.rows import Texts
+from holdfast.model.quality import quality_of, reason_of
+from holdfast.model.series import Catalogue
+from holdfast.web.answers import LastList, LastRow, SeriesList, SeriesRow
+from holdfast.web.deps import WebDeps
+from holdfast.web.errors import Refused
+from holdfast.web.gate import Gate
+from holdfast.web.parameters import only, whole
+from holdfast.web.responses import answer, given_up
+from holdfast.web.times import parse_time
+
+MOST_LISTED = 5_000
+LOOK_S = 3.0
+"""How long the list of series may look for readings from before the start."""
+_CHOICE = ("match", "unit", "kind", "node", "device", "limit", "offset")
+
+
+class Series:
+    """The series routes of one node."""
+
+    def __init__(self, deps: WebDeps, gate: Gate) -> None:
+        """gate: shared by all questions about the past."""
+        self._deps, self._gate = deps, gate
+        self._given_up: set[int] = set()
+
+    def routes(self) -> list[Route]:
+        """The paths."""
+        return [Route("/api/v1/series", self.series), Route("/api/v1/last", self.last)]
+
+    async def series(self, request: Request) -> Response:
+        """`?match=pattern&unit=&kind=&node=&device=&limit=1000&offset=0`: series with their newest reading, by name."""
+        only(request.query_params, *_CHOICE)
+        total, chosen = self._chosen(request.query_params)
+        await self._recall_a_while([i for i in chosen if i not in self._given_up])
+        return answer(SeriesList(total, [self._row(i) for i in chosen]))
+
+    async def last(self, request: Request) -> Response:
+        """As `series`, and `as_of=`: the newest reading at or before that time, however long ago it was."""
+        params = request.query_params
+        only(params, *_CHOICE, "as_of")
+        total, chosen = self._chosen(params)
+        now = self._deps.clock.wall_ns()
+        if "as_of" not in params:
+            await self._recall(chosen)
+            return answer(LastList(now, total, [self._known(i) for i in chosen]))
+        as_of = parse_time("as_of", params["as_of"], now)
+        try:
+            found = await self._find(np.array(sorted(chosen), np.int32), as_of, self._deps.past.patience_s)
+        except QueryTooLong as error:
+            raise given_up(self._deps.telemetry, ["last"], error) from error
+        catalogue = self._deps.catalogue
+        return answer(LastList(as_of, total, [last_row(catalogue, i, found.get(i)) for i in chosen]))
+
+    def _chosen(self, params: QueryParams) -> tuple[int, list[int]]:
+        catalogue = self._deps.catalogue
+        limit, offset = whole(params, "limit", 1000, MOST_LISTED), whole(params, "offset", 0, 10**9)
+        narrowed = {name: params.get(name, "") for name in ("unit", "kind", "node", "device")}
+        try:
+            chosen = narrow(catalogue, select(catalogue, params.getlist("match") or ["*"]).tolist(), **narrowed)
+        except QueryInvalid as error:
+            raise Refused(400, str(error), error.hint) from error
+        chosen.sort(key=lambda i: catalogue[i].name)
+        return len(chosen), chosen[offset : offset + limit]
+
+    async def _recall(self, ids: Sequence[int]) -> None:
+        """Look up in store, once, what memory can't know: readings from before the start."""
+        unsure = self._deps.past.known.unsure(ids)
+        if len(unsure):
+            try:
+                self._deps.past.known.recall(unsure, await self._find(unsure, None, self._deps.past.patience_s))
+            except QueryTooLong as error:
+                raise given_up(self._deps.telemetry, ["last"], error) from error
+
+    async def _recall_a_while(self, ids: Sequence[int]) -> None:
+        """As `_recall`, for a list that must come soon: where a look into the store takes long, once is enough."""
+        unsure = self._deps.past.known.unsure(ids)
+        if len(unsure):
+            try:
+                found = await self._find(unsure, None, min(LOOK_S, self._deps.past.patience_s))
+                self._deps.past.known.recall(unsure, found)
+            except QueryTooLong:
+                self._given_up.update(unsure.tolist())
+
+    async def _find(self, ids: NDArray[np.int32], as_of: int | None, patience_s: float) -> dict[int, Newest]:
+        async with self._gate.enter():
+            deadline = Deadline(self._deps.clock, patience_s)
+            return await asyncio.to_thread(self._deps.past.latest.find, ids, as_of, deadline.check)
+
+    def _known(self, series_id: int) -> LastRow:
+        row = self._row(series_id)
+        tier = "memory" if row.ts is not None else ""
+        return LastRow(row.name, row.unit, row.kind, row.ts, row.value, row.quality, row.reason, tier)
+
+    def _row(self, series_id: int) -> SeriesRow:
+        return series_row(self._deps.catalogue, series_id, self._deps.past.known.get(series_id))
+
+
+def series_row(catalogue: Catalogue, series_id: int, last: Last | None) -> SeriesRow:
+    """A series and its newest reading, as the answer has them."""
+    series = catalogue[series_id]
+    about = (series.name, series.node, series.device, series.metric, series.unit, series.kind.name.lower())
+    if last is None:
+        return SeriesRow(*about)
+    return SeriesRow(*about, last.ts, last.value, *_quality(last.quality), last.rows)
+
+
+def last_row(catalogue: Catalogue, series_id: int, found: Newest | None) -> LastRow:
+    """What was found in store, as the answer has it."""
+    series = catalogue[series_id]
+    about = (series.name, series.unit, series.kind.name.lower())
+    if found is None:
+        return LastRow(*about)
+    value: Value = found.text
+    if value is None:
+        value = spoken(np.array([found.value]), series.kind, Texts())[0]
+    return LastRow(*about, found.ts, value, *_quality(found.quality), found.tier)
+
+
+def _quality(code: int) -> tuple[str, str | None]:
+    reason = reason_of(code).name.lower()
+    return quality_of(code).name.lower(), None if reason == "none" else reason
