@@ -16,6 +16,7 @@ import numpy as np
 from holdfast.adapters.host.adapter import HostAdapter
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.codecs.decoder import Decoder
+from holdfast.history.lake.compact import may_leave
 from holdfast.history.lake.opening import open_lake
 from holdfast.history.lake.service import Keeper
 from holdfast.history.lake.workshop import ChildWorkshop
@@ -70,8 +71,7 @@ class Node:
             HoldfastError: when the journal can't be opened, or a key or token can't be used.
         """
         settings = plan.settings
-        self.plan = plan
-        self.telemetry = telemetry
+        self.plan, self.telemetry = plan, telemetry
         key = read_key(settings.journal.key, plan.folder, plan.data / FILE_NAME)
         self.journal = Journal(Access(plan.data / FILE_NAME, key), settings.node, settings.journal, clock)
         self.journal.on_condition(self._journal_changed)
@@ -90,9 +90,7 @@ class Node:
         self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
         self.intake = self._make_intake()
         self.quarantine = Quarantine(self.journal, plan.profiles, self.seen, self.last_values.update, self.leaving)
-        self.mqtt = None if settings.mqtt is None else MqttServer(settings.mqtt, self.intake.inbox, clock, telemetry)
-        if self.mqtt is not None:
-            self.intake.publish_through(self.mqtt.publisher)
+        self.mqtt = self._make_mqtt()
         self.ingest = self._make_ingest()
         if self.ingest is not None:
             self.ingest.on_batch(self.last_values.update)
@@ -249,6 +247,14 @@ class Node:
             return None
         return Backups(settings, self.plan.path(settings.folder), self.journal, self.clock, self.telemetry)
 
+    def _make_mqtt(self) -> MqttServer | None:
+        settings = self.plan.settings.mqtt
+        if settings is None:
+            return None
+        mqtt = MqttServer(settings, self.intake.inbox, self.clock, self.telemetry)
+        self.intake.publish_through(mqtt.publisher)
+        return mqtt
+
     def _make_upkeep(self) -> Upkeep:
         has_parent, has_files = self.uplink is not None, self.keeper is not None
         return Upkeep(self.journal, self.clock, self.telemetry, has_parent=has_parent, has_files=has_files)
@@ -266,6 +272,7 @@ class Node:
             self.clock,
             self.telemetry,
             may_take=self.timekeeper.may_sync,
+            may_leave=may_leave,
             backed_up_ns=lambda: None if backups is None else backups.newest_ns,
         )
 

@@ -84,11 +84,8 @@ class UplinkService:
         self.plan = UplinkPlan(settings, breaker, region=region)
         """What it goes by: the session, and what was measured of the link."""
         self._standing = Standing(Trust(region, node=journal.node), Account.decode(journal.meta(ACCOUNT)))
-        self._settings = settings
-        self._journal = journal
-        self._link = link
-        self._clock = clock
-        self._telemetry = telemetry
+        self._settings, self._journal, self._link = settings, journal, link
+        self._clock, self._telemetry = clock, telemetry
         # Bounded by the calls that can be under way: one hello or one batch a lane, and one Appended.
         self._facts: deque[Fact] = deque()
         self._wake = asyncio.Event()

@@ -105,7 +105,7 @@ class Place:
         hello = greeting(self.journal, self.journal.node, len(self.journal.catalogue), (0, 0, 0))
         self.welcome = await parent.ingest.hello(self.journal.node, hello)
         assert self.welcome.status == "welcome"
-        self.bounds = {lane: Bound(m.wm, m.chain) for lane, m in zip(Lane, self.welcome.marks, strict=True)}
+        self.bounds = {lane: Bound(m.wm, m.chain) for lane, m in zip(Lane, self.welcome.marks, strict=False)}
         self.known = self.welcome.series_known
         self.rope = Rope(self.journal.node, parent)
         session = (self.welcome.branch, self.welcome.session)

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -7,6 +8,8 @@ import pytest
 from tests.unit.web.doors import call, get, make_deps
 from tests.unit.web.test_sync import BEARER, Parent
 
+from holdfast.history.answers import Answer
+from holdfast.history.query import History
 from holdfast.web.app import build_app
 from holdfast.web.deps import Children, WebDeps
 from holdfast.web.errors import Refused
@@ -122,11 +125,14 @@ def test_a_poll_ends_with_its_connection() -> None:
 def test_other_nodes_are_asked_unless_the_question_says_not_to() -> None:
     seen: list[bool] = []
 
-    def query(*_: Any, ask: bool) -> dict[str, str]:
-        seen.append(ask)
-        return {}
+    class Watched(History):
+        def query(self, *args: Any, ask: bool = True, **more: Any) -> Answer:
+            seen.append(ask)
+            return super().query(*args, ask=ask, **more)
 
+    deps = make_deps()
+    past = replace(deps.past, history=Watched(deps.past.history.tiers._groups, deps.catalogue))
     for more in ("", "&site=false", "&site=true"):
-        assert get(f"/api/v1/query?series=a/b{more}", query=query).status_code == 200
+        assert get(f"/api/v1/query?series=a/b{more}", past=past).status_code == 200
     assert seen == [True, False, True]
-    assert get("/api/v1/query?series=a/b&site=maybe", query=query).status_code == 400
+    assert get("/api/v1/query?series=a/b&site=maybe", past=past).status_code == 400

@@ -18,6 +18,7 @@ from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.pieces import (
     HISTORY,
     LANES,
+    STAYS,
     Memory,
     Piece,
     add_alert_marks,
@@ -57,6 +58,8 @@ class RowsMoved(HistoryError):
 @dataclass(slots=True)
 class _Gathered:
     batches: list[Batch] = field(default_factory=list)
+    kept: list[Batch] = field(default_factory=list)
+    """Of lanes that stay (residency)."""
     rows: int = 0
     alerts: list[tuple[int, str, str]] = field(default_factory=list)
     chains: dict[Lane, tuple[int, bytes]] = field(default_factory=dict)
@@ -64,7 +67,7 @@ class _Gathered:
     def take(self, group: Group) -> None:
         if group.kind is GroupKind.READINGS:
             batch = decode_readings(group.blob)
-            self.batches.append(batch)
+            (self.kept if group.lane.stays else self.batches).append(batch)
             self.rows += len(batch)
         elif group.kind is GroupKind.EVENTS:
             events = decode_events(group.blob)
@@ -97,7 +100,8 @@ def compact(
         if group is not None:
             got.take(group)
     done = {lane: _gather(reader, lane, memory.done.get(lane, 0), upto, max_rows, got) for lane in upto}
-    pieces = _write(target, concatenate(got.batches, target.catalogue.is_text), keep_of, keeps) if got.batches else []
+    pieces = _write(target, got.batches, keep_of, keeps)
+    pieces += _write(target, got.kept, keep_of, [pattern + STAYS for pattern in keeps])
     return Made(tuple(pieces), done, tuple(late), tuple(got.alerts), got.rows, got.chains)
 
 
@@ -143,7 +147,15 @@ def _gather(reader: JournalReader, lane: Lane, after: int, upto: dict[Lane, int]
     return done
 
 
-def _write(target: Target, rows: Batch, keep_of: NDArray[np.int32], keeps: Sequence[str]) -> list[Piece]:
+def may_leave(piece: Piece) -> bool:
+    """Are its readings free to leave the site?"""
+    return not piece.keep.endswith(STAYS)
+
+
+def _write(target: Target, batches: Sequence[Batch], keep_of: NDArray[np.int32], keeps: Sequence[str]) -> list[Piece]:
+    if not batches:
+        return []
+    rows = concatenate(batches, target.catalogue.is_text)
     day, keep = rows.ts // DAY_NS, keep_of[rows.series]
     pieces: list[Piece] = []
     for one_day in np.unique(day).tolist():

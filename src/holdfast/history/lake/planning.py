@@ -76,6 +76,8 @@ def _with_edges(piece: Piece, file: PieceFile, question: Question) -> list[Read]
 
 def _remains(piece: Piece, question: Question, low: int, high: int) -> list[Read]:
     """The readings are gone: what was kept around alerts, and steps for the rest."""
+    if question.step_ns is not None:  # a percentile: the steps count every reading, so those around alerts don't
+        return _coarse(piece, question)
     around = piece.file(AROUND_ALERTS)
     kept = [Read(piece, around, low, high)] if around else []
     return kept + _coarse(piece, question)

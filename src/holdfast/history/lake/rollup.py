@@ -4,7 +4,7 @@ Columns: those of `table.NAMES`, ts (the step's begin), count (usable rows: good
 max, mean, last (of the usable rows), last_text, last_ns (when, after ts). A row that is bad or no number counts as bad.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
@@ -57,6 +57,11 @@ class Steps:
 
     def __len__(self) -> int:
         return len(self.series)
+
+    def take(self, rows: NDArray[np.bool_]) -> "Steps":
+        """The steps selected by a mask."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "texts"}
+        return Steps(**{name: column[rows] for name, column in columns.items()}, texts=self.texts)
 
 
 def roll_up(rows: Batch, step_s: int) -> Steps:

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from holdfast.journal.pieces import STAYS
 from holdfast.kernel.scalars import Duration, Hours, Percent, Rate, Size, Zone
 
 YEAR_S = 365 * 86_400.0
@@ -93,6 +94,7 @@ class HistorySettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     def rule(self, pattern: str) -> KeepSettings:
         """The rule that bears this pattern; for one that is no more, what applies to everything."""
+        pattern = pattern.removesuffix(STAYS)
         rules = [*self.keep, KeepSettings()]
         by_name = next((rule for rule in rules if rule.series == pattern), None)
         return by_name or next(rule for rule in rules if rule.series == "*")

@@ -14,7 +14,7 @@ from holdfast.history.lake.planning import Read, plan
 from holdfast.history.lake.rollup import Steps
 from holdfast.history.lake.scanning import rows_of, steps_of
 from holdfast.history.question import Missing, Question, Source
-from holdfast.journal.pieces import Memory
+from holdfast.journal.pieces import AROUND_ALERTS, MINUTES, Memory
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import Group
 from holdfast.journal.snapshot import Snapshot, snapshot
@@ -22,6 +22,7 @@ from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.storage.errors import StorageError
 
+_SERIES_BITS = 32
 DAMAGED = "damaged: "
 """How the note of a source begins whose file can't be read."""
 AWAY = "not to be had: "
@@ -57,12 +58,19 @@ class View:
     def stored(self, question: Question) -> Iterator[tuple[Read, Batch | Steps]]:
         """Readings and steps of the asked series out of the files, each with what it was read from.
 
-        What can't be read is passed over; `sources` says so.
+        What can't be read is passed over; `sources` says so. Minutes whose readings were kept around alerts are left
+        out of the steps that stand for the rest.
         """
+        around: dict[int, list[NDArray[np.int64]]] = {}
         for read in plan(self.memory.pieces, question):
             question.check()
             try:
-                yield from self._read(read, question)
+                for part in self._read(read, question):
+                    rest = _without(part, around.get(read.piece.id)) if isinstance(part, Steps) else part
+                    if read.file.step == AROUND_ALERTS:
+                        around.setdefault(read.piece.id, []).append(_minutes(part))
+                    if len(rest):
+                        yield read, rest
             except (HistoryError, StorageError) as error:
                 note = f"{_begin(error)}{error}"
                 self.sources.append(Source(read.tier, read.from_ns, read.to_ns, 0, max(0, read.file.step), note=note))
@@ -83,18 +91,29 @@ class View:
             Missing(loss.day * day, (loss.day + 1) * day, loss.rows, loss.reason) for loss in losses if loss.step == 0
         ]
 
-    def _read(self, read: Read, question: Question) -> Iterator[tuple[Read, Batch | Steps]]:
+    def _read(self, read: Read, question: Question) -> Iterator[Batch | Steps]:
         rows = 0
         with self.lake.reader(read.file) as reader:
             take = rows_of if read.file.step <= 0 else steps_of
             for part in take(reader, question.ids, read.from_ns, read.to_ns, self.is_text):
                 rows += len(part)
-                yield read, part
+                yield part
                 question.check()
         if rows:
             step = max(0, read.file.step)
             error = read.file.error if step and read.piece.file(0) is None else None
             self.sources.append(Source(read.tier, read.from_ns, read.to_ns, rows, step, error))
+
+
+def _minutes(rows: Batch | Steps) -> NDArray[np.int64]:
+    """A number for each row's minute and series."""
+    return rows.ts // (MINUTES * 10**9) << _SERIES_BITS | rows.series
+
+
+def _without(steps: Steps, around: list[NDArray[np.int64]] | None) -> Steps:
+    if not around:
+        return steps
+    return steps.take(~np.isin(_minutes(steps), np.concatenate(around)))
 
 
 def _begin(error: Exception) -> str:

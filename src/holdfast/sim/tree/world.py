@@ -30,6 +30,10 @@ class CheckFailed(HoldfastError):
     """The simulation found a fault: a value lost, doubled or unaccounted for."""
 
 
+CHECK_IN_S = 1_000.0
+"""Longer than `parent.check_in`."""
+
+
 @dataclass(slots=True)
 class Machine:
     """A gateway's record that the gateway can't touch: the values it acked, and which of them a restore destroyed."""
@@ -113,7 +117,10 @@ class World:
             await self.machines[at].node.shed(Level.RED, steps=5)
 
     async def heal(self, hours: float = 200.0) -> None:
-        """Everything runs and no link is cut, until all is where it belongs."""
+        """Everything runs and no link is cut, until all is where it belongs.
+
+        A node with nothing to send learns at its next check-in only that its parent came back from an old image.
+        """
         for node in self.nodes:
             node.weather.cut = False
             node.weather.lose_request = node.weather.lose_answer = node.weather.twice = node.weather.busy = 0.0
@@ -122,9 +129,15 @@ class World:
         until = asyncio.get_running_loop().time() + hours * 3600
         while asyncio.get_running_loop().time() < until:
             await asyncio.sleep(60)
-            if all(self._is_drained(node) for node in self.nodes if node.parent is not None):
+            if not self._are_drained():
+                continue
+            await asyncio.sleep(CHECK_IN_S)
+            if self._are_drained():
                 return
         raise CheckFailed("the tree did not drain: " + "; ".join(self.log[-6:]))
+
+    def _are_drained(self) -> bool:
+        return all(self._is_drained(node) for node in self.nodes if node.parent is not None)
 
     def check(self) -> dict[str, int]:
         """After `heal`: every acked value is at the hub once, or in a gap with exact counts, or on a destroyed disk.
