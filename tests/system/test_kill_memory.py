@@ -26,7 +26,7 @@ from holdfast.storage.folder import DiskFolder
 
 pytestmark = pytest.mark.system
 HISTORY = "history: {every: 200ms, rows: 1500, settle: 1s}\n"
-PLAN = Plan(12, pause=(0.4, 2.0), rate=600)
+PLAN = Plan(8, pause=(0.4, 1.5), rate=600)
 FAR = 2**62
 
 
