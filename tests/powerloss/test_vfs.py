@@ -84,6 +84,7 @@ def test_no_acked_commit_of_an_encrypted_file_is_lost_either(tmp_path: Path, ram
     assert tally.images > 400
 
 
+@pytest.mark.timeout(120)
 def test_a_long_wal_over_an_older_one_raises_no_false_alarm(tmp_path: Path, ram: Path) -> None:
     """More than 64 frames, so that every alignment of a frame's header to sectors is torn once."""
     log = workload(tmp_path / "w", commits=90, pages=100)
