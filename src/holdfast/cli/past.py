@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from holdfast.cli.node_api import File
-from holdfast.history.lake.lake import Lake
+from holdfast.history.lake.opening import open_lake
 from holdfast.history.lake.view import view
 from holdfast.history.latest import Latest
 from holdfast.history.query import History
 from holdfast.history.tiers import Memory
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.store import load_catalogue
+from holdfast.kernel.clock import SystemClock
 from holdfast.model.series import Catalogue
 from holdfast.storage.folder import DiskFolder
 from holdfast.storage.sqlite import translated
@@ -42,7 +43,7 @@ def opened(file: File) -> Iterator[Past]:
             yield Past(reader, catalogue, History(reader, catalogue), Latest(reader, catalogue), None)
             return
         folder = DiskFolder(file.plan.data / settings.lake)
-        lake = Lake(folder)
+        lake = open_lake(folder.root, file.access.key, settings.cold, SystemClock())
         memory: Memory = lambda low, high: view(lake, reader, catalogue.is_text, low, high)  # noqa: E731
         try:
             yield Past(reader, catalogue, History(reader, catalogue, memory), Latest(reader, catalogue, memory), folder)

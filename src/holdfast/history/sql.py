@@ -7,6 +7,7 @@ answer is of one moment. A file that is removed for good meanwhile (minutes late
 Blocking, one thread.
 """
 
+import os
 import resource
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from holdfast.history.errors import HistoryError
+from holdfast.history.lake.cipher import MAGIC
 from holdfast.history.lake.files import open_piece
 from holdfast.history.lake.rollup import STEP_SCHEMA
 from holdfast.history.lake.table import NAMES, SCHEMA, to_table
@@ -130,6 +132,9 @@ class _Opened:
             self._room = _make_room()
         self._room -= 1
         opened = self._stack.enter_context(open_piece(self._folder, file.name))
+        if os.pread(opened.fileno(), len(MAGIC), file.size - len(MAGIC)) == MAGIC:
+            hint = "ask with `holdfast query`, or give DuckDB the files' keys (docs/how-to/archive.md)"
+            raise SqlRefused("the lake's files are encrypted under journal.key, and SQL reads plain ones only", hint)
         return f"/proc/self/fd/{opened.fileno()}"
 
 
