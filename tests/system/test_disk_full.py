@@ -13,16 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.system.kill.accounting import Account, account, wait_delivered
+from tests.system.kill.accounting import Account, account, shed, wait_delivered
 from tests.system.kill.disk import Disk, small_disk
 from tests.system.kill.site import METRICS, Site
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 DEVICE = Path(__file__).parent / "kill" / "device.py"
 SIZE = 24 << 20
 RATE = 1500
-RESUMED_S = 5.0
+RESUMED_S = 20.0  # about one on a machine that does nothing else: what a test printed is the figure
+PATIENCE_S = 90.0
 HOT = (
     "rules: {hot: {select: max(air.temperature) as t, from: readings, when: t > 30, severity: critical, message: hot}}"
 )
@@ -60,9 +61,17 @@ class Scene:
             time.sleep(0.01)
         return time.monotonic() - start
 
+    def wait_shed(self) -> None:
+        """An alert at each round, until old rows had to go."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not shed(self.site):
+            assert time.monotonic() < deadline, f"nothing is shed:\n{self.site.log('gw')}"
+            self.wait_acked(RATE, PATIENCE_S)
+            self.overheat()
+
     def wait_stopped(self) -> None:
         """Let the foreign file grow until there has been no ack for a second, and the node says why."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             self.disk.fill()
             before = self.acked
@@ -74,8 +83,8 @@ class Scene:
     def settle(self) -> Account:
         """Let everything be acked, bring the hub, wait until it has all, stop, and look."""
         self.device.send_signal(signal.SIGTERM)
-        assert self.device.wait(60) == 0
-        assert [alert.wait(20) for alert in self.alerts] == [0] * len(self.alerts)
+        assert self.device.wait(PATIENCE_S) == 0
+        assert [alert.wait(PATIENCE_S) for alert in self.alerts] == [0] * len(self.alerts)
         self.site.start("hub")
         self.site.wait_up("hub")
         wait_delivered(self.site)
@@ -103,12 +112,13 @@ def scene(folder: Path, journal: str) -> Iterator[Scene]:
 
 def test_old_bulk_rows_make_room_on_a_full_disk_and_every_one_is_counted(tmp_path: Path) -> None:
     with scene(tmp_path, "ballast: 2MB") as one:
-        one.wait_acked(500, 20)
+        one.wait_acked(500, PATIENCE_S)
         one.overheat()
         wait_for_ballast(one)
         one.disk.fill()
-        for _ in range(5):
-            one.wait_acked(3 * RATE, 30)
+        one.wait_shed()
+        for _ in range(2):
+            one.wait_acked(3 * RATE, PATIENCE_S)
             one.overheat()
         assert one.disk.room < 2_000_000
         assert not (one.disk.folder / "ballast").exists()
@@ -116,7 +126,7 @@ def test_old_bulk_rows_make_room_on_a_full_disk_and_every_one_is_counted(tmp_pat
         print(found)
         assert found.acked == found.stored + found.gaps
         assert (found.gaps > 0, found.lost * len(METRICS) <= found.gaps, found.wrong) == (True, True, 0)
-        assert found.alerts == {f"hot-{n}": 1 for n in range(6)}
+        assert found.alerts == {f"hot-{n}": 1 for n in range(len(one.alerts))}
 
 
 def test_acks_stop_on_a_full_disk_where_nothing_may_go_and_resume_with_the_room(tmp_path: Path) -> None:
@@ -124,7 +134,7 @@ def test_acks_stop_on_a_full_disk_where_nothing_may_go_and_resume_with_the_room(
         wait_for_ballast(one)
         took = []
         for _ in range(3):  # the reserve is there for the first time only
-            one.wait_acked(500, 20)
+            one.wait_acked(500, PATIENCE_S)
             one.overheat()
             one.wait_stopped()
             alert = one.overheat()
@@ -141,8 +151,9 @@ def test_acks_stop_on_a_full_disk_where_nothing_may_go_and_resume_with_the_room(
 
 def test_a_disk_that_fills_up_while_rows_are_shed_for_the_quota_loses_none_uncounted(tmp_path: Path) -> None:
     with scene(tmp_path, "ballast: 0, quota: 1MB") as one:
+        one.wait_shed()
         for _ in range(3):
-            one.wait_acked(2 * RATE, 30)
+            one.wait_acked(2 * RATE, PATIENCE_S)
             one.overheat()
             one.disk.fill()
             time.sleep(3)
@@ -152,13 +163,13 @@ def test_a_disk_that_fills_up_while_rows_are_shed_for_the_quota_loses_none_uncou
         print(found)
         assert found.acked == found.stored + found.gaps
         assert (found.gaps > 0, found.lost * len(METRICS) <= found.gaps, found.wrong) == (True, True, 0)
-        assert found.alerts == {f"hot-{n}": 1 for n in range(3)}
+        assert found.alerts == {f"hot-{n}": 1 for n in range(len(one.alerts))}
 
 
 @pytest.mark.parametrize("end", ["killed", "stopped"])
 def test_a_node_that_starts_on_a_full_disk_serves_as_soon_as_there_is_room(tmp_path: Path, end: str) -> None:
     with scene(tmp_path, f"ballast: 2MB, {REFUSE}") as one:
-        one.wait_acked(RATE, 20)
+        one.wait_acked(RATE, PATIENCE_S)
         one.overheat().wait(20)
         one.wait_stopped()
         if end == "killed":
@@ -190,7 +201,7 @@ def supervised(one: Scene, seconds: float) -> None:
 
 
 def wait_for_ballast(one: Scene) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while not (one.disk.folder / "ballast").exists():
         assert time.monotonic() < deadline, "no reserve was made"
         time.sleep(0.05)

@@ -22,25 +22,29 @@ pytestmark = pytest.mark.system
 
 DEVICE = Path(__file__).parent / "kill" / "device.py"
 SEED = 20261121
-AT_ONCE = 4  # sites
+AT_ONCE = 2  # sites
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Whom to kill, one of `victims` at each round, how often, and after how long under which load."""
+    """Whom to kill, one of `victims` at each round, how often, and after how long under which load.
+
+    awaited: the pause begins once rows are being committed again, so that every kill meets some under way
+    """
 
     kills: int
     victims: Sequence[tuple[str, ...]] = (("gw",), ("hub",), ("gw", "hub"), ("gw", "hub"))
     pause: tuple[float, float] = (0.05, 0.4)
     rate: int = 600
     devices: int = 8
+    awaited: bool = False
 
 
-GATEWAY = Plan(8, [("gw",)], (0.15, 0.6), rate=3000)
+GATEWAY = Plan(8, [("gw",)], (0.02, 0.3), rate=3000, awaited=True)
 SHEDDING = Plan(15, [("gw",)], (0.2, 1.2), rate=3000)
 DRAINING = Plan(15, [("hub",)], (0.02, 0.25), rate=3000)
 TINY = "journal: {quota: 700KB, ballast: 0, scrub: 0}\n"
-HUB = Plan(8, [("hub",)], (0.15, 0.6), rate=3000)
+HUB = Plan(8, [("hub",)], (0.02, 0.3), rate=3000, awaited=True)
 
 
 def torment(
@@ -60,15 +64,17 @@ def torment(
     killed: list[str] = []
     try:
         while len(killed) < plan.kills:
-            time.sleep(float(rng.uniform(*plan.pause)))
             names = plan.victims[int(rng.integers(len(plan.victims)))]
+            for name in names if plan.awaited else ():
+                site.wait_growing(name)
+            time.sleep(float(rng.uniform(*plan.pause)))
             for name in names:
                 site.kill(name)
             site.bring_up(names)
             killed += names
         time.sleep(0.5)
         device.send_signal(signal.SIGTERM)
-        assert device.wait(60) == 0
+        assert device.wait(180) == 0
         site.bring_up([name for name in ("hub", "gw") if name not in nodes])
         wait(site)
     finally:
@@ -106,22 +112,22 @@ def at_once(
         return sum(pool.map(lambda seed: balanced(folder, plan, seed, more, nodes), seeds))
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_two_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     assert at_once(tmp_path, Plan(50), range(SEED, SEED + 4)) == 0
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_kills_while_rows_are_shed_leave_exact_gaps(tmp_path: Path) -> None:
     assert at_once(tmp_path, SHEDDING, range(SEED, SEED + 2), TINY, nodes=["gw"]) > 0
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_kills_of_the_hub_while_it_applies_a_backlog_double_nothing(tmp_path: Path) -> None:
     assert at_once(tmp_path, DRAINING, range(SEED, SEED + 2)) == 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_kills_during_a_migration_leave_a_file_that_opens_with_all_rows(tmp_path: Path) -> None:
     kill_while_migrating(tmp_path, 20)
 
@@ -143,25 +149,31 @@ def test_many_kills_at_the_worst_of_times(tmp_path: Path) -> None:
 
 
 def kill_while_migrating(folder: Path, times: int) -> None:
-    """Each time: a file of schema 1 anew, a gateway started on it and killed as it begins to write."""
+    """Each time: a file of schema 1 anew, a gateway started on it and killed as it begins to write.
+
+    How long it takes depends on what else the machine does, so the pauses follow what they met: about half of the
+    kills come before the end.
+    """
     rng = seeded(SEED)
     site = Site(folder)
     site.prepare()
     stored = StoredFile(folder / "gw")
-    halfway = 0
+    halfway, longest = 0, 0.012
     for _ in range(times):
         stored.put()
         site.start("gw")
         stored.wait_touched()
-        time.sleep(float(rng.uniform(0, 0.012)))
+        time.sleep(float(rng.uniform(0, longest)))
         site.kill("gw")
-        halfway += stored.schema() < stored.newest
+        is_halfway = stored.schema() < stored.newest
+        halfway += is_halfway
+        longest *= 1.6 if is_halfway else 0.7
         assert stored.contents() == stored.promised
     print(f"seed {SEED}: {times} kills, {halfway} of them before the last schema was reached")
     assert 0 < halfway < times
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_the_check_catches_a_build_that_acks_before_the_commit(tmp_path: Path) -> None:
     source = mutant(
         tmp_path,
@@ -185,7 +197,7 @@ def test_the_check_catches_a_build_that_acks_before_the_commit(tmp_path: Path) -
     pytest.fail("48 kills did not show the lost messages of a build that acks before the commit")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_the_check_catches_a_build_that_stores_the_watermark_in_a_second_transaction(tmp_path: Path) -> None:
     source = mutant(
         tmp_path,
@@ -218,7 +230,7 @@ def test_the_check_catches_a_build_that_stores_the_watermark_in_a_second_transac
     pytest.fail("64 kills did not show the doubled rows of a build that stores the watermark separately")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_the_check_catches_a_build_that_forgets_which_messages_it_has(tmp_path: Path) -> None:
     source = mutant(
         tmp_path,

@@ -173,6 +173,7 @@ def test_mosquitto_tools_see_retained_messages_and_alerts_of_the_node(version: s
             done(mosquitto("pub", running, "-t", "local/mode", "-m", "day", "-r", "-q", "1", version=version))[0] == 0
         )
         assert done(mosquitto("sub", running, "-t", "local/#", "-C", "1", "-W", "5", version=version)) == (0, ["day"])
+        eventually(lambda: running.server.stats().subscriptions == 0)
         listener = mosquitto("sub", running, "-t", "alerts/#", "-q", "1", "-C", "1", version=version)
         eventually(lambda: running.server.stats().subscriptions == 1)
         running.call(lambda: running.server.publisher.publish("alerts/local", b"hot"))

@@ -43,12 +43,21 @@ def marks(site: Site) -> list[tuple[int, int]]:
         reader.close()
 
 
-def wait_delivered(site: Site, seconds: float = 60) -> None:
+def wait_delivered(site: Site, seconds: float = 180) -> None:
     """Wait until the hub has acknowledged all that the gateway has."""
     deadline = time.monotonic() + seconds
     while any(delivered < head for delivered, head in marks(site)):
         assert time.monotonic() < deadline, f"the hub doesn't get everything:\n{site.log('gw')}"
         time.sleep(0.1)
+
+
+def shed(site: Site) -> bool:
+    """Has the gateway let go of bulk rows already?"""
+    reader = JournalReader(site.folder / "gw" / FILE_NAME)
+    try:
+        return any(gap.lane is Lane.BULK for gap in reader.gaps())
+    finally:
+        reader.close()
 
 
 def account(site: Site, record: Path, alerts: int) -> Account:
