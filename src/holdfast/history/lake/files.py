@@ -1,8 +1,8 @@
 """One Parquet file of the lake, written in sorted parts and read by series and time.
 
-Encodings, measured on the occupancy and NAB rows (docs/performance.md): times as deltas; values
-plain, as zstd finds the repeats of rounded numbers itself, or split into byte streams where most numbers use their
-whole mantissa.
+Encodings, measured on the occupancy and NAB rows (docs/performance.md): times as deltas; values plain, as zstd finds
+the repeats of rounded numbers itself, or split into byte streams where that packs smaller. In a file of few rows the
+words stand plain, too, and only ts and device have statistics: eleven columns' worth of both is most of such a file.
 """
 
 import io
@@ -27,7 +27,11 @@ from holdfast.journal.pieces import COLD, PieceFile
 from holdfast.storage.folder import Folder
 
 ROWS_PER_GROUP = 1 << 16
+FEW_ROWS = 1 << 15
+"""Up to so many, a file is packed as a small one: it's read in one go, so there is nothing in it to skip."""
 _PAGE = 1 << 20
+_PRUNING = ["ts", "device"]
+"""Columns whose statistics let a reader skip a small file altogether."""
 _WORDS = ["quality", "reason"]
 
 
@@ -55,21 +59,8 @@ class FileWriter:
         self._folder = folder
         self._file = folder.create(hidden(name))
         self._out = SummingWriter(self._file)
-        numbers = [field.name for field in schema if pa.types.is_floating(field.type)]
-        words = [field.name for field in schema if pa.types.is_dictionary(field.type) or field.type == pa.string()]
-        whole = [f.name for f in schema if pa.types.is_timestamp(f.type) or pa.types.is_integer(f.type)]
-        self._writer = pq.ParquetWriter(
-            self._out,
-            schema,
-            compression="zstd",
-            compression_level=level,
-            use_dictionary=words,
-            column_encoding={**dict.fromkeys(numbers, values.value), **dict.fromkeys(whole, "DELTA_BINARY_PACKED")},
-            data_page_size=_PAGE,
-            write_page_checksum=True,
-            store_schema=False,
-            encryption_properties=None if cipher is None else cipher.writing(),
-        )
+        self._schema, self._values, self._level, self._cipher = schema, values, level, cipher
+        self._parquet: Any = None  # once it's known whether the rows are few
         self._waiting: list[pa.Table] = []
         self._rows = 0
         self._index: list[Index] = []
@@ -86,8 +77,9 @@ class FileWriter:
         """Finish the file and make it survive a power cut, still hidden."""
         self._flush(self._rows)
         index = joined(self._index)
-        self._writer.add_key_value_metadata({KEY: index.encode()})
-        self._writer.close()
+        writer = self._writer(0)
+        writer.add_key_value_metadata({KEY: index.encode()})
+        writer.close()
         self._folder.keep(hidden(self.name), self._file)
         return PieceFile(step, self.name, self._out.size, index.rows, self._out.sums, error)
 
@@ -101,10 +93,33 @@ class FileWriter:
         if not rows:
             return
         table = pa.concat_tables(self._waiting, promote_options="none").unify_dictionaries()
-        self._writer.write_table(table.slice(0, rows), row_group_size=ROWS_PER_GROUP)
+        self._writer(rows).write_table(table.slice(0, rows), row_group_size=ROWS_PER_GROUP)
         rest = table.slice(rows)
         self._waiting = [rest] if len(rest) else []
         self._rows = len(rest)
+
+    def _writer(self, rows: int) -> Any:
+        """rows: that are written first."""
+        if self._parquet is None:
+            schema, is_small = self._schema, rows <= FEW_ROWS
+            numbers = [field.name for field in schema if pa.types.is_floating(field.type)]
+            words = [f.name for f in schema if pa.types.is_dictionary(f.type) or f.type == pa.string()]
+            whole = [f.name for f in schema if pa.types.is_timestamp(f.type) or pa.types.is_integer(f.type)]
+            encodings = {**dict.fromkeys(numbers, self._values.value), **dict.fromkeys(whole, "DELTA_BINARY_PACKED")}
+            self._parquet = pq.ParquetWriter(
+                self._out,
+                schema,
+                compression="zstd",
+                compression_level=self._level,
+                use_dictionary=False if is_small else words,
+                column_encoding=encodings,
+                write_statistics=_PRUNING if is_small else True,
+                data_page_size=_PAGE,
+                write_page_checksum=True,
+                store_schema=False,
+                encryption_properties=None if self._cipher is None else self._cipher.writing(),
+            )
+        return self._parquet
 
 
 class FileReader:
