@@ -127,7 +127,7 @@ def test_duckdb_and_plain_pyarrow_open_a_file_with_its_data_key(tmp_path: Path) 
         with duckdb.connect() as db:
             db.execute(f"PRAGMA add_parquet_key('k', '{base64.b64encode(data_key).decode()}')")
             wanted = "SELECT count(*), count(DISTINCT device) FROM read_parquet(?, encryption_config={footer_key: 'k'})"
-            assert db.execute(wanted, [str(path)]).fetchone() == (file.rows, 1)
+            assert db.execute(wanted, [str(path)]).fetchone() == (file.rows, 2)
         properties = pe.create_decryption_properties(footer_key=data_key)
         assert pq.read_table(path, decryption_properties=properties, partitioning=None).num_rows == file.rows
 
