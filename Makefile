@@ -36,7 +36,7 @@ check: $(DEV_STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/pytest -q -n 2 tests/unit tests/architecture -m "not slow"
+	@scripts/in_ram.sh $(BIN)/pytest -q -n 2 tests/unit tests/architecture -m "not slow"
 
 test: check
 	@$(BIN)/pytest -q -n 2 tests/powerloss -m "not slow"

@@ -74,7 +74,8 @@ def test_no_acked_commit_is_lost_at_any_boundary_in_any_variant(tmp_path: Path, 
     log = workload(tmp_path / "w", commits=60)
     tally = check_all(log, ram, check, seeds=range(3))
     assert tally.images > 1500
-    print(f"{tally.images} images, {tally.rate:.0f}/s")
+    assert tally.distinct < tally.images  # what was looked at once isn't looked at again
+    print(f"{tally.images} images, {tally.distinct} of them distinct, {tally.rate:.0f}/s")
 
 
 def test_no_acked_commit_of_an_encrypted_file_is_lost_either(tmp_path: Path, ram: Path) -> None:
@@ -88,7 +89,7 @@ def test_no_acked_commit_of_an_encrypted_file_is_lost_either(tmp_path: Path, ram
 def test_a_long_wal_over_an_older_one_raises_no_false_alarm(tmp_path: Path, ram: Path) -> None:
     """More than 64 frames, so that every alignment of a frame's header to sectors is torn once."""
     log = workload(tmp_path / "w", commits=90, pages=100)
-    check_all(log, ram, check, seeds=range(4))
+    check_all(log, ram, check, seeds=range(2))
 
 
 def test_without_syncs_the_harness_finds_losses(tmp_path: Path, ram: Path) -> None:

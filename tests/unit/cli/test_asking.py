@@ -251,6 +251,5 @@ def broken() -> WebDeps:
     from tests.unit.web.test_arrow import Breaking
 
     deps, stored = make_deps(), Breaking()
-    for group in range(20):
-        stored.add([Row(0, NOW_NS - 10**9 * (1 + group) + i, float(i)) for i in range(30_000)])
+    stored.add_many(20, 30_000, NOW_NS)
     return replace(deps, past=replace(deps.past, history=History(stored, deps.catalogue)))

@@ -127,7 +127,7 @@ class Tree(RuleBasedStateMachine):
 
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 TestTree = Tree.TestCase
-TestTree.settings = settings(max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=CHECKS)
+TestTree.settings = settings(max_examples=10, stateful_step_count=30, deadline=None, suppress_health_check=CHECKS)
 
 
 class LongTree(Tree):

@@ -65,10 +65,17 @@ def test_the_flag_lies_in_memory_and_is_one_per_database(tmp_path: Path, ram: li
     assert not is_poisoned(tmp_path / "a.db", ram)
 
 
-def test_a_directory_on_disk_or_of_someone_else_gets_no_flag(tmp_path: Path) -> None:
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A directory that isn't in memory, even where the tests' own are (scripts/in_ram.sh): /var/tmp outlives a boot."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as home:
+        yield Path(home)
+
+
+def test_a_directory_on_disk_or_of_someone_else_gets_no_flag(tmp_path: Path, disk: Path) -> None:
     (tmp_path / "link").symlink_to("/dev/shm")
     (tmp_path / "file").write_text("")
-    nowhere = [tmp_path / "disk", tmp_path / "missing" / "deep", tmp_path / "link", tmp_path / "file" / "x"]
+    nowhere = [disk / "flags", tmp_path / "missing" / "deep", tmp_path / "link", tmp_path / "file" / "x"]
     assert mark_poisoned(tmp_path / "a.db", nowhere) is None
     assert not is_poisoned(tmp_path / "a.db", nowhere)
     clear_poisoned(tmp_path / "a.db", nowhere)

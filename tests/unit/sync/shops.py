@@ -18,7 +18,9 @@ def standard(path: Path) -> Database:
 
 
 def other(path: Path) -> Database:
-    return apsw.Connection(str(path))
+    db = apsw.Connection(str(path))
+    db.set_busy_timeout(10_000)
+    return db
 
 
 def order(db: Database, *bodies: bytes) -> None:

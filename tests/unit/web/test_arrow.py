@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from starlette.types import Message
-from tests.unit.history.stored import Row, StoredGroups
+from tests.unit.history.stored import StoredGroups
 from tests.unit.web.doors import NOW_NS, call, make_deps
 
 from holdfast.history.query import History
@@ -39,8 +39,7 @@ def read(body: bytes) -> tuple[pa.Table, Any]:
 
 def with_rows(groups: int, rows: int, **changes: Any) -> WebDeps:
     deps, stored = make_deps(**changes), StoredGroups()
-    for group in range(groups):
-        stored.add([Row(0, NOW_NS - 10**9 * (1 + group) + i, float(i)) for i in range(rows)])
+    stored.add_many(groups, rows, NOW_NS)
     return replace(deps, past=replace(deps.past, history=History(stored, deps.catalogue)))
 
 
@@ -122,8 +121,7 @@ class Breaking(StoredGroups):
 
 def test_a_failure_after_the_stream_has_begun_is_told_in_it_and_the_answer_is_cut() -> None:
     deps, stored = make_deps(), Breaking()
-    for group in range(20):
-        stored.add([Row(0, NOW_NS - 10**9 * (1 + group) + i, float(i)) for i in range(30_000)])
+    stored.add_many(20, 30_000, NOW_NS)
     deps = replace(deps, past=replace(deps.past, history=History(stored, deps.catalogue)))
     sent: list[Message] = []
     with pytest.raises(AnswerCut):
