@@ -39,7 +39,7 @@ class Scrub:
         """budget: bytes a second; 0 = only files that somebody could not read."""
         self.verified_bytes = self.rounds = 0
         self._budget, self._books, self._clock, self._telemetry = budget, books, clock, telemetry
-        self._walk: Iterator[int | Verdict] = iter(())
+        self._walk = self._round()
         telemetry.gauge(
             "history_scrubbed_bytes", "bytes of files verified since the start", lambda: self.verified_bytes
         )
@@ -59,10 +59,6 @@ class Scrub:
             self._books.lake.suspects -= suspects
         if budget:
             await self._settle(await asyncio.to_thread(self._look, budget))
-
-    async def whole_round(self) -> None:
-        """Verify every file once."""
-        await self._settle(await asyncio.to_thread(self._judge, self._books.pieces))
 
     async def _settle(self, verdicts: Sequence[Verdict]) -> None:
         for verdict in verdicts:
@@ -89,7 +85,7 @@ class Scrub:
         def write(tx: Transaction) -> bool:
             held = read_pieces(tx.db, "WHERE id = ?", (piece.id,))
             now = held[0].file(file.step) if held else None
-            if now is None or now.name != file.name:
+            if now is None or now.name != file.name or (mark and now.places & mark):
                 return False
             put_file(tx.db, piece.id, replace(now, places=now.places & ~DAMAGED | mark))
             if mark:
@@ -116,7 +112,7 @@ class Scrub:
         while budget > 0:
             step = next(self._walk, None)
             if step is None:
-                self._walk = self._files(self._books.pieces)
+                self._walk = self._round()
                 self.rounds += 1
                 return found
             if isinstance(step, int):
@@ -124,6 +120,10 @@ class Scrub:
             elif _matters(step):
                 found.append(step)
         return found
+
+    def _round(self) -> Iterator[int | Verdict]:
+        # The books are looked at when the round begins, after the last one's findings were written into them.
+        yield from self._files(self._books.pieces)
 
     def _files(self, pieces: Sequence[Piece]) -> Iterator[int | Verdict]:
         for piece in pieces:
