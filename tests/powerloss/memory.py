@@ -18,7 +18,6 @@ from tests.powerloss.images import Image, Variant
 from tests.powerloss.vfs import Log, RecordingVfs
 
 from holdfast.history.lake.lake import Lake
-from holdfast.history.lake.layout import is_hidden
 from holdfast.history.lake.service import Keeper
 from holdfast.history.lake.settings import HistorySettings, KeepSettings
 from holdfast.history.lake.steps import put_right
@@ -130,7 +129,7 @@ def check(folder: Path, image: Image) -> None:
 
 def _check_outside(folder: Path) -> None:
     """Nobody who reads the visible files sees a reading twice, not even before the next start."""
-    names = [name for name in FlatFolder(folder).names("readings") if not is_hidden(name)]
+    names = FlatFolder(folder).names("readings")
     values = [pq.read_table(folder / (PREFIX + n.replace("/", "%")), columns=["value"])["value"] for n in names]
     seen = [value for column in values for value in column.to_pylist()]
     assert len(set(seen)) == len(seen), "a reader of the files sees a reading twice"

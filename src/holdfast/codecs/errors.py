@@ -4,13 +4,10 @@ HoldfastError
 ├── SettingsInvalid       the operator must mend a profile file (kernel.documents)
 └── CodecsError
     ├── UnitUnknown       the operator wrote a unit that nobody knows
-    ├── UnitMismatch      the operator asked for degrees in percent
-    └── ProfileUnknown    the operator named a built-in profile that does not ship
+    └── UnitMismatch      the operator asked for degrees in percent
 
 Payloads raise nothing: what is wrong with them is a `reject.Rejection`.
 """
-
-from collections.abc import Sequence
 
 from holdfast.kernel.errors import HoldfastError
 
@@ -35,12 +32,3 @@ class UnitMismatch(CodecsError):
         super().__init__(
             f"`{spelling}` is a unit of {quantity}; it can't be turned into `{wanted}` ({wanted_quantity})"
         )
-
-
-class ProfileUnknown(CodecsError):
-    """No built-in profile has this name."""
-
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        self.name = name
-        self.hint = f"built in are: {', '.join(known)}"
-        super().__init__(f"no built-in profile is called `{name}`; {self.hint}")

@@ -1,10 +1,10 @@
 """Profile documents to compiled profiles. Every problem of every file at once, or all profiles."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from holdfast.codecs.errors import CodecsError, ProfileUnknown
+from holdfast.codecs.errors import CodecsError
 from holdfast.codecs.profiles import Field, Line, Meaning, Profile, Records
 from holdfast.codecs.profiles import Path as FieldPath
 from holdfast.codecs.settings import ProfileSettings, ProfilesFile, ReadingSettings, RecordsSettings
@@ -17,6 +17,7 @@ from holdfast.kernel.documents import Document, Problem, SettingsInvalid
 from holdfast.model.series import Kind
 
 BUILTIN = Path(__file__).parent / "builtin"
+"""Profile files that ship with Holdfast."""
 _METRIC = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)*")
 _KINDS = {"float": Kind.FLOAT, "int": Kind.INT, "bool": Kind.BOOL, "text": Kind.TEXT}
 _NO_LINE: Line = (1.0, 0.0)
@@ -50,19 +51,6 @@ def load_profiles(paths: Iterable[Path]) -> list[Profile]:
     if problems:
         raise SettingsInvalid(problems)
     return profiles
-
-
-def builtin_profiles(names: Sequence[str]) -> list[Profile]:
-    """Profiles that ship with Holdfast, by file name.
-
-    Raises:
-        ProfileUnknown: with the names there are.
-    """
-    known = sorted(f.stem for f in BUILTIN.glob("*.yaml"))
-    for name in names:
-        if name not in known:
-            raise ProfileUnknown(name, known)
-    return load_profiles(BUILTIN / f"{name}.yaml" for name in names)
 
 
 class _Reader:

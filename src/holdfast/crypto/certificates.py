@@ -77,15 +77,6 @@ def make_server_certificate(authority: Pair, name: str, hosts: Sequence[str], no
     return _pair(certificate, key)
 
 
-def expires_at(certificate: bytes) -> datetime:
-    """When a PEM certificate ends, UTC.
-
-    Raises:
-        KeyUnusable: when it isn't a certificate.
-    """
-    return _certificate(certificate).not_valid_after_utc
-
-
 def _builder(
     subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, now_s: float, days: int
 ) -> x509.CertificateBuilder:

@@ -22,11 +22,6 @@ class Deadline:
         self._clock, self._seconds = clock, seconds
         self._end = clock.monotonic() + seconds
 
-    @property
-    def left_s(self) -> float:
-        """Seconds, at least 0."""
-        return max(0.0, self._end - self._clock.monotonic())
-
     def check(self) -> None:
         """Go on while there is time.
 

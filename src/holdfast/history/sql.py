@@ -36,7 +36,6 @@ from holdfast.storage.folder import DiskFolder
 MOST_WAITING = 5_000_000
 """Rows that aren't in files yet and are held in memory for a question, some 60 bytes each."""
 _EARLIEST_NS, _LATEST_NS = -(2**63) + 1, 2**63 - 2
-_SPARE_FILES = 64
 _USABLE = "quality <> 'bad' AND (value IS NOT NULL OR \"text\" IS NOT NULL)"
 
 

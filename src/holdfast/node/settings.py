@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.settings import MqttSettings
+from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
 from holdfast.documents.settings import DocumentsSettings
@@ -29,6 +30,7 @@ from holdfast.node.clock_settings import ClockSettings
 from holdfast.queues.settings import QueueSettings
 from holdfast.queues.settings import findings as queue_findings
 from holdfast.residency.settings import ResidencyRule, findings
+from holdfast.stream.loading import BUILTIN as RULES
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import parse_listen, require_https
@@ -125,11 +127,11 @@ def read_plan(path: Path) -> NodePlan:
     profiles: Sequence[Profile] = ()
     rules: Sequence[CompiledRule] = ()
     try:
-        profiles = load_profiles(_files(document, "profiles", "codecs", problems))
+        profiles = load_profiles(_files(document, "profiles", PROFILES, problems))
     except SettingsInvalid as invalid:
         problems += invalid.problems
     try:
-        rules = load_rules(_files(document, "rules", "stream", problems))
+        rules = load_rules(_files(document, "rules", RULES, problems))
     except SettingsInvalid as invalid:
         problems += invalid.problems
     if problems:
@@ -137,8 +139,7 @@ def read_plan(path: Path) -> NodePlan:
     return NodePlan(settings, folder, tuple(profiles), tuple(rules))
 
 
-def _files(document: Document[NodeSettings], key: str, room: str, problems: list[Problem]) -> list[Path]:
-    shipped = Path(__file__).parents[1] / room / "builtin"
+def _files(document: Document[NodeSettings], key: str, shipped: Path, problems: list[Problem]) -> list[Path]:
     names = sorted(f.stem for f in shipped.glob("*.yaml"))
     files = []
     for i, text in enumerate(getattr(document.value, key)):

@@ -16,8 +16,8 @@ from holdfast.stream.settings import RulesFile, RuleText
 from holdfast.stream.templates import parse_message, parse_topic
 from holdfast.stream.windows import parse_hold, parse_window
 
-BUILTIN_RULES = Path(__file__).parent / "builtin" / "rooms.yaml"
-"""The rules of the demo."""
+BUILTIN = Path(__file__).parent / "builtin"
+"""Rule files that ship with Holdfast."""
 
 _RULE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 

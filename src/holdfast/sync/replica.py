@@ -18,7 +18,7 @@ from typing import Literal
 import apsw
 
 from holdfast.sync.capture import Part
-from holdfast.sync.database import row, rows
+from holdfast.sync.database import rows
 from holdfast.sync.errors import ConflictFound, Reject, SchemaDiffers, TableUnfit
 from holdfast.sync.layouts import Layout, layout_of, quoted
 from holdfast.sync.line import Leased
@@ -152,10 +152,3 @@ def _require_same(db: apsw.Connection, layouts: dict[str, Layout]) -> None:
 
 def _said(layout: Layout) -> str:
     return f"({', '.join(layout.columns)}; key {', '.join(layout.key)})"
-
-
-def kept_parts(db: apsw.Connection) -> int:
-    """Parts of captures that aren't whole yet."""
-    db.execute(_PARTS)
-    found = row(db, "SELECT count(*) FROM holdfast_parts")
-    return int(found[0]) if found else 0

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.codecs.decoder import Decoded, Decoder, Run
-from holdfast.codecs.loading import builtin_profiles
+from holdfast.codecs.loading import BUILTIN, load_profiles
 from holdfast.codecs.reject import RejectReason
 from holdfast.model.quality import Quality, Reason, quality_of, reason_of
 from holdfast.model.series import Catalogue
@@ -17,7 +17,7 @@ ACME, BRAVO, SENML = "acme/room-1/telemetry", "site/bravo/room-2/up", "senml/roo
 class Bench:
     def __init__(self) -> None:
         self.catalogue = Catalogue()
-        self.decoder = Decoder(builtin_profiles(["rooms", "host"]), self.catalogue, "gw")
+        self.decoder = Decoder(load_profiles([BUILTIN / "rooms.yaml", BUILTIN / "host.yaml"]), self.catalogue, "gw")
 
     def decode(self, *payloads: bytes, topic: str = ACME) -> Decoded:
         return self.decoder.decode([Run(topic, payloads, NOW)])

@@ -5,7 +5,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from holdfast.crypto.certificates import AUTHORITY_DAYS, Pair, expires_at, make_authority, make_server_certificate
+from holdfast.crypto.certificates import AUTHORITY_DAYS, Pair, make_authority, make_server_certificate
 from holdfast.crypto.errors import KeyUnusable, NameUnusable
 
 NOW = 1_790_000_000.0
@@ -24,7 +24,7 @@ def test_the_authority_may_sign_servers_but_no_further_authority() -> None:
 def test_the_authority_is_valid_from_a_day_ago_for_its_years() -> None:
     authority = make_authority("site", NOW)
     assert load(authority).not_valid_before_utc == datetime.fromtimestamp(NOW, UTC) - timedelta(days=1)
-    assert expires_at(authority.certificate) == datetime.fromtimestamp(NOW, UTC) + timedelta(days=AUTHORITY_DAYS)
+    assert load(authority).not_valid_after_utc == datetime.fromtimestamp(NOW, UTC) + timedelta(days=AUTHORITY_DAYS)
 
 
 def test_a_server_certificate_names_its_hosts_and_is_signed_by_the_authority() -> None:
@@ -71,4 +71,4 @@ def test_damaged_or_mixed_authority_files_are_refused() -> None:
     with pytest.raises(KeyUnusable, match="not an unencrypted PEM"):
         make_server_certificate(Pair(one.certificate, b"rubbish"), "hub", ["h"], NOW)
     with pytest.raises(KeyUnusable, match="not a PEM certificate"):
-        expires_at(b"rubbish")
+        make_server_certificate(Pair(b"rubbish", one.key), "hub", ["h"], NOW)

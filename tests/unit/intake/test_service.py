@@ -8,7 +8,8 @@ import msgspec
 
 from holdfast.adapters.port import Arrival
 from holdfast.codecs.decoder import Decoder
-from holdfast.codecs.loading import builtin_profiles
+from holdfast.codecs.loading import BUILTIN as PROFILES
+from holdfast.codecs.loading import load_profiles
 from holdfast.intake.prepare import Preparer
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.service import IntakeService
@@ -20,7 +21,8 @@ from holdfast.kernel.clock import ManualClock
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.stream.engine import Engine
-from holdfast.stream.loading import BUILTIN_RULES, load_rules
+from holdfast.stream.loading import BUILTIN as RULES
+from holdfast.stream.loading import load_rules
 
 START_MS = 1_795_187_068_000
 
@@ -59,8 +61,8 @@ class Site:
         self.clock = ManualClock(wall_ns=START_MS * 1_000_000)
         self.journal = Journal(folder / FILE_NAME, "gw", JournalSettings(), self.clock)
         catalogue = self.journal.catalogue
-        engine = Engine(load_rules([BUILTIN_RULES]), catalogue, "gw")
-        preparer = Preparer(Decoder(builtin_profiles(["rooms"]), catalogue, "gw"), SeenKeys(1000), engine)
+        engine = Engine(load_rules([RULES / "rooms.yaml"]), catalogue, "gw")
+        preparer = Preparer(Decoder(load_profiles([PROFILES / "rooms.yaml"]), catalogue, "gw"), SeenKeys(1000), engine)
         self.intake = IntakeService(settings or IntakeSettings(), self.journal, preparer, engine, self.clock)
         self.board = Board(self.journal)
         self.intake.publish_through(self.board)

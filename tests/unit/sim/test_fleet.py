@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from holdfast.codecs.decoder import Decoder, Run
-from holdfast.codecs.loading import builtin_profiles
+from holdfast.codecs.loading import BUILTIN, load_profiles
 from holdfast.model.series import Catalogue
 from holdfast.sim.cut import CutProxy
 from holdfast.sim.demo.alerts import packets
@@ -40,7 +40,7 @@ def test_the_three_shapes_are_what_the_vendors_send() -> None:
 
 
 def test_the_built_in_profiles_read_every_shape_alike() -> None:
-    decoder = Decoder(builtin_profiles(["rooms"]), Catalogue(), "gw")
+    decoder = Decoder(load_profiles([BUILTIN / "rooms.yaml"]), Catalogue(), "gw")
     for topic, encode in SHAPES:
         decoded = decoder.decode([Run(topic.format(device="room-1"), [encode(1, TS, ROW).encode()], TS * 1_000_000)])
         assert decoded.rejected == []
@@ -91,7 +91,7 @@ def test_every_bad_message_is_refused_by_the_codecs_and_every_valid_one_taken() 
     for number in range(3):
         device = DeviceScript(number, 1, load_recording(), Mix(0.2, 0.2, 0.0))
         messages = [device.next(now) for _ in range(300)]
-        decoder = Decoder(builtin_profiles(["rooms"]), Catalogue(), "gw")
+        decoder = Decoder(load_profiles([BUILTIN / "rooms.yaml"]), Catalogue(), "gw")
         decoded = decoder.decode([Run(device.topic, [m.payload for m in messages], now * 1_000_000)])
         refused = {r.message for r in decoded.rejected}
         assert refused == {i for i, m in enumerate(messages) if m.kind in (Kind.MALFORMED, Kind.STALE)}

@@ -4,7 +4,7 @@ import pytest
 
 from holdfast.kernel.documents import SettingsInvalid
 from holdfast.model.lane import Lane
-from holdfast.stream.loading import BUILTIN_RULES, load_rules
+from holdfast.stream.loading import BUILTIN, load_rules
 from holdfast.stream.rules import CompiledRule
 
 
@@ -31,7 +31,7 @@ def fault(folder: Path, rule: str) -> str:
 
 
 def test_the_built_in_rules_load() -> None:
-    rules = {r.name: r for r in load_rules([BUILTIN_RULES])}
+    rules = {r.name: r for r in load_rules([BUILTIN / "rooms.yaml"])}
     assert list(rules) == ["overheat", "stuffy", "light-left-on"]
     assert rules["overheat"].lane is Lane.CRITICAL
     assert rules["stuffy"].lane is Lane.CRITICAL

@@ -23,7 +23,7 @@ from holdfast.sync import (
     capture,
 )
 from holdfast.sync.capture import Part
-from holdfast.sync.replica import Policy, kept_parts
+from holdfast.sync.replica import Policy
 
 LAYOUT = (
     "CREATE TABLE articles (id INTEGER PRIMARY KEY, name TEXT, price REAL, photo BLOB);"
@@ -44,6 +44,11 @@ def change(db: apsw.Connection, *statements: str, table: Table = TABLE) -> None:
     with table.capture(db):
         for one in statements:
             db.execute(one)
+
+
+def kept_parts(db: apsw.Connection) -> int:
+    """Parts of captures that aren't whole yet."""
+    return int(db.execute("SELECT count(*) FROM holdfast_parts").get)
 
 
 def waiting(db: apsw.Connection) -> list[Leased]:

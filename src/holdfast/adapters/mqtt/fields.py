@@ -3,7 +3,6 @@
 from holdfast.adapters.mqtt.errors import ProtocolFault
 from holdfast.adapters.mqtt.reasons import Reason
 
-MAX_VARINT = 268_435_455
 _SINGLE = tuple(bytes((n,)) for n in range(128))
 
 

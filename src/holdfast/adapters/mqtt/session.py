@@ -147,11 +147,6 @@ class Session:
         self._tally = tally
 
     @property
-    def online(self) -> bool:
-        """The client is connected."""
-        return self._terms is not None
-
-    @property
     def owed(self) -> int:
         """QoS 1 messages waiting or sent without an acknowledgement."""
         return len(self._waiting) + len(self._again) + len(self._sent)

@@ -9,7 +9,7 @@ names that begin with a dot): `.new/…` is being written, `.swap/…` waits to 
 is kept for those who still read it.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from holdfast.journal.pieces import AROUND_ALERTS, HOURS, MINUTES, RAW
 
@@ -32,11 +32,6 @@ def day_name(day: int) -> str:
         return f"day={day}"
 
 
-def day_number(text: str) -> int:
-    """The day of `2026-11-21`."""
-    return (datetime.fromisoformat(text).replace(tzinfo=UTC).date() - _EPOCH).days
-
-
 def file_name(step: int, day: int, unique: str) -> str:
     """The name of a piece's file."""
     return f"{TABLES[step]}/{day_name(day)}/{unique}.parquet"
@@ -55,8 +50,3 @@ def partition(name: str) -> str:
 def swapped(directory: str) -> str:
     """The directory that is built to take a partition's place."""
     return f"{SWAP}{directory}"
-
-
-def is_hidden(name: str) -> bool:
-    """Is any part of the name hidden from readers?"""
-    return any(part.startswith(".") for part in name.split("/"))
