@@ -1,15 +1,14 @@
 """The past of a node as its files have it: the journal, and the lake when it keeps one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from holdfast.cli.node_api import File
 from holdfast.history.lake.opening import open_lake
-from holdfast.history.lake.view import view
+from holdfast.history.lake.view import View, view
 from holdfast.history.latest import Latest
 from holdfast.history.query import History
-from holdfast.history.tiers import Memory
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.store import load_catalogue
 from holdfast.kernel.clock import SystemClock
@@ -44,7 +43,10 @@ def opened(file: File) -> Iterator[Past]:
             return
         folder = DiskFolder(file.plan.data / settings.lake)
         lake = open_lake(folder.root, file.access.key, settings.cold, SystemClock())
-        memory: Memory = lambda low, high: view(lake, reader, catalogue.is_text, low, high)  # noqa: E731
+
+        def memory(from_ns: int, to_ns: int) -> AbstractContextManager[View]:
+            return view(lake, reader, catalogue.is_text, from_ns, to_ns)
+
         try:
             yield Past(reader, catalogue, History(reader, catalogue, memory), Latest(reader, catalogue, memory), folder)
         finally:

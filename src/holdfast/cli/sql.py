@@ -1,5 +1,6 @@
 """`holdfast sql`: DuckDB over a node's memory, in this process."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,12 +35,12 @@ def show_sql(file: File, statement: str, how: Format, out: Path | None, limits: 
     return 0
 
 
-def _lines(batches: "object") -> list[str]:
+def _lines(batches: Iterable[pa.RecordBatch]) -> list[str]:
     rows: list[list[str]] = []
     names: list[str] = []
     numbers: list[int] = []
     more = 0
-    for batch in batches:  # type: ignore[attr-defined]
+    for batch in batches:
         names = batch.schema.names
         numbers = [
             i

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
+from types import GenericAlias
 from typing import Annotated, Any
 
 import msgspec
@@ -68,11 +69,12 @@ def shape_of(profile: Profile) -> Shape:
     record: dict[str, Getter] = {}
     if profile.records is not None:
         type_, record = _record_type(profile.records)
+        array = GenericAlias(list, (type_,))
         if not profile.records.path:
             if root.members:
                 raise PathClash("the payload is the array itself, so nothing can stand beside it")
-            return Shape(list[type_], {(): _itself}, record)  # type: ignore[valid-type]
-        _plant(root, profile.records.path, _Leaf(list[type_], optional=False))  # type: ignore[valid-type]
+            return Shape(array, {(): _itself}, record)
+        _plant(root, profile.records.path, _Leaf(array, optional=False))
     names: dict[Path, str] = {}
     payload = _build(root, (), names)
     return Shape(payload, {path: attrgetter(name) for path, name in names.items()}, record)

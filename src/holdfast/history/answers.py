@@ -109,4 +109,4 @@ def spoken(values: NDArray[np.float64], kind: Kind, texts: Texts) -> list[Value]
 
 
 def _column(series: Series, ts: list[int], **lists: list[Value] | list[int]) -> Column:
-    return Column(series.name, series.unit, series.kind.name.lower(), ts, **lists)  # type: ignore[arg-type]
+    return Column(series.name, series.unit, series.kind.name.lower(), ts, **lists)  # type: ignore[arg-type]  # named as its fields

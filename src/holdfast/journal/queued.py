@@ -151,8 +151,10 @@ def depths(db: Connection) -> list[Depth]:
     counters: dict[str, int] = dict(
         rows(db, "SELECT name, value FROM counters WHERE name LIKE 'queue\\_%' ESCAPE '\\'")
     )
-    oldest_waiting = "min(CASE WHEN dead = '' THEN ts END)"
-    sql = f"SELECT queue, sum(dead = ''), sum(dead > ''), {oldest_waiting} FROM queue_messages GROUP BY 1"  # noqa: S608
+    sql = (
+        "SELECT queue, sum(dead = ''), sum(dead > ''), min(CASE WHEN dead = '' THEN ts END) "
+        "FROM queue_messages GROUP BY queue"
+    )
     held = {queue: rest for queue, *rest in rows(db, sql)}
     prefix = "queue_queued."
     names = consumed(db) | held.keys() | {k.removeprefix(prefix) for k in counters if k.startswith(prefix)}

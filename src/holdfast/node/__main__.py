@@ -19,7 +19,7 @@ def main(settings: Path) -> int:
     # What imports make stays; looking through it again and again is a tenth of a start. `run_node` turns it on.
     gc.disable()
     from holdfast.node.running import run_node  # noqa: PLC0415  # see above
-    from holdfast.node.settings import read_plan  # noqa: PLC0415
+    from holdfast.node.settings import read_plan  # noqa: PLC0415  # as above
 
     try:
         outcome = run_node(read_plan(settings))

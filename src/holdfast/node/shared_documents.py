@@ -60,7 +60,7 @@ def shared_documents(plan: NodePlan, journal: Journal, clock: Clock, telemetry: 
     if settings is None:
         return None
     from holdfast.documents.exchange import Exchanges  # noqa: PLC0415  # pycrdt: 6 MiB that others needn't pay
-    from holdfast.documents.keeper import Keeper  # noqa: PLC0415
+    from holdfast.documents.keeper import Keeper  # noqa: PLC0415  # as above
 
     keeper = Keeper(settings, journal, telemetry)
     if parent is None or not settings.up:

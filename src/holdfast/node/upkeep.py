@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import Literal
 
 from holdfast.journal.journal import Journal
@@ -115,12 +116,8 @@ class Upkeep:
             if not expire_with and level is Level.GREEN:
                 return total
             now_ns, delivered, settings = self._clock.wall_ns(), self._delivered(), self._settings
-            if expire_with:
-                freed = await self._journal.submit(lambda tx: expire(tx, settings, delivered, now_ns))  # noqa: B023
-            else:
-                freed = await self._journal.submit(
-                    lambda tx: relieve(tx, level, settings, delivered, now_ns)  # noqa: B023  # awaited in this turn
-                )
+            step = expire if expire_with else partial(relieve, level=level)
+            freed = await self._journal.submit(partial(step, settings=settings, delivered=delivered, now_ns=now_ns))
             total += freed
             if not freed:
                 return total

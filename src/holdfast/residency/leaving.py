@@ -100,14 +100,14 @@ class Leaving:
             if stay is Stay.ANYWHERE:
                 by_lane.setdefault(event.lane, []).append(event)
                 continue
-            name = self.policy.rules[rule].series if rule >= 0 else ""
+            name, kept = self.policy.rules[rule].series if rule >= 0 else "", event
             if rule >= 0 and self.policy.rules[rule].alerts == "redacted":
                 stub = self._stub(event, stay, rule)
                 by_lane.setdefault(event.lane, []).append(stub)
-                event = msgspec.structs.replace(event, why={**event.why, "left_as": stub.id})  # noqa: PLW2901
+                kept = msgspec.structs.replace(event, why={**event.why, "left_as": stub.id})
                 stubs += 1
                 counts[name, "alerts_redacted"] += 1
-            by_lane.setdefault(stay.lane, []).append(event)
+            by_lane.setdefault(stay.lane, []).append(kept)
             counts[name, "alerts_stayed"] += 1
         return SortedEvents(by_lane, stubs, counts, self._now_ns())
 

@@ -175,7 +175,7 @@ class Document:
         until = time.monotonic() + timeout_s  # noqa: TID251  # in an application there is no clock to be handed one
         with self._replica.changed:
             while not is_true():
-                left = until - time.monotonic()  # noqa: TID251
+                left = until - time.monotonic()  # noqa: TID251  # as above
                 if left <= 0:
                     return False
                 self._replica.changed.wait(left)

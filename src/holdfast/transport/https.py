@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 
 # httpx's optional command line would bring rich, pygments and click along: 8 MiB that a gateway never uses. None makes
 # that import fail (docs.python.org, "The import system", 5.3.1), which httpx is made for.
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # see 5.3.1
 
 import httpx
 

@@ -17,7 +17,7 @@ class PatientProtocol(HttpToolsProtocol):
     head_deadline_s = HEAD_DEADLINE_S
     _deadline: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """A client connected: its first request is due."""
         super().connection_made(transport)
         self._expect_head()

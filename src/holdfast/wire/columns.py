@@ -25,6 +25,7 @@ from holdfast.wire.packing import Packer, Unpacker, lengths
 from holdfast.wire.runs import pack_rows, unpack_rows
 
 T = TypeVar("T")
+N = TypeVar("N", bound=np.generic)
 _QUALITY, _TEXTS = 1, 2
 Texts = list[tuple[str, ...]]
 _headers = msgspec.json.Decoder(BatchHeader)
@@ -209,5 +210,5 @@ def _split(rows: tuple[T, ...], sizes: Int64s) -> list[tuple[T, ...]]:
     return [rows[start:end] for start, end in pairwise(ends)]
 
 
-def _joined(columns: Sequence[np.ndarray[tuple[int], np.dtype[T]]]) -> np.ndarray[tuple[int], np.dtype[T]]:  # type: ignore[type-var]
+def _joined(columns: Sequence[np.ndarray[tuple[int], np.dtype[N]]]) -> np.ndarray[tuple[int], np.dtype[N]]:
     return columns[0] if len(columns) == 1 else np.concatenate(columns)

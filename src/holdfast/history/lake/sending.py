@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from holdfast.history.errors import PieceDamaged
 from holdfast.history.lake.books import Books
@@ -86,7 +87,7 @@ class Sender:
             return True
         waiting = unsent(marked)
         for file in waiting:
-            if not await self._books.safely("upload", lambda: self._send_file(cold, file)):  # noqa: B023
+            if not await self._books.safely("upload", partial(self._send_file, cold, file)):
                 await self._books.look()
                 return False
         sent = replace(marked, files=tuple(_marked(file, COLD, SENDING) for file in marked.files))
@@ -116,10 +117,9 @@ class Sender:
         for one in await asyncio.to_thread(books.trash):
             if not one.places & (COLD | SENDING) or one.at_ns > before:
                 continue
-            name = one.name
-            if await books.safely("upload", lambda: _remove(cold, books, name)) is None:  # noqa: B023
+            if await books.safely("upload", partial(_remove, cold, books, one.name)) is None:
                 return
-            await books.commit("upload", lambda tx: empty_trash(tx.db, [name]))  # noqa: B023
+            await books.commit("upload", partial(_forget, one.name))
 
     def _cold_bytes(self) -> int:
         return sum(file.size for piece in self._books.pieces for file in piece.files if file.places & COLD)
@@ -177,6 +177,10 @@ def _remove(cold: Cold, books: Books, name: str) -> bool:
     cold.forget(name)
     forget(books.lake.folder, [name])
     return True
+
+
+def _forget(name: str, tx: Transaction) -> None:
+    empty_trash(tx.db, [name])
 
 
 def _marked(file: PieceFile, added: int, taken: int) -> PieceFile:

@@ -7,6 +7,7 @@ next start removes.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from holdfast.history.lake import compact, letting_go, merge, steps
 from holdfast.history.lake.books import Books
@@ -72,7 +73,7 @@ class Keeper:
         self.scrub = Scrub(settings.scrub, books, clock, telemetry)
         self.sender: Sender | None = None
         if lake.cold is not None:
-            before = lambda: self._trash_before(TRASH_S)  # noqa: E731
+            before = partial(self._trash_before, TRASH_S)
             self.sender = Sender(settings, books, clock, telemetry, may_leave=may_leave, trash_before=before)
         telemetry.gauge("history_bytes", "files of the site's memory on local disk", lambda: books.local_bytes)
         telemetry.gauge("history_quota_bytes", "history.quota", lambda: settings.quota)
@@ -145,7 +146,7 @@ class Keeper:
             await self._make_room(min(self.waiting(), self.settings.rows) * BYTES_A_ROW)
             began = self._clock.monotonic()
             made = await self._books.safely("compact", self._workshop.take)
-            if made is None or not await self._books.commit("compact", lambda tx: compact.commit(tx, made)):  # noqa: B023
+            if made is None or not await self._books.commit("compact", partial(compact.commit, made=made)):
                 return
             await self._show(made.pieces)
             size = sum(piece.size for piece in made.pieces)

@@ -150,7 +150,8 @@ class ChildWorkshop:
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "holdfast.history.lake.worker"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603
+        pipe = subprocess.PIPE
+        self._child = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment)  # noqa: S603  # our own words
         send(self._child.stdin, self._outset)
         return self._child
 
