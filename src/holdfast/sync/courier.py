@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from holdfast.sync.door import Door
-from holdfast.sync.errors import DocumentRefused, SyncError, Unreachable
+from holdfast.sync.errors import Refused, SyncError, Unreachable
 from holdfast.sync.mirror import EMPTY, LocalReplica
 from holdfast.sync.node import Node
 
@@ -96,7 +96,7 @@ class Courier:
             taken = self._doors["send"].edit(update)
             if taken.lacks is not None:
                 hint = "is every node on one version of Holdfast?"
-                raise DocumentRefused(409, "edits are missing whatever is sent", hint)
+                raise Refused(409, "edits are missing whatever is sent", hint)
             self._newest = taken.version  # all was compared: nothing is missing at this version
         self._replica.settle(last)
 
@@ -126,9 +126,7 @@ class Courier:
                 if self._stop.is_set():
                     break
                 self._tell(task, _sentence(error))
-                self._stop.wait(
-                    REFUSED_PAUSE_S if isinstance(error, DocumentRefused) else random.uniform(0.5, 1) * pause
-                )
+                self._stop.wait(REFUSED_PAUSE_S if isinstance(error, Refused) else random.uniform(0.5, 1) * pause)
                 pause = min(2 * pause, PAUSE_MAX_S)
         self._doors[task].close()
 

@@ -7,10 +7,9 @@ SyncError
 ├── MessageTooLarge       caller: more than 1 MB in one message
 ├── TransactionTooLarge   caller: more changed rows in one transaction than a table's capture carries
 ├── TableUnfit            caller: a table that the session extension can't capture
-├── QueueRefused          operator: the node won't (token, rights, settings)
+├── Refused               operator or caller: the node won't (token, rights, settings, size)
 ├── Unreachable           world: no node answers, or it's busy; try again
 ├── SchemaDiffers         operator: the replica's table isn't the source's
-├── DocumentRefused       operator or caller: the node won't (token, rights, size)
 ├── DocumentBroken        caller: an edit couldn't be kept; open the document again
 ├── DocumentInUse         caller: another process has the file, or this one was forked with it open
 ├── CounterInvalid        caller: not a whole number, too large, or the map holds what no counter wrote
@@ -62,16 +61,8 @@ class TableUnfit(SyncError):
     hint = "give it a PRIMARY KEY, and let it be no view and no virtual table"
 
 
-class QueueRefused(SyncError):
-    """The node refuses. status: HTTP's."""
-
-    def __init__(self, status: int, sentence: str, hint: str) -> None:
-        super().__init__(f"the node says: {sentence}")
-        self.status, self.hint = status, hint
-
-
-class DocumentRefused(SyncError):
-    """The node refuses. status: HTTP's."""
+class Refused(SyncError):
+    """The node won't. status: HTTP's; 0 = it wasn't asked."""
 
     def __init__(self, status: int, sentence: str, hint: str) -> None:
         super().__init__(f"the node says: {sentence}")

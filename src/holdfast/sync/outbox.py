@@ -106,7 +106,7 @@ class Outbox:
 
         Raises:
             Unreachable: the node can't be had; what it took so far is settled.
-            QueueRefused: the node won't.
+            Refused: the node won't.
         """
         db, sent = self._opened(), 0
         for (queue,) in rows(db, "SELECT DISTINCT queue FROM holdfast_outbox"):

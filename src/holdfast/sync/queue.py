@@ -56,7 +56,7 @@ class Queue:
         most:       messages taken at once; `stop` is looked at before each and every `wait_s` seconds
 
         Raises:
-            QueueRefused: the node won't.
+            Refused: the node won't.
             NotSettled: a delivery's block was left out.
         """
         return Consumer(connection, self.name, node, most, wait_s).deliveries(stop or threading.Event())

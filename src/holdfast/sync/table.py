@@ -68,7 +68,7 @@ class Table:
 
         Raises:
             SchemaDiffers: the replica's tables aren't the source's; the message waits for them to be mended.
-            QueueRefused: the node won't.
+            Refused: the node won't.
         """
         for delivery in self._queue.consume(connection, node, stop=stop, wait_s=wait_s):
             done: Applied | None = None

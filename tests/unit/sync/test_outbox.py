@@ -9,7 +9,7 @@ import pytest
 from tests.running import Running, running
 from tests.unit.sync.shops import ORDERS, bodies, order, other, standard, taken
 
-from holdfast.sync import MessageTooLarge, Node, NoFile, NoTransaction, Outbox, Queue, QueueRefused, Unreachable
+from holdfast.sync import MessageTooLarge, Node, NoFile, NoTransaction, Outbox, Queue, Refused, Unreachable
 from holdfast.sync.database import Database, opener, transaction
 
 
@@ -113,14 +113,14 @@ def test_a_node_that_refuses_says_why(tmp_path: Path) -> None:
     order(db, b"1")
     with running(tmp_path) as node:
         outbox = Outbox(db, node.door("guest"))
-        with pytest.raises(QueueRefused, match="guest may not") as refusal:
+        with pytest.raises(Refused, match="guest may not") as refusal:
             outbox.forward()
         assert (refusal.value.status, refusal.value.hint) == (403, "name it under `apps.guest` in node.yaml")
         outbox.start()
         wait_for(lambda: "guest may not" in outbox.trouble)
         outbox.stop()
     far = Outbox(db, Node("http://192.0.2.1:8080", tmp_path / "shop.token"))
-    with pytest.raises(QueueRefused, match="not allowed"):
+    with pytest.raises(Refused, match="not allowed"):
         far.forward()
     far.close()
 
