@@ -4,12 +4,15 @@ Exit codes: 0 answered, 2 wrong usage, or nothing to be asked.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli.core import Json, finish, misused
 from holdfast.cli.writing import Format
+
+if TYPE_CHECKING:  # for the others: a command's own imports come when it's called
+    from holdfast.cli.node_api import Api, File
 
 Words = Annotated[
     list[str] | None, typer.Argument(help="NODE.YAML or URL (may be left out), then series.", metavar="[NODE] SERIES…")
@@ -43,12 +46,10 @@ def query(
 
     def body() -> int:
         from holdfast.cli.query import Question, show_query
-        from holdfast.cli.where import open_node, split
         from holdfast.kernel.clock import SystemClock
 
-        name, patterns = split(words or [], node)
-        question = Question(patterns, start, end, step, agg, limit)
-        return show_query(open_node(name, token_file, ca), question, how, out, SystemClock())
+        asked, patterns = _asked(words, node, token_file, ca)
+        return show_query(asked, Question(patterns, start, end, step, agg, limit), how, out, SystemClock())
 
     finish(body)
 
@@ -70,12 +71,11 @@ def last(
 
     def body() -> int:
         from holdfast.cli.query import show_last
-        from holdfast.cli.where import open_node, split
         from holdfast.kernel.clock import SystemClock
 
-        name, patterns = split(words or [], node)
+        asked, patterns = _asked(words, node, token_file, ca)
         narrowed = {"unit": unit, "kind": kind, "node": of, "device": device}
-        return show_last(open_node(name, token_file, ca), patterns, as_of, narrowed, SystemClock(), json=json)
+        return show_last(asked, patterns, as_of, narrowed, SystemClock(), json=json)
 
     finish(body)
 
@@ -96,11 +96,9 @@ def series(
 
     def body() -> int:
         from holdfast.cli.query import show_series
-        from holdfast.cli.where import open_node, split
 
-        name, patterns = split(words or [], node)
-        narrowed = {"unit": unit, "kind": kind, "node": of, "device": device}
-        return show_series(open_node(name, token_file, ca), patterns, narrowed, json=json)
+        asked, patterns = _asked(words, node, token_file, ca)
+        return show_series(asked, patterns, {"unit": unit, "kind": kind, "node": of, "device": device}, json=json)
 
     finish(body)
 
@@ -142,3 +140,11 @@ def sql(
         return show_sql(file, statements[0], how, out, Limits(most, threads, timeout))
 
     finish(body)
+
+
+def _asked(words: Words, node: str, token_file: Path | None, ca: Path | None) -> "tuple[Api | File, list[str]]":
+    """Who is asked, and for which series."""
+    from holdfast.cli.where import open_node, split
+
+    name, patterns = split(words or [], node)
+    return open_node(name, token_file, ca), patterns

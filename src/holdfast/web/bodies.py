@@ -1,12 +1,16 @@
 """Request bodies, bounded before they are read, and what only this machine may ask."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 from starlette.requests import ClientDisconnect, Request
 
 from holdfast.transport.addresses import is_loopback
 from holdfast.web.errors import Refused
+
+Fault = Literal["too_large", "stalled"]
 
 
 def require_local(request: Request, sentence: str, command: str) -> None:
@@ -24,37 +28,40 @@ def require_local(request: Request, sentence: str, command: str) -> None:
         raise Refused(415, "the body is not declared as JSON", "send `Content-Type: application/json`")
 
 
-async def read_body(request: Request, most: int, stall_s: float, smaller: str = "send less at once") -> bytes:
+async def read_body(
+    request: Request,
+    most: int,
+    stall_s: float,
+    smaller: str = "send less at once",
+    tell: Callable[[Fault], None] = lambda _fault: None,
+) -> bytes:
     """A body of up to `most` bytes that goes on coming.
 
     smaller: what to do about one that is too large
+    tell: counts what was refused
 
     Raises:
         Refused: 413 too large, 408 no byte for `stall_s` seconds, 400 ended early.
     """
-    too_large = Refused(413, f"the body is larger than {most} bytes", smaller)
+
+    def refused(fault: Fault, status: int, sentence: str, hint: str) -> Refused:
+        tell(fault)
+        return Refused(status, sentence, hint)
+
+    too_large = partial(refused, "too_large", 413, f"the body is larger than {most} bytes", smaller)
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > most:
-        raise too_large
-    body = bytearray()
-    try:
-        async for piece in _pieces(request, stall_s):
-            body += piece
-            if len(body) > most:
-                raise too_large
-    except TimeoutError as error:
-        raise Refused(408, f"no byte for {stall_s:g} s", "send it again") from error
-    except ClientDisconnect as error:
-        raise Refused(400, "the connection ended before the body", "send it again") from error
-    return bytes(body)
-
-
-async def _pieces(request: Request, stall_s: float) -> AsyncIterator[bytes]:
-    pieces = request.stream()
+        raise too_large()
+    body, pieces = bytearray(), request.stream()
     while True:
-        async with asyncio.timeout(stall_s):
-            try:
-                piece = await anext(pieces)
-            except StopAsyncIteration:
-                return
-        yield piece
+        try:
+            async with asyncio.timeout(stall_s):
+                body += await anext(pieces)
+        except StopAsyncIteration:
+            return bytes(body)
+        except TimeoutError as error:
+            raise refused("stalled", 408, f"no byte for {stall_s:g} s", "send it again") from error
+        except ClientDisconnect as error:
+            raise refused("stalled", 400, "the connection ended before the body", "send it again") from error
+        if len(body) > most:
+            raise too_large()

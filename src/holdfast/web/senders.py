@@ -1,13 +1,13 @@
 """Request bodies: bounded in size, in number and in time, and nothing of one is read before its sender is known."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
+from holdfast.web.bodies import read_body
 from holdfast.web.errors import Refused
 
 # Bodies in memory at once: one sender may not shut out the others (G12), and all together stay bounded (G10).
@@ -57,23 +57,7 @@ class Senders:
         Raises:
             Refused: 413 when it's longer than `most`, 408 or 400 when it doesn't come.
         """
-        declared = request.headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > most:
-            raise self._too_large(most)
-        body = bytearray()
-        pieces = request.stream()
-        while True:
-            try:
-                async with asyncio.timeout(STALL_S):
-                    body += await anext(pieces)
-            except StopAsyncIteration:
-                return bytes(body)
-            except TimeoutError as error:
-                raise self.refusal("stalled", 408, f"no byte for {STALL_S:g} s", "send it again") from error
-            except ClientDisconnect as error:
-                raise self.refusal("stalled", 400, "the connection ended before the body", "send it again") from error
-            if len(body) > most:
-                raise self._too_large(most)
+        return await read_body(request, most, STALL_S, "send smaller ones", self._tell)
 
     def refusal(
         self, reason: Reason, status: int, sentence: str, hint: str, retry_after_s: float | None = None
@@ -81,6 +65,3 @@ class Senders:
         """A refusal that is counted."""
         self._tell(reason)
         return Refused(status, sentence, hint, retry_after_s)
-
-    def _too_large(self, most: int) -> Refused:
-        return self.refusal("too_large", 413, f"the body is larger than {most} bytes", "send smaller ones")
