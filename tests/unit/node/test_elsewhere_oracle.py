@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.history.lake.site import DAY, NS, START, Oracle, readings
+from tests.unit.history.lake.oracle import Oracle, check_points, check_steps
+from tests.unit.history.lake.site import DAY, NS, START, readings
 from tests.unit.node.chain import Place
 
-from holdfast.history.answers import ALL, Answer
+from holdfast.history.answers import ALL
 from holdfast.history.lake.settings import HistorySettings, KeepSettings
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.lane import Lane
@@ -39,51 +40,6 @@ DEED = st.one_of(
     st.tuples(st.just("retain"), LOWER, st.just(0)),
     st.tuples(st.just("a day later"), st.just(""), st.just(0)),
 )
-
-
-def spoken(kind: str, value: float | None) -> Any:
-    if value is None or math.isnan(value):
-        return None
-    return {"float": value, "int": int(value), "bool": bool(value), "text": f"w{value:g}"}[kind]
-
-
-def same(found: Any, wanted: Any) -> bool:
-    if found is None or wanted is None or (isinstance(wanted, float) and math.isnan(wanted)):
-        return found is None and (wanted is None or math.isnan(wanted))
-    return math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-9)
-
-
-def check_points(answer: Answer, oracle: Oracle, low: int, high: int) -> None:
-    found = {int(c.series.split("/")[1][1:]): c for c in answer.series}
-    for number in range(SERIES):
-        wanted = oracle.points(number, low, high)
-        column = found.get(number)
-        if column is None:
-            assert not wanted
-            continue
-        assert column.ts == [row[0] for row in wanted]
-        assert column.value == [spoken(column.kind, row[1]) for row in wanted]
-        assert column.quality == [row[2] for row in wanted]
-
-
-def check_steps(answer: Answer, oracle: Oracle, low: int, high: int, step_ns: int) -> None:
-    found = {int(c.series.split("/")[1][1:]): c for c in answer.series}
-    for number in range(SERIES):
-        wanted = oracle.steps(number, low, high, step_ns)
-        column = found.get(number)
-        if column is None:
-            assert not wanted
-            continue
-        assert column.ts == [row[0] for row in wanted]
-        assert column.count == [row[1] for row in wanted]
-        assert column.uncertain == [row[2] for row in wanted]
-        assert column.bad == [row[3] for row in wanted]
-        assert column.last == [spoken(column.kind, row[7]) for row in wanted]
-        for i, row in enumerate(wanted):
-            if column.kind != "text":
-                for name, value in zip(("min", "max", "mean", "p95"), (row[4], row[5], row[6], row[8]), strict=True):
-                    have = getattr(column, name)
-                    assert have is None or same(have[i], value), name
 
 
 async def do(places: dict[str, Place], clock: ManualClock, deed: tuple[str, str, int]) -> None:
@@ -123,8 +79,8 @@ async def play(folder: Path, deeds: list[Any], spans: list[tuple[int, int]], ste
         for place in places.values():
             check_points(await place.ask(["*"], low, high, None, ALL, 100_000), oracle, low, high)
             step_ns = step_s * NS
-            check_steps(await place.ask(["*"], low, high, step_ns, without), oracle, low, high, step_ns)
-            check_steps(await place.ask(["gw/*"], low, high, step_ns, ALL), oracle, low, high, step_ns)
+            check_steps(await place.ask(["*"], low, high, step_ns, without), oracle, low, high, step_ns, without)
+            check_steps(await place.ask(["gw/*"], low, high, step_ns, ALL), oracle, low, high, step_ns, ALL)
     for place in reversed(places.values()):
         await place.close()
 

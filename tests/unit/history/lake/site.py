@@ -1,4 +1,4 @@
-"""A real journal and a real lake in a folder, kept step by step; and a DuckDB that holds what was sent."""
+"""A real journal and a real lake in a folder, kept step by step."""
 
 import asyncio
 import math
@@ -7,9 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
-import pyarrow as pa
 
 from holdfast.history.answers import AGGREGATES, Aggregate, Answer
 from holdfast.history.lake.cipher import Cipher
@@ -117,67 +115,6 @@ def readings(rows: Sequence[tuple[int, int, float, int]], is_text: Sequence[bool
         np.array([r[3] for r in rows], np.uint8),
         tuple(texts),
     )
-
-
-class Oracle:
-    """What was sent, in order, in DuckDB; answers as `history.query` should."""
-
-    def __init__(self) -> None:
-        self._db = duckdb.connect(config={"threads": 1})
-        self._rows: list[tuple[int, int, float, int]] = []
-        self._loaded = -1
-
-    def send(self, rows: Sequence[tuple[int, int, float, int]]) -> None:
-        """Take rows as `readings` does."""
-        self._rows += rows
-
-    def _table(self) -> duckdb.DuckDBPyConnection:
-        if self._loaded != len(self._rows):
-            series, ts, value, quality = zip(*self._rows, strict=True) if self._rows else ((), (), (), ())
-            usable = [q & 3 != 2 and not math.isnan(v) for v, q in zip(value, quality, strict=True)]
-            sent = pa.table(
-                {
-                    "n": pa.array(range(len(self._rows)), pa.int64()),
-                    "series": pa.array(series, pa.int32()),
-                    "ts": pa.array(ts, pa.int64()),
-                    "value": pa.array(value, pa.float64()),
-                    "quality": pa.array(quality, pa.int32()),
-                    "usable": pa.array(usable, pa.bool_()),
-                }
-            )
-            self._db.register("sent", sent)
-            self._loaded = len(self._rows)
-        return self._db
-
-    def steps(self, series: int, from_ns: int, to_ns: int, step_ns: int) -> list[tuple[Any, ...]]:
-        """(ts, count, uncertain, bad, min, max, mean, last, p95) a step that has any row."""
-        found: list[tuple[Any, ...]] = (
-            self._table()
-            .execute(
-                """
-            SELECT ts // ? * ? AS step, count(*) FILTER (usable), count(*) FILTER (usable AND quality & 3 = 1),
-                   count(*) FILTER (NOT usable), min(value) FILTER (usable), max(value) FILTER (usable),
-                   avg(value) FILTER (usable), arg_max(value, (ts, n)) FILTER (usable),
-                   quantile_cont(value, 0.95) FILTER (usable)
-            FROM sent WHERE series = ? AND ts >= ? AND ts < ? GROUP BY step ORDER BY step
-            """,
-                [step_ns, step_ns, series, from_ns, to_ns],
-            )
-            .fetchall()
-        )
-        return found
-
-    def points(self, series: int, from_ns: int, to_ns: int) -> list[tuple[int, float, int]]:
-        """(ts, value, quality), in order of time and arrival."""
-        found: list[tuple[int, float, int]] = (
-            self._table()
-            .execute(
-                "SELECT ts, value, quality FROM sent WHERE series = ? AND ts >= ? AND ts < ? ORDER BY ts, n",
-                [series, from_ns, to_ns],
-            )
-            .fetchall()
-        )
-        return found
 
 
 def ask(site: Site, from_ns: int, to_ns: int, step_ns: int | None, wanted: Sequence[Aggregate] = AGGREGATES) -> Answer:

@@ -1,107 +1,48 @@
 """Finished days go to the cold store and come back in answers, through crashes, damage and silence."""
 
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
-from tests.unit.history.lake.site import DAY, NS, START, Site, ask, readings, run
+from tests.unit.history.lake.days import (
+    ALL,
+    DAYS,
+    Faulty,
+    days,
+    everything,
+    evict_all,
+    filled,
+    flip,
+    places,
+    rows_of_days,
+)
+from tests.unit.history.lake.site import DAY, NS, START, Site, run
 
-from holdfast.history.answers import Answer
 from holdfast.history.lake.retention import Deed, Step
 from holdfast.history.lake.sending import due
 from holdfast.history.lake.settings import ColdSettings, HistorySettings
-from holdfast.journal.pieces import COLD, DAMAGED, SENDING, WARM, Piece
+from holdfast.journal.pieces import COLD, DAMAGED, SENDING, WARM, Piece, PieceFile
 from holdfast.storage.errors import ObjectsUnreachable
-from holdfast.storage.objects import FolderObjects
-
-DAYS = 3
-ALL = HistorySettings(rows=5000, cold=ColdSettings(folder="cold"))
-
-
-class Faulty:
-    """A folder of objects that fails at chosen puts, before or after the object is there, or falls silent."""
-
-    def __init__(self, root: Path) -> None:
-        root.mkdir(exist_ok=True)
-        self.inner = FolderObjects(root)
-        self.is_away, self.puts, self.gets = False, 0, 0
-        self.at_put: Callable[[int], None] = lambda _n: None
-        self.after_put: Callable[[int], None] = lambda _n: None
-
-    def put(self, name: str, parts: Iterable[bytes]) -> bool:
-        self.require()
-        self.puts += 1
-        self.at_put(self.puts)
-        found = self.inner.put(name, parts)
-        self.after_put(self.puts)
-        return found
-
-    def get(self, name: str, start: int, end: int) -> bytes:
-        self.require()
-        self.gets += 1
-        return self.inner.get(name, start, end)
-
-    def remove(self, name: str) -> None:
-        self.require()
-        self.inner.remove(name)
-
-    def names(self) -> Iterator[tuple[str, int]]:
-        self.require()
-        yield from self.inner.names()
-
-    def require(self) -> None:
-        if self.is_away:
-            raise ObjectsUnreachable("unplugged")
-
-
-def rows_of_days(days: int = DAYS, every: int = 30) -> list[tuple[int, int, float, int]]:
-    return [(n % 2, START + n * every * NS, float(n % 97), 0) for n in range(days * 86_400 // every)]
-
-
-async def filled(site: Site, days: int = DAYS) -> None:
-    """Some days, each merged and sealed."""
-    await site.keeper.tidy()
-    await site.send(readings(rows_of_days(days), [False, True]))
-    await site.keeper.take_all()
-    site.clock.advance((days + 1) * 86_400)
-    await site.keeper.merge_due()
-
-
-def everything(site: Site) -> Answer:
-    return ask(site, START, START + 10 * DAY, None)
-
-
-def places(site: Site) -> set[int]:
-    return {file.places for piece in site.keeper.pieces for file in piece.files}
-
-
-async def evict_all(site: Site) -> None:
-    for piece in site.keeper.pieces:
-        both = tuple(file for file in piece.files if file.places == WARM | COLD)
-        await site.keeper._let_go(Step(Deed.EVICT, piece, both, "disk"))
 
 
 def test_a_finished_day_is_sent_verified_and_read_from_there_once_it_has_left_the_disk(tmp_path: Path) -> None:
     async def body() -> None:
         store = Faulty(tmp_path / "cold")
-        site = Site(tmp_path, ALL, series=2, cold=store)
-        await filled(site)
-        before = everything(site)
-        assert {source.tier for source in before.sources} == {"warm"}
-        await site.send_all()
-        assert places(site) == {WARM | COLD}
-        assert {name for name, _ in store.names()} == {f.name for p in site.keeper.pieces for f in p.files}
-        await evict_all(site)
-        assert places(site) == {COLD}
-        assert not [name for name in site.lake.folder.names() if not name.startswith(".trash/")]
-        after = everything(site)
-        assert after.series == before.series
-        assert {source.tier for source in after.sources} == {"cold"}
-        gets = store.gets
-        everything(site)
-        assert store.gets == gets, "what was read is in the cache"
-        site.close()
+        async with days(tmp_path, store) as site:
+            before = everything(site)
+            assert {source.tier for source in before.sources} == {"warm"}
+            await site.send_all()
+            assert places(site) == {WARM | COLD}
+            assert {name for name, _ in store.names()} == {f.name for p in site.keeper.pieces for f in p.files}
+            await evict_all(site)
+            assert places(site) == {COLD}
+            assert not [name for name in site.lake.folder.names() if not name.startswith(".trash/")]
+            after = everything(site)
+            assert after.series == before.series
+            assert {source.tier for source in after.sources} == {"cold"}
+            gets = store.gets
+            everything(site)
+            assert store.gets == gets, "what was read is in the cache"
 
     run(body())
 
@@ -152,28 +93,26 @@ def test_a_crash_in_between_repeats_the_put(tmp_path: Path, where: str, number: 
 def test_an_object_whose_piece_has_gone_meanwhile_is_removed_with_the_trash(tmp_path: Path) -> None:
     async def body() -> None:
         store = Faulty(tmp_path / "cold")
-        site = Site(tmp_path, ALL, series=2, cold=store)
-        await filled(site)
+        async with days(tmp_path, store) as site:
 
-        def crash(n: int) -> None:
-            if n == 2:
-                raise ObjectsUnreachable("the power went")
+            def crash(n: int) -> None:
+                if n == 2:
+                    raise ObjectsUnreachable("the power went")
 
-        store.after_put = crash
-        await site.send_all()
-        assert len(list(store.names())) == 2
-        for piece in site.keeper.pieces:
-            await site.keeper._let_go(Step(Deed.DROP, piece, piece.files, "age"))
-        site.clock.advance(600)
-        await site.keeper.retain()
-        store.is_away = True
-        await site.send_all()
-        store.is_away = False
-        assert len(list(store.names())) == 2, "nobody was there to be asked"
-        await site.send_all()
-        assert list(store.names()) == []
-        assert site.keeper._books.trash() == []
-        site.close()
+            store.after_put = crash
+            await site.send_all()
+            assert len(list(store.names())) == 2
+            for piece in site.keeper.pieces:
+                await site.keeper._let_go(Step(Deed.DROP, piece, piece.files, "age"))
+            site.clock.advance(600)
+            await site.keeper.retain()
+            store.is_away = True
+            await site.send_all()
+            store.is_away = False
+            assert len(list(store.names())) == 2, "nobody was there to be asked"
+            await site.send_all()
+            assert list(store.names()) == []
+            assert site.keeper._books.trash() == []
 
     run(body())
 
@@ -181,17 +120,14 @@ def test_an_object_whose_piece_has_gone_meanwhile_is_removed_with_the_trash(tmp_
 def test_a_store_that_is_not_there_makes_an_answer_say_so_and_nothing_fails(tmp_path: Path) -> None:
     async def body() -> None:
         store = Faulty(tmp_path / "cold")
-        site = Site(tmp_path, ALL, series=2, cold=store)
-        await filled(site)
-        await site.send_all()
-        await evict_all(site)
-        store.is_away = True
-        site.lake.close()
-        answer = everything(site)
-        assert [column.ts for column in answer.series] == [[], []]
-        assert {source.note for source in answer.sources} == {"not to be had: unplugged"}
-        assert {source.tier for source in answer.sources} == {"cold"}
-        site.close()
+        async with days(tmp_path, store, sent=True) as site:
+            await evict_all(site)
+            store.is_away = True
+            site.lake.close()
+            answer = everything(site)
+            assert [column.ts for column in answer.series] == [[], []]
+            assert {source.note for source in answer.sources} == {"not to be had: unplugged"}
+            assert {source.tier for source in answer.sources} == {"cold"}
 
     run(body())
 
@@ -216,15 +152,12 @@ def test_what_must_stay_is_never_sent(tmp_path: Path) -> None:
     async def body() -> None:
         store = Faulty(tmp_path / "cold")
         first_day = START // DAY
-        site = Site(tmp_path, ALL, series=2, cold=store, may_leave=lambda piece: piece.day != first_day)
-        await filled(site)
-        await site.send_all()
-        assert {piece.day for piece in site.keeper.pieces if piece.files[0].places & COLD} == {
-            first_day + 1,
-            first_day + 2,
-        }
-        assert not any("day=2023-11-15" in name for name, _ in store.names())
-        site.close()
+        async with days(tmp_path, store, may_leave=lambda piece: piece.day != first_day, sent=True) as site:
+            assert {piece.day for piece in site.keeper.pieces if piece.files[0].places & COLD} == {
+                first_day + 1,
+                first_day + 2,
+            }
+            assert not any("day=2023-11-15" in name for name, _ in store.names())
 
     run(body())
 
@@ -235,12 +168,9 @@ def test_a_store_that_gives_back_other_bytes_is_not_believed(tmp_path: Path) -> 
             return bytes(len(super().get(name, start, end)))
 
     async def body() -> None:
-        site = Site(tmp_path, ALL, series=2, cold=Lying(tmp_path / "cold"))
-        await filled(site)
-        await site.send_all()
-        assert not any(place & COLD for place in places(site))
-        assert any("gives back other bytes" in line for line in site.lines)
-        site.close()
+        async with days(tmp_path, Lying(tmp_path / "cold"), sent=True) as site:
+            assert not any(place & COLD for place in places(site))
+            assert any("gives back other bytes" in line for line in site.lines)
 
     run(body())
 
@@ -272,75 +202,59 @@ def test_at_80_percent_of_the_quota_what_is_in_the_cold_store_leaves_and_nothing
 
 def test_damaged_blocks_come_from_the_cold_copy_and_the_file_is_made_again(tmp_path: Path) -> None:
     async def body() -> None:
-        site = Site(tmp_path, ALL, series=2, cold=Faulty(tmp_path / "cold"))
-        await filled(site)
-        before = everything(site)
-        await site.send_all()
-        site.lake.close()
-        file = site.keeper.pieces[0].files[0]
-        flip(tmp_path / "lake" / file.name, file.size // 2)
-        assert everything(site).series == before.series
-        assert not any(source.note for source in everything(site).sources)
-        await site.keeper.scrub.turn(1 << 40)
-        assert places(site) == {WARM | COLD}
-        assert any("HistoryDamageFound" in line for line in site.lines)
-        assert any("HistoryFileHealed" in line for line in site.lines)
-        await site.keeper.scrub.turn(1 << 40)
-        assert len([line for line in site.lines if "HistoryDamageFound" in line]) == 1
-        site.close()
+        async with days(tmp_path, Faulty(tmp_path / "cold")) as site:
+            before = everything(site)
+            await site.send_all()
+            site.lake.close()
+            file = site.keeper.pieces[0].files[0]
+            flip(tmp_path / "lake" / file.name, file.size // 2)
+            assert everything(site).series == before.series
+            assert not any(source.note for source in everything(site).sources)
+            await site.keeper.scrub.turn(1 << 40)
+            assert places(site) == {WARM | COLD}
+            assert any("HistoryDamageFound" in line for line in site.lines)
+            assert any("HistoryFileHealed" in line for line in site.lines)
+            await site.keeper.scrub.turn(1 << 40)
+            assert len([line for line in site.lines if "HistoryDamageFound" in line]) == 1
 
     run(body())
 
 
 def test_damage_without_another_copy_is_told_once_with_an_event_and_passed_over(tmp_path: Path) -> None:
     async def body() -> None:
-        site = Site(tmp_path, HistorySettings(rows=5000), series=2)
-        await filled(site)
-        piece = site.keeper.pieces[1]
-        await site.keeper.scrub.turn(1)
-        flip(tmp_path / "lake" / piece.files[0].name, piece.files[0].size // 2)
-        everything(site)  # a question meets it while the scrub is amid a round
-        for _ in range(3):
+        async with days(tmp_path, settings=HistorySettings(rows=5000)) as site:
+            piece = site.keeper.pieces[1]
+            await site.keeper.scrub.turn(1)
+            flip(tmp_path / "lake" / piece.files[0].name, piece.files[0].size // 2)
+            everything(site)  # a question meets it while the scrub is amid a round
+            for _ in range(3):
+                await site.keeper.scrub.turn(1 << 40)
+            assert [p.day for p in site.keeper.pieces if any(f.places & DAMAGED for f in p.files)] == [piece.day]
+            events = [line for line in site.lines if "HistoryDamageFound" in line]
+            assert len(events) == 1
+            answer = everything(site)
+            assert any(source.note.startswith("damaged") for source in answer.sources)
+            assert sum(len(column.ts) for column in answer.series) == len(rows_of_days()) - piece.rows
+            flip(tmp_path / "lake" / piece.files[0].name, piece.files[0].size // 2)
             await site.keeper.scrub.turn(1 << 40)
-        assert [p.day for p in site.keeper.pieces if any(f.places & DAMAGED for f in p.files)] == [piece.day]
-        events = [line for line in site.lines if "HistoryDamageFound" in line]
-        assert len(events) == 1
-        answer = everything(site)
-        assert any(source.note.startswith("damaged") for source in answer.sources)
-        assert sum(len(column.ts) for column in answer.series) == len(rows_of_days()) - piece.rows
-        flip(tmp_path / "lake" / piece.files[0].name, piece.files[0].size // 2)
-        await site.keeper.scrub.turn(1 << 40)
-        assert places(site) == {WARM}, "a disk that gives the right bytes again is believed"
-        site.close()
+            assert places(site) == {WARM}, "a disk that gives the right bytes again is believed"
 
     run(body())
 
 
 def test_a_turn_of_the_scrub_reads_about_its_budget_and_rounds_go_on(tmp_path: Path) -> None:
     async def body() -> None:
-        site = Site(tmp_path, HistorySettings(rows=5000), series=2)
-        await filled(site)
-        total = sum(piece.size for piece in site.keeper.pieces)
-        for _ in range(20):
-            await site.keeper.scrub.turn(total // 4)
-        assert site.keeper.scrub.rounds >= 2
-        assert site.keeper.scrub.verified_bytes >= 2 * total
-        site.close()
+        async with days(tmp_path, settings=HistorySettings(rows=5000)) as site:
+            total = sum(piece.size for piece in site.keeper.pieces)
+            for _ in range(20):
+                await site.keeper.scrub.turn(total // 4)
+            assert site.keeper.scrub.rounds >= 2
+            assert site.keeper.scrub.verified_bytes >= 2 * total
 
     run(body())
 
 
-def flip(path: Path, at: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(at)
-        byte = file.read(1)[0]
-        file.seek(at)
-        file.write(bytes([byte ^ 1]))
-
-
 def sealed(day: int, size: int = 100, place: int = WARM) -> Piece:
-    from holdfast.journal.pieces import PieceFile
-
     return Piece(day, "*", 1, 0, 0, (PieceFile(0, f"readings/day={day}/x", size, 1, b"", places=place),), True, day)
 
 

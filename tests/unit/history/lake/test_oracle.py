@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.history.lake.site import DAY, NS, START, Oracle, Site, ask, readings
+from tests.unit.history.lake.oracle import Oracle, check_points, check_steps
+from tests.unit.history.lake.site import DAY, NS, START, Site, ask, readings
 
-from holdfast.history.answers import ALL, Answer
+from holdfast.history.answers import ALL
 from holdfast.model.lane import Lane
 
 SERIES = 6
@@ -38,40 +39,6 @@ DEED = st.one_of(
     st.builds(burst, ROW, st.integers(100, 300), st.integers(1, 40)),
     st.sampled_from(["take", "take", "merge", "a day later", "tidy", "reopen"]),
 )
-
-
-def same(found: Any, wanted: Any) -> bool:
-    if found is None or wanted is None or (isinstance(wanted, float) and math.isnan(wanted)):
-        return found is None and (wanted is None or math.isnan(wanted))
-    return math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-9)
-
-
-def spoken(kind: str, value: float | None) -> Any:
-    if value is None or math.isnan(value):
-        return None
-    return {"float": value, "int": int(value), "bool": bool(value), "text": f"w{value:g}"}[kind]
-
-
-def check_steps(answer: Answer, oracle: Oracle, from_ns: int, to_ns: int, step_ns: int) -> None:
-    for number, column in enumerate(answer.series):
-        wanted = oracle.steps(number, from_ns, to_ns, step_ns)
-        assert column.ts == [row[0] for row in wanted]
-        for i, (_, count, unsure, bad, low, high, mean, last, p95) in enumerate(wanted):
-            assert (column.count or [])[i] == count
-            assert (column.uncertain or [])[i] == unsure
-            assert (column.bad or [])[i] == bad
-            assert (column.last or [])[i] == spoken(column.kind, last)
-            if column.kind != "text":
-                for name, value in (("min", low), ("max", high), ("mean", mean), ("p95", p95)):
-                    assert same(getattr(column, name)[i], value), name
-
-
-def check_points(answer: Answer, oracle: Oracle, from_ns: int, to_ns: int) -> None:
-    for number, column in enumerate(answer.series):
-        wanted = oracle.points(number, from_ns, to_ns)
-        assert column.ts == [row[0] for row in wanted]
-        assert column.value == [spoken(column.kind, row[1]) for row in wanted]
-        assert column.quality == [row[2] for row in wanted]
 
 
 async def play(folder: Path, deeds: list[Any], spans: list[tuple[int, int]], step_s: int) -> None:
@@ -101,7 +68,7 @@ async def play(folder: Path, deeds: list[Any], spans: list[tuple[int, int]], ste
     for low, high in spans:
         from_ns, to_ns = START + low * NS // 3, START + (low + high + 1) * NS // 3
         check_points(ask(site, from_ns, to_ns, None), oracle, from_ns, to_ns)
-        check_steps(ask(site, from_ns, to_ns, step_s * NS, ALL), oracle, from_ns, to_ns, step_s * NS)
+        check_steps(ask(site, from_ns, to_ns, step_s * NS, ALL), oracle, from_ns, to_ns, step_s * NS, ALL)
         without = [name for name in ALL if not name.startswith("p")]
         coarse = ask(site, from_ns, to_ns, step_s * NS, without)
         assert [c.count for c in coarse.series] == [c.count for c in ask(site, from_ns, to_ns, step_s * NS).series]
@@ -141,14 +108,10 @@ def test_a_question_over_three_days_reads_steps_and_gives_the_same(tmp_path: Pat
         site.clock.advance(4 * 86_400)
         await site.keeper.merge_due()
         low, high = START + 1800 * NS, START + 2 * DAY + 999 * NS
-        answer = ask(site, low, high, 3600 * NS, [name for name in ALL if not name.startswith("p")])
+        without = [name for name in ALL if not name.startswith("p")]
+        answer = ask(site, low, high, 3600 * NS, without)
         assert {source.step for source in answer.sources} == {0, 3600}
-        for number, column in enumerate(answer.series):
-            wanted = oracle.steps(number, low, high, 3600 * NS)
-            assert [(c, b) for c, b in zip(column.count or [], column.bad or [], strict=True)] == [
-                (row[1], row[3]) for row in wanted
-            ]
-            assert column.last == [spoken(column.kind, row[7]) for row in wanted]
+        check_steps(answer, oracle, low, high, 3600 * NS, without)
         site.close()
 
     asyncio.run(body())
