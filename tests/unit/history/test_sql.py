@@ -159,6 +159,21 @@ def test_a_statement_can_read_nothing_else_write_nothing_load_nothing_and_set_no
     assert not OUTSIDE.exists()
 
 
+def test_encrypted_files_are_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+    async def body() -> None:
+        site = Site(tmp_path, series=4, key=bytes(range(32)))
+        await site.send(readings(rows(range(0, 600, 10)), KINDS))
+        assert fetched(site, "SELECT count(*) AS n FROM readings") == [{"n": 240}], "the journal's key is at hand"
+        await site.keeper.take_all()
+        with pytest.raises(SqlRefused, match=r"encrypted under journal\.key, and SQL reads plain ones only") as refused:
+            fetched(site, "SELECT count(*) FROM readings")
+        assert "holdfast query" in refused.value.hint
+        assert "docs/how-to/archive.md" in refused.value.hint
+        site.close()
+
+    run(body())
+
+
 @pytest.mark.parametrize("setting", ["enable_external_access", "lock_configuration", "threads", "memory_limit"])
 def test_even_past_the_check_of_statements_the_settings_are_locked(tmp_path: Path, setting: str) -> None:
     async def body() -> None:
