@@ -86,6 +86,8 @@ class Node:
         self.residency = Residency(self.leaving.policy, secret, self.journal, clock, telemetry)
         self.skew = SkewTable(self.journal.catalogue)
         self.last_values = LastValues(self.journal.catalogue)
+        telemetry.gauge("skew_missed_rows", "of devices past the skew table's bound", lambda: self.skew.not_followed)
+        telemetry.gauge("last_values_missed_rows", "of series past the page's bound", lambda: self.last_values.missed)
         self.seen = SeenKeys(settings.journal.keys_kept)
         self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
         self.intake = self._make_intake()

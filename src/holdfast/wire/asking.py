@@ -63,7 +63,8 @@ class Ask(Struct, frozen=True, omit_defaults=True):
 
     id: Name
     patterns: Annotated[
-        tuple[Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN)], ...], Meta(min_length=1, max_length=100)
+        tuple[Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN)], ...],
+        Meta(min_length=1, max_length=MAX_PATTERNS),
     ]
     from_ns: Time
     to_ns: Time
