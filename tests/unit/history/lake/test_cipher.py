@@ -137,7 +137,7 @@ def test_duckdb_and_plain_pyarrow_open_a_file_with_its_data_key(tmp_path: Path) 
 def data_key_of(path: Path, journal_key: bytes) -> bytes:
     """As docs/how-to/archive.md has it."""
     data = path.read_bytes()
-    begin = data.rfind(b'{"')
+    begin = data.rfind(b'{"keyMaterialType"')
     material = json.loads(data[begin : data.index(b"}", begin) + 1])
     return unwrap(base64.b64decode(material["wrappedDEK"]), lake_key(journal_key), material["masterKeyID"])
 
