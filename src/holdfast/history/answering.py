@@ -14,8 +14,7 @@ from holdfast.history.downsample import Cells
 from holdfast.history.errors import QueryInvalid
 from holdfast.history.gathering import Points, StepCells
 from holdfast.history.lake.rollup import Steps
-from holdfast.history.names import select
-from holdfast.history.query import MAX_SERIES, grid_of
+from holdfast.history.query import chosen, grid_of
 from holdfast.history.question import Question
 from holdfast.history.rows import Texts
 from holdfast.history.tiers import DEPTH, Asked, Gathered, Tiers
@@ -43,10 +42,10 @@ class _Rows(Points):
         super().__init__(question, texts, limit)
         self.has_steps = False
 
-    def merge(self, steps: Steps, is_text: NDArray[np.bool_], *, is_coarse: bool) -> None:
+    def merge(self, steps: Steps, is_text: NDArray[np.bool_]) -> None:
         """See `Gathering`."""
         self.has_steps = True
-        super().merge(steps, is_text, is_coarse=is_coarse)
+        super().merge(steps, is_text)
 
 
 @dataclass(slots=True)
@@ -86,8 +85,8 @@ class Answering:
             return refused(ask, "the question doesn't say which rows are known")
         after = dict(zip(LANES, ask.after, strict=True))
         try:
-            chosen = self._chosen(ask)
-            ids = chosen[self._catalogue.stay_of[chosen] == Stay.ANYWHERE]
+            ids = self._chosen(ask)
+            ids = ids[self._catalogue.stay_of[ids] == Stay.ANYWHERE]
             return self._answer(ask, ids, sites=True, parent=False, after=after)
         except QueryInvalid as error:
             return refused(ask, f"{error}; {error.hint}")
@@ -107,12 +106,7 @@ class Answering:
         return body if look.marks is not None else refused(ask, f"no branch {ask.branch} of {child} is known here")
 
     def _chosen(self, ask: Ask) -> NDArray[np.int32]:
-        if ask.from_ns >= ask.to_ns:
-            raise QueryInvalid("`from` is not before `to`", "give a time span")
-        ids = select(self._catalogue, ask.patterns)
-        if len(ids) > MAX_SERIES:
-            raise QueryInvalid(f"{len(ids)} series match; at most {MAX_SERIES} may", "narrow the pattern")
-        return ids
+        return chosen(self._catalogue, ask.patterns, ask.from_ns, ask.to_ns)
 
     def _answer(
         self,

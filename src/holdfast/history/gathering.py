@@ -42,8 +42,8 @@ class Gathering(Protocol):
         """Take readings; `series` are catalogue ids of series asked for."""
         ...
 
-    def merge(self, steps: Steps, is_text: NDArray[np.bool_], *, is_coarse: bool) -> None:
-        """Take stored steps. is_coarse: they are longer than what was asked for."""
+    def merge(self, steps: Steps, is_text: NDArray[np.bool_]) -> None:
+        """Take stored steps, which may be longer than what was asked for."""
         ...
 
 
@@ -71,9 +71,8 @@ class StepCells:
         value = self._texts.renumber(rows, is_text)
         self.cells.add(_places(self._question, rows.series), rows.ts, value, rows.quality)
 
-    def merge(self, steps: Steps, is_text: NDArray[np.bool_], *, is_coarse: bool) -> None:
+    def merge(self, steps: Steps, is_text: NDArray[np.bool_]) -> None:
         """See `Gathering`. What is coarser, or begins before the question, counts where it begins or as the first."""
-        del is_coarse
         grid = self.cells.grid
         inside = np.clip(steps.ts, grid.start_ns, grid.start_ns + grid.buckets * grid.step_ns - 1)
         self.cells.merge(_places(self._question, steps.series), _renumbered(steps, inside, self._texts, is_text))
@@ -116,9 +115,8 @@ class Points:
         value = self._texts.renumber(rows, is_text)
         self.place(Batch(_places(self._question, rows.series).astype(np.int32), rows.ts, value, rows.quality))
 
-    def merge(self, steps: Steps, is_text: NDArray[np.bool_], *, is_coarse: bool) -> None:
+    def merge(self, steps: Steps, is_text: NDArray[np.bool_]) -> None:
         """See `Gathering`. A step stands for its readings as one uncertain point with their mean, or last text."""
-        del is_coarse
         self.take(step_points(steps, is_text, self._question.from_ns), is_text)
 
 

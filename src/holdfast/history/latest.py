@@ -27,7 +27,7 @@ from holdfast.model.series import Catalogue
 LATEST_NS = 2**63 - 2
 _EARLIEST_NS = -(2**63) + 1
 _HOUR = 3600 * 10**9
-# Each stride is six times the one before; the eighth reaches back for centuries, the ninth to the beginning.
+# Each stride is six times the one before; the eighth reaches back 32 years, the ninth to the beginning.
 _STRIDES = [_HOUR * 6**i for i in range(8)]
 _FINEST_FIRST = (RAW, AROUND_ALERTS, MINUTES, HOURS)
 

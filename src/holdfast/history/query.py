@@ -106,12 +106,22 @@ class History:
         Raises:
             QueryInvalid: when a pattern is no name, too many series match, or the time is none.
         """
-        if from_ns >= to_ns:
-            raise QueryInvalid("`from` is not before `to`", "give a time span, as in from=-1h&to=now")
-        ids = select(self._catalogue, patterns)
-        if len(ids) > MAX_SERIES:
-            raise QueryInvalid(f"{len(ids)} series match; at most {MAX_SERIES} may", "narrow the pattern")
+        ids = chosen(self._catalogue, patterns, from_ns, to_ns)
         return ids, [self._catalogue[int(i)] for i in ids]
+
+
+def chosen(catalogue: Catalogue, patterns: Sequence[str], from_ns: int, to_ns: int) -> NDArray[np.int32]:
+    """The ids of the series that are asked for, ascending.
+
+    Raises:
+        QueryInvalid: when a pattern is no name, too many series match, or the time is none.
+    """
+    if from_ns >= to_ns:
+        raise QueryInvalid("`from` is not before `to`", "give a time span, as in from=-1h&to=now")
+    ids = select(catalogue, patterns)
+    if len(ids) > MAX_SERIES:
+        raise QueryInvalid(f"{len(ids)} series match; at most {MAX_SERIES} may", "narrow the pattern")
+    return ids
 
 
 def grid_of(from_ns: int, to_ns: int, step_ns: int, series: int) -> Grid:

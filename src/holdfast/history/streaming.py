@@ -140,9 +140,8 @@ class _Pourer:
         del is_text
         self._give(rows, np.searchsorted(self.question.ids, rows.series).astype(np.int32), rows.texts)
 
-    def merge(self, steps: Steps, is_text: NDArray[np.bool_], *, is_coarse: bool) -> None:
+    def merge(self, steps: Steps, is_text: NDArray[np.bool_]) -> None:
         """See `Gathering`."""
-        del is_coarse
         self.take(step_points(steps, is_text, self.question.from_ns), is_text)
 
     def _give(self, rows: Batch, place: NDArray[np.int32], texts: Sequence[str]) -> None:

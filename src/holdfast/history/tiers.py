@@ -181,11 +181,11 @@ class Tiers:
             self._read(above[span], placing.into, asked, placing, span)
         for low, high in rest(asked.question, taken):
             part = replace(asked.question, from_ns=low, to_ns=high)
-            for read, stored in view.stored(part):
+            for stored in view.stored(part):
                 if isinstance(stored, Batch):
                     placing.into.take(stored, self._catalogue.is_text)
                 else:
-                    placing.into.merge(stored, self._catalogue.is_text, is_coarse=read.is_coarse)
+                    placing.into.merge(stored, self._catalogue.is_text)
                 if placing.into.before <= question_from:
                     break  # it has all it wants
             self._read(view, placing.into, asked, placing, (low, high))

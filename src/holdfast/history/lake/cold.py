@@ -7,6 +7,8 @@ from threading import Lock
 
 from holdfast.history.errors import PieceGone
 from holdfast.history.lake.settings import ColdSettings
+from holdfast.history.lake.sums import CheckedFile
+from holdfast.journal.pieces import PieceFile
 from holdfast.kernel.clock import Clock
 from holdfast.storage.objects import FolderObjects, ObjectStore
 from holdfast.storage.patience import Patience
@@ -29,6 +31,14 @@ class Cold:
     def open(self, name: str, size: int) -> "ColdFile":
         """A file to be read; nothing is asked yet."""
         return ColdFile(self, name, size)
+
+    def copy(self, file: PieceFile) -> CheckedFile:
+        """The file as the store has it now: past the cache, and every block checked when it's read.
+
+        Raises:
+            PieceDamaged: when the catalogue's sums can't belong to a file of that size.
+        """
+        return CheckedFile(Cold(self.store, CHUNK).open(file.name, file.size), file.name, file.size, file.sums)
 
     def chunk(self, name: str, number: int, size: int) -> bytes:
         """The bytes of [number * CHUNK, +CHUNK) of a file of `size` bytes.

@@ -7,7 +7,7 @@ from contextlib import closing
 from msgspec import Struct
 
 from holdfast.history.errors import HistoryError
-from holdfast.history.lake.cold import CHUNK, Cold
+from holdfast.history.lake.cold import CHUNK
 from holdfast.history.lake.files import open_checked
 from holdfast.history.lake.lake import Lake
 from holdfast.history.lake.layout import TABLES, day_name
@@ -172,12 +172,9 @@ def _fault(lake: Lake, file: PieceFile, place: str) -> str:
 
 
 def _opened(lake: Lake, file: PieceFile, place: str) -> CheckedFile:
-    if place == "here":
+    if place == "here" or lake.cold is None:
         return open_checked(lake.folder, file, None)
-    if lake.cold is None:
-        return open_checked(lake.folder, file, None)
-    once = Cold(lake.cold.store, CHUNK)
-    return CheckedFile(once.open(file.name, file.size), file.name, file.size, file.sums)
+    return lake.cold.copy(file)
 
 
 def _is_ours(name: str) -> bool:

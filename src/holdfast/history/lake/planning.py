@@ -11,13 +11,12 @@ _COARSEST_FIRST = (HOURS, MINUTES)
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read [from_ns, to_ns) of one file. is_coarse: its steps are longer than what was asked for."""
+    """Read [from_ns, to_ns) of one file."""
 
     piece: Piece
     file: PieceFile
     from_ns: int
     to_ns: int
-    is_coarse: bool = False
 
     @property
     def tier(self) -> str:
@@ -89,5 +88,5 @@ def _coarse(piece: Piece, question: Question) -> list[Read]:
         if file is not None:
             step_ns = step * _NS
             begin = question.from_ns // step_ns * step_ns
-            return [Read(piece, file, begin, question.to_ns, is_coarse=True)]
+            return [Read(piece, file, begin, question.to_ns)]
     return []

@@ -12,7 +12,6 @@ from holdfast.history.lake.files import open_checked
 from holdfast.history.lake.happenings import HistoryDamageFound, HistoryFileHealed
 from holdfast.history.lake.lake import Lake
 from holdfast.history.lake.layout import day_name, hidden
-from holdfast.history.lake.sums import CheckedFile
 from holdfast.journal.notices import file_damaged
 from holdfast.journal.pieces import COLD, DAMAGED, WARM, Piece, PieceFile, put_file, read_pieces
 from holdfast.journal.transaction import Transaction
@@ -165,10 +164,9 @@ def heal(lake: Lake, cold: Cold, file: PieceFile) -> bool:
     Raises:
         PieceDamaged, PieceGone, ObjectsUnreachable, StorageError: when it can't be; then nothing is changed here.
     """
-    once = Cold(cold.store, CHUNK)
     target = lake.folder.create(hidden(file.name))
     try:
-        with closing(CheckedFile(once.open(file.name, file.size), file.name, file.size, file.sums)) as copy:
+        with closing(cold.copy(file)) as copy:
             while part := copy.read(CHUNK):
                 target.write(part)
         lake.folder.keep(hidden(file.name), target)

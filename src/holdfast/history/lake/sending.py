@@ -14,13 +14,13 @@ from functools import partial
 
 from holdfast.history.errors import PieceDamaged
 from holdfast.history.lake.books import Books
-from holdfast.history.lake.cold import CHUNK, Cold
+from holdfast.history.lake.cold import Cold
 from holdfast.history.lake.files import open_checked
 from holdfast.history.lake.happenings import HistoryPieceSent
 from holdfast.history.lake.layout import DAY_NS, day_name
 from holdfast.history.lake.publish import forget
 from holdfast.history.lake.settings import ColdSettings, HistorySettings
-from holdfast.history.lake.sums import BLOCK, CheckedFile
+from holdfast.history.lake.sums import BLOCK
 from holdfast.journal.pieces import COLD, SENDING, WARM, Piece, PieceFile, empty_trash, put_file, read_pieces
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
@@ -163,9 +163,8 @@ def verify(cold: Cold, file: PieceFile) -> None:
     Raises:
         ObjectsUnreachable: when it isn't what was sent, or can't be read.
     """
-    once = Cold(cold.store, CHUNK)
     try:
-        with closing(CheckedFile(once.open(file.name, file.size), file.name, file.size, file.sums)) as copy:
+        with closing(cold.copy(file)) as copy:
             while copy.read(BLOCK):
                 pass
     except PieceDamaged as error:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from holdfast.history.errors import HistoryError, PieceDamaged, PieceGone
 from holdfast.history.lake.lake import Lake
-from holdfast.history.lake.layout import day_of
+from holdfast.history.lake.layout import DAY_NS, day_of
 from holdfast.history.lake.planning import Read, plan
 from holdfast.history.lake.rollup import Steps
 from holdfast.history.lake.scanning import rows_of, steps_of
@@ -47,7 +47,7 @@ class Waiting:
 
 @dataclass
 class View:
-    """One moment; `sources` and `missing` fill while it's read."""
+    """One moment; `sources` fills while `stored` is read."""
 
     lake: Lake
     is_text: NDArray[np.bool_]
@@ -55,8 +55,8 @@ class View:
     memory: Memory
     sources: list[Source] = field(default_factory=list)
 
-    def stored(self, question: Question) -> Iterator[tuple[Read, Batch | Steps]]:
-        """Readings and steps of the asked series out of the files, each with what it was read from.
+    def stored(self, question: Question) -> Iterator[Batch | Steps]:
+        """Readings and steps of the asked series out of the files.
 
         What can't be read is passed over; `sources` says so. Minutes whose readings were kept around alerts are left
         out of the steps that stand for the rest.
@@ -70,13 +70,13 @@ class View:
                     if read.file.step == AROUND_ALERTS:
                         around.setdefault(read.piece.id, []).append(_minutes(part))
                     if len(rest):
-                        yield read, rest
+                        yield rest
             except (HistoryError, StorageError) as error:
                 note = f"{_begin(error)}{error}"
                 self.sources.append(Source(read.tier, read.from_ns, read.to_ns, 0, max(0, read.file.step), note=note))
 
     def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
-        """Groups with readings that aren't in files. See `ports.Groups`."""
+        """Groups with readings that aren't in files. See `ports.Between`."""
         return Waiting(self.moment, self.memory).between(from_ns, to_ns, lane)
 
     def missing(self, question: Question) -> list[Missing]:
@@ -85,10 +85,11 @@ class View:
             Missing(low, high, rows, reason)
             for _lane, rows, low, high, reason in self.moment.missing(question.from_ns, question.to_ns - 1)
         ]
-        day = 86_400 * 10**9
         losses = self.moment.losses(day_of(question.from_ns), day_of(question.to_ns - 1))
         return gone + [
-            Missing(loss.day * day, (loss.day + 1) * day, loss.rows, loss.reason) for loss in losses if loss.step == 0
+            Missing(loss.day * DAY_NS, (loss.day + 1) * DAY_NS, loss.rows, loss.reason)
+            for loss in losses
+            if loss.step == 0
         ]
 
     def _read(self, read: Read, question: Question) -> Iterator[Batch | Steps]:
