@@ -86,8 +86,6 @@ class Node:
         self.residency = Residency(self.leaving.policy, secret, self.journal, clock, telemetry)
         self.skew = SkewTable(self.journal.catalogue)
         self.last_values = LastValues(self.journal.catalogue)
-        telemetry.gauge("skew_missed_rows", "of devices past the skew table's bound", lambda: self.skew.not_followed)
-        telemetry.gauge("last_values_missed_rows", "of series past the page's bound", lambda: self.last_values.missed)
         self.seen = SeenKeys(settings.journal.keys_kept)
         self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
         self.intake = self._make_intake()
@@ -227,6 +225,9 @@ class Node:
         preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)
+        gauge = self.telemetry.gauge
+        gauge("skew_missed_rows", "of devices past the skew table's bound", lambda: self.skew.not_followed)
+        gauge("last_values_missed_rows", "of series past the page's bound", lambda: self.last_values.missed)
         return intake
 
     def _make_ingest(self) -> IngestService | None:
