@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from holdfast.history.answers import Aggregate, Column
+from holdfast.history.answers import PERCENTILES, Aggregate
+from holdfast.history.downsample import Cells
 from holdfast.history.lake.table import NAMES, WORD
+from holdfast.history.rows import Texts
 from holdfast.model.quality import QUALITY_MASK, Quality, Reason
-from holdfast.model.series import Series
+from holdfast.model.series import Kind, Series
 
 _ABOUT = ("series", *NAMES)
 _COUNTS = ("count", "bad", "uncertain")
@@ -72,27 +74,49 @@ def points(
     return pa.RecordBatch.from_arrays(columns, schema=point_schema())
 
 
-def steps(names: Names, answered: Sequence[Column], wanted: Sequence[Aggregate]) -> Iterator[pa.RecordBatch]:
-    """The columns of an answer to a question with a step; series as in `names`."""
-    lengths = [len(column.ts) for column in answered]
-    place = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+def steps(
+    names: Names, series: Sequence[Series], cells: Cells, texts: Texts, wanted: Sequence[Aggregate]
+) -> Iterator[pa.RecordBatch]:
+    """The cells that hold any row, by series and time. series: those of `names`, the first that `cells` has."""
+    grid = cells.grid
+    size = len(series) * grid.buckets
+    held = np.flatnonzero((cells.count[:size] > 0) | (cells.bad[:size] > 0))
+    place, bucket = np.divmod(held, max(1, grid.buckets))
+    is_text = np.array([one.kind == Kind.TEXT for one in series], np.bool_)[place]
     schema = step_schema(wanted)
-    arrays: list[pa.Array | pa.ChunkedArray] = [
-        *names.columns(place),
-        pa.array(np.concatenate([np.array(c.ts, np.int64) for c in answered] or [np.empty(0, np.int64)]), _TS),
-    ]
-    for field in schema:
-        if field.name in _ABOUT or field.name == "ts":
+    arrays = [*names.columns(place.astype(np.int32)), pa.array(grid.start_ns + bucket * grid.step_ns, _TS)]
+    for name in schema.names[len(arrays) :]:
+        if name in _COUNTS:
+            arrays.append(pa.array(getattr(cells, name)[held]))
             continue
-        parts = []
-        for column, length in zip(answered, lengths, strict=True):
-            is_text = column.kind == "text"
-            values = getattr(column, "last" if field.name == "last_text" else field.name)
-            fits = values is not None and (is_text == (field.name == "last_text") or field.name in _COUNTS)
-            parts.append(pa.array([_number(v) for v in values], field.type) if fits else pa.nulls(length, field.type))
-        arrays.append(pa.chunked_array(parts, field.type))
-    yield from pa.Table.from_arrays(arrays, schema=schema).combine_chunks().to_batches(_ROWS_PER_BATCH)
+        values = _figures(cells, name)[held]
+        is_number = np.isfinite(values)
+        if name == "last_text":
+            arrays.append(words(values, is_text & is_number, texts.known))
+        else:
+            arrays.append(pa.array(values, mask=is_text | ~is_number))
+    yield from pa.Table.from_arrays(arrays, schema=schema).to_batches(_ROWS_PER_BATCH)
 
 
-def _number(value: object) -> object:
-    return float(value) if isinstance(value, bool) else value
+def words(value: NDArray[np.float64], is_word: NDArray[np.bool_], texts: Sequence[str]) -> pa.Array:
+    """The texts that values stand for, null where they stand for none."""
+    if not is_word.any():
+        return pa.nulls(len(value), pa.string())
+    used, spot = np.unique(value[is_word].astype(np.int64), return_inverse=True)
+    place = np.zeros(len(value), np.int32)
+    place[is_word] = spot
+    known = pa.array([texts[number] for number in used.tolist()], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(place, mask=~is_word), known).cast(pa.string())
+
+
+def _figures(cells: Cells, name: str) -> NDArray[np.float64]:
+    match name:
+        case "min":
+            return cells.low
+        case "max":
+            return cells.high
+        case "mean":
+            return cells.mean()
+        case "last" | "last_text":
+            return cells.last
+    return cells.percentile(PERCENTILES[name])  # type: ignore[index]  # the schema has aggregates only

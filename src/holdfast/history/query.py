@@ -18,7 +18,7 @@ from holdfast.history.names import select
 from holdfast.history.ports import Between
 from holdfast.history.question import Missing, Question, Source, patient
 from holdfast.history.rows import Texts
-from holdfast.history.tiers import Asked, Memory, Tiers
+from holdfast.history.tiers import Asked, Gathered, Memory, Tiers
 from holdfast.model.series import Catalogue, Series
 
 MAX_CELLS = 500_000
@@ -65,22 +65,41 @@ class History:
             StorageError, JournalError: when the rows can't be read.
             QueryTooLong: from `check`, which is called between parts.
         """
+        if step_ns is not None:
+            series, cells, texts, got = self.steps(patterns, from_ns, to_ns, step_ns, aggregates, check, ask=ask)
+            columns = stepped(series, cells, texts, aggregates)
+            return Answer(from_ns, to_ns, step_ns, columns, got.is_cut, got.sources, got.missing)
+        ids, series = self.select(patterns, from_ns, to_ns)
+        question, texts, most = Question(ids, from_ns, to_ns, check=check), Texts(), min(limit, MAX_POINTS)
+        asked = Asked(question, texts, tuple(patterns), most, sites=ask, parent=ask)
+        points, got = self.tiers.gather(lambda: Points(question, texts, most), asked)
+        columns = pointed([*series, *got.extra], points.rows, texts)
+        return Answer(from_ns, to_ns, None, columns, points.is_cut or got.is_cut, got.sources, got.missing)
+
+    def steps(
+        self,
+        patterns: Sequence[str],
+        from_ns: int,
+        to_ns: int,
+        step_ns: int,
+        aggregates: Sequence[Aggregate],
+        check: Callable[[], None] = patient,
+        *,
+        ask: bool,
+    ) -> tuple[list[Series], Cells, Texts, Gathered]:
+        """The cells of `query` with a step, the series they are of in order, and what their texts' numbers mean.
+
+        Arguments and errors as for `query`.
+        """
         ids, series = self.select(patterns, from_ns, to_ns)
         wants_rows = any(name in PERCENTILES for name in aggregates)
-        question = Question(ids, from_ns, to_ns, step_ns, wants_rows and step_ns is not None, check)
-        texts = Texts()
-        most = min(limit, MAX_POINTS)
-        asked = Asked(question, texts, tuple(patterns), most, sites=ask, parent=ask)
-        if step_ns is None:
-            points, got = self.tiers.gather(lambda: Points(question, texts, most), asked)
-            columns = pointed([*series, *got.extra], points.rows, texts)
-            return Answer(from_ns, to_ns, None, columns, points.is_cut or got.is_cut, got.sources, got.missing)
+        question, texts = Question(ids, from_ns, to_ns, step_ns, wants_rows, check), Texts()
+        asked = Asked(question, texts, tuple(patterns), MAX_POINTS, sites=ask, parent=ask)
         grid = grid_of(from_ns, to_ns, step_ns, len(ids))
         gathered, got = self.tiers.gather(
-            lambda: StepCells(question, texts, Cells(len(ids), grid, keeps_values=question.wants_rows)), asked
+            lambda: StepCells(question, texts, Cells(len(ids), grid, keeps_values=wants_rows)), asked
         )
-        columns = stepped([*series, *got.extra], gathered.cells, texts, aggregates)
-        return Answer(from_ns, to_ns, step_ns, columns, got.is_cut, got.sources, got.missing)
+        return [*series, *got.extra], gathered.cells, texts, got
 
     def pour(
         self,

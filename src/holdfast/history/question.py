@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from holdfast.history.errors import QueryTooLong
 from holdfast.kernel.clock import Clock
 
+LARGE_ROWS = 100_000
+
 
 def patient() -> None:
     """Let a question take as long as it takes."""
@@ -93,3 +95,8 @@ def _joined(parts: list[Source]) -> Source:
     first = parts[0]
     low, high = min(p.from_ns for p in parts), max(p.to_ns for p in parts)
     return Source(first.tier, low, high, rows, first.step, error, first.note)
+
+
+def is_large(sources: list[Source]) -> bool:
+    """Was so much looked at that the memory it took is worth giving back?"""
+    return sum(source.rows for source in sources) >= LARGE_ROWS

@@ -5,7 +5,7 @@ All of them are of one moment. Steps come by time, a page of steps after the oth
 later page and missing in an earlier one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from holdfast.history.answers import AGGREGATES, Aggregate
 from holdfast.history.downsample import Grid
 from holdfast.history.errors import QueryInvalid
 from holdfast.history.gathering import placed_points, step_points
+from holdfast.history.lake.layout import DAY_NS
 from holdfast.history.lake.rollup import Steps
 from holdfast.history.query import History
 from holdfast.history.question import Missing, Question, Source, patient, summed
@@ -90,21 +91,28 @@ def _stream_steps(history: History, asked: Asked, step_ns: int, emit: Emit, chec
             f"{series} series in {grid.buckets} steps are more than {MOST_CELLS} values",
             "take a longer step, a shorter time or fewer series",
         )
-    page_ns = max(1, PAGE_CELLS // series) * step_ns
     told = Told([], [], False, 0)
-    for begin in range(grid.start_ns, asked.to_ns, page_ns):
-        low, high = max(begin, asked.from_ns), min(begin + page_ns, asked.to_ns)
-        answer = history.query(asked.patterns, low, high, step_ns, asked.aggregates, check=check, ask=False)
+    for low, high in _pages(asked, grid, max(1, PAGE_CELLS // series)):
+        _, cells, texts, got = history.steps(asked.patterns, low, high, step_ns, asked.aggregates, check, ask=False)
         rows = 0
         # A series that is newer than the first page is not part of the answer; its id is higher than theirs.
-        for batch in arrow.steps(names, answer.series[: len(series_asked)], asked.aggregates):
+        for batch in arrow.steps(names, series_asked, cells, texts, asked.aggregates):
             rows += len(batch)
             emit(batch)
-        missing = told.missing + [one for one in answer.missing if one not in told.missing]
-        told = Told(
-            summed(told.sources + answer.sources), missing, told.truncated or answer.truncated, told.rows + rows
-        )
+        missing = told.missing + [one for one in got.missing if one not in told.missing]
+        told = Told(summed(told.sources + got.sources), missing, told.truncated or got.is_cut, told.rows + rows)
     return told
+
+
+def _pages(asked: Asked, grid: Grid, steps: int) -> Iterator[tuple[int, int]]:
+    """Parts of the question's time, of about `steps` steps. A file holds a day: none should be read for two pages."""
+    page_ns = steps * grid.step_ns
+    begin = grid.start_ns
+    if page_ns >= DAY_NS and DAY_NS % grid.step_ns == 0:
+        page_ns -= page_ns % DAY_NS
+        begin -= begin % DAY_NS
+    for low in range(begin, asked.to_ns, page_ns):
+        yield max(low, asked.from_ns), min(low + page_ns, asked.to_ns)
 
 
 @dataclass
@@ -155,16 +163,5 @@ class _Pourer:
         is_text = self.is_text[place]
         nothing = np.isnan(rows.value)
         value = pa.array(rows.value, mask=nothing | is_text)
-        text = _words(rows.value, is_text & ~nothing, texts)
+        text = arrow.words(rows.value, is_text & ~nothing, texts)
         self.emit(arrow.points(self.names, place, rows.ts, value, text, rows.quality))
-
-
-def _words(value: NDArray[np.float64], is_word: NDArray[np.bool_], texts: Sequence[str]) -> pa.Array:
-    """The texts that values stand for, null where they stand for none."""
-    if not is_word.any():
-        return pa.nulls(len(value), pa.string())
-    used, spot = np.unique(value[is_word].astype(np.int64), return_inverse=True)
-    place = np.zeros(len(value), np.int32)
-    place[is_word] = spot
-    words = pa.array([texts[number] for number in used.tolist()], pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(place, mask=~is_word), words).cast(pa.string())

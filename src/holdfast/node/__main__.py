@@ -4,6 +4,7 @@
 """
 
 import gc
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def main(settings: Path) -> int:
     """Run until SIGTERM or Ctrl-C; returns the exit status."""
     # What imports make stays; looking through it again and again is a tenth of a start. `run_node` turns it on.
     gc.disable()
+    # Parquet's reader takes memory from the pool that Arrow is loaded with; its own pools keep what they once had.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from holdfast.node.running import run_node  # noqa: PLC0415  # see above
     from holdfast.node.settings import read_plan  # noqa: PLC0415  # as above
 

@@ -13,8 +13,10 @@ import pyarrow as pa
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from holdfast.history.question import is_large
 from holdfast.history.streaming import Asked, Emit, Told
 from holdfast.kernel.errors import HoldfastError
+from holdfast.kernel.memory import give_back
 from holdfast.web.answers import Failure
 from holdfast.web.errors import AnswerCut
 from holdfast.web.gate import Gate
@@ -22,6 +24,8 @@ from holdfast.web.gate import Gate
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 METADATA = "holdfast"
 _FLUSH_BYTES = 1 << 18
+_ROWS = 1 << 14
+"""Rows written at once: each lies here as columns, as bytes, and in chunks that wait."""
 _WAITING = 2
 """Chunks that wait for the caller."""
 Work = Callable[[Emit], Told]
@@ -135,14 +139,16 @@ def _write(sink: _Sink, asked: Asked, work: Work) -> None:
     writer = pa.ipc.new_stream(pa.PythonFile(sink, "w"), schema)
 
     def emit(batch: pa.RecordBatch) -> None:
-        writer.write_batch(batch)
-        sink.send(_FLUSH_BYTES)
+        for at in range(0, len(batch), _ROWS):
+            writer.write_batch(batch.slice(at, _ROWS))
+            sink.send(_FLUSH_BYTES)
 
     def end(told: object) -> None:
         writer.write_batch(nothing, custom_metadata={METADATA: msgspec.json.encode(told)})
 
     try:
-        end(work(emit))
+        told = work(emit)
+        end(told)
     except HoldfastError as error:
         if sink.has_begun:
             end(Failure(str(error), error.hint))
@@ -150,6 +156,8 @@ def _write(sink: _Sink, asked: Asked, work: Work) -> None:
         raise
     writer.close()
     sink.send()
+    if is_large(told.sources):
+        give_back()
 
 
 async def _finished(worker: asyncio.Future[None]) -> None:

@@ -8,9 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from holdfast.history.answers import Answer
 from holdfast.history.errors import QueryInvalid, QueryTooLong
-from holdfast.history.question import Deadline
+from holdfast.history.question import Deadline, is_large
 from holdfast.history.streaming import MOST_ROWS, Asked, Emit, Told, stream
+from holdfast.kernel.memory import give_back
 from holdfast.web.arrow import MEDIA_TYPE, ArrowAnswer
 from holdfast.web.deps import WebDeps
 from holdfast.web.errors import Refused
@@ -75,7 +77,7 @@ class Reading:
                     deadline.check,
                     ask=asked.ask,
                 )
-                return await asyncio.to_thread(answer, found)
+                return await asyncio.to_thread(_answered, found)
 
     async def _in_batches(self, asked: Asked) -> Response:
         history, gate = self._deps.past.history, self._gate
@@ -102,3 +104,10 @@ class Reading:
         limit = whole(request.query_params, "limit", 50, 1000, 1)
         async with self._gate.enter():
             return answer(await asyncio.to_thread(self._deps.events, limit))
+
+
+def _answered(found: Answer) -> Response:
+    response = answer(found)
+    if is_large(found.sources):
+        give_back()
+    return response
