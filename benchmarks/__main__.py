@@ -3,8 +3,9 @@
 python -m benchmarks [--repeat 3] [--seconds 8] [--only intake,alerts,link] [--json out/bench.json]
                      [--readings 10000000] [--bytes 10000000000] [--quick]
 
-Without --only: the figures of one node. Those of the durable core (drain, narrow, linkbytes, flash, startup) move
-millions of readings or fill a disk, so each is asked for by name; its module says what it does and takes how long.
+Without --only: the figures of one node. Those of the durable core (drain, narrow, linkbytes, flash, startup) and of the
+site's memory (history) move millions of readings or fill a disk, so each is asked for by name; its module says what it
+does and takes how long.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from typing import Any
 
 from tests.system.kill.site import Site
 
-from benchmarks import drain, flash, linkbytes, narrow, startup
+from benchmarks import drain, flash, history, linkbytes, narrow, startup
 from benchmarks.messages import READINGS_PER_MESSAGE
 from benchmarks.options import Figures, Options
 from benchmarks.processes import cpu_s, free_port, load, python, rss_mib, running, wait_for_port
@@ -131,6 +132,7 @@ CORE: dict[str, Callable[[Path, Options], Figures]] = {
     "linkbytes": linkbytes.linkbytes,
     "flash": flash.flash,
     "startup": startup.startup,
+    "history": history.history,
 }
 GOALS = {
     "drain": drain.GOALS,
@@ -138,6 +140,7 @@ GOALS = {
     "linkbytes": linkbytes.GOALS,
     "flash": flash.GOALS,
     "startup": startup.GOALS,
+    "history": history.GOALS,
 }
 
 

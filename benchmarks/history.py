@@ -12,13 +12,14 @@ import asyncio
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 from urllib.request import urlopen
@@ -29,7 +30,7 @@ import pyarrow as pa
 from benchmarks.askers import Asker, Duck, Flat, Holdfast, InfluxAsker, disagreement
 from benchmarks.backlog import appending
 from benchmarks.influx import Influx, influx, lines
-from benchmarks.options import Figures
+from benchmarks.options import Figures, Options
 from benchmarks.past import DAY_S, CsvFiles, Past
 from benchmarks.processes import free_port, python, rss_mib, running, wait_for_port
 from holdfast.journal.journal import FILE_NAME, Journal
@@ -42,11 +43,31 @@ GROUP = 1_000  # readings of a commit's group: a tenth of a second at the rate a
 READINGS_PER_MESSAGE = 5
 DEVICES = 200
 SETTLED_S = 4 * 3_600  # a day that ended so long ago is merged for good
-MS_GOALS = {"fast": 100.0, "site": 2_000.0, "last": 50.0}
-RSS_GOAL_MIB = 160.0
-COMPACTION_GOAL_M_PER_S = 1.0
+GOALS = {
+    "fast.ms_p50": "<= 100",
+    "site.ms_p50": "<= 2000",
+    "last.ms_p50": "<= 50",
+    "gateway_rss_mib": "<= 160",
+    "compaction_m_per_s": ">= 1",
+}
+NAMES = (Holdfast.name, InfluxAsker.name, Duck.name)
 _WARM_S = 5.0
 _KEPT_S = 1_800.0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """period: s between two readings of the many series; last: series whose last values are asked for.
+
+    rate: readings/s that are taken meanwhile; repeat: how often each question is asked
+    """
+
+    days: int = 7
+    series: int = 200
+    period: int = 10
+    last: int = 5_000
+    rate: int = 10_000
+    repeat: int = 9
 
 
 @dataclass(frozen=True)
@@ -215,10 +236,10 @@ def spoken(times: list[float]) -> Figures:
     }
 
 
-def measure(folder: Path, args: argparse.Namespace) -> Figures:
+def measure(folder: Path, sizes: Sizes) -> Figures:
     """Fill, keep, ask."""
     end_s = int(time.time() - SETTLED_S) // DAY_S * DAY_S
-    past = Past(end_s, args.days, args.series, args.period, args.last)
+    past = Past(end_s, sizes.days, sizes.series, sizes.period, sizes.last)
     files = CsvFiles(folder / "csv")
     figures: Figures = {"cores": os.cpu_count(), "load_before": _load()}
     with influx(folder / "influx") as (store, influxd):
@@ -226,7 +247,7 @@ def measure(folder: Path, args: argparse.Namespace) -> Figures:
         rows = asyncio.run(fill(past, gateway, store, files))
         figures |= {"readings": rows, "filled_s": _since(began)}
         tell(f"{rows} readings in all three after {figures['filled_s']} s")
-        sizes = {"InfluxDB": store.settled(), "DuckDB on CSV": files.size()}
+        stored = {"InfluxDB": store.settled(), "DuckDB on CSV": files.size()}
         with running(*python("holdfast.node", str(gateway.settings)), log=folder / "gw.log", cwd=folder) as process:
             wait_for_port(gateway.mqtt)
             watch = Watch(process.pid, gateway.journal)
@@ -235,20 +256,20 @@ def measure(folder: Path, args: argparse.Namespace) -> Figures:
             began = time.monotonic()
             gateway.wait_kept(watch, _KEPT_S)
             status = gateway.status()
-            sizes["Holdfast"] = status["bytes"]
+            stored["Holdfast"] = status["bytes"]
             if status["readings"] != rows:
                 raise SystemExit(f"{status['readings']} readings in files instead of {rows}")
             figures |= {
                 "kept_s": _since(began),
                 "compaction_m_per_s": round(watch.m_per_s(), 2),
-                "bytes_per_reading": {name: round(size / rows, 3) for name, size in sizes.items()},
+                "bytes_per_reading": {name: round(size / rows, 3) for name, size in stored.items()},
                 "journal_bytes_per_reading": round(gateway.journal.stat().st_size / rows, 2),
                 "rss_mib_keeping": peak.phase(),
             }
             tell(json.dumps(figures))
             askers: list[Asker] = [Holdfast(past, gateway.api), InfluxAsker(past, store), Duck(past, files.folder)]
             watch.moved.clear()
-            figures |= under_intake(past, askers, gateway, store, peak, args)
+            figures |= under_intake(past, askers, gateway, store, peak, sizes)
             peak.phase()
             figures |= {
                 "gateway_rss_mib": peak.most,
@@ -260,17 +281,16 @@ def measure(folder: Path, args: argparse.Namespace) -> Figures:
     return figures
 
 
-def under_intake(
-    past: Past, askers: list[Asker], gateway: Gateway, store: Influx, peak: Peak, args: argparse.Namespace
-) -> Figures:
+def under_intake(past: Past, askers: list[Asker], gateway: Gateway, store: Influx, peak: Peak, sizes: Sizes) -> Figures:
     """Ask by turns while both servers take readings."""
-    rate, seconds = args.rate, str(args.seconds)
-    paced = python("benchmarks.pace", str(gateway.mqtt), str(DEVICES), str(rate / READINGS_PER_MESSAGE), seconds)
-    fed = python("benchmarks.influx", str(store.port), str(rate), seconds)
+    messages = str(sizes.rate / READINGS_PER_MESSAGE)
+    paced = python("benchmarks.pace", str(gateway.mqtt), str(DEVICES), messages, str(_KEPT_S))
+    fed = python("benchmarks.influx", str(store.port), str(sizes.rate))
     with (
         running(*paced, stdout=subprocess.PIPE) as intake,
         running(*fed, stdout=subprocess.PIPE) as feed,
     ):
+        began = time.monotonic()
         time.sleep(_WARM_S)
         answers: Figures = {}
         intake_mib = peak.phase()
@@ -278,7 +298,7 @@ def under_intake(
             found: dict[str, Flat] = {}
             times: dict[str, list[float]] = {}
             load = _load()
-            for _ in range(args.repeat):
+            for _ in range(sizes.repeat):
                 ask(askers, question, found, times)
             rows = len(next(iter(found.values()))["s"])
             stores = {name: spoken(of) for name, of in times.items()}
@@ -286,39 +306,54 @@ def under_intake(
             answers[question.key] = {**about, "stores": stores}
             tell(f"{question.key}: {json.dumps(answers[question.key])}")
         if intake.poll() is not None or feed.poll() is not None:
-            raise SystemExit("the intake ended before the questions: give more --seconds")
+            raise SystemExit("the intake ended before the questions")
+        seconds = time.monotonic() - began
+        for process in (intake, feed):
+            process.send_signal(signal.SIGTERM)
         told, fed_rows = intake.communicate()[0], feed.communicate()[0]
     acked = json.loads(told)
     return {
+        "intake_s": round(seconds, 1),
         "answers": answers,
         "load_after": _load(),
         "rss_mib_intake": intake_mib,
-        "intake": {**acked, "readings_per_s": round(acked["acked"] * READINGS_PER_MESSAGE / args.seconds)},
-        "influx_readings_per_s": round(int(fed_rows) / args.seconds),
+        "intake": {**acked, "readings_per_s": round(acked["acked"] * READINGS_PER_MESSAGE / seconds)},
+        "influx_readings_per_s": round(int(fed_rows) / seconds),
     }
+
+
+def flat(figures: Figures) -> Figures:
+    """As `benchmarks.__main__` prints and compares them."""
+    found = {name: value for name, value in figures.items() if not isinstance(value, dict)}
+    for key, answer in figures["answers"].items():
+        for name, spoken_ in answer["stores"].items():
+            prefix = key if name == Holdfast.name else f"{key}.{name}"
+            found |= {f"{prefix}.{figure}": spoken_[figure] for figure in ("ms_p50", "ms_p95")}
+    return found | {f"bytes_per_reading.{name}": size for name, size in figures["bytes_per_reading"].items()}
 
 
 def table(figures: Figures) -> str:
     """For people, and for docs/performance.md."""
-    names = ("Holdfast", "InfluxDB", "DuckDB on CSV")
-    lines_ = [f"| median (p95) | {' | '.join(names)} | goal |", "|---|---|---|---|---|"]
+    found = flat(figures)
+    rows = [f"| median (p95), ms | {' | '.join(NAMES)} | goal |", "|---|---|---|---|---|"]
     for key, answer in figures["answers"].items():
-        cells = [f"{s['ms_p50']} ({s['ms_p95']}) ms" for s in (answer["stores"][name] for name in names)]
-        goal = MS_GOALS.get(key)
-        verdict = "" if goal is None else judged(answer["stores"]["Holdfast"]["ms_p50"], goal, "ms")
-        lines_.append(f"| {answer['question']} ({answer['rows']} rows) | {' | '.join(cells)} | {verdict} |")
-    sizes = " | ".join(str(figures["bytes_per_reading"][name]) for name in names)
-    lines_.append(f"| bytes on disk per reading | {sizes} | |")
-    rss = judged(figures["gateway_rss_mib"], RSS_GOAL_MIB, "MiB")
-    lines_.append(f"| peak RSS, MiB | {figures['gateway_rss_mib']} | {figures['influxd_rss_mib']} | | {rss} |")
-    speed = figures["compaction_m_per_s"]
-    reached = "reached" if speed >= COMPACTION_GOAL_M_PER_S else "MISSED"
-    lines_.append(f"| journal to files, M readings/s | {speed} | | | ≥ {COMPACTION_GOAL_M_PER_S}: {reached} |")
-    return "\n".join(lines_)
+        cells = [f"{s['ms_p50']} ({s['ms_p95']})" for s in (answer["stores"][name] for name in NAMES)]
+        about = f"{answer['question']}: {answer['rows']} rows"
+        rows.append(f"| {about} | {' | '.join(cells)} | {judged(found, f'{key}.ms_p50')} |")
+    sizes = " | ".join(str(figures["bytes_per_reading"][name]) for name in NAMES)
+    rows.append(f"| bytes on disk per reading | {sizes} | |")
+    for figure, text in (("gateway_rss_mib", "peak RSS, MiB"), ("compaction_m_per_s", "journal to files, M/s")):
+        theirs = figures["influxd_rss_mib"] if figure == "gateway_rss_mib" else ""
+        rows.append(f"| {text} | {found[figure]} | {theirs} | | {judged(found, figure)} |")
+    return "\n".join(rows)
 
 
-def judged(value: float, goal: float, unit: str) -> str:
-    return f"≤ {goal:g} {unit}: {'reached' if value <= goal else 'MISSED'}"
+def judged(found: Figures, figure: str) -> str:
+    if figure not in GOALS:
+        return ""
+    sign, wanted = GOALS[figure].split()
+    reached = found[figure] <= float(wanted) if sign == "<=" else found[figure] >= float(wanted)
+    return f"{sign} {wanted}: {'reached' if reached else 'MISSED'}"
 
 
 def tell(text: str) -> None:
@@ -333,15 +368,15 @@ def _since(began: float) -> float:
     return round(time.monotonic() - began, 1)
 
 
+def history(folder: Path, options: Options) -> Figures:
+    """For `python -m benchmarks --only history`; quick: a day, which becomes files, and little else."""
+    return flat(measure(folder, Sizes(1, 60, 10, 500, 2_000, 3) if options.quick else Sizes()))
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--days", type=int, default=7)
-    parser.add_argument("--series", type=int, default=200)
-    parser.add_argument("--period", type=int, default=10, help="seconds between two readings of those")
-    parser.add_argument("--last", type=int, default=5_000, help="series whose last values are asked for")
-    parser.add_argument("--rate", type=int, default=10_000, help="readings/s that are taken meanwhile")
-    parser.add_argument("--seconds", type=int, default=240, help="of intake; longer than the questions take")
-    parser.add_argument("--repeat", type=int, default=9)
+    for field in fields(Sizes):
+        parser.add_argument(f"--{field.name}", type=int, default=field.default)
     parser.add_argument("--dir", type=Path, help="parent of the folder that is used and removed; some GB")
     parser.add_argument("--json", type=Path, default=Path("out/history.json"))
     return parser.parse_args()
@@ -349,8 +384,9 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     args = arguments()
+    sizes = Sizes(**{field.name: getattr(args, field.name) for field in fields(Sizes)})
     with tempfile.TemporaryDirectory(prefix="bench-history-", dir=args.dir) as folder:
-        figures = measure(Path(folder), args)
+        figures = measure(Path(folder), sizes)
     print(f"\n{platform.machine()}, Python {platform.python_version()}\n{table(figures)}")
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(figures, indent=1))

@@ -1,6 +1,6 @@
 """A foreign store to measure against: InfluxDB 1.x (Debian's `influxd`), our own process in a folder of its own.
 
-As a program it writes readings at a steady pace: python -m benchmarks.influx PORT READINGS_PER_S SECONDS.
+As a program it writes readings at a steady pace: python -m benchmarks.influx PORT READINGS_PER_S, until SIGTERM.
 """
 
 import contextlib
@@ -8,7 +8,7 @@ import http.client
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.pace import until_told
 from benchmarks.processes import free_port, running, wait_for_port
 
 DATABASE = "site"
@@ -118,13 +119,13 @@ def lines(group: str, series: pa.Array, ts_s: pa.Array, value: pa.Array) -> pa.S
     return pc.binary_join_element_wise(*words)
 
 
-def feed(port: int, rate: float, seconds: float) -> int:
+def feed(port: int, rate: float, is_over: Callable[[], bool]) -> int:
     """Write so many readings a second of _FEED_SERIES series, stamped now; returns how many were taken."""
     store, rng = Influx(Path(), port), np.random.default_rng(2)
     count = round(rate * _FEED_S)
     names = pa.array([f"live-{n:04d}" for n in range(_FEED_SERIES)])
     began, turns = time.monotonic(), 0
-    while time.monotonic() - began < seconds:
+    while not is_over():
         number = (turns * count + np.arange(count)) % _FEED_SERIES
         values = pa.array(np.round(20 + rng.normal(0, 1, count), 2))
         store.write(lines("live", names.take(pa.array(number)), pa.array(np.full(count, int(time.time()))), values))
@@ -134,4 +135,4 @@ def feed(port: int, rate: float, seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    print(feed(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])))
+    print(feed(int(sys.argv[1]), float(sys.argv[2]), until_told()))

@@ -1,10 +1,16 @@
-"""Devices at a steady pace: python -m benchmarks.pace PORT DEVICES RATE SECONDS; prints the PUBACKs as JSON."""
+"""Devices at a steady pace: python -m benchmarks.pace PORT DEVICES RATE SECONDS; prints the PUBACKs as JSON.
+
+SIGTERM ends them sooner.
+"""
 
 import json
 import selectors
+import signal
 import socket
 import sys
+import threading
 import time
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -14,7 +20,9 @@ from benchmarks.messages import connect_packet, make_device
 _LAST_ACKS_S = 30.0  # a gateway that gathers commits takes its time
 
 
-def pace(port: int, devices: int, rate: float, seconds: float) -> tuple[int, int]:
+def pace(
+    port: int, devices: int, rate: float, seconds: float, is_over: Callable[[], bool] = lambda: False
+) -> tuple[int, int]:
     """Evenly spaced messages, the devices in turn, each on its own connection, QoS 1; returns (sent, acknowledged)."""
     rng = np.random.default_rng(1)
     fleet = [make_device(n) for n in range(devices)]
@@ -24,7 +32,7 @@ def pace(port: int, devices: int, rate: float, seconds: float) -> tuple[int, int
         wait.register(sock, selectors.EVENT_READ)
     begun = time.monotonic()
     sent = acks = 0
-    while (passed := time.monotonic() - begun) < seconds:
+    while (passed := time.monotonic() - begun) < seconds and not is_over():
         if sent < passed * rate:
             turn = sent % devices
             sockets[turn].sendall(fleet[turn].block(1, time.time_ns() // 1_000_000, rng).tobytes())
@@ -49,6 +57,13 @@ def _acks(wait: selectors.BaseSelector, timeout: float) -> int:
     return sum(len(cast("socket.socket", key.fileobj).recv(65536)) for key, _ in wait.select(timeout))
 
 
+def until_told() -> Callable[[], bool]:
+    """Has somebody sent SIGTERM since?"""
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    return over.is_set
+
+
 if __name__ == "__main__":
-    sent, acked = pace(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
+    sent, acked = pace(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), until_told())
     print(json.dumps({"sent": sent, "acked": acked}))

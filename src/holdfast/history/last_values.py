@@ -3,6 +3,7 @@
 About 20 bytes a series. Bounded by the catalogue: a series past `limit` is not shown, and `missed` counts its rows.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -52,11 +53,23 @@ class LastValues:
 
     def get(self, series: int) -> Last | None:
         """A series' newest reading since the start, or as recalled; None when there's none."""
-        if series >= len(self._ts) or self._ts[series] == _NEVER:
-            return None
+        return self.of([series])[0]
+
+    def of(self, ids: Sequence[int]) -> list[Last | None]:
+        """As `get`, of each of these series."""
+        inside = np.array([i if i < len(self._ts) else -1 for i in ids], np.int64)
+        columns = (column[inside].tolist() for column in (self._ts, self._value, self._quality, self._count))
+        is_known = ((inside >= 0) & (self._ts[inside] != _NEVER)).tolist()
+        return [
+            Last(ts, self._spoken(i, value), quality, count) if known else None
+            for i, known, ts, value, quality, count in zip(ids, is_known, *columns, strict=True)
+        ]
+
+    def _spoken(self, series: int, value: float) -> Value:
         kind = self._catalogue[series].kind
-        value: Value = self._texts.get(series) if kind == Kind.TEXT else spoken(self._value[[series]], kind, Texts())[0]
-        return Last(int(self._ts[series]), value, int(self._quality[series]), int(self._count[series]))
+        if kind is Kind.FLOAT:
+            return value if math.isfinite(value) else None
+        return self._texts.get(series) if kind is Kind.TEXT else spoken(np.array([value]), kind, Texts())[0]
 
     def unsure(self, ids: Sequence[int]) -> NDArray[np.int32]:
         """Which of these series may have a newer stored reading from before the start; ascending."""

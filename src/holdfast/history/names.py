@@ -37,6 +37,8 @@ def narrow(
 ) -> list[int]:
     """Of these series those with this unit, kind (`float` …), node and device; `*` stands for any text, empty = any."""
     wanted = [(_part(text), i) for i, text in enumerate((node, device, unit, kind)) if text]
+    if not wanted:
+        return list(ids)
     return [one for one in ids if all(part.fullmatch(_told(catalogue[one])[i]) for part, i in wanted)]
 
 

@@ -6,7 +6,7 @@ later page and missing in an earlier one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from holdfast.history.lake.rollup import Steps
 from holdfast.history.query import History
 from holdfast.history.question import Missing, Question, Source, patient, summed
 from holdfast.history.rows import Texts
+from holdfast.history.tiers import Gathered
 from holdfast.model.batch import Batch
 from holdfast.model.series import Kind, Series
 
@@ -93,15 +94,30 @@ def _stream_steps(history: History, asked: Asked, step_ns: int, emit: Emit, chec
         )
     told = Told([], [], False, 0)
     for low, high in _pages(asked, grid, max(1, PAGE_CELLS // series)):
-        _, cells, texts, got = history.steps(asked.patterns, low, high, step_ns, asked.aggregates, check, ask=False)
-        rows = 0
-        # A series that is newer than the first page is not part of the answer; its id is higher than theirs.
-        for batch in arrow.steps(names, series_asked, cells, texts, asked.aggregates):
-            rows += len(batch)
-            emit(batch)
+        part = replace(asked, from_ns=low, to_ns=high)
+        rows, got = _page(history, part, step_ns, (names, series_asked), emit, check)
         missing = told.missing + [one for one in got.missing if one not in told.missing]
         told = Told(summed(told.sources + got.sources), missing, told.truncated or got.is_cut, told.rows + rows)
     return told
+
+
+def _page(
+    history: History,
+    asked: Asked,
+    step_ns: int,
+    about: tuple[arrow.Names, Sequence[Series]],
+    emit: Emit,
+    check: Callable[[], None],
+) -> tuple[int, Gathered]:
+    """A function of its own, so that nothing of a page is left when the next one begins."""
+    patterns, wanted = asked.patterns, asked.aggregates
+    _, cells, texts, got = history.steps(patterns, asked.from_ns, asked.to_ns, step_ns, wanted, check, ask=False)
+    rows = 0
+    # A series that is newer than the first page is not part of the answer; its id is higher than theirs.
+    for batch in arrow.steps(*about, cells, texts, wanted):
+        rows += len(batch)
+        emit(batch)
+    return rows, got
 
 
 def _pages(asked: Asked, grid: Grid, steps: int) -> Iterator[tuple[int, int]]:

@@ -125,7 +125,7 @@ class ClockStatus(Struct, frozen=True):
     devices: list[ClockSkew]
 
 
-class SeriesRow(Struct, frozen=True):
+class SeriesRow(Struct, frozen=True, gc=False):
     """A series and its newest reading since the node started; ts None = none yet. rows: how many since then."""
 
     name: str
@@ -148,7 +148,7 @@ class SeriesList(Struct, frozen=True):
     series: list[SeriesRow]
 
 
-class LastRow(Struct, frozen=True):
+class LastRow(Struct, frozen=True, gc=False):
     """A series' newest reading at or before the asked time; ts None = there is none.
 
     tier: where it was found: memory, journal, warm, cold

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from holdfast.history.names import narrow, select
 from holdfast.history.question import Deadline
 from holdfast.history.rows import Texts
 from holdfast.model.quality import quality_of, reason_of
-from holdfast.model.series import Catalogue
+from holdfast.model.series import Catalogue, Kind
 from holdfast.web.answers import LastList, LastRow, SeriesList, SeriesRow
 from holdfast.web.deps import WebDeps
 from holdfast.web.errors import Refused
@@ -30,6 +31,7 @@ from holdfast.web.times import parse_time
 MOST_LISTED = 5_000
 LOOK_S = 3.0
 """How long the list of series may look for readings from before the start."""
+_KINDS = {kind: kind.name.lower() for kind in Kind}
 _CHOICE = ("match", "unit", "kind", "node", "device", "limit", "offset")
 
 
@@ -50,7 +52,7 @@ class Series:
         only(request.query_params, *_CHOICE)
         total, chosen = self._chosen(request.query_params)
         await self._recall_a_while([i for i in chosen if i not in self._given_up])
-        return answer(SeriesList(total, [self._row(i) for i in chosen]))
+        return answer(SeriesList(total, self._rows(chosen)))
 
     async def last(self, request: Request) -> Response:
         """As `series`, and `as_of=`: the newest reading at or before that time, however long ago it was."""
@@ -60,7 +62,7 @@ class Series:
         now = self._deps.clock.wall_ns()
         if "as_of" not in params:
             await self._recall(chosen)
-            return answer(LastList(now, total, [self._known(i) for i in chosen]))
+            return answer(LastList(now, total, self._known(chosen)))
         as_of = parse_time("as_of", params["as_of"], now)
         try:
             found = await self._find(np.array(sorted(chosen), np.int32), as_of, self._deps.past.patience_s)
@@ -77,8 +79,8 @@ class Series:
             chosen = narrow(catalogue, select(catalogue, params.getlist("match") or ["*"]).tolist(), **narrowed)
         except QueryInvalid as error:
             raise Refused(400, str(error), error.hint) from error
-        chosen.sort(key=lambda i: catalogue[i].name)
-        return len(chosen), chosen[offset : offset + limit]
+        by_name = sorted((catalogue[i].name, i) for i in chosen)
+        return len(chosen), [i for _, i in by_name[offset : offset + limit]]
 
     async def _recall(self, ids: Sequence[int]) -> None:
         """Look up in store, once, what memory can't know: readings from before the start."""
@@ -104,19 +106,21 @@ class Series:
             deadline = Deadline(self._deps.clock, patience_s)
             return await asyncio.to_thread(self._deps.past.latest.find, ids, as_of, deadline.check)
 
-    def _known(self, series_id: int) -> LastRow:
-        row = self._row(series_id)
-        tier = "memory" if row.ts is not None else ""
-        return LastRow(row.name, row.unit, row.kind, row.ts, row.value, row.quality, row.reason, tier)
+    def _known(self, chosen: Sequence[int]) -> list[LastRow]:
+        return [
+            LastRow(r.name, r.unit, r.kind, r.ts, r.value, r.quality, r.reason, "" if r.ts is None else "memory")
+            for r in self._rows(chosen)
+        ]
 
-    def _row(self, series_id: int) -> SeriesRow:
-        return series_row(self._deps.catalogue, series_id, self._deps.past.known.get(series_id))
+    def _rows(self, chosen: Sequence[int]) -> list[SeriesRow]:
+        catalogue, known = self._deps.catalogue, self._deps.past.known.of(chosen)
+        return [series_row(catalogue, i, last) for i, last in zip(chosen, known, strict=True)]
 
 
 def series_row(catalogue: Catalogue, series_id: int, last: Last | None) -> SeriesRow:
     """A series and its newest reading, as the answer has them."""
     series = catalogue[series_id]
-    about = (series.name, series.node, series.device, series.metric, series.unit, series.kind.name.lower())
+    about = (series.name, series.node, series.device, series.metric, series.unit, _KINDS[series.kind])
     if last is None:
         return SeriesRow(*about)
     return SeriesRow(*about, last.ts, last.value, *_quality(last.quality), last.rows)
@@ -125,7 +129,7 @@ def series_row(catalogue: Catalogue, series_id: int, last: Last | None) -> Serie
 def last_row(catalogue: Catalogue, series_id: int, found: Newest | None) -> LastRow:
     """What was found in store, as the answer has it."""
     series = catalogue[series_id]
-    about = (series.name, series.unit, series.kind.name.lower())
+    about = (series.name, series.unit, _KINDS[series.kind])
     if found is None:
         return LastRow(*about)
     value: Value = found.text
@@ -134,6 +138,7 @@ def last_row(catalogue: Catalogue, series_id: int, found: Newest | None) -> Last
     return LastRow(*about, found.ts, value, *_quality(found.quality), found.tier)
 
 
+@cache
 def _quality(code: int) -> tuple[str, str | None]:
     reason = reason_of(code).name.lower()
     return quality_of(code).name.lower(), None if reason == "none" else reason

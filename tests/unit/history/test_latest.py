@@ -154,12 +154,15 @@ def test_a_stream_holds_the_readings_of_the_plain_answer_from_files_and_journal(
     run(body())
 
 
-def test_a_stream_of_steps_in_pages_is_the_plain_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cells", [40, 700])
+def test_a_stream_of_steps_in_pages_is_the_plain_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cells: int
+) -> None:
     async def body() -> None:
         site = await two_days(tmp_path)
         low, high = START + 1234 * NS, START + DAY + 3600 * NS
         plain = ask(site, low, high, 600 * NS, ALL)
-        monkeypatch.setattr("holdfast.history.streaming.PAGE_CELLS", 40)
+        monkeypatch.setattr("holdfast.history.streaming.PAGE_CELLS", cells)
         found, told = poured(site, Asked(["*"], low, high, 600 * NS, ALL))
         assert told.rows == len(found) == sum(len(column.ts) for column in plain.series)
         at = 0
@@ -175,6 +178,19 @@ def test_a_stream_of_steps_in_pages_is_the_plain_answer(tmp_path: Path, monkeypa
                     for name in ("min", "max", "mean", "p95"):
                         one, other = row[name], getattr(column, name)[i]
                         assert one == other or math.isclose(one, other)
+        site.close()
+
+    run(body())
+
+
+def test_a_page_that_could_hold_a_day_ends_with_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        site = await two_days(tmp_path)
+        monkeypatch.setattr("holdfast.history.streaming.PAGE_CELLS", 250 * SERIES)  # 41 h of ten minutes
+        batches: list[pa.RecordBatch] = []
+        stream(site.history, Asked(["*"], START + 7200 * NS, START + 2 * DAY, 600 * NS), batches.append)
+        days = [np.unique(batch.column("ts").cast(pa.int64()).to_numpy() // DAY).tolist() for batch in batches]
+        assert days == [[START // DAY], [START // DAY + 1]]
         site.close()
 
     run(body())

@@ -86,6 +86,12 @@ def test_many_readings_come_in_many_chunks_and_a_limit_is_kept() -> None:
     assert (len(limited), said["rows"], said["truncated"]) == (45_000, 45_000, True)
 
 
+def test_a_large_part_is_sent_in_small_batches() -> None:
+    answer = call(with_rows(1, 40_000), "GET", "/api/v1/query?series=press-1/*&from=-2m", headers=ARROW)
+    sizes = [len(batch) for batch in pa.ipc.open_stream(io.BytesIO(answer.content))]
+    assert (sum(sizes), max(sizes)) == (40_000, 1 << 14)
+
+
 @pytest.mark.parametrize("path", ["series=x", "series=*&from=now&to=-1h", "series=*&from=-7d&step=1ms"])
 def test_a_wrong_question_is_refused_before_the_stream_begins(path: str) -> None:
     answer = call(make_deps(), "GET", f"/api/v1/query?{path}", headers=ARROW)
