@@ -49,6 +49,7 @@ GOALS = {
     "last.ms_p50": "<= 50",
     "gateway_rss_mib": "<= 160",
     "compaction_m_per_s": ">= 1",
+    "intake_share": ">= 0.99",
 }
 NAMES = (Holdfast.name, InfluxAsker.name, Duck.name)
 _WARM_S = 5.0
@@ -313,11 +314,11 @@ def under_intake(past: Past, askers: list[Asker], gateway: Gateway, store: Influ
         told, fed_rows = intake.communicate()[0], feed.communicate()[0]
     acked = json.loads(told)
     return {
-        "intake_s": round(seconds, 1),
         "answers": answers,
         "load_after": _load(),
         "rss_mib_intake": intake_mib,
-        "intake": {**acked, "readings_per_s": round(acked["acked"] * READINGS_PER_MESSAGE / seconds)},
+        "intake": acked,
+        "intake_share": round(acked["acked"] * READINGS_PER_MESSAGE / acked["seconds"] / sizes.rate, 3),
         "influx_readings_per_s": round(int(fed_rows) / seconds),
     }
 
@@ -342,7 +343,8 @@ def table(figures: Figures) -> str:
         rows.append(f"| {about} | {' | '.join(cells)} | {judged(found, f'{key}.ms_p50')} |")
     sizes = " | ".join(str(figures["bytes_per_reading"][name]) for name in NAMES)
     rows.append(f"| bytes on disk per reading | {sizes} | |")
-    for figure, text in (("gateway_rss_mib", "peak RSS, MiB"), ("compaction_m_per_s", "journal to files, M/s")):
+    also = {"gateway_rss_mib": "peak RSS, MiB", "compaction_m_per_s": "journal to files, M/s"}
+    for figure, text in (also | {"intake_share": "share of the intake that was reached"}).items():
         theirs = figures["influxd_rss_mib"] if figure == "gateway_rss_mib" else ""
         rows.append(f"| {text} | {found[figure]} | {theirs} | | {judged(found, figure)} |")
     return "\n".join(rows)
@@ -384,6 +386,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends, too
     sizes = Sizes(**{field.name: getattr(args, field.name) for field in fields(Sizes)})
     with tempfile.TemporaryDirectory(prefix="bench-history-", dir=args.dir) as folder:
         figures = measure(Path(folder), sizes)

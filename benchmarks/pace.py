@@ -65,5 +65,6 @@ def until_told() -> Callable[[], bool]:
 
 
 if __name__ == "__main__":
+    began = time.monotonic()
     sent, acked = pace(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), until_told())
-    print(json.dumps({"sent": sent, "acked": acked}))
+    print(json.dumps({"sent": sent, "acked": acked, "seconds": round(time.monotonic() - began, 2)}))
