@@ -1,0 +1,99 @@
+"""One worker process, seen from the node: started when first needed, ended when it doesn't answer."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from holdfast.codecs.lorawan.calls import HEAD, Answer, Fault, Limits, Request, spent
+
+_START_S = 30.0
+"""A worker's first answer may take this much longer: Python has to start."""
+_CLOSE_S = 2.0
+
+
+class Worker:
+    """A process that answers requests, one at a time."""
+
+    def __init__(self, niceness: int) -> None:
+        """niceness: how far its CPU share stands back (nice(2))."""
+        self._niceness = niceness
+        self._process: asyncio.subprocess.Process | None = None
+        self._is_new = True
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(Answer).decode
+
+    async def start(self) -> None:
+        """Start the process, if there is none."""
+        if self._process is not None:
+            return
+        command = [sys.executable, "-m", "holdfast.codecs.lorawan.worker"]
+        # its own import path and nothing else of the node's environment: no secrets to find there
+        environment = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
+        )
+        self._process, self._is_new = process, True
+        if self._niceness:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, self._niceness)
+
+    async def ask(self, request: Request) -> AsyncIterator[Answer]:
+        """The answers to a request's calls. After one with a costly fault there may be fewer than there are calls."""
+        await self.start()
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:  # pragma: no cover  # just started
+            return
+        frame = self._encode(request)
+        whole = False
+        try:
+            with contextlib.suppress(ConnectionError):
+                process.stdin.write(HEAD.pack(len(frame)) + frame)
+            for _ in request.calls:
+                answer = await self._answer(process.stdout, request.limits)
+                if answer is None:
+                    yield await self._ended(process, request.limits)
+                    return
+                whole = answer.fault is not None
+                yield answer
+            whole = True
+        finally:
+            if not whole:  # the rest of its answers would be taken for those of the next request
+                await self.end()
+
+    async def _answer(self, source: asyncio.StreamReader, limits: Limits) -> Answer | None:
+        allowed = limits.wall_s + (_START_S if self._is_new else 0.0)
+        try:
+            async with asyncio.timeout(allowed):
+                head = await source.readexactly(HEAD.size)
+                body = await source.readexactly(HEAD.unpack(head)[0])
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+            return None
+        self._is_new = False
+        return self._decode(body)
+
+    async def _ended(self, process: asyncio.subprocess.Process, limits: Limits) -> Answer:
+        was_silent = process.returncode is None and not process.stdout.at_eof()  # type: ignore[union-attr]
+        await self.end()
+        if was_silent or process.returncode == -signal.SIGPROF:
+            return Answer(Fault.TIME, spent(Fault.TIME, limits) + "; its process was ended")
+        return Answer(Fault.CRASH, f"its process died with status {process.returncode}")
+
+    async def end(self) -> None:
+        """End the process and wait for it; the next `ask` starts another."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

@@ -1,0 +1,129 @@
+"""Runs scripts' calls on a few worker processes, so that no script stalls the node or, for long, another script.
+
+One script has at most one worker at a time. Worker 0 is for newcomers and for scripts that were stopped lately; proven
+scripts may use every worker. So scripts that misbehave wait for each other, and an honest one waits at most once for
+each script that turns.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from holdfast.codecs.lorawan.breaker import Breaker
+from holdfast.codecs.lorawan.calls import Answer, Call, Fault, Limits, Request
+from holdfast.codecs.lorawan.happenings import CodecScriptFailed, CodecSwitchedOff, CodecSwitchedOn
+from holdfast.codecs.lorawan.processes import Worker
+from holdfast.kernel.clock import Clock
+from holdfast.telemetry.happenings import Happening
+
+_CALLS_AT_ONCE = 32
+"""Calls that a script makes before others get its worker."""
+_NICENESS = (10, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A vendor's script. name: for people, as its path."""
+
+    name: str
+    source: str
+
+    @property
+    def digest(self) -> bytes:
+        """Which script it is, whatever it's called."""
+        return blake2b(self.source.encode(errors="surrogatepass"), digest_size=16).digest()
+
+
+@dataclass(slots=True)
+class _Record:
+    breaker: Breaker = field(default_factory=Breaker)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class ScriptRunner:
+    """A pool of worker processes. One event loop only; `close` it."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        tell: Callable[[Happening], None] = lambda _: None,
+        limits: Limits | None = None,
+        workers: int = 2,
+    ) -> None:
+        """workers: processes at most, each started when first needed; tell: takes happenings."""
+        self._clock = clock
+        self._tell = tell
+        self._limits = limits or Limits()
+        self._workers = [Worker(_NICENESS[0] if i == 0 and workers > 1 else _NICENESS[1]) for i in range(workers)]
+        self._idle = set(range(workers))
+        self._freed = asyncio.Condition()
+        self._records: dict[bytes, _Record] = {}
+
+    async def run(self, script: Script, calls: Sequence[Call]) -> list[Answer]:
+        """The answers to `calls`, in order. Raises nothing that a script does."""
+        record = self._records.setdefault(script.digest, _Record())
+        answers: list[Answer] = []
+        async with record.turn:
+            while len(answers) < len(calls):
+                wanted = min(len(calls) - len(answers), _CALLS_AT_ONCE)
+                allowed = record.breaker.allowed(wanted, self._clock.monotonic())
+                if not allowed:
+                    off = self._off(script, record.breaker)
+                    answers.extend(off for _ in range(len(calls) - len(answers)))
+                    break
+                some = list(calls[len(answers) : len(answers) + allowed])
+                answers.extend(await self._some(script, record.breaker, some))
+        return answers
+
+    def standing(self, script: Script) -> Breaker | None:
+        """A script's record; None when it never ran."""
+        record = self._records.get(script.digest)
+        return None if record is None else record.breaker
+
+    @property
+    def switched_off(self) -> int:
+        """How many scripts are switched off now."""
+        return sum(record.breaker.is_off for record in self._records.values())
+
+    async def close(self) -> None:
+        """End all workers."""
+        await asyncio.gather(*(worker.end() for worker in self._workers))
+
+    async def _some(self, script: Script, breaker: Breaker, calls: list[Call]) -> list[Answer]:
+        number = await self._take(breaker)
+        answers = []
+        try:
+            async for answer in self._workers[number].ask(Request(script.source, calls, self._limits)):
+                answers.append(answer)
+                self._judge(script, breaker, answer)
+        finally:
+            async with self._freed:
+                self._idle.add(number)
+                self._freed.notify_all()
+        return answers
+
+    async def _take(self, breaker: Breaker) -> int:
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._fitting(breaker))
+            number = max(self._fitting(breaker))
+            self._idle.remove(number)
+            return number
+
+    def _fitting(self, breaker: Breaker) -> set[int]:
+        return self._idle if breaker.is_proven else self._idle & {0}
+
+    def _judge(self, script: Script, breaker: Breaker, answer: Answer) -> None:
+        if answer.fault is None:
+            if breaker.succeeded():
+                self._tell(CodecSwitchedOn(script.name))
+            return
+        self._tell(CodecScriptFailed(script.name, answer.fault.value, answer.text))
+        now = self._clock.monotonic()
+        if breaker.failed(answer.fault, answer.text, now):
+            self._tell(CodecSwitchedOff(script.name, breaker.reason, breaker.until - now))
+
+    def _off(self, script: Script, breaker: Breaker) -> Answer:
+        left = max(0.0, breaker.until - self._clock.monotonic())
+        self._tell(CodecScriptFailed(script.name, Fault.OFF.value, breaker.reason))
+        return Answer(Fault.OFF, f"the script is switched off for {left:.0f} s more: {breaker.reason}")
