@@ -9,6 +9,7 @@ import typer
 
 from holdfast import __version__
 from holdfast.cli.asking import last, query, series, sql
+from holdfast.cli.codec_commands import codec
 from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
 from holdfast.cli.history_commands import history
@@ -81,6 +82,7 @@ app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
 app.add_typer(audit, name="audit")
 app.add_typer(history, name="history")
+app.add_typer(codec, name="codec")
 app.command()(query)
 app.command()(last)
 app.command()(series)

@@ -5,8 +5,8 @@ structs (`parsing`), turned into columns (`columns`), given times, series and de
 in message order.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,15 @@ _TOPICS_REMEMBERED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Messages of one source on one topic, in order; `received_ns` is when they came, ns UTC."""
+    """Messages of one source on one topic, in order; `received_ns` is when they came, ns UTC.
+
+    refusals: by place in `payloads`, why a translation gave nothing (`codecs.lorawan`): they are rejected for that
+    """
 
     topic: str
     payloads: Sequence[bytes]
     received_ns: int
+    refusals: Mapping[int, tuple[RejectReason, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Decoder:
         """
         groups: dict[int, Group] = {}
         rejected: list[Rejection] = []
+        refused: dict[int, tuple[RejectReason, str]] = {}
         first = 0
         for run in runs:
             route = self._routes.get(run.topic) or self._route(run.topic)
@@ -90,10 +95,13 @@ class Decoder:
                 group.add(run.payloads, route.device, run.received_ns, first)
             else:
                 rejected.extend(Rejection(first + i, *route.fault) for i in range(n))
+            refused.update((first + i, why) for i, why in run.refusals.items())
             first += n
         keys = np.zeros(first, np.uint64)
         lead = np.full(first, NOT_TOLD)
         parts = [self._readers[r].read(group, keys, lead, rejected, doubt) for r, group in groups.items()]
+        if refused:
+            rejected = [Rejection(r.message, *refused.get(r.message, (r.reason, r.detail))) for r in rejected]
         if len(rejected) > 1:
             rejected.sort(key=lambda r: r.message)
         batch, message = self._merge(parts)
@@ -116,6 +124,11 @@ class Decoder:
             self._routes.clear()  # hostile topics can't grow it; honest ones come back at once
         self._routes[topic] = route
         return route
+
+    def profile_of(self, topic: str) -> Profile | None:
+        """The profile that claims a topic."""
+        route = self._routes.get(topic) or self._route(topic)
+        return None if route.reader < 0 or route.fault is not None else self._profiles[route.reader]
 
     def _find(self, topic: str) -> _Route:
         for i, profile in enumerate(self._profiles):

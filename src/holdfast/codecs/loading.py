@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from holdfast.codecs.errors import CodecsError
+from holdfast.codecs.lorawan.errors import ScriptUnusable
+from holdfast.codecs.lorawan.plan import LorawanPlan, records_of
+from holdfast.codecs.lorawan.scripts import Script, load_script
 from holdfast.codecs.profiles import Field, Line, Meaning, Profile, Records
 from holdfast.codecs.profiles import Path as FieldPath
 from holdfast.codecs.settings import ProfileSettings, ProfilesFile, ReadingSettings, RecordsSettings
@@ -66,6 +69,10 @@ class _Reader:
         pattern = self._pattern(s)
         fields = tuple(self._field(path, s) for path in s.fields)
         records = None if s.records is None else self._records(s.records)
+        if s.format == "lorawan":
+            return None if pattern is None else self._lorawan(s, pattern, before)
+        if s.codec is not None or s.codecs:
+            self._tell(("codec",), "scripts decode uplinks of LoRaWAN network servers: add `format: lorawan`")
         if (s.records is None) is not bool(s.fields):
             self._tell((), "a profile has either `fields` or `records`")
         if s.id == _TIME_IS_ID and s.time is None:
@@ -88,6 +95,41 @@ class _Reader:
                 records=records,
             )
         )
+
+    def _lorawan(self, s: ProfileSettings, pattern: TopicPattern, before: int) -> Profile | None:
+        for key in ("device", "time", "id", "records"):
+            if getattr(s, key) is not None:
+                self._tell((key,), f"`{key}` isn't for `format: lorawan`: the network server's message says it")
+        folder = self._document.path.parent
+        script = None if s.codec is None else self._script(folder / s.codec, ("codec",))
+        scripts = {model: self._script(folder / path, ("codecs", model)) for model, path in s.codecs.items()}
+        own = {path: self._field(path, s).meaning for path in s.fields}
+        if len(self._problems) > before:
+            return None
+        found = {model: script for model, script in scripts.items() if script is not None}
+        plan = LorawanPlan(script, found, tuple(split(path) or () for path in s.fields))
+        return Profile(
+            name=self._name,
+            version=s.version,
+            pattern=pattern,
+            device_path=None,
+            time_path=("t",),
+            time_unit="us",
+            id_path=("id",),
+            id_is_time=False,
+            stale_ns=None if s.stale_after is None else round(s.stale_after * NS_PER_S),
+            future_ns=round(s.future_limit * NS_PER_S),
+            fields=(),
+            records=records_of(own),
+            lorawan=plan,
+        )
+
+    def _script(self, path: Path, where: tuple[str, ...]) -> Script | None:
+        try:
+            return load_script(path)
+        except ScriptUnusable as error:
+            self._tell(where, str(error))
+            return None
 
     def _checked(self, profile: Profile) -> Profile:
         fault = clash(profile)

@@ -1,10 +1,14 @@
 """A compiled profile: everything the decoder needs, nothing that changes."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from holdfast.codecs.settings import TimeUnit
 from holdfast.codecs.topics import TopicPattern
 from holdfast.model.series import Kind
+
+if TYPE_CHECKING:
+    from holdfast.codecs.lorawan.plan import LorawanPlan
 
 Line = tuple[float, float]
 """(a, b): stored value = a * payload value + b."""
@@ -61,6 +65,7 @@ class Profile:
     time_path: None means readings carry the time of receipt
     id_path:   None with `id_is_time` False means messages carry no id, so repeats can't be told
     stale_ns:  None means no message is too old
+    lorawan:   how its messages become what `records` reads; None = they already are
     """
 
     name: str
@@ -75,6 +80,7 @@ class Profile:
     future_ns: int
     fields: tuple[Field, ...]
     records: Records | None
+    lorawan: "LorawanPlan | None" = None
 
     @property
     def meanings(self) -> tuple[Meaning, ...]:

@@ -19,6 +19,7 @@ class RejectReason(StrEnum):
     NO_PROFILE = "no_profile"
     UNKNOWN_DEVICE = "unknown_device"
     DUPLICATE = "duplicate"
+    SCRIPT = "script"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,9 +57,16 @@ class TimeSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A device type's contract."""
+    """A device type's contract.
+
+    format: `lorawan` = uplinks of a LoRaWAN network server, decoded by the script `codec`, or by `codecs` of the
+            device's type; paths relative to the profile's file
+    """
 
     topic: str
+    format: Literal["json", "lorawan"] = "json"
+    codec: str | None = None
+    codecs: dict[str, str] = field(default_factory=dict)
     version: Annotated[int, Meta(ge=1)]
     device: str | None = None
     time: TimeSettings | None = None

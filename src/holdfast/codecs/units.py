@@ -104,7 +104,7 @@ _VENDOR: tuple[tuple[str, str], ...] = (
     ("velocity", "mm/s 1/1000, kph = km/h, kmh = km/h, mph 44704/100000, kn 463/900, kt = kn, ft/s 3048/10000"),
     ("acceleration", "m/s² = m/s2, gn 980665/100000, mg0 980665/100000000"),
     ("resistance", "ohm = Ohm, Ω = Ohm, kOhm 1000, kΩ = kOhm, MOhm 1000000"),
-    ("conductivity", "uS/cm 1/10000, µS/cm = uS/cm, mS/cm 1/10"),
+    ("conductivity", "uS/cm 1/10000, µS/cm = uS/cm, mS/cm 1/10, dS/m = mS/cm"),
     ("volume", "m³ = m3, L = l, ml 1/1000000, mL = ml, gal 3785411784/1000000000000"),
     (
         "volume flow",

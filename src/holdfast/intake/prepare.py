@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.adapters.port import Arrival
-from holdfast.codecs.decoder import Decoded, Decoder, Run
+from holdfast.codecs.decoder import Decoded, Decoder
 from holdfast.codecs.reject import Rejection, RejectReason
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.skew import SkewTable
+from holdfast.intake.uplinks import originals, run_of
 from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.trust import NO_DOUBT, Doubt
 from holdfast.model.batch import Batch
@@ -54,7 +55,7 @@ class Preparer:
     def prepare(self, arrivals: list[Arrival]) -> Prepared:
         """Decode, dedupe and decide one micro-batch."""
         doubt = self._doubt()
-        decoded = self._decoder.decode([Run(a.topic, a.payloads, a.received_ns) for a in arrivals], doubt)
+        decoded = self._decoder.decode(list(map(run_of, arrivals)), doubt)
         if self._skew is not None and not doubt.unset_before:
             self._skew.offer(decoded)
         fresh = self._fresh(decoded)
@@ -100,7 +101,7 @@ class Preparer:
         for rejection in decoded.rejected:
             counts[f"messages_rejected.{rejection.reason}"] += 1
         prepared.quarantine = _quarantine(prepared.arrivals, decoded.rejected)
-        prepared.retained = {a.topic: bytes(a.payloads[-1]) for a in prepared.arrivals if a.retain}
+        prepared.retained = {a.topic: bytes(originals(a)[-1]) for a in prepared.arrivals if a.retain}
 
 
 def event_key(event: Event) -> int:
@@ -116,7 +117,7 @@ def _quarantine(arrivals: Sequence[Arrival], rejected: Sequence[Rejection]) -> l
     for rejection in rejected:
         run = int(np.searchsorted(starts, rejection.message, side="right")) - 1
         arrival = arrivals[run]
-        payload = bytes(arrival.payloads[rejection.message - int(starts[run])])
+        payload = bytes(originals(arrival)[rejection.message - int(starts[run])])
         rows.append(
             QuarantineRow(
                 0, arrival.received_ns, arrival.source, arrival.topic, rejection.reason, rejection.detail, payload

@@ -20,14 +20,17 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from holdfast.codecs.decoder import Decoded, Decoder, Run
+from holdfast.codecs.lorawan.runner import ScriptRunner
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reject import RejectReason
 from holdfast.intake.seen import SeenKeys
+from holdfast.intake.uplinks import translated_run
 from holdfast.journal.journal import Journal
 from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import QuarantineRow
 from holdfast.journal.transaction import Origin, Transaction
+from holdfast.kernel.clock import SystemClock
 from holdfast.kernel.trust import PROGRAM_MADE_NS, Doubt
 from holdfast.model.batch import Batch
 from holdfast.model.quality import quality_of, reason_of
@@ -103,9 +106,13 @@ class _Sorted:
 
 
 def judge(message: QuarantineRow, profiles: Sequence[Profile], node: str) -> Verdict:
-    """What these profiles say about a message; stores nothing and names no series. Any thread."""
+    """What these profiles say about a message; stores nothing and names no series. Blocking; not on a loop's thread."""
     catalogue = Catalogue()
-    decoded = Decoder(profiles, catalogue, node).decode([_run(message)], _NO_TIME)
+    decoder = Decoder(profiles, catalogue, node)
+    profile = decoder.profile_of(message.topic)
+    has_script = profile is not None and profile.lorawan is not None
+    runs = asyncio.run(_translated(decoder, [message])) if has_script else [_run(message)]
+    decoded = decoder.decode(runs, _NO_TIME)
     if decoded.rejected:
         return Verdict(decodes=False, readings=[], reason=decoded.rejected[0].reason, detail=decoded.rejected[0].detail)
     return Verdict(decodes=True, readings=list(_spoken(decoded.batch, catalogue)))
@@ -121,15 +128,18 @@ class Quarantine:
         seen: SeenKeys,
         on_batch: Callable[[Batch], None] = lambda _: None,
         leaving: Leaving | None = None,
+        scripts: ScriptRunner | None = None,
     ) -> None:
         """Take what a replay needs.
 
+        scripts:  runs LoRaWAN codecs; None = a pool of its own, for each batch of messages
         leaving:  the node's residency rules; None = everything may leave
         seen:     the memory of message ids that intake uses: a message that came again meanwhile is a repeat
         on_batch: told of replayed readings after their commit
         """
         self._journal, self._profiles, self._seen, self._on_batch = journal, profiles, seen, on_batch
         self._leaving = leaving or Leaving(Policy((), journal.node), journal.catalogue)
+        self._scripts = scripts
         self._one_at_a_time = asyncio.Lock()
 
     def page(self, wanted: QuarantineFilter, limit: int, before: int) -> list[QuarantineRow]:
@@ -163,10 +173,11 @@ class Quarantine:
             after = 0
             while rows := await asyncio.to_thread(self._journal.quarantined_after, after, MESSAGES_PER_COMMIT, wanted):
                 after = rows[-1].id
+                runs = await _translated(decoder, rows, self._scripts)
                 if dry_run:
-                    _foretell(self._sort(rows, decoder, self._seen.would_admit), tally)
+                    _foretell(self._sort(rows, runs, decoder, self._seen.would_admit), tally)
                 else:
-                    sorted_ = self._sort(rows, decoder, self._seen.admit)
+                    sorted_ = self._sort(rows, runs, decoder, self._seen.admit)
                     write = _writing(sorted_, self._journal.settings.keys_kept, self._leaving)
                     batch, outcome = await self._journal.submit(write)
                     tally.counts += outcome.counts
@@ -177,10 +188,11 @@ class Quarantine:
     def _sort(
         self,
         rows: Sequence[QuarantineRow],
+        runs: Sequence[Run],
         decoder: Decoder,
         fresh: Callable[[NDArray[np.uint64]], NDArray[np.bool_]],
     ) -> _Sorted:
-        decoded = decoder.decode([_run(row) for row in rows], _NO_TIME)
+        decoded = decoder.decode(runs, _NO_TIME)
         verdicts = {r.message: (r.reason, r.detail) for r in decoded.rejected}
         refused = np.zeros(len(rows), np.bool_)
         refused[list(verdicts)] = True
@@ -246,6 +258,18 @@ def _foretell(work: _Sorted, tally: _Tally) -> None:
 def _run(message: QuarantineRow) -> Run:
     """The message as it came: judged by the time it was received, not by today's."""
     return Run(message.topic, [message.payload], message.received_ns)
+
+
+async def _translated(
+    decoder: Decoder, messages: Sequence[QuarantineRow], scripts: ScriptRunner | None = None
+) -> list[Run]:
+    """The messages as they came, those of LoRaWAN through their scripts of today."""
+    runner = scripts or ScriptRunner(SystemClock())
+    try:
+        return [await translated_run(decoder, runner, _run(message)) for message in messages]
+    finally:
+        if scripts is None:
+            await runner.close()
 
 
 def _spoken(batch: Batch, catalogue: Catalogue) -> Iterator[WouldRead]:

@@ -16,6 +16,7 @@ import numpy as np
 from holdfast.adapters.host.adapter import HostAdapter
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.codecs.decoder import Decoder
+from holdfast.codecs.lorawan.runner import ScriptRunner
 from holdfast.history.lake.compact import may_leave
 from holdfast.history.lake.opening import open_lake
 from holdfast.history.lake.service import Keeper
@@ -27,6 +28,7 @@ from holdfast.intake.replay import Quarantine
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.service import IntakeService
 from holdfast.intake.skew import SkewTable
+from holdfast.intake.uplinks import UplinkInbox
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.opening import Access, read_key
 from holdfast.journal.writer import Condition
@@ -88,8 +90,13 @@ class Node:
         self.last_values = LastValues(self.journal.catalogue)
         self.seen = SeenKeys(settings.journal.keys_kept)
         self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
+        self.scripts = ScriptRunner(clock, telemetry.emit)
+        telemetry.gauge("codec_scripts_off", "Codec scripts switched off now.", lambda: self.scripts.switched_off)
+        self.decoder = Decoder(plan.profiles, self.journal.catalogue, settings.node)
         self.intake = self._make_intake()
-        self.quarantine = Quarantine(self.journal, plan.profiles, self.seen, self.last_values.update, self.leaving)
+        self.uplinks = UplinkInbox(self.intake.inbox, self.decoder, self.scripts, settings.intake.max_messages)
+        told = self.last_values.update
+        self.quarantine = Quarantine(self.journal, plan.profiles, self.seen, told, self.leaving, self.scripts)
         self.mqtt = self._make_mqtt()
         self.ingest = self._make_ingest()
         if self.ingest is not None:
@@ -178,6 +185,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.surroundings.close()
+        await self.scripts.close()
         if self.web is not None:
             await self.web.stop(1.0)
         for link in (self.link, self.documents):
@@ -197,6 +205,7 @@ class Node:
         with contextlib.suppress(TimeoutError):
             drained = False
             async with asyncio.timeout(deadline_s):
+                await self.uplinks.drain()
                 await self.intake.drain()
                 await self.intake.stop()
                 drained = True
@@ -221,8 +230,7 @@ class Node:
     def _make_intake(self) -> IntakeService:
         settings, journal = self.plan.settings, self.journal
         engine = Engine(self.plan.rules, journal.catalogue, settings.node)
-        decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node)
-        preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew)
+        preparer = Preparer(self.decoder, self.seen, engine, self.timekeeper.doubt, self.skew)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)
         gauge = self.telemetry.gauge
@@ -254,7 +262,7 @@ class Node:
         settings = self.plan.settings.mqtt
         if settings is None:
             return None
-        mqtt = MqttServer(settings, self.intake.inbox, self.clock, self.telemetry)
+        mqtt = MqttServer(settings, self.uplinks, self.clock, self.telemetry)
         self.intake.publish_through(mqtt.publisher)
         return mqtt
 

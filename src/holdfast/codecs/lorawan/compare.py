@@ -16,7 +16,7 @@ _SHOWN = 80
 def differences(wanted: Any, got: Any, tolerance: float = EXACT) -> list[str]:
     """What differs, as `path: wanted ..., got ...`; empty when nothing does. At most ten."""
     found: list[str] = []
-    _compare(_plain(wanted), _plain(got), tolerance, "", found)
+    _compare(wanted, got, tolerance, "", found)
     return found[:_DIFFERENCES]
 
 
@@ -41,22 +41,29 @@ def _plain(value: Any) -> Any:
 
 
 def _compare(wanted: Any, got: Any, tolerance: float, path: str, found: list[str]) -> None:
+    wanted, got = _plain(wanted), _plain(got)
     if isinstance(wanted, dict) and isinstance(got, dict):
-        for name in [*wanted, *(name for name in got if name not in wanted)]:
-            inner = f"{path}.{name}" if path else str(name)
-            if name not in got:
-                found.append(f"{inner}: wanted {_show(wanted[name])}, is missing")
-            elif name not in wanted:
-                found.append(f"{inner}: not wanted, got {_show(got[name])}")
-            else:
-                _compare(_plain(wanted[name]), _plain(got[name]), tolerance, inner, found)
+        _compare_members(wanted, got, tolerance, path, found)
     elif isinstance(wanted, list) and isinstance(got, list):
         if len(wanted) != len(got):
             found.append(f"{path}: wanted {len(wanted)} elements, got {len(got)}")
         for i, (a, b) in enumerate(zip(wanted, got, strict=False)):
-            _compare(_plain(a), _plain(b), tolerance, f"{path}[{i}]", found)
+            _compare(a, b, tolerance, f"{path}[{i}]", found)
     elif not _same(wanted, got, tolerance):
         found.append(f"{path}: wanted {_show(wanted)}, got {_show(got)}")
+
+
+def _compare_members(
+    wanted: dict[str, Any], got: dict[str, Any], tolerance: float, path: str, found: list[str]
+) -> None:
+    for name in dict.fromkeys([*wanted, *got]):
+        inner = f"{path}.{name}" if path else name
+        if name not in got:
+            found.append(f"{inner}: wanted {_show(wanted[name])}, is missing")
+        elif name not in wanted:
+            found.append(f"{inner}: not wanted, got {_show(got[name])}")
+        else:
+            _compare(wanted[name], got[name], tolerance, inner, found)
 
 
 def _same(wanted: Any, got: Any, tolerance: float) -> bool:

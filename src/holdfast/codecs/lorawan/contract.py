@@ -12,7 +12,8 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from holdfast.codecs.lorawan.calls import Answer, Call, Fault
-from holdfast.codecs.lorawan.runner import Script, ScriptRunner
+from holdfast.codecs.lorawan.runner import ScriptRunner
+from holdfast.codecs.lorawan.scripts import Script
 from holdfast.kernel.clock import NS_PER_MS
 
 _TEXTS = 20

@@ -3,7 +3,7 @@
 from holdfast.codecs.errors import CodecsError
 
 
-class ExamplesInvalid(CodecsError):
+class ScriptUnusable(CodecsError):
     """A script or an example file can't be used."""
 
     def __init__(self, what: str, hint: str) -> None:

@@ -16,13 +16,13 @@ from msgspec import Struct, field
 from holdfast.codecs.lorawan.calls import Call, CallKind
 from holdfast.codecs.lorawan.compare import CLOSE, EXACT, differences, result_differences
 from holdfast.codecs.lorawan.contract import Decoded, Failure, call_once
-from holdfast.codecs.lorawan.errors import ExamplesInvalid
-from holdfast.codecs.lorawan.runner import Script, ScriptRunner
+from holdfast.codecs.lorawan.errors import ScriptUnusable
+from holdfast.codecs.lorawan.runner import ScriptRunner
+from holdfast.codecs.lorawan.scripts import ScriptFolder
 from holdfast.kernel.clock import NS_PER_MS, Clock
 
 Verdict = Literal["pass", "fail", "known", "skipped"]
 _KNOWN = frozenset({"DIFF", "EXC"})
-_SCRIPT_LIMIT = 1 << 20
 
 
 class UplinkExample(Struct, kw_only=True):
@@ -75,73 +75,25 @@ def read_examples(folder: Path) -> list[CodecExamples]:
     """All codecs of all example files in `folder` and below.
 
     Raises:
-        ExamplesInvalid: when there are none, or a line isn't as it should be.
+        ScriptUnusable: when there are none, or a line isn't as it should be.
     """
     files = sorted(p for p in folder.rglob("*") if p.name.endswith((".jsonl", ".jsonl.gz")) and p.is_file())
     codecs = [codec for file in files for codec in _lines(file)]
     if not codecs:
-        raise ExamplesInvalid(f"no examples in {folder}", "put lines of codecs there, as examples.jsonl")
+        raise ScriptUnusable(f"no examples in {folder}", "put lines of codecs there, as codecs.jsonl")
     return codecs
 
 
 def _lines(file: Path) -> Iterator[CodecExamples]:
     decode = msgspec.json.Decoder(CodecExamples).decode
-    opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
-    with opened as lines:
+    with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 yield decode(line)
             except (msgspec.MsgspecError, UnicodeError) as error:
-                raise ExamplesInvalid(f"{file}:{number}: {error}", "a line is a codec with its examples") from None
-
-
-class ScriptFolder:
-    """The scripts in a folder and below."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._by_name: dict[str, list[Path]] = {}
-        for path in sorted(folder.rglob("*.js")):
-            self._by_name.setdefault(path.name, []).append(path)
-        self._read: dict[Path, Script] = {}
-
-    def find(self, name: str) -> Script | None:
-        """The script called `name`: of files of the same name the one whose folders agree most; None without one."""
-        wanted = Path(name).parts
-        found = self._by_name.get(wanted[-1], []) if wanted else []
-        if not found:
-            return None
-        path = max(found, key=lambda p: _common_end(p.parts, wanted))
-        if path not in self._read:
-            self._read[path] = load_script(path)
-        return self._read[path]
-
-
-def load_script(path: Path) -> Script:
-    """A script from its file.
-
-    Raises:
-        ExamplesInvalid: when it can't be read, or is no text.
-    """
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise ExamplesInvalid(f"{path}: {error.strerror}", "is the path right?") from None
-    if len(source) > _SCRIPT_LIMIT:
-        raise ExamplesInvalid(f"{path} has {len(source)} bytes", f"a script may have {_SCRIPT_LIMIT}")
-    try:
-        return Script(str(path), source.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise ExamplesInvalid(f"{path} is not UTF-8", "save it as UTF-8") from None
-
-
-def _common_end(a: tuple[str, ...], b: tuple[str, ...]) -> int:
-    n = 0
-    while n < min(len(a), len(b)) and a[-1 - n] == b[-1 - n]:
-        n += 1
-    return n
+                raise ScriptUnusable(f"{file}:{number}: {error}", "a line is a codec with its examples") from None
 
 
 async def try_all(
@@ -173,7 +125,7 @@ def _trials(codec: CodecExamples, clock: Clock) -> Iterator[_Trial]:
         try:
             payload = list(bytes.fromhex(u.bytes))
         except ValueError:
-            raise ExamplesInvalid(f"{codec.id}: uplink {i}: `{u.bytes}` is no hex", "write bytes as 01af00") from None
+            raise ScriptUnusable(f"{codec.id}: uplink {i}: `{u.bytes}` is no hex", "write bytes as 01af00") from None
         call = _call("decodeUplink", {"fPort": u.fPort, "bytes": payload, "recvTime": now})
         yield _Trial(i, u.description, u.quickjs, codec.js, call, u.output, u.normalized)
     for i, d in enumerate(codec.encode_downlink):
@@ -194,7 +146,7 @@ async def _try(runner: ScriptRunner, scripts: ScriptFolder, codec: CodecExamples
 
     try:
         script = scripts.find(trial.script)
-    except ExamplesInvalid as error:
+    except ScriptUnusable as error:
         return tried("fail", [str(error)])
     if script is None:
         return tried("skipped", [f"no script {trial.script} in the folder"])

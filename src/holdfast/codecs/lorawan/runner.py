@@ -8,31 +8,18 @@ each script that turns.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 from holdfast.codecs.lorawan.breaker import Breaker
 from holdfast.codecs.lorawan.calls import Answer, Call, Fault, Limits, Request
 from holdfast.codecs.lorawan.happenings import CodecScriptFailed, CodecSwitchedOff, CodecSwitchedOn
 from holdfast.codecs.lorawan.processes import Worker
+from holdfast.codecs.lorawan.scripts import Script
 from holdfast.kernel.clock import Clock
 from holdfast.telemetry.happenings import Happening
 
 _CALLS_AT_ONCE = 32
 """Calls that a script makes before others get its worker."""
 _NICENESS = (10, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A vendor's script. name: for people, as its path."""
-
-    name: str
-    source: str
-
-    @property
-    def digest(self) -> bytes:
-        """Which script it is, whatever it's called."""
-        return blake2b(self.source.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(slots=True)
