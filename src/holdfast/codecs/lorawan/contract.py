@@ -95,8 +95,6 @@ def understood(answer: Answer) -> Decoded | Failure:
     if not returned.is_object or not isinstance(returned.result, dict):
         return Failure(Fault.SCRIPT, "it returned no object; the contract asks for {data, warnings, errors}")
     decoded = Decoded(returned.result)
-    if not {"data", "errors", "bytes"} & decoded.result.keys():
-        return Failure(Fault.SCRIPT, "it returned an object with neither data nor errors")
     if returned.normalize_threw:
         return Decoded(decoded.result, None, returned.normalize_threw.partition("\n")[0][:_TEXT])
     if returned.normalized is UNSET:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from holdfast.codecs.lorawan.calls import HEAD, Answer, Fault, Limits, Request, spent
+from holdfast.codecs.lorawan.calls import COSTLY, HEAD, Answer, Fault, Limits, Request, spent
 
 _START_S = 30.0
 """A worker's first answer may take this much longer: Python has to start."""
@@ -59,14 +59,15 @@ class Worker:
         try:
             with contextlib.suppress(ConnectionError):
                 process.stdin.write(HEAD.pack(len(frame)) + frame)
-            for _ in request.calls:
+            for left in range(len(request.calls) - 1, -1, -1):
                 answer = await self._answer(process.stdout, request.limits)
                 if answer is None:
                     yield await self._ended(process, request.limits)
                     return
-                whole = answer.fault is not None
+                whole = not left or answer.fault in COSTLY  # it stops there
                 yield answer
-            whole = True
+                if whole:
+                    return
         finally:
             if not whole:  # the rest of its answers would be taken for those of the next request
                 await self.end()
@@ -83,7 +84,11 @@ class Worker:
         return self._decode(body)
 
     async def _ended(self, process: asyncio.subprocess.Process, limits: Limits) -> Answer:
-        was_silent = process.returncode is None and not process.stdout.at_eof()  # type: ignore[union-attr]
+        was_silent = process.stdout is not None and not process.stdout.at_eof()
+        if not was_silent:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await process.wait()
         await self.end()
         if was_silent or process.returncode == -signal.SIGPROF:
             return Answer(Fault.TIME, spent(Fault.TIME, limits) + "; its process was ended")
@@ -94,6 +99,7 @@ class Worker:
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)  # `process.kill` would reap it, and its status be lost
         await process.wait()

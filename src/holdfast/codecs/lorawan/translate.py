@@ -87,6 +87,9 @@ def _put(out: Translated, i: int, plan: LorawanPlan, uplink: NetworkUplink, outc
     if outcome.errors:
         out.refusals[i] = RejectReason.SCRIPT, shorten(f"the script refuses it: {'; '.join(outcome.errors)}")
         return
+    if not isinstance(outcome.result.get("data"), dict):
+        out.refusals[i] = RejectReason.SCRIPT, "the script returned neither data nor errors"
+        return
     records = [*_values(outcome), *_own(outcome, plan.paths), *_link(uplink)]
     out.payloads[i] = msgspec.json.encode({"t": uplink.time_ns // _NS_PER_US, "id": uplink.id, "e": records})
 
