@@ -48,7 +48,7 @@ class Limits(Struct, frozen=True):
     hard_s: float = 1.0
     wall_s: float = 10.0
     memory: int = 16 << 20
-    stack: int = 256 << 10
+    stack: int = 1 << 20
     output: int = 256 << 10
 
 

@@ -7,6 +7,7 @@ encode_downlink[], decode_downlink[]`; a script is looked up by its whole path, 
 import asyncio
 import gzip
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ class UplinkExample(Struct, kw_only=True):
 
     bytes: str
     fPort: int | None = None  # noqa: N815  # the contract's name
-    recvTime: str | None = None  # noqa: N815
+    recvTime: datetime | None = None  # noqa: N815
     output: dict[str, Any]
     normalized: dict[str, Any] | None = None
     description: str = ""
@@ -126,7 +127,8 @@ def _trials(codec: CodecExamples, clock: Clock) -> Iterator[_Trial]:
             payload = list(bytes.fromhex(u.bytes))
         except ValueError:
             raise ScriptUnusable(f"{codec.id}: uplink {i}: `{u.bytes}` is no hex", "write bytes as 01af00") from None
-        call = _call("decodeUplink", {"fPort": u.fPort, "bytes": payload, "recvTime": now})
+        when = now if u.recvTime is None else round(u.recvTime.timestamp() * 1000)
+        call = _call("decodeUplink", {"fPort": u.fPort, "bytes": payload, "recvTime": when})
         yield _Trial(i, u.description, u.quickjs, codec.js, call, u.output, u.normalized)
     for i, d in enumerate(codec.encode_downlink):
         script = codec.encode_downlink_js or codec.js

@@ -80,7 +80,9 @@ def test_a_script_that_redefines_the_engine_reaches_only_itself() -> None:
         JSON.stringify = JSON.parse = Array.isArray = Function.prototype.call = function () { return 'mine'; };
         Object.defineProperty(Object.prototype, 'threw', { get() { return 'mine'; }, set() { throw 1; } });
         Object.defineProperty(Object.prototype, 'result', { set() { throw 1; } });
-        function decodeUplink(input) { return { data: { n: input.bytes.length, isDate: input.recvTime instanceof Date } }; }
+        function decodeUplink(input) {
+          return { data: { n: input.bytes.length, isDate: input.recvTime instanceof Date } };
+        }
     """
     outcome = understood(answers(vandal)[0])
     assert isinstance(outcome, Decoded)
@@ -122,7 +124,8 @@ def test_a_costly_call_costs_only_itself() -> None:
 
 def test_the_answers_after_a_dead_process_belong_to_the_right_calls() -> None:
     deadly = body(
-        "if (input.bytes[0] === 0) return { data: new Array(4294967295).join('') }; return { data: { n: input.bytes[0] } }"
+        "if (input.bytes[0] === 0) return { data: new Array(4294967295).join('') };"
+        "return { data: { n: input.bytes[0] } }"
     )
     found = answers(deadly, call(1), call(0), call(2))
     assert [a.fault for a in found] == [None, Fault.TIME, None]
