@@ -119,7 +119,7 @@ class UplinkInbox:
         messages = [bytes(payload) for arrival in arrivals for payload in arrival.payloads]
         try:
             self._pass_on(arrivals, await translate(self._runner, plan, messages, arrivals[0].received_ns))
-        except OSError:  # no process can be started: the sources keep their messages
+        except (OSError, RuntimeError):  # no process can be started: the sources keep their messages
             for arrival in arrivals:
                 arrival.receipt.refuse()
         self.messages -= len(messages)

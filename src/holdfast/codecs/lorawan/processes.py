@@ -28,8 +28,8 @@ class Worker:
         self._decode = msgspec.msgpack.Decoder(Answer).decode
 
     async def start(self) -> None:
-        """Start the process, if there is none."""
-        if self._process is not None:
+        """Start the process, if there is none; one that died idle is no script's fault."""
+        if self._process is not None and self._process.returncode is None:
             return
         command = [sys.executable, "-m", "holdfast.codecs.lorawan.worker"]
         # its own import path and nothing else of the node's environment: no secrets to find there
@@ -57,7 +57,7 @@ class Worker:
         frame = self._encode(request)
         whole = False
         try:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, RuntimeError):  # the latter is uvloop's word for a closed pipe
                 process.stdin.write(HEAD.pack(len(frame)) + frame)
             for left in range(len(request.calls) - 1, -1, -1):
                 answer = await self._answer(process.stdout, request.limits)

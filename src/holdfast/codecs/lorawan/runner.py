@@ -19,7 +19,8 @@ from holdfast.telemetry.happenings import Happening
 
 _CALLS_AT_ONCE = 32
 """Calls that a script makes before others get its worker."""
-_NICENESS = (10, 0)
+_NICENESS = (5, 0)
+"""Of worker 0 and of the others: what misbehaves stands back for the node, but honest scripts may land there, too."""
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class ScriptRunner:
         self._limits = limits or Limits()
         self._workers = [Worker(_NICENESS[0] if i == 0 and workers > 1 else _NICENESS[1]) for i in range(workers)]
         self._idle = set(range(workers))
-        self._freed = asyncio.Condition()
+        self._queue: list[tuple[Breaker, asyncio.Future[int]]] = []
         self._records: dict[bytes, _Record] = {}
 
     async def run(self, script: Script, calls: Sequence[Call]) -> list[Answer]:
@@ -85,20 +86,32 @@ class ScriptRunner:
                 answers.append(answer)
                 self._judge(script, breaker, answer)
         finally:
-            async with self._freed:
-                self._idle.add(number)
-                self._freed.notify_all()
+            self._free(number)
         return answers
 
     async def _take(self, breaker: Breaker) -> int:
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._fitting(breaker))
-            number = max(self._fitting(breaker))
+        fitting = self._idle if breaker.is_proven else self._idle & {0}
+        if fitting:
+            number = max(fitting)
             self._idle.remove(number)
             return number
+        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._queue.append((breaker, turn))
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._free(turn.result())
+            raise
 
-    def _fitting(self, breaker: Breaker) -> set[int]:
-        return self._idle if breaker.is_proven else self._idle & {0}
+    def _free(self, number: int) -> None:
+        """Hand a worker to the first in the queue that may have it: nobody who asks again at once gets ahead."""
+        for i, (breaker, turn) in enumerate(self._queue):
+            if not turn.done() and (number == 0 or breaker.is_proven):
+                del self._queue[i]
+                turn.set_result(number)
+                return
+        self._idle.add(number)
 
     def _judge(self, script: Script, breaker: Breaker, answer: Answer) -> None:
         if answer.fault is None:

@@ -4,6 +4,7 @@ A frame is a length (u32, big-endian) and a MessagePack value: `Request` in, one
 ends with its input. It's started by `runner`, as `python -m holdfast.codecs.lorawan.worker`.
 """
 
+import os
 import resource
 import signal
 import sys
@@ -15,18 +16,20 @@ import msgspec
 from holdfast.codecs.lorawan.calls import COSTLY, HEAD, Answer, Call, Request
 from holdfast.codecs.lorawan.sandbox import run_call
 
+_OWN_FILES = 3
 _ROOM = 192 << 20
 """Bytes of address space beyond what the process has at its start."""
 
 
 def confine() -> None:
     """Give up what a script's process doesn't need: more memory, files, core dumps."""
+    os.closerange(_OWN_FILES, os.sysconf("SC_OPEN_MAX"))  # what the node's loop left open when it forked
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     room = pages * resource.getpagesize() + _ROOM
     resource.setrlimit(resource.RLIMIT_AS, (room, room))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_OWN_FILES, _OWN_FILES))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the node, which then closes our input
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
 
