@@ -91,12 +91,8 @@ class Node:
         self.seen = SeenKeys(settings.journal.keys_kept)
         self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
         self.scripts = ScriptRunner(clock, telemetry.emit)
-        telemetry.gauge("codec_scripts_off", "Codec scripts switched off now.", lambda: self.scripts.switched_off)
-        self.decoder = Decoder(plan.profiles, self.journal.catalogue, settings.node)
-        self.intake = self._make_intake()
-        self.uplinks = UplinkInbox(self.intake.inbox, self.decoder, self.scripts, settings.intake.max_messages)
-        told = self.last_values.update
-        self.quarantine = Quarantine(self.journal, plan.profiles, self.seen, told, self.leaving, self.scripts)
+        self.intake, self.uplinks = self._make_intake()
+        self.quarantine = self._make_quarantine()
         self.mqtt = self._make_mqtt()
         self.ingest = self._make_ingest()
         if self.ingest is not None:
@@ -227,16 +223,22 @@ class Node:
         """Since this object was made; the wall clock may have been set meanwhile."""
         return self.clock.boottime_ns() - self._started_ns
 
-    def _make_intake(self) -> IntakeService:
+    def _make_intake(self) -> tuple[IntakeService, UplinkInbox]:
         settings, journal = self.plan.settings, self.journal
         engine = Engine(self.plan.rules, journal.catalogue, settings.node)
-        preparer = Preparer(self.decoder, self.seen, engine, self.timekeeper.doubt, self.skew)
+        decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node)
+        preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)
         gauge = self.telemetry.gauge
         gauge("skew_missed_rows", "of devices past the skew table's bound", lambda: self.skew.not_followed)
         gauge("last_values_missed_rows", "of series past the page's bound", lambda: self.last_values.missed)
-        return intake
+        self.telemetry.gauge("codec_scripts_off", "Codec scripts switched off.", lambda: self.scripts.switched_off)
+        return intake, UplinkInbox(intake.inbox, decoder, self.scripts, settings.intake.max_messages)
+
+    def _make_quarantine(self) -> Quarantine:
+        told = self.last_values.update
+        return Quarantine(self.journal, self.plan.profiles, self.seen, told, self.leaving, self.scripts)
 
     def _make_ingest(self) -> IngestService | None:
         plan = self.plan

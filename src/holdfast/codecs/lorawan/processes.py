@@ -32,7 +32,7 @@ class Worker:
         if self._process is not None and self._process.returncode is None:
             return
         command = [sys.executable, "-m", "holdfast.codecs.lorawan.worker"]
-        # its own import path and nothing else of the node's environment: no secrets to find there
+        # its import path and nothing of the node's environment: no secrets to find there
         environment = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         process = await asyncio.create_subprocess_exec(
             *command,
