@@ -90,8 +90,7 @@ class Node:
         self.last_values = LastValues(self.journal.catalogue)
         self.seen = SeenKeys(settings.journal.keys_kept)
         self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
-        self.scripts = ScriptRunner(clock, telemetry.emit)
-        self.intake, self.uplinks = self._make_intake()
+        self.scripts, self.intake, self.uplinks = self._make_intake()
         self.quarantine = self._make_quarantine()
         self.mqtt = self._make_mqtt()
         self.ingest = self._make_ingest()
@@ -223,18 +222,19 @@ class Node:
         """Since this object was made; the wall clock may have been set meanwhile."""
         return self.clock.boottime_ns() - self._started_ns
 
-    def _make_intake(self) -> tuple[IntakeService, UplinkInbox]:
+    def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox]:
         settings, journal = self.plan.settings, self.journal
         engine = Engine(self.plan.rules, journal.catalogue, settings.node)
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node)
         preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)
+        scripts = ScriptRunner(self.clock, self.telemetry.emit)
         gauge = self.telemetry.gauge
         gauge("skew_missed_rows", "of devices past the skew table's bound", lambda: self.skew.not_followed)
         gauge("last_values_missed_rows", "of series past the page's bound", lambda: self.last_values.missed)
-        self.telemetry.gauge("codec_scripts_off", "Codec scripts switched off.", lambda: self.scripts.switched_off)
-        return intake, UplinkInbox(intake.inbox, decoder, self.scripts, settings.intake.max_messages)
+        gauge("codec_scripts_off", "codec scripts switched off now", lambda: scripts.switched_off)
+        return scripts, intake, UplinkInbox(intake.inbox, decoder, scripts, settings.intake.max_messages)
 
     def _make_quarantine(self) -> Quarantine:
         told = self.last_values.update
