@@ -9,7 +9,7 @@ from tests.unit.codecs.lorawan.servers import RECEIVED_NS, the_things
 
 from holdfast.adapters.port import Arrival
 from holdfast.codecs.decoder import Decoder
-from holdfast.codecs.loading import builtin_profiles, load_profiles
+from holdfast.codecs.loading import BUILTIN, load_profiles
 from holdfast.codecs.lorawan.runner import ScriptRunner
 from holdfast.codecs.profiles import Profile
 from holdfast.intake.prepare import Preparer
@@ -52,7 +52,7 @@ class Slip:
 
 
 def profiles(folder: Path) -> Sequence[Profile]:
-    return [*builtin_profiles(["rooms"]), *load_profiles([folder / "profile.yaml"])]
+    return load_profiles([BUILTIN / "rooms.yaml", folder / "profile.yaml"])
 
 
 class Site:
