@@ -21,11 +21,11 @@ Step = tuple[str, tuple[Any, ...]]
 
 _IF_THERE = "WHERE EXISTS (SELECT 1 FROM mqtt_sessions WHERE id = ?1)"
 _PUT_SESSION = "INSERT OR REPLACE INTO mqtt_sessions VALUES (?, ?, ?, ?, ?)"
-_SUBSCRIBE = f"INSERT OR REPLACE INTO mqtt_subscriptions SELECT ?1, ?2, ?3, ?4 {_IF_THERE}"  # noqa: S608  # constants
+_SUBSCRIBE = f"INSERT OR REPLACE INTO mqtt_subscriptions SELECT ?1, ?2, ?3, ?4 {_IF_THERE}"  # constants
 _UNSUBSCRIBE = "DELETE FROM mqtt_subscriptions WHERE session = ? AND filter = ?"
-_RECEIVE = f"INSERT OR REPLACE INTO mqtt_received SELECT ?1, ?2 {_IF_THERE}"  # noqa: S608  # constants
+_RECEIVE = f"INSERT OR REPLACE INTO mqtt_received SELECT ?1, ?2 {_IF_THERE}"  # constants
 _RELEASE = "DELETE FROM mqtt_received WHERE session = ? AND pid = ?"
-_PUT_LETTER = f"INSERT OR REPLACE INTO mqtt_letters SELECT ?2, ?1, ?3, ?4, ?5, ?6 {_IF_THERE}"  # noqa: S608  # constants
+_PUT_LETTER = f"INSERT OR REPLACE INTO mqtt_letters SELECT ?2, ?1, ?3, ?4, ?5, ?6 {_IF_THERE}"  # constants
 _MOVE_LETTER = "UPDATE mqtt_letters SET pid = ?, released = ? WHERE id = ?"
 _DROP_LETTER = "DELETE FROM mqtt_letters WHERE id = ?"
 _OF_SESSION = (

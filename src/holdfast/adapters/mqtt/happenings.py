@@ -34,3 +34,11 @@ class MqttReadingChanged(Happening, frozen=True):
     level: ClassVar[Level] = Level.WARNING
     metric: ClassVar[str] = "mqtt_reading_changes"
     now: Literal["paused", "resumed"]
+
+
+class MqttSessionsRecalled(Happening, frozen=True):
+    """Sessions of an earlier life of the node are back. damaged: messages lost to damaged bytes."""
+
+    sessions: int
+    messages: int
+    damaged: int

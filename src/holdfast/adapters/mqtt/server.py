@@ -16,11 +16,14 @@ from holdfast.adapters.mqtt import happenings, packets
 from holdfast.adapters.mqtt.broker import Broker
 from holdfast.adapters.mqtt.connection import Connection, Phase
 from holdfast.adapters.mqtt.errors import ListenFailed
+from holdfast.adapters.mqtt.ledger import Ledger
 from holdfast.adapters.mqtt.names import TopicNames
 from holdfast.adapters.mqtt.reader import Reader
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.port import Inbox, Publisher
+from holdfast.journal.journal import Journal
+from holdfast.journal.mqtt_sessions import read_sessions
 from holdfast.kernel.clock import Clock
 from holdfast.telemetry.happenings import Telemetry
 
@@ -40,6 +43,7 @@ class MqttStats:
     received: int
     sent: int
     dropped: int
+    queued: int
     unsettled: int
     paused: bool
 
@@ -47,14 +51,24 @@ class MqttStats:
 class MqttServer:
     """Our MQTT server: devices publish, local clients subscribe."""
 
-    def __init__(self, settings: MqttSettings, inbox: Inbox, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        settings: MqttSettings,
+        inbox: Inbox,
+        clock: Clock,
+        telemetry: Telemetry,
+        journal: Journal | None = None,
+    ) -> None:
+        """journal: where sessions that may outlive their connections are kept; None = in memory only."""
         self.publisher: Publisher
         self.port = 0
         self._settings = settings
         self._inbox = inbox
         self._clock = clock
         self._telemetry = telemetry
-        self._broker = self.publisher = Broker(settings, inbox, clock)
+        self._journal = journal
+        self._ledger = None if journal is None else Ledger(journal.submit, _soon, clock)
+        self._broker = self.publisher = Broker(settings, inbox, clock, self._ledger)
         self._names = TopicNames()
         self._sockets: set[_Socket] = set()
         self._dirty: list[_Socket] = []
@@ -73,6 +87,7 @@ class MqttServer:
         Raises:
             ListenFailed: the address can't be used; the hint says what to do.
         """
+        await self._recall()
         host, _, port = self._settings.listen.rpartition(":")
         if not host or not port.isdecimal():
             raise ListenFailed(self._settings.listen, "not an address", "Write mqtt.listen as host:port")
@@ -109,8 +124,19 @@ class MqttServer:
                 await self._until_quiet(lambda: not self._sockets)
         for each in list(self._sockets):
             each.abort()
+        if self._ledger is not None:
+            self._ledger.flush()
         if self._server is not None:
             self._telemetry.emit(happenings.MqttListenerStopped(unsettled))
+
+    async def _recall(self) -> None:
+        if self._journal is None or self._ledger is None:
+            return
+        stored = await asyncio.to_thread(read_sessions, self._journal)
+        lost = self._broker.restore(stored, self._ledger, self._clock.monotonic())
+        if stored:
+            messages = sum(len(one.letters) for one in stored)
+            self._telemetry.emit(happenings.MqttSessionsRecalled(len(stored), messages - lost, lost))
 
     def stats(self) -> MqttStats:
         """The server in numbers, now."""
@@ -123,6 +149,7 @@ class MqttServer:
             received=self._broker.received,
             sent=tally.sent,
             dropped=tally.dropped_quiet + tally.dropped_waiting + tally.dropped_oversize,
+            queued=self._broker.waiting,
             unsettled=self._unsettled(),
             paused=self._full,
         )
@@ -186,7 +213,7 @@ class MqttServer:
         """The protocol's two halves for a new socket."""
         now = self._clock.monotonic()
         connection = Connection(self._broker, self, each, self._settings, now)
-        return connection, Reader(self._names, self._settings.max_packet)
+        return connection, Reader(self._names, self._settings.max_packet, self._settings.topic_aliases)
 
     def mark(self, each: "_Socket", loop: asyncio.AbstractEventLoop) -> None:
         """A socket has something to send at the end of this turn."""
@@ -336,6 +363,10 @@ class _Socket(asyncio.Protocol):
         self._server.mark(self, self._loop)
 
 
+def _soon(turn: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(turn)
+
+
 def _explained(listen: str, error: Exception) -> ListenFailed:
     number = error.errno if isinstance(error, OSError) else None
     cause, hint = {
@@ -357,4 +388,5 @@ def _register(telemetry: Telemetry, stats: Callable[[], MqttStats]) -> None:
     telemetry.gauge("mqtt_received", "MQTT messages received since start", lambda: stats().received)
     telemetry.gauge("mqtt_sent", "MQTT messages sent to subscribers since start", lambda: stats().sent)
     telemetry.gauge("mqtt_dropped", "MQTT messages that gave way in full queues", lambda: stats().dropped)
-    telemetry.gauge("mqtt_unsettled", "QoS 1 messages waiting for their commit", lambda: stats().unsettled)
+    telemetry.gauge("mqtt_queued", "MQTT messages waiting for their subscribers", lambda: stats().queued)
+    telemetry.gauge("mqtt_unsettled", "QoS 1 and 2 messages waiting for their commit", lambda: stats().unsettled)
