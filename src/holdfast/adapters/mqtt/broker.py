@@ -309,23 +309,18 @@ class Broker:
             self._store(note, _nothing)
 
     def _remember(self, session: Session, left_ns: int) -> None:
-        """Store a session that may outlive its connection; forget one that no longer may."""
+        """Store a session that may outlive its connection; forget one that no longer may.
+
+        One that wasn't stored before is new: a session without expiry ended with its connection.
+        """
         if self._ledger is None:
             return
-        is_new = bool(session.expiry_s) and not session.number
-        if is_new:
-            session.number = self._ledger.new_session()
         if session.expiry_s:
-            number, client, user = session.number, session.client, session.user
-            self._ledger.add(put_session(number, client, user, session.expiry_s, left_ns))
+            session.number = session.number or self._ledger.new_session()
+            self._ledger.add(put_session(session.number, session.client, session.user, session.expiry_s, left_ns))
         elif session.number:
             self._ledger.add(*drop_session(session.number))
             session.number = 0
-        if is_new:
-            self.subscribed.hand_in(session)
-            note = Note(self._ledger)
-            session.hand_in(note)
-            self._store(note, _nothing)
 
     def _publish_will(self, session: Session) -> None:
         will, session.will, session.will_at = session.will, None, None

@@ -26,10 +26,6 @@ class Received:
     def __len__(self) -> int:
         return len(self._pids)
 
-    def settled(self) -> list[bytes]:
-        """Those that are on disk, as far as they need be."""
-        return [pid for pid, is_stored in self._pids.items() if is_stored]
-
     def restore(self, pids: Iterable[int]) -> None:
         """Those of an earlier life of the node."""
         self._pids.update((pid.to_bytes(2, "big"), True) for pid in pids)

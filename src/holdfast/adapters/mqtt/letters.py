@@ -184,10 +184,6 @@ class Queue:
         self._letters.clear()
         return letters
 
-    def held(self) -> list[Letter]:
-        """All, left where they are."""
-        return list(self._letters)
-
     def _over(self) -> bool:
         return (
             len(self._letters) > self._max_letters

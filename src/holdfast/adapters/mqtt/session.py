@@ -160,14 +160,6 @@ class Session:
             else:
                 self._wait(letter)
 
-    def hand_in(self, note: Note) -> None:
-        """The session is stored from now on: note all it has."""
-        for letter in (*self._again, *self._sent.values(), *self._waiting.held()):
-            note.owe(self, letter)
-        settled = self.received.settled()
-        if settled:
-            note.receive(self, settled)
-
     # Deliveries
 
     def deliver(

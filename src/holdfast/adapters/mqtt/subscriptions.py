@@ -66,11 +66,6 @@ class Subscriptions:
             self._remove(session, topic_filter)
         session.subscriptions.clear()
 
-    def hand_in(self, session: Session) -> None:
-        """A session is stored from now on."""
-        for topic_filter, grant in session.subscriptions.items():
-            self._write(session, topic_filter, grant)
-
     def restore(self, session: Session, stored: Iterable[StoredSubscription]) -> None:
         """What an earlier life of the node had granted."""
         for one in stored:
