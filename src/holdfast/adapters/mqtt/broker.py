@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from holdfast import __version__
 from holdfast.adapters.mqtt import fields
 from holdfast.adapters.mqtt.ledger import Ledger, Note, NotedReceipt
 from holdfast.adapters.mqtt.letters import Budget, Tally
@@ -27,6 +28,7 @@ from holdfast.adapters.mqtt.retained import RetainedStore
 from holdfast.adapters.mqtt.session import Session
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.subscriptions import Subscriptions
+from holdfast.adapters.mqtt.sys_topics import SysTopics
 from holdfast.adapters.mqtt.topics import Destination, Route
 from holdfast.adapters.port import Arrival, Inbox, Receipt
 from holdfast.journal.mqtt_sessions import StoredSession, drop_session, of_pids, put_session, release
@@ -49,6 +51,7 @@ class Broker:
         self.retained = RetainedStore(settings.retained_messages, settings.retained_bytes)
         self.subscribed = Subscriptions(settings, self.retained, ledger)
         self.tally = Tally()
+        self._sys = SysTopics(__version__, clock.monotonic())
         self.received = 0
 
     @property
@@ -264,9 +267,27 @@ class Broker:
             then()
 
     def tick(self, now: float) -> None:
-        """Publish wills that are due, end sessions that expired."""
+        """Publish wills that are due, end sessions that expired, say how the broker is."""
+        for topic, payload in self._sys.due(now, self._counts, self.tally, self.received).items():
+            self._say(topic, payload)
         for session in list(self._sessions.values()):
             self._tend(session, now)
+
+    def _counts(self) -> dict[str, int]:
+        online = sum(session.online for session in self._sessions.values())
+        return {
+            "clients/connected": online,
+            "clients/disconnected": len(self._sessions) - online,
+            "clients/total": len(self._sessions),
+            "subscriptions/count": self.subscriptions,
+            "retained messages/count": len(self.retained),
+        }
+
+    def _say(self, topic: str, payload: bytes) -> None:
+        """Publish about the broker itself: retained in memory, since the next life says it anew."""
+        publication = Publication(topic, fields.text(topic), (payload,), qos=0, retain=True)
+        self._route(publication, self.subscribed.of(topic), None, None)
+        self._keep(publication, tell=False)
 
     def _tend(self, session: Session, now: float) -> None:
         if session.will_at is not None and now >= session.will_at:

@@ -26,6 +26,11 @@ class Tally:
     expired: int = 0
     refused: int = 0
 
+    @property
+    def dropped(self) -> int:
+        """Messages that gave way to others or were too large."""
+        return self.dropped_quiet + self.dropped_waiting + self.dropped_oversize
+
 
 @dataclass(slots=True)
 class Budget:

@@ -148,7 +148,7 @@ class MqttServer:
             retained=len(self._broker.retained),
             received=self._broker.received,
             sent=tally.sent,
-            dropped=tally.dropped_quiet + tally.dropped_waiting + tally.dropped_oversize,
+            dropped=tally.dropped,
             queued=self._broker.waiting,
             unsettled=self._unsettled(),
             paused=self._full,
