@@ -1,7 +1,7 @@
 """kill -9 of a gateway under QoS 2 in both directions: stored once, delivered once, and the sessions are still there.
 
-The profile names no message id, so nothing but MQTT's own packet identifiers tells a repeat. The same check must fail on
-a build that forgets to store them beside the readings.
+The profile names no message id, so nothing but MQTT's own packet identifiers tells a repeat. The same check must fail
+on a build that forgets to store them beside the readings.
 """
 
 import random

@@ -115,16 +115,16 @@ def _greeting(rng: Random, version: int) -> bytes:
 
 def _packet(rng: Random, version: int) -> bytes:
     kind = rng.random()
-    if kind < 0.05:
+    if kind < 0.01:
         return rng.randbytes(rng.randrange(1, 40))
     whole = _valid(rng, version)
-    return _bent(rng, whole) if kind < 0.35 else whole
+    return _bent(rng, whole) if kind < 0.1 else whole
 
 
 def _valid(rng: Random, version: int) -> bytes:
     said = b"" if version == 5 else None
     pid = rng.randrange(1, 12)
-    topic = rng.choice(_TOPICS[:3]) if rng.random() < 0.95 else rng.choice(_TOPICS)
+    topic = rng.choice(_TOPICS[:3]) if rng.random() < 0.995 else rng.choice(_TOPICS)
     match rng.randrange(9):
         case 0 | 1 | 2:
             if said is not None:
