@@ -121,6 +121,10 @@ class Node:
         settings = self.plan.settings
         await self.residency.apply()
         replayed = await asyncio.to_thread(self.intake.replay) if self.plan.rules else 0
+        if self.mqtt is not None:  # before anything is decided: an alert must find the sessions that wait for it
+            self.mqtt.restore_retained(self.journal.retained())
+            self.mqtt.on_retained(self._retain)
+            await self.mqtt.recall()
         self.intake.start()
         await report_found(self.journal, self.clock, self.telemetry)
         await self.queues.start()
@@ -136,8 +140,6 @@ class Node:
             self._spawn(self.keeper.run(), "history")
         self._spawn_syncing()
         if self.mqtt is not None:
-            self.mqtt.restore_retained(self.journal.retained())
-            self.mqtt.on_retained(self._retain)
             await self.mqtt.start()
         self.is_serving = True
         if settings.host is not None:

@@ -111,7 +111,7 @@ class Broker:
         there = self.subscribed.of(run.topic)
         self.received += len(run.payloads)
         note = None
-        if there.is_local or run.kind & 5:  # QoS 2 or retained: the hot path has neither
+        if there.routes or there.groups or run.kind & 5:  # somebody listens, QoS 2 or retained: not the hot path
             note = self._note()
             if note is not None and run.kind & 4 and origin.number and run.pids[0]:
                 note.receive(origin, run.pids)

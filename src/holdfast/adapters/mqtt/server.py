@@ -87,7 +87,6 @@ class MqttServer:
         Raises:
             ListenFailed: the address can't be used; the hint says what to do.
         """
-        await self._recall()
         host, _, port = self._settings.listen.rpartition(":")
         if not host or not port.isdecimal():
             raise ListenFailed(self._settings.listen, "not an address", "Write mqtt.listen as host:port")
@@ -129,7 +128,8 @@ class MqttServer:
         if self._server is not None:
             self._telemetry.emit(happenings.MqttListenerStopped(unsettled))
 
-    async def _recall(self) -> None:
+    async def recall(self) -> None:
+        """Bring back stored sessions; call before anything is published, `start` included."""
         if self._journal is None or self._ledger is None:
             return
         stored = await asyncio.to_thread(read_sessions, self._journal)
