@@ -20,7 +20,9 @@ Step = tuple[str, tuple[Any, ...]]
 """A statement and its values."""
 
 _IF_THERE = "WHERE EXISTS (SELECT 1 FROM mqtt_sessions WHERE id = ?1)"
-_OWNED = "WHERE session IN (SELECT id FROM mqtt_sessions)"
+_SUBSCRIPTIONS = "SELECT * FROM mqtt_subscriptions WHERE session IN (SELECT id FROM mqtt_sessions)"
+_RECEIVED = "SELECT session, pid FROM mqtt_received WHERE session IN (SELECT id FROM mqtt_sessions)"
+_LETTERS = "SELECT * FROM mqtt_letters WHERE session IN (SELECT id FROM mqtt_sessions) ORDER BY id"
 _PUT_SESSION = "INSERT OR REPLACE INTO mqtt_sessions VALUES (?, ?, ?, ?, ?)"
 _SUBSCRIBE = f"INSERT OR REPLACE INTO mqtt_subscriptions SELECT ?1, ?2, ?3, ?4 {_IF_THERE}"  # constants
 _UNSUBSCRIBE = "DELETE FROM mqtt_subscriptions WHERE session = ? AND filter = ?"
@@ -129,11 +131,11 @@ def read_sessions(reader: JournalReader) -> list[StoredSession]:
     """Every session, oldest first, and what it is owed in order."""
     with reader.borrowed() as db:
         found = {one: StoredSession(one, *more) for one, *more in rows(db, "SELECT * FROM mqtt_sessions ORDER BY id")}
-        for session, topic_filter, grants, identifier in rows(db, f"SELECT * FROM mqtt_subscriptions {_OWNED}"):
+        for session, topic_filter, grants, identifier in rows(db, _SUBSCRIPTIONS):
             found[session].subscriptions.append(StoredSubscription(topic_filter, grants, identifier))
-        for session, pid in rows(db, f"SELECT session, pid FROM mqtt_received {_OWNED}"):
+        for session, pid in rows(db, _RECEIVED):
             found[session].received.append(pid)
-        for number, session, pid, released, crc, body in rows(db, f"SELECT * FROM mqtt_letters {_OWNED} ORDER BY id"):
+        for number, session, pid, released, crc, body in rows(db, _LETTERS):
             good = bytes(body) if zlib.crc32(body) == crc else None
             found[session].letters.append(StoredLetter(number, pid, bool(released), good))
     return list(found.values())
