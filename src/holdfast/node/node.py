@@ -264,7 +264,7 @@ class Node:
         settings = self.plan.settings.mqtt
         if settings is None:
             return None
-        mqtt = MqttServer(settings, self.uplinks, self.clock, self.telemetry)
+        mqtt = MqttServer(settings, self.uplinks, self.clock, self.telemetry, path=self.plan.path)
         self.intake.publish_through(mqtt.publisher)
         return mqtt
 

@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Protocol
 
-from holdfast.adapters.mqtt import admission, packets
+from holdfast.adapters.mqtt import packets
 from holdfast.adapters.mqtt.broker import Broker
+from holdfast.adapters.mqtt.counts import Counts
+from holdfast.adapters.mqtt.guests import Guest, merged
 from holdfast.adapters.mqtt.packets import Connect, Disconnect, Ping, Subscribe, Unsubscribe
 from holdfast.adapters.mqtt.ports import NO_RECEIPT
 from holdfast.adapters.mqtt.properties import Prop
@@ -106,7 +108,17 @@ class RunReceipt:
 class Connection:
     """One client's connection. Implements the broker's `Link`."""
 
-    def __init__(self, broker: Broker, gate: Gate, wire: Wire, settings: MqttSettings, now: float) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        gate: Gate,
+        wire: Wire,
+        settings: MqttSettings,
+        now: float,
+        guest: Guest | None = None,
+    ) -> None:
+        """guest: who it is, as the doors know it; None = judged by `users:` alone, with all rights."""
+        self.guest = Guest(settings, Counts()) if guest is None else guest
         self.phase = Phase.GREETING
         self.version = 0
         self.client = ""
@@ -225,8 +237,9 @@ class Connection:
             case AckRun():
                 self._broker.acked(session, item.pids, now)
             case Subscribe():
-                codes, then = self._broker.subscribe(session, item, now)
-                self._wire.write([packets.suback(self.version, item.pid, codes)])
+                permitted, may = self.guest.screened(item)
+                codes, then = self._broker.subscribe(session, permitted, now)
+                self._wire.write([packets.suback(self.version, item.pid, merged(codes, may))])
                 then()
             case Unsubscribe():
                 codes = self._broker.unsubscribe(session, item)
@@ -237,6 +250,9 @@ class Connection:
         if session is None:
             return
         self.publishes = True
+        if not self.guest.may_publish(run.topic, len(run.payloads)):
+            self._deny(run)
+            return
         if not run.kind & 2:
             room = self._broker.accept(run, session, NO_RECEIPT)
         else:
@@ -249,6 +265,18 @@ class Connection:
             room = self._broker.accept(run, session, RunReceipt(self, run.pids))
         if not room:
             self._gate.shut()
+
+    def _deny(self, run: PublishRun) -> None:
+        """No rule allows it: MQTT 5 is told so. 3.1.1 can't be, and a PUBACK would be a lie: it is closed (§3.3.5)."""
+        if not run.kind & 6:
+            return
+        if self.version == packets.V5:
+            answer = packets.PUBREC if run.kind & 4 else packets.PUBACK
+            code = bytes((Reason.NOT_AUTHORISED,))
+            self._wire.write([packets.packet(answer << 4, pid, code) for pid in run.pids])
+            return
+        self._gate.noted(self, Reason.NOT_AUTHORISED, f"may not publish to {run.topic}")
+        self.close(Reason.NOT_AUTHORISED)
 
     def _hold(self) -> None:
         """Read, or don't: the inbox and the client's own window decide."""
@@ -263,7 +291,7 @@ class Connection:
 
     def _greet(self, connect: Connect, now: float) -> None:
         self.version, self.client = connect.version, connect.client
-        reason = admission.admit(connect, self._settings)
+        reason = self.guest.admit(connect)
         opened = self._broker.open(connect, self, now) if reason is Reason.SUCCESS else reason
         if isinstance(opened, Reason):
             self._gate.noted(self, opened, "turned away")
@@ -276,6 +304,9 @@ class Connection:
         self._deadline_s = 1.5 * self._keep_alive(connect)
         said = self._said(connect) if connect.version == packets.V5 else []
         self._wire.write([packets.connack(self.version, Reason.SUCCESS, present=present, said=said)])
+        lost = self.guest.lost(tuple(self._session.subscriptions))
+        if lost:
+            self._broker.unsubscribe(self._session, Unsubscribe(b"", lost))
         self._broker.resume(self._session, connect, now)
 
     def _keep_alive(self, connect: Connect) -> float:
