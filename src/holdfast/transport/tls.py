@@ -38,7 +38,6 @@ def ask_for_client(context: ssl.SSLContext, ca: Path, *, required: bool) -> None
         TlsUnusable: when the file can't be read or holds no certificate.
     """
     _trust(context, ca)
-    context.verify_flags |= ssl.VERIFY_X509_STRICT
     context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
 
 

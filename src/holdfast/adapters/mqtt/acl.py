@@ -63,7 +63,7 @@ class Acl:
 
 
 def filled(text: str, user: str | None, client: str) -> str | None:
-    """A rule's filter with the client's names in it; None when a name is missing or could stand for more than itself."""
+    """A rule's filter with the client's names in it; None when one is missing or could stand for more than itself."""
     for mark, name in (("%user", user), ("%device", client)):
         if mark in text and (not name or _UNFIT & set(name) or name[0] == "$"):
             return None
