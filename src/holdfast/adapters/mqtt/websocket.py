@@ -16,6 +16,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
@@ -132,22 +133,27 @@ class WebSocket(asyncio.Protocol):
     def _take(self, event: Event, pieces: list[bytes]) -> None:
         match event:
             case BytesMessage():
-                self._message += len(event.data)
-                if self._message > LONGEST:
-                    self._break(CloseReason.MESSAGE_TOO_BIG)
-                    return
-                if event.message_finished:
-                    self._message = 0
-                pieces.append(bytes(event.data))
+                self._gather(event, pieces)
             case Ping():
                 self._say(event.response())
             case CloseConnection():
+                if self._ws.state is not ConnectionState.REMOTE_CLOSING:  # wsproto's way to say "broken framing"
+                    self._refused()
                 self._say(event.response())
                 self._end(None)
             case Request():
                 self._answer(event)
             case TextMessage():  # MQTT 5 §6: anything but binary frames closes
                 self._break(CloseReason.UNSUPPORTED_DATA)
+
+    def _gather(self, event: BytesMessage, pieces: list[bytes]) -> None:
+        self._message += len(event.data)
+        if self._message > LONGEST:
+            self._break(CloseReason.MESSAGE_TOO_BIG)
+            return
+        if event.message_finished:
+            self._message = 0
+        pieces.append(bytes(event.data))
 
     def _answer(self, request: Request) -> None:
         path, origin = urlsplit(request.target).path, _header(request, b"origin")
