@@ -3,6 +3,8 @@
 import contextlib
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -101,29 +103,32 @@ def test_a_topic_that_is_none_closes_and_reaches_nobody(topic: bytes, version: i
         listener.close()
 
 
+STORM = """
+import socket, sys, time
+began, tried = time.monotonic(), 0
+while time.monotonic() - began < 4:
+    try:
+        with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1) as sock:
+            sock.sendall(bytes.fromhex(sys.argv[2]))
+    except OSError:
+        pass
+    tried += 1
+    time.sleep(max(0, began + tried / 2000 - time.monotonic()))
+print(tried)
+"""
+
+
 def test_a_storm_of_connects_is_refused_at_the_door_while_a_device_is_served() -> None:
-    rates = RateSettings(connects=50.0)
-    settings = MqttSettings(listen=HERE, anonymous=True, rates=rates)
-    stop = threading.Event()
-    tried = [0]
-
-    def storm(port: int) -> None:
-        while not stop.is_set():
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as sock:
-                sock.sendall(connect("storm"))
-            tried[0] += 1
-
+    settings = MqttSettings(listen=HERE, anonymous=True, rates=RateSettings(connects=50.0))
     with serving(settings=settings) as running, healthy_beside(running) as device:
         calm = device.p99_s(200)
-        threads = [threading.Thread(target=storm, args=(running.port,)) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        stormy = device.p99_s(400)
-        stop.set()
-        for thread in threads:
-            thread.join()
-        assert running.server.entrance.counts.refused_rate > tried[0] // 2 > 100
-        assert stormy < max(0.1, 10 * calm)  # loose: both ends share this machine; benchmarks/hostile.py measures
+        command = [sys.executable, "-c", STORM, str(running.port), connect("storm").hex()]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as storm:
+            eventually(lambda: running.server.entrance.counts.refused_rate > 100)
+            stormy = device.p99_s(500)
+            tried = int(storm.communicate()[0])
+        assert running.server.entrance.counts.refused_rate > tried // 2 > 500
+        assert stormy < max(0.25, 10 * calm)  # loose: other tests share this machine; benchmarks/hostile.py measures
 
 
 def test_one_address_can_not_use_up_the_connects_of_all() -> None:
@@ -163,34 +168,33 @@ def test_a_client_over_its_rate_is_slowed_down_and_loses_nothing() -> None:
         assert running.server.entrance.counts.throttled >= 2
 
 
+def flood(sock: socket.socket, stop: threading.Event) -> None:
+    frames = b"".join(publish("t/flood", b"x" * 100) for _ in range(500))
+    with contextlib.suppress(OSError):
+        while not stop.is_set():
+            sock.sendall(frames)
+
+
 def test_a_flood_does_not_keep_others_from_being_read() -> None:
     inbox = Narrow()
     with serving(inbox) as running:
         stop = threading.Event()
-        floods = [raw(running, connect(f"flood-{i}")) for i in range(3)]
-
-        def flood(sock: socket.socket) -> None:
-            frames = b"".join(publish("t/flood", b"x" * 100) for _ in range(500))
-            with contextlib.suppress(OSError):
-                while not stop.is_set():
-                    sock.sendall(frames)
 
         def drain() -> None:
             while not stop.is_set():
                 running.call(lambda: inbox.drain(2))
                 time.sleep(0.002)
 
-        threads = [threading.Thread(target=flood, args=(sock,)) for sock in floods]
+        floods = [raw(running, connect(f"flood-{i}")) for i in range(3)]
+        quiet = [raw(running, connect(f"quiet-{i}")) for i in range(5)]
+        threads = [threading.Thread(target=flood, args=(sock, stop)) for sock in floods]
         threads.append(threading.Thread(target=drain))
         for thread in threads:
             thread.start()
-        quiet = [raw(running, connect(f"quiet-{i}")) for i in range(5)]
-        for turn in range(5):
-            for i, sock in enumerate(quiet):
-                sock.sendall(publish(f"t/quiet-{i}", b"%d" % turn))
-        eventually(lambda: sum(a.topic.startswith("t/quiet") for a in list(inbox.arrivals)) >= 5, within_s=5)
-        sources = {a.source for a in list(inbox.arrivals)}
-        assert {f"quiet-{i}" for i in range(5)} <= sources
+        eventually(lambda: running.server.stats().paused)
+        for i, sock in enumerate(quiet):
+            sock.sendall(publish(f"t/quiet-{i}", b"here"))
+        eventually(lambda: {f"quiet-{i}" for i in range(5)} <= {a.source for a in list(inbox.arrivals)})
         stop.set()
         for sock in [*floods, *quiet]:
             with contextlib.suppress(OSError):

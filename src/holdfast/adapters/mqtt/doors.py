@@ -23,7 +23,7 @@ from holdfast.transport.errors import AddressInvalid
 from holdfast.transport.tls import ask_for_client, server_context
 
 _BACKLOG = 1024
-_AT_ONCE = 64  # accepted in one turn of the loop, so that a storm doesn't keep the others from being read
+_AT_ONCE = 16  # accepted in one turn of the loop, so that a storm doesn't keep the others from being read
 _RETRY_S = 1.0  # after the system ran out of sockets
 _OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
