@@ -181,7 +181,7 @@ def test_paho_speaks_over_websocket(keys: Path, *, five: bool) -> None:
         up = threading.Event()
         client.on_message = lambda _c, _u, message: heard.append(bytes(message.payload))
         client.on_subscribe = lambda *_: up.set()
-        client.on_connect = lambda *_: client.subscribe("t", 1)
+        client.on_connect = _subscribing
         client.connect("127.0.0.1", running.port)
         client.loop_start()
         assert up.wait(5)
@@ -191,6 +191,10 @@ def test_paho_speaks_over_websocket(keys: Path, *, five: bool) -> None:
         eventually(lambda: heard == [b"%d" % i for i in range(100)])
         client.disconnect()
         client.loop_stop()
+
+
+def _subscribing(client: paho.Client, *_: object) -> None:
+    client.subscribe("t", 1)
 
 
 class Web:
