@@ -33,7 +33,9 @@ def add(
         from holdfast.adapters.mqtt.users import NO_PASSWORD, User, hashed, name_problem, write_users
 
         groups = tuple(group or ())
-        problem = name_problem(name) or next((f"a group is named like a user: {one!r}" for one in groups if name_problem(one)), "")
+        problem = name_problem(name) or next(
+            (f"a group is named like a user: {one!r}" for one in groups if name_problem(one)), ""
+        )
         if problem:
             return misused(problem, "choose another, as in press-07")
         path, users = _open(settings)

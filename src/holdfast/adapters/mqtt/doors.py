@@ -162,6 +162,9 @@ class Door:
             if context is not None:
                 self._host.refused_tls()
             sock.close()
+        except asyncio.CancelledError:  # the server stops
+            sock.close()
+            raise
         finally:
             self._host.arrived()
 
