@@ -67,7 +67,7 @@ def mqttjs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """mqtt.js with its packages, pinned by hash in its lock file."""
     folder = tmp_path_factory.mktemp("mqttjs")
     for name in ("package.json", "package-lock.json", "client.mjs"):
-        shutil.copy(Path(__file__).parent / "mqttjs" / name, folder)
+        shutil.copy(Path(__file__).parent / "mqttweb" / name, folder)
     command = [str(NODE), str(NPM), "ci", "--no-audit", "--no-fund"]
     made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if made.returncode:
