@@ -163,7 +163,7 @@ def idle(folder: Path, count: int) -> None:
         issue_certificate(folder, "gw", ["127.0.0.1"])
     tls = ListenerTls(str(folder / "gw.pem"), str(folder / "gw.key"))
     doors = (ListenerSettings("127.0.0.1:0", websocket=True), ListenerSettings("127.0.0.1:0", tls))
-    settings = MqttSettings(listen="127.0.0.1:0", listeners=doors, anonymous=True, max_connections=count + 10)
+    settings = MqttSettings(listen="127.0.0.1:0", listeners=doors, anonymous=True, max_connections=count + 100)
     for name, place in (("plain", 0), ("websocket", 1), ("tls", 2)):
         process, pipe, ports = started(settings)
         asyncio.run(fill(ports[place], name, 50))  # what the first ones make once
