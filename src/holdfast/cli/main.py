@@ -13,6 +13,7 @@ from holdfast.cli.codec_commands import codec
 from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
 from holdfast.cli.history_commands import history
+from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.sim import sim
 from holdfast.kernel.documents import SettingsInvalid
@@ -80,6 +81,7 @@ app.command()(ledger)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
+app.add_typer(mqtt, name="mqtt")
 app.add_typer(audit, name="audit")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")

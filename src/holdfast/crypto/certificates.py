@@ -77,6 +77,26 @@ def make_server_certificate(authority: Pair, name: str, hosts: Sequence[str], no
     return _pair(certificate, key)
 
 
+def make_client_certificate(authority: Pair, name: str, now_s: float) -> Pair:
+    """A key and a certificate for a client that is known as `name`, signed by the CA.
+
+    Raises:
+        KeyUnusable: when the CA's files are damaged or don't belong together.
+        NameUnusable: when the name can't stand in a certificate.
+    """
+    signer, issuer = _signer(authority)
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        _builder(_name(name), issuer.subject, key.public_key(), now_s, SERVER_DAYS)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    return _pair(certificate, key)
+
+
 def _builder(
     subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, now_s: float, days: int
 ) -> x509.CertificateBuilder:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.crypto.certificates import Pair, make_authority, make_server_certificate
+from holdfast.crypto.certificates import Pair, make_authority, make_client_certificate, make_server_certificate
 from holdfast.crypto.errors import NameUnusable
 from holdfast.identity.errors import KeyExists, KeyMissing
 from holdfast.kernel.clock import NS_PER_S, Clock, SystemClock
@@ -45,13 +45,27 @@ def issue_certificate(directory: Path, name: str, hosts: Sequence[str], clock: C
         NameUnusable: when a host is neither a DNS name nor an IP address, or `name` is no file name.
         KeyUnusable: when the authority's files are damaged.
     """
-    authority = authority_files(directory)
-    if not (authority.certificate.exists() and authority.key.exists()):
-        raise KeyMissing(f"there is no certificate authority in {directory}")
     files = Files(directory / f"{_plain(name)}.pem", directory / f"{name}.key")
-    pair = Pair(read_bytes(authority.certificate), read_bytes(authority.key))
-    _write(files, make_server_certificate(pair, name, hosts, _now(clock)))
+    _write(files, make_server_certificate(_authority(directory), name, hosts, _now(clock)))
     return files
+
+
+def issue_client_certificate(directory: Path, name: str, clock: Clock | None = None) -> Files:
+    """Make `<name>.pem` and `<name>.key` for a client, an MQTT device for instance, that is known as `name`.
+
+    Raises:
+        KeyMissing, KeyExists, NameUnusable, KeyUnusable: as `issue_certificate`.
+    """
+    files = Files(directory / f"{_plain(name)}.pem", directory / f"{name}.key")
+    _write(files, make_client_certificate(_authority(directory), name, _now(clock)))
+    return files
+
+
+def _authority(directory: Path) -> Pair:
+    files = authority_files(directory)
+    if not (files.certificate.exists() and files.key.exists()):
+        raise KeyMissing(f"there is no certificate authority in {directory}")
+    return Pair(read_bytes(files.certificate), read_bytes(files.key))
 
 
 def authority_files(directory: Path) -> Files:

@@ -266,7 +266,7 @@ class Node:
         settings = self.plan.settings.mqtt
         if settings is None:
             return None
-        mqtt = MqttServer(settings, self.uplinks, self.clock, self.telemetry, self.journal)
+        mqtt = MqttServer(settings, self.uplinks, self.clock, self.telemetry, self.journal, self.plan.path)
         self.intake.publish_through(mqtt.publisher)
         return mqtt
 

@@ -13,6 +13,8 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from holdfast.adapters.host.settings import HostSettings
+from holdfast.adapters.mqtt.checks import addresses
+from holdfast.adapters.mqtt.checks import findings as mqtt_findings
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
@@ -33,7 +35,7 @@ from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.stream.loading import BUILTIN as RULES
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
-from holdfast.transport.addresses import parse_listen, require_https
+from holdfast.transport.addresses import require_https
 from holdfast.transport.errors import AddressInvalid
 from holdfast.uplink.settings import ParentSettings
 from holdfast.web.settings import ApiSettings
@@ -107,8 +109,9 @@ class NodePlan:
 
     def ports(self) -> list[tuple[str, int]]:
         """Every (host, port) that the node listens on."""
-        listens = [door.listen for door in (self.settings.mqtt, self.settings.api) if door is not None]
-        return [(address.host, address.port) for address in map(parse_listen, listens)]
+        mqtt, api = self.settings.mqtt, self.settings.api
+        found = [*(addresses(mqtt) if mqtt is not None else ()), *([api.address] if api is not None else ())]
+        return [(address.host, address.port) for address in found]
 
     def path(self, text: str) -> Path:
         """A path of node.yaml, absolute."""
@@ -157,6 +160,8 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     settings, problems = document.value, []
     if settings.api is not None:
         problems += [document.problem(("api", *where), text) for where, text in settings.api.findings()]
+    if settings.mqtt is not None:
+        problems += [document.problem(("mqtt", *where), text) for where, text in mqtt_findings(settings.mqtt)]
     found = queue_findings(settings.queues, settings.apps)
     problems += [document.problem(where, text) for where, text in found]
     if settings.parent is not None:

@@ -1,27 +1,44 @@
 """TLS 1.3 on both ends; a client trusts one CA file and nothing else."""
 
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.transport.errors import TlsUnusable
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+def server_context(
+    certificate: Path,
+    key: Path,
+    *,
+    oldest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    alpn: Sequence[str] = ("http/1.1",),
+) -> ssl.SSLContext:
     """What a server shows: its certificate chain and key, both PEM.
 
     Raises:
         TlsUnusable: when a file can't be read, isn't PEM, or the two don't belong together.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.minimum_version = oldest
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as error:
         raise TlsUnusable(f"{certificate} and {key} can't be used: {_plain(error)}") from error
     except OSError as error:
         raise TlsUnusable(f"{certificate} or {key} can't be read: {error.strerror}") from error
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(list(alpn))
     return context
+
+
+def ask_for_client(context: ssl.SSLContext, ca: Path, *, required: bool) -> None:
+    """Ask clients for a certificate that this CA signed; not required = one without any comes in, too.
+
+    Raises:
+        TlsUnusable: when the file can't be read or holds no certificate.
+    """
+    _trust(context, ca)
+    context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
 
 
 def client_context(ca: Path) -> ssl.SSLContext:
@@ -33,13 +50,17 @@ def client_context(ca: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # demands a certificate and checks the host
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_flags |= ssl.VERIFY_X509_STRICT
+    _trust(context, ca)
+    return context
+
+
+def _trust(context: ssl.SSLContext, ca: Path) -> None:
     try:
         context.load_verify_locations(cafile=ca)
     except ssl.SSLError as error:
         raise TlsUnusable(f"{ca} holds no PEM certificate") from error
     except OSError as error:
         raise TlsUnusable(f"{ca} can't be read: {error.strerror}") from error
-    return context
 
 
 def _plain(error: ssl.SSLError) -> str:

@@ -10,14 +10,28 @@ MAX_CLIENT_BYTES = 256
 
 
 def admit(connect: Connect, settings: MqttSettings) -> Reason:
-    """SUCCESS, or why the client is turned away."""
-    if connect.auth_method is not None:
-        return Reason.BAD_AUTHENTICATION_METHOD
-    if not _client_id_good(connect):
-        return Reason.CLIENT_ID_INVALID
+    """SUCCESS, or why the client is turned away: what can be said without a users file or a certificate."""
+    reason = admit_shape(connect)
+    if reason is not Reason.SUCCESS:
+        return reason
     if connect.username is None:
         return Reason.SUCCESS if settings.anonymous else Reason.NOT_AUTHORISED
-    return _check_password(connect.username, connect.password or b"", settings)
+    return check_password(connect, settings)
+
+
+def admit_shape(connect: Connect) -> Reason:
+    """SUCCESS when nothing but the client's identity remains to be checked."""
+    if connect.auth_method is not None:
+        return Reason.BAD_AUTHENTICATION_METHOD
+    return Reason.SUCCESS if _client_id_good(connect) else Reason.CLIENT_ID_INVALID
+
+
+def check_password(connect: Connect, settings: MqttSettings) -> Reason:
+    """Compare with `users:`."""
+    expected = settings.users.get(connect.username or "")
+    # An unknown user costs the same comparison as a known one, so that time tells nobody which names exist.
+    same = hmac.compare_digest(connect.password or b"", (expected if expected is not None else "").encode())
+    return Reason.SUCCESS if same and expected is not None else Reason.BAD_CREDENTIALS
 
 
 def _client_id_good(connect: Connect) -> bool:
@@ -25,10 +39,3 @@ def _client_id_good(connect: Connect) -> bool:
     if not client:
         return connect.clean_start or connect.version != V311
     return len(client.encode()) <= MAX_CLIENT_BYTES and client.isprintable()
-
-
-def _check_password(username: str, password: bytes, settings: MqttSettings) -> Reason:
-    expected = settings.users.get(username)
-    # An unknown user costs the same comparison as a known one, so that time tells nobody which names exist.
-    same = hmac.compare_digest(password, (expected if expected is not None else "").encode())
-    return Reason.SUCCESS if same and expected is not None else Reason.BAD_CREDENTIALS

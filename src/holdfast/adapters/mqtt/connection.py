@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Protocol
 
-from holdfast.adapters.mqtt import admission, greeting, packets
+from holdfast.adapters.mqtt import greeting, packets
 from holdfast.adapters.mqtt.broker import Broker
+from holdfast.adapters.mqtt.counts import Counts
+from holdfast.adapters.mqtt.guests import Guest, merged
 from holdfast.adapters.mqtt.inbound import ExactReceipt, RunReceipt
 from holdfast.adapters.mqtt.packets import Connect, Disconnect, Ping, Subscribe, Unsubscribe
 from holdfast.adapters.mqtt.ports import NO_RECEIPT
@@ -89,7 +91,17 @@ class Gate(Protocol):
 class Connection:
     """One client's connection. Implements the broker's `Link`."""
 
-    def __init__(self, broker: Broker, gate: Gate, wire: Wire, settings: MqttSettings, now: float) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        gate: Gate,
+        wire: Wire,
+        settings: MqttSettings,
+        now: float,
+        guest: Guest | None = None,
+    ) -> None:
+        """guest: who it is, as the doors know it; None = judged by `users:` alone, with all rights."""
+        self.guest = Guest(settings, Counts()) if guest is None else guest
         self.phase = Phase.GREETING
         self.version = 0
         self.client = ""
@@ -230,8 +242,9 @@ class Connection:
             case AckRun():
                 self._acknowledged(session, item, now)
             case Subscribe():
-                codes, then = self._broker.subscribed.subscribe(session, item, now)
-                self._answer(session, packets.suback(self.version, item.pid, codes), then)
+                permitted, may = self.guest.screened(item)
+                codes, then = self._broker.subscribed.subscribe(session, permitted, now)
+                self._answer(session, packets.suback(self.version, item.pid, merged(codes, may)), then)
             case Unsubscribe():
                 codes = self._broker.subscribed.unsubscribe(session, item)
                 self._answer(session, packets.unsuback(self.version, item.pid, codes))
@@ -260,6 +273,9 @@ class Connection:
         if session is None:
             return
         self.publishes = True
+        if not self.guest.may_publish(run.topic, len(run.payloads)):
+            self._deny(run, session)
+            return
         if not run.kind & 6:
             room = self._broker.accept(run, session, NO_RECEIPT)
         elif run.kind & 4:
@@ -297,6 +313,24 @@ class Connection:
         self.close(Reason.RECEIVE_MAXIMUM_EXCEEDED, detail)
         return True
 
+    def _deny(self, run: PublishRun, session: Session) -> None:
+        """No rule allows it: MQTT 5 is told so. 3.1.1 can't be, and a PUBACK would be a lie: it is closed (§3.3.5).
+
+        Repeats of what was taken while a rule allowed it are answered as ever, or their identifiers never came free.
+        """
+        if not run.kind & 6:
+            return
+        known, new = session.received.parted(run.pids) if run.kind & 4 else ([], run.pids)
+        if known:
+            self._unreleased.update(known)
+            self._wire.write([packets.acks(packets.PUBREC, self.version, known)])
+        if new and self.version == packets.V5:
+            kind = packets.PUBREC if run.kind & 4 else packets.PUBACK
+            self._wire.write([packets.acks(kind, self.version, new, Reason.NOT_AUTHORISED)])
+        elif new:
+            self._gate.noted(self, Reason.NOT_AUTHORISED, f"may not publish to {run.topic}")
+            self.close(Reason.NOT_AUTHORISED)
+
     def _hold(self) -> None:
         """Read, or don't: the inbox and the client's own window decide."""
         held = (
@@ -310,7 +344,7 @@ class Connection:
 
     def _greet(self, connect: Connect, now: float) -> None:
         self.version, self.client = connect.version, connect.client
-        reason = admission.admit(connect, self._settings)
+        reason = self.guest.admit(connect)
         opened = self._broker.open(connect, self, now) if reason is Reason.SUCCESS else reason
         if isinstance(opened, Reason):
             self._gate.noted(self, opened, "turned away")
@@ -325,6 +359,9 @@ class Connection:
         self._deadline_s = 1.5 * greeting.keep_alive(connect, settings)
         said = greeting.said(connect, self.client, broker.granted_expiry(connect.session_expiry_s), settings)
         self._wire.write([packets.connack(self.version, Reason.SUCCESS, present=present, said=said)])
+        lost = self.guest.lost(tuple(self._session.subscriptions))
+        if lost:
+            broker.subscribed.unsubscribe(self._session, Unsubscribe(b"", lost))
         broker.resume(self._session, connect, now)
 
     def _goodbye(self, item: Disconnect, now: float) -> None:

@@ -3,8 +3,11 @@
 HoldfastError
 └── MqttError
     ├── ProtocolFault   a client broke the protocol: its connection is closed, nothing else suffers
-    └── ListenFailed    the operator must free or change the address
+    ├── ListenFailed    the operator must free or change the address
+    └── UsersUnusable   the operator must mend the users file
 """
+
+from pathlib import Path
 
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.kernel.errors import HoldfastError
@@ -30,3 +33,12 @@ class ListenFailed(MqttError):
         self.listen = listen
         self.hint = hint
         super().__init__(f"MQTT can't listen on {listen}: {cause}. {hint}")
+
+
+class UsersUnusable(MqttError):
+    """The users file can't be used."""
+
+    hint = "Mend it, or make it anew with `holdfast mqtt user add`"
+
+    def __init__(self, path: Path, cause: str) -> None:
+        super().__init__(f"{path}: {cause}. {self.hint}")

@@ -42,3 +42,35 @@ class MqttSessionsRecalled(Happening, frozen=True):
     sessions: int
     messages: int
     damaged: int
+
+
+class MqttReloadFailed(Happening, frozen=True):
+    """Files that changed can't be used; the former certificate or users stay in force."""
+
+    level: ClassVar[Level] = Level.ERROR
+    metric: ClassVar[str] = "mqtt_reloads_failed"
+    what: str
+    detail: str
+
+
+class MqttRefusing(Happening, frozen=True):
+    """Connections were refused or logins failed in the last while; said at most every ten seconds."""
+
+    level: ClassVar[Level] = Level.WARNING
+    full: int
+    rate: int
+    guessing: int
+    busy: int
+    failed_logins: int
+    tls: int
+    websocket: int
+    unlogged: int
+
+
+class MqttDenied(Happening, frozen=True):
+    """An acl rule is missing, or a client tries what it shouldn't; said at most every ten seconds."""
+
+    level: ClassVar[Level] = Level.WARNING
+    publishes: int
+    subscriptions: int
+    wills: int

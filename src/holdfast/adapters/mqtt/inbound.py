@@ -46,6 +46,11 @@ class Received:
         run.pids, run.payloads = fresh_pids, fresh_payloads
         return again
 
+    def parted(self, pids: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        """(stored already, not known): what waits for its commit is in neither."""
+        stored = [pid for pid in pids if self._pids.get(pid)]
+        return stored, [pid for pid in pids if pid not in self._pids]
+
     def settle(self, pids: Iterable[bytes]) -> None:
         """On disk."""
         for pid in pids:

@@ -20,6 +20,8 @@ from holdfast.adapters.mqtt.packets import Connect, Disconnect, Ping, Subscribe,
 from holdfast.adapters.mqtt.properties import Prop
 from holdfast.adapters.mqtt.reasons import Reason
 
+LONGEST_CONNECT = 128 * 1024
+"""Bytes of a first packet: thousands of strangers must not fill the memory."""
 _ZERO_PID = b"\0\0"
 _DUP = 0x08
 _ACKS = frozenset(first[0] for first in packets.ACK_BYTES.values())
@@ -133,10 +135,9 @@ class Reader:
             if size >= 128:
                 size, body = _long_size(data, pos + 1, end)
             stop = body + size
-            if stop - pos > self._max_packet:
-                raise ProtocolFault(
-                    Reason.TOO_LARGE, f"a packet of {stop - pos} bytes; the limit is {self._max_packet}"
-                )
+            most = self._max_packet if self.version else min(self._max_packet, LONGEST_CONNECT)
+            if stop - pos > most:
+                raise ProtocolFault(Reason.TOO_LARGE, f"a packet of {stop - pos} bytes; the limit is {most}")
             if stop > end or not body:
                 self._need = stop - pos if body else end - pos + 1
                 break

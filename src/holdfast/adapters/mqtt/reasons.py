@@ -30,6 +30,7 @@ class Reason(IntEnum):
     TOPIC_ALIAS_INVALID = 0x94
     TOO_LARGE = 0x95
     QUOTA_EXCEEDED = 0x97
+    CONNECTION_RATE_EXCEEDED = 0x9F
 
 
 CONNACK_311: Mapping[Reason, int] = {
@@ -38,6 +39,7 @@ CONNACK_311: Mapping[Reason, int] = {
     Reason.CLIENT_ID_INVALID: 2,
     Reason.SERVER_BUSY: 3,
     Reason.QUOTA_EXCEEDED: 3,
+    Reason.CONNECTION_RATE_EXCEEDED: 3,
     Reason.BAD_CREDENTIALS: 4,
     Reason.NOT_AUTHORISED: 5,
 }

@@ -1,4 +1,6 @@
-"""The MQTT server's shell: sockets, timers and nothing else. What happens is decided in `connection` and `broker`.
+"""The MQTT server's shell: timers, and what all sockets share.
+
+What happens is decided in `connection` and `broker`; listeners are in `doors`, who comes in is `entrance`'s to say.
 
 All that a connection is sent in one turn of the loop, PUBACKs of many runs included, leaves in one write: settling
 and routing only mark the socket as dirty, and one call at the end of the turn writes.
@@ -6,21 +8,22 @@ and routing only mark the socket as dirty, and one call at the end of the turn w
 
 import asyncio
 import contextlib
-import errno
-import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
 
-from holdfast.adapters.mqtt import happenings, packets
+from holdfast.adapters.mqtt import happenings
 from holdfast.adapters.mqtt.broker import Broker
-from holdfast.adapters.mqtt.connection import Connection, Phase
-from holdfast.adapters.mqtt.errors import ListenFailed
+from holdfast.adapters.mqtt.connection import Connection
+from holdfast.adapters.mqtt.door_settings import ListenerSettings
+from holdfast.adapters.mqtt.doors import Door
+from holdfast.adapters.mqtt.entrance import Entrance
 from holdfast.adapters.mqtt.ledger import Ledger
 from holdfast.adapters.mqtt.names import TopicNames
 from holdfast.adapters.mqtt.reader import Reader
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.settings import MqttSettings
+from holdfast.adapters.mqtt.sockets import Socket
 from holdfast.adapters.port import Inbox, Publisher
 from holdfast.journal.journal import Journal
 from holdfast.journal.mqtt_sessions import read_sessions
@@ -28,8 +31,7 @@ from holdfast.kernel.clock import Clock
 from holdfast.telemetry.happenings import Telemetry
 
 _TICK_S = 0.5
-_LINGER_S = 5.0  # a peer that takes nothing any more is cut this long after its close
-_WRITE_LIMIT = 1024 * 1024  # bytes in a socket's buffer above which its subscriber doesn't keep up
+_LOOK_S = 5.0  # how often files are looked at that may have been renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,14 @@ class MqttServer:
         clock: Clock,
         telemetry: Telemetry,
         journal: Journal | None = None,
+        path: Callable[[str], Path] = Path,
     ) -> None:
-        """journal: where sessions that may outlive their connections are kept; None = in memory only."""
+        """journal: where sessions that may outlive their connections are kept, None = in memory only.
+
+        path: makes the paths of the settings absolute
+        """
         self.publisher: Publisher
-        self.port = 0
+        self.entrance = Entrance(settings, clock, telemetry, path)
         self._settings = settings
         self._inbox = inbox
         self._clock = clock
@@ -70,11 +76,12 @@ class MqttServer:
         self._ledger = None if journal is None else Ledger(journal.submit, _soon, clock)
         self._broker = self.publisher = Broker(settings, inbox, clock, self._ledger)
         self._names = TopicNames()
-        self._sockets: set[_Socket] = set()
-        self._dirty: list[_Socket] = []
+        self._sockets: dict[Socket, None] = {}  # in the order in which they are served when there's room again
+        self._dirty: list[Socket] = []
         self._full = False
         self._stopping = False
-        self._server: asyncio.Server | None = None
+        self._doors = [Door(each, key, self, settings.connect_timeout, path) for key, each in _listeners(settings)]
+        self._looked_at = clock.monotonic()
         self._ticker: asyncio.TimerHandle | None = None
         self._quiet = asyncio.Event()
         _register(telemetry, self.stats)
@@ -85,21 +92,31 @@ class MqttServer:
         """Bind and serve.
 
         Raises:
-            ListenFailed: the address can't be used; the hint says what to do.
+            ListenFailed: an address can't be used; the hint says what to do.
+            TlsUnusable, StorageUnusable, UsersUnusable: a certificate, its key or the users file can't be used.
         """
-        host, _, port = self._settings.listen.rpartition(":")
-        if not host or not port.isdecimal():
-            raise ListenFailed(self._settings.listen, "not an address", "Write mqtt.listen as host:port")
         loop = asyncio.get_running_loop()
+        self.entrance.credentials.load()
         try:
-            self._server = await loop.create_server(
-                lambda: _Socket(self, loop, self._clock), host.strip("[]"), int(port), backlog=1024
-            )
-        except (OSError, OverflowError) as error:
-            raise _explained(self._settings.listen, error) from error
-        self.port = self._server.sockets[0].getsockname()[1]
+            for door in self._doors:
+                await door.open(loop)
+        except BaseException:
+            for door in self._doors:
+                door.close()
+            raise
         self._ticker = loop.call_later(_TICK_S, self._tick, loop)
-        self._telemetry.emit(happenings.MqttListenerStarted(f"{host}:{self.port}"))
+        for door in self._doors:
+            self._telemetry.emit(happenings.MqttListenerStarted(str(door)))
+
+    @property
+    def ports(self) -> list[int]:
+        """Where it listens, in the order of the settings."""
+        return [door.address.port for door in self._doors]
+
+    @property
+    def port(self) -> int:
+        """Where the first listener listens; 0 before the start and without listeners."""
+        return next(iter(self.ports), 0)
 
     async def stop(self, deadline_s: float) -> None:
         """Read no more, give outstanding receipts until the deadline to settle, then say goodbye and close.
@@ -107,8 +124,9 @@ class MqttServer:
         Wills aren't published: the clients didn't fail, the node is going.
         """
         self._stopping = True
-        if self._server is not None:
-            self._server.close()
+        for door in self._doors:
+            door.close()
+        self.entrance.credentials.close()
         for each in self._sockets:
             each.stop_reading()
         await self._await_receipts(deadline_s)
@@ -125,7 +143,7 @@ class MqttServer:
             each.abort()
         if self._ledger is not None:
             self._ledger.flush()
-        if self._server is not None:
+        if self._ticker is not None:
             self._telemetry.emit(happenings.MqttListenerStopped(unsettled))
 
     async def recall(self) -> None:
@@ -181,41 +199,63 @@ class MqttServer:
 
     def noted(self, connection: Connection, reason: Reason, detail: str) -> None:
         """A client was turned away or broke the protocol."""
-        peer = next((each.peer for each in self._sockets if each.connection is connection), "")
-        self._telemetry.emit(
-            happenings.MqttConnectionFaulted(connection.client, peer, reason.name.lower(), detail),
-        )
+        self.entrance.noted(connection, reason, detail)
 
     def _open(self) -> None:
         self._full = False
         now = self._clock.monotonic()
         for each in list(self._sockets):
             if self._full:
-                return  # full again: the rest stays parked until the next call
+                return  # full again: the rest stays parked, and is first in turn at the next call
+            if each in self._sockets:
+                self._sockets[each] = self._sockets.pop(each)
             each.connection.gate_opened(now)
         self._telemetry.emit(happenings.MqttReadingChanged("resumed"))
 
+    # For doors
+
+    def welcome(self, address: str) -> bool:
+        """May one more come in from this address?"""
+        return self.entrance.welcome(address, len(self._sockets))
+
+    def arrived(self) -> None:
+        """One that was welcome is a socket now, or gone."""
+        self.entrance.arriving -= 1
+
+    def refused_tls(self) -> None:
+        """A handshake failed."""
+        self.entrance.counts.refused_tls += 1
+
+    def refused_websocket(self) -> None:
+        """A client broke WebSocket, or asked for something else."""
+        self.entrance.counts.refused_websocket += 1
+
+    def make_socket(self, identity: str) -> Socket:
+        """The MQTT end of a new connection."""
+        loop = asyncio.get_running_loop()
+        return Socket(self, self.entrance, loop, self._clock, self.entrance.make_guest(), identity)
+
     # For sockets
 
-    def admit(self, each: "_Socket") -> bool:
-        """Count a new socket in; False when there are too many or the server is stopping."""
-        if self._stopping or len(self._sockets) >= self._settings.max_connections:
+    def admit(self, each: Socket) -> bool:
+        """Count a new socket in; False when the server is stopping."""
+        if self._stopping:
             return False
-        self._sockets.add(each)
+        self._sockets[each] = None
         return True
 
-    def forget(self, each: "_Socket") -> None:
+    def forget(self, each: Socket) -> None:
         """A socket is gone."""
-        self._sockets.discard(each)
+        self._sockets.pop(each, None)
         self._quiet.set()
 
-    def make_connection(self, each: "_Socket") -> tuple[Connection, Reader]:
+    def make_connection(self, each: Socket) -> tuple[Connection, Reader]:
         """The protocol's two halves for a new socket."""
         now = self._clock.monotonic()
-        connection = Connection(self._broker, self, each, self._settings, now)
+        connection = Connection(self._broker, self, each, self._settings, now, each.guest)
         return connection, Reader(self._names, self._settings.max_packet, self._settings.topic_aliases)
 
-    def mark(self, each: "_Socket", loop: asyncio.AbstractEventLoop) -> None:
+    def mark(self, each: Socket, loop: asyncio.AbstractEventLoop) -> None:
         """A socket has something to send at the end of this turn."""
         if not self._dirty:
             loop.call_soon(self._flush)
@@ -233,7 +273,18 @@ class MqttServer:
         for each in list(self._sockets):
             each.tick(now)
         self._broker.tick(now)
+        self.entrance.tick(now)
+        if now - self._looked_at >= _LOOK_S:
+            self._looked_at = now
+            self.reload()
         self._ticker = loop.call_later(_TICK_S, self._tick, loop)
+
+    def reload(self) -> None:
+        """Read certificates and users again where their files changed; done every few seconds, too."""
+        for name, load in [*((str(door), door.reload) for door in self._doors), self.entrance.users_file]:
+            error = load()
+            if error is not None:
+                self._telemetry.emit(happenings.MqttReloadFailed(name, str(error)))
 
     def _unsettled(self) -> int:
         return sum(each.connection.outstanding for each in list(self._sockets))
@@ -249,135 +300,13 @@ class MqttServer:
             await self._quiet.wait()
 
 
-class _Socket(asyncio.Protocol):
-    """One socket; the `Wire` of its connection."""
-
-    def __init__(self, server: MqttServer, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
-        self._server = server
-        self._loop = loop
-        self._clock = clock
-        self._transport: asyncio.Transport | None = None
-        self._acks: list[bytes] = []
-        self._frames: list[bytes] = []
-        self._closing_since: float | None = None
-        self._marked = False
-        self._deaf = False
-        self.peer = ""
-        self.connection, self._reader = server.make_connection(self)
-        self._feed, self._received = self._reader.feed, self.connection.received
-
-    # asyncio.Protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's aren't subclasses of it
-        if not self._server.admit(self):
-            self.connection.phase = Phase.CLOSED
-            transport.abort()
-            return
-        self.peer = str(transport.get_extra_info("peername"))
-        transport.set_write_buffer_limits(high=_WRITE_LIMIT)
-        raw = transport.get_extra_info("socket")
-        if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-
-    def data_received(self, data: bytes) -> None:
-        items = self._feed(data)
-        self._received(items, self._clock.monotonic())
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it; why it was lost changes nothing
-        self._transport = None
-        self._server.forget(self)
-        self.connection.lost(self._clock.monotonic())
-        self.connection.phase = Phase.CLOSED
-
-    def pause_writing(self) -> None:
-        self.connection.keeps_up(self._clock.monotonic(), yes=False)
-
-    def resume_writing(self) -> None:
-        self.connection.keeps_up(self._clock.monotonic(), yes=True)
-
-    # Wire
-
-    def acknowledge(self, pids: list[bytes]) -> None:
-        self._acks.extend(pids)
-        if not self._marked:
-            self._mark()
-
-    def write(self, frames: Sequence[bytes]) -> None:
-        if frames:
-            if self._acks:  # keep the order in which things were said
-                self._frames.append(packets.pubacks(self._acks))
-                self._acks = []
-            self._frames.extend(frames)
-            if not self._marked:
-                self._mark()
-
-    def hang_up(self) -> None:
-        self.flush()
-        if self._transport is not None:
-            self._closing_since = self._clock.monotonic()
-            self._transport.close()
-
-    def hold(self, *, on: bool) -> None:
-        transport = self._transport
-        if transport is None or transport.is_closing() or transport.is_reading() is not on:
-            return
-        if on:
-            transport.pause_reading()
-        elif self._closing_since is None and not self._deaf:
-            transport.resume_reading()
-
-    # For the server
-
-    def flush(self) -> None:
-        """Write what this turn gathered."""
-        self._marked = False
-        if not self._acks and not self._frames:
-            return
-        acks, self._acks = packets.pubacks(self._acks), []
-        data = b"".join((*self._frames, acks)) if self._frames else acks
-        self._frames = []
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
-    def tick(self, now: float) -> None:
-        """Keep-alive; cut a peer that doesn't let its connection close."""
-        if self._closing_since is None:
-            self.connection.tick(now)
-        elif now - self._closing_since > _LINGER_S:
-            self.abort()
-
-    def stop_reading(self) -> None:
-        """Read no more, for good."""
-        self._deaf = True
-        self.hold(on=True)
-
-    def abort(self) -> None:
-        """Cut the connection."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _mark(self) -> None:
-        self._marked = True
-        self._server.mark(self, self._loop)
-
-
 def _soon(turn: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_soon(turn)
 
 
-def _explained(listen: str, error: Exception) -> ListenFailed:
-    number = error.errno if isinstance(error, OSError) else None
-    cause, hint = {
-        errno.EADDRINUSE: (
-            "the port is in use",
-            "Stop the other program (often another broker), or choose another port in mqtt.listen",
-        ),
-        errno.EACCES: ("not permitted", "Ports below 1024 need rights; choose one above in mqtt.listen"),
-        errno.EADDRNOTAVAIL: ("this machine doesn't have that address", "Choose one of its own in mqtt.listen"),
-    }.get(number or 0, (str(error), "Check mqtt.listen"))
-    return ListenFailed(listen, cause, hint)
+def _listeners(settings: MqttSettings) -> list[tuple[str, ListenerSettings]]:
+    plain = [("mqtt.listen", ListenerSettings(settings.listen))] if settings.listen else []
+    return plain + [(f"mqtt.listeners.{i}.listen", each) for i, each in enumerate(settings.listeners)]
 
 
 def _register(telemetry: Telemetry, stats: Callable[[], MqttStats]) -> None:

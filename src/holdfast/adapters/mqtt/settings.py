@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from holdfast.adapters.mqtt.door_settings import AclRule, ListenerSettings, RateSettings
 from holdfast.kernel.scalars import Duration, Size
 
 MIB = 1024 * 1024
@@ -14,9 +15,14 @@ U16 = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The MQTT server.
 
-    listen:           host:port; port 0 takes a free one
+    listen:           host:port of the plain listener; port 0 takes a free one, empty text opens none
+    listeners:        more of them, with TLS or WebSocket
     anonymous:        clients without a user name may connect
-    users:            user name to password
+    users:            user name to password, in the clear: for trials
+    users_file:       users with hashed passwords, made by `holdfast mqtt user`; read again when it changes
+    acl:              who may publish and subscribe to what; without it everybody may, with it what no rule allows is
+                      denied
+    rates:            how fast clients may connect, send and guess
     bus:              topic filters that carry local messages, not telemetry: routed and retained, never journalled
     max_packet:       hard limit of one packet; above it the connection is closed. Payloads above the codecs' own limit
                       (256 kB) but below this one reach quarantine while the connection lives on
@@ -32,8 +38,12 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     listen: str = "127.0.0.1:1883"
+    listeners: tuple[ListenerSettings, ...] = ()
     anonymous: bool = False
     users: dict[str, str] = msgspec.field(default_factory=dict)
+    users_file: str = ""
+    acl: tuple[AclRule, ...] | None = None
+    rates: RateSettings = msgspec.field(default_factory=RateSettings)
     bus: tuple[str, ...] = ("alerts/#", "local/#")
     max_packet: Size = MIB
     max_connections: Count = 2_000
