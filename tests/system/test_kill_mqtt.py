@@ -80,6 +80,7 @@ def _wait(true: object, within_s: float = 90.0) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.timeout(300)
 def test_qos_2_is_exactly_once_in_and_out_whatever_is_killed(tmp_path: Path) -> None:
     device, listener, stored = torment(tmp_path, ROOT / "src", kills=6, seed=1)
     assert stored == Counter(range(1, device.said + 1))
@@ -92,6 +93,7 @@ def test_qos_2_is_exactly_once_in_and_out_whatever_is_killed(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_check_notices_identifiers_that_are_not_stored(tmp_path: Path) -> None:
     forgetful = mutant(
         tmp_path, {"adapters/mqtt/ledger.py": [("steps += of_pids(owner.number, pids, receive)", "pass")]}

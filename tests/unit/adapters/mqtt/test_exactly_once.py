@@ -2,6 +2,7 @@
 
 from tests.unit.adapters.mqtt.doubles import HoldingInbox, RefusingInbox, Site, connect, publish, subscribe, text
 
+from holdfast.adapters.mqtt.acl import Rights
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.settings import MqttSettings
 
@@ -131,3 +132,13 @@ def test_a_will_may_be_at_qos_2() -> None:
     device.send(connect("d", flags=0x16, more=text("status") + text("gone")))
     device.vanish()
     assert listener.wire.said() == [publish("status", b"gone", pid=1, qos=2)]
+
+
+def test_a_denied_message_is_refused_and_repeats_of_a_permitted_one_are_not() -> None:
+    client = Site().joined("d", version=5)
+    client.send(publish("t", b"1", pid=1, qos=2, said=b""))
+    client.connection.guest.rights = Rights((), ())  # as after a change of the acl
+    again = publish("t", b"1", pid=1, qos=2, dup=True, said=b"")
+    assert client.send(again, publish("t", b"2", pid=2, qos=2, said=b"")) == [pubrec(1), b"\x50\x03\0\x02\x87"]
+    assert client.site.inbox.payloads == [b"1"]
+    assert client.send(pubrel(1)) == [pubcomp(1)]
