@@ -14,6 +14,7 @@ from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
 from holdfast.cli.history_commands import history
 from holdfast.cli.mqtt_commands import mqtt
+from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.sim import sim
 from holdfast.kernel.documents import SettingsInvalid
@@ -82,6 +83,7 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
 app.add_typer(mqtt, name="mqtt")
+app.add_typer(profile, name="profile")
 app.add_typer(audit, name="audit")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")

@@ -156,11 +156,11 @@ def _detail(file: File, plan: NodePlan, number: int) -> QuarantinedDetail:
     reader = file.reader()
     try:
         row: QuarantineRow | None = stored_message(reader, number)
+        if row is None:
+            raise Misused(f"no refused message has the id {number}", "`holdfast quarantine list` shows which there are")
+        return QuarantinedDetail(told(row), judge(row, plan.profiles, plan.settings.node, reader.retained()))
     finally:
         reader.close()
-    if row is None:
-        raise Misused(f"no refused message has the id {number}", "`holdfast quarantine list` shows which there are")
-    return QuarantinedDetail(told(row), judge(row, plan.profiles, plan.settings.node))
 
 
 def _said(found: QuarantinedDetail) -> list[str]:

@@ -12,8 +12,9 @@ the past can't be acted on. The rows carry `ORIGIN`, which is what keeps a resta
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from msgspec import Struct
@@ -105,17 +106,23 @@ class _Sorted:
     verdicts: dict[int, tuple[RejectReason, str]]
 
 
-def judge(message: QuarantineRow, profiles: Sequence[Profile], node: str) -> Verdict:
-    """What these profiles say about a message; stores nothing and names no series. Blocking; not on a loop's thread."""
+def judge(
+    message: QuarantineRow, profiles: Sequence[Profile], node: str, retained: Mapping[str, bytes] = MappingProxyType({})
+) -> Verdict:
+    """What these profiles say about a message; stores nothing and names no series. Blocking; not on a loop's thread.
+
+    retained: messages by topic, some of which may describe the value
+    """
     catalogue = Catalogue()
     decoder = Decoder(profiles, catalogue, node)
+    decoder.learn(retained)
     profile = decoder.profile_of(message.topic)
     has_script = profile is not None and profile.lorawan is not None
     runs = asyncio.run(_translated(decoder, [message])) if has_script else [_run(message)]
     decoded = decoder.decode(runs, _NO_TIME)
     if decoded.rejected:
         return Verdict(decodes=False, readings=[], reason=decoded.rejected[0].reason, detail=decoded.rejected[0].detail)
-    return Verdict(decodes=True, readings=list(_spoken(decoded.batch, catalogue)))
+    return Verdict(decodes=True, readings=list(spoken(decoded.batch, catalogue)))
 
 
 class Quarantine:
@@ -152,7 +159,7 @@ class Quarantine:
 
     def verdict(self, message: QuarantineRow) -> Verdict:
         """What this node's profiles say about a message. Blocking."""
-        return judge(message, self._profiles, self._journal.node)
+        return judge(message, self._profiles, self._journal.node, self._journal.retained())
 
     async def replay(self, wanted: QuarantineFilter, *, dry_run: bool) -> Replayed:
         """Decode the wanted messages again and store what decodes; with `dry_run` only tell. Loop thread only.
@@ -170,6 +177,7 @@ class Quarantine:
             # A decoder of its own, and for a dry run a catalogue of its own: looking must not name series.
             catalogue = Catalogue() if dry_run else self._journal.catalogue
             decoder = Decoder(self._profiles, catalogue, self._journal.node)
+            decoder.learn(await asyncio.to_thread(self._journal.retained))
             after = 0
             while rows := await asyncio.to_thread(self._journal.quarantined_after, after, MESSAGES_PER_COMMIT, wanted):
                 after = rows[-1].id
@@ -272,7 +280,8 @@ async def _translated(
             await runner.close()
 
 
-def _spoken(batch: Batch, catalogue: Catalogue) -> Iterator[WouldRead]:
+def spoken(batch: Batch, catalogue: Catalogue) -> Iterator[WouldRead]:
+    """The readings of a batch, in words."""
     for row in range(len(batch)):
         series, code = catalogue[int(batch.series[row])], int(batch.quality[row])
         value = _value(float(batch.value[row]), series, batch.texts)

@@ -228,6 +228,7 @@ class Node:
         settings, journal = self.plan.settings, self.journal
         engine = Engine(self.plan.rules, journal.catalogue, settings.node)
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node)
+        decoder.learn(journal.retained())
         preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)
