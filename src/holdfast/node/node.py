@@ -39,6 +39,7 @@ from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeS
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.residency import key_of, leaving_of
+from holdfast.node.routes import make_routes
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import shared_documents
 from holdfast.node.surroundings import Surroundings
@@ -99,6 +100,7 @@ class Node:
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
+        self.routes = make_routes(plan, self.journal, self.timekeeper, clock, telemetry)
         self.backups = self._make_backups()
         self.keeper = self._make_keeper()
         self.surroundings = Surroundings(self)
@@ -157,6 +159,8 @@ class Node:
     def _spawn_syncing(self) -> None:
         if self.uplink is not None:
             self._spawn(self.uplink.run(), "uplink")
+        for route in self.routes:
+            self._spawn(route.run(), f"route {route.name}")
         if self.uplink is not None and self.link is not None:
             self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
         for inquiries in self.surroundings.inquiries():
@@ -208,6 +212,8 @@ class Node:
                 drained = True
         if self.uplink is not None and drained:
             drained = await self.uplink.drain(deadline_s)
+        for route in self.routes:
+            drained = await route.drain(deadline_s if drained else 0.5) and drained
         return drained
 
     def _close_files(self) -> None:
@@ -273,7 +279,10 @@ class Node:
 
     def _make_upkeep(self) -> Upkeep:
         has_parent, has_files = self.uplink is not None, self.keeper is not None
-        return Upkeep(self.journal, self.clock, self.telemetry, has_parent=has_parent, has_files=has_files)
+        routes = self.routes
+        return Upkeep(
+            self.journal, self.clock, self.telemetry, has_parent=has_parent, has_files=has_files, routes=routes
+        )
 
     def _make_keeper(self) -> Keeper | None:
         settings = self.plan.history

@@ -33,6 +33,7 @@ from holdfast.queues.settings import QueueSettings
 from holdfast.queues.settings import findings as queue_findings
 from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.stream.loading import BUILTIN as RULES
+from holdfast.routes.settings import RouteSettings
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import require_https
@@ -68,6 +69,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     history: HistorySettings | bool = False
     """The site's memory in Parquet files; `true` = with its defaults."""
     queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
+    routes: dict[Name, RouteSettings] = field(default_factory=dict)
+    """What is published to which foreign MQTT broker."""
     region: str = ""
     """Where this node is, as in `eu-1`; absent = a region of its own."""
     residency: tuple[ResidencyRule, ...] = ()
@@ -170,6 +173,11 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         except AddressInvalid as error:
             problems.append(document.problem(("parent", "url"), str(error)))
     problems += [document.problem(where, text) for where, text in findings(settings.residency, settings.region)]
+    problems += [
+        document.problem(("routes", name, *where), text)
+        for name, route in settings.routes.items()
+        for where, text in route.findings()
+    ]
     if settings.journal.stay.when_full == "summarise":
         problems.append(
             document.problem(

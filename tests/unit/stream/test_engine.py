@@ -302,7 +302,7 @@ def test_an_alert_says_why(tmp_path: Path) -> None:
     assert event.lane == 0
     assert event.ts == BASE + 27
     assert event.message == "a+b is at 14.8, site"
-    assert decision.publish == ("alerts/a_b/r",)
+    assert decision.publish == (("alerts/a_b/r", None),)
     assert why == {
         "rule_version": site.engine.rules[0].version,
         "decided_on": "hub",

@@ -1,0 +1,59 @@
+"""A node's routes put together: each gets a connection of its own to its broker."""
+
+from collections.abc import Sequence
+
+from holdfast.adapters.broker.link import Door
+from holdfast.adapters.broker.publisher import MAX_PACKET, BrokerPublisher
+from holdfast.journal.journal import Journal
+from holdfast.journal.relief import Delivered
+from holdfast.kernel.clock import Clock
+from holdfast.model.lane import Lane
+from holdfast.node.settings import NodePlan
+from holdfast.node.timekeeper import Timekeeper
+from holdfast.routes.service import Route
+from holdfast.telemetry.happenings import Telemetry
+
+
+def make_routes(
+    plan: NodePlan, journal: Journal, timekeeper: Timekeeper, clock: Clock, telemetry: Telemetry
+) -> list[Route]:
+    """The routes of node.yaml, not connected yet.
+
+    Raises:
+        HoldfastError: when a certificate, key or password file can't be used.
+    """
+    routes = []
+    for name, settings in plan.settings.routes.items():
+        login = settings.to
+        login.context(plan.path)  # a file that can't be used is said now, not in the middle of the night
+        login.secret(plan.path)
+        client = login.client_id or f"holdfast-{plan.settings.node}-{name}"
+        upstream = BrokerPublisher(Door(login, client, plan.path, MAX_PACKET))
+        routes.append(Route(name, settings, journal, upstream, clock, telemetry, timekeeper.may_sync))
+    return routes
+
+
+def held_back(delivered: Delivered, routes: Sequence[Route], *, is_end: bool) -> Delivered:
+    """What may be dropped while routes still want rows.
+
+    Before space gets scarce a row goes only when every route has it, too; then the parent's word is enough, and what
+    a route misses is counted. is_end: rows end here but for the routes (no parent, no files), so that what all of them
+    delivered needn't be kept.
+    """
+    if not routes:
+        return delivered
+    marks = {lane: _least(routes, lane) for lane in Lane}
+    if is_end:
+        done = {lane: mark or 0 for lane, mark in marks.items()}
+        return Delivered(done, done, is_top=delivered.is_top)
+    safe = {lane: _lower(mark, marks[lane]) for lane, mark in delivered.safe.items()}
+    return Delivered(delivered.applied, safe, is_top=delivered.is_top)
+
+
+def _least(routes: Sequence[Route], lane: Lane) -> int | None:
+    found = [mark for route in routes if (mark := route.delivered(lane)) is not None]
+    return min(found) if found else None
+
+
+def _lower(mark: int, other: int | None) -> int:
+    return mark if other is None else min(mark, other)
