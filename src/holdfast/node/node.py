@@ -35,11 +35,11 @@ from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.node.backup import Backups
+from holdfast.node.foreign import make_brokers, make_routes
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.residency import key_of, leaving_of
-from holdfast.node.routes import make_routes
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import shared_documents
 from holdfast.node.surroundings import Surroundings
@@ -100,6 +100,7 @@ class Node:
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
+        self.brokers = make_brokers(plan, self.intake.inbox, clock, telemetry)
         self.routes = make_routes(plan, self.journal, self.timekeeper, clock, telemetry)
         self.backups = self._make_backups()
         self.keeper = self._make_keeper()
@@ -144,6 +145,8 @@ class Node:
         if self.mqtt is not None:
             await self.mqtt.start()
         self.is_serving = True
+        for broker in self.brokers:
+            self._spawn(broker.run(), f"broker {broker.name}")
         if settings.host is not None:
             self._spawn(HostAdapter(settings.host, self.intake.inbox, self.clock).run(), "host")
         self.telemetry.emit(
@@ -200,6 +203,7 @@ class Node:
         drained = True
         if self.mqtt is not None:
             await self.mqtt.stop(deadline_s)
+        await asyncio.gather(*(broker.stop(deadline_s) for broker in self.brokers))
         for task in self._tasks:
             if task.get_name() == "host":
                 task.cancel()

@@ -12,6 +12,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
+from holdfast.adapters.broker.settings import BrokerSettings
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
@@ -69,6 +70,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     history: HistorySettings | bool = False
     """The site's memory in Parquet files; `true` = with its defaults."""
     queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
+    brokers: dict[Name, BrokerSettings] = field(default_factory=dict)
+    """Foreign MQTT brokers that this node subscribes to."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
     region: str = ""
@@ -174,9 +177,10 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
             problems.append(document.problem(("parent", "url"), str(error)))
     problems += [document.problem(where, text) for where, text in findings(settings.residency, settings.region)]
     problems += [
-        document.problem(("routes", name, *where), text)
-        for name, route in settings.routes.items()
-        for where, text in route.findings()
+        document.problem((key, name, *where), text)
+        for key, parts in (("brokers", settings.brokers), ("routes", settings.routes))
+        for name, part in parts.items()
+        for where, text in part.findings()
     ]
     if settings.journal.stay.when_full == "summarise":
         problems.append(
@@ -184,7 +188,7 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
                 ("journal", "stay", "when_full"), "what stays is never summarised: write `shed` or `refuse`"
             )
         )
-    has_devices = settings.mqtt is not None or settings.host is not None
+    has_devices = settings.mqtt is not None or settings.host is not None or bool(settings.brokers)
     if has_devices and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))
     if settings.children and (settings.api is None or settings.api.tls is None):

@@ -17,6 +17,7 @@ from holdfast.journal.transaction import Transaction
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
+from holdfast.node.foreign import held_back
 from holdfast.node.happenings import (
     JournalDamageFound,
     JournalLevelChanged,
@@ -25,7 +26,6 @@ from holdfast.node.happenings import (
     JournalRescued,
     JournalWalLarge,
 )
-from holdfast.node.routes import held_back
 from holdfast.node.scrub import Scrub
 from holdfast.routes.service import Route
 from holdfast.storage.ballast import Ballast

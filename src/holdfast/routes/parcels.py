@@ -140,6 +140,9 @@ class RowPacker:
             return
         distinct, which = np.unique(series, return_inverse=True)
         topics = [self._field(number) for number in distinct.tolist()]
+        if len(set(topics)) == 1:
+            yield topics[0], objects
+            return
         if not self._rows.array:  # order over all topics, as they were committed
             for one, at in zip(objects, which.tolist(), strict=True):
                 yield topics[at], [one]

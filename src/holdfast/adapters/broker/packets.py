@@ -115,11 +115,6 @@ def subscribe(version: int, pid: int, wishes: Sequence[tuple[str, int]]) -> byte
     return _packet(0x82, pid.to_bytes(2, "big"), b"\0" if version == V5 else b"", *parts)
 
 
-def unsubscribe(version: int, pid: int, filters: Sequence[str]) -> bytes:
-    """UNSUBSCRIBE."""
-    return _packet(0xA2, pid.to_bytes(2, "big"), b"\0" if version == V5 else b"", *map(text, filters))
-
-
 def publish(version: int, topic: bytes, pid: bytes, payload: bytes) -> bytes:
     """PUBLISH at QoS 1. topic: with its length before it."""
     none = b"\0" if version == V5 else b""

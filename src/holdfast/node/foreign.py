@@ -1,9 +1,11 @@
-"""A node's routes put together: each gets a connection of its own to its broker."""
+"""What a node has to do with foreign brokers: subscriptions and routes, each with a connection of its own."""
 
 from collections.abc import Sequence
 
 from holdfast.adapters.broker.link import Door
 from holdfast.adapters.broker.publisher import MAX_PACKET, BrokerPublisher
+from holdfast.adapters.broker.subscriber import BrokerSubscriber
+from holdfast.adapters.port import Inbox
 from holdfast.journal.journal import Journal
 from holdfast.journal.relief import Delivered
 from holdfast.kernel.clock import Clock
@@ -12,6 +14,20 @@ from holdfast.node.settings import NodePlan
 from holdfast.node.timekeeper import Timekeeper
 from holdfast.routes.service import Route
 from holdfast.telemetry.happenings import Telemetry
+from holdfast.transport.brokers import BrokerLogin
+
+
+def make_brokers(plan: NodePlan, inbox: Inbox, clock: Clock, telemetry: Telemetry) -> list[BrokerSubscriber]:
+    """The brokers of node.yaml, not connected yet.
+
+    Raises:
+        HoldfastError: when a certificate, key or password file can't be used.
+    """
+    brokers = []
+    for name, settings in plan.settings.brokers.items():
+        door = _door(plan, settings, name, settings.max_packet)
+        brokers.append(BrokerSubscriber(name, settings, door, inbox, clock, telemetry))
+    return brokers
 
 
 def make_routes(
@@ -24,13 +40,15 @@ def make_routes(
     """
     routes = []
     for name, settings in plan.settings.routes.items():
-        login = settings.to
-        login.context(plan.path)  # a file that can't be used is said now, not in the middle of the night
-        login.secret(plan.path)
-        client = login.client_id or f"holdfast-{plan.settings.node}-{name}"
-        upstream = BrokerPublisher(Door(login, client, plan.path, MAX_PACKET))
+        upstream = BrokerPublisher(_door(plan, settings.to, name, MAX_PACKET))
         routes.append(Route(name, settings, journal, upstream, clock, telemetry, timekeeper.may_sync))
     return routes
+
+
+def _door(plan: NodePlan, login: BrokerLogin, name: str, max_packet: int) -> Door:
+    login.context(plan.path)  # a file that can't be used is said now, not in the middle of the night
+    login.secret(plan.path)
+    return Door(login, login.client_id or f"holdfast-{plan.settings.node}-{name}", plan.path, max_packet)
 
 
 def held_back(delivered: Delivered, routes: Sequence[Route], *, is_end: bool) -> Delivered:
