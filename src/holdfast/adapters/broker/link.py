@@ -22,6 +22,10 @@ WRITE_LIMIT = 1024 * 1024
 class Owner(Protocol):
     """Who uses a link. Called on the loop's thread; nothing comes after `lost`."""
 
+    def greeted(self, link: "Link", welcome: Welcome) -> None:
+        """The broker took us in. What it owes us may follow at once, before `connect` returns."""
+        ...
+
     def received(self, items: Sequence[Item]) -> None:
         """Packets came, other than the greeting's and pongs."""
         ...
@@ -202,6 +206,7 @@ class Link(asyncio.Protocol):
 
     def _greeted(self, welcome: Welcome) -> None:
         self.welcome.set_result(welcome)
+        self._owner.greeted(self, welcome)
         if welcome.keep_alive_s:  # the broker wants it so (MQTT 5 §3.2.2.3.14)
             self._every_s = welcome.keep_alive_s / 2
         self._timer = self._loop.call_later(self._every_s, self._look)

@@ -7,7 +7,7 @@ from itertools import cycle
 from holdfast.adapters.broker import packets
 from holdfast.adapters.broker.errors import BrokerError, BrokerFaulted
 from holdfast.adapters.broker.link import Door, Link, connect
-from holdfast.adapters.broker.packets import FAILED, PUBACK
+from holdfast.adapters.broker.packets import FAILED, PUBACK, Welcome
 from holdfast.adapters.broker.reader import AckRun, Item
 from holdfast.kernel.errors import HoldfastError
 
@@ -47,7 +47,6 @@ class BrokerPublisher:
         if welcome.maximum_qos < 1:
             link.close()
             raise BrokerFaulted("the broker takes QoS 0 only", "Routes need QoS 1: allow it there")
-        self._link = link
         self.max_packet, self.window = welcome.maximum_packet, welcome.receive_maximum
 
     def publish(self, topic: bytes, payload: bytes) -> None:
@@ -71,6 +70,10 @@ class BrokerPublisher:
             link.close()
 
     # Owner
+
+    def greeted(self, link: Link, welcome: Welcome) -> None:  # noqa: ARG002  # the owner's; `open` looks at it
+        """The broker took us in."""
+        self._link = link
 
     def received(self, items: Sequence[Item]) -> None:
         """PUBACKs came."""

@@ -129,24 +129,19 @@ class BrokerSubscriber:
         self._over, self._granted = loop.create_future(), loop.create_future()
         settings = self._settings
         hello = self._door.hello(round(settings.session_expiry), settings.receive_maximum)
-        self._link, welcome = await connect(self._door, hello, self)
+        link, welcome = await connect(self._door, hello, self)
         try:
-            await self._subscribe(self._link, welcome)
+            await self._subscribe(link)
             self._is_up, self._trouble = True, ""
             self._backoff.succeeded()
             self._telemetry.emit(BrokerConnected(broker=self.name, url=str(settings.address), resumed=welcome.present))
             raise await self._over
         finally:
-            self._link.close()
+            link.close()
             self._link = None
 
-    async def _subscribe(self, link: Link, welcome: Welcome) -> None:
+    async def _subscribe(self, link: Link) -> None:
         wanted = self._settings.subscribe
-        if not welcome.present:
-            self._session += 1
-            self._pending.clear()
-            self._taken.clear()
-            self._asked = None
         if self._asked == wanted:
             return
         link.write(packets.subscribe(link.version, _SUBSCRIBE_PID, list(wanted.items())))
@@ -169,6 +164,15 @@ class BrokerSubscriber:
         await asyncio.sleep(self._backoff.failed())
 
     # Owner
+
+    def greeted(self, link: Link, welcome: Welcome) -> None:
+        """The broker took us in; without our session, identifiers and subscriptions begin anew."""
+        self._link = link
+        if not welcome.present:
+            self._session += 1
+            self._pending.clear()
+            self._taken.clear()
+            self._asked = None
 
     def received(self, items: Sequence[Item]) -> None:
         """Packets came."""
