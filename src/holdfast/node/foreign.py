@@ -15,6 +15,7 @@ from holdfast.node.timekeeper import Timekeeper
 from holdfast.routes.service import Route
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.brokers import BrokerLogin
+from holdfast.web.answers import BrokerStatus, RouteStatus
 
 
 def make_brokers(plan: NodePlan, inbox: Inbox, clock: Clock, telemetry: Telemetry) -> list[BrokerSubscriber]:
@@ -43,6 +44,33 @@ def make_routes(
         upstream = BrokerPublisher(_door(plan, settings.to, name, MAX_PACKET))
         routes.append(Route(name, settings, journal, upstream, clock, telemetry, timekeeper.may_sync))
     return routes
+
+
+def broker_states(brokers: Sequence[BrokerSubscriber]) -> list[BrokerStatus]:
+    """The brokers as the API tells of them."""
+    return [
+        BrokerStatus(s.name, s.url, "up" if s.is_up else "down", s.trouble, s.received, s.unsettled)
+        for s in (broker.status() for broker in brokers)
+    ]
+
+
+def route_states(routes: Sequence[Route]) -> list[RouteStatus]:
+    """The routes as the API tells of them."""
+    return [
+        RouteStatus(
+            name=s.name,
+            url=s.url,
+            state="up" if s.is_up else "down",
+            detail=s.trouble,
+            delivered=s.delivered,
+            in_flight=s.in_flight,
+            lag_rows=s.lag_rows,
+            lag_s=round(s.lag_s, 3),
+            missed=s.missed,
+            left_out=s.left_out,
+        )
+        for s in (route.status() for route in routes)
+    ]
 
 
 def _door(plan: NodePlan, login: BrokerLogin, name: str, max_packet: int) -> Door:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from holdfast.adapters.broker.subscriber import BrokerSubscriber
 from holdfast.adapters.host.adapter import HostAdapter
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.codecs.decoder import Decoder
@@ -48,6 +49,7 @@ from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
 from holdfast.queues.service import QueueService
 from holdfast.residency.service import Residency
+from holdfast.routes.service import Route
 from holdfast.storage.errors import DiskFull
 from holdfast.stream.engine import Engine
 from holdfast.telemetry.happenings import Telemetry
@@ -100,13 +102,11 @@ class Node:
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
-        self.brokers = make_brokers(plan, self.intake.inbox, clock, telemetry)
-        self.routes = make_routes(plan, self.journal, self.timekeeper, clock, telemetry)
+        self.brokers, self.routes = self._make_foreign()
         self.backups = self._make_backups()
         self.keeper = self._make_keeper()
         self.surroundings = Surroundings(self)
-        self.history = self.surroundings.history
-        self.asking_door = self.surroundings.door
+        self.history, self.asking_door = self.surroundings.history, self.surroundings.door
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
         self.timekeeper.on_step(self.skew.forget)
@@ -280,6 +280,13 @@ class Node:
         mqtt = MqttServer(settings, self.uplinks, self.clock, self.telemetry, self.journal, self.plan.path)
         self.intake.publish_through(mqtt.publisher)
         return mqtt
+
+    def _make_foreign(self) -> tuple[list[BrokerSubscriber], list[Route]]:
+        plan, clock, telemetry = self.plan, self.clock, self.telemetry
+        return (
+            make_brokers(plan, self.intake.inbox, clock, telemetry),
+            make_routes(plan, self.journal, self.timekeeper, clock, telemetry),
+        )
 
     def _make_upkeep(self) -> Upkeep:
         has_parent, has_files = self.uplink is not None, self.keeper is not None

@@ -117,6 +117,8 @@ class ClientReader:
         if stop - body < 2:
             raise malformed("PUBLISH without a topic")
         at = body + 2 + (data[body] << 8 | data[body + 1])
+        if at > stop:
+            raise malformed("PUBLISH ends inside its header")
         kind = first & ~_DUP
         key = data[body:at] + bytes((kind,))
         run = chunk.runs.get(key)
@@ -129,10 +131,8 @@ class ClientReader:
                 raise malformed("impossible QoS or packet identifier")
             run.pids.append(pid)
             (chunk.acks if kind & 2 else chunk.recs).append(pid)
-        if self._version == packets.V5 and at < stop:
-            at = at + 1 if not data[at] else _after_properties(data, at, stop)
-        elif self._version == packets.V5:
-            raise malformed("PUBLISH ends inside its header")
+        if self._version == packets.V5:
+            at = at + 1 if at < stop and not data[at] else _after_properties(data, at, stop)
         if at > stop:
             raise malformed("PUBLISH ends inside its header")
         run.payloads.append(data[at:stop])
