@@ -63,7 +63,7 @@ class Broker:
         self.conf = folder / "broker.conf"
         if kind == "mosquitto":
             self.conf.write_text(
-                f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
+                f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
                 f"persistence_location {folder}/\nmax_queued_messages 0\n{extra}"
             )
         else:
