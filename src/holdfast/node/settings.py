@@ -33,8 +33,8 @@ from holdfast.node.clock_settings import ClockSettings
 from holdfast.queues.settings import QueueSettings
 from holdfast.queues.settings import findings as queue_findings
 from holdfast.residency.settings import ResidencyRule, findings
-from holdfast.stream.loading import BUILTIN as RULES
 from holdfast.routes.settings import RouteSettings
+from holdfast.stream.loading import BUILTIN as RULES
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import require_https

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import deque
-from functools import partial
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from holdfast.journal.journal import Journal
