@@ -98,7 +98,7 @@ class Route:
         self._wake, self._moved = asyncio.Event(), asyncio.Event()
         self._remember_due = self._bulk_due = 0.0
         self._backoff = Backoff(settings.to.backoff_min, settings.to.backoff_max, Random())
-        journal.on_commit(self._wake.set)
+        journal.on_commit(self._on_commit)
         telemetry.gauge(f"route_{_plain(name)}_lag_rows", f"Rows that wait for route {name}", self._lag_rows)
         telemetry.gauge(f"route_{_plain(name)}_lag_seconds", "Age of the oldest of them", self._lag_s)
         telemetry.gauge(f"route_{_plain(name)}_in_flight", "Messages sent, not acknowledged", lambda: self._in_flight)
@@ -241,6 +241,13 @@ class Route:
                 room -= 1
             if parcel.unsent < len(messages):
                 return
+
+    def _on_commit(self) -> None:
+        """Wake the task, unless only bulk came, which has a time of its own: commits may come a thousand a second."""
+        if self._bulk_due <= self._clock.monotonic() or any(
+            self._journal.head(lane) > self._read[lane] for lane in self.lanes if lane is not Lane.BULK
+        ):
+            self._wake.set()
 
     def _on_acked(self, n: int) -> None:
         self._in_flight -= n
