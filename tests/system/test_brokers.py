@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from tests.system.foreign.site import Broker, Feeder, NodeProcess, have_mosquitto, have_nats, wait_until
@@ -30,11 +31,12 @@ def ended() -> Iterator[list[Broker | NodeProcess]]:
 
 
 @needs_mosquitto
-@pytest.mark.parametrize("qos", [1, 2])
-def test_a_node_killed_under_load_has_everything_that_mosquitto_took_exactly_once(
-    tmp_path: Path, ended: list[Broker | NodeProcess], qos: int
+@needs_nats
+@pytest.mark.parametrize(("kind", "qos"), [("mosquitto", 1), ("mosquitto", 2), ("nats", 1), ("nats", 2)])
+def test_a_node_killed_under_load_has_everything_that_the_broker_took_exactly_once(
+    tmp_path: Path, ended: list[Broker | NodeProcess], kind: Literal["mosquitto", "nats"], qos: int
 ) -> None:
-    broker = Broker("mosquitto", tmp_path / "broker")
+    broker = Broker(kind, tmp_path / "broker")
     node = node_of(broker, tmp_path / "node", qos)
     ended += [node, broker]
     broker.start()

@@ -158,18 +158,20 @@ class Route:
     # The task
 
     async def _begin(self) -> None:
-        """A new route that shall take what comes begins at the journal's end."""
-        if self._settings.start == "oldest" or self._journal.meta(self.consumer) is not None:
+        """A new route begins at the journal's end, or with the oldest row: what was dropped before isn't missed."""
+        journal = self._journal
+        if journal.meta(self.consumer) is not None:
             return
-        heads = {lane: self._journal.head(lane) for lane in self.lanes}
+        begins_now = self._settings.start == "now"
+        at = {lane: journal.head(lane) if begins_now else journal.cut(lane)[0] for lane in self.lanes}
 
         def write(tx: Transaction) -> None:
             tx.set_meta(self.consumer, "begun")
-            for lane, seq in heads.items():
+            for lane, seq in at.items():
                 tx.set_cursor(self.consumer, lane, seq)
 
-        await self._journal.submit(write)
-        self._acked, self._read = dict(heads), dict(heads)
+        await journal.submit(write)
+        self._acked, self._read = dict(at), dict(at)
 
     async def _pump(self) -> None:
         while True:

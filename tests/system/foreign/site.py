@@ -69,7 +69,7 @@ class Broker:
         else:
             self.conf.write_text(
                 f'server_name: test\nlisten: "127.0.0.1:{free_port()}"\njetstream {{ store_dir: "{folder}/js" }}\n'
-                f'mqtt {{ listen: "127.0.0.1:{self.port}" }}\n'
+                f'mqtt {{ listen: "127.0.0.1:{self.port}", ack_wait: "3s" }}\n'
             )
         self.process: subprocess.Popen[bytes] | None = None
 

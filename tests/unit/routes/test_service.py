@@ -234,10 +234,14 @@ def test_events_go_first_and_messages_and_summaries_go_only_where_wanted(tmp_pat
 
 def test_rows_that_the_journal_shed_or_dropped_are_missed_and_said(tmp_path: Path) -> None:
     async def body(house: House) -> None:
+        cloud = Cloud()
+        await house.put([0])
+        async with Running(house.route(cloud)):
+            await cloud.until(lambda: cloud.values() == [0])
         await house.put([1, 2])
         await house.put([3, 4, 5])
         await house.put([6])
-        await house.journal.submit(lambda tx: drop_delivered(tx, Lane.BULK, 2, 10))
+        await house.journal.submit(lambda tx: drop_delivered(tx, Lane.BULK, 3, 10))
         await house.journal.submit(lambda tx: shed(tx, Lane.BULK, 0, 1, GapReason.AGE, 0))
         cloud = Cloud()
         async with Running(house.route(cloud)) as route:
@@ -245,6 +249,19 @@ def test_rows_that_the_journal_shed_or_dropped_are_missed_and_said(tmp_path: Pat
         assert route.status().missed == 5
         assert house.journal.counters()["route_missed.cloud"] == 5
         assert sum("RouteMissed" in line for line in house.log) == 2
+
+    play(tmp_path, body)
+
+
+def test_a_new_route_has_missed_nothing_that_was_dropped_before_it_was_there(tmp_path: Path) -> None:
+    async def body(house: House) -> None:
+        await house.put([1, 2])
+        await house.put([3])
+        await house.journal.submit(lambda tx: drop_delivered(tx, Lane.BULK, 2, 10))
+        cloud = Cloud()
+        async with Running(house.route(cloud)) as route:
+            await cloud.until(lambda: cloud.values() == [3])
+        assert route.status().missed == 0
 
     play(tmp_path, body)
 
