@@ -7,13 +7,15 @@ in message order.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.codecs.devices import NOT_FOLLOWED, Registry, as_named
 from holdfast.codecs.keys import Keys
 from holdfast.codecs.profiles import Profile
-from holdfast.codecs.reading import Group, ProfileReader
+from holdfast.codecs.reading import Group, ProfileReader, Told
 from holdfast.codecs.reject import Rejection, RejectReason
 from holdfast.codecs.times import NOT_TOLD, Times
 from holdfast.codecs.topics import name_fault
@@ -47,6 +49,8 @@ class Decoded:
     lead:          shape (messages,): the device's time minus the time of receipt, ns; NOT_TOLD where it told none
     rejected:      the messages refused, ascending
     payload_bytes: of all messages
+    device:   shape (messages,): the registry's number of the device that sent it, NOT_FOLLOWED where it is unknown
+    size:     shape (messages,): bytes of its payload
     """
 
     batch: Batch
@@ -55,6 +59,8 @@ class Decoded:
     lead: Times
     rejected: list[Rejection]
     payload_bytes: int
+    device: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    size: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +75,20 @@ class _Route:
 class Decoder:
     """Decodes by profile. Loop thread only; names new series in the catalogue."""
 
-    def __init__(self, profiles: Sequence[Profile], catalogue: Catalogue, node: str) -> None:
+    def __init__(
+        self, profiles: Sequence[Profile], catalogue: Catalogue, node: str, registry: Registry = as_named
+    ) -> None:
+        """registry: what is known of devices, and under which names their readings are stored."""
         ranked = sorted(profiles, key=lambda p: p.pattern.rank)
         self._profiles = ranked
-        self._readers = [ProfileReader(profile, catalogue, node) for profile in ranked]
+        self._readers = [ProfileReader(profile, catalogue, node, registry) for profile in ranked]
         self._catalogue = catalogue
         self._routes: dict[str, _Route] = {}
+
+    def forget_devices(self) -> None:
+        """The registry has changed: ask it anew about every device."""
+        for reader in self._readers:
+            reader.forget_devices()
 
     def decode(self, runs: Sequence[Run], doubt: Doubt = NO_DOUBT) -> Decoded:
         """Decode all messages of `runs`; messages are numbered over all runs in order.
@@ -97,16 +111,17 @@ class Decoder:
                 rejected.extend(Rejection(first + i, *route.fault) for i in range(n))
             refused.update((first + i, why) for i, why in run.refusals.items())
             first += n
-        keys = np.zeros(first, np.uint64)
-        lead = np.full(first, NOT_TOLD)
-        parts = [self._readers[r].read(group, keys, lead, rejected, doubt) for r, group in groups.items()]
+        keys, lead = np.zeros(first, np.uint64), np.full(first, NOT_TOLD)
+        about = Told(keys, lead, np.full(first, NOT_FOLLOWED, np.int32))
+        parts = [self._readers[r].read(group, about, rejected, doubt) for r, group in groups.items()]
         if refused:
             rejected = [Rejection(r.message, *refused.get(r.message, (r.reason, r.detail))) for r in rejected]
         if len(rejected) > 1:
             rejected.sort(key=lambda r: r.message)
         batch, message = self._merge(parts)
-        size = sum(sum(map(len, run.payloads)) for run in runs)
-        return Decoded(batch, message, keys, lead, rejected, size)
+        payloads = chain.from_iterable([run.payloads for run in runs])
+        size = np.fromiter(map(len, payloads), np.int32, first)
+        return Decoded(batch, message, keys, lead, rejected, int(size.sum()), about.devices, size)
 
     def _merge(self, parts: list[tuple[Batch, NDArray[np.int32]]]) -> tuple[Batch, NDArray[np.int32]]:
         if len(parts) == 1:

@@ -20,6 +20,8 @@ class RejectReason(StrEnum):
     UNKNOWN_DEVICE = "unknown_device"
     DUPLICATE = "duplicate"
     SCRIPT = "script"
+    NEW_DEVICE = "new_device"
+    RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,11 @@ def laid_out(version: int, folder: Path) -> None:
 
 
 def test_there_is_a_stored_journal_of_every_older_schema() -> None:
-    assert [number for number, _ in migrations()] == [1, 2, 3, 4]
-    assert {path.name for path in STORED.iterdir()} == {f"schema-{number}.db.gz" for number in (1, 2, 3)}
+    assert [number for number, _ in migrations()] == [1, 2, 3, 4, 5]
+    assert {path.name for path in STORED.iterdir()} == {f"schema-{number}.db.gz" for number in (1, 2, 3, 4)}
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_journal_of_an_older_schema_keeps_everything(tmp_path: Path, version: int) -> None:
     laid_out(version, tmp_path)
     store, reader = a_store(tmp_path), JournalReader(tmp_path / FILE_NAME)
@@ -46,7 +46,7 @@ def test_a_journal_of_an_older_schema_keeps_everything(tmp_path: Path, version: 
     assert reader.cut(Lane.BULK) == (20, None)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_its_chain_ledger_and_children_go_on(tmp_path: Path, version: int) -> None:
     laid_out(version, tmp_path)
     store, reader = a_store(tmp_path), JournalReader(tmp_path / FILE_NAME)
