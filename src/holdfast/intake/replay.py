@@ -20,6 +20,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from holdfast.codecs.decoder import Decoded, Decoder, Run
+from holdfast.codecs.devices import Registry, as_named
 from holdfast.codecs.lorawan.runner import ScriptRunner
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reject import RejectReason
@@ -105,10 +106,10 @@ class _Sorted:
     verdicts: dict[int, tuple[RejectReason, str]]
 
 
-def judge(message: QuarantineRow, profiles: Sequence[Profile], node: str) -> Verdict:
+def judge(message: QuarantineRow, profiles: Sequence[Profile], node: str, registry: Registry = as_named) -> Verdict:
     """What these profiles say about a message; stores nothing and names no series. Blocking; not on a loop's thread."""
     catalogue = Catalogue()
-    decoder = Decoder(profiles, catalogue, node)
+    decoder = Decoder(profiles, catalogue, node, registry)
     profile = decoder.profile_of(message.topic)
     has_script = profile is not None and profile.lorawan is not None
     runs = asyncio.run(_translated(decoder, [message])) if has_script else [_run(message)]
@@ -129,10 +130,12 @@ class Quarantine:
         on_batch: Callable[[Batch], None] = lambda _: None,
         leaving: Leaving | None = None,
         scripts: ScriptRunner | None = None,
+        registry: Registry = as_named,
     ) -> None:
         """Take what a replay needs.
 
         scripts:  runs LoRaWAN codecs; None = a pool of its own, for each batch of messages
+        registry: what is known of devices; must discover nobody, as it's also asked when only looking; any thread
         leaving:  the node's residency rules; None = everything may leave
         seen:     the memory of message ids that intake uses: a message that came again meanwhile is a repeat
         on_batch: told of replayed readings after their commit
@@ -140,6 +143,7 @@ class Quarantine:
         self._journal, self._profiles, self._seen, self._on_batch = journal, profiles, seen, on_batch
         self._leaving = leaving or Leaving(Policy((), journal.node), journal.catalogue)
         self._scripts = scripts
+        self._registry = registry
         self._one_at_a_time = asyncio.Lock()
 
     def page(self, wanted: QuarantineFilter, limit: int, before: int) -> list[QuarantineRow]:
@@ -152,7 +156,7 @@ class Quarantine:
 
     def verdict(self, message: QuarantineRow) -> Verdict:
         """What this node's profiles say about a message. Blocking."""
-        return judge(message, self._profiles, self._journal.node)
+        return judge(message, self._profiles, self._journal.node, self._registry)
 
     async def replay(self, wanted: QuarantineFilter, *, dry_run: bool) -> Replayed:
         """Decode the wanted messages again and store what decodes; with `dry_run` only tell. Loop thread only.
@@ -169,7 +173,7 @@ class Quarantine:
         async with self._one_at_a_time:
             # A decoder of its own, and for a dry run a catalogue of its own: looking must not name series.
             catalogue = Catalogue() if dry_run else self._journal.catalogue
-            decoder = Decoder(self._profiles, catalogue, self._journal.node)
+            decoder = Decoder(self._profiles, catalogue, self._journal.node, self._registry)
             after = 0
             while rows := await asyncio.to_thread(self._journal.quarantined_after, after, MESSAGES_PER_COMMIT, wanted):
                 after = rows[-1].id
