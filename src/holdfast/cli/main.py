@@ -12,6 +12,7 @@ from holdfast.cli.asking import last, query, series, sql
 from holdfast.cli.codec_commands import codec
 from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
+from holdfast.cli.device_commands import devices
 from holdfast.cli.history_commands import history
 from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.queue_commands import queue
@@ -82,6 +83,7 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
 app.add_typer(mqtt, name="mqtt")
+app.add_typer(devices, name="devices")
 app.add_typer(audit, name="audit")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")

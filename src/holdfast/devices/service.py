@@ -16,7 +16,7 @@ from holdfast.codecs.decoder import Decoded
 from holdfast.codecs.devices import Ruling
 from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.times import NOT_TOLD
-from holdfast.devices.beats import NEVER, Beats, Gap
+from holdfast.devices.beats import NEVER, Gap
 from holdfast.devices.happenings import (
     DeviceChanged,
     DevicesFound,
@@ -26,12 +26,13 @@ from holdfast.devices.happenings import (
     DevicesWentSilent,
 )
 from holdfast.devices.health import State, overlap_ns, states
-from holdfast.devices.learned import pack, unpack
+from holdfast.devices.known import Known
+from holdfast.devices.learned import pack
 from holdfast.devices.roster import Change, Maker, Roster
 from holdfast.devices.settings import DevicesSettings
-from holdfast.devices.tally import Fate, Seen, Tally
+from holdfast.devices.tally import Fate, Seen
 from holdfast.journal import devices as rows
-from holdfast.journal.devices import DeviceRow, GapRow, NameRow
+from holdfast.journal.devices import DeviceRow, GapRow
 from holdfast.journal.journal import Journal
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
@@ -56,46 +57,27 @@ class DeviceService:
         """Read what is stored. Blocking."""
         self.settings = settings
         self._journal, self._clock, self._telemetry = journal, clock, telemetry
-        stored = rows.stored(journal)
-        self.roster = Roster(stored, settings.limit, listed=settings.accept == "listed")
-        self.tally, self.beats = Tally(), Beats(settings.late_after, settings.patience)
-        self.down = stored.down
+        self.started_boot = clock.boottime_ns()
+        self.known = known = Known(settings, rows.stored(journal), clock.wall_ns(), self.started_boot)
+        self.roster, self.tally, self.beats = known.roster, known.tally, known.beats
         self._number_of = np.zeros(0, np.int32)
         self._pile: list[tuple[Decoded, NDArray[np.bool_], Runs]] = []
         self._piled = 0
         self._gaps: list[GapRow] = []
         self._fills: dict[int, dict[int, int]] = {}
-        self._with_gaps: set[int] = set()
         self._changing = asyncio.Lock()
         self._on_change: list[Callable[[], None]] = []
         self._states = np.zeros(0, np.uint8)
         self._over = np.zeros(0, np.bool_)
         self._stored_at = self._learned_at = clock.monotonic()
         self._has_said_overflow = False
-        self.started_boot = clock.boottime_ns()
-        self._recall(stored)
+        self._know_stored_series(clock.wall_ns())
+        known.make_room()
+        self._states = self._look()
         for state in State:
             telemetry.gauge(
                 f"devices_{state.name.lower()}", f"devices that are {state.name.lower()}", partial(self.total, state)
             )
-
-    def _recall(self, stored: rows.Stored) -> None:
-        wall_ns, boot_ns = self._clock.wall_ns(), self.started_boot
-        for counts in stored.counts:
-            self.tally.recall(counts, wall_ns, boot_ns)
-        self._know_stored_series(wall_ns)
-        self._make_room()
-        for device, data in stored.learned.items():
-            hour, hours, beats = unpack(data)
-            self.tally.recall_hours(device, hour, hours, wall_ns)
-            self.beats.recall(device, beats)
-        for counts in stored.counts:
-            if counts.beat_ns:
-                self.beats.set_last(counts.device, counts.beat_ns)
-        alive_ns = max([stored.alive_ns, *(counts.last_ns for counts in stored.counts)], default=0)
-        if 0 < alive_ns < wall_ns:
-            self.down = [*self.down, (alive_ns, wall_ns)][-rows.DOWN_KEPT :]
-        self._states = self._look()
 
     def _know_stored_series(self, now_ns: int) -> None:
         """Devices that have series here but no row: stored by an earlier program, or just before a crash."""
@@ -125,7 +107,7 @@ class DeviceService:
 
     def stored_late(self, batch: Batch) -> None:
         """Readings of refused messages that were stored after all."""
-        self._make_room()
+        self.known.make_room()
         self._count_readings(batch)
 
     def work_up(self) -> None:
@@ -133,13 +115,13 @@ class DeviceService:
         pile, self._pile, self._piled = self._pile, [], 0
         if not pile:
             return
-        self._make_room()
+        self.known.make_room()
         seen = _seen(pile)
         if len(seen.device):
             self.tally.take(seen, self._clock.boottime_ns())
             gaps, late = self.beats.take(seen)
             self._gaps += [self._judged(gap) for gap in gaps]
-            self._with_gaps.update(gap.device for gap in gaps)
+            self.known.with_gaps.update(gap.device for gap in gaps)
             self._fill(late)
         for decoded, fresh, _ in pile:
             self._count_readings(decoded.batch, fresh[decoded.message])
@@ -155,13 +137,13 @@ class DeviceService:
         self.tally.add_readings(numbers[numbers >= 0])
 
     def _judged(self, gap: Gap) -> GapRow:
-        down_ns = overlap_ns(gap.from_ns, gap.to_ns, self.down)
+        down_ns = overlap_ns(gap.from_ns, gap.to_ns, self.known.down)
         return GapRow(0, gap.device, gap.from_ns, gap.to_ns, gap.missing, 0, down_ns)
 
     def _fill(self, late: Seen) -> None:
         """Messages that are older than others of their device: do they fill a gap? Only asked where there are gaps."""
         for device, told in zip(late.device.tolist(), late.told.tolist(), strict=True):
-            if device in self._with_gaps:
+            if device in self.known.with_gaps:
                 times = self._fills.setdefault(device, {})
                 times[told] = times.get(told, 0) + 1
 
@@ -181,7 +163,7 @@ class DeviceService:
     def turn(self) -> bool:
         """Look at the devices once; is it time to store?"""
         self.work_up()
-        self._make_room()
+        self.known.make_room()
         self.tally.turn(self._clock.wall_ns(), self._clock.boottime_ns())
         self._say_changes()
         is_due = self._clock.monotonic() - self._stored_at >= self.settings.store_every
@@ -207,7 +189,7 @@ class DeviceService:
                     rows.write_devices(tx, found)
                     rows.write_counts(tx, counts, wall_ns)
                     rows.write_learned(tx, learned, wall_ns)
-                    rows.write_down(tx, self.down)
+                    rows.write_down(tx, self.known.down)
                     if gaps:
                         rows.add_gaps(tx, gaps)
                     for device, times in fills.items():
@@ -294,7 +276,7 @@ class DeviceService:
     def _take_over(self, change: Change) -> None:
         self.work_up()  # under the old numbers
         twin, into = self.roster.apply(change), change.row.number
-        self._make_room()
+        self.known.make_room()
         for same in (twin, None if change.merged is None else change.merged.number):
             if same is not None:
                 self.tally.merge(same, into)
@@ -304,10 +286,6 @@ class DeviceService:
             callback()
 
     # Looking
-
-    def _make_room(self) -> None:
-        self.tally.make_room(self.roster.numbers)
-        self.beats.make_room(self.roster.numbers)
 
     def _look(self) -> NDArray[np.uint8]:
         n = min(len(self.tally.seen_boot), len(self.beats.interval))
@@ -351,13 +329,9 @@ class DeviceService:
             waiting = len(found) if self.settings.accept == "listed" else 0
             self._telemetry.emit(DevicesFound(devices=len(found), names=_some(found), waiting=waiting))
 
-    def names(self, device: int) -> tuple[NameRow, ...]:
-        """A device's other names."""
-        return self.roster.names(device)
-
-    def gaps(self, device: int, limit: int) -> list[GapRow]:
-        """A device's latest gaps, newest first. Blocking, any thread."""
-        return rows.gaps_of(self._journal, device, limit)
+    def is_over_budget(self, device: int) -> bool:
+        """Were more of its messages refused in the last day than may be?"""
+        return device < len(self._over) and bool(self._over[device])
 
 
 def _some(devices: Sequence[DeviceRow]) -> str:

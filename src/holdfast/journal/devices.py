@@ -87,6 +87,7 @@ class Stored:
     learned: dict[int, bytes] = field(default_factory=dict)
     alive_ns: int = 0
     down: list[tuple[int, int]] = field(default_factory=list)
+    with_gaps: set[int] = field(default_factory=set)
 
 
 def stored(reader: "JournalReader") -> Stored:
@@ -110,7 +111,9 @@ def _read(db: Connection) -> Stored:
     counts = [CountsRow(*one) for one in rows(db, "SELECT * FROM device_counts")]
     learned: dict[int, bytes] = dict(rows(db, "SELECT device, data FROM device_learned"))
     meta: dict[str, str] = dict(rows(db, "SELECT key, value FROM meta WHERE key IN (?, ?)", (_ALIVE, _DOWN)))
-    return Stored(known, names, counts, learned, int(meta.get(_ALIVE, 0)), _spans.decode(meta.get(_DOWN, "[]")))
+    with_gaps = {device for (device,) in rows(db, "SELECT DISTINCT device FROM device_gaps")}
+    down = _spans.decode(meta.get(_DOWN, "[]"))
+    return Stored(known, names, counts, learned, int(meta.get(_ALIVE, 0)), down, with_gaps)
 
 
 def gaps_of(reader: "JournalReader", device: int, limit: int = GAPS_EACH) -> list[GapRow]:

@@ -15,6 +15,7 @@ from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.lane import Lane
 from holdfast.node.clock_status import clock_status
+from holdfast.node.devices import Book
 from holdfast.node.residency import audit
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import documents_status
@@ -56,6 +57,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         children=_children(node, settings),
         apps=_applications(node),
         documents=_documents(node),
+        devices=Book(node),
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
