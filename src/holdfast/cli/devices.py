@@ -143,7 +143,11 @@ def _said(found: DeviceDetail, now_ns: int) -> list[str]:
         ["clock", "-" if one.skew_s is None else f"{one.skew_s:+.3f} s against this node's"],
         [
             "messages",
-            f"{one.messages:,} ({size(one.bytes)}): {one.refused:,} refused, {one.held:,} held, {one.repeats:,} repeats",
+            f"{one.messages:,} ({size(one.bytes)})",
+        ],
+        [
+            "of these",
+            f"{one.refused:,} refused, {one.held:,} held, {one.repeats:,} repeats",
         ],
         ["readings", f"{one.readings:,}"],
         ["refused, 24 h", f"{one.day_refused:,} of {one.day_judged:,}, {share(one)}"],
@@ -176,10 +180,8 @@ def change(where: Api | File, wanted: DeviceChange) -> int:
     done = where.post("devices", wanted, DeviceChanged)
     names = ", ".join(map(plain, done.devices[:5])) + (" …" if len(done.devices) > 5 else "")
     lines = [f"{many(len(done.devices), 'device')} {_DONE[wanted.do]}: {names or '-'}"]
-    if wanted.do in ("rename", "replace"):
-        lines[0] += (
-            f" ({plain(wanted.devices[0])} {_DONE[wanted.do]} {'to' if wanted.do == 'rename' else 'by'} {plain(wanted.to)})"
-        )
+    if wanted.to:
+        lines[0] += f" ({plain(wanted.devices[0])} {'to' if wanted.do == 'rename' else 'by'} {plain(wanted.to)})"
     if done.released:
         lines.append(f"{many(done.released, 'message')} of the quarantine became {many(done.readings, 'reading')}.")
     if done.still_refused:

@@ -3,7 +3,7 @@
 A beat is the first accepted message of a device in half a second of its own time: what belongs together comes together.
 The expected interval is the median of the last 16 distances between beats, without those shorter than a fifth of the
 second longest: a device that sends a burst of single values every minute has an interval of a minute. A gap isn't
-learned, unless it's the second in a row: then the device sends less often from now on.
+learned, unless there was another not long ago: then that's how the device sends.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Beats:
         self._interval = np.full(0, np.nan)
         self._messages = np.zeros(0)
         self._beats = np.zeros(0)
-        self._was_gap = np.zeros(0, np.bool_)
+        self._since_gap = np.zeros(0, np.int64)
         self._is_changed = np.zeros(0, np.bool_)
 
     def make_room(self, devices: int) -> None:
@@ -59,7 +59,7 @@ class Beats:
         self._interval = np.concatenate([self._interval, np.full(more, np.nan)])
         self._messages = np.concatenate([self._messages, np.zeros(more)])
         self._beats = np.concatenate([self._beats, np.zeros(more)])
-        self._was_gap = np.concatenate([self._was_gap, np.zeros(more, np.bool_)])
+        self._since_gap = np.concatenate([self._since_gap, np.full(more, KEPT)])
         self._is_changed = np.concatenate([self._is_changed, np.zeros(more, np.bool_)])
 
     @property
@@ -94,9 +94,13 @@ class Beats:
         with np.errstate(invalid="ignore"):
             is_gap = distance > np.maximum(self._late_after * self._interval[at], self._patience_s)
         gaps = self._gaps(at, before, times, np.flatnonzero(is_gap))
-        follows_gap = np.where(is_first, self._was_gap[at], np.append(False, is_gap[:-1]))
-        self._learn(device, at, np.where(is_gap & ~follows_gap, np.nan, distance))
-        self._last[at], self._was_gap[at] = times, is_gap  # in order: the last of each device stays
+        if is_gap.any():
+            distance = np.where(is_gap & ~self._follow_gaps(at, is_first, is_gap), np.nan, distance)
+        self._since_gap += np.bincount(at, minlength=len(self._count))
+        after = np.searchsorted(at, at[is_gap], "right") - np.flatnonzero(is_gap) - 1
+        self._since_gap[at[is_gap]] = after  # in order: the last of each device stays
+        self._learn(device, at, distance)
+        self._last[at] = times
         return gaps, late
 
     def _new_beats(self, device: NDArray[np.int32], told: Longs) -> NDArray[np.intp]:
@@ -105,6 +109,15 @@ class Beats:
         is_new = np.append(True, (device[1:] != device[:-1]) | (cell[1:] != cell[:-1]))
         last = self._last[device]
         return np.flatnonzero(is_new & ((last == NEVER) | (cell > last // BEAT_NS)))
+
+    def _follow_gaps(
+        self, at: NDArray[np.int32], is_first: NDArray[np.bool_], is_gap: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Which beats come within the last `KEPT` of their device after a gap."""
+        before = np.cumsum(is_gap) - is_gap
+        in_batch = before > np.repeat(before[is_first], np.diff(np.append(np.flatnonzero(is_first), len(at))))
+        recent: NDArray[np.bool_] = in_batch | (self._since_gap[at] < KEPT)
+        return recent
 
     def _gaps(self, at: NDArray[np.int32], before: Longs, times: Longs, found: NDArray[np.intp]) -> list[Gap]:
         per_beat = self._per_beat(at[found])
