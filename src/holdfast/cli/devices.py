@@ -159,7 +159,7 @@ def _said(found: DeviceDetail, now_ns: int) -> list[str]:
         "",
         *(["Series:", *(f"  {plain(name)}" for name in found.series)] if found.series else ["No series."]),
         "",
-        *([f"Gaps, the latest of {len(found.gaps)}:", *table([head, *gaps], (2, 3, 4))] if gaps else ["No gaps."]),
+        *([f"Gaps ({len(found.gaps)}), the latest first:", *table([head, *gaps], (2, 3, 4))] if gaps else ["No gaps."]),
     ]
 
 

@@ -136,7 +136,7 @@ class Tally:
     def turn(self, wall_ns: int, boot_ns: int) -> None:
         """Let time pass; about once a second."""
         self._to_hour(wall_ns // HOUR_NS)
-        passed = (boot_ns - self._turned_boot) / NS_PER_S
+        passed = 0.0 if not self._turned_boot else (boot_ns - self._turned_boot) / NS_PER_S
         self._turned_boot = boot_ns
         if passed > 0:
             self._rate += (self._since_turn / passed * 60 - self._rate) * -np.expm1(-passed / _RATE_S)

@@ -304,3 +304,19 @@ def test_setting_the_clock_makes_no_gap(tmp_path: Path) -> None:
         assert bench.devices.state(0) is State.ONLINE
 
     live(tmp_path, clock, body)
+
+
+def test_the_rate_is_that_of_the_last_minute_from_the_first_seconds_on(tmp_path: Path) -> None:
+    clock = ManualClock(monotonic=500_000)  # the machine is up for days
+
+    async def body(bench: Bench) -> None:
+        bench.devices.turn()
+        for n in range(20):
+            bench.press("p1", n)
+            bench.press("p1", 100 + n)
+            clock.advance(1)
+            bench.devices.turn()
+        rate = bench.devices.tally.rate(0, bench.devices.started_boot)
+        assert rate == pytest.approx(120, rel=0.02)
+
+    live(tmp_path, clock, body)
