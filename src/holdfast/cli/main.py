@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
+from holdfast.cli.adapter_commands import adapters
 from holdfast.cli.asking import last, query, series, sql
 from holdfast.cli.codec_commands import codec
 from holdfast.cli.core import audit, journal, ledger, quarantine, status
@@ -84,6 +85,7 @@ app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
 app.add_typer(mqtt, name="mqtt")
 app.add_typer(devices, name="devices")
+app.add_typer(adapters, name="adapters")
 app.add_typer(audit, name="audit")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")

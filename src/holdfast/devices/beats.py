@@ -114,7 +114,7 @@ class Beats:
         self, at: NDArray[np.int32], is_first: NDArray[np.bool_], is_gap: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
         """Which beats come within the last `KEPT` of their device after a gap."""
-        before = np.cumsum(is_gap) - is_gap
+        before: Longs = np.cumsum(is_gap) - is_gap
         in_batch = before > np.repeat(before[is_first], np.diff(np.append(np.flatnonzero(is_first), len(at))))
         recent: NDArray[np.bool_] = in_batch | (self._since_gap[at] < KEPT)
         return recent

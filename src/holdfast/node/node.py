@@ -36,6 +36,7 @@ from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.batch import Batch
+from holdfast.node.adapters import Adapters
 from holdfast.node.backup import Backups
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
 from holdfast.node.machine import is_clock_synchronised
@@ -108,10 +109,8 @@ class Node:
         self.history = self.surroundings.history
         self.asking_door = self.surroundings.door
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
-        self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
-        self.timekeeper.on_step(self.skew.forget)
-        self.timekeeper.on_step(self.devices.clock_stepped)
-        self.timekeeper.on_look(self.skew.turn)
+        self._attach_timekeeper()
+        self.adapters = Adapters(clock, telemetry, self.mqtt, settings.mqtt)
         self.web: WebServer | None = None
         self.is_serving = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -146,7 +145,8 @@ class Node:
             await self.mqtt.start()
         self.is_serving = True
         if settings.host is not None:
-            self._spawn(HostAdapter(settings.host, self.intake.inbox, self.clock).run(), "host")
+            host = HostAdapter(settings.host, self.intake.inbox, self.clock)
+            self._spawn(self.adapters.supervise("host", settings.host.device, host.run), "host")
         self.telemetry.emit(
             NodeStarted(
                 node=settings.node,
@@ -222,6 +222,12 @@ class Node:
 
     def _branch(self) -> int | None:
         return None if self.uplink is None else self.uplink.branch
+
+    def _attach_timekeeper(self) -> None:
+        self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
+        for forget in (self.skew.forget, self.devices.clock_stepped):
+            self.timekeeper.on_step(forget)
+        self.timekeeper.on_look(self.skew.turn)
 
     @property
     def uptime_ns(self) -> int:

@@ -58,6 +58,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         apps=_applications(node),
         documents=_documents(node),
         devices=Book(node),
+        adapters=node.adapters.statuses,
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))

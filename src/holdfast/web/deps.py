@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from holdfast.adapters.supervised import AdapterStatus
 from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.lake.health import MemoryStatus
 from holdfast.history.last_values import LastValues
@@ -208,6 +209,7 @@ class WebDeps:
     children:    None: this node takes no children, and the sync paths don't exist
     apps:        None: this node has no queues, and their paths don't exist
     devices:     who sends to this node; None: nobody is asked, as in a part's test
+    adapters:    how the adapters are
     documents:   None: this node keeps no shared documents, and their paths don't exist
     """
 
@@ -228,3 +230,4 @@ class WebDeps:
     apps: Applications | None = None
     documents: AppDocuments | None = None
     devices: DeviceBook | None = None
+    adapters: Callable[[], list[AdapterStatus]] = list
