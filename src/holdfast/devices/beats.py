@@ -79,12 +79,12 @@ class Beats:
 
     def take(self, seen: Seen) -> tuple[list[Gap], Seen]:
         """Learn from messages: the gaps that they end, and those that came later than others of their device."""
-        good = seen.take(seen.fate == Fate.ACCEPTED)
+        good = seen if not seen.fate.any() else seen.take(seen.fate == Fate.ACCEPTED)
         late = good.take(good.told < self._last[good.device])
         if not len(good.device):
             return [], late
-        order = np.lexsort((good.told, good.device))
-        device, told = good.device[order], good.told[order]
+        messages = np.bincount(good.device, minlength=len(self._count))
+        device, told = _sorted(good.device, good.told)
         beat = self._new_beats(device, told)
         at, times = device[beat], told[beat]
         is_first = np.append(True, at[1:] != at[:-1])
@@ -99,7 +99,7 @@ class Beats:
         self._since_gap += np.bincount(at, minlength=len(self._count))
         after = np.searchsorted(at, at[is_gap], "right") - np.flatnonzero(is_gap) - 1
         self._since_gap[at[is_gap]] = after  # in order: the last of each device stays
-        self._learn(device, at, distance)
+        self._learn(messages, at, distance)
         self._last[at] = times
         return gaps, late
 
@@ -133,11 +133,11 @@ class Beats:
     def _per_beat(self, at: NDArray[np.int32]) -> NDArray[np.float64]:
         return np.maximum(1.0, self._messages[at] / np.maximum(1.0, self._beats[at]))
 
-    def _learn(self, device: NDArray[np.int32], at: NDArray[np.int32], distance: NDArray[np.float64]) -> None:
+    def _learn(self, messages: NDArray[np.intp], at: NDArray[np.int32], distance: NDArray[np.float64]) -> None:
         n = len(self._count)
         beats = np.bincount(at, minlength=n)
         kept = _FORGET**beats
-        self._messages = self._messages * kept + np.bincount(device, minlength=n)
+        self._messages = self._messages * kept + messages
         self._beats = self._beats * kept + beats
         good = ~np.isnan(distance)
         at, distance = at[good], distance[good]
@@ -179,6 +179,15 @@ class Beats:
     def set_last(self, device: int, at_ns: int) -> None:
         """A beat that was stored after what was learned was."""
         self._last[device] = max(self._last[device], at_ns)
+
+
+def _sorted(device: NDArray[np.int32], told: Longs) -> tuple[NDArray[np.int32], Longs]:
+    """By device and time, without those that can't begin a beat: the one before was in the same beat."""
+    cell = told // BEAT_NS
+    ascends = (device[1:] == device[:-1]) & (cell[1:] == cell[:-1]) & (told[1:] >= told[:-1])
+    device, told = device[np.append(True, ~ascends)], told[np.append(True, ~ascends)]
+    order = np.lexsort((told, device))
+    return device[order], told[order]
 
 
 def typical(rings: NDArray[np.float32]) -> NDArray[np.float64]:

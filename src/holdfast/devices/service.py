@@ -108,7 +108,7 @@ class DeviceService:
     def stored_late(self, batch: Batch) -> None:
         """Readings of refused messages that were stored after all."""
         self.known.make_room()
-        self._count_readings(batch)
+        self._count_readings(batch.series)
 
     def work_up(self) -> None:
         """Count what was offered."""
@@ -123,16 +123,14 @@ class DeviceService:
             self._gaps += [self._judged(gap) for gap in gaps]
             self.known.with_gaps.update(gap.device for gap in gaps)
             self._fill(late)
-        for decoded, fresh, _ in pile:
-            self._count_readings(decoded.batch, fresh[decoded.message])
+        self._count_readings(_readings(pile))
 
-    def _count_readings(self, batch: Batch, which: NDArray[np.bool_] | None = None) -> None:
+    def _count_readings(self, series: NDArray[np.int32]) -> None:
         """Count readings for the devices of their series."""
         names, own = self._journal.catalogue.device_names, self._journal.node
         if len(self._number_of) < len(names):
             new = [self.roster.number_of(name) if node == own else -1 for node, name in names[len(self._number_of) :]]
             self._number_of = np.append(self._number_of, np.array(new, np.int32))
-        series = batch.series if which is None else batch.series[which]
         numbers = self._number_of[self._journal.catalogue.device_of[series]]
         self.tally.add_readings(numbers[numbers >= 0])
 
@@ -339,19 +337,28 @@ def _some(devices: Sequence[DeviceRow]) -> str:
     return ", ".join(row.name for row in devices[:_NAMED]) + more
 
 
+def _readings(pile: Sequence[tuple[Decoded, NDArray[np.bool_], Runs]]) -> NDArray[np.int32]:
+    """The series of each reading that was stored, of all batches together."""
+    series = np.concatenate([decoded.batch.series for decoded, *_ in pile])
+    if all(fresh.all() for _, fresh, _ in pile):
+        return series
+    kept: NDArray[np.bool_] = np.concatenate([fresh[decoded.message] for decoded, fresh, _ in pile])
+    return series[kept]
+
+
 def _seen(pile: Sequence[tuple[Decoded, NDArray[np.bool_], Runs]]) -> Seen:
     """Offered batches as one list of messages of followed devices."""
-    held = (RejectReason.NEW_DEVICE, RejectReason.RETIRED)
-    parts = []
-    for decoded, fresh, _ in pile:
-        fate = np.where(fresh, Fate.ACCEPTED, Fate.REPEATED).astype(np.uint8)
+    held, before = (RejectReason.NEW_DEVICE, RejectReason.RETIRED), 0
+    fate = np.where(np.concatenate([fresh for _, fresh, _ in pile]), Fate.ACCEPTED, Fate.REPEATED).astype(np.uint8)
+    for decoded, *_ in pile:
         for one in decoded.rejected:
-            fate[one.message] = Fate.HELD if one.reason in held else Fate.REFUSED
-        parts.append(fate)
+            fate[before + one.message] = Fate.HELD if one.reason in held else Fate.REFUSED
+        before += len(decoded.keys)
     counts = [n for *_, runs in pile for n, _ in runs]
     received = np.repeat(np.array([at for *_, runs in pile for _, at in runs], np.int64), counts)
     lead = np.concatenate([decoded.lead for decoded, *_ in pile])
     told = np.where(lead == NOT_TOLD, received, received + np.where(lead == NOT_TOLD, 0, lead))
     device = np.concatenate([decoded.device for decoded, *_ in pile])
     size = np.concatenate([decoded.size for decoded, *_ in pile])
-    return Seen(device, np.concatenate(parts), size, received, told).take(device >= 0)
+    seen = Seen(device, fate, size, received, told)
+    return seen if device.min(initial=0) >= 0 else seen.take(device >= 0)

@@ -96,17 +96,17 @@ class Tally:
     def take(self, seen: Seen, boot_ns: int) -> None:
         """Count messages. boot_ns: now."""
         n = len(self._counts)
-        device, fate = seen.device, seen.fate
-        counts = self._counts
-        counts[:, 2] += np.bincount(device, minlength=n)
-        for of_fate, column in ((Fate.REFUSED, 4), (Fate.HELD, 5), (Fate.REPEATED, 6)):
-            chosen = fate == of_fate
-            if chosen.any():
-                counts[:, column] += np.bincount(device[chosen], minlength=n)
+        device, counts = seen.device, self._counts
+        messages = np.bincount(device, minlength=n)
+        counts[:, 2] += messages
+        if seen.fate.any():
+            for of_fate, column in ((Fate.REFUSED, 4), (Fate.HELD, 5), (Fate.REPEATED, 6)):
+                counts[:, column] += np.bincount(device[seen.fate == of_fate], minlength=n)
         counts[:, 7] += np.bincount(device, seen.size, n).astype(np.int64)
-        # Numpy assigns in order: of a device's messages the last one stays, and backwards the first.
-        known = np.unique(device)
-        np.maximum.at(counts[:, 1], device, seen.received)
+        # Messages come in stretches of one device, at times that ascend: its ends tell as much.
+        ends = np.flatnonzero(np.append(device[1:] != device[:-1], True))
+        known = np.flatnonzero(messages)
+        np.maximum.at(counts[:, 1], device[ends], seen.received[ends])
         new = known[counts[known, 0] == 0]
         if len(new):
             first = np.full(n, np.iinfo(np.int64).max)
@@ -115,14 +115,14 @@ class Tally:
             self._first_boot[new] = boot_ns
         self._seen_boot[known] = boot_ns
         self._is_changed[known] = True
-        self._since_turn += np.bincount(device, minlength=n)
+        self._since_turn += messages
         self._take_hours(seen)
 
     def _take_hours(self, seen: Seen) -> None:
         self._to_hour(int(seen.received.max()) // HOUR_NS)
-        judged = seen.fate <= Fate.REFUSED
         n, hour = len(self._counts), self._hour % HOURS
-        self._judged[hour] += np.bincount(seen.device[judged], minlength=n).astype(np.int32)
+        judged = seen.device if not seen.fate.any() else seen.device[seen.fate <= Fate.REFUSED]
+        self._judged[hour] += np.bincount(judged, minlength=n).astype(np.int32)
         refused = seen.fate == Fate.REFUSED
         if refused.any():
             self._refused[hour] += np.bincount(seen.device[refused], minlength=n).astype(np.int32)
@@ -130,8 +130,9 @@ class Tally:
     def add_readings(self, devices: NDArray[np.int32]) -> None:
         """The device of each reading that was stored."""
         if len(devices):
-            self._counts[:, 3] += np.bincount(devices, minlength=len(self._counts))
-            self._is_changed[np.unique(devices)] = True
+            readings = np.bincount(devices, minlength=len(self._counts))
+            self._counts[:, 3] += readings
+            self._is_changed |= readings > 0
 
     def turn(self, wall_ns: int, boot_ns: int) -> None:
         """Let time pass; about once a second."""
