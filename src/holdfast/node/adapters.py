@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from holdfast.adapters.host.adapter import read_machine
+from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.supervised import AdapterStatus, State, Supervised, Worked, in_words
 from holdfast.kernel.clock import Clock
 from holdfast.node.settings import NodePlan
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.transport.addresses import parse_listen
-from holdfast.transport.errors import AddressInvalid
+from holdfast.transport.addresses import Address
 
 TRY_S = 5.0
 
@@ -56,7 +56,8 @@ class Adapters:
         if stats.paused:
             detail += "; publishers wait: the journal doesn't keep up or is full"
         state: State = "starting" if not is_open else "paused" if stats.paused else "working"
-        return AdapterStatus("mqtt", "mqtt", self._mqtt_settings.listen, state, self._started_ns, detail)
+        where = ", ".join(map(str, addresses(self._mqtt_settings)))
+        return AdapterStatus("mqtt", "mqtt", where, state, self._started_ns, detail)
 
     def _failing(self) -> int:
         return sum(one.status().state == "failing" for one in self._supervised)
@@ -78,7 +79,8 @@ async def try_all(plan: NodePlan, clock: Clock, *, is_running: bool) -> list[Tri
     """
     settings, found = plan.settings, list[Tried]()
     if settings.mqtt is not None:
-        found.append(await _try_listener("mqtt", settings.mqtt.listen, is_running=is_running))
+        for address in addresses(settings.mqtt):
+            found.append(await _try_listener("mqtt", address, is_running=is_running))
     if settings.host is not None:
         try:
             sample = await asyncio.to_thread(read_machine, clock, settings.host.disk)
@@ -89,21 +91,17 @@ async def try_all(plan: NodePlan, clock: Clock, *, is_running: bool) -> list[Tri
     return found
 
 
-async def _try_listener(name: str, listen: str, *, is_running: bool) -> Tried:
-    try:
-        address = parse_listen(listen)
-    except AddressInvalid as error:
-        return Tried(name, works=False, note=str(error), hint=error.hint)
+async def _try_listener(name: str, address: Address, *, is_running: bool) -> Tried:
     if is_running:
         return await _try_connecting(name, address.host, address.port)
     try:
         server = await asyncio.get_running_loop().create_server(asyncio.Protocol, address.host, address.port)
     except OSError as error:
         hint = "another program listens there, or the address isn't this machine's: `ss -ltnp` shows who"
-        return Tried(name, works=False, note=f"{listen}: {in_words(error)[0]}", hint=hint)
+        return Tried(name, works=False, note=f"{address}: {in_words(error)[0]}", hint=hint)
     server.close()
     await server.wait_closed()
-    return Tried(name, works=True, note=f"{listen} is free")
+    return Tried(name, works=True, note=f"{address} is free")
 
 
 async def _try_connecting(name: str, host: str, port: int) -> Tried:
