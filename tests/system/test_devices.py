@@ -118,6 +118,10 @@ def test_replace_rename_and_retire_over_a_kill(quick: Plant) -> None:
     quick.send("spare-9", 4)
     assert "the device north is retired" in holdfast("quarantine", "list", quick.settings, "--reason", "retired")
     assert "press-1 was replaced by spare-9" in holdfast("quarantine", "list", quick.settings)
+    assert quick.stop() == 0
+    assert told("quarantine", "replay", quick.settings)["replayed"] == 0
+    quick.start()
+    assert quick.values("north") == [23.5]  # a stopped node's replay asks the registry, too
     assert "there is no device 'nobody'" in holdfast("devices", "retire", quick.settings, "nobody", code=2)
     assert "1 reading" in holdfast("devices", "accept", quick.settings, "north")
     assert quick.values("north") == [23.5, 24.5]

@@ -115,6 +115,15 @@ def read_until_closed(sock: socket.socket) -> bytes:
     return out
 
 
+def packets_in(data: bytes) -> list[bytes]:
+    """The packets in a short answer: none is longer than 127 bytes."""
+    found = []
+    while data:
+        found.append(data[: data[1] + 2])
+        data = data[data[1] + 2 :]
+    return found
+
+
 class Paho:
     """A paho client with what it heard."""
 
@@ -278,17 +287,18 @@ def test_a_silent_client_is_closed_and_one_that_pings_is_not() -> None:
 @pytest.mark.parametrize(
     ("frames", "answer"),
     [
-        (b"\x36\x03\0\x01a", b"\xe0\x01\x81"),
-        (connect("twice", version=5), b"\xe0\x01\x82"),
-        (b"\x30\xff\xff\xff\x7f", b"\xe0\x01\x95"),
-        (publish("a/#", b"x", said=b""), b"\xe0\x01\x90"),
-        (b"\x34\x06\0\x01a\0\x01\0", b"\xe0\x01\x9b"),
+        (b"\x36\x03\0\x01a", 0x81),
+        (connect("twice", version=5), 0x82),
+        (b"\x30\xff\xff\xff\x7f", 0x95),
+        (publish("a/#", b"x", said=b""), 0x90),
+        (b"\x34\x06\0\x01a\0\0\0", 0x82),
     ],
 )
-def test_a_malformed_packet_closes_only_its_connection(frames: bytes, answer: bytes) -> None:
+def test_a_malformed_packet_closes_only_its_connection(frames: bytes, answer: int) -> None:
     with serving() as running:
         steady = Paho(running, "steady").subscribe("t", 1)
-        assert read_until_closed(raw(running, connect("bad", version=5), frames)).endswith(answer)
+        greeting, goodbye = packets_in(read_until_closed(raw(running, connect("bad", version=5), frames)))
+        assert (greeting[0], goodbye[0], goodbye[2]) == (0x20, 0xE0, answer)
         assert read_until_closed(raw(running, connect("bad"), frames[:1] + b"\xff\xff\xff\xff")) == b"\x20\x02\0\0"
         steady.client.publish("t", b"still here", qos=1)
         eventually(lambda: steady.heard)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdfast.journal.transaction import Transaction
+
 
 class Receipt(Protocol):
     """What an arrival carries back to its source; settled once."""
@@ -21,6 +23,14 @@ class Receipt(Protocol):
         ...
 
 
+class Annex(Protocol):
+    """What an adapter wants stored in the very commit that stores an arrival's rows (MQTT: packet identifiers)."""
+
+    def writing(self) -> Callable[[Transaction], None]:
+        """The repeatable write; asked for once, on the loop's thread, when the commit is made up."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A run of messages of one source on one topic, in order of arrival.
@@ -31,6 +41,7 @@ class Arrival:
     received_ns: wall clock at receipt, ns UTC
     receipt:     settled once for the whole run
     retain:      the last payload is the topic's retained message (MQTT RETAIN)
+    annex:       stored with the run's rows, all or nothing
     """
 
     source: str
@@ -39,6 +50,7 @@ class Arrival:
     received_ns: int
     receipt: Receipt
     retain: bool = False
+    annex: Annex | None = None
 
 
 class Inbox(Protocol):

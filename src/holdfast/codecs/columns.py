@@ -38,6 +38,7 @@ class Rectangle:
     """Cells of a profile with fixed fields."""
 
     def __init__(self, profile: Profile, shape: Shape) -> None:
+        self._may_lie = profile.format != "json"  # other formats can hold NaN and infinity
         self._columns = [
             (f, shape.getters[f.path], None if f.unit_path is None else shape.getters[f.unit_path])
             for f in profile.fields
@@ -50,7 +51,12 @@ class Rectangle:
         texts: list[str] = []
         faults: list[Fault] = []
         for column, (f, get, unit) in enumerate(self._columns):
-            values[:, column] = _converted(self._raw(f, get, items, texts), f, unit, items, faults)
+            raw = self._raw(f, get, items, texts)
+            if self._may_lie:
+                faults.extend(_no_numbers(raw, f, get, items))
+            if f.meaning.missing:
+                raw = np.where(np.isin(raw, f.meaning.missing), np.nan, raw)
+            values[:, column] = _converted(raw, f, unit, items, faults)
         present = ~np.isnan(values.ravel())
         message = np.repeat(np.arange(n), width)
         meaning = np.tile(np.arange(width), n)
@@ -93,7 +99,7 @@ class RecordList:
         value, texts = self._values(records, meaning)
         value = self._in_stored_units(records, meaning, value, message, faults)
         known = meaning < unknown
-        missing = known & np.isnan(value)
+        missing = known & ~np.isfinite(value)
         for i in np.flatnonzero(missing):
             faults.append(Fault(int(message[i]), RejectReason.MISSING_FIELD, shorten(f"`{names[i]}` has no value")))
         known &= ~missing
@@ -147,6 +153,13 @@ class Limits:
         """Quality of each cell: bad where it is outside of its meaning's limits. Shape (k,)."""
         outside = (cells.value < self._low[cells.meaning]) | (cells.value > self._high[cells.meaning])
         return outside.view(np.uint8) * np.uint8(_OUT_OF_RANGE)
+
+
+def _no_numbers(raw: NDArray[np.float64], f: Field, get: Getter, items: Sequence[Any]) -> list[Fault]:
+    """Faults of values that aren't finite; an optional field that is absent is NaN here and no fault."""
+    detail = f"`{'.'.join(f.path)}` is not a finite number"
+    suspects = np.flatnonzero(~np.isfinite(raw)).tolist()
+    return [Fault(i, RejectReason.NOT_A_NUMBER, detail) for i in suspects if get(items[i]) is not None]
 
 
 def _converted(

@@ -1,10 +1,11 @@
 """Payloads in, columns out: a micro-batch of runs becomes one batch of readings. Never raises on payloads.
 
 Runs are grouped by profile (topic -> profile and device through a bounded cache); each group is parsed into typed
-structs (`parsing`), turned into columns (`columns`), given times, series and dedupe keys (`reading`); groups are merged
-in message order.
+structs (`parsing`), turned into columns (`columns`), given times, series and dedupe keys (`reading`), or, where
+payloads name their values themselves, read one by one into columns (`observing`); groups are merged in message order.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -12,18 +13,22 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.codecs.announced import Announced
 from holdfast.codecs.devices import NOT_FOLLOWED, Registry, as_named
 from holdfast.codecs.keys import Keys
+from holdfast.codecs.observing import OpenReader
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reading import Group, ProfileReader, Told
 from holdfast.codecs.reject import Rejection, RejectReason
+from holdfast.codecs.stuck import Stuck
 from holdfast.codecs.times import NOT_TOLD, Times
-from holdfast.codecs.topics import name_fault
+from holdfast.codecs.topics import DEVICE, joined, name_fault
 from holdfast.kernel.trust import NO_DOUBT, Doubt
 from holdfast.model.batch import Batch, concatenate
 from holdfast.model.series import Catalogue
 
 _TOPICS_REMEMBERED = 20_000
+_LEARNERS = frozenset(("announcement", "homie"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Decoded:
     lead:          shape (messages,): the device's time minus the time of receipt, ns; NOT_TOLD where it told none
     rejected:      the messages refused, ascending
     payload_bytes: of all messages
+    skipped:       parts of good messages that no reading can hold, by why (`dataset`, `empty_message` …)
     device:   shape (messages,): the registry's number of the device that sent it, NOT_FOLLOWED where it is unknown
     size:     shape (messages,): bytes of its payload
     """
@@ -59,29 +65,50 @@ class Decoded:
     lead: Times
     rejected: list[Rejection]
     payload_bytes: int
+    skipped: Counter[str] = field(default_factory=Counter)
     device: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     size: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """Where a topic's messages go: a reader and the device named by the topic ("" when the payload names it)."""
+    """Where a topic's messages go: a reader and the device named by the topic ("" when the payload names it).
+
+    captures: of the topic, for readers that name values by them
+    """
 
     reader: int
     device: str
     fault: tuple[RejectReason, str] | None = None
+    captures: Mapping[str, str] | None = None
 
 
 class Decoder:
     """Decodes by profile. Loop thread only; names new series in the catalogue."""
 
     def __init__(
-        self, profiles: Sequence[Profile], catalogue: Catalogue, node: str, registry: Registry = as_named
+        self,
+        profiles: Sequence[Profile],
+        catalogue: Catalogue,
+        node: str,
+        announced: Announced | None = None,
+        registry: Registry = as_named,
     ) -> None:
-        """registry: what is known of devices, and under which names their readings are stored."""
+        """Take the parts.
+
+        announced: units and types that devices told apart from their values; None = begin with none
+        registry:  what is known of devices, and under which names their readings are stored
+        """
         ranked = sorted(profiles, key=lambda p: p.pattern.rank)
         self._profiles = ranked
-        self._readers = [ProfileReader(profile, catalogue, node, registry) for profile in ranked]
+        self.announced = announced if announced is not None else Announced()
+        self._stuck = Stuck()
+        self._readers = [
+            ProfileReader(p, catalogue, node, self._stuck, registry)
+            if p.open is None
+            else OpenReader(p, p.open, catalogue, node, self.announced, self._stuck, registry)
+            for p in ranked
+        ]
         self._catalogue = catalogue
         self._routes: dict[str, _Route] = {}
 
@@ -107,6 +134,8 @@ class Decoder:
                 if group is None:
                     group = groups[route.reader] = Group()
                 group.add(run.payloads, route.device, run.received_ns, first)
+                if route.captures is not None:
+                    group.origins.append((run.topic, route.captures))
             else:
                 rejected.extend(Rejection(first + i, *route.fault) for i in range(n))
             refused.update((first + i, why) for i, why in run.refusals.items())
@@ -121,7 +150,29 @@ class Decoder:
         batch, message = self._merge(parts)
         payloads = chain.from_iterable([run.payloads for run in runs])
         size = np.fromiter(map(len, payloads), np.int32, first)
-        return Decoded(batch, message, keys, lead, rejected, int(size.sum()), about.devices, size)
+        batch = self._stuck.judge(batch)
+        return Decoded(batch, message, keys, lead, rejected, int(size.sum()), self._skipped(), about.devices, size)
+
+    def learn(self, retained: Mapping[str, bytes]) -> None:
+        """Take what retained messages by topic say about others, as after a restart; makes no readings of them."""
+        if not any(p.format in _LEARNERS for p in self._profiles):
+            return
+        for topic, payload in retained.items():
+            route = self._routes.get(topic) or self._route(topic)
+            reader = self._readers[route.reader] if route.fault is None else None
+            if isinstance(reader, OpenReader) and self._profiles[route.reader].format in _LEARNERS:
+                group = Group()
+                group.add([payload], route.device, 0, 0)
+                group.origins.append((topic, route.captures or {}))
+                reader.learn(group)
+
+    def _skipped(self) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for reader in self._readers:
+            if isinstance(reader, OpenReader) and reader.skipped:
+                total.update(reader.skipped)
+                reader.skipped.clear()
+        return total
 
     def _merge(self, parts: list[tuple[Batch, NDArray[np.int32]]]) -> tuple[Batch, NDArray[np.int32]]:
         if len(parts) == 1:
@@ -147,9 +198,12 @@ class Decoder:
 
     def _find(self, topic: str) -> _Route:
         for i, profile in enumerate(self._profiles):
-            device = profile.pattern.device(topic)
-            if device is None:
+            captures = profile.pattern.captured(topic)
+            if captures is None:
                 continue
+            device = captures.get(DEVICE, "")
+            if profile.open is not None:
+                return _Route(i, joined(*device.split("/")), None, captures)  # the reader judges the names
             fault = name_fault(device) if profile.device_path is None else ""
             return _Route(i, device, (RejectReason.UNKNOWN_DEVICE, fault) if fault else None)
         return _Route(-1, "", (RejectReason.NO_PROFILE, "no profile has a topic pattern that matches"))

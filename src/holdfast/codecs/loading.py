@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+import msgspec
 
 from holdfast.codecs.errors import CodecsError
 from holdfast.codecs.lorawan.errors import ScriptUnusable
 from holdfast.codecs.lorawan.plan import LorawanPlan, records_of
 from holdfast.codecs.lorawan.scripts import Script, load_script
-from holdfast.codecs.profiles import Field, Line, Meaning, Profile, Records
+from holdfast.codecs.opening import decoder_of, is_open, open_of
+from holdfast.codecs.profiles import Decode, Field, Line, Meaning, Open, Profile, Records
 from holdfast.codecs.profiles import Path as FieldPath
 from holdfast.codecs.settings import ProfileSettings, ProfilesFile, ReadingSettings, RecordsSettings
 from holdfast.codecs.structs import clash
@@ -17,6 +22,7 @@ from holdfast.codecs.units import base_of, canonical, conversion, payload_unit, 
 from holdfast.kernel import documents
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid
+from holdfast.kernel.scalars import zone
 from holdfast.model.series import Kind
 
 BUILTIN = Path(__file__).parent / "builtin"
@@ -25,17 +31,26 @@ _METRIC = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)*")
 _KINDS = {"float": Kind.FLOAT, "int": Kind.INT, "bool": Kind.BOOL, "text": Kind.TEXT}
 _NO_LINE: Line = (1.0, 0.0)
 _TIME_IS_ID = "time"
+_TYPED_BY_MSGSPEC = frozenset(("json", "msgpack"))
+_TIME_BY_PATH = frozenset(("json", "cbor", "msgpack", "csv", "binary", "protobuf", "text"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    document: Document[ProfilesFile]
+    name: str
+    extends: str | None
+    profile: Profile
 
 
 def load_profiles(paths: Iterable[Path]) -> list[Profile]:
-    """The profiles in these files, in order.
+    """The profiles in these files, in order; one that extends a built-in one takes its place.
 
     Raises:
         SettingsInvalid: with every problem in every file: shape, units, topics, two profiles for the same topics.
     """
     problems: list[Problem] = []
-    profiles: list[Profile] = []
-    owners: dict[str, str] = {}
+    loaded: list[_Loaded] = []
     for path in paths:
         try:
             document = documents.load(path, ProfilesFile)
@@ -44,16 +59,26 @@ def load_profiles(paths: Iterable[Path]) -> list[Profile]:
             continue
         for name, settings in document.value.profiles.items():
             profile = _Reader(document, name, problems).profile(settings)
-            if profile is None:
-                continue
-            owner = owners.setdefault(profile.pattern.shape, name)
-            if owner is not name:
-                where = ("profiles", name, "topic")
-                problems.append(document.problem(where, f"profile `{owner}` claims the same topics; keep one"))
-            profiles.append(profile)
+            if profile is not None:
+                loaded.append(_Loaded(document, name, settings.extends, profile))
+    replaced = {one.extends for one in loaded if one.extends is not None}
+    kept = [one for one in loaded if one.name not in replaced or one.document.path.parent != BUILTIN]
+    owners: dict[str, str] = {}
+    for one in kept:
+        owner = owners.setdefault(one.profile.pattern.shape, one.name)
+        if owner is not one.name:
+            where = ("profiles", one.name, "topic")
+            problems.append(one.document.problem(where, f"profile `{owner}` claims the same topics; keep one"))
     if problems:
         raise SettingsInvalid(problems)
-    return profiles
+    return [one.profile for one in kept]
+
+
+@cache
+def shipped() -> dict[str, ProfileSettings]:
+    """Every built-in profile's settings by its name."""
+    files = sorted(BUILTIN.glob("*.yaml"))
+    return {name: s for file in files for name, s in documents.load(file, ProfilesFile).value.profiles.items()}
 
 
 class _Reader:
@@ -66,37 +91,80 @@ class _Reader:
 
     def profile(self, s: ProfileSettings) -> Profile | None:
         before = len(self._problems)
+        s = self._extended(s)
         pattern = self._pattern(s)
-        fields = tuple(self._field(path, s) for path in s.fields)
-        records = None if s.records is None else self._records(s.records)
         if s.format == "lorawan":
             return None if pattern is None else self._lorawan(s, pattern, before)
         if s.codec is not None or s.codecs:
             self._tell(("codec",), "scripts decode uplinks of LoRaWAN network servers: add `format: lorawan`")
-        if (s.records is None) is not bool(s.fields):
-            self._tell((), "a profile has either `fields` or `records`")
-        if s.id == _TIME_IS_ID and s.time is None:
+        if s.id == _TIME_IS_ID and s.time is None and s.format in _TIME_BY_PATH:
             self._tell(("id",), "`id: time` needs `time`")
-        if pattern is None or len(self._problems) > before:
-            return None
-        return self._checked(
-            Profile(
-                name=self._name,
-                version=s.version,
-                pattern=pattern,
-                device_path=split(s.device),
-                time_path=None if s.time is None else split(s.time.field),
-                time_unit="s" if s.time is None else s.time.unit,
-                id_path=None if s.id == _TIME_IS_ID else split(s.id),
-                id_is_time=s.id == _TIME_IS_ID,
-                stale_ns=None if s.stale_after is None else round(s.stale_after * NS_PER_S),
-                future_ns=round(s.future_limit * NS_PER_S),
-                fields=fields,
-                records=records,
-            )
+        profile = None if pattern is None else self._profile(s, pattern)
+        if pattern is None and not s.fields and s.records is None and not is_open(s):
+            self._tell((), "a profile has either `fields` or `records`, or a `map`")
+        return None if len(self._problems) > before else profile
+
+    def _extended(self, s: ProfileSettings) -> ProfileSettings:
+        """The settings, with those of the built-in profile where the document has none."""
+        if s.extends is None:
+            return s
+        base = shipped().get(s.extends)
+        if base is None:
+            known = ", ".join(shipped())
+            self._tell(("extends",), f"no built-in profile is called `{s.extends}`; there are {known}")
+            return s
+        written = [key for key in s.__struct_fields__ if ("profiles", self._name, key) in self._document.lines]
+        own = {key: getattr(s, key) for key in written}
+        for key in ("map", "fields"):
+            if key in own:
+                own[key] = {**getattr(base, key), **own[key]}
+        return msgspec.structs.replace(base, **own)
+
+    def _profile(self, s: ProfileSettings, pattern: TopicPattern) -> Profile:
+        decode = decoder_of(s, self._document.path.absolute().parent, self._tell)
+        fields, records, open_ = self._fixed(s, pattern, decode)
+        profile = Profile(
+            name=self._name,
+            version=s.version,
+            pattern=pattern,
+            device_path=split(s.device),
+            time_path=None if s.time is None else split(s.time.field),
+            time_unit="s" if s.time is None else s.time.unit,
+            id_path=None if s.id == _TIME_IS_ID else split(s.id),
+            id_is_time=s.id == _TIME_IS_ID,
+            stale_ns=None if s.stale_after is None else round(s.stale_after * NS_PER_S),
+            future_ns=round(s.future_limit * NS_PER_S),
+            fields=fields,
+            records=records,
+            format=s.format,
+            zone=None if s.time is None or s.time.zone is None else zone(s.time.zone),
+            time_optional=s.time is not None and s.time.optional,
+            decode=None if s.embedded is None and s.format in _TYPED_BY_MSGSPEC else decode,
+            open=open_,
         )
+        return profile if open_ is not None else self._checked(profile)
+
+    def _fixed(
+        self, s: ProfileSettings, pattern: TopicPattern, decode: Decode | None
+    ) -> tuple[tuple[Field, ...], Records | None, Open | None]:
+        if is_open(s):
+            return (), None, open_of(s, pattern, decode, self._meaning, self._tell)
+        if s.time is not None and (s.time.optional or s.time.zone):
+            self._tell(("time",), "`optional` and `zone` need a `map` instead of `fields` or `records`")
+        if (DEVICE in pattern.captures) is (s.device is not None):
+            self._tell(("topic",), "the device's name stands either in the topic, as {device}, or at a `device:` path")
+        fields = tuple(self._field(path, s) for path in s.fields)
+        records = None if s.records is None else self._records(s.records)
+        if (s.records is None) is not bool(s.fields):
+            self._tell((), "a profile has either `fields` or `records`, or a `map`")
+        for path, f in s.fields.items():
+            if any(isinstance(word, str) for word in f.missing):
+                self._tell(("fields", path, "missing"), "words that mean nothing need a `map` instead of `fields`")
+        return fields, records, None
 
     def _lorawan(self, s: ProfileSettings, pattern: TopicPattern, before: int) -> Profile | None:
+        if DEVICE not in pattern.captures:
+            self._tell(("topic",), "the device's name is missing: {device} in the topic")
         for key in ("device", "time", "id", "records"):
             if getattr(s, key) is not None:
                 self._tell((key,), f"`{key}` isn't for `format: lorawan`: the network server's message says it")
@@ -138,23 +206,23 @@ class _Reader:
         return profile
 
     def _pattern(self, s: ProfileSettings) -> TopicPattern | None:
+        if not s.topic:
+            self._tell((), "`topic` is missing")
+            return None
         try:
-            pattern = compile_pattern(s.topic)
+            return compile_pattern(s.topic)
         except PatternInvalid as error:
             self._tell(("topic",), str(error))
             return None
-        if (DEVICE in pattern.captures) is (s.device is not None):
-            self._tell(("topic",), "the device's name stands either in the topic, as {device}, or at a `device:` path")
-        return pattern
 
     def _field(self, path: str, s: ProfileSettings) -> Field:
         settings = s.fields[path]
-        meaning = self._meaning(("fields", path), settings, says_unit=settings.unit_field is not None)
+        meaning = self._meaning(("fields", path), settings, settings.unit_field is not None)
         return Field(split(path) or (), meaning, settings.optional, split(settings.unit_field))
 
     def _records(self, s: RecordsSettings) -> Records:
         meanings = {
-            name: self._meaning(("records", "map", name), reading, says_unit=s.unit is not None)
+            name: self._meaning(("records", "map", name), reading, s.unit is not None)
             for name, reading in s.map.items()
         }
         if not meanings:
@@ -165,14 +233,16 @@ class _Reader:
             path, s.name, s.value, s.bool_value, s.text_value, s.unit, s.time, meanings, rejects_unknown=unknown
         )
 
-    def _meaning(self, where: tuple[str, ...], s: ReadingSettings, *, says_unit: bool) -> Meaning:
-        if _METRIC.fullmatch(s.metric) is None:
+    def _meaning(self, where: tuple[str, ...], s: ReadingSettings, says_unit: bool) -> Meaning:  # noqa: FBT001
+        if where[0] != "map" and _METRIC.fullmatch(s.metric) is None:
             self._tell((*where, "metric"), f"`{s.metric}` is no metric: dotted lower-case words, as air.temperature")
         if s.min is not None and s.max is not None and s.min > s.max:
             self._tell((*where, "min"), f"min {s.min:g} is above max {s.max:g}")
-        kind = _KINDS[s.type]
+        kind = _KINDS.get(s.type, Kind.FLOAT)
         if kind in (Kind.BOOL, Kind.TEXT) and (s.unit or s.to):
             self._tell((*where, "type"), f"a {s.type} has no unit")
+        if kind is Kind.TEXT and s.stuck_after:
+            self._tell((*where, "stuck_after"), "a text can't be stuck")
         unit, line, lines = "", _NO_LINE, dict[str, Line]()
         try:
             unit, line, lines = _units(s, says_unit=says_unit)
@@ -180,7 +250,8 @@ class _Reader:
             self._tell((*where, "unit"), str(error))
         low = float("-inf") if s.min is None else s.min
         high = float("inf") if s.max is None else s.max
-        return Meaning(s.metric, unit, kind, line, lines, s.decimals, low, high)
+        stuck_ns = round((s.stuck_after or 0) * NS_PER_S)
+        return Meaning(s.metric, unit, kind, line, lines, s.decimals, low, high, s.missing, stuck_ns)
 
     def _tell(self, where: tuple[str, ...], fault: str) -> None:
         self._problems.append(self._document.problem(("profiles", self._name, *where), fault))

@@ -6,6 +6,7 @@ exception for each bad one, and no way for one message to reach into another (AD
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from operator import length_hint
 from typing import Any
 
@@ -13,7 +14,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.codecs.profiles import Decode
+from holdfast.codecs.refused import Refused
 from holdfast.codecs.reject import Fault, RejectReason, shorten
+from holdfast.codecs.settings import Format
 
 MAX_BYTES = 256_000
 MAX_DEPTH = 32
@@ -26,13 +30,20 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 class PayloadParser:
     """Parses payloads of one type."""
 
-    def __init__(self, payload: Any) -> None:
-        self._decode = msgspec.json.Decoder(payload).decode
-        self._any = msgspec.json.Decoder(msgspec.Raw).decode
+    def __init__(self, payload: Any, format_: Format = "json", decode: Decode | None = None) -> None:
+        """decode: for formats that msgspec doesn't read itself; gives what is then checked against the type."""
+        self._is_text = format_ == "json"
+        self._explain = explain_json if self._is_text else explain_binary
+        if self._is_text:
+            self._decode: Decode = msgspec.json.Decoder(payload).decode
+        elif decode is None:
+            self._decode = msgspec.msgpack.Decoder(payload).decode
+        else:
+            self._decode = partial(_convert, decode, payload)
 
     def parse(self, payloads: Sequence[bytes]) -> tuple[list[Any], list[int], list[Fault]]:
         """The parsed payloads, their positions in `payloads` (ascending), and the faults of all others."""
-        faults = bounds_faults(payloads)
+        faults = bounds_faults(payloads) if self._is_text else size_faults(payloads)
         bad = {fault.at for fault in faults}
         kept = [i for i in range(len(payloads)) if i not in bad]
         candidates = [payloads[i] for i in kept] if bad else list(payloads)
@@ -41,7 +52,7 @@ class PayloadParser:
         while length_hint(rest):
             try:
                 items.extend(map(self._decode, rest))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Refused) as error:
                 # what came before is in `items`; the iterator stands behind the bad one
                 at = kept[len(candidates) - length_hint(rest) - 1]
                 faults.append(Fault(at, *self._explain(payloads[at], error)))
@@ -50,25 +61,60 @@ class PayloadParser:
         bad = {fault.at for fault in faults}
         return items, [i for i in kept if i not in bad], faults
 
-    def _explain(self, payload: bytes, error: Exception) -> tuple[RejectReason, str]:
-        if isinstance(error, RecursionError):
-            return RejectReason.TOO_DEEP, f"nested deeper than {MAX_DEPTH}"
-        if isinstance(error, UnicodeDecodeError):
-            return RejectReason.MALFORMED, "not UTF-8"
-        text = str(error)
-        if "out of range" in text or _NO_NUMBER.search(payload):
-            return RejectReason.NOT_A_NUMBER, shorten(f"a value is not a finite number: {text}")
-        if isinstance(error, msgspec.ValidationError) and self._is_json(payload):
-            is_missing = "missing required field" in text
-            return RejectReason.MISSING_FIELD if is_missing else RejectReason.WRONG_TYPE, shorten(text)
-        return RejectReason.MALFORMED, shorten(f"not JSON: {text}") if payload.strip() else "empty"
 
-    def _is_json(self, payload: bytes) -> bool:
-        try:
-            self._any(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return False
-        return True
+def _convert(decode: Decode, type_: Any, payload: bytes) -> Any:
+    return msgspec.convert(decode(payload), type_, str_keys=True)
+
+
+_any = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def explain_json(payload: bytes, error: Exception) -> tuple[RejectReason, str]:
+    """Why a payload was refused that should have been JSON."""
+    if isinstance(error, RecursionError):
+        return RejectReason.TOO_DEEP, f"nested deeper than {MAX_DEPTH}"
+    if isinstance(error, UnicodeDecodeError):
+        return RejectReason.MALFORMED, "not UTF-8"
+    text = str(error)
+    if "out of range" in text or _NO_NUMBER.search(payload):
+        return RejectReason.NOT_A_NUMBER, shorten(f"a value is not a finite number: {text}")
+    if isinstance(error, msgspec.ValidationError) and _is_json(payload):
+        return _mistyped(text)
+    return RejectReason.MALFORMED, shorten(f"not JSON: {text}") if payload.strip() else "empty"
+
+
+def explain_binary(payload: bytes, error: Exception) -> tuple[RejectReason, str]:
+    """Why a payload of another format was refused."""
+    if isinstance(error, Refused):
+        return error.reason, error.detail
+    if isinstance(error, RecursionError):
+        return RejectReason.TOO_DEEP, f"nested deeper than {MAX_DEPTH}"
+    if isinstance(error, msgspec.ValidationError):
+        return _mistyped(str(error))
+    return RejectReason.MALFORMED, shorten(f"not MessagePack: {error}") if payload else "empty"
+
+
+def _mistyped(text: str) -> tuple[RejectReason, str]:
+    is_missing = "missing required field" in text
+    return RejectReason.MISSING_FIELD if is_missing else RejectReason.WRONG_TYPE, shorten(text)
+
+
+def _is_json(payload: bytes) -> bool:
+    try:
+        _any(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def size_faults(payloads: Sequence[bytes]) -> list[Fault]:
+    """The payloads that are too large."""
+    sizes = enumerate(map(len, payloads))
+    return [Fault(i, RejectReason.TOO_LARGE, _too_large(n)) for i, n in sizes if n > MAX_BYTES]
+
+
+def _too_large(size: int) -> str:
+    return f"{size} bytes; at most {MAX_BYTES} are taken"
 
 
 def bounds_faults(payloads: Sequence[bytes]) -> list[Fault]:
@@ -77,8 +123,7 @@ def bounds_faults(payloads: Sequence[bytes]) -> list[Fault]:
         return []
     sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
     faults = [
-        Fault(int(i), RejectReason.TOO_LARGE, f"{sizes[i]} bytes; at most {MAX_BYTES} are taken")
-        for i in np.flatnonzero(sizes > MAX_BYTES)
+        Fault(int(i), RejectReason.TOO_LARGE, _too_large(int(sizes[i]))) for i in np.flatnonzero(sizes > MAX_BYTES)
     ]
     whole = list(payloads) if not faults else [p if len(p) <= MAX_BYTES else b"" for p in payloads]
     together = b"".join(whole)

@@ -1,9 +1,12 @@
 """A compiled profile: everything the decoder needs, nothing that changes."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any
 
-from holdfast.codecs.settings import TimeUnit
+from holdfast.codecs.settings import Format, Scalar, TimeUnit
 from holdfast.codecs.topics import TopicPattern
 from holdfast.model.series import Kind
 
@@ -21,6 +24,7 @@ class Meaning:
 
     line:  from the payload's default unit to the stored one; `lines` by the spelling that a device may send instead
     low, high: limits in the stored unit; outside of them the quality is bad
+    missing: what the device sends instead of a value; stuck_ns: unchanged for so long is uncertain, 0 = never
     """
 
     metric: str
@@ -31,6 +35,8 @@ class Meaning:
     decimals: int | None
     low: float
     high: float
+    missing: tuple[Scalar, ...] = ()
+    stuck_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,56 @@ class Records:
     rejects_unknown: bool
 
 
+Decode = Callable[[bytes], Any]
+"""A payload to an object of dicts, lists and scalars.
+
+Raises:
+    Refused: when it can't be.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a value means whose name fits; `metric` and the paths are templates over the name's and topic's captures.
+
+    meaning:   None = such a name is no reading; its `metric` isn't the final one
+    is_auto:   the kind is what the device sends
+    values:    what the device's words mean
+    unit_path, time_path: where the payload tells this value's unit and time
+    unit_when: (path, unit) if the payload has the path
+    unless:    a path; if the payload has it, this is no reading
+    drops_others: a word that isn't among `values` is no reading; otherwise it refuses the message
+    """
+
+    pattern: re.Pattern[str]
+    metric: str
+    meaning: Meaning | None
+    is_auto: bool = False
+    values: Mapping[str, Scalar] = field(default_factory=dict)
+    unit_path: str | None = None
+    unit_when: tuple[tuple[str, str], ...] = ()
+    time_path: str | None = None
+    unless: str | None = None
+    drops_others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """How a profile reads payloads that name their values themselves.
+
+    decode: the payload to an object, None = the format has a source of its own
+    name:   a template for what a value is called; {name} is its path in an object
+    roots:  members in which the object proper may stand
+    """
+
+    rules: tuple[Rule, ...]
+    unknown: str
+    decode: Decode | None = None
+    name: str = ""
+    roots: tuple[str, ...] = ()
+    precision: TimeUnit = "ns"
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A device type's contract, checked.
@@ -66,6 +122,8 @@ class Profile:
     id_path:   None with `id_is_time` False means messages carry no id, so repeats can't be told
     stale_ns:  None means no message is too old
     lorawan:   how its messages become what `records` reads; None = they already are
+    decode:    of a format other than JSON with fixed fields or records
+    open:      instead of fields and records
     """
 
     name: str
@@ -81,6 +139,11 @@ class Profile:
     fields: tuple[Field, ...]
     records: Records | None
     lorawan: "LorawanPlan | None" = None
+    format: Format = "json"
+    zone: tzinfo | None = None
+    time_optional: bool = False
+    decode: Decode | None = None
+    open: Open | None = None
 
     @property
     def meanings(self) -> tuple[Meaning, ...]:

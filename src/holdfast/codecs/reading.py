@@ -1,6 +1,6 @@
 """One profile at work: a group of payloads becomes readings with series, time and quality."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from holdfast.codecs.parsing import PayloadParser
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reject import Fault, Rejection, RejectReason
 from holdfast.codecs.structs import Getter, shape_of
+from holdfast.codecs.stuck import Stuck
 from holdfast.codecs.times import Times, doubtful, event_times, with_doubt
 from holdfast.codecs.topics import name_fault
 from holdfast.kernel.clock import NS_PER_S
@@ -35,6 +36,8 @@ class Group:
     devices: list[str] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
     firsts: list[int] = field(default_factory=list)
+    origins: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+    """Topic and what its captures hold, of each run; only for readers that name values by them."""
 
     def add(self, payloads: Sequence[bytes], device: str, received_ns: int, first: int) -> None:
         """Take a run whose first message has the number `first`."""
@@ -74,14 +77,15 @@ class _Stamps:
 class ProfileReader:
     """Decodes groups of one profile. Loop thread only."""
 
-    def __init__(self, profile: Profile, catalogue: Catalogue, node: str, registry: Registry) -> None:
+    def __init__(self, profile: Profile, catalogue: Catalogue, node: str, stuck: Stuck, registry: Registry) -> None:
         shape = shape_of(profile)
+        self._stuck = stuck
         self._profile = profile
         self._catalogue = catalogue
         self._node = node
         self._meanings = profile.meanings
         self._limits = Limits(self._meanings)
-        self._parser = PayloadParser(shape.payload)
+        self._parser = PayloadParser(shape.payload, profile.format, profile.decode)
         self._columns = Rectangle(profile, shape) if profile.records is None else RecordList(profile.records, shape)
         self._device = None if profile.device_path is None else shape.getters[profile.device_path]
         self._time = None if profile.time_path is None else shape.getters[profile.time_path]
@@ -223,6 +227,8 @@ class ProfileReader:
             for slot, column in set(zip(slots[new].tolist(), meaning[new].tolist(), strict=True)):
                 m = self._meanings[column]
                 name = Series(self._node, self._devices.names[slot], m.metric, m.unit, m.kind)
-                self._devices.series[slot, column] = self._catalogue.intern(name)
+                self._devices.series[slot, column] = number = self._catalogue.intern(name)
+                if m.stuck_ns:
+                    self._stuck.watch(np.array([number], np.int32), np.array([m.stuck_ns]))
             series = self._devices.series[slots, meaning]
         return series

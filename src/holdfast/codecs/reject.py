@@ -20,6 +20,8 @@ class RejectReason(StrEnum):
     UNKNOWN_DEVICE = "unknown_device"
     DUPLICATE = "duplicate"
     SCRIPT = "script"
+    NO_BIRTH = "no_birth"
+    UNSUPPORTED = "unsupported"
     NEW_DEVICE = "new_device"
     RETIRED = "retired"
 

@@ -4,10 +4,31 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from holdfast.kernel.scalars import Duration
+from holdfast.kernel.scalars import Duration, Zone
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 ValueType = Literal["float", "int", "bool", "text"]
+Format = Literal[
+    "json",
+    "cbor",
+    "msgpack",
+    "csv",
+    "binary",
+    "protobuf",
+    "text",
+    "senml",
+    "influx",
+    "sparkplug",
+    "opcua",
+    "homie",
+    "announcement",
+    "lorawan",
+    "ignore",
+]
+BinaryType = Literal[
+    "u8", "i8", "u16", "i16", "u24", "i24", "u32", "i32", "u64", "i64", "f32", "f64", "s8c8", "bool", "text", "hex"
+]
+Scalar = bool | float | str
 
 
 class ReadingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -15,6 +36,8 @@ class ReadingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     unit is the payload's, `to` the stored one (default: the quantity's base). The stored value is
     `convert(raw * scale + offset)`, rounded to `decimals`; outside of min..max (in the stored unit) its quality is bad.
+    missing: what the device sends when it has no value; there's no reading then
+    stuck_after: a value unchanged for so long is uncertain
     """
 
     metric: str
@@ -26,6 +49,8 @@ class ReadingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     decimals: Annotated[int, Meta(ge=0, le=12)] | None = None
     min: float | None = None
     max: float | None = None
+    missing: tuple[Scalar, ...] = ()
+    stuck_after: Duration | None = None
 
 
 class FieldSettings(ReadingSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,6 +58,87 @@ class FieldSettings(ReadingSettings, frozen=True, forbid_unknown_fields=True, kw
 
     optional: bool = False
     unit_field: str | None = None
+
+
+class MapSettings(ReadingSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A reading of whatever name the payload gives it; `metric` and the paths may hold the name's and topic's captures.
+
+    type:       `auto` stores what the device sends
+    values:     what the device's words mean, as ON: true
+    ignore:     such a name is no reading
+    unit_field: path at which the device says the unit
+    unit_when:  the unit if the payload has such a path
+    time_field: path of this reading's own time, in the unit of the profile's `time`
+    unless:     path of a better reading of the same; if the payload has it, this one is none
+    others:     what to do with a word that isn't among `values`
+    """
+
+    metric: str = ""
+    type: Literal["float", "int", "bool", "text", "auto"] = "float"  # type: ignore[assignment]  # one more than a field
+    values: dict[str, Scalar] = field(default_factory=dict)
+    ignore: bool = False
+    unit_field: str | None = None
+    unit_when: dict[str, str] = field(default_factory=dict)
+    time_field: str | None = None
+    unless: str | None = None
+    others: Literal["reject", "ignore"] = "reject"
+
+
+class CsvSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """columns: their names when the payload has no header line."""
+
+    delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
+    columns: tuple[str, ...] = ()
+
+
+class LowBitsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Bits of another byte that continue a number below its least significant bit."""
+
+    at: int
+    bits: str
+
+
+class BinaryFieldSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """at: offset in bytes, negative from the end; bits: `low-high` within the number, bit 0 the least significant.
+
+    length: bytes of text or hex; missing: raw values that mean that there is none; low: bits that follow elsewhere
+    s8c8 is a sign bit and seven bits, then a byte of hundredths.
+    """
+
+    at: int
+    type: BinaryType = "u8"
+    order: Literal["big", "little"] = "big"
+    bits: str | None = None
+    length: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    low: LowBitsSettings | None = None
+    missing: tuple[float, ...] = ()
+
+
+class LayoutSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A fixed layout. match: what the payload begins with, in hex; length: its length, at_least: its least length."""
+
+    match: str = ""
+    length: int | None = None
+    at_least: int | None = None
+    fields: dict[str, BinaryFieldSettings]
+
+
+class EmbeddedSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A binary payload in a text member of an object; its fields stand beside that member then.
+
+    ble_company: the member is a Bluetooth advertisement; the payload is its manufacturer data of this company
+    """
+
+    field: str
+    encoding: Literal["hex", "base64"] = "hex"
+    ble_company: Annotated[int, Meta(ge=0, le=65535)] | None = None
+
+
+class ProtobufSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """descriptors: a FileDescriptorSet (`protoc --include_imports -o`), relative to the profile's file."""
+
+    descriptors: str
+    message: str
 
 
 class RecordsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,24 +156,44 @@ class RecordsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class TimeSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the device's own timestamp stands; without this, readings carry the time they were received."""
+    """Where the device's own timestamp stands; without this, readings carry the time they were received.
+
+    zone: of iso8601 times that name none; without it such a time refuses the message
+    optional: a message without one carries the time it was received
+    """
 
     field: str
     unit: TimeUnit = "s"
+    zone: Zone | None = None
+    optional: bool = False
 
 
 class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A device type's contract.
 
-    format: `lorawan` = uplinks of a LoRaWAN network server, decoded by the script `codec`, or by `codecs` of the
-            device's type; paths relative to the profile's file
+    extends:  a built-in profile, as `tasmota.sensor`; keys that are written here replace its own
+    map:      names in the payload to readings; what stands in no entry goes by `unknown`
+    name:     what a value is called: a `text` profile's made of the topic's captures, an object's also of {name}
+    codec, codecs: with `format: lorawan` the script of uplinks, or scripts by the device's type; paths relative to
+              the profile's file
+    roots:    members in which the payload proper may stand; the first one that's there
     """
 
-    topic: str
-    format: Literal["json", "lorawan"] = "json"
+    topic: str = ""
+    version: Annotated[int, Meta(ge=1)] = 1
+    format: Format = "json"
     codec: str | None = None
     codecs: dict[str, str] = field(default_factory=dict)
-    version: Annotated[int, Meta(ge=1)]
+    extends: str | None = None
+    map: dict[str, MapSettings] = field(default_factory=dict)
+    unknown: Literal["name", "ignore", "reject"] | None = None
+    name: str | None = None
+    roots: tuple[str, ...] = ()
+    precision: Literal["s", "ms", "us", "ns"] = "ns"
+    csv: CsvSettings | None = None
+    binary: tuple[LayoutSettings, ...] = ()
+    embedded: EmbeddedSettings | None = None
+    protobuf: ProtobufSettings | None = None
     device: str | None = None
     time: TimeSettings | None = None
     id: str | None = None

@@ -82,6 +82,8 @@ _REGISTRY: tuple[tuple[str, str], ...] = (
     ("mass concentration", "kg/m3, ug/m3 1/1000000000, mg/l 1/1000, ug/l 1/1000000, g/l 1"),
     ("turbidity", "NTU"),
 )
+_OURS: tuple[tuple[str, str], ...] = (("reciprocal colour temperature", "mired"),)
+"""Stored under their own names although the registry has none that they are a line of."""
 
 # What vendors write that is no SenML name: same notation, and `= name` for a mere other spelling.
 _VENDOR: tuple[tuple[str, str], ...] = (
@@ -116,10 +118,14 @@ _VENDOR: tuple[tuple[str, str], ...] = (
     ("mass concentration", "µg/m3 = ug/m3, µg/m³ = ug/m3, ug/m³ = ug/m3, mg/m3 1/1000000, mg/m³ = mg/m3"),
     ("data size", "byte = B, bytes = B, kB 8000, MB 8000000, MiB 8388608, GiB 8589934592"),
     ("data rate", "kbit/s 1000, Gbit/s 1000000000, kB/s 8000"),
-    ("count", "counts = count, pcs = count"),
+    ("count", "counts = count, pcs = count, # = count"),
+    ("reciprocal colour temperature", "mireds = mired, mirek = mired"),
+    ("reactive power", "VAr = var, VAR = var, kVAr = kvar"),
+    ("reactive energy", "VArh = varh, kVArh = kvarh"),
     ("heart rate", "bpm = beat/min"),
 )
 
+_LONGEST_UNIT = 32
 _PERCENT = Fraction(100)
 _IMPLIED = {("ratio", "relative humidity"): _PERCENT, ("ratio", "remaining energy"): _PERCENT}
 """Vendors write a bare `%` for humidity and battery; it may be turned into these, when the profile says so."""
@@ -140,10 +146,11 @@ def _read(rows: tuple[tuple[str, str], ...], into: dict[str, list[Unit]]) -> Non
 
 _BY_SPELLING: dict[str, list[Unit]] = {}
 _read(_REGISTRY, _BY_SPELLING)
+_read(_OURS, _BY_SPELLING)
 REGISTERED = frozenset(_BY_SPELLING)
-"""The SenML names; what a canonical unit may be called."""
+"""The SenML names, and ours; what a canonical unit may be called."""
 _read(_VENDOR, _BY_SPELLING)
-_BASE = {quantity: _BY_SPELLING[units.split(", ")[0]][0] for quantity, units in _REGISTRY}
+_BASE = {quantity: _BY_SPELLING[units.split(", ")[0]][0] for quantity, units in _REGISTRY + _OURS}
 
 
 def canonical(name: str) -> Unit:
@@ -195,6 +202,23 @@ def conversion(unit: Unit, to: Unit) -> tuple[Fraction, Fraction]:
     if bridge is None:
         raise UnitMismatch(unit.name, unit.quantity, to.name, to.quantity)
     return unit.factor * bridge / to.factor, (unit.offset * bridge - to.offset) / to.factor
+
+
+def stored_as(spelling: str) -> tuple[str, tuple[float, float]]:
+    """How a value is stored whose unit only the device says: (unit, line to it).
+
+    A SenML unit stays; another spelling becomes its SenML name or its quantity's base; what nobody knows, or is
+    ambiguous, stays as the device says it, if that can be a unit's name at all.
+    """
+    meant = _BY_SPELLING.get(spelling, [])
+    if spelling in REGISTERED:
+        return spelling, (1.0, 0.0)
+    if len(meant) != 1:
+        return (spelling if len(spelling) <= _LONGEST_UNIT and spelling.isprintable() else ""), (1.0, 0.0)
+    unit = meant[0]
+    stored = unit if unit.name in REGISTERED else base_of(unit)
+    a, b = conversion(unit, stored)
+    return stored.name, (float(a), float(b))
 
 
 def spellings(to: Unit) -> dict[str, Unit]:

@@ -19,7 +19,7 @@ CONSUMER = "rules"
 def writing(
     work: Sequence[Prepared], leaving: Leaving, settings: JournalSettings, engine_state: bytes | None
 ) -> Callable[[Transaction], None]:
-    """The repeatable write that stores rows, events, quarantine, dedupe keys and counters in one transaction.
+    """The repeatable write that stores rows, events, quarantine, dedupe keys, counters and annexes together.
 
     leaving:      sorts rows and events into the lanes that residency rules allow
     engine_state: the rule engine's state after exactly these rows, when a checkpoint is due.
@@ -30,6 +30,7 @@ def writing(
     quarantine = [row for w in work for row in w.quarantine]
     retained = {topic: payload for w in work for topic, payload in w.retained.items()}
     counts = sum((w.counts for w in work), Counter[str]())
+    annexes = [a.annex.writing() for w in work for a in w.arrivals if a.annex is not None]
 
     def write(transaction: Transaction) -> None:
         store(transaction, readings)
@@ -43,6 +44,8 @@ def writing(
             checkpoint(transaction, engine_state)
         for name, by in counts.items():
             transaction.count(name, by)
+        for annex in annexes:
+            annex(transaction)
 
     return write
 

@@ -118,6 +118,8 @@ class Preparer:
             counts[f"messages_rejected.{RejectReason.DUPLICATE}"] += repeats
         for rejection in decoded.rejected:
             counts[f"messages_rejected.{rejection.reason}"] += 1
+        for why, number in decoded.skipped.items():
+            counts[f"payload_parts_skipped.{why}"] += number
         prepared.quarantine = _quarantine(prepared.arrivals, decoded.rejected)
         prepared.retained = {a.topic: bytes(originals(a)[-1]) for a in prepared.arrivals if a.retain}
 

@@ -12,8 +12,9 @@ the past can't be acted on. The rows carry `ORIGIN`, which is what keeps a resta
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from msgspec import Struct
@@ -106,17 +107,27 @@ class _Sorted:
     verdicts: dict[int, tuple[RejectReason, str]]
 
 
-def judge(message: QuarantineRow, profiles: Sequence[Profile], node: str, registry: Registry = as_named) -> Verdict:
-    """What these profiles say about a message; stores nothing and names no series. Blocking; not on a loop's thread."""
+def judge(
+    message: QuarantineRow,
+    profiles: Sequence[Profile],
+    node: str,
+    retained: Mapping[str, bytes] = MappingProxyType({}),
+    registry: Registry = as_named,
+) -> Verdict:
+    """What these profiles say about a message; stores nothing and names no series. Blocking; not on a loop's thread.
+
+    retained: messages by topic, some of which may describe the value
+    """
     catalogue = Catalogue()
-    decoder = Decoder(profiles, catalogue, node, registry)
+    decoder = Decoder(profiles, catalogue, node, registry=registry)
+    decoder.learn(retained)
     profile = decoder.profile_of(message.topic)
     has_script = profile is not None and profile.lorawan is not None
     runs = asyncio.run(_translated(decoder, [message])) if has_script else [_run(message)]
     decoded = decoder.decode(runs, _NO_TIME)
     if decoded.rejected:
         return Verdict(decodes=False, readings=[], reason=decoded.rejected[0].reason, detail=decoded.rejected[0].detail)
-    return Verdict(decodes=True, readings=list(_spoken(decoded.batch, catalogue)))
+    return Verdict(decodes=True, readings=list(spoken(decoded.batch, catalogue)))
 
 
 class Quarantine:
@@ -156,7 +167,7 @@ class Quarantine:
 
     def verdict(self, message: QuarantineRow) -> Verdict:
         """What this node's profiles say about a message. Blocking."""
-        return judge(message, self._profiles, self._journal.node, self._registry)
+        return judge(message, self._profiles, self._journal.node, self._journal.retained(), self._registry)
 
     async def replay(self, wanted: QuarantineFilter, *, dry_run: bool) -> Replayed:
         """Decode the wanted messages again and store what decodes; with `dry_run` only tell. Loop thread only.
@@ -173,7 +184,8 @@ class Quarantine:
         async with self._one_at_a_time:
             # A decoder of its own, and for a dry run a catalogue of its own: looking must not name series.
             catalogue = Catalogue() if dry_run else self._journal.catalogue
-            decoder = Decoder(self._profiles, catalogue, self._journal.node, self._registry)
+            decoder = Decoder(self._profiles, catalogue, self._journal.node, registry=self._registry)
+            decoder.learn(await asyncio.to_thread(self._journal.retained))
             after = 0
             while rows := await asyncio.to_thread(self._journal.quarantined_after, after, MESSAGES_PER_COMMIT, wanted):
                 after = rows[-1].id
@@ -276,7 +288,8 @@ async def _translated(
             await runner.close()
 
 
-def _spoken(batch: Batch, catalogue: Catalogue) -> Iterator[WouldRead]:
+def spoken(batch: Batch, catalogue: Catalogue) -> Iterator[WouldRead]:
+    """The readings of a batch, in words."""
     for row in range(len(batch)):
         series, code = catalogue[int(batch.series[row])], int(batch.quality[row])
         value = _value(float(batch.value[row]), series, batch.texts)

@@ -134,7 +134,15 @@ class UplinkInbox:
             end = first + len(a.payloads)
             refusals = {i - first: why for i, why in out.refusals.items() if first <= i < end}
             translated = TranslatedArrival(
-                a.source, a.topic, out.payloads[first:end], a.received_ns, a.receipt, a.retain, a.payloads, refusals
+                a.source,
+                a.topic,
+                out.payloads[first:end],
+                a.received_ns,
+                a.receipt,
+                a.retain,
+                a.annex,
+                originals=a.payloads,
+                refusals=refusals,
             )
             self._inbox.offer(translated)
             first = end

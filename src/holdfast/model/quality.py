@@ -27,6 +27,8 @@ class Reason(IntEnum):
     CLOCK_RESTAMPED: such a row, moved to the right time once the clock was set
     CLOCK_UNVERIFIED: stamped soon after a boot, while nobody had confirmed the clock; good unless it is set later
     OUT_OF_RANGE_CLOCK_UNSET: out of range, and its time as doubtful as that of the former two
+    STUCK: unchanged for longer than the profile's `stuck_after`
+    INEXACT: a whole number beyond 2**53, which is stored as the nearest float64
     """
 
     NONE = 0
@@ -40,6 +42,8 @@ class Reason(IntEnum):
     CLOCK_RESTAMPED = 7
     CLOCK_UNVERIFIED = 8
     OUT_OF_RANGE_CLOCK_UNSET = 9
+    STUCK = 10
+    INEXACT = 11
 
 
 def encode_quality(quality: Quality, reason: Reason = Reason.NONE) -> int:

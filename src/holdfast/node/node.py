@@ -124,6 +124,10 @@ class Node:
         settings = self.plan.settings
         await self.residency.apply()
         replayed = await asyncio.to_thread(self.intake.replay) if self.plan.rules else 0
+        if self.mqtt is not None:  # before anything is decided: an alert must find the sessions that wait for it
+            self.mqtt.restore_retained(self.journal.retained())
+            self.mqtt.on_retained(self._retain)
+            await self.mqtt.recall()
         self.intake.start()
         await report_found(self.journal, self.clock, self.telemetry)
         await self.queues.start()
@@ -140,8 +144,6 @@ class Node:
             self._spawn(self.keeper.run(), "history")
         self._spawn_syncing()
         if self.mqtt is not None:
-            self.mqtt.restore_retained(self.journal.retained())
-            self.mqtt.on_retained(self._retain)
             await self.mqtt.start()
         self.is_serving = True
         if settings.host is not None:
@@ -237,8 +239,9 @@ class Node:
     def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox]:
         settings, journal = self.plan.settings, self.journal
         engine = Engine(self.plan.rules, journal.catalogue, settings.node)
-        decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node, self.devices.ruling)
+        decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node, registry=self.devices.ruling)
         self.devices.on_change(decoder.forget_devices)
+        decoder.learn(journal.retained())
         preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew, self.devices)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)
@@ -281,7 +284,7 @@ class Node:
         settings = self.plan.settings.mqtt
         if settings is None:
             return None
-        mqtt = MqttServer(settings, self.uplinks, self.clock, self.telemetry, path=self.plan.path)
+        mqtt = MqttServer(settings, self.uplinks, self.clock, self.telemetry, self.journal, self.plan.path)
         self.intake.publish_through(mqtt.publisher)
         return mqtt
 

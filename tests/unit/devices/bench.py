@@ -32,6 +32,12 @@ PROFILES = """profiles:
     time: {field: ts, unit: s}
     fields:
       t: {metric: temperature, unit: Cel}
+  lines:
+    topic: lines/#
+    format: influx
+    device: host
+    unknown: name
+    version: 1
 """
 
 
@@ -51,7 +57,7 @@ class Bench:
         self.journal = Journal(folder / "j.db", "gw", JournalSettings(), clock)
         self.telemetry = Telemetry(clock, self.log.append)
         self.devices = DeviceService(DevicesSettings(**settings), self.journal, clock, self.telemetry)
-        self.decoder = Decoder(load_profiles([file]), self.journal.catalogue, "gw", self.devices.ruling)
+        self.decoder = Decoder(load_profiles([file]), self.journal.catalogue, "gw", registry=self.devices.ruling)
         self.devices.on_change(self.decoder.forget_devices)
         engine = Engine((), self.journal.catalogue, "gw")
         self.preparer = Preparer(self.decoder, SeenKeys(1000), engine, watcher=self.devices)

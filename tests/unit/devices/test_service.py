@@ -320,3 +320,21 @@ def test_the_rate_is_that_of_the_last_minute_from_the_first_seconds_on(tmp_path:
         assert rate == pytest.approx(120, rel=0.05)
 
     live(tmp_path, clock, body)
+
+
+def test_devices_of_payloads_that_name_their_values_themselves_are_ruled_too(tmp_path: Path) -> None:
+    async def body(bench: Bench) -> None:
+        line = ("lines/a", b"weather,host=h1 temp=20.5")
+        assert bench.stored_under(bench.send(line)) == ["h1"]
+        await bench.devices.rename("h1", "roof")
+        assert bench.stored_under(bench.send(line)) == ["roof"]
+        await bench.devices.replace("roof", "h2")
+        assert bench.send(line).quarantine[0].reason == "retired"
+        assert bench.stored_under(bench.send(("lines/a", b"weather,host=h2 temp=1"))) == ["roof"]
+        await bench.devices.retire(["roof"])
+        (held,) = bench.send(("lines/a", b"weather,host=h2 temp=1")).quarantine
+        assert held.detail == "the device roof is retired"
+        bench.devices.work_up()
+        assert bench.devices.tally.counts(0)[3:7] == (4, 3, 0, 1)
+
+    live(tmp_path, ManualClock(), body)

@@ -24,6 +24,7 @@ from holdfast.journal.ledger import balance
 from holdfast.journal.parent import CONSUMER
 from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.settings import JournalSettings
+from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.lane import Lane
 from holdfast.stream.engine import Engine
@@ -112,6 +113,25 @@ def test_an_uplink_is_acknowledged_after_its_readings_are_committed(tmp_path: Pa
         await site.settle()
         assert site.values() == [21.0, 22.0, 23.0]
         assert slip.settled_at == other.settled_at == 12  # with rssi, snr and gateway of each
+
+    at_site(tmp_path, body)
+
+
+class Marker:
+    """Something to be stored with an arrival."""
+
+    def writing(self) -> Callable[[Transaction], None]:
+        return lambda tx: tx.set_meta("annex", "stored")
+
+
+def test_what_an_arrival_carries_is_stored_with_its_translation(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        payloads, topic = (the_things(b"\x15", count=1),), "v3/honest/devices/room-1/up"
+        slip = Slip(site.journal)
+        site.inbox.offer(Arrival("server", topic, payloads, site.clock.wall_ns(), slip, annex=Marker()))
+        await site.settle()
+        assert site.values() == [21.0]
+        assert await site.journal.submit(lambda tx: tx.meta("annex")) == "stored"
 
     at_site(tmp_path, body)
 

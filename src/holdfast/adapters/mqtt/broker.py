@@ -5,26 +5,33 @@ receipt (G1). A publish on a bus topic (`settings.bus`: alerts, local messages b
 routed, kept when retained, acknowledged at once and never journalled; its delivery promise is that of a memory broker.
 
 No I/O here: connections are `Link`s, time is an argument (except for the wall clock stamped on arrivals).
-Sessions live in memory: after a restart clients find no session and subscribe anew.
+Sessions live in memory. Those that may outlive their connections are stored, too, when there's a `Ledger`; sessions
+that may not, and messages for which no stored session waits, cost the journal nothing.
 """
 
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from holdfast import __version__
 from holdfast.adapters.mqtt import fields
-from holdfast.adapters.mqtt.names import filter_problem
-from holdfast.adapters.mqtt.packets import Connect, Subscribe, Unsubscribe, Will, Wish
+from holdfast.adapters.mqtt.ledger import Ledger, Note, NotedReceipt
+from holdfast.adapters.mqtt.letters import Budget, Tally
+from holdfast.adapters.mqtt.packets import Connect, Will
 from holdfast.adapters.mqtt.ports import NO_RECEIPT, Link
 from holdfast.adapters.mqtt.properties import Prop
 from holdfast.adapters.mqtt.publication import Publication
 from holdfast.adapters.mqtt.reader import PublishRun
 from holdfast.adapters.mqtt.reasons import Reason
+from holdfast.adapters.mqtt.recall import recall
 from holdfast.adapters.mqtt.retained import RetainedStore
-from holdfast.adapters.mqtt.session import Budget, Session, Tally
+from holdfast.adapters.mqtt.session import Session
 from holdfast.adapters.mqtt.settings import MqttSettings
-from holdfast.adapters.mqtt.topics import Destination, Grant, Routes
+from holdfast.adapters.mqtt.subscriptions import Subscriptions
+from holdfast.adapters.mqtt.sys_topics import SysTopics
+from holdfast.adapters.mqtt.topics import Destination, Route
 from holdfast.adapters.port import Arrival, Inbox, Receipt
+from holdfast.journal.mqtt_sessions import StoredSession, drop_session, of_pids, put_session, release
 from holdfast.kernel.clock import Clock
 
 OnRetained = Callable[[str, bytes], None]
@@ -33,17 +40,18 @@ OnRetained = Callable[[str, bytes], None]
 class Broker:
     """All sessions of the node's MQTT server. Implements `adapters.port.Publisher`."""
 
-    def __init__(self, settings: MqttSettings, inbox: Inbox, clock: Clock) -> None:
+    def __init__(self, settings: MqttSettings, inbox: Inbox, clock: Clock, ledger: Ledger | None = None) -> None:
         self._settings = settings
         self._inbox = inbox
         self._clock = clock
         self._budget = Budget(settings.queue_total)
         self._sessions: dict[str, Session] = {}
-        self._links: dict[Session, Link] = {}
-        self._routes: Routes[Session] = Routes(settings.bus)
+        self._ledger = ledger
         self._on_retained: OnRetained | None = None
         self.retained = RetainedStore(settings.retained_messages, settings.retained_bytes)
+        self.subscribed = Subscriptions(settings, self.retained, ledger)
         self.tally = Tally()
+        self._sys = SysTopics(__version__, clock.monotonic())
         self.received = 0
 
     @property
@@ -56,6 +64,11 @@ class Broker:
         """Subscriptions of all sessions."""
         return sum(len(session.subscriptions) for session in list(self._sessions.values()))
 
+    @property
+    def waiting(self) -> int:
+        """Messages that wait in all sessions."""
+        return sum(session.waiting for session in list(self._sessions.values()))
+
     def on_retained(self, callback: OnRetained) -> None:
         """Call back with topic and payload when a retained message changes that no `Arrival` carries: bus topics."""
         self._on_retained = callback
@@ -65,33 +78,70 @@ class Broker:
         for topic, payload in messages.items():
             self.retained.keep(Publication(topic, fields.text(topic), (payload,), qos=1, retain=True))
 
+    def restore(self, stored: list[StoredSession], ledger: Ledger, now: float) -> int:
+        """Bring back the sessions of an earlier life; how many letters weren't what was written and are gone.
+
+        A session whose client was connected when the node ended has its whole expiry before it.
+        """
+        lost = 0
+        for one in stored:
+            session = Session(one.client, one.user, self._settings, self._budget, self.tally, ledger)
+            lost += recall(session, one, ledger)
+            self._sessions[one.client] = session
+            self.subscribed.restore(session, one.subscriptions)
+            away_s = (self._clock.wall_ns() - one.left_ns) / 1e9 if one.left_ns else 0.0
+            session.ends_at = now + min(max(0.0, one.expiry_s - away_s), one.expiry_s)
+        return lost
+
     # Publishing
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Hand `payload` to every matching local subscriber now, at QoS 1 where they asked for it."""
         publication = Publication(topic, fields.text(topic), (payload,), qos=1, retain=retain)
-        self._route(publication, self._routes.of(topic), None)
+        there = self.subscribed.of(topic)
+        if there.is_local:
+            note = self._note()
+            self._route(publication, there, None, note)
+            self._store(note, _nothing)
         if retain:
             self._keep(publication, tell=True)
 
     def accept(self, run: PublishRun, origin: Session, receipt: Receipt) -> bool:
         """A client's messages. False: the inbox took them but is full now."""
-        there = self._routes.of(run.topic)
+        there = self.subscribed.of(run.topic)
         self.received += len(run.payloads)
-        if there.routes or run.kind & 1:
-            self._serve_local(run, there, origin)
+        note = None
+        if there.routes or there.groups or run.kind & 5:  # somebody listens, QoS 2 or retained: not the hot path
+            note = self._note()
+            if note is not None and run.kind & 4 and origin.number and run.pids[0]:
+                note.receive(origin, run.pids)
+            self._serve_local(run, there, origin, note)
         if there.bus:
-            receipt.settle()
+            self._store(note, receipt.settle)
             return True
+        if note:
+            receipt = NotedReceipt(note, receipt)
         return self._inbox.offer(
-            Arrival(origin.client, run.topic, run.payloads, self._clock.wall_ns(), receipt, bool(run.kind & 1))
+            Arrival(
+                origin.client, run.topic, run.payloads, self._clock.wall_ns(), receipt, bool(run.kind & 1), note or None
+            )
         )
 
     def is_bus(self, topic: str) -> bool:
         """The topic carries local messages, not telemetry."""
-        return self._routes.of(topic).bus
+        return self.subscribed.of(topic).bus
 
-    def _serve_local(self, run: PublishRun, there: Destination[Session], origin: Session) -> None:
+    def _note(self) -> Note | None:
+        return None if self._ledger is None else Note(self._ledger)
+
+    def _store(self, note: Note | None, then: Callable[[], None]) -> None:
+        """Store what belongs to no arrival, then go on: at once when there is nothing to store."""
+        if note and self._ledger is not None:
+            self._ledger.keep(note, then)
+        else:
+            then()
+
+    def _serve_local(self, run: PublishRun, there: Destination[Session], origin: Session, note: Note | None) -> None:
         expires = self._clock.monotonic() + run.expiry_s if run.expiry_s is not None else 0.0
         publication = Publication(
             run.topic,
@@ -102,18 +152,29 @@ class Broker:
             properties=run.properties,
             expires=expires,
         )
-        self._route(publication, there, origin)
+        self._route(publication, there, origin, note)
         if run.retain:
             self._keep(publication, tell=there.bus)
 
-    def _route(self, publication: Publication, there: Destination[Session], origin: Session | None) -> None:
-        now = self._clock.monotonic() if there.routes else 0.0
+    def _route(
+        self, publication: Publication, there: Destination[Session], origin: Session | None, note: Note | None
+    ) -> None:
+        now = self._clock.monotonic() if there.is_local else 0.0
         for route in there.routes:
-            if route.key is origin and route.no_local:
-                continue
-            frames = route.key.deliver(publication, route, now)
-            if frames:
-                self._links[route.key].send(frames)
+            if route.key is not origin or not route.no_local:
+                route.key.deliver(publication, route, now, note)
+        for group in there.groups:
+            self._share(publication, group, now, note)
+
+    def _share(self, publication: Publication, name: str, now: float, note: Note | None) -> int:
+        """Give a publication's messages to a group's members in turn; how many of them got none."""
+        group = self.subscribed.group(name)
+        portions = group.portions(len(publication.payloads), publication.qos) if group is not None else []
+        for session, grant, part in portions:
+            identifiers = (grant.identifier,) if grant.identifier else ()
+            route = Route(session, grant.qos, False, grant.retain_as_published, identifiers)  # a record
+            session.deliver(publication.of(publication.payloads[part]), route, now, note, name)
+        return 0 if portions else len(publication.payloads)
 
     def _keep(self, publication: Publication, *, tell: bool) -> None:
         last = Publication(
@@ -149,12 +210,13 @@ class Broker:
         if session is None:
             if len(self._sessions) >= self._settings.max_sessions and not self._evict():
                 return Reason.SERVER_BUSY
-            session = Session(client, connect.username, self._settings, self._budget, self.tally)
+            session = Session(client, connect.username, self._settings, self._budget, self.tally, self._ledger)
             self._sessions[client] = session
         session.expiry_s = self.granted_expiry(connect.session_expiry_s)
         session.ends_at = None
         session.will, session.will_at = connect.will, None
-        self._links[session] = link
+        session.link = link
+        self._remember(session, left_ns=0)
         return session, present
 
     def granted_expiry(self, asked_s: int | None) -> float:
@@ -164,25 +226,68 @@ class Broker:
 
     def resume(self, session: Session, connect: Connect, now: float) -> None:
         """CONNACK is out: send what the session is owed."""
-        frames = session.arrive(connect.version, connect.receive_maximum, connect.maximum_packet, now)
-        self._links[session].send(frames)
+        session.arrive(
+            connect.version,
+            connect.receive_maximum,
+            connect.maximum_packet,
+            now,
+            min(connect.topic_aliases, self._settings.topic_aliases),
+        )
 
     def leave(self, session: Session, link: Link, now: float, *, publish_will: bool) -> None:
         """A connection ended. Nothing, when another connection has taken the session over already."""
-        if self._links.get(session) is not link:
+        if session.link is not link:
             return
-        del self._links[session]
+        session.link = None
         session.leave(now)
+        if session.expiry_s:
+            self._remember(session, left_ns=self._clock.wall_ns())
         if session.will is not None and publish_will:
             session.will_at = now + min(float(session.will.delay_s), session.expiry_s)
         else:
             session.will = None
         self._tend(session, now)
 
+    def released(self, session: Session, pids: list[bytes], link: Link) -> None:
+        """A client released QoS 2 messages: PUBCOMP once it's on disk that their identifiers are free."""
+        known, unknown = session.received.release(pids)
+        if unknown:
+            link.completed(unknown, Reason.PID_NOT_FOUND)
+        if known and session.number and self._ledger is not None:
+            self._ledger.add(*of_pids(session.number, known, release))
+            self._ledger.after(lambda: link.completed(known, Reason.SUCCESS))
+        elif known:
+            link.completed(known, Reason.SUCCESS)
+
+    def when_stored(self, session: Session, then: Callable[[], None]) -> None:
+        """Go on once everything about a session so far is on disk; at once for one that isn't stored."""
+        if session.number and self._ledger is not None:
+            self._ledger.after(then)
+        else:
+            then()
+
     def tick(self, now: float) -> None:
-        """Publish wills that are due, end sessions that expired."""
+        """Publish wills that are due, end sessions that expired, say how the broker is."""
+        for topic, payload in self._sys.due(now, self._counts, self.tally, self.received).items():
+            self._say(topic, payload)
         for session in list(self._sessions.values()):
             self._tend(session, now)
+
+    def _counts(self) -> dict[str, int]:
+        online = sum(session.online for session in self._sessions.values())
+        return {
+            "clients/connected": online,
+            "clients/disconnected": len(self._sessions) - online,
+            "clients/total": len(self._sessions),
+            "subscriptions/count": self.subscriptions,
+            "retained messages/count": len(self.retained),
+        }
+
+    def _say(self, topic: str, payload: bytes) -> None:
+        """Publish about the broker itself: retained in memory, since the next life says it anew."""
+        publication = Publication(topic, fields.text(topic), (payload,), qos=0, retain=True)
+        self._route(publication, self.subscribed.of(topic), None, None)
+        self._keep(publication, tell=False)
 
     def _tend(self, session: Session, now: float) -> None:
         if session.will_at is not None and now >= session.will_at:
@@ -191,7 +296,7 @@ class Broker:
             self._end(session)
 
     def _take_over(self, session: Session, now: float) -> None:
-        link = self._links.get(session)
+        link = session.link
         if link is not None:
             link.close(Reason.TAKEN_OVER)
             self.leave(session, link, now, publish_will=True)
@@ -210,68 +315,42 @@ class Broker:
         del self._sessions[session.client]
         if session.will_at is not None:
             self._publish_will(session)
-        for topic_filter in session.subscriptions:
-            self._routes.remove(topic_filter, session)
-        session.close()
+        self.subscribed.forget(session)
+        if session.number and self._ledger is not None:
+            self._ledger.add(*drop_session(session.number))
+        session.number = 0
+        self._hand_on(session, self._clock.monotonic())
+
+    def _hand_on(self, session: Session, now: float) -> None:
+        """What a session that ended was owed as a member of groups goes to their other members."""
+        for letter in session.close():
+            note = self._note()
+            publication = letter.publication.of((letter.payload,))
+            self.tally.dropped_waiting += self._share(publication, letter.group, now, note)
+            self._store(note, _nothing)
+
+    def _remember(self, session: Session, left_ns: int) -> None:
+        """Store a session that may outlive its connection; forget one that no longer may.
+
+        One that wasn't stored before is new: a session without expiry ended with its connection.
+        """
+        if self._ledger is None:
+            return
+        if session.expiry_s:
+            session.number = session.number or self._ledger.new_session()
+            self._ledger.add(put_session(session.number, session.client, session.user, session.expiry_s, left_ns))
+        elif session.number:
+            self._ledger.add(*drop_session(session.number))
+            session.number = 0
 
     def _publish_will(self, session: Session) -> None:
         will, session.will, session.will_at = session.will, None, None
         if will is not None:
             self.accept(_run_of(will), session, NO_RECEIPT)
 
-    # Subscriptions
 
-    def subscribe(self, session: Session, packet: Subscribe, now: float) -> tuple[list[int], Callable[[], None]]:
-        """Grant what may be granted: SUBACK's codes, and what sends the retained messages after it."""
-        codes: list[int] = []
-        granted: list[tuple[str, Grant]] = []
-        for wish in packet.wishes:
-            code = self._grantable(session, wish)
-            codes.append(code)
-            if code < 0x80:
-                grant = Grant(code, wish.no_local, wish.retain_as_published, packet.identifier)
-                known = wish.topic_filter in session.subscriptions
-                session.subscriptions[wish.topic_filter] = grant
-                self._routes.add(wish.topic_filter, session, grant)
-                if wish.retain_handling == 0 or (wish.retain_handling == 1 and not known):
-                    granted.append((wish.topic_filter, grant))
-        return codes, lambda: self._send_retained(session, granted, now)
-
-    def unsubscribe(self, session: Session, packet: Unsubscribe) -> list[int]:
-        """UNSUBACK's codes."""
-        codes: list[int] = []
-        for topic_filter in packet.filters:
-            session.subscriptions.pop(topic_filter, None)
-            known = self._routes.remove(topic_filter, session)
-            codes.append(Reason.SUCCESS if known else Reason.NO_SUBSCRIPTION_EXISTED)
-        return codes
-
-    def acked(self, session: Session, pids: list[bytes], now: float) -> None:
-        """A subscriber acknowledged."""
-        self._links[session].send(session.acked(pids, now))
-
-    def keeps_up(self, session: Session, now: float, *, yes: bool) -> None:
-        """A subscriber's socket takes more, or no more."""
-        link = self._links.get(session)
-        if link is not None:
-            link.send(session.keeps_up(now, yes=yes))
-
-    def _grantable(self, session: Session, wish: Wish) -> int:
-        if wish.topic_filter.startswith("$share/"):
-            return Reason.SHARED_UNSUPPORTED
-        if filter_problem(wish.topic_filter):
-            return Reason.FILTER_INVALID
-        if len(session.subscriptions) >= self._settings.max_subscriptions:
-            return Reason.QUOTA_EXCEEDED
-        return min(wish.qos, 1)
-
-    def _send_retained(self, session: Session, granted: list[tuple[str, Grant]], now: float) -> None:
-        link = self._links.get(session)
-        if link is None:
-            return
-        for topic_filter, grant in granted:
-            for message in self.retained.matching(topic_filter, now):
-                link.send(session.deliver_retained(message, grant, now))
+def _nothing() -> None:
+    """Nobody waits."""
 
 
 def _run_of(will: Will) -> PublishRun:

@@ -5,21 +5,22 @@
 
 What a phase doesn't take is a protocol error. Backpressure: while the inbox is full, telemetry and everything behind
 it on this connection waits in `_parked`, and the wire is told to read no more; so at most one chunk waits a connection.
-A client that has `receive_maximum` messages unsettled is read no further (3.1.1) or is at fault (5, where it was told).
+A client that has `receive_maximum` messages unsettled is read no further (3.1.1) or is at fault (5, where it was told,
+and where QoS 2 messages count until their PUBCOMP).
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Protocol
 
-from holdfast.adapters.mqtt import packets
+from holdfast.adapters.mqtt import greeting, packets
 from holdfast.adapters.mqtt.broker import Broker
 from holdfast.adapters.mqtt.counts import Counts
 from holdfast.adapters.mqtt.guests import Guest, merged
+from holdfast.adapters.mqtt.inbound import ExactReceipt, RunReceipt
 from holdfast.adapters.mqtt.packets import Connect, Disconnect, Ping, Subscribe, Unsubscribe
 from holdfast.adapters.mqtt.ports import NO_RECEIPT
-from holdfast.adapters.mqtt.properties import Prop
 from holdfast.adapters.mqtt.reader import AckRun, Fault, Item, PublishRun
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.session import Session
@@ -87,24 +88,6 @@ class Gate(Protocol):
         ...
 
 
-class RunReceipt:
-    """Owed to one run of QoS 1 messages; settled once, by whoever made them durable."""
-
-    __slots__ = ("_connection", "_pids")
-
-    def __init__(self, connection: "Connection", pids: list[bytes]) -> None:
-        self._connection = connection
-        self._pids = pids
-
-    def settle(self) -> None:
-        """On disk: PUBACK them."""
-        self._connection.settled(self._pids)
-
-    def refuse(self) -> None:
-        """Not on disk: close without acknowledging; the client sends them again."""
-        self._connection.refused(self._pids)
-
-
 class Connection:
     """One client's connection. Implements the broker's `Link`."""
 
@@ -133,6 +116,9 @@ class Connection:
         self._session: Session | None = None
         self._parked: deque[Item] = deque()
         self._held = False
+        self._most = 0  # the largest packet the client takes, 0 = any
+        self._exact = 0  # QoS 2 messages that wait for their commit
+        self._unreleased: set[bytes] = set()  # QoS 2 messages of this connection that wait for their PUBCOMP
 
     # Facts from the shell
 
@@ -162,8 +148,8 @@ class Connection:
 
     def keeps_up(self, now: float, *, yes: bool) -> None:
         """The socket takes more, or no more."""
-        if self._session is not None:
-            self._broker.keeps_up(self._session, now, yes=yes)
+        if self._session is not None and self._session.link is self:
+            self._session.keeps_up(now, yes=yes)
 
     def lost(self, now: float) -> None:
         """The socket is gone, whoever closed it."""
@@ -175,12 +161,24 @@ class Connection:
         """Send packets."""
         self._wire.write(frames)
 
-    def close(self, reason: Reason) -> None:
+    def recorded(self, pids: Sequence[bytes]) -> None:
+        """QoS 2 messages are on disk: PUBREC those that came on this connection."""
+        mine = [pid for pid in pids if pid in self._unreleased]
+        if self.phase is Phase.LIVE and mine:
+            self._wire.write([packets.acks(packets.PUBREC, self.version, mine)])
+
+    def completed(self, pids: Sequence[bytes], reason: Reason) -> None:
+        """PUBCOMP these."""
+        self._unreleased.difference_update(pids)
+        if self.phase is Phase.LIVE:
+            self._wire.write([packets.acks(packets.PUBCOMP, self.version, pids, reason)])
+
+    def close(self, reason: Reason, detail: str = "") -> None:
         """Say why where the protocol can, and close."""
         if self.phase is Phase.CLOSED:
             return
         if self.phase is Phase.LIVE:
-            self._wire.write([packets.disconnect(self.version, reason)])
+            self._wire.write([packets.disconnect(self.version, reason, detail, self._most)])
         self._shut()
 
     # Receipts
@@ -192,6 +190,13 @@ class Connection:
             self._wire.acknowledge(pids)
             if self._held:
                 self._hold()
+
+    def done_with(self, pids: list[bytes]) -> None:
+        """A run of QoS 2 messages is settled or refused."""
+        self.outstanding -= len(pids)
+        self._exact -= len(pids)
+        if self._held and self.phase is Phase.LIVE:
+            self._hold()
 
     def refused(self, pids: list[bytes]) -> None:
         """A run won't be on disk."""
@@ -221,7 +226,7 @@ class Connection:
                 self._greet(item, now)
             case Fault():
                 self._gate.noted(self, item.reason, item.detail)
-                self._broken(item.reason)
+                self._broken(item.reason, item.detail)
             case Disconnect():
                 self._goodbye(item, now)
             case Ping():
@@ -235,15 +240,33 @@ class Connection:
             return
         match item:
             case AckRun():
-                self._broker.acked(session, item.pids, now)
+                self._acknowledged(session, item, now)
             case Subscribe():
                 permitted, may = self.guest.screened(item)
-                codes, then = self._broker.subscribe(session, permitted, now)
-                self._wire.write([packets.suback(self.version, item.pid, merged(codes, may))])
-                then()
+                codes, then = self._broker.subscribed.subscribe(session, permitted, now)
+                self._answer(session, packets.suback(self.version, item.pid, merged(codes, may)), then)
             case Unsubscribe():
-                codes = self._broker.unsubscribe(session, item)
-                self._wire.write([packets.unsuback(self.version, item.pid, codes)])
+                codes = self._broker.subscribed.unsubscribe(session, item)
+                self._answer(session, packets.unsuback(self.version, item.pid, codes))
+
+    def _answer(self, session: Session, frame: bytes, then: Callable[[], None] | None = None) -> None:
+        """Say it once it's on disk, where the session is stored."""
+
+        def say() -> None:
+            if self.phase is Phase.LIVE:
+                self._wire.write([frame])
+                if then is not None:
+                    then()
+
+        self._broker.when_stored(session, say)
+
+    def _acknowledged(self, session: Session, run: AckRun, now: float) -> None:
+        if run.kind == packets.PUBREL:
+            self._broker.released(session, run.pids, self)
+        elif run.kind == packets.PUBREC:
+            session.half_acked(run.pids, run.reason, now)
+        else:
+            session.acked(run.kind, run.pids, run.reason, now)
 
     def _publish(self, run: PublishRun) -> None:
         session = self._session
@@ -251,32 +274,62 @@ class Connection:
             return
         self.publishes = True
         if not self.guest.may_publish(run.topic, len(run.payloads)):
-            self._deny(run)
+            self._deny(run, session)
             return
-        if not run.kind & 2:
+        if not run.kind & 6:
             room = self._broker.accept(run, session, NO_RECEIPT)
+        elif run.kind & 4:
+            room = self._publish_once(run, session)
         else:
             self.outstanding += len(run.pids)
-            if self.outstanding > self._settings.receive_maximum and self.version == packets.V5:
+            if self._exceeds():
                 self.outstanding -= len(run.pids)
-                self._gate.noted(self, Reason.RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than allowed")
-                self.close(Reason.RECEIVE_MAXIMUM_EXCEEDED)
                 return
             room = self._broker.accept(run, session, RunReceipt(self, run.pids))
         if not room:
             self._gate.shut()
 
-    def _deny(self, run: PublishRun) -> None:
-        """No rule allows it: MQTT 5 is told so. 3.1.1 can't be, and a PUBACK would be a lie: it is closed (§3.3.5)."""
+    def _publish_once(self, run: PublishRun, session: Session) -> bool:
+        """QoS 2: what was taken before isn't taken again."""
+        self._unreleased.update(run.pids)
+        if self._exceeds():
+            return True
+        again = session.received.admit(run)
+        if again:
+            self._wire.write([packets.acks(packets.PUBREC, self.version, again)])
+        if not run.pids:
+            return True
+        self.outstanding += len(run.pids)
+        self._exact += len(run.pids)
+        return self._broker.accept(run, session, ExactReceipt(self, session, run.pids))
+
+    def _exceeds(self) -> bool:
+        """Is this client over the Receive Maximum it was told? Then it's closed."""
+        used = self.outstanding - self._exact + len(self._unreleased)
+        if used <= self._settings.receive_maximum or self.version != packets.V5:
+            return False
+        detail = "more unacknowledged messages than allowed"
+        self._gate.noted(self, Reason.RECEIVE_MAXIMUM_EXCEEDED, detail)
+        self.close(Reason.RECEIVE_MAXIMUM_EXCEEDED, detail)
+        return True
+
+    def _deny(self, run: PublishRun, session: Session) -> None:
+        """No rule allows it: MQTT 5 is told so. 3.1.1 can't be, and a PUBACK would be a lie: it is closed (§3.3.5).
+
+        Repeats of what was taken while a rule allowed it are answered as ever, or their identifiers never came free.
+        """
         if not run.kind & 6:
             return
-        if self.version == packets.V5:
-            answer = packets.PUBREC if run.kind & 4 else packets.PUBACK
-            code = bytes((Reason.NOT_AUTHORISED,))
-            self._wire.write([packets.packet(answer << 4, pid, code) for pid in run.pids])
-            return
-        self._gate.noted(self, Reason.NOT_AUTHORISED, f"may not publish to {run.topic}")
-        self.close(Reason.NOT_AUTHORISED)
+        known, new = session.received.parted(run.pids) if run.kind & 4 else ([], run.pids)
+        if known:
+            self._unreleased.update(known)
+            self._wire.write([packets.acks(packets.PUBREC, self.version, known)])
+        if new and self.version == packets.V5:
+            kind = packets.PUBREC if run.kind & 4 else packets.PUBACK
+            self._wire.write([packets.acks(kind, self.version, new, Reason.NOT_AUTHORISED)])
+        elif new:
+            self._gate.noted(self, Reason.NOT_AUTHORISED, f"may not publish to {run.topic}")
+            self.close(Reason.NOT_AUTHORISED)
 
     def _hold(self) -> None:
         """Read, or don't: the inbox and the client's own window decide."""
@@ -301,43 +354,21 @@ class Connection:
         self._session, present = opened
         self.client = self._session.client
         self.phase = Phase.LIVE
-        self._deadline_s = 1.5 * self._keep_alive(connect)
-        said = self._said(connect) if connect.version == packets.V5 else []
+        self._most = connect.maximum_packet
+        settings, broker = self._settings, self._broker
+        self._deadline_s = 1.5 * greeting.keep_alive(connect, settings)
+        said = greeting.said(connect, self.client, broker.granted_expiry(connect.session_expiry_s), settings)
         self._wire.write([packets.connack(self.version, Reason.SUCCESS, present=present, said=said)])
         lost = self.guest.lost(tuple(self._session.subscriptions))
         if lost:
-            self._broker.unsubscribe(self._session, Unsubscribe(b"", lost))
-        self._broker.resume(self._session, connect, now)
-
-    def _keep_alive(self, connect: Connect) -> float:
-        asked, longest = connect.keep_alive_s, int(self._settings.max_keep_alive)
-        if self.version == packets.V5 and (not asked or asked > longest):
-            return longest
-        return asked
-
-    def _said(self, connect: Connect) -> list[tuple[Prop, int | str]]:
-        settings = self._settings
-        said: list[tuple[Prop, int | str]] = [
-            (Prop.RECEIVE_MAXIMUM, settings.receive_maximum),
-            (Prop.MAXIMUM_QOS, 1),
-            (Prop.MAXIMUM_PACKET_SIZE, settings.max_packet),
-            (Prop.SHARED_AVAILABLE, 0),
-        ]
-        expiry = int(self._broker.granted_expiry(connect.session_expiry_s))
-        if expiry != connect.session_expiry_s:
-            said.append((Prop.SESSION_EXPIRY, expiry))
-        if not connect.client:
-            said.append((Prop.ASSIGNED_CLIENT_ID, self.client))
-        keep_alive = self._keep_alive(connect)
-        if keep_alive != connect.keep_alive_s:
-            said.append((Prop.SERVER_KEEP_ALIVE, int(keep_alive)))
-        return said
+            broker.subscribed.unsubscribe(self._session, Unsubscribe(b"", lost))
+        broker.resume(self._session, connect, now)
 
     def _goodbye(self, item: Disconnect, now: float) -> None:
         session = self._session
         if session is not None and item.session_expiry_s is not None:
             if item.session_expiry_s and not session.expiry_s:  # MQTT 5 §3.14.2.2.2
-                self._broken(Reason.PROTOCOL_ERROR)
+                self._broken(Reason.PROTOCOL_ERROR, "a session without expiry can't get one in the end")
                 return
             asked = item.session_expiry_s
             session.expiry_s = self._broker.granted_expiry(None if asked == packets.FOREVER else asked)
@@ -347,13 +378,14 @@ class Connection:
     def _unexpected(self, item: Item) -> None:
         if self.phase is Phase.CLOSED:
             return
-        self._gate.noted(self, Reason.PROTOCOL_ERROR, f"{type(item).__name__} at the wrong time")
-        self._broken(Reason.PROTOCOL_ERROR)
+        detail = f"{type(item).__name__} at the wrong time"
+        self._gate.noted(self, Reason.PROTOCOL_ERROR, detail)
+        self._broken(Reason.PROTOCOL_ERROR, detail)
 
-    def _broken(self, reason: Reason) -> None:
+    def _broken(self, reason: Reason, detail: str) -> None:
         if self.phase is Phase.GREETING and reason is Reason.UNSUPPORTED_VERSION:
             self._wire.write([packets.connack(packets.V311, reason)])
-        self.close(reason)
+        self.close(reason, detail)
 
     def _leave(self, now: float, *, publish_will: bool) -> None:
         self._parked.clear()

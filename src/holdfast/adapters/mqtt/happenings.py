@@ -36,6 +36,14 @@ class MqttReadingChanged(Happening, frozen=True):
     now: Literal["paused", "resumed"]
 
 
+class MqttSessionsRecalled(Happening, frozen=True):
+    """Sessions of an earlier life of the node are back. damaged: messages lost to damaged bytes."""
+
+    sessions: int
+    messages: int
+    damaged: int
+
+
 class MqttReloadFailed(Happening, frozen=True):
     """Files that changed can't be used; the former certificate or users stay in force."""
 

@@ -9,6 +9,7 @@ from holdfast.adapters.mqtt.reasons import Reason
 
 MAX_BYTES = 256
 MAX_LEVELS = 16
+SHARE = "$share/"
 
 
 def name_problem(name: str) -> str:
@@ -20,14 +21,33 @@ def name_problem(name: str) -> str:
     return _text_problem(name)
 
 
+def is_plain_name(name: str) -> bool:
+    """Might `name` be a topic at all: not empty, no wildcards."""
+    return bool(name) and "+" not in name and "#" not in name
+
+
 def filter_problem(topic_filter: str) -> str:
     """Why `topic_filter` can't be subscribed to; empty when it can."""
+    parts = shared(topic_filter)
+    if parts is not None:
+        group, rest = parts
+        if not group or "+" in group or "#" in group or not rest:
+            return "a shared subscription is $share/group/filter, the group without wildcards"
+        return filter_problem(rest) if not rest.startswith(SHARE) else "a shared subscription stands once"
     levels = topic_filter.split("/")
     if any(("#" in level or "+" in level) and len(level) > 1 for level in levels):
         return "a wildcard stands alone in its level"
     if "#" in levels[:-1]:
         return "# stands only at the end"
     return _text_problem(topic_filter)
+
+
+def shared(topic_filter: str) -> tuple[str, str] | None:
+    """(group, filter) of a shared subscription, None when it isn't one (MQTT 5 §4.8.2)."""
+    if not topic_filter.startswith(SHARE):
+        return None
+    group, _, rest = topic_filter[len(SHARE) :].partition("/")
+    return group, rest
 
 
 def _text_problem(text: str) -> str:

@@ -1,7 +1,7 @@
 """Packets as values, and their bytes: decoding what clients send, encoding what the server sends.
 
-PUBLISH and PUBACK from clients are read by `reader.py` as runs. QoS 2 packets and AUTH aren't served yet: they are
-protocol errors, and CONNACK says so (Maximum QoS 1, no shared subscriptions).
+PUBLISH and its acknowledgements from clients are read by `reader.py` as runs. AUTH isn't served: CONNECT with an
+authentication method is refused, so that none may follow (MQTT 5 §4.12).
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,11 +18,17 @@ from holdfast.adapters.mqtt.reasons import CONNACK_311, Reason
 V311 = 4
 V5 = 5
 
-CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC = 1, 2, 3, 4, 5
+CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 1, 2, 3, 4, 5, 6, 7
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
 PINGREQ, DISCONNECT = 12, 14
 
 PINGRESP_BYTES = b"\xd0\x00"
+ACK_BYTES = {PUBACK: b"\x40", PUBREC: b"\x50", PUBREL: b"\x62", PUBCOMP: b"\x70"}
+"""First bytes of acknowledgements."""
+_TAKEN = frozenset({0, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
+_ENDED = frozenset({0, 0x92})
+_ACK_REASONS = {PUBACK: _TAKEN, PUBREC: _TAKEN, PUBREL: _ENDED, PUBCOMP: _ENDED}
+_GOODBYES = frozenset({0, 4, *range(0x80, 0x84), 0x90, *range(0x93, 0x9A)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class Connect:
     receive_maximum: int = 65_535
     maximum_packet: int = 0
     auth_method: str | None = None
+    topic_aliases: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,8 @@ def decode_connect(body: bytes) -> Connect:
         session_expiry_s=_session_expiry(said, flags, version),
         receive_maximum=said.get(Prop.RECEIVE_MAXIMUM, 65_535),
         maximum_packet=said.get(Prop.MAXIMUM_PACKET_SIZE, 0),
-        auth_method=said.get(Prop.AUTH_METHOD),
+        auth_method=_auth_method(said),
+        topic_aliases=said.get(Prop.TOPIC_ALIAS_MAXIMUM, 0),
     )
 
 
@@ -147,6 +155,12 @@ def _check_connect_flags(flags: int, version: int) -> None:
         raise malformed("will QoS 3")
     if version == V311 and flags & 0xC0 == 0x40:
         raise malformed("a password without a user name")
+
+
+def _auth_method(said: dict[Prop, Any]) -> str | None:
+    if Prop.AUTH_DATA in said and Prop.AUTH_METHOD not in said:
+        raise ProtocolFault(Reason.PROTOCOL_ERROR, "authentication data without a method")
+    return said.get(Prop.AUTH_METHOD)
 
 
 def _session_expiry(said: dict[Prop, Any], flags: int, version: int) -> int | None:
@@ -163,8 +177,6 @@ def _will(cursor: Cursor, flags: int, version: int) -> Will:
     problem = name_problem(topic)
     if problem:
         raise ProtocolFault(Reason.TOPIC_INVALID, f"will: {problem}")
-    if flags >> 3 & 3 == 2:
-        raise ProtocolFault(Reason.QOS_UNSUPPORTED, "a will at QoS 2 isn't served yet")
     kept: Properties = [(p, v) for p, v in found if p not in (Prop.WILL_DELAY, Prop.MESSAGE_EXPIRY)]
     return Will(
         topic=topic,
@@ -194,6 +206,8 @@ def _wish(topic_filter: str, options: int, version: int) -> Wish:
     reserved = 0xC0 if version == V5 else 0xFC
     if options & reserved or options & 3 == 3 or options & 0x30 == 0x30:
         raise malformed("impossible subscription options")
+    if options & 4 and topic_filter.startswith("$share/"):  # MQTT-3.8.3-4
+        raise ProtocolFault(Reason.PROTOCOL_ERROR, "a shared subscription can't be no local")
     return Wish(topic_filter, options & 3, bool(options & 4), bool(options & 8), options >> 4 & 3)
 
 
@@ -219,22 +233,28 @@ def decode_disconnect(body: bytes, version: int) -> Disconnect:
         return Disconnect()
     cursor = Cursor(body)
     reason = cursor.u8()
+    if reason not in _GOODBYES:
+        raise malformed(f"no client disconnects for reason 0x{reason:02x}")
     said = {} if cursor.done else dict(props.read(cursor, props.IN_DISCONNECT))
+    if not cursor.done:
+        raise malformed("bytes are left after DISCONNECT")
     expiry = said.get(Prop.SESSION_EXPIRY)
     return Disconnect(reason, expiry)
 
 
-def decode_puback(body: bytes, version: int) -> bytes:
-    """The packet identifier of a PUBACK in its long form (MQTT 5); a refusal also ends the delivery."""
+def decode_ack(kind: int, body: bytes, version: int) -> tuple[bytes, int]:
+    """The packet identifier and the reason of PUBACK, PUBREC, PUBREL or PUBCOMP; a short one means success."""
     cursor = Cursor(body)
-    pid = cursor.packet_id()
+    pid, reason = cursor.packet_id(), 0
     if version == V5 and not cursor.done:
-        cursor.u8()
+        reason = cursor.u8()
+        if reason not in _ACK_REASONS[kind]:
+            raise malformed(f"an acknowledgement of type {kind} has no reason 0x{reason:02x}")
         if not cursor.done:
             props.read(cursor, props.IN_ACK)
     if not cursor.done:
-        raise malformed("bytes are left after PUBACK")
-    return pid
+        raise malformed("bytes are left after an acknowledgement")
+    return pid, reason
 
 
 def packet(first: int, *parts: bytes) -> bytes:
@@ -269,9 +289,20 @@ def pubacks(pids: Sequence[bytes]) -> bytes:
     return b"@\x02" + b"@\x02".join(pids) if pids else b""
 
 
-def disconnect(version: int, reason: Reason) -> bytes:
-    """The server's DISCONNECT; 3.1.1 has none and just closes."""
-    return packet(DISCONNECT << 4, bytes((reason,))) if version == V5 else b""
+def acks(kind: int, version: int, pids: Sequence[bytes], reason: Reason = Reason.SUCCESS) -> bytes:
+    """PUBACKs, PUBRECs, PUBRELs or PUBCOMPs, all in one piece; only MQTT 5 can say a reason."""
+    first = ACK_BYTES[kind]
+    if reason is Reason.SUCCESS or version != V5:
+        return b"".join(first + b"\x02" + pid for pid in pids)
+    return b"".join(first + b"\x03" + pid + bytes((reason,)) for pid in pids)
+
+
+def disconnect(version: int, reason: Reason, detail: str = "", most: int = 0) -> bytes:
+    """The server's DISCONNECT; 3.1.1 has none and just closes. The detail is left out beyond `most` bytes (0 = any)."""
+    if version != V5:
+        return b""
+    whole = packet(DISCONNECT << 4, bytes((reason,)), props.write([(Prop.REASON_STRING, detail)])) if detail else b""
+    return whole if whole and (not most or len(whole) <= most) else packet(DISCONNECT << 4, bytes((reason,)))
 
 
 def publish(first: int, topic_field: bytes, pid: bytes, properties: bytes, payload: bytes) -> bytes:

@@ -13,6 +13,14 @@ class Link(Protocol):
         """Send packets, in order."""
         ...
 
+    def recorded(self, pids: Sequence[bytes]) -> None:
+        """QoS 2 messages are on disk: PUBREC those that came on this connection."""
+        ...
+
+    def completed(self, pids: Sequence[bytes], reason: Reason) -> None:
+        """PUBCOMP these: the client may use the identifiers again."""
+        ...
+
     def close(self, reason: Reason) -> None:
         """Tell an MQTT 5 client why, send what was pending, close. Closing twice is nothing."""
         ...

@@ -53,13 +53,27 @@ class Publication:
             self._encoded[key] = frames
         return frames
 
-    def said(self, version: int, identifiers: tuple[int, ...], now: float) -> bytes:
+    def of(self, payloads: Sequence[bytes]) -> "Publication":
+        """The same message with other payloads, for receivers that share them out."""
+        return Publication(
+            self.topic,
+            self.field,
+            payloads,
+            qos=self.qos,
+            retain=self.retain,
+            properties=self.properties,
+            expires=self.expires,
+        )
+
+    def said(self, version: int, identifiers: tuple[int, ...], now: float, alias: int = 0) -> bytes:
         """The properties as bytes, with what is left of the expiry."""
         if version != packets.V5:
             return b""
-        if not (self.properties or identifiers or self.expires):
+        if not (self.properties or identifiers or self.expires or alias):
             return b"\0"
         found = [*self.properties, *((Prop.SUBSCRIPTION_ID, i) for i in identifiers)]
         if self.expires:
             found.append((Prop.MESSAGE_EXPIRY, max(1, round(self.expires - now))))
+        if alias:
+            found.append((Prop.TOPIC_ALIAS, alias))
         return properties.write(found)

@@ -15,7 +15,7 @@ from typing import Any
 from holdfast.adapters.mqtt import packets, properties
 from holdfast.adapters.mqtt.errors import ProtocolFault
 from holdfast.adapters.mqtt.fields import Cursor, malformed
-from holdfast.adapters.mqtt.names import TopicNames
+from holdfast.adapters.mqtt.names import TopicNames, is_plain_name
 from holdfast.adapters.mqtt.packets import Connect, Disconnect, Ping, Subscribe, Unsubscribe
 from holdfast.adapters.mqtt.properties import Prop
 from holdfast.adapters.mqtt.reasons import Reason
@@ -24,6 +24,7 @@ LONGEST_CONNECT = 128 * 1024
 """Bytes of a first packet: thousands of strangers must not fill the memory."""
 _ZERO_PID = b"\0\0"
 _DUP = 0x08
+_ACKS = frozenset(first[0] for first in packets.ACK_BYTES.values())
 _NO_PROPERTIES: list[tuple[Prop, Any]] = []
 
 
@@ -31,8 +32,8 @@ class PublishRun:
     """Consecutive PUBLISHes on one topic.
 
     kind:       first byte of the packets without DUP
-    field:      the topic as it stood on the wire, length first
-    pids:       packet identifiers, one per message at QoS 1; empty pieces at QoS 0
+    field:      the topic as it stands on the wire where it isn't an alias, length first
+    pids:       packet identifiers, one per message at QoS 1 and 2; empty pieces at QoS 0
     properties: MQTT 5 properties to forward; messages with properties are runs of their own
     expiry_s:   MQTT 5 message expiry, None for none
     """
@@ -55,7 +56,7 @@ class PublishRun:
 
     @property
     def qos(self) -> int:
-        """0 or 1."""
+        """0, 1 or 2."""
         return self.kind >> 1 & 3
 
     @property
@@ -65,12 +66,14 @@ class PublishRun:
 
 
 class AckRun:
-    """Consecutive PUBACKs of a subscriber, by packet identifier."""
+    """Consecutive PUBACKs, PUBRECs, PUBRELs or PUBCOMPs, by packet identifier. reason: MQTT 5's, the same for all."""
 
-    __slots__ = ("pids",)
+    __slots__ = ("kind", "pids", "reason")
 
-    def __init__(self, pids: list[bytes]) -> None:
+    def __init__(self, kind: int, pids: list[bytes], reason: int = 0) -> None:
+        self.kind = kind
         self.pids = pids
+        self.reason = reason
 
 
 class Fault:
@@ -89,10 +92,13 @@ Item = PublishRun | AckRun | Connect | Subscribe | Unsubscribe | Ping | Disconne
 class Reader:
     """Reads one client's stream. `version` is 0 until CONNECT was seen, which must come first."""
 
-    def __init__(self, names: TopicNames, max_packet: int) -> None:
+    def __init__(self, names: TopicNames, max_packet: int, max_aliases: int = 0) -> None:
+        """max_aliases: topics that a client may give a number to instead of the name (MQTT 5 §3.3.2.3.4)."""
         self.version = 0
         self._names = names
         self._max_packet = max_packet
+        self._max_aliases = max_aliases
+        self._aliases: dict[int, bytes] = {}
         self._tail = bytearray()  # the beginning of a packet whose end hasn't come
         self._need = 0  # bytes the tail must reach before scanning it makes sense: keeps slow streams linear
         self._broken = False
@@ -137,7 +143,7 @@ class Reader:
                 break
             if first >> 4 == packets.PUBLISH and self.version:
                 pos = self._publishes(data, pos, body, stop, items)
-            elif first == 0x40 and size == 2 and self.version:
+            elif size == 2 and first in _ACKS and self.version:
                 pos = _acks(data, body, items)
             else:
                 items.append(self._packet(first, data[body:stop]))
@@ -146,12 +152,12 @@ class Reader:
 
     def _publishes(self, data: bytes, pos: int, body: int, stop: int, items: list[Item]) -> int:
         """The PUBLISH at `pos` and those after it that continue its run; where the next packet begins."""
-        run = self._publish(data[pos], data[body:stop], items)
-        if not run.plain:
+        run, said = self._publish(data[pos], data[body:stop], items)
+        if said:
             return stop
         topic_end = body + len(run.field)
         pos = self._stretch(data, stop, data[pos:topic_end], stop - pos, run)
-        if run.kind & 2 and _ZERO_PID in run.pids:
+        if run.kind & 6 and _ZERO_PID in run.pids:
             good = run.pids.index(_ZERO_PID)
             del run.pids[good:], run.payloads[good:]
             raise ProtocolFault(Reason.PROTOCOL_ERROR, "a packet identifier is zero")
@@ -160,7 +166,7 @@ class Reader:
     def _stretch(self, data: bytes, pos: int, head: bytes, size: int, run: PublishRun) -> int:
         """The tight loop: PUBLISHes with the run's kind and topic. `head`, `size`: of the packet before this one."""
         end, first, field, five = len(data), head[0], run.field, self.version == packets.V5
-        after_pid = 2 if run.kind & 2 else 0
+        after_pid = 2 if run.kind & 6 else 0
         lead, skip = len(head), after_pid + five
         keep_pid, keep_payload = run.pids.append, run.payloads.append
         while True:
@@ -178,39 +184,56 @@ class Reader:
             keep_payload(data[pid + skip : stop])
             pos = stop
 
-    def _publish(self, first: int, body: bytes, items: list[Item]) -> PublishRun:
-        """The careful path: one PUBLISH, appended to the last run when it continues it."""
+    def _publish(self, first: int, body: bytes, items: list[Item]) -> tuple[PublishRun, bool]:
+        """The careful path: one PUBLISH, appended to the last run when it continues it; whether it has properties."""
         kind = first & ~_DUP
         cursor = Cursor(body)
         field = body[: 2 + len(cursor.binary())]
         qos = _checked_qos(first)
-        topic = self._topic(field)
         pid = cursor.packet_id() if qos else b""
         said = properties.read(cursor, properties.IN_PUBLISH) if self.version == packets.V5 else _NO_PROPERTIES
+        kept = said
+        if said or len(field) == 2:
+            field, kept = self._resolved(field, said)
+        topic = self._names.of(field)
         last = items[-1] if items else None
-        if said or type(last) is not PublishRun or last.kind != kind or last.field != field or not last.plain:
+        if kept or type(last) is not PublishRun or last.kind != kind or last.field != field or not last.plain:
             last = PublishRun(kind, topic, field)
-            _keep_properties(last, said)
+            _keep_properties(last, kept)
             items.append(last)
         last.pids.append(pid)
         last.payloads.append(cursor.rest())
-        return last
+        return last, bool(said)
 
-    def _topic(self, field: bytes) -> str:
-        if len(field) == 2 and self.version == packets.V5:
-            raise ProtocolFault(Reason.TOPIC_ALIAS_INVALID, "topic aliases aren't offered here")
-        return self._names.of(field)
+    def _resolved(self, field: bytes, said: list[tuple[Prop, Any]]) -> tuple[bytes, list[tuple[Prop, Any]]]:
+        """The topic's field, looked up or learned by its alias, and the other properties."""
+        alias = next((value for prop, value in said if prop is Prop.TOPIC_ALIAS), None)
+        if alias is None:
+            if len(field) == 2 and self.version == packets.V5:
+                raise ProtocolFault(Reason.PROTOCOL_ERROR, "PUBLISH without topic and alias")
+            return field, said
+        if not 0 < alias <= self._max_aliases:
+            raise ProtocolFault(Reason.TOPIC_ALIAS_INVALID, f"topic alias {alias}; 1 to {self._max_aliases} are taken")
+        if len(field) == 2:
+            known = self._aliases.get(alias)
+            if known is None:
+                raise ProtocolFault(Reason.PROTOCOL_ERROR, f"topic alias {alias} stands for nothing")
+            field = known
+        else:
+            self._aliases[alias] = field
+        return field, [one for one in said if one[0] is not Prop.TOPIC_ALIAS]
 
     def _packet(self, first: int, body: bytes) -> Item:
         if not self.version:
             return self._connect(first, body)
         kind, version = first >> 4, self.version
-        wanted = 2 if kind in (packets.SUBSCRIBE, packets.UNSUBSCRIBE) else 0
+        wanted = 2 if kind in (packets.SUBSCRIBE, packets.UNSUBSCRIBE, packets.PUBREL) else 0
         if first & 15 != wanted:
             raise malformed("impossible flags in a packet's first byte")
         match kind:
-            case packets.PUBACK:
-                return AckRun([packets.decode_puback(body, version)])
+            case packets.PUBACK | packets.PUBREC | packets.PUBREL | packets.PUBCOMP:
+                pid, reason = packets.decode_ack(kind, body, version)
+                return AckRun(kind, [pid], reason)
             case packets.SUBSCRIBE:
                 return packets.decode_subscribe(body, version)
             case packets.UNSUBSCRIBE:
@@ -233,8 +256,6 @@ def _checked_qos(first: int) -> int:
     qos = first >> 1 & 3
     if qos == 3 or (not qos and first & _DUP):
         raise malformed("impossible PUBLISH flags")
-    if qos == 2:
-        raise ProtocolFault(Reason.QOS_UNSUPPORTED, "QoS 2 isn't served yet")
     return qos
 
 
@@ -243,10 +264,10 @@ def _keep_properties(run: PublishRun, said: list[tuple[Prop, Any]]) -> None:
         return
     run.properties = [(prop, value) for prop, value in said if prop is not Prop.MESSAGE_EXPIRY]
     for prop, value in said:
-        if prop is Prop.TOPIC_ALIAS:
-            raise ProtocolFault(Reason.TOPIC_ALIAS_INVALID, "topic aliases aren't offered here")
         if prop is Prop.MESSAGE_EXPIRY:
             run.expiry_s = value
+        elif prop is Prop.RESPONSE_TOPIC and not is_plain_name(value):  # MQTT-3.3.2-14
+            raise ProtocolFault(Reason.PROTOCOL_ERROR, "a response topic is a topic name without wildcards")
 
 
 def _long_size(data: bytes, at: int, end: int) -> tuple[int, int]:
@@ -274,15 +295,16 @@ def _short_size(data: bytes, pos: int) -> tuple[int, int]:
 
 
 def _acks(data: bytes, body: int, items: list[Item]) -> int:
-    """The PUBACK whose body is at `body` and those after it; where the next packet begins."""
+    """The short acknowledgement whose body is at `body` and those of its kind after it; where what follows begins."""
     pids: list[bytes] = []
+    first = data[body - 2]
+    run = AckRun(first >> 4, pids)
+    items.append(run)
     while True:
         pid = data[body : body + 2]
         if pid == _ZERO_PID:
-            items.append(AckRun(pids))
             raise ProtocolFault(Reason.PROTOCOL_ERROR, "a packet identifier is zero")
         pids.append(pid)
         body += 4
-        if body + 2 > len(data) or data[body - 2] != 0x40 or data[body - 1] != 2:
-            items.append(AckRun(pids))
+        if body + 2 > len(data) or data[body - 2] != first or data[body - 1] != 2:
             return body - 2

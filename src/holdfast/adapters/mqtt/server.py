@@ -18,12 +18,15 @@ from holdfast.adapters.mqtt.connection import Connection
 from holdfast.adapters.mqtt.door_settings import ListenerSettings
 from holdfast.adapters.mqtt.doors import Door
 from holdfast.adapters.mqtt.entrance import Entrance
+from holdfast.adapters.mqtt.ledger import Ledger
 from holdfast.adapters.mqtt.names import TopicNames
 from holdfast.adapters.mqtt.reader import Reader
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.sockets import Socket
 from holdfast.adapters.port import Inbox, Publisher
+from holdfast.journal.journal import Journal
+from holdfast.journal.mqtt_sessions import read_sessions
 from holdfast.kernel.clock import Clock
 from holdfast.telemetry.happenings import Telemetry
 
@@ -42,6 +45,7 @@ class MqttStats:
     received: int
     sent: int
     dropped: int
+    queued: int
     unsettled: int
     paused: bool
 
@@ -55,16 +59,22 @@ class MqttServer:
         inbox: Inbox,
         clock: Clock,
         telemetry: Telemetry,
+        journal: Journal | None = None,
         path: Callable[[str], Path] = Path,
     ) -> None:
-        """path: makes the paths of the settings absolute."""
+        """journal: where sessions that may outlive their connections are kept, None = in memory only.
+
+        path: makes the paths of the settings absolute
+        """
         self.publisher: Publisher
         self.entrance = Entrance(settings, clock, telemetry, path)
         self._settings = settings
         self._inbox = inbox
         self._clock = clock
         self._telemetry = telemetry
-        self._broker = self.publisher = Broker(settings, inbox, clock)
+        self._journal = journal
+        self._ledger = None if journal is None else Ledger(journal.submit, _soon, clock)
+        self._broker = self.publisher = Broker(settings, inbox, clock, self._ledger)
         self._names = TopicNames()
         self._sockets: dict[Socket, None] = {}  # in the order in which they are served when there's room again
         self._dirty: list[Socket] = []
@@ -131,8 +141,20 @@ class MqttServer:
                 await self._until_quiet(lambda: not self._sockets)
         for each in list(self._sockets):
             each.abort()
+        if self._ledger is not None:
+            self._ledger.flush()
         if self._ticker is not None:
             self._telemetry.emit(happenings.MqttListenerStopped(unsettled))
+
+    async def recall(self) -> None:
+        """Bring back stored sessions; call before anything is published, `start` included."""
+        if self._journal is None or self._ledger is None:
+            return
+        stored = await asyncio.to_thread(read_sessions, self._journal)
+        lost = self._broker.restore(stored, self._ledger, self._clock.monotonic())
+        if stored:
+            messages = sum(len(one.letters) for one in stored)
+            self._telemetry.emit(happenings.MqttSessionsRecalled(len(stored), messages - lost, lost))
 
     def stats(self) -> MqttStats:
         """The server in numbers, now."""
@@ -144,7 +166,8 @@ class MqttServer:
             retained=len(self._broker.retained),
             received=self._broker.received,
             sent=tally.sent,
-            dropped=tally.dropped_quiet + tally.dropped_waiting + tally.dropped_oversize,
+            dropped=tally.dropped,
+            queued=self._broker.waiting,
             unsettled=self._unsettled(),
             paused=self._full,
         )
@@ -230,7 +253,7 @@ class MqttServer:
         """The protocol's two halves for a new socket."""
         now = self._clock.monotonic()
         connection = Connection(self._broker, self, each, self._settings, now, each.guest)
-        return connection, Reader(self._names, self._settings.max_packet)
+        return connection, Reader(self._names, self._settings.max_packet, self._settings.topic_aliases)
 
     def mark(self, each: Socket, loop: asyncio.AbstractEventLoop) -> None:
         """A socket has something to send at the end of this turn."""
@@ -277,6 +300,10 @@ class MqttServer:
             await self._quiet.wait()
 
 
+def _soon(turn: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(turn)
+
+
 def _listeners(settings: MqttSettings) -> list[tuple[str, ListenerSettings]]:
     plain = [("mqtt.listen", ListenerSettings(settings.listen))] if settings.listen else []
     return plain + [(f"mqtt.listeners.{i}.listen", each) for i, each in enumerate(settings.listeners)]
@@ -290,4 +317,5 @@ def _register(telemetry: Telemetry, stats: Callable[[], MqttStats]) -> None:
     telemetry.gauge("mqtt_received", "MQTT messages received since start", lambda: stats().received)
     telemetry.gauge("mqtt_sent", "MQTT messages sent to subscribers since start", lambda: stats().sent)
     telemetry.gauge("mqtt_dropped", "MQTT messages that gave way in full queues", lambda: stats().dropped)
-    telemetry.gauge("mqtt_unsettled", "QoS 1 messages waiting for their commit", lambda: stats().unsettled)
+    telemetry.gauge("mqtt_queued", "MQTT messages waiting for their subscribers", lambda: stats().queued)
+    telemetry.gauge("mqtt_unsettled", "QoS 1 and 2 messages waiting for their commit", lambda: stats().unsettled)

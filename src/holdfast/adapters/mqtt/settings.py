@@ -26,8 +26,9 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bus:              topic filters that carry local messages, not telemetry: routed and retained, never journalled
     max_packet:       hard limit of one packet; above it the connection is closed. Payloads above the codecs' own limit
                       (256 kB) but below this one reach quarantine while the connection lives on
-    receive_maximum:  QoS 1 messages a client may have waiting for their PUBACK
-    inflight:         QoS 1 messages sent to a subscriber and not yet acknowledged by it
+    receive_maximum:  QoS 1 and 2 messages a client may have waiting for their PUBACK or PUBCOMP
+    topic_aliases:    topics an MQTT 5 client may give a number to, and most that it is given
+    inflight:         QoS 1 and 2 messages sent to a subscriber and not yet acknowledged by it
     queue_messages:   waiting messages per session and QoS; the oldest gives way, counted
     queue_bytes:      waiting bytes per session and QoS; the oldest gives way, counted
     queue_total:      waiting bytes of all sessions together; the oldest of the session being added to gives way
@@ -52,6 +53,7 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_keep_alive: Duration = 3_600.0
     session_expiry: Duration = 7 * 86_400.0
     receive_maximum: U16 = 1_024
+    topic_aliases: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 32
     inflight: U16 = 100
     queue_messages: Count = 10_000
     queue_bytes: Size = 4 * MIB

@@ -21,6 +21,9 @@ class Grant:
     identifier: int = 0
 
 
+_ANY = Grant(2)
+
+
 @dataclass(frozen=True, slots=True)
 class Route(Generic[K]):
     """One receiver of a topic: overlapping subscriptions of a client are one delivery at their highest QoS."""
@@ -103,10 +106,19 @@ def matches(topic_filter: str, topic: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Destination(Generic[K]):
-    """Where a topic's messages go: local receivers, and whether it is bus traffic (not telemetry)."""
+    """Where a topic's messages go: local receivers, and whether it is bus traffic (not telemetry).
+
+    groups: names of shared subscriptions; each gives a message to one of its members
+    """
 
     routes: tuple[Route[K], ...]
     bus: bool
+    groups: tuple[str, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        """Somebody here listens."""
+        return bool(self.routes or self.groups)
 
 
 class Routes(Generic[K]):
@@ -116,6 +128,7 @@ class Routes(Generic[K]):
         self._bus = bus
         self._limit = limit
         self._tree: TopicTree[K] = TopicTree()
+        self._shared: TopicTree[str] = TopicTree()
         self._cache: dict[str, Destination[K]] = {}
 
     def add(self, topic_filter: str, key: K, grant: Grant) -> None:
@@ -127,6 +140,16 @@ class Routes(Generic[K]):
         """Unsubscribe `key`; False when it wasn't subscribed."""
         self._cache.clear()
         return self._tree.remove(topic_filter, key)
+
+    def share(self, topic_filter: str, group: str) -> None:
+        """A shared subscription of this name has members."""
+        self._shared.add(topic_filter, group, _ANY)
+        self._cache.clear()
+
+    def unshare(self, topic_filter: str, group: str) -> None:
+        """It has none any more."""
+        self._cache.clear()
+        self._shared.remove(topic_filter, group)
 
     def of(self, topic: str) -> Destination[K]:
         """Where `topic` goes."""
@@ -142,7 +165,8 @@ class Routes(Generic[K]):
         for key, grant in self._tree.match(topic):
             by_key.setdefault(key, []).append(grant)
         routes = tuple(_merged(key, grants) for key, grants in by_key.items())
-        return Destination(routes, any(matches(bus, topic) for bus in self._bus))
+        groups = tuple(dict.fromkeys(group for group, _ in self._shared.match(topic)))
+        return Destination(routes, any(matches(bus, topic) for bus in self._bus), groups)
 
 
 def _merged(key: K, grants: list[Grant]) -> Route[K]:

@@ -130,7 +130,7 @@ class Client:
         self.site = site
         self.wire = MemoryWire()
         self.connection = Connection(site.broker, site, self.wire, site.settings, site.clock.monotonic())
-        self.reader = Reader(TopicNames(), site.settings.max_packet)
+        self.reader = Reader(TopicNames(), site.settings.max_packet, site.settings.topic_aliases)
         site.connections.append(self.connection)
 
     def send(self, *frames: bytes) -> list[bytes]:
@@ -157,10 +157,17 @@ def connect(
 
 
 def publish(
-    topic: str, payload: bytes, *, pid: int = 0, retain: bool = False, dup: bool = False, said: bytes | None = None
+    topic: str,
+    payload: bytes,
+    *,
+    pid: int = 0,
+    qos: int = 1,
+    retain: bool = False,
+    dup: bool = False,
+    said: bytes | None = None,
 ) -> bytes:
-    """PUBLISH at QoS 1 when there's a pid; `said` are MQTT 5 properties (None for 3.1.1)."""
-    first = 0x30 | (2 if pid else 0) | retain | (8 if dup else 0)
+    """PUBLISH at QoS 0 unless there's a pid; `said` are MQTT 5 properties (None for 3.1.1)."""
+    first = 0x30 | (qos << 1 if pid else 0) | retain | (8 if dup else 0)
     properties = b"" if said is None else bytes((len(said),)) + said
     return packet(first, text(topic), pid.to_bytes(2, "big") if pid else b"", properties, payload)
 

@@ -42,7 +42,7 @@ def test_what_comes_before_connect_closes() -> None:
 def test_version_5_is_told_the_limits() -> None:
     settings = MqttSettings(anonymous=True, receive_maximum=7, max_keep_alive=60.0, session_expiry=100.0)
     (answer,) = Site(settings=settings).client().send(connect("", version=5, keep_alive=0, said=b"\x11\0\0\x10\0"))
-    for part in (b"\x21\0\x07", b"\x24\x01", b"\x2a\x00", b"\x11\0\0\0\x64", b"\x13\0\x3c", b"\x12\0\x15auto-"):
+    for part in (b"\x21\0\x07", b"\x22\0\x20", b"\x11\0\0\0\x64", b"\x13\0\x3c", b"\x12\0\x15auto-"):
         assert part in answer
 
 
@@ -145,10 +145,12 @@ def test_a_5_client_with_too_many_unsettled_broke_its_promise() -> None:
     client = Site(HoldingInbox(), settings).joined("d", version=5)
     window = [publish("t", b"x", pid=i, said=b"") for i in range(1, 4)]
     assert client.send(*window[:2]) == []
-    assert client.send(*window[2:]) == [b"\xe0\x01\x93"]
+    assert client.send(*window[2:]) == [
+        packets.disconnect(5, Reason.RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than allowed")
+    ]
 
 
-@pytest.mark.parametrize(("version", "answer"), [(4, []), (5, [b"\xe0\x01\x81"])])
+@pytest.mark.parametrize(("version", "answer"), [(4, []), (5, [b"\xe0\x1d\x81\x1b\x1f\0\x18impossible PUBLISH flags"])])
 def test_malformed_bytes_close_only_their_connection(version: int, answer: list[bytes]) -> None:
     site = Site()
     bad, good = site.joined("bad", version=version), site.joined("good")
@@ -194,7 +196,9 @@ def test_who_never_says_connect_is_closed_and_zero_keep_alive_never() -> None:
 def test_disconnect_may_not_turn_a_passing_session_into_a_lasting_one() -> None:
     client = Site().joined("d", version=5)
     client.wire.said()
-    assert client.send(packets.packet(0xE0, b"\0\x05\x11\0\0\0\x09")) == [b"\xe0\x01\x82"]
+    assert client.send(packets.packet(0xE0, b"\0\x05\x11\0\0\0\x09")) == [
+        packets.disconnect(5, Reason.PROTOCOL_ERROR, "a session without expiry can't get one in the end")
+    ]
 
 
 def test_disconnect_may_shorten_or_lengthen_a_lasting_session() -> None:

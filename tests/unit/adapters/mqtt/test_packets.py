@@ -45,7 +45,6 @@ def test_a_full_connect_of_version_5_is_read() -> None:
         (connect("d", flags=0x42), Reason.MALFORMED),
         (connect("d", more=b"x"), Reason.MALFORMED),
         (connect("d", flags=0x06, more=text("a/#") + text("x")), Reason.TOPIC_INVALID),
-        (connect("d", flags=0x16, more=text("a") + text("x")), Reason.QOS_UNSUPPORTED),
     ],
 )
 def test_a_bad_connect_has_its_reason(raw: bytes, reason: Reason) -> None:

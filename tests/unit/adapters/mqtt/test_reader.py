@@ -125,7 +125,7 @@ def test_messages_with_properties_are_runs_of_their_own() -> None:
     [
         (b"\x36\x03\0\x01a", Reason.MALFORMED),  # QoS 3
         (b"\x38\x03\0\x01a", Reason.MALFORMED),  # DUP at QoS 0
-        (b"\x34\x05\0\x01a\0\x01", Reason.QOS_UNSUPPORTED),
+        (b"\x34\x05\0\x01a\0\0", Reason.PROTOCOL_ERROR),
         (b"\x30\x01\0", Reason.MALFORMED),
         (b"\x30\x03\0\x09a", Reason.MALFORMED),
         (b"\x32\x05\0\x01a\0\0", Reason.PROTOCOL_ERROR),
@@ -142,7 +142,9 @@ def test_messages_with_properties_are_runs_of_their_own() -> None:
         (b"\xa2\x02\0\x01", Reason.PROTOCOL_ERROR),
         (b"\xc0\x01x", Reason.PROTOCOL_ERROR),
         (b"\xe0\x01x", Reason.MALFORMED),
-        (b"\x50\x02\0\x01", Reason.PROTOCOL_ERROR),
+        (b"\x60\x02\0\x01", Reason.MALFORMED),  # PUBREL without its flags
+        (b"\x50\x02\0\0", Reason.PROTOCOL_ERROR),
+        (b"\xf0\x00", Reason.PROTOCOL_ERROR),  # AUTH
         (connect("again"), Reason.PROTOCOL_ERROR),
     ],
 )
@@ -204,3 +206,50 @@ def test_a_large_packet_in_many_pieces_is_scanned_once() -> None:
         items.extend(reader.feed(big[at : at + 100]))
     assert isinstance(items[0], PublishRun)
     assert len(items[0].payloads[0]) == 1_000_000
+
+
+def five(*frames: bytes, aliases: int = 2) -> list[Item]:
+    return Reader(TopicNames(), LIMIT, aliases).feed(connect("d", version=5) + b"".join(frames))[1:]
+
+
+def test_an_alias_stands_for_the_topic_it_was_given_with() -> None:
+    one, two = b"\x23\0\x01", b"\x23\0\x02"
+    frames = [publish("a", b"1", said=one), publish("", b"2", said=one), publish("b", b"3", said=two)]
+    frames += [publish("", b"4", said=one), publish("b", b"5", said=one), publish("", b"6", said=one + b"\x01\x01")]
+    items = five(*frames)
+    found = [(i.topic, i.field, i.payloads, i.properties) for i in items if isinstance(i, PublishRun)]
+    assert found == [
+        ("a", text("a"), [b"1", b"2"], []),
+        ("b", text("b"), [b"3"], []),
+        ("a", text("a"), [b"4"], []),
+        ("b", text("b"), [b"5"], []),
+        ("b", text("b"), [b"6"], [(1, 1)]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (publish("a", b"", said=b"\x23\0\0"), Reason.TOPIC_ALIAS_INVALID),
+        (publish("a", b"", said=b"\x23\0\x03"), Reason.TOPIC_ALIAS_INVALID),
+        (publish("", b"", said=b"\x23\0\x02"), Reason.PROTOCOL_ERROR),
+        (publish("", b"", said=b""), Reason.PROTOCOL_ERROR),
+        (publish("a", b"", said=b"\x08\0\x03a/#"), Reason.PROTOCOL_ERROR),
+        (packet(0x40, b"\0\x01\x92"), Reason.MALFORMED),
+        (packet(0x62, b"\0\x01\x10"), Reason.MALFORMED),
+        (packet(0xE0, b"\x8b"), Reason.MALFORMED),
+    ],
+)
+def test_what_version_5_forbids_has_its_reason(frame: bytes, reason: Reason) -> None:
+    (fault,) = five(frame)
+    assert isinstance(fault, Fault)
+    assert fault.reason is reason
+
+
+def test_every_kind_of_acknowledgement_is_a_run() -> None:
+    data = b"".join(bytes((first, 2, 0, pid)) for first in (0x40, 0x50, 0x62, 0x70) for pid in (1, 2))
+    acks = [item for item in read(connect("d") + data)[1:] if isinstance(item, AckRun)]
+    assert [(ack.kind, ack.pids) for ack in acks] == [(kind, [b"\0\x01", b"\0\x02"]) for kind in (4, 5, 6, 7)]
+    (refusal,) = five(packet(0x50, b"\0\x01\x97\x00"))
+    assert isinstance(refusal, AckRun)
+    assert (refusal.kind, refusal.reason) == (5, 0x97)

@@ -1,0 +1,107 @@
+"""kill -9 of a gateway under QoS 2 in both directions: stored once, delivered once, and the sessions are still there.
+
+The profile names no message id, so nothing but MQTT's own packet identifiers tells a repeat. The same check must fail
+on a build that forgets to store them beside the readings.
+"""
+
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.system.kill.exact import Device, Listener
+from tests.system.kill.site import ROOT, Site, mutant
+
+from holdfast.journal.blobs import decode_readings
+from holdfast.journal.journal import FILE_NAME
+from holdfast.journal.reader import JournalReader
+from holdfast.model.lane import Lane
+
+pytestmark = pytest.mark.system
+PROFILE = """profiles:
+  oven:
+    topic: ovens/{device}
+    version: 1
+    time: {field: ts, unit: s}
+    fields:
+      temp: {metric: air.temperature, unit: Cel}
+"""
+SETTINGS = """node: gw
+data: gw
+mqtt: {listen: '127.0.0.1:%d', anonymous: true}
+journal: {ballast: 0MB}
+profiles: [ovens.yaml]
+"""
+
+
+def torment(folder: Path, source: Path, kills: int, seed: int) -> tuple[Device, Listener, Counter[int]]:
+    """Publish and listen while the node is killed; what device and listener know, and how often each time is stored."""
+    site = Site(folder, source)
+    (folder / "ovens.yaml").write_text(PROFILE)
+    (folder / "gw.yaml").write_text(SETTINGS % site.mqtt)
+    rng = random.Random(seed)
+    site.bring_up(["gw"])
+    listener = Listener(site.mqtt, "ovens/#")
+    device = None
+    try:
+        _wait(lambda: listener.is_subscribed)
+        device = Device(site.mqtt, "ovens/one")
+        for _ in range(kills):
+            before = device.done
+            _wait(lambda: device.done > before + 20)  # noqa: B023  # called in this turn
+            time.sleep(rng.uniform(0.0, 0.1))
+            site.kill("gw")
+            site.start("gw")
+        site.wait_up("gw")
+        device.finish(60)
+        _wait(lambda: len(listener.kept) >= device.said)
+        time.sleep(0.5)  # for what must not come
+    finally:
+        for client in (device, listener):
+            if client is not None:
+                client.end()
+        site.stop()
+    return device, listener, _stored(folder / "gw" / FILE_NAME)
+
+
+def _stored(path: Path) -> Counter[int]:
+    reader = JournalReader(path)
+    times = [decode_readings(group.blob).ts for group in reader.read(Lane.BULK, 0, 10**9)]
+    reader.close()
+    return Counter(int(one) // 10**9 - 1_700_000_000 for each in times for one in each.tolist())
+
+
+def _wait(true: object, within_s: float = 90.0) -> None:
+    assert callable(true)
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.005)
+
+
+@pytest.mark.timeout(300)
+def test_qos_2_is_exactly_once_in_and_out_whatever_is_killed(tmp_path: Path) -> None:
+    device, listener, stored = torment(tmp_path, ROOT / "src", kills=6, seed=1)
+    assert stored == Counter(range(1, device.said + 1))
+    heard = Counter(int(payload.split(b":")[1].split(b",")[0]) - 1_700_000_000 for payload in listener.kept)
+    assert heard == stored
+    assert device.resumed[0] is listener.resumed[0] is False
+    assert all(device.resumed[1:])
+    assert all(listener.resumed[1:])
+    assert min(len(device.resumed), len(listener.resumed)) > 6
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_check_notices_identifiers_that_are_not_stored(tmp_path: Path) -> None:
+    forgetful = mutant(
+        tmp_path, {"adapters/mqtt/ledger.py": [("steps += of_pids(owner.number, pids, receive)", "pass")]}
+    )
+    for seed in range(5):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        _, _, stored = torment(folder, forgetful, kills=6, seed=seed)
+        if max(stored.values()) > 1:
+            return
+    raise AssertionError("a build without stored identifiers passed")
