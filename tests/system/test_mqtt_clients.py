@@ -386,3 +386,18 @@ def test_too_many_connections_are_turned_away() -> None:
         assert first.recv(4) == b"\x20\x02\0\0"
         assert read_until_closed(raw(running, connect("b"))) == b""
         first.close()
+
+
+def test_after_a_start_subscribers_may_come_back_before_publishers_are_read() -> None:
+    settings = MqttSettings(listen="127.0.0.1:0", anonymous=True, subscribers_first=1.0)
+    with serving(settings=settings) as running:
+        address = ("127.0.0.1", running.port)
+        with socket.create_connection(address, 5) as device, socket.create_connection(address, 5) as screen:
+            device.sendall(connect("device") + publish("t/1", b"first words", pid=1))
+            screen.sendall(connect("screen") + subscribe("t/#", 0))
+            heard = b""
+            while b"first words" not in heard:
+                piece = screen.recv(4096)
+                assert piece
+                heard += piece
+            assert device.recv(4)[:1] == b"\x20"

@@ -17,7 +17,16 @@ from holdfast.model.lane import Lane
 from holdfast.node.settings import NodePlan, NodeSettings
 from holdfast.storage.rescue import is_poisoned
 from holdfast.storage.sqlite import translated
-from holdfast.web.answers import BudgetStatus, ClockStatus, DocumentsStatus, JournalStatus, LinkStatus, Status
+from holdfast.web.answers import (
+    BrokerStatus,
+    BudgetStatus,
+    ClockStatus,
+    DocumentsStatus,
+    JournalStatus,
+    LinkStatus,
+    RouteStatus,
+    Status,
+)
 
 WELL = ("ok", "closed")
 
@@ -46,6 +55,8 @@ class Glance(Struct, frozen=True):
     series: int
     children: list[str]
     documents: DocumentsStatus | None = None
+    brokers: list[BrokerStatus] = []
+    routes: list[RouteStatus] = []
 
 
 def show_status(where: Api | File, *, json: bool) -> int:
@@ -81,6 +92,8 @@ def from_api(api: Api) -> Glance:
         series=status.series,
         children=status.children,
         documents=status.documents,
+        brokers=status.brokers,
+        routes=status.routes,
     )
 
 
@@ -140,6 +153,7 @@ def said(glance: Glance) -> list[str]:
         ["clock", glance.clock or "not known: only a running node watches it"],
         ["children", ", ".join(map(plain, glance.children)) or "none"],
         *_documents(glance.documents),
+        *_foreign(glance),
     ]
     return ([glance.note] if glance.note else []) + table(rows)
 
@@ -184,6 +198,25 @@ def _documents(documents: DocumentsStatus | None) -> list[list[str]]:
         words += f"; {documents.waiting:,} with edits that the parent lacks"
     stuck = [["", f"stuck: {plain(name)}: {plain(why)}"] for name, why in sorted(documents.stuck.items())]
     return [["documents", words], *stuck]
+
+
+def _foreign(glance: Glance) -> list[list[str]]:
+    """Brokers and routes, a line each."""
+    rows = []
+    for broker in glance.brokers:
+        counted = f"{broker.received:,} received, {broker.unsettled:,} wait for their commit"
+        rows.append([f"broker {broker.name}", f"{broker.state}, {broker.url}{_why(broker.detail)}; {counted}"])
+    for route in glance.routes:
+        lag = f"{route.lag_rows:,} rows wait" + (f", the oldest {lasting(route.lag_s)}" if route.lag_rows else "")
+        lost = f"; {route.missed:,} rows missed" if route.missed else ""
+        lost += f"; {route.left_out:,} messages too large" if route.left_out else ""
+        counted = f"{route.delivered:,} delivered, {route.in_flight:,} in flight, {lag}{lost}"
+        rows.append([f"route {route.name}", f"{route.state}, {route.url}{_why(route.detail)}; {counted}"])
+    return rows
+
+
+def _why(detail: str) -> str:
+    return f" ({plain(detail)})" if detail else ""
 
 
 def _budget(budget: BudgetStatus | None) -> str:

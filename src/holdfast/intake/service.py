@@ -176,9 +176,9 @@ class IntakeService:
         if self._publisher is None:
             return
         for decision in decisions:
-            payload = msgspec.json.encode(decision.event)
-            for topic in decision.publish:
-                self._publisher.publish(topic, payload)
+            event = msgspec.json.encode(decision.event)
+            for topic, payload in decision.publish:
+                self._publisher.publish(topic, event if payload is None else payload)
 
     def _commit(self) -> None:
         self._commit_due = None

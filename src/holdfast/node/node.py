@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from holdfast.adapters.broker.subscriber import BrokerSubscriber
 from holdfast.adapters.host.adapter import HostAdapter
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.codecs.decoder import Decoder
@@ -38,6 +39,7 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.model.batch import Batch
 from holdfast.node.adapters import Adapters
 from holdfast.node.backup import Backups
+from holdfast.node.foreign import make_brokers, make_routes
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.parent_link import HttpsParentLink
@@ -50,6 +52,7 @@ from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
 from holdfast.queues.service import QueueService
 from holdfast.residency.service import Residency
+from holdfast.routes.service import Route
 from holdfast.storage.errors import DiskFull
 from holdfast.stream.engine import Engine
 from holdfast.telemetry.happenings import Telemetry
@@ -103,11 +106,11 @@ class Node:
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
+        self.brokers, self.routes = self._make_foreign()
         self.backups = self._make_backups()
         self.keeper = self._make_keeper()
         self.surroundings = Surroundings(self)
-        self.history = self.surroundings.history
-        self.asking_door = self.surroundings.door
+        self.history, self.asking_door = self.surroundings.history, self.surroundings.door
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self._attach_timekeeper()
         self.adapters = Adapters(clock, telemetry, self.mqtt, settings.mqtt)
@@ -146,6 +149,8 @@ class Node:
         if self.mqtt is not None:
             await self.mqtt.start()
         self.is_serving = True
+        for broker in self.brokers:
+            self._spawn(broker.run(), f"broker {broker.name}")
         if settings.host is not None:
             host = HostAdapter(settings.host, self.intake.inbox, self.clock)
             self._spawn(self.adapters.supervise("host", settings.host.device, host.run), "host")
@@ -162,6 +167,8 @@ class Node:
     def _spawn_syncing(self) -> None:
         if self.uplink is not None:
             self._spawn(self.uplink.run(), "uplink")
+        for route in self.routes:
+            self._spawn(route.run(), f"route {route.name}")
         if self.uplink is not None and self.link is not None:
             self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
         for inquiries in self.surroundings.inquiries():
@@ -201,6 +208,7 @@ class Node:
         drained = True
         if self.mqtt is not None:
             await self.mqtt.stop(deadline_s)
+        await asyncio.gather(*(broker.stop(deadline_s) for broker in self.brokers))
         for task in self._tasks:
             if task.get_name() == "host":
                 task.cancel()
@@ -214,6 +222,8 @@ class Node:
                 drained = True
         if self.uplink is not None and drained:
             drained = await self.uplink.drain(deadline_s)
+        for route in self.routes:
+            drained = await route.drain(deadline_s if drained else 0.5) and drained
         return drained
 
     def _close_files(self) -> None:
@@ -288,9 +298,19 @@ class Node:
         self.intake.publish_through(mqtt.publisher)
         return mqtt
 
+    def _make_foreign(self) -> tuple[list[BrokerSubscriber], list[Route]]:
+        plan, clock, telemetry = self.plan, self.clock, self.telemetry
+        return (
+            make_brokers(plan, self.intake.inbox, clock, telemetry),
+            make_routes(plan, self.journal, self.timekeeper, clock, telemetry),
+        )
+
     def _make_upkeep(self) -> Upkeep:
         has_parent, has_files = self.uplink is not None, self.keeper is not None
-        return Upkeep(self.journal, self.clock, self.telemetry, has_parent=has_parent, has_files=has_files)
+        routes = self.routes
+        return Upkeep(
+            self.journal, self.clock, self.telemetry, has_parent=has_parent, has_files=has_files, routes=routes
+        )
 
     def _make_keeper(self) -> Keeper | None:
         settings = self.plan.history

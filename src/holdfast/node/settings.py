@@ -12,6 +12,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
+from holdfast.adapters.broker.settings import BrokerSettings
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
@@ -33,6 +34,7 @@ from holdfast.node.clock_settings import ClockSettings
 from holdfast.queues.settings import QueueSettings
 from holdfast.queues.settings import findings as queue_findings
 from holdfast.residency.settings import ResidencyRule, findings
+from holdfast.routes.settings import RouteSettings
 from holdfast.stream.loading import BUILTIN as RULES
 from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
@@ -70,6 +72,10 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     history: HistorySettings | bool = False
     """The site's memory in Parquet files; `true` = with its defaults."""
     queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
+    brokers: dict[Name, BrokerSettings] = field(default_factory=dict)
+    """Foreign MQTT brokers that this node subscribes to."""
+    routes: dict[Name, RouteSettings] = field(default_factory=dict)
+    """What is published to which foreign MQTT broker."""
     region: str = ""
     """Where this node is, as in `eu-1`; absent = a region of its own."""
     residency: tuple[ResidencyRule, ...] = ()
@@ -173,13 +179,19 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         except AddressInvalid as error:
             problems.append(document.problem(("parent", "url"), str(error)))
     problems += [document.problem(where, text) for where, text in findings(settings.residency, settings.region)]
+    problems += [
+        document.problem((key, name, *where), text)
+        for key, parts in (("brokers", settings.brokers), ("routes", settings.routes))
+        for name, part in parts.items()
+        for where, text in part.findings()
+    ]
     if settings.journal.stay.when_full == "summarise":
         problems.append(
             document.problem(
                 ("journal", "stay", "when_full"), "what stays is never summarised: write `shed` or `refuse`"
             )
         )
-    has_devices = settings.mqtt is not None or settings.host is not None
+    has_devices = settings.mqtt is not None or settings.host is not None or bool(settings.brokers)
     if has_devices and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))
     if settings.children and (settings.api is None or settings.api.tls is None):

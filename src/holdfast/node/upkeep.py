@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -16,6 +17,7 @@ from holdfast.journal.transaction import Transaction
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
+from holdfast.node.foreign import held_back
 from holdfast.node.happenings import (
     JournalDamageFound,
     JournalLevelChanged,
@@ -25,6 +27,7 @@ from holdfast.node.happenings import (
     JournalWalLarge,
 )
 from holdfast.node.scrub import Scrub
+from holdfast.routes.service import Route
 from holdfast.storage.ballast import Ballast
 from holdfast.storage.errors import DiskFull
 from holdfast.storage.space import Checkpointed, bound_growth, checkpoint, reclaim
@@ -46,9 +49,17 @@ class Upkeep:
     """Looks after the journal's space. `run` is its only task's body."""
 
     def __init__(
-        self, journal: Journal, clock: Clock, telemetry: Telemetry, *, has_parent: bool = True, has_files: bool = False
+        self,
+        journal: Journal,
+        clock: Clock,
+        telemetry: Telemetry,
+        *,
+        has_parent: bool = True,
+        has_files: bool = False,
+        routes: Sequence[Route] = (),
     ) -> None:
         """has_files: readings become files (`history`), so the journal needn't keep what is in one."""
+        self._routes = routes
         self._has_parent, self._has_files = has_parent, has_files
         self.level = Level.GREEN
         self._journal = journal
@@ -130,6 +141,10 @@ class Upkeep:
         return level
 
     def _delivered(self) -> Delivered:
+        is_end = not self._has_parent and not self._has_files
+        return held_back(self._by_parent_and_files(), self._routes, is_end=is_end)
+
+    def _by_parent_and_files(self) -> Delivered:
         journal = self._journal
         filed = {lane: journal.cursor(HISTORY, lane) for lane in Lane}
         if self._has_files and not self._has_parent:  # other lanes hold events, too, which aren't in files

@@ -16,6 +16,7 @@ from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.lane import Lane
 from holdfast.node.clock_status import clock_status
 from holdfast.node.devices import Book
+from holdfast.node.foreign import broker_states, route_states
 from holdfast.node.residency import audit
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import documents_status
@@ -153,6 +154,8 @@ def _status(node: "Node") -> Status:
         children=child_names(node.plan),
         counters=journal.counters(),
         documents=None if node.documents is None else documents_status(node.documents),
+        brokers=broker_states(node.brokers),
+        routes=route_states(node.routes),
     )
 
 

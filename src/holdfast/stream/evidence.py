@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
+
 from holdfast.model.event import Event, EventKind
 from holdfast.stream.latch import Transition
-from holdfast.stream.rules import CompiledRule
+from holdfast.stream.rules import PAYLOAD_FACTS, CompiledRule
 from holdfast.stream.templates import topic
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An event, and the local topics it goes to at once."""
+    """An event, and the local topics it goes to at once: (topic, payload), None = the event itself."""
 
     event: Event
-    publish: tuple[str, ...]
+    publish: tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,16 @@ def decide(rule: CompiledRule, device: tuple[str, str], transition: Transition, 
         message=_message(rule, kind, {**values, **facts}, values),
         why=_why(rule, transition, seen, values, judge),
     )
-    return Decision(event, tuple(topic(t, facts) for t in rule.topics))
+    notices = ((topic(a.topic, facts), _payload(a.payload, event, values)) for a in rule.actions if kind in a.kinds)
+    return Decision(event, tuple(notices))
+
+
+def _payload(wanted: Mapping[str, str], event: Event, values: Mapping[str, float | None]) -> bytes | None:
+    if not wanted:
+        return None
+    known = {**values, **{name: getattr(event, name) for name in PAYLOAD_FACTS if not name.startswith("ts_")}}
+    known |= {"ts_ms": event.ts // 1_000_000, "ts_s": event.ts / 1e9}
+    return msgspec.json.encode({member: known[fact] for member, fact in wanted.items()})
 
 
 def _message(rule: CompiledRule, kind: EventKind, known: Mapping[str, object], values: Mapping[str, object]) -> str:

@@ -1,7 +1,7 @@
 """Rule documents to compiled rules. Every problem of every file at once, or all rules."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
@@ -9,16 +9,22 @@ import msgspec
 
 from holdfast.kernel import documents
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid
+from holdfast.model.event import EventKind
 from holdfast.stream.devices import parse_source
 from holdfast.stream.plans import Plan, plan_condition, plan_select
-from holdfast.stream.rules import CompiledRule
-from holdfast.stream.settings import RulesFile, RuleText
+from holdfast.stream.rules import PAYLOAD_FACTS, Action, CompiledRule
+from holdfast.stream.settings import Publish, RulesFile, RuleText
 from holdfast.stream.templates import parse_message, parse_topic
 from holdfast.stream.windows import parse_hold, parse_window
 
 BUILTIN = Path(__file__).parent / "builtin"
 """Rule files that ship with Holdfast."""
 
+KINDS: Mapping[str, frozenset[EventKind]] = {
+    "both": frozenset({"alert.raised", "alert.cleared"}),
+    "raised": frozenset({"alert.raised"}),
+    "cleared": frozenset({"alert.cleared"}),
+}
 _RULE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -73,10 +79,7 @@ class _Reader:
         self._tell(("window",), faults)
         hold = parse_hold(text.hold, faults := [])
         self._tell(("for",), faults)
-        topics = []
-        for i, action in enumerate(text.do):
-            topics.append(parse_topic(action.publish, faults := []))
-            self._tell(("do", i, "publish"), faults)
+        actions = [self._action(i, action, names) for i, action in enumerate(text.do)]
         return CompiledRule(
             name=self._name,
             version=version_of(self._name, text),
@@ -88,8 +91,19 @@ class _Reader:
             when_text=" ".join(text.when.split()),
             clear_text=" ".join((text.clear_when or f"not ({text.when})").split()),
             message=message,
-            topics=tuple(topics),
+            actions=tuple(actions),
         )
+
+    def _action(self, i: int, text: Publish, names: tuple[str, ...] | None) -> Action:
+        faults: list[str] = []
+        topic = parse_topic(text.publish, faults)
+        self._tell(("do", i, "publish"), faults)
+        if names is not None:
+            known = (*PAYLOAD_FACTS, *names)
+            for member, fact in text.payload.items():
+                unknown = [f"`{fact}` is unknown; allowed: {', '.join(known)}"] if fact not in known else []
+                self._tell(("do", i, "payload", member), unknown)
+        return Action(topic, KINDS[text.on], text.payload)
 
     def _plan(self, text: RuleText) -> tuple[Plan, tuple[str, ...] | None]:
         plan, faults = Plan(), list[str]()

@@ -1,13 +1,26 @@
 """A compiled rule: everything the engine needs, nothing that changes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from holdfast.model.event import Severity
+from holdfast.model.event import EventKind, Severity
 from holdfast.model.lane import Lane
 from holdfast.stream.devices import Matches
 from holdfast.stream.plans import Plan
 from holdfast.stream.templates import Template
 from holdfast.stream.windows import Window
+
+PAYLOAD_FACTS = ("id", "ts", "ts_ms", "ts_s", "node", "device", "rule", "severity", "kind", "message")
+"""What a published object may hold besides the selected columns. ts: ns UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One `publish`. kinds: of the events sent; payload: member to fact or column, empty = the whole event."""
+
+    topic: Template
+    kinds: frozenset[EventKind]
+    payload: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +30,7 @@ class CompiledRule:
     version:  hash of the rule's canonical text; state and event ids belong to (name, version)
     hold:     evaluations in a row that must hold before the alert is raised
     message:  None means the engine's own sentence
-    topics:   where events are published locally
+    actions:  where events are published locally, and as what
     """
 
     name: str
@@ -30,7 +43,7 @@ class CompiledRule:
     when_text: str
     clear_text: str
     message: Template | None
-    topics: tuple[Template, ...]
+    actions: tuple[Action, ...]
 
     @property
     def lane(self) -> Lane:

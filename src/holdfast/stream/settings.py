@@ -1,5 +1,7 @@
 """The rule document as people write it. Checked for shape here, for meaning in `loading`."""
 
+from typing import Literal
+
 from msgspec import Struct, field
 
 from holdfast.model.event import Severity
@@ -7,11 +9,15 @@ from holdfast.model.event import Severity
 DEFAULT_TOPIC = "alerts/{device}/{rule}"
 
 
-class Publish(Struct, frozen=True, forbid_unknown_fields=True):
-    """Send the event to local subscribers of a topic."""
+class Publish(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Send the event to local subscribers of a topic. Defaults stay out of a rule's version."""
 
     publish: str
     """A topic template; may use {device}, {node}, {rule} and {severity}."""
+    on: Literal["both", "raised", "cleared"] = "both"
+    """Which events are sent."""
+    payload: dict[str, str] = field(default_factory=dict)
+    """Member of the JSON object to what it holds: a fact of the event or a selected column. Empty = the whole event."""
 
 
 class RuleText(Struct, frozen=True, forbid_unknown_fields=True):

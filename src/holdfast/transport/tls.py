@@ -1,4 +1,4 @@
-"""TLS 1.3 on both ends; a client trusts one CA file and nothing else."""
+"""TLS 1.3 between our own nodes, whose client trusts one CA file and nothing else; 1.2 and up to foreign brokers."""
 
 import ssl
 from collections.abc import Sequence
@@ -21,12 +21,7 @@ def server_context(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = oldest
-    try:
-        context.load_cert_chain(certificate, key, password=_no_password)
-    except ssl.SSLError as error:
-        raise TlsUnusable(f"{certificate} and {key} can't be used: {_plain(error)}") from error
-    except OSError as error:
-        raise TlsUnusable(f"{certificate} or {key} can't be read: {error.strerror}") from error
+    _present(context, certificate, key)
     context.set_alpn_protocols(list(alpn))
     return context
 
@@ -54,6 +49,26 @@ def client_context(ca: Path) -> ssl.SSLContext:
     return context
 
 
+def broker_context(ca: Path | None, pair: tuple[Path, Path] | None, alpn: Sequence[str]) -> ssl.SSLContext:
+    """For a foreign broker: TLS 1.2 is enough, as Azure IoT Hub and older Mosquittos have nothing newer.
+
+    ca:   whom to trust; None = the CAs of this system
+    pair: this node's certificate chain and key, both PEM
+
+    Raises:
+        TlsUnusable: when a file can't be read, isn't PEM, or the pair doesn't belong together.
+    """
+    context = ssl.create_default_context() if ca is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca is not None:
+        _trust(context, ca)
+    if pair is not None:
+        _present(context, *pair)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
 def _trust(context: ssl.SSLContext, ca: Path) -> None:
     try:
         context.load_verify_locations(cafile=ca)
@@ -61,6 +76,15 @@ def _trust(context: ssl.SSLContext, ca: Path) -> None:
         raise TlsUnusable(f"{ca} holds no PEM certificate") from error
     except OSError as error:
         raise TlsUnusable(f"{ca} can't be read: {error.strerror}") from error
+
+
+def _present(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as error:
+        raise TlsUnusable(f"{certificate} and {key} can't be used: {_plain(error)}") from error
+    except OSError as error:
+        raise TlsUnusable(f"{certificate} or {key} can't be read: {error.strerror}") from error
 
 
 def _plain(error: ssl.SSLError) -> str:

@@ -67,6 +67,39 @@ class DocumentsStatus(Struct, frozen=True):
     stuck: dict[str, str] = {}
 
 
+class BrokerStatus(Struct, frozen=True):
+    """A foreign broker that this node subscribes to. state: `up` or `down`; detail: why, or what it granted less.
+
+    unsettled: messages that wait for their commit, and so for their acknowledgement
+    """
+
+    name: str
+    url: str
+    state: str
+    detail: str = ""
+    received: int = 0
+    unsettled: int = 0
+
+
+class RouteStatus(Struct, frozen=True):
+    """What leaves for a foreign broker. state: `up` or `down`; detail: why. delivered, in_flight: messages.
+
+    lag_rows, lag_s: rows that wait, and the age of the oldest of them by its own time
+    missed:          rows that the journal let go before they were delivered; left_out: messages that were too large
+    """
+
+    name: str
+    url: str
+    state: str
+    detail: str = ""
+    delivered: int = 0
+    in_flight: int = 0
+    lag_rows: int = 0
+    lag_s: float = 0.0
+    missed: int = 0
+    left_out: int = 0
+
+
 class Status(Struct, frozen=True):
     """A node at a glance. backlog: rows of each lane that wait for the parent; empty without a parent."""
 
@@ -83,6 +116,8 @@ class Status(Struct, frozen=True):
     children: list[str]
     counters: dict[str, int]
     documents: DocumentsStatus | None = None
+    brokers: list[BrokerStatus] = []
+    routes: list[RouteStatus] = []
 
 
 class ClockStep(Struct, frozen=True):

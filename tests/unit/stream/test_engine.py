@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -302,7 +303,7 @@ def test_an_alert_says_why(tmp_path: Path) -> None:
     assert event.lane == 0
     assert event.ts == BASE + 27
     assert event.message == "a+b is at 14.8, site"
-    assert decision.publish == ("alerts/a_b/r",)
+    assert decision.publish == (("alerts/a_b/r", None),)
     assert why == {
         "rule_version": site.engine.rules[0].version,
         "decided_on": "hub",
@@ -316,6 +317,16 @@ def test_an_alert_says_why(tmp_path: Path) -> None:
         "skipped_bad": 2,
     }
     assert len(event.id) == 32
+
+
+def test_a_publish_may_say_less_and_of_one_kind_only(tmp_path: Path) -> None:
+    does = "do: [{publish: a, on: raised, payload: {device_id: device, at: ts_ms, t: t}}, {publish: b, on: cleared}]"
+    site = Site(tmp_path, f"select: air.temperature as t, when: t > 5, {does}")
+    rows: list[Row] = [("d", "air.temperature", BASE, 6.5, 0), ("d", "air.temperature", BASE + 1, 1.0, 0)]
+    raised, cleared = site.decide(*rows)
+    ((topic, payload),) = raised.publish
+    assert (topic, msgspec.json.decode(payload or b"")) == ("a", {"device_id": "d", "at": BASE // 10**6, "t": 6.5})
+    assert cleared.publish == (("b", None),)
 
 
 def test_without_a_message_the_engine_says_what_it_saw(tmp_path: Path) -> None:

@@ -182,3 +182,24 @@ def test_devices_are_chosen_as_sql_would(tmp_path: Path) -> None:
     assert chosen("device in ('a', 'b') and node <> 'm'") == "ab"
     assert chosen("node = 'm' or device = 'b'") == "m"
     assert chosen("(device <> 'a')") == "baba%"
+
+
+def test_a_publish_may_choose_its_events_and_what_it_says(tmp_path: Path) -> None:
+    actions = one(
+        tmp_path,
+        "select: avg(air.temperature) as mean, when: mean > 26, "
+        "do: [{publish: a, on: raised, payload: {device_id: device, ts: ts_ms, mean: mean}}, {publish: b}]",
+    ).actions
+    assert [sorted(action.kinds) for action in actions] == [["alert.raised"], ["alert.cleared", "alert.raised"]]
+    assert dict(actions[0].payload) == {"device_id": "device", "ts": "ts_ms", "mean": "mean"}
+    assert not actions[1].payload
+
+
+def test_a_published_member_that_is_no_fact_and_no_column_is_refused(tmp_path: Path) -> None:
+    rule = "select: avg(air.temperature) as mean, when: mean > 26, do: [{publish: a, payload: {x: average}}]"
+    assert "`average` is unknown" in fault(tmp_path, rule)
+
+
+def test_a_publish_without_choices_leaves_a_rules_version_as_it_was(tmp_path: Path) -> None:
+    """A changed version starts with empty state; rules written before there were choices keep theirs."""
+    assert one(tmp_path, "select: avg(air.temperature) as mean, when: mean > 26").version == "a9e0c54bf1d78176"

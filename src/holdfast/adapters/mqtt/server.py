@@ -105,6 +105,9 @@ class MqttServer:
                 door.close()
             raise
         self._ticker = loop.call_later(_TICK_S, self._tick, loop)
+        if self._settings.subscribers_first:
+            self._full = True
+            loop.call_later(self._settings.subscribers_first, self._open)
         for door in self._doors:
             self._telemetry.emit(happenings.MqttListenerStarted(str(door)))
 

@@ -1,0 +1,1 @@
+"""The edge job, for the black-box harness that compares gateways."""

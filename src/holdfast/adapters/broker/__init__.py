@@ -1,0 +1,1 @@
+"""Foreign MQTT brokers: this node as their client, subscribing and publishing."""

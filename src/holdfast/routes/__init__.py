@@ -1,0 +1,1 @@
+"""Routes: committed rows, published to a foreign MQTT broker, in order and at least once."""
