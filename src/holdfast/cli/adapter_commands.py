@@ -33,9 +33,8 @@ def list_(settings: NodeFile, json: Json = False) -> None:
             typer.echo("\n".join(table([head, *rows]) if rows else ["No adapter is on."]))
             for one in found:
                 if one.error:
-                    typer.echo(
-                        f"{one.name}: {when(one.error_ns)}: {plain(one.error)}" + (f"; {one.hint}" if one.hint else "")
-                    )
+                    at = f"{when(one.error_ns)}: " if one.error_ns else ""
+                    typer.echo(f"{one.name}: {at}{plain(one.error)}" + (f"; {one.hint}" if one.hint else ""))
                 if one.retry_in_s is not None:
                     typer.echo(f"{one.name}: the next try comes in {one.retry_in_s:g} s, after {one.failures} failures")
         return 1 if any(one.state == "failing" for one in found) else 0

@@ -3,10 +3,11 @@
 import asyncio
 import random
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
+from holdfast.adapters.broker.subscriber import BrokerSubscriber
 from holdfast.adapters.host.adapter import read_machine
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.server import MqttServer
@@ -24,13 +25,20 @@ class Adapters:
     """Every adapter of a running node. Loop thread only."""
 
     def __init__(
-        self, clock: Clock, telemetry: Telemetry, mqtt: MqttServer | None, mqtt_settings: MqttSettings | None
+        self,
+        clock: Clock,
+        telemetry: Telemetry,
+        mqtt: MqttServer | None,
+        mqtt_settings: MqttSettings | None,
+        brokers: Sequence[BrokerSubscriber] = (),
     ) -> None:
+        """brokers: foreign ones, which keep their connections up by themselves."""
         self._clock, self._telemetry = clock, telemetry
         self._mqtt, self._mqtt_settings = mqtt, mqtt_settings
         self._rng = random.Random()
         self._started_ns = clock.wall_ns()
         self._supervised: list[Supervised] = []
+        self._brokers = brokers
         telemetry.gauge("adapters_failing", "adapters that can't do their work", self._failing)
 
     async def supervise(self, kind: str, where: str, attempt: Callable[[Worked], Awaitable[None]]) -> None:
@@ -42,6 +50,17 @@ class Adapters:
 
     def statuses(self) -> list[AdapterStatus]:
         """How each is."""
+        brokers = [self._broker(broker) for broker in self._brokers]
+        return self._own() + brokers
+
+    def _broker(self, broker: BrokerSubscriber) -> AdapterStatus:
+        """A broker's own reconnecting tells what is wrong, not since when."""
+        s = broker.status()
+        detail = f"{s.received} messages received, {s.unsettled} not settled yet"
+        state: State = "working" if s.is_up else "failing"
+        return AdapterStatus(f"broker:{s.name}", "broker", s.url, state, self._started_ns, detail, s.trouble)
+
+    def _own(self) -> list[AdapterStatus]:
         found = [] if self._mqtt is None or self._mqtt_settings is None else [self._listener(self._mqtt)]
         return found + [one.status() for one in self._supervised]
 
@@ -60,7 +79,7 @@ class Adapters:
         return AdapterStatus("mqtt", "mqtt", where, state, self._started_ns, detail)
 
     def _failing(self) -> int:
-        return sum(one.status().state == "failing" for one in self._supervised)
+        return sum(one.state == "failing" for one in self.statuses())
 
 
 class Tried(Struct, frozen=True):
