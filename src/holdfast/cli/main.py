@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
+from holdfast.cli.adapter_commands import adapters
 from holdfast.cli.asking import last, query, series, sql
 from holdfast.cli.codec_commands import codec
 from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
+from holdfast.cli.device_commands import devices
 from holdfast.cli.history_commands import history
 from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.profile_commands import profile
@@ -83,6 +85,8 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
 app.add_typer(mqtt, name="mqtt")
+app.add_typer(devices, name="devices")
+app.add_typer(adapters, name="adapters")
 app.add_typer(profile, name="profile")
 app.add_typer(audit, name="audit")
 app.add_typer(history, name="history")

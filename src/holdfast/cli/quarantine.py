@@ -8,8 +8,10 @@ import typer
 
 from holdfast.cli.node_api import Api, File, Misused, as_json
 from holdfast.cli.words import many, payload, plain, size, table, when
+from holdfast.devices.roster import Roster
 from holdfast.intake.replay import Quarantine, Replayed, Verdict, WouldRead, judge, stored_message
 from holdfast.intake.seen import SeenKeys
+from holdfast.journal.devices import stored
 from holdfast.journal.journal import Journal
 from holdfast.journal.quarantine import LAST_ID, QuarantineFilter
 from holdfast.journal.records import QuarantineRow
@@ -158,7 +160,8 @@ def _detail(file: File, plan: NodePlan, number: int) -> QuarantinedDetail:
         row: QuarantineRow | None = stored_message(reader, number)
         if row is None:
             raise Misused(f"no refused message has the id {number}", "`holdfast quarantine list` shows which there are")
-        return QuarantinedDetail(told(row), judge(row, plan.profiles, plan.settings.node, reader.retained()))
+        look = Roster(stored(reader), plan.settings.devices.limit, listed=plan.settings.devices.accept == "listed").look
+        return QuarantinedDetail(told(row), judge(row, plan.profiles, plan.settings.node, reader.retained(), look))
     finally:
         reader.close()
 
@@ -208,6 +211,9 @@ async def _replay_file(
         seen = SeenKeys(settings.journal.keys_kept)
         for keys in journal.dedupe_keys():
             seen.admit(np.frombuffer(keys, "<u8"))
-        return await Quarantine(journal, plan.profiles, seen).replay(wanted, dry_run=dry_run)
+        devices = settings.devices
+        look = Roster(stored(journal), devices.limit, listed=devices.accept == "listed").look
+        quarantine = Quarantine(journal, plan.profiles, seen, registry=look)
+        return await quarantine.replay(wanted, dry_run=dry_run)
     finally:
         await asyncio.to_thread(journal.close)

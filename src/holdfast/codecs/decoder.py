@@ -8,15 +8,17 @@ payloads name their values themselves, read one by one into columns (`observing`
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.codecs.announced import Announced
+from holdfast.codecs.devices import NOT_FOLLOWED, Registry, as_named
 from holdfast.codecs.keys import Keys
 from holdfast.codecs.observing import OpenReader
 from holdfast.codecs.profiles import Profile
-from holdfast.codecs.reading import Group, ProfileReader
+from holdfast.codecs.reading import Group, ProfileReader, Told
 from holdfast.codecs.reject import Rejection, RejectReason
 from holdfast.codecs.stuck import Stuck
 from holdfast.codecs.times import NOT_TOLD, Times
@@ -53,6 +55,8 @@ class Decoded:
     rejected:      the messages refused, ascending
     payload_bytes: of all messages
     skipped:       parts of good messages that no reading can hold, by why (`dataset`, `empty_message` …)
+    device:   shape (messages,): the registry's number of the device that sent it, NOT_FOLLOWED where it is unknown
+    size:     shape (messages,): bytes of its payload
     """
 
     batch: Batch
@@ -62,6 +66,8 @@ class Decoded:
     rejected: list[Rejection]
     payload_bytes: int
     skipped: Counter[str] = field(default_factory=Counter)
+    device: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    size: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +87,35 @@ class Decoder:
     """Decodes by profile. Loop thread only; names new series in the catalogue."""
 
     def __init__(
-        self, profiles: Sequence[Profile], catalogue: Catalogue, node: str, announced: Announced | None = None
+        self,
+        profiles: Sequence[Profile],
+        catalogue: Catalogue,
+        node: str,
+        announced: Announced | None = None,
+        registry: Registry = as_named,
     ) -> None:
-        """announced: units and types that devices told apart from their values; None = begin with none."""
+        """Take the parts.
+
+        announced: units and types that devices told apart from their values; None = begin with none
+        registry:  what is known of devices, and under which names their readings are stored
+        """
         ranked = sorted(profiles, key=lambda p: p.pattern.rank)
         self._profiles = ranked
         self.announced = announced if announced is not None else Announced()
         self._stuck = Stuck()
         self._readers = [
-            ProfileReader(p, catalogue, node, self._stuck)
+            ProfileReader(p, catalogue, node, self._stuck, registry)
             if p.open is None
-            else OpenReader(p, p.open, catalogue, node, self.announced, self._stuck)
+            else OpenReader(p, p.open, catalogue, node, self.announced, self._stuck, registry)
             for p in ranked
         ]
         self._catalogue = catalogue
         self._routes: dict[str, _Route] = {}
+
+    def forget_devices(self) -> None:
+        """The registry has changed: ask it anew about every device."""
+        for reader in self._readers:
+            reader.forget_devices()
 
     def decode(self, runs: Sequence[Run], doubt: Doubt = NO_DOUBT) -> Decoded:
         """Decode all messages of `runs`; messages are numbered over all runs in order.
@@ -120,16 +140,18 @@ class Decoder:
                 rejected.extend(Rejection(first + i, *route.fault) for i in range(n))
             refused.update((first + i, why) for i, why in run.refusals.items())
             first += n
-        keys = np.zeros(first, np.uint64)
-        lead = np.full(first, NOT_TOLD)
-        parts = [self._readers[r].read(group, keys, lead, rejected, doubt) for r, group in groups.items()]
+        keys, lead = np.zeros(first, np.uint64), np.full(first, NOT_TOLD)
+        about = Told(keys, lead, np.full(first, NOT_FOLLOWED, np.int32))
+        parts = [self._readers[r].read(group, about, rejected, doubt) for r, group in groups.items()]
         if refused:
             rejected = [Rejection(r.message, *refused.get(r.message, (r.reason, r.detail))) for r in rejected]
         if len(rejected) > 1:
             rejected.sort(key=lambda r: r.message)
         batch, message = self._merge(parts)
-        size = sum(sum(map(len, run.payloads)) for run in runs)
-        return Decoded(self._stuck.judge(batch), message, keys, lead, rejected, size, self._skipped())
+        payloads = chain.from_iterable([run.payloads for run in runs])
+        size = np.fromiter(map(len, payloads), np.int32, first)
+        batch = self._stuck.judge(batch)
+        return Decoded(batch, message, keys, lead, rejected, int(size.sum()), self._skipped(), about.devices, size)
 
     def learn(self, retained: Mapping[str, bytes]) -> None:
         """Take what retained messages by topic say about others, as after a restart; makes no readings of them."""

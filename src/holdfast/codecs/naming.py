@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from holdfast.codecs.devices import NOT_FOLLOWED, Registry, as_named
 from holdfast.codecs.profiles import Open, Rule
 from holdfast.codecs.refused import Refused, wrong
 from holdfast.codecs.reject import RejectReason
@@ -71,7 +72,10 @@ class Bound(NamedTuple):
 class Naming:
     """The targets of one profile. Loop thread only."""
 
-    def __init__(self, open_: Open, catalogue: Catalogue, node: str) -> None:
+    def __init__(self, open_: Open, catalogue: Catalogue, node: str, registry: Registry = as_named) -> None:
+        self._registry, self._asked = registry, NOT_FOLLOWED
+        self._wire_names: list[str] = []
+        self.numbers = np.full(_SLOTS, NOT_FOLLOWED, np.int32)
         self._open, self._catalogue, self._node = open_, catalogue, node
         self._bound: dict[str, Bound | None] = {}
         self.targets: dict[Key, Target] = {}
@@ -90,14 +94,20 @@ class Naming:
             np.resize(column, size) for column in columns
         )
         self.series[len(self._series) :] = _UNNAMED
+        self.numbers = np.resize(self.numbers, size)
 
     def forget_if_many(self) -> None:
         """Between micro-batches: hostile names can't grow it; honest ones come back at once."""
         if len(self.targets) >= _TARGETS_REMEMBERED:
-            self.targets.clear()
-            self._bound.clear()
-            self._series.clear()
-            self.series[:] = _UNNAMED
+            self.forget()
+
+    def forget(self) -> None:
+        """Between micro-batches: work everything out anew."""
+        self.targets.clear()
+        self._bound.clear()
+        self._series.clear()
+        self._wire_names.clear()
+        self.series[:] = _UNNAMED
 
     def bound(self, name: str) -> Bound | None:
         """The first rule that fits a name."""
@@ -140,8 +150,14 @@ class Naming:
         return series
 
     def device(self, slot: int) -> str:
-        """The device of a slot."""
-        return self._series[slot].device
+        """What the device of a slot calls itself."""
+        return self._wire_names[slot]
+
+    def blamed(self, device: str, reason: RejectReason) -> int:
+        """The registry's number of the device whose message was refused just now; device: named by the topic, or ""."""
+        if reason in (RejectReason.NEW_DEVICE, RejectReason.RETIRED):
+            return self._asked
+        return NOT_FOLLOWED if name_fault(device, _LONGEST_DEVICE) else self._registry(device).number
 
     def _by_itself(self, key: Key) -> Target:
         if self._open.unknown == "ignore":
@@ -181,17 +197,23 @@ class Naming:
         fault = name_fault(key.device, _LONGEST_DEVICE)
         if fault:
             raise Refused(RejectReason.UNKNOWN_DEVICE, fault)
+        ruling = self._registry(key.device)
+        self._asked = ruling.number
+        if ruling.refusal is not None:
+            raise Refused(ruling.refusal, ruling.detail)
         if not metric or len(metric) > _LONGEST_METRIC or not metric.isprintable():
             wrong(f"`{metric[:40]}` is no name for a reading: 1 to {_LONGEST_METRIC} printable characters")
         if kind is None:
-            kind = self._kind_before(key.device, metric, unit)
-        series = Series(self._node, key.device, metric, unit, kind)
+            kind = self._kind_before(ruling.name, metric, unit)
+        series = Series(self._node, ruling.name, metric, unit, kind)
         if rule is None:
             self._count(series)
         slot = len(self._series)
         if slot == len(self.a):
             self._grow()
         self._series.append(series)
+        self._wire_names.append(key.device)
+        self.numbers[slot] = ruling.number
         self.a[slot], self.b[slot] = line
         self.decimals[slot], self.low[slot], self.high[slot], self.stuck[slot] = -1, -np.inf, np.inf, 0
         missing = () if rule is None or rule.meaning is None else rule.meaning.missing

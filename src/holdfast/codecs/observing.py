@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.codecs.announced import Announced
+from holdfast.codecs.devices import Registry
 from holdfast.codecs.keys import Keys, device_hash, id_words, mix
 from holdfast.codecs.naming import Naming
 from holdfast.codecs.parsing import MAX_BYTES, MAX_DEPTH
 from holdfast.codecs.profiles import Open, Profile
-from holdfast.codecs.reading import Group
+from holdfast.codecs.reading import Group, Told
 from holdfast.codecs.refused import Refused
 from holdfast.codecs.reject import Rejection, RejectReason
 from holdfast.codecs.sink import NO_TIME, Origin, Sink
@@ -32,17 +33,28 @@ class OpenReader:
     """Decodes groups of one profile. Loop thread only."""
 
     def __init__(
-        self, profile: Profile, open_: Open, catalogue: Catalogue, node: str, announced: Announced, stuck: Stuck
+        self,
+        profile: Profile,
+        open_: Open,
+        catalogue: Catalogue,
+        node: str,
+        announced: Announced,
+        stuck: Stuck,
+        registry: Registry,
     ) -> None:
         self._profile, self._stuck = profile, stuck
-        self._naming = Naming(open_, catalogue, node)
+        self._naming = Naming(open_, catalogue, node, registry)
         self._source = source_of(profile, open_, self._naming, announced)
         self.skipped: Counter[str] = Counter()
 
+    def forget_devices(self) -> None:
+        """The registry has changed: ask it anew."""
+        self._naming.forget()
+
     def read(
-        self, group: Group, keys: Keys, lead: Times, rejected: list[Rejection], doubt: Doubt
+        self, group: Group, about: Told, rejected: list[Rejection], doubt: Doubt
     ) -> tuple[Batch, NDArray[np.int32]]:
-        """The readings of a group and their messages' numbers; fills `keys` and `lead`, appends to `rejected`."""
+        """The readings of a group and their messages' numbers; fills `about`, appends to `rejected`."""
         self._naming.forget_if_many()
         sink = Sink(self._naming)
         numbers = group.numbers()
@@ -51,14 +63,16 @@ class OpenReader:
         for run, count in enumerate(group.counts):
             origin = self._origin(group, run)
             for payload in group.payloads[at : at + count]:
-                self._message(payload, at, origin, sink, refused)
+                if not self._message(payload, at, origin, sink, refused):
+                    about.devices[numbers[at]] = self._naming.blamed(origin.device, refused[-1].reason)
                 at += 1
         rejected.extend(Rejection(int(numbers[r.message]), r.reason, r.detail) for r in refused)
         self.skipped.update(sink.skipped)
         if not sink.values:
             return Batch.empty(), np.empty(0, np.int32)
         received = np.repeat(np.array(group.received, np.int64), group.counts)
-        return self._batch(sink, numbers, received, keys, lead, rejected, doubt)
+        about.devices[numbers[sink.messages]] = self._naming.numbers[sink.slots]
+        return self._batch(sink, numbers, received, about, rejected, doubt)
 
     def learn(self, group: Group) -> None:
         """Take what a group's payloads say about others; makes no readings of them."""
@@ -72,7 +86,8 @@ class OpenReader:
         context = tuple(text for name, text in captures.items() if name != DEVICE)
         return Origin(topic, group.devices[run], captures, context, group.received[run])
 
-    def _message(self, payload: bytes, at: int, origin: Origin, sink: Sink, refused: list[Rejection]) -> None:
+    def _message(self, payload: bytes, at: int, origin: Origin, sink: Sink, refused: list[Rejection]) -> bool:
+        """Read one; was it taken?"""
         sink.begin(at, origin)
         try:
             _check_size(payload)
@@ -88,14 +103,15 @@ class OpenReader:
             refused.append(Rejection(at, RejectReason.MALFORMED, "not UTF-8"))
         else:
             sink.finish()
+            return True
+        return False
 
     def _batch(
         self,
         sink: Sink,
         numbers: NDArray[np.int32],
         received: Times,
-        keys: Keys,
-        lead: Times,
+        about: Told,
         rejected: list[Rejection],
         doubt: Doubt,
     ) -> tuple[Batch, NDArray[np.int32]]:
@@ -107,13 +123,13 @@ class OpenReader:
         np.maximum.at(latest, message, told)
         has_time = latest != NO_TIME
         own = np.where(has_time, latest - np.where(has_time, received, 0), NOT_TOLD)
-        lead[numbers] = own
+        about.lead[numbers] = own
         stale = self._stale(sink, own, received, doubt)
         for i in np.flatnonzero(stale).tolist():
             limit = (self._profile.stale_ns or 0) / NS_PER_S
             detail = f"{-own[i] / NS_PER_S:.1f} s old; at most {limit:g} s are taken"
             rejected.append(Rejection(int(numbers[i]), RejectReason.STALE, detail))
-        keys[numbers] = self._keys(sink, latest, len(numbers))
+        about.keys[numbers] = self._keys(sink, latest, len(numbers))
         times, quality = self._times(told, own, received, message, quality, doubt)
         keep = ~stale[message]
         if not keep.all():

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.codecs.columns import Cells, Limits, RecordList, Rectangle
-from holdfast.codecs.keys import Keys, device_hash, id_words, mix
+from holdfast.codecs.devices import UNNAMED, DeviceSlots, Registry
+from holdfast.codecs.keys import Keys, id_words, mix
 from holdfast.codecs.parsing import PayloadParser
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reject import Fault, Rejection, RejectReason
@@ -24,7 +25,6 @@ from holdfast.model.series import Catalogue, Series
 
 _CLOCK_AHEAD = encode_quality(Quality.UNCERTAIN, Reason.CLOCK_AHEAD)
 _DEVICES_REMEMBERED = 100_000
-_UNNAMED = -1
 
 
 @dataclass(slots=True)
@@ -57,6 +57,15 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What each message says of itself, shape (messages,), filled group by group; see `decoder.Decoded`."""
+
+    keys: Keys
+    lead: Times
+    devices: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
 class _Stamps:
     """Each message's time, and what is wrong with it. ahead: took ours for it; codes: doubt in ours. None = none."""
 
@@ -65,35 +74,10 @@ class _Stamps:
     codes: NDArray[np.uint8] | None
 
 
-class _Devices:
-    """Device names of one profile as slots, with their hash and the series ids of their metrics."""
-
-    def __init__(self, width: int) -> None:
-        self.slots: dict[str, int] = {}
-        self.names: list[str] = []
-        self.hashes = np.empty(64, np.uint64)
-        self.series = np.full((64, width), _UNNAMED, np.int32)
-
-    def slot(self, name: str) -> int:
-        known = self.slots.get(name)
-        if known is not None:
-            return known
-        new = len(self.names)
-        if new == len(self.hashes):
-            self.hashes = np.resize(self.hashes, 2 * new)
-            grown = np.full((2 * new, self.series.shape[1]), _UNNAMED, np.int32)
-            grown[:new] = self.series
-            self.series = grown
-        self.slots[name] = new
-        self.names.append(name)
-        self.hashes[new] = device_hash(name)
-        return new
-
-
 class ProfileReader:
     """Decodes groups of one profile. Loop thread only."""
 
-    def __init__(self, profile: Profile, catalogue: Catalogue, node: str, stuck: Stuck) -> None:
+    def __init__(self, profile: Profile, catalogue: Catalogue, node: str, stuck: Stuck, registry: Registry) -> None:
         shape = shape_of(profile)
         self._stuck = stuck
         self._profile = profile
@@ -106,13 +90,23 @@ class ProfileReader:
         self._device = None if profile.device_path is None else shape.getters[profile.device_path]
         self._time = None if profile.time_path is None else shape.getters[profile.time_path]
         self._id = None if profile.id_path is None else shape.getters[profile.id_path]
-        self._devices = _Devices(len(self._meanings))
+        self._registry = registry
+        self._devices = DeviceSlots(len(self._meanings), registry)
+
+    def forget_devices(self) -> None:
+        """The registry has changed: ask it anew."""
+        self._devices = DeviceSlots(len(self._meanings), self._registry)
 
     def read(
-        self, group: Group, keys: Keys, lead: Times, rejected: list[Rejection], doubt: Doubt
+        self, group: Group, about: Told, rejected: list[Rejection], doubt: Doubt
     ) -> tuple[Batch, NDArray[np.int32]]:
-        """The readings of a group and their messages' numbers; fills `keys` and `lead`, appends to `rejected`."""
+        """The readings of a group and their messages' numbers; fills `about`, appends to `rejected`."""
+        if len(self._devices.names) >= _DEVICES_REMEMBERED:
+            self.forget_devices()
         numbers = group.numbers()
+        by_run = self._slots_of_runs(group)
+        if by_run is not None:  # then also those are known whose payload says nothing
+            about.devices[numbers] = self._devices.numbers[by_run]
         items, positions, faults = self._parser.parse(group.payloads)
         rejected.extend(Rejection(int(numbers[f.at]), f.reason, f.detail) for f in faults)
         if not items:
@@ -124,33 +118,38 @@ class ProfileReader:
             own = numbers[positions]
             received = np.repeat(np.array(group.received, np.int64), group.counts)[positions]
         found: list[Fault] = []
-        slots = self._slots(group, items, positions, found)
+        slots = self._named(items, found) if by_run is None else by_run
+        if len(slots) != len(items):
+            slots = slots[positions]
+        about.devices[own] = self._devices.numbers[slots]
+        found.extend(Fault(*fault) for fault in self._devices.faults(slots))
         told, ours = received, None
         if self._time is not None:
             told = self._told(self._time, items, received, found, doubt)
-            lead[own] = ours = told - received
+            about.lead[own] = ours = told - received
         stamps = self._judge(told, received, ours, doubt)
         cells = self._columns.cells(items)
         good = self._refuse(found + cells.faults, own, rejected)
-        keys[own] = self._keys(items, slots, told)
+        about.keys[own] = self._keys(items, slots, told)
         return self._batch(cells, good, slots, stamps, own)
 
-    def _slots(self, group: Group, items: Sequence[Any], positions: list[int], found: list[Fault]) -> NDArray[np.intp]:
-        slot = self._devices.slot
-        if self._device is None:
-            per_run = np.fromiter(map(slot, group.devices), np.intp, len(group.devices))
-            slots = np.repeat(per_run, group.counts)
-            return slots if len(items) == len(slots) else slots[positions]
+    def _slots_of_runs(self, group: Group) -> NDArray[np.intp] | None:
+        """The slot of every message, when topics name the devices."""
+        if self._device is not None:
+            return None
+        slots = np.fromiter(map(self._devices.slot, group.devices), np.intp, len(group.devices))
+        return np.repeat(slots, group.counts)
+
+    def _named(self, items: Sequence[Any], found: list[Fault]) -> NDArray[np.intp]:
+        """The slot of every item, when payloads name the devices."""
+        assert self._device is not None  # noqa: S101  # else the runs have the slots
         names = list(map(self._device, items))
         bad: dict[str, str] = {name: fault for name in set(names) if (fault := name_fault(name))}
         if bad:
             at = [i for i, name in enumerate(names) if name in bad]
             found.extend(Fault(i, RejectReason.UNKNOWN_DEVICE, bad[names[i]]) for i in at)
             names = ["" if name in bad else name for name in names]
-        if len(self._devices.names) >= _DEVICES_REMEMBERED:
-            self._devices = _Devices(len(self._meanings))
-            slot = self._devices.slot
-        return np.fromiter(map(slot, names), np.intp, len(names))
+        return np.fromiter(map(self._devices.slot, names), np.intp, len(names))
 
     def _judge(self, told: Times, received: Times, lead: Times | None, doubt: Doubt) -> "_Stamps":
         """Which time each message gets: a device that is ahead gets ours, unless ours was unset."""
@@ -223,7 +222,7 @@ class ProfileReader:
 
     def _series(self, slots: NDArray[np.intp], meaning: NDArray[np.intp]) -> NDArray[np.int32]:
         series = self._devices.series[slots, meaning]
-        new = np.flatnonzero(series == _UNNAMED)
+        new = np.flatnonzero(series == UNNAMED)
         if len(new):
             for slot, column in set(zip(slots[new].tolist(), meaning[new].tolist(), strict=True)):
                 m = self._meanings[column]

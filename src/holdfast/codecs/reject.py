@@ -22,6 +22,8 @@ class RejectReason(StrEnum):
     SCRIPT = "script"
     NO_BIRTH = "no_birth"
     UNSUPPORTED = "unsupported"
+    NEW_DEVICE = "new_device"
+    RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True)

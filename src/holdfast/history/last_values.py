@@ -71,6 +71,15 @@ class LastValues:
             return value if math.isfinite(value) else None
         return self._texts.get(series) if kind is Kind.TEXT else spoken(np.array([value]), kind, Texts())[0]
 
+    def by_device(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(newest time in ns UTC, 0 = none is known; rows since the start) by the catalogue's device numbers."""
+        n = min(len(self._ts), len(self._catalogue))
+        device = self._catalogue.device_of[:n]
+        newest = np.full(len(self._catalogue.device_names), _NEVER)
+        np.maximum.at(newest, device, self._ts[:n])
+        rows = np.bincount(device, self._count[:n], len(newest)).astype(np.int64)
+        return np.where(newest == _NEVER, 0, newest), rows
+
     def unsure(self, ids: Sequence[int]) -> NDArray[np.int32]:
         """Which of these series may have a newer stored reading from before the start; ascending."""
         return np.array(sorted(i for i in set(ids) - self._looked if i < self._limit), np.int32)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,14 @@ from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 from holdfast.stream.engine import Engine
 from holdfast.stream.evidence import Decision
+
+
+class Watcher(Protocol):
+    """Who counts the devices' messages: `devices.service.DeviceService`."""
+
+    def offer(self, decoded: Decoded, fresh: NDArray[np.bool_], runs: Sequence[tuple[int, int]]) -> None:
+        """Take a batch: which messages are no repeats, and (messages, time of receipt in ns UTC) of each run."""
+        ...
 
 
 @dataclass(slots=True)
@@ -44,13 +53,20 @@ class Preparer:
         engine: Engine,
         doubt: Callable[[], Doubt] = lambda: NO_DOUBT,
         skew: SkewTable | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
-        """doubt: which stamps of arrivals are doubtful now; skew: learns the devices' clocks while ours is set."""
+        """Take the parts.
+
+        doubt:   which stamps of arrivals are doubtful now
+        skew:    learns the devices' clocks while ours is set
+        watcher: counts the devices' messages
+        """
         self._decoder = decoder
         self._seen = seen
         self._engine = engine
         self._doubt = doubt
         self._skew = skew
+        self._watcher = watcher
 
     def prepare(self, arrivals: list[Arrival]) -> Prepared:
         """Decode, dedupe and decide one micro-batch."""
@@ -59,6 +75,8 @@ class Preparer:
         if self._skew is not None and not doubt.unset_before:
             self._skew.offer(decoded)
         fresh = self._fresh(decoded)
+        if self._watcher is not None:
+            self._watcher.offer(decoded, fresh, [(len(a.payloads), a.received_ns) for a in arrivals])
         batch = decoded.batch if fresh.all() else decoded.batch.take(fresh[decoded.message])
         prepared = Prepared(arrivals, batch, [], decoded.keys[fresh & (decoded.keys != 0)])
         prepared.decisions = self._once(self._engine.evaluate(batch), prepared)

@@ -21,6 +21,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from holdfast.codecs.decoder import Decoded, Decoder, Run
+from holdfast.codecs.devices import Registry, as_named
 from holdfast.codecs.lorawan.runner import ScriptRunner
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reject import RejectReason
@@ -107,14 +108,18 @@ class _Sorted:
 
 
 def judge(
-    message: QuarantineRow, profiles: Sequence[Profile], node: str, retained: Mapping[str, bytes] = MappingProxyType({})
+    message: QuarantineRow,
+    profiles: Sequence[Profile],
+    node: str,
+    retained: Mapping[str, bytes] = MappingProxyType({}),
+    registry: Registry = as_named,
 ) -> Verdict:
     """What these profiles say about a message; stores nothing and names no series. Blocking; not on a loop's thread.
 
     retained: messages by topic, some of which may describe the value
     """
     catalogue = Catalogue()
-    decoder = Decoder(profiles, catalogue, node)
+    decoder = Decoder(profiles, catalogue, node, registry=registry)
     decoder.learn(retained)
     profile = decoder.profile_of(message.topic)
     has_script = profile is not None and profile.lorawan is not None
@@ -136,10 +141,12 @@ class Quarantine:
         on_batch: Callable[[Batch], None] = lambda _: None,
         leaving: Leaving | None = None,
         scripts: ScriptRunner | None = None,
+        registry: Registry = as_named,
     ) -> None:
         """Take what a replay needs.
 
         scripts:  runs LoRaWAN codecs; None = a pool of its own, for each batch of messages
+        registry: what is known of devices; must discover nobody, as it's also asked when only looking; any thread
         leaving:  the node's residency rules; None = everything may leave
         seen:     the memory of message ids that intake uses: a message that came again meanwhile is a repeat
         on_batch: told of replayed readings after their commit
@@ -147,6 +154,7 @@ class Quarantine:
         self._journal, self._profiles, self._seen, self._on_batch = journal, profiles, seen, on_batch
         self._leaving = leaving or Leaving(Policy((), journal.node), journal.catalogue)
         self._scripts = scripts
+        self._registry = registry
         self._one_at_a_time = asyncio.Lock()
 
     def page(self, wanted: QuarantineFilter, limit: int, before: int) -> list[QuarantineRow]:
@@ -159,7 +167,7 @@ class Quarantine:
 
     def verdict(self, message: QuarantineRow) -> Verdict:
         """What this node's profiles say about a message. Blocking."""
-        return judge(message, self._profiles, self._journal.node, self._journal.retained())
+        return judge(message, self._profiles, self._journal.node, self._journal.retained(), self._registry)
 
     async def replay(self, wanted: QuarantineFilter, *, dry_run: bool) -> Replayed:
         """Decode the wanted messages again and store what decodes; with `dry_run` only tell. Loop thread only.
@@ -176,7 +184,7 @@ class Quarantine:
         async with self._one_at_a_time:
             # A decoder of its own, and for a dry run a catalogue of its own: looking must not name series.
             catalogue = Catalogue() if dry_run else self._journal.catalogue
-            decoder = Decoder(self._profiles, catalogue, self._journal.node)
+            decoder = Decoder(self._profiles, catalogue, self._journal.node, registry=self._registry)
             decoder.learn(await asyncio.to_thread(self._journal.retained))
             after = 0
             while rows := await asyncio.to_thread(self._journal.quarantined_after, after, MESSAGES_PER_COMMIT, wanted):

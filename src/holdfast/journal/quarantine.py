@@ -14,7 +14,8 @@ MOST_BYTES = 4 << 20
 _FIND = (
     "SELECT id, topic FROM quarantine WHERE id > ? AND id < ? AND received_ns >= ? "
     "AND (? = '' OR reason = ?) AND (? = '' OR source = ?) "
-    "AND (? = '[]' OR id IN (SELECT value FROM json_each(?))) ORDER BY id "
+    "AND (? = '[]' OR id IN (SELECT value FROM json_each(?))) "
+    "AND (? = '[]' OR detail IN (SELECT value FROM json_each(?))) ORDER BY id "
 )
 LAST_ID = 2**63 - 1
 
@@ -23,6 +24,7 @@ LAST_ID = 2**63 - 1
 class QuarantineFilter:
     """Which refused messages are meant; an empty field means all of them.
 
+    details:  with exactly one of these details
     topic:    a pattern, see `topic_matcher`
     since_ns: received at or after this time, ns UTC
     """
@@ -32,6 +34,7 @@ class QuarantineFilter:
     source: str = ""
     topic: str = ""
     since_ns: int = 0
+    details: tuple[str, ...] = ()
 
 
 def topic_matcher(pattern: str) -> Callable[[str], bool]:
@@ -51,7 +54,9 @@ def find(db: Connection, wanted: QuarantineFilter, limit: int, after: int = 0, b
     """
     matches = topic_matcher(wanted.topic)
     ids = msgspec.json.encode(wanted.ids).decode()
-    about = (wanted.since_ns, wanted.reason, wanted.reason, wanted.source, wanted.source, ids, ids)
+    details = msgspec.json.encode(wanted.details).decode()
+    either = (wanted.reason, wanted.reason, wanted.source, wanted.source, ids, ids, details, details)
+    about = (wanted.since_ns, *either)
     order, end = ("", LAST_ID) if before is None else ("DESC", before)
     found: list[int] = []
     for number, topic in db.execute(_FIND + order, (after, end, *about)):

@@ -18,6 +18,7 @@ from holdfast.adapters.host.adapter import HostAdapter
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.codecs.decoder import Decoder
 from holdfast.codecs.lorawan.runner import ScriptRunner
+from holdfast.devices.service import DeviceService
 from holdfast.history.lake.compact import may_leave
 from holdfast.history.lake.opening import open_lake
 from holdfast.history.lake.service import Keeper
@@ -35,6 +36,8 @@ from holdfast.journal.opening import Access, read_key
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
+from holdfast.model.batch import Batch
+from holdfast.node.adapters import Adapters
 from holdfast.node.backup import Backups
 from holdfast.node.foreign import make_brokers, make_routes
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
@@ -93,6 +96,7 @@ class Node:
         self.last_values = LastValues(self.journal.catalogue)
         self.seen = SeenKeys(settings.journal.keys_kept)
         self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
+        self.devices = DeviceService(settings.devices, self.journal, clock, telemetry)
         self.scripts, self.intake, self.uplinks = self._make_intake()
         self.quarantine = self._make_quarantine()
         self.mqtt = self._make_mqtt()
@@ -108,9 +112,8 @@ class Node:
         self.surroundings = Surroundings(self)
         self.history, self.asking_door = self.surroundings.history, self.surroundings.door
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
-        self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
-        self.timekeeper.on_step(self.skew.forget)
-        self.timekeeper.on_look(self.skew.turn)
+        self._attach_timekeeper()
+        self.adapters = Adapters(clock, telemetry, self.mqtt, settings.mqtt, self.brokers)
         self.web: WebServer | None = None
         self.is_serving = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -137,6 +140,7 @@ class Node:
         self._spawn(self.timekeeper.run(), "timekeeper")
         self._spawn(self._make_upkeep().run(), "upkeep")
         self._spawn(self.residency.run(), "residency")
+        self._spawn(self.devices.run(), "devices")
         if self.backups is not None:
             self._spawn(self.backups.run(), "backup")
         if self.keeper is not None:
@@ -148,7 +152,8 @@ class Node:
         for broker in self.brokers:
             self._spawn(broker.run(), f"broker {broker.name}")
         if settings.host is not None:
-            self._spawn(HostAdapter(settings.host, self.intake.inbox, self.clock).run(), "host")
+            host = HostAdapter(settings.host, self.intake.inbox, self.clock)
+            self._spawn(self.adapters.supervise("host", settings.host.device, host.run), "host")
         self.telemetry.emit(
             NodeStarted(
                 node=settings.node,
@@ -213,6 +218,7 @@ class Node:
                 await self.uplinks.drain()
                 await self.intake.drain()
                 await self.intake.stop()
+                await self.devices.store(everything=True)
                 drained = True
         if self.uplink is not None and drained:
             drained = await self.uplink.drain(deadline_s)
@@ -229,6 +235,12 @@ class Node:
     def _branch(self) -> int | None:
         return None if self.uplink is None else self.uplink.branch
 
+    def _attach_timekeeper(self) -> None:
+        self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
+        for forget in (self.skew.forget, self.devices.clock_stepped):
+            self.timekeeper.on_step(forget)
+        self.timekeeper.on_look(self.skew.turn)
+
     @property
     def uptime_ns(self) -> int:
         """Since this object was made; the wall clock may have been set meanwhile."""
@@ -237,9 +249,10 @@ class Node:
     def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox]:
         settings, journal = self.plan.settings, self.journal
         engine = Engine(self.plan.rules, journal.catalogue, settings.node)
-        decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node)
+        decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node, registry=self.devices.ruling)
+        self.devices.on_change(decoder.forget_devices)
         decoder.learn(journal.retained())
-        preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew)
+        preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew, self.devices)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)
         scripts = ScriptRunner(self.clock, self.telemetry.emit)
@@ -250,8 +263,12 @@ class Node:
         return scripts, intake, UplinkInbox(intake.inbox, decoder, scripts, settings.intake.max_messages)
 
     def _make_quarantine(self) -> Quarantine:
-        told = self.last_values.update
-        return Quarantine(self.journal, self.plan.profiles, self.seen, told, self.leaving, self.scripts)
+        plan, told, look = self.plan, self._stored_late, self.devices.roster.look
+        return Quarantine(self.journal, plan.profiles, self.seen, told, self.leaving, self.scripts, look)
+
+    def _stored_late(self, batch: Batch) -> None:
+        self.last_values.update(batch)
+        self.devices.stored_late(batch)
 
     def _make_ingest(self) -> IngestService | None:
         plan = self.plan

@@ -20,6 +20,7 @@ from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
+from holdfast.devices.settings import DevicesSettings
 from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.lake.settings import HistorySettings
 from holdfast.identity.apps import AppSettings
@@ -56,6 +57,7 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     mqtt: MqttSettings | None = None
     host: HostSettings | None = None
     api: ApiSettings | None = None
+    devices: DevicesSettings = field(default_factory=DevicesSettings)
     profiles: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     parent: ParentSettings | None = None
@@ -170,6 +172,7 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         problems += [document.problem(("mqtt", *where), text) for where, text in mqtt_findings(settings.mqtt)]
     found = queue_findings(settings.queues, settings.apps)
     problems += [document.problem(where, text) for where, text in found]
+    problems += [document.problem(where, text) for where, text in settings.devices.findings()]
     if settings.parent is not None:
         try:
             require_https(settings.parent.url)

@@ -15,6 +15,7 @@ from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.lane import Lane
 from holdfast.node.clock_status import clock_status
+from holdfast.node.devices import Book
 from holdfast.node.foreign import broker_states, route_states
 from holdfast.node.residency import audit
 from holdfast.node.settings import NodePlan
@@ -57,6 +58,8 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         children=_children(node, settings),
         apps=_applications(node),
         documents=_documents(node),
+        devices=Book(node),
+        adapters=node.adapters.statuses,
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))

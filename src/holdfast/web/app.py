@@ -9,6 +9,7 @@ from holdfast.web import page
 from holdfast.web.asking import Inquiry
 from holdfast.web.child_documents import ChildDocuments
 from holdfast.web.deps import WebDeps
+from holdfast.web.devices import Devices
 from holdfast.web.documents import Documents
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
@@ -33,6 +34,8 @@ def build_app(deps: WebDeps) -> Starlette:
         *State(deps).routes(),
         *Quarantine(deps).routes(),
     ]
+    if deps.devices is not None:
+        routes += Devices(deps, deps.devices, gate).routes()
     if deps.children is not None:
         sync = Sync(deps.children, deps.telemetry)
         routes += sync.routes()

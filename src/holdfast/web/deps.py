@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from holdfast.adapters.supervised import AdapterStatus
 from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.lake.health import MemoryStatus
 from holdfast.history.last_values import LastValues
@@ -23,6 +24,7 @@ from holdfast.queues.service import Handed
 from holdfast.residency.report import Report
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
+from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
 from holdfast.wire.asking import Ask, Poll
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
 
@@ -171,6 +173,26 @@ class AppDocuments:
     settings: DocumentsSettings
 
 
+class DeviceBook(Protocol):
+    """`node.devices.Book`: this node's devices, and those of its children, which are only looked at."""
+
+    def rows(self) -> list[DeviceRow]:
+        """All, by node and name."""
+        ...
+
+    def children_series(self) -> list[int]:
+        """Series of children's devices."""
+        ...
+
+    async def detail(self, name: str, node: str) -> DeviceDetail:
+        """One by any of its names; node: empty = this one. Raises `DeviceUnknown`."""
+        ...
+
+    async def change(self, wanted: DeviceChange) -> DeviceChanged:
+        """Do it; raises `DeviceError`, and nothing has changed then."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WebDeps:
     """Everything the app may ask.
@@ -186,6 +208,8 @@ class WebDeps:
     memory:      what the site's memory holds; blocking; None: this node keeps none in files
     children:    None: this node takes no children, and the sync paths don't exist
     apps:        None: this node has no queues, and their paths don't exist
+    devices:     who sends to this node; None: nobody is asked, as in a part's test
+    adapters:    how the adapters are
     documents:   None: this node keeps no shared documents, and their paths don't exist
     """
 
@@ -205,3 +229,5 @@ class WebDeps:
     children: Children | None = None
     apps: Applications | None = None
     documents: AppDocuments | None = None
+    devices: DeviceBook | None = None
+    adapters: Callable[[], list[AdapterStatus]] = list

@@ -36,6 +36,7 @@ class State:
             Route("/api/v1/residency", self.residency),
             Route("/api/v1/clock", self.clock),
             Route("/api/v1/history", self.history),
+            Route("/api/v1/adapters", self.adapters),
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
             Route("/metrics", self.metrics),
@@ -72,6 +73,11 @@ class State:
         """`?limit=100`: is the time right here, and how far are devices from it?"""
         only(request.query_params, "limit")
         return answer(self._deps.timekeeping(whole(request.query_params, "limit", 100, MOST_DEVICES)))
+
+    async def adapters(self, request: Request) -> Response:
+        """What is on at the edge, how it is, and its last error."""
+        only(request.query_params)
+        return answer(self._deps.adapters())
 
     async def healthz(self, _: Request) -> Response:
         """The process lives and its loop turns."""

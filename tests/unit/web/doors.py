@@ -9,6 +9,7 @@ import httpx
 from tests.events import alert
 from tests.unit.history.stored import Row, StoredGroups, batch
 
+from holdfast.devices.errors import DeviceNameTaken, DeviceUnknown
 from holdfast.history.last_values import LastValues
 from holdfast.history.latest import Latest
 from holdfast.history.query import History
@@ -25,6 +26,7 @@ from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockSkew, ClockStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
 from holdfast.web.deps import Past, WebDeps
+from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
 
 NOW_S = 1_700_000_000
 NOW_NS = NOW_S * 10**9
@@ -67,6 +69,35 @@ class Refused:
     async def replay(self, wanted: QuarantineFilter, *, dry_run: bool) -> Replayed:
         self.asked.append((wanted, dry_run))
         return Replayed(dry_run, 2, 10, 0, {"malformed": 1})
+
+
+class Book:
+    """Two devices of this node and one of a child's; keeps what was to be done."""
+
+    def __init__(self) -> None:
+        self.done: list[DeviceChange] = []
+
+    def rows(self) -> list[DeviceRow]:
+        return [
+            DeviceRow("press-1", "gw", "silent", "accepted", ("line-3",), messages=3),
+            DeviceRow("press-2", "gw", "online", "new"),
+            DeviceRow("mixer", "leaf", last_ns=NOW_NS),
+        ]
+
+    def children_series(self) -> list[int]:
+        return []
+
+    async def detail(self, name: str, node: str) -> DeviceDetail:
+        for row in self.rows():
+            if row.name == name and row.node == (node or "gw"):
+                return DeviceDetail(row, [], [])
+        raise DeviceUnknown(f"there is no device {name!r} at this node")
+
+    async def change(self, wanted: DeviceChange) -> DeviceChanged:
+        if wanted.to == "taken":
+            raise DeviceNameTaken("taken is a name of the device press-2", "another name")
+        self.done.append(wanted)
+        return DeviceChanged(list(wanted.devices))
 
 
 LANES = tuple(
@@ -113,6 +144,7 @@ def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
         readiness=list,
         counters=lambda: COUNTERS,
         timekeeping=timekeeping,
+        devices=Book(),
     )
     return replace(deps, **changes)
 

@@ -8,6 +8,7 @@ import psutil
 from holdfast.adapters.host.sample import Sample, payload, pick_temperature
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.port import Arrival, Inbox
+from holdfast.adapters.supervised import Worked
 from holdfast.kernel.clock import NS_PER_S, Clock
 
 
@@ -41,8 +42,12 @@ class HostAdapter:
         self._clock = clock
         self._full = False
 
-    async def run(self) -> None:
-        """Read and offer until cancelled."""
+    async def run(self, worked: Worked) -> None:
+        """Read and offer until cancelled; `worked` is told after each reading.
+
+        Raises:
+            OSError: when the machine can't be read, as when `disk` isn't there.
+        """
         await asyncio.to_thread(psutil.cpu_percent)  # the first call only starts the measurement
         every = max(self._settings.every, 0.1)
         due = self._clock.monotonic() + every
@@ -53,6 +58,7 @@ class HostAdapter:
                 self.skipped += 1
             else:
                 await self._read()
+                worked()
 
     async def _read(self) -> None:
         sample = await asyncio.to_thread(read_machine, self._clock, self._settings.disk)

@@ -211,6 +211,22 @@ function showLedger(ledger) {
   byId("rejected").tBodies[0].replaceChildren(...rejected.map(([reason, n]) => line(reason.replaceAll("_", " "), n)));
 }
 
+// Worst first: who is silent or refused too often, who waits to be accepted, then by name.
+const WORST = (d) => (d.status === "retired" ? 5 : d.state === "silent" ? 0 : d.over_budget ? 1 : d.state === "late" ? 2 : d.held && d.status === "new" ? 3 : 4);
+
+function showDevices(list) {
+  const own = list.devices.filter((d) => d.status);
+  byId("devices-panel").hidden = !own.length;
+  byId("devices-count").textContent = whole(list.total);
+  own.sort((a, b) => WORST(a) - WORST(b));
+  byId("devices").tBodies[0].replaceChildren(...own.slice(0, 10).map((d) => {
+    const bad = WORST(d) < 2, word = d.status === "retired" ? "retired" : d.held && d.status === "new" ? "waits" : d.state;
+    const facts = [`${d.rate.toPrecision(2) * 1}/min`, d.last_ns ? `${lasting((state.now - d.last_ns) / 1e9)} ago` : "never"];
+    if (d.day_refused) facts.push(`${(100 * d.day_refused / d.day_judged).toPrecision(2) * 1} % refused`);
+    return make("tr", {}, make("th", { scope: "row" }, d.name), make("td", { class: "num" }, facts.join(" · ")), make("td", { class: `num${bad ? " wrong" : ""}` }, d.over_budget ? `${word} !` : word));
+  }));
+}
+
 const TIERS = { journal: "the journal", warm: "files", cold: "the cold store", parent: "the parent" };
 
 function madeOf(answer) {
@@ -261,11 +277,12 @@ function match() {
 async function turn() {
   if (document.hidden) return;
   try {
-    const [status, ready, list, events, ledger] = await Promise.all([ask("/api/v1/status"), ask("/readyz"), ask(`/api/v1/series?limit=${SHOWN}&${match()}`).catch((error) => ({ total: 0, series: [], error: error.message })), ask("/api/v1/events?limit=30"), ask("/api/v1/ledger")]);
+    const [status, ready, list, events, ledger, devices] = await Promise.all([ask("/api/v1/status"), ask("/readyz"), ask(`/api/v1/series?limit=${SHOWN}&${match()}`).catch((error) => ({ total: 0, series: [], error: error.message })), ask("/api/v1/events?limit=30"), ask("/api/v1/ledger"), ask("/api/v1/devices?limit=500")]);
     showStatus(status, ready);
     showSeries(list);
     showAlerts(events);
     showLedger(ledger);
+    showDevices(devices);
     state.failures = 0;
   } catch {
     state.failures += 1;

@@ -37,7 +37,7 @@ class CountingInbox:
 
 async def first_arrival(inbox: CountingInbox) -> HostAdapter:
     adapter = HostAdapter(HostSettings(every=0.1, device="box"), inbox, SystemClock())
-    task = asyncio.create_task(adapter.run())
+    task = asyncio.create_task(adapter.run(lambda: None))
     await inbox.came.wait()
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -1,0 +1,63 @@
+"""An adapter that fails is tried again, with growing waits, and speaks on change only."""
+
+import asyncio
+import random
+
+from holdfast.adapters.supervised import Backoff, Supervised, Worked, in_words
+from holdfast.kernel.clock import ManualClock
+from holdfast.telemetry.happenings import Telemetry
+
+
+def test_waits_grow_up_to_their_limit_and_are_never_in_step() -> None:
+    waits, waited = [], 0.0
+    rng = random.Random(1)
+    for _ in range(50):
+        waited = Backoff(1.0, 60.0).after(waited, rng)
+        waits.append(waited)
+    assert min(waits) >= 1.0
+    assert max(waits) == 60.0
+    assert Backoff().after(20.0, random.Random(2)) != Backoff().after(20.0, random.Random(3))
+
+
+def test_failures_are_said_once_and_so_is_the_recovery() -> None:
+    log: list[str] = []
+    clock = ManualClock()
+    one = Supervised(
+        ("host", "host", "/gone"), clock, Telemetry(clock, log.append), random.Random(0), Backoff(0.0, 0.0)
+    )
+    turns = 0
+
+    async def attempt(worked: Worked) -> None:
+        nonlocal turns
+        turns += 1
+        if turns in (2, 3, 4):
+            raise FileNotFoundError(2, "No such file or directory", "/gone")
+        worked()
+        if turns in (1, 5):
+            raise OSError(5, "Input/output error")
+        assert one.status().state == "working"
+
+    asyncio.run(one.run(attempt))
+    said = [(line.split()[2], line.split("detail=")[-1].split(" hint")[0]) for line in log]
+    assert [kind for kind, _ in said] == [
+        "AdapterFailed",
+        "AdapterFailed",
+        "AdapterRecovered",
+        "AdapterFailed",
+        "AdapterRecovered",
+    ]
+    assert "No such file or directory (/gone)" in said[1][1]
+    status = one.status()
+    assert (status.state, status.failures, status.error, status.retry_in_s) == (
+        "stopped",
+        5,
+        "Input/output error",
+        None,
+    )
+
+
+def test_an_unforeseen_error_is_named_and_bounded() -> None:
+    said, hint = in_words(ValueError("x" * 1000))
+    assert said.startswith("ValueError: xxx")
+    assert len(said) == 300
+    assert "report" in hint
