@@ -1,10 +1,10 @@
 """Reads of the journal beside its writer: each call borrows a read-only connection, so any thread may ask."""
 
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from holdfast.journal.rows import LANE_SHIFT, SELECT, SEQ_MASK, group_of, read_g
 from holdfast.model.lane import Lane
 from holdfast.storage.sqlite import Connection, row, rows, translated
 
+R = TypeVar("R")
 EVERYTHING = QuarantineFilter()
 ANY_SIZE = 1 << 62
 _GAPS = "SELECT lane, first, last, bytes, reason, ts_min, ts_max, at_ns, origin, branch FROM gaps "
@@ -42,6 +43,11 @@ class JournalReader:
     def __init__(self, access: Access | Path) -> None:
         self._access = access if isinstance(access, Access) else Access(access)
         self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
+
+    def look(self, read: Callable[[Connection], R]) -> R:
+        """Run a read of this room's tables. Blocking, any thread."""
+        with self._connection() as db:
+            return read(db)
 
     def read(self, lane: Lane, after: int, max_rows: int, max_bytes: int = ANY_SIZE) -> list[Group]:
         """Groups with rows above `after`, in order; at least one if any, and otherwise together at most `max_rows`.

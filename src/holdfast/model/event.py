@@ -11,6 +11,7 @@ EventKind = Literal[
     "alert.raised",
     "alert.cleared",
     "clock.stepped",
+    "command.ended",
     "journal.damaged",
     "sync.branched",
     "sync.gap",

@@ -6,13 +6,13 @@ Speak on change: log entering and leaving a condition, not each retry.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import ClassVar, Literal, get_origin, get_type_hints
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from holdfast.kernel.clock import NS_PER_S, Clock
 
@@ -62,6 +62,10 @@ class Telemetry:
     def gauge(self, name: str, description: str, read: Callable[[], float]) -> None:
         """A gauge `holdfast_<name>` read at scrape time; `read` must be cheap and safe from another thread."""
         Gauge(f"holdfast_{name}", description, registry=self.registry).set_function(read)
+
+    def histogram(self, name: str, description: str, bounds: Sequence[float]) -> Callable[[float], None]:
+        """A histogram `holdfast_<name>` with these upper bounds; returns what takes a value in."""
+        return Histogram(f"holdfast_{name}", description, registry=self.registry, buckets=bounds).observe
 
     def _counter(self, kind: type[Happening]) -> tuple[Counter, tuple[str, ...]]:
         if kind not in self._counters:

@@ -83,3 +83,29 @@ CREATE TABLE device_gaps (
     down_ns INTEGER NOT NULL
 );
 CREATE INDEX device_gaps_of ON device_gaps (device, id)
+-- Commands to devices (ADR 17). place: order of acceptance, never reused. via: the child it goes down to, '' = a device
+-- of this node. sent_ns, delivered_ns: 0 = not. ended_ns: 0 = open, and then state is no terminal one, ever after the
+-- same one. doubt: 1 = nobody here knows whether the device carried it out. result: JSON, as the device gave it.
+-- late: what was heard after the end, which stays as it is.
+CREATE TABLE commands (
+    place        INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           TEXT NOT NULL UNIQUE,
+    node         TEXT NOT NULL,
+    device       TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    params       BLOB NOT NULL,
+    origin       TEXT NOT NULL,
+    via          TEXT NOT NULL,
+    made_ns      INTEGER NOT NULL,
+    deadline_ns  INTEGER NOT NULL,
+    state        TEXT NOT NULL,
+    sent_ns      INTEGER NOT NULL,
+    delivered_ns INTEGER NOT NULL,
+    ended_ns     INTEGER NOT NULL,
+    doubt        INTEGER NOT NULL,
+    detail       TEXT NOT NULL,
+    result       BLOB NOT NULL,
+    late         TEXT NOT NULL
+);
+CREATE INDEX commands_open ON commands (via, place) WHERE ended_ns = 0;
+CREATE INDEX commands_of ON commands (node, device, place)

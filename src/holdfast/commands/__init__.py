@@ -1,0 +1,1 @@
+"""Commands to devices: taken once, handed down until the deadline, ended exactly once."""
