@@ -11,9 +11,7 @@ import msgspec
 
 from holdfast.commands.settings import RESULT
 from holdfast.kernel.clock import NS_PER_S
-from holdfast.model.command import MAX_RESULT, Answer, Command, State
-
-_UNSAFE = str.maketrans({"+": "_", "#": "_", "\0": "_", "/": "_"})
+from holdfast.model.command import MAX_RESULT, Answer, Command, State, topic_level
 
 
 class Publisher(Protocol):
@@ -56,11 +54,11 @@ class Topics:
 
     def owner(self, device: str) -> str:
         """What the filter of a device's own subscription begins with: wildcards before its name are others' filters."""
-        return "/".join(self._levels[: self._device + 1]).replace("{device}", device.translate(_UNSAFE))
+        return "/".join(self._levels[: self._device + 1]).replace("{device}", topic_level(device))
 
     def of(self, command: Command) -> str:
         """Where a command goes."""
-        return self._template.replace("{device}", command.device.translate(_UNSAFE)).replace("{id}", command.id)
+        return self._template.replace("{device}", topic_level(command.device)).replace("{id}", command.id)
 
     def answered(self, topic: str) -> tuple[str, str] | None:
         """Device and id of an answer's topic; None = it's something else."""

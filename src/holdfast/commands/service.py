@@ -24,7 +24,7 @@ from holdfast.journal.journal import Journal
 from holdfast.journal.transaction import Transaction
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S, Clock
-from holdfast.model.command import Answer, Command, State
+from holdfast.model.command import Answer, Command, State, topic_level
 from holdfast.model.event import Event
 from holdfast.telemetry.happenings import Telemetry
 
@@ -230,9 +230,10 @@ class CommandService:
         if one.is_ending or left is None or left <= 0:
             return
         link = next((link for link in self._links if link.takes(one.command.device)), None)
+        if link is None:
+            self.end(one, Answer(State.UNDELIVERABLE, NO_LINK, doubt=one.may_be_known))
+            return
         try:
-            if link is None:
-                raise Undeliverable(NO_LINK)
             is_reached = link.hand(one.command, left, partial(self.heard, one))
         except Undeliverable as error:
             self.end(one, Answer(State.UNDELIVERABLE, str(error), doubt=one.may_be_known))
@@ -259,7 +260,7 @@ class CommandService:
         if one is None:
             done = self.journal.submit(lambda tx: _late(tx, number, device, answer, self.clock.wall_ns()))
             done.add_done_callback(partial(self._was_late, number, device, settle))
-        elif one.command.device != device or one.via:
+        elif topic_level(one.command.device) != topic_level(device) or one.via:
             self._unused(number, device, settle)
         elif one.is_ending:
             one.over.append(settle)
@@ -290,11 +291,13 @@ class CommandService:
             return ended(self.journal.node, command, answer, at_ns, with_result=False)
         return event
 
-    def heard_from_below(self, numbers: Collection[str]) -> None:
-        """Children have told the ends of these; their rows are committed."""
-        for number in numbers:
-            one = self.desk.get(number)
-            if one is not None and one.via:
+    def heard_from_below(self, child: str, events: Sequence[Event]) -> None:
+        """A child has told these; `commanded.hear` ended the rows in the same commit."""
+        for event in events:
+            told = commanded.told_by(event)
+            one = None if told is None else self.desk.get(told.id)
+            if one is not None and one.via == child:
+                self._took(max(0.0, (self.clock.wall_ns() - one.command.made_ns) / NS_PER_S))
                 self._gone(one)
 
     def _once_stored(self, one: Open, call: Callable[[], None]) -> None:
@@ -349,7 +352,7 @@ def end_and_tell(tx: Transaction, number: str, answer: Answer, event: Event) -> 
 
 def _late(tx: Transaction, number: str, device: str, answer: Answer, at_ns: int) -> bool:
     known = commanded.find(tx.db, number)
-    if known is None or known.command.device != device or known.via:
+    if known is None or topic_level(known.command.device) != topic_level(device) or known.via:
         return False
     commanded.end(tx, number, answer, at_ns)
     return True

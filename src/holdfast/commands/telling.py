@@ -18,7 +18,7 @@ def ended(node: str, command: Command, answer: Answer, at_ns: int, *, with_resul
 
     Somebody above waits for the end of a command that came from there, so it goes first.
     """
-    facts = "\0".join((node, command.id, answer.state.value))
+    facts = f"{node}\0{command.id}\0{answer.state.value}"
     why: dict[str, object] = {
         "id": command.id,
         "state": answer.state.value,

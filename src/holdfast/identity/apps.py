@@ -16,3 +16,5 @@ class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Queues from which it may consume them."""
     documents: tuple[str, ...] = ()
     """Shared documents that it may read and edit."""
+    commands: tuple[str, ...] = ()
+    """Devices that it may command, as `press-*`; at a node below this one as `NODE/press-*`."""

@@ -11,12 +11,13 @@ from holdfast.ingest.hearing import same_region
 from holdfast.ingest.notices import gap_taken
 from holdfast.ingest.receive import Apply, Held, advanced, decide, held_elsewhere
 from holdfast.ingest.welcoming import Door
-from holdfast.journal import shedding
+from holdfast.journal import commanded, shedding
 from holdfast.journal.branches import is_token_of
 from holdfast.journal.records import Branch, Gap, GapReason, Source
 from holdfast.journal.stays import MarkedBy, mark
 from holdfast.journal.transaction import Origin, Transaction
 from holdfast.model.batch import Batch, concatenate
+from holdfast.model.event import Event
 from holdfast.model.lane import OPEN_LANES, Lane, Stay
 from holdfast.model.series import Series
 from holdfast.wire.columns import Content
@@ -30,6 +31,7 @@ class Applied:
 
     readings: list[Batch] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
 
 def apply_batch(
@@ -38,6 +40,7 @@ def apply_batch(
     """Decide and store. `applied` gets what was stored."""
     applied.readings.clear()
     applied.gaps.clear()
+    applied.events.clear()
     header = content.header
     lane = Lane(header.lane)
     if lane.stays and not (lane is Lane.REGION and same_region(header.region, door.region)):
@@ -112,7 +115,9 @@ def _store(
     if header.kind == "readings" and content.readings[skip:]:
         applied.readings.append(_store_readings(tx, branch, content.readings[skip:], lane, origin))
     elif header.kind == "events" and content.events[skip:]:
-        tx.append_events(lane, [event for group in content.events[skip:] for event in group], origin)
+        applied.events += [event for group in content.events[skip:] for event in group]
+        tx.append_events(lane, applied.events, origin)
+        commanded.hear(tx, branch.peer, applied.events)
     elif header.kind == "messages":
         _store_messages(tx, branch, content, skip, chains)
     return 0

@@ -1,7 +1,7 @@
 """Takes children's rows: decode and hash on a worker thread, then one journal transaction per batch."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from holdfast.ingest.applying import Applied, apply_batch
@@ -22,12 +22,14 @@ from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import Journal
 from holdfast.kernel.clock import Clock
 from holdfast.model.batch import Batch
+from holdfast.model.event import Event
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.wire.columns import Content, decode
 from holdfast.wire.errors import WireError
 from holdfast.wire.messages import BatchHeader, BatchReply, Fetch, Hello, Limits, Welcome
 
 BatchListener = Callable[[Batch], None]
+EventListener = Callable[[str, Sequence[Event]], None]
 
 
 class IngestService:
@@ -55,10 +57,15 @@ class IngestService:
         self._clock = clock
         self._door = Door(journal.node, journal.incarnation, settings, Limits(), is_settled, keeps_backups, region)
         self._listeners: list[BatchListener] = []
+        self._event_listeners: list[EventListener] = []
 
     def on_batch(self, listener: BatchListener) -> None:
         """Tell `listener` of every applied batch of readings, after its commit."""
         self._listeners.append(listener)
+
+    def on_events(self, listener: EventListener) -> None:
+        """Tell `listener` of every applied batch of events, with the child's name, after its commit."""
+        self._event_listeners.append(listener)
 
     async def hello(self, child: str, hello: Hello) -> Welcome:
         """Open a session for `child`: the truth about what this node has of it."""
@@ -88,9 +95,7 @@ class IngestService:
             self._forbidden(child, content.header)
         for gap in applied.gaps:
             self._telemetry.emit(IngestGapTaken(child=child, lane=int(gap.lane), rows=len(gap), reason=str(gap.reason)))
-        for batch in applied.readings:
-            for listener in self._listeners:
-                listener(batch)
+        self._spread(child, applied)
         return reply
 
     async def fetch(self, child: str, wanted: Fetch) -> bytes | None:
@@ -99,6 +104,14 @@ class IngestService:
             return await asyncio.to_thread(fetched, self._journal, child, wanted)
         except GroupCorrupt:
             return None  # damaged here, too: the scrub sees to it
+
+    def _spread(self, child: str, applied: Applied) -> None:
+        for batch in applied.readings:
+            for listener in self._listeners:
+                listener(batch)
+        if applied.events:
+            for tell in self._event_listeners:
+                tell(child, applied.events)
 
     def _forbidden(self, child: str, header: BatchHeader) -> None:
         """A child offered rows that must not be here: nothing is kept of them but that it happened."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from holdfast.intake.prepare import Prepared
-from holdfast.journal import weaves
+from holdfast.journal import commanded, weaves
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.transaction import Transaction
 from holdfast.model.batch import concatenate
@@ -19,7 +19,7 @@ CONSUMER = "rules"
 def writing(
     work: Sequence[Prepared], leaving: Leaving, settings: JournalSettings, engine_state: bytes | None
 ) -> Callable[[Transaction], None]:
-    """The repeatable write that stores rows, events, quarantine, dedupe keys, counters and annexes together.
+    """The repeatable write that stores rows, events, quarantine, keys, commands, counters and annexes together.
 
     leaving:      sorts rows and events into the lanes that residency rules allow
     engine_state: the rule engine's state after exactly these rows, when a checkpoint is due.
@@ -31,6 +31,7 @@ def writing(
     retained = {topic: payload for w in work for topic, payload in w.retained.items()}
     counts = sum((w.counts for w in work), Counter[str]())
     annexes = [a.annex.writing() for w in work for a in w.arrivals if a.annex is not None]
+    commands = [one for w in work for one in w.commands]
 
     def write(transaction: Transaction) -> None:
         store(transaction, readings)
@@ -42,6 +43,8 @@ def writing(
         transaction.retain(retained)
         if engine_state is not None:
             checkpoint(transaction, engine_state)
+        for one in commands:
+            commanded.insert(transaction, one)
         for name, by in counts.items():
             transaction.count(name, by)
         for annex in annexes:

@@ -14,6 +14,7 @@ from holdfast.codecs.reject import Rejection, RejectReason
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.skew import SkewTable
 from holdfast.intake.uplinks import originals, run_of
+from holdfast.journal.commanded import Stored
 from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.trust import NO_DOUBT, Doubt
 from holdfast.model.batch import Batch
@@ -41,6 +42,7 @@ class Prepared:
     quarantine: list[QuarantineRow] = field(default_factory=list)
     retained: dict[str, bytes] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    commands: list[Stored] = field(default_factory=list)
 
 
 class Preparer:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from holdfast.adapters.port import Publisher
+from holdfast.commands.service import CommandService
+from holdfast.intake.commands import issue
 from holdfast.intake.commit import CONSUMER, checkpoint, writing
 from holdfast.intake.inbox import Inbox
 from holdfast.intake.prepare import Prepared, Preparer
@@ -58,6 +60,7 @@ class IntakeService:
         self._preparer = preparer
         self._engine = engine
         self._publisher: Publisher | None = None
+        self._commands: CommandService | None = None
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._listeners: list[BatchListener] = []
@@ -78,6 +81,10 @@ class IntakeService:
     def publish_through(self, publisher: Publisher) -> None:
         """Where alerts leave for local subscribers; without one they are only journalled."""
         self._publisher = publisher
+
+    def command_through(self, commands: CommandService) -> None:
+        """Where rules' commands leave."""
+        self._commands = commands
 
     def on_batch(self, listener: BatchListener) -> None:
         """Tell `listener` of every decided batch."""
@@ -164,6 +171,7 @@ class IntakeService:
         return not any(prepared.decisions for prepared in self._pending)
 
     def _decide(self, prepared: Prepared) -> None:
+        self._command(prepared)
         self._publish(prepared.decisions)
         for listener in self._listeners:
             listener(prepared.batch)
@@ -171,6 +179,14 @@ class IntakeService:
             self._gathering_since = self._clock.monotonic()
         self._pending.append(prepared)
         self._decided += 1
+
+    def _command(self, prepared: Prepared) -> None:
+        """Send what the decisions ask of devices; it's stored in the commit of the readings that caused it."""
+        if self._commands is None:
+            return
+        for decision in prepared.decisions:
+            if decision.commands:
+                prepared.commands += issue(self._commands, decision)
 
     def _publish(self, decisions: Sequence[Decision]) -> None:
         if self._publisher is None:
@@ -206,6 +222,8 @@ class IntakeService:
                 else:
                     arrival.receipt.refuse()
             self.inbox.release(prepared.arrivals)
+            if prepared.commands and self._commands is not None and error is None:
+                self._commands.settle(prepared.commands)
         if error is not None and not self.failed.done():
             self.failed.set_result(error if isinstance(error, HoldfastError) else HoldfastError(repr(error)))
         self._stored += len(work)

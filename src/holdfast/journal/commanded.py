@@ -1,11 +1,12 @@
 """The table of commands, as reads and as writes that belong into a transaction.
 
-Law: a row ends once. `mark` and `end` change a row only while it's open, inside the commit, so whatever races (an answer,
-the deadline, a repeat after a crash) one end wins; what comes after it is kept as `late` and changes nothing.
+Law: a row ends once. `mark` and `end` change a row only while it's open, inside the commit, so whatever races (an
+answer, the deadline, a repeat after a crash) one end wins; what comes after it is kept as `late` and changes nothing.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -14,7 +15,7 @@ from holdfast.model.command import NEXT, Answer, Command, State
 from holdfast.model.event import Event
 from holdfast.storage.sqlite import Connection, Row, row, rows
 
-KIND = "command.ended"
+KIND: Final = "command.ended"
 _COLUMNS = (
     "place, id, node, device, name, params, origin, made_ns, deadline_ns, "
     "via, state, sent_ns, delivered_ns, ended_ns, doubt, detail, result, late"
@@ -52,8 +53,8 @@ def insert(tx: Transaction, new: Stored) -> bool:
     one, answer = new.command, new.answer
     tx.db.execute(
         "INSERT OR IGNORE INTO commands (id, node, device, name, params, origin, via, made_ns, deadline_ns, state, "
-        "sent_ns, delivered_ns, ended_ns, doubt, detail, result, late) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-        "?, ?, '')",
+        "sent_ns, delivered_ns, ended_ns, doubt, detail, result, late) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
         (
             *(one.id, one.node, one.device, one.name, one.params, one.origin, new.via, one.made_ns, one.deadline_ns),
             *(new.state.value, new.sent_ns, new.delivered_ns, new.ended_ns),
@@ -104,19 +105,25 @@ def _keep_late(tx: Transaction, number: str, answer: Answer, at_ns: int) -> None
     tx.count("commands_answered_late")
 
 
-def hear(tx: Transaction, child: str, events: Iterable[Event], at_ns: int) -> None:
+def hear(tx: Transaction, child: str, events: Iterable[Event]) -> None:
     """What a child tells of commands that went down through it; belongs beside the rows that tell it (G2)."""
     for event in events:
-        if event.kind != KIND:
-            continue
-        try:
-            told = msgspec.convert(event.why, Told)
-        except msgspec.ValidationError:
-            continue  # a child of another version, or one that lies: its command runs into its deadline
-        known = find(tx.db, told.id)
-        if known is not None and known.via == child and told.state.is_terminal:
+        told = told_by(event)
+        known = None if told is None else find(tx.db, told.id)
+        if told is not None and known is not None and known.via == child:
             result = b"" if event.why.get("result") is None else msgspec.json.encode(event.why["result"])
-            end(tx, told.id, Answer(told.state, told.detail, result, told.doubt), at_ns)
+            end(tx, told.id, Answer(told.state, told.detail, result, told.doubt), event.ts)
+
+
+def told_by(event: Event) -> Told | None:
+    """The end that an event tells, None when it tells none: then the command runs into its deadline."""
+    if event.kind != KIND:
+        return None
+    try:
+        told = msgspec.convert(event.why, Told)
+    except msgspec.ValidationError:
+        return None  # a child of another version
+    return told if told.state.is_terminal else None
 
 
 def forget(tx: Transaction, keep: int, before_ns: int) -> int:

@@ -15,6 +15,14 @@ CommandName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 DeviceName = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
+_UNSAFE = str.maketrans({"+": "_", "#": "_", "\0": "_", "/": "_"})
+
+
+def topic_level(device: str) -> str:
+    """A device's name as one level of a topic: what would be a wildcard or a second level is made harmless."""
+    return device.translate(_UNSAFE)
+
+
 class State(StrEnum):
     """How far a command is. Append only: the words are stored and travel."""
 

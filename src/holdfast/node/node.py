@@ -39,6 +39,7 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.model.batch import Batch
 from holdfast.node.adapters import Adapters
 from holdfast.node.backup import Backups
+from holdfast.node.commanding import Commanding
 from holdfast.node.foreign import make_brokers, make_routes
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
 from holdfast.node.machine import is_clock_synchronised
@@ -99,8 +100,10 @@ class Node:
         self.devices = DeviceService(settings.devices, self.journal, clock, telemetry)
         self.scripts, self.intake, self.uplinks = self._make_intake()
         self.quarantine = self._make_quarantine()
+        self.commands = Commanding(self)
         self.mqtt = self._make_mqtt()
         self.ingest = self._make_ingest()
+        self.commands.attach(self.mqtt, self.ingest)
         if self.ingest is not None:
             self.ingest.on_batch(self.last_values.update)
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
@@ -131,6 +134,7 @@ class Node:
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
             await self.mqtt.recall()
+        await self.commands.service.start()
         self.intake.start()
         await report_found(self.journal, self.clock, self.telemetry)
         await self.queues.start()
@@ -165,6 +169,8 @@ class Node:
         )
 
     def _spawn_syncing(self) -> None:
+        for name, service in self.commands.tasks():
+            self._spawn(service, name)
         if self.uplink is not None:
             self._spawn(self.uplink.run(), "uplink")
         for route in self.routes:
@@ -197,7 +203,7 @@ class Node:
         await self.scripts.close()
         if self.web is not None:
             await self.web.stop(1.0)
-        for link in (self.link, self.documents):
+        for link in (self.link, self.documents, self.commands):
             if link is not None:
                 await link.close()
         await asyncio.to_thread(self._close_files)
@@ -294,7 +300,7 @@ class Node:
         settings = self.plan.settings.mqtt
         if settings is None:
             return None
-        mqtt = MqttServer(settings, self.uplinks, self.clock, self.telemetry, self.journal, self.plan.path)
+        mqtt = MqttServer(settings, self.commands.inbox, self.clock, self.telemetry, self.journal, self.plan.path)
         self.intake.publish_through(mqtt.publisher)
         return mqtt
 

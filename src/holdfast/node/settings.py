@@ -17,10 +17,13 @@ from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
 from holdfast.adapters.mqtt.settings import MqttSettings
+from holdfast.adapters.mqtt.topics import matches
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
 from holdfast.devices.settings import DevicesSettings
+from holdfast.commands.mqtt import Topics
+from holdfast.commands.settings import RESULT, CommandSettings
 from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.lake.settings import HistorySettings
 from holdfast.identity.apps import AppSettings
@@ -28,6 +31,7 @@ from holdfast.ingest.settings import ChildrenSettings
 from holdfast.intake.settings import IntakeSettings
 from holdfast.journal.settings import JournalSettings
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
+from holdfast.model.command import Command
 from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
@@ -80,6 +84,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where this node is, as in `eu-1`; absent = a region of its own."""
     residency: tuple[ResidencyRule, ...] = ()
     """What must stay here or in the region; the first rule that matches a series decides."""
+    commands: CommandSettings = field(default_factory=CommandSettings)
+    """How commands reach devices, and who may send them."""
     residency_key: str = ""
     """File with the key of pseudonyms; absent = `residency.key` in `data`, made at the first start."""
 
@@ -198,7 +204,21 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         problems.append(
             document.problem(("children",), "children need `api` with `tls`: sync never goes over plain HTTP")
         )
+    problems += _contradictory_commands(document)
     return problems + list(_contradictory_documents(document))
+
+
+def _contradictory_commands(document: Document[NodeSettings]) -> Iterator[Problem]:
+    settings = document.value
+    if settings.commands.from_parent and settings.parent is None:
+        yield document.problem(("commands", "from_parent"), "there is no `parent` that could command")
+    if settings.commands.local and settings.mqtt is None:
+        yield document.problem(("commands", "local"), "`mqtt` is missing: there is nobody who could publish a command")
+    answers = Topics(settings.commands.topic, settings.node)
+    example = answers.of(Command("id", "", "device", "", b"", "", 0, 0)) + RESULT
+    for i, bus in enumerate(settings.mqtt.bus if settings.mqtt is not None else ()):
+        if matches(bus, example) or matches(bus, "command/device/name"):
+            yield document.problem(("mqtt", "bus", i), "messages of the bus are not stored: commands must not be there")
 
 
 def _contradictory_documents(document: Document[NodeSettings]) -> Iterator[Problem]:

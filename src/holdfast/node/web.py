@@ -60,6 +60,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         documents=_documents(node),
         devices=Book(node),
         adapters=node.adapters.statuses,
+        commands=node.commands.door(apps_book(plan)),
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))

@@ -10,16 +10,18 @@ import msgspec
 
 from holdfast.model.event import Event, EventKind
 from holdfast.stream.latch import Transition
+from holdfast.stream.orders import Ordered
 from holdfast.stream.rules import PAYLOAD_FACTS, CompiledRule
 from holdfast.stream.templates import topic
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An event, and the local topics it goes to at once: (topic, payload), None = the event itself."""
+    """An event, the local topics it goes to at once: (topic, payload), None = the event itself; the commands it sends."""
 
     event: Event
     publish: tuple[tuple[str, bytes | None], ...]
+    commands: tuple[Ordered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def decide(rule: CompiledRule, device: tuple[str, str], transition: Transition, 
         why=_why(rule, transition, seen, values, judge),
     )
     notices = ((topic(a.topic, facts), _payload(a.payload, event, values)) for a in rule.actions if kind in a.kinds)
-    return Decision(event, tuple(notices))
+    made = (order.made(event, place, {**values, **facts}) for place, order in enumerate(rule.orders))
+    return Decision(event, tuple(notices), tuple(one for one in made if one is not None))
 
 
 def _payload(wanted: Mapping[str, str], event: Event, values: Mapping[str, float | None]) -> bytes | None:

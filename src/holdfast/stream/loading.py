@@ -11,9 +11,10 @@ from holdfast.kernel import documents
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid
 from holdfast.model.event import EventKind
 from holdfast.stream.devices import parse_source
+from holdfast.stream.orders import CompiledOrder, compile_order
 from holdfast.stream.plans import Plan, plan_condition, plan_select
 from holdfast.stream.rules import PAYLOAD_FACTS, Action, CompiledRule
-from holdfast.stream.settings import Publish, RulesFile, RuleText
+from holdfast.stream.settings import ActionText, RulesFile, RuleText
 from holdfast.stream.templates import parse_message, parse_topic
 from holdfast.stream.windows import parse_hold, parse_window
 
@@ -79,7 +80,7 @@ class _Reader:
         self._tell(("window",), faults)
         hold = parse_hold(text.hold, faults := [])
         self._tell(("for",), faults)
-        actions = [self._action(i, action, names) for i, action in enumerate(text.do)]
+        actions, orders = self._actions(text, names)
         return CompiledRule(
             name=self._name,
             version=version_of(self._name, text),
@@ -91,10 +92,27 @@ class _Reader:
             when_text=" ".join(text.when.split()),
             clear_text=" ".join((text.clear_when or f"not ({text.when})").split()),
             message=message,
-            actions=tuple(actions),
+            actions=actions,
+            orders=orders,
         )
 
-    def _action(self, i: int, text: Publish, names: tuple[str, ...] | None) -> Action:
+    def _actions(
+        self, text: RuleText, names: tuple[str, ...] | None
+    ) -> tuple[tuple[Action, ...], tuple[CompiledOrder, ...]]:
+        actions, orders = list[Action](), list[CompiledOrder]()
+        for i, one in enumerate(text.do):
+            if (one.command is None) == (not one.publish):
+                self._tell(("do", i), ["an action is one of `publish` and `command`"])
+            elif one.command is None:
+                actions.append(self._action(i, one, names))
+            else:
+                if one.on != "both" or one.payload:
+                    self._tell(("do", i), ["`on` and `payload` beside `command` belong to a `publish`"])
+                orders.append(compile_order(one.command, names, faults := []))
+                self._tell(("do", i, "command"), faults)
+        return tuple(actions), tuple(orders)
+
+    def _action(self, i: int, text: ActionText, names: tuple[str, ...] | None) -> Action:
         faults: list[str] = []
         topic = parse_topic(text.publish, faults)
         self._tell(("do", i, "publish"), faults)

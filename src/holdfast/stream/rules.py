@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from holdfast.model.event import EventKind, Severity
 from holdfast.model.lane import Lane
 from holdfast.stream.devices import Matches
+from holdfast.stream.orders import CompiledOrder
 from holdfast.stream.plans import Plan
 from holdfast.stream.templates import Template
 from holdfast.stream.windows import Window
@@ -31,6 +32,7 @@ class CompiledRule:
     hold:     evaluations in a row that must hold before the alert is raised
     message:  None means the engine's own sentence
     actions:  where events are published locally, and as what
+    orders:   commands that its events send
     """
 
     name: str
@@ -44,6 +46,7 @@ class CompiledRule:
     clear_text: str
     message: Template | None
     actions: tuple[Action, ...]
+    orders: tuple[CompiledOrder, ...] = ()
 
     @property
     def lane(self) -> Lane:

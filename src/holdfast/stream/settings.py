@@ -1,23 +1,39 @@
 """The rule document as people write it. Checked for shape here, for meaning in `loading`."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from holdfast.kernel.scalars import Duration
 from holdfast.model.event import Severity
 
 DEFAULT_TOPIC = "alerts/{device}/{rule}"
 
 
-class Publish(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Send the event to local subscribers of a topic. Defaults stay out of a rule's version."""
+class Order(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A command to a device of this node."""
 
-    publish: str
-    """A topic template; may use {device}, {node}, {rule} and {severity}."""
+    device: str
+    """A template, as in `{device}`: may use {device}, {node}, {rule} and {severity}."""
+    name: str
+    params: dict[str, Any] = {}
+    """What the command carries. Text in it may be a template, also over the selected columns."""
+    deadline: Duration | None = None
+    """How long it's good for; absent = `commands.deadline` of node.yaml."""
+    on: Literal["raised", "cleared"] = "raised"
+    """Which of the rule's events sends it."""
+
+
+class ActionText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a rule does when it decides: `publish` or `command`. Defaults stay out of a rule's version."""
+
+    publish: str = ""
+    """Send the event to local subscribers of a topic: a template; may use {device}, {node}, {rule} and {severity}."""
     on: Literal["both", "raised", "cleared"] = "both"
     """Which events are sent."""
     payload: dict[str, str] = field(default_factory=dict)
     """Member of the JSON object to what it holds: a fact of the event or a selected column. Empty = the whole event."""
+    command: Order | None = None
 
 
 class RuleText(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +54,7 @@ class RuleText(Struct, frozen=True, forbid_unknown_fields=True):
     severity: Severity = "warning"
     message: str = ""
     """A template over the selected columns, {device}, {node}, {rule} and {severity}."""
-    do: tuple[Publish, ...] = (Publish(DEFAULT_TOPIC),)
+    do: tuple[ActionText, ...] = (ActionText(DEFAULT_TOPIC),)
 
 
 class RulesFile(Struct, frozen=True, forbid_unknown_fields=True):

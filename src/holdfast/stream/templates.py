@@ -42,6 +42,17 @@ def parse_topic(text: str, faults: list[str]) -> Template:
     return template
 
 
+def parse_fact(text: str, faults: list[str]) -> Template:
+    """A template over the facts that names a device."""
+    if not text:
+        faults.append("is empty; write `{device}` for the device that the rule decided on")
+    template = _parse(text, faults)
+    for _, name, spec in template.steps:
+        if name is not None and (name not in FACTS or spec):
+            faults.append(f"`{{{name}}}` can't stand here; allowed: {', '.join(f'{{{f}}}' for f in FACTS)}")
+    return template
+
+
 def topic(template: Template, values: Mapping[str, object]) -> str:
     """The topic, with wildcard characters in device names made harmless."""
     return template.render({k: str(v).translate(_UNSAFE) for k, v in values.items()})

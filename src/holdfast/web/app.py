@@ -7,7 +7,9 @@ from starlette.middleware import Middleware
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
 from holdfast.web.asking import Inquiry
+from holdfast.web.child_commands import ChildCommands
 from holdfast.web.child_documents import ChildDocuments
+from holdfast.web.commands import CommandRoutes
 from holdfast.web.deps import WebDeps
 from holdfast.web.devices import Devices
 from holdfast.web.documents import Documents
@@ -41,11 +43,15 @@ def build_app(deps: WebDeps) -> Starlette:
         routes += sync.routes()
         if deps.children.asking is not None:
             routes += Inquiry(sync.senders, deps.children, deps.children.asking).routes()
+        if deps.commands is not None and deps.commands.below is not None:
+            routes += ChildCommands(sync.senders, deps.children.who, deps.commands.below).routes()
         if deps.documents is not None:
             shared = deps.documents
             routes += ChildDocuments(sync.senders, deps.children.who, shared.keeper, shared.settings).routes()
     if deps.documents is not None:
         routes += Documents(deps.documents, deps.telemetry).routes()
+    if deps.commands is not None:
+        routes += CommandRoutes(deps.commands, deps.telemetry).routes()
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     return Starlette(

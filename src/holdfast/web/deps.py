@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.adapters.supervised import AdapterStatus
+from holdfast.commands.below import Below
+from holdfast.commands.service import CommandService
 from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.lake.health import MemoryStatus
 from holdfast.history.last_values import LastValues
@@ -22,6 +24,7 @@ from holdfast.model.message import Message
 from holdfast.model.series import Catalogue
 from holdfast.queues.service import Handed
 from holdfast.residency.report import Report
+from holdfast.storage.sqlite import Connection
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
@@ -161,6 +164,21 @@ class Applications:
 
 
 @dataclass(frozen=True, slots=True)
+class Commands:
+    """Commands to devices. who: which application a token stands for; may: may it command a device?
+
+    look: reads the journal's tables; blocking; below: None = this node takes no children
+    """
+
+    node: str
+    service: CommandService
+    look: Callable[[Callable[[Connection], Any]], Any]
+    who: Callable[[str], str | None]
+    may: Callable[[str, str], bool]
+    below: Below | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AppDocuments:
     """Shared documents, and the door for applications.
 
@@ -211,6 +229,7 @@ class WebDeps:
     devices:     who sends to this node; None: nobody is asked, as in a part's test
     adapters:    how the adapters are
     documents:   None: this node keeps no shared documents, and their paths don't exist
+    commands:    None: there are no paths for commands
     """
 
     clock: Clock
@@ -231,3 +250,4 @@ class WebDeps:
     documents: AppDocuments | None = None
     devices: DeviceBook | None = None
     adapters: Callable[[], list[AdapterStatus]] = list
+    commands: Commands | None = None

@@ -19,7 +19,7 @@ class WebAppRefused(Happening, frozen=True):
 
     level = Level.DEBUG
     metric = "web_apps_refused"
-    reason: Literal["token", "queue", "too_large", "busy", "stalled", "malformed"]
+    reason: Literal["token", "queue", "device", "too_large", "busy", "stalled", "malformed"]
 
 
 class WebQuestionGivenUp(Happening, frozen=True):

@@ -100,11 +100,15 @@ class Broker:
         publication = Publication(topic, fields.text(topic), (payload,), qos=1, retain=retain)
         there = self.subscribed.of(topic)
         if there.is_local:
-            note = self._note()
-            self._route(publication, there, None, note)
-            self._store(note, _nothing)
+            self.deliver(publication, there)
         if retain:
             self._keep(publication, tell=True)
+
+    def deliver(self, publication: Publication, there: Destination[Session]) -> None:
+        """Hand the node's own publication to these receivers now; never blocks."""
+        note = self._note()
+        self._route(publication, there, None, note)
+        self._store(note, _nothing)
 
     def accept(self, run: PublishRun, origin: Session, receipt: Receipt) -> bool:
         """A client's messages. False: the inbox took them but is full now."""

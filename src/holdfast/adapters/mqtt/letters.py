@@ -92,6 +92,11 @@ class Letter:
         self.on_wire = self.released = self.stored = self.gone = False
         self.safe = True
 
+    def heard(self) -> None:
+        """The subscriber has it."""
+        if self.publication.heard is not None:
+            self.publication.heard()
+
     def packet(self, version: int, now: float, alias: int, field: bytes) -> bytes:
         """The PUBLISH. field: the topic as it is to stand, empty text where the alias says it."""
         first = packets.PUBLISH << 4 | self.qos << 1 | self.retain | (_DUP if self.qos and self.sends else 0)

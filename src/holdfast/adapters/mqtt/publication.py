@@ -1,6 +1,6 @@
 """A message on its way to subscribers, encoded once for all that can share the bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from holdfast.adapters.mqtt import packets, properties
@@ -14,9 +14,10 @@ class Publication:
 
     field:   the topic as it stands on the wire, length first
     expires: monotonic time after which the messages are of no use; 0.0 for never
+    heard:   called when a subscriber has acknowledged one of them
     """
 
-    __slots__ = ("_encoded", "expires", "field", "payloads", "properties", "qos", "retain", "topic")
+    __slots__ = ("_encoded", "expires", "field", "heard", "payloads", "properties", "qos", "retain", "topic")
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Publication:
         self.retain = retain
         self.properties = properties
         self.expires = expires
+        self.heard: Callable[[], None] | None = None
         self._encoded: dict[tuple[int, bool, tuple[int, ...]], list[bytes]] = {}
 
     def expired(self, now: float) -> bool:

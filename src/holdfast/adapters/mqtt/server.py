@@ -86,6 +86,11 @@ class MqttServer:
         self._quiet = asyncio.Event()
         _register(telemetry, self.stats)
 
+    @property
+    def broker(self) -> Broker:
+        """Hands commands over to devices."""
+        return self._broker
+
     # For the node
 
     async def start(self) -> None:

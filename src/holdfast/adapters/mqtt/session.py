@@ -205,6 +205,8 @@ class Session:
             if letter is not None and (letter.qos == 1 if kind == packets.PUBACK else letter.released):
                 del self._sent[number]
                 self._tally.refused += reason >= Reason.UNSPECIFIED
+                if letter.qos == 1 and reason < Reason.UNSPECIFIED:
+                    letter.heard()
                 self._gone(letter)
         self._pump(self._terms, now)
 
@@ -226,6 +228,7 @@ class Session:
             else:
                 if not letter.released:
                     letter.released = True
+                    letter.heard()
                     self._moved(letter)
                 self._send(terms, letter, now)
         if unknown and reason < Reason.UNSPECIFIED:

@@ -1,0 +1,141 @@
+"""A node's commands put together: rules, devices, applications, the parent and the children around one service."""
+
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from holdfast.adapters.mqtt.server import MqttServer
+from holdfast.commands.above import Above
+from holdfast.commands.below import Below
+from holdfast.commands.mqtt import MqttLink, Topics
+from holdfast.commands.service import CommandService
+from holdfast.documents.settings import matcher
+from holdfast.identity.errors import TokenUnusable
+from holdfast.identity.tokens import TokenBook, read_token
+from holdfast.ingest.service import IngestService
+from holdfast.intake.commands import CommandInbox
+from holdfast.kernel.clock import NS_PER_S
+from holdfast.model.event import Event
+from holdfast.node.parent_link import SLOW_S, STRANGER, call
+from holdfast.node.web import child_names
+from holdfast.storage.errors import StorageError
+from holdfast.transport.https import HttpsClient
+from holdfast.transport.tls import client_context
+from holdfast.uplink.breaker import Breaker
+from holdfast.uplink.settings import ParentSettings
+from holdfast.web.deps import Commands
+from holdfast.wire.commands import CommandPoll, Orders
+from holdfast.wire.errors import LinkRefused
+
+if TYPE_CHECKING:
+    from holdfast.node.node import Node
+
+PATH = "/api/v1/sync/commands"
+PACKED = "application/vnd.msgpack"
+MOST_REPLY = 16 << 20
+_SENTENCES = {**STRANGER, 404: "it takes no children, or sends no commands: is it an older version?"}
+
+
+class Commanding:
+    """The commands of one node. Made on the loop, before the MQTT server."""
+
+    def __init__(self, node: "Node") -> None:
+        """Open nothing.
+
+        Raises:
+            HoldfastError: when the parent's files can't be used.
+        """
+        plan = node.plan
+        settings, parent = plan.settings.commands, plan.settings.parent
+        self._node = node
+        self.service = CommandService(
+            settings,
+            node.journal,
+            node.clock,
+            node.telemetry,
+            is_unset=lambda: node.timekeeper.is_unset,
+            children=self._children,
+            may_leave=self._may_leave,
+        )
+        topics = Topics(settings.topic, plan.settings.node)
+        self.inbox = CommandInbox(node.uplinks, self.service, topics)
+        self._topics = topics
+        self._below = None if plan.children is None else Below(self.service)
+        self._link = self._above = None
+        if parent is not None and settings.from_parent:
+            self._link = HttpsParentCommands(parent, plan.path, settings.wait)
+            breaker = Breaker(parent.trip_after, parent.backoff_min, parent.backoff_max, Random())
+            self._above = Above(self.service, self._link, breaker)
+
+    def attach(self, mqtt: MqttServer | None, ingest: IngestService | None) -> None:
+        """The ways to devices, and what tells the ends of commands that went down."""
+        self._node.intake.command_through(self.service)
+        if mqtt is not None:
+            self.service.through(MqttLink(mqtt.broker, self._topics))
+        if ingest is not None:
+            ingest.on_events(self.service.heard_from_below)
+
+    def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """What runs beside the node."""
+        yield "commands", self.service.run()
+        if self._above is not None:
+            yield "commands-above", self._above.run()
+
+    def door(self, book: TokenBook) -> Commands:
+        """What the web room needs."""
+        node, clock = self._node, self._node.clock
+        may = {name: matcher(app.commands) for name, app in node.plan.settings.apps.items()}
+        return Commands(
+            node.plan.settings.node,
+            self.service,
+            node.journal.look,
+            lambda text: book.who(text, clock.wall_ns() / NS_PER_S),
+            lambda app, device: may[app](device),
+            self._below,
+        )
+
+    async def close(self) -> None:
+        """Close the kept connections."""
+        if self._link is not None:
+            await self._link.close()
+
+    def _children(self) -> list[str]:
+        return child_names(self._node.plan)
+
+    def _may_leave(self, event: Event) -> bool:
+        return not any(lane.stays for lane in self._node.leaving.sort_events([event]).by_lane)
+
+
+class HttpsParentCommands:
+    """Implements `commands.ports.ParentCommands`."""
+
+    def __init__(self, parent: ParentSettings, path: Callable[[str], Path], wait_s: float) -> None:
+        """Read the CA and the token; connect to nothing yet. Raises like `HttpsParentLink`."""
+        ca = path(parent.ca)
+        self._token_file = path(parent.token_file)
+        self._token = read_token(self._token_file)
+        tls, silence_s = client_context(ca), wait_s + parent.timeout
+        self._client = HttpsClient(
+            parent.url, tls, ca=str(ca), timeout_s=silence_s, connections=1, max_reply=MOST_REPLY
+        )
+
+    async def commands(self, poll: CommandPoll) -> Orders:
+        """Say what was taken, and wait for more; reads the token file again, so a new token needs no restart."""
+        try:
+            self._token = read_token(self._token_file)
+        except (StorageError, TokenUnusable) as error:
+            raise LinkRefused(str(error), SLOW_S) from error
+        answer = await call(self._client, self._token, PATH, msgspec.msgpack.encode(poll), PACKED, _SENTENCES)
+        try:
+            return msgspec.msgpack.decode(answer.body, type=Orders)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise LinkRefused(
+                f"what answers there is no Holdfast node of a fitting version ({error})", SLOW_S
+            ) from error
+
+    async def close(self) -> None:
+        """Close the kept connections."""
+        await self._client.close()
