@@ -120,7 +120,8 @@ class CommandService:
         """
         if self.journal.condition is not Condition.OK:
             raise CommandsBusy(f"the journal is {self.journal.condition.value}")
-        via = await asyncio.to_thread(self.towards, asked.node)
+        is_ours = asked.node in ("", self.journal.node)
+        via = "" if is_ours else await asyncio.to_thread(self.towards, asked.node)
         stored = Stored(self._made(asked), via)
         command = stored.command
         is_known = self.desk.get(command.id) is not None

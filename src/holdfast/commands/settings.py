@@ -16,8 +16,8 @@ class CommandSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Commands to devices."""
 
     topic: str = "devices/{device}/commands/{id}"
-    """Where a device gets its commands over MQTT: `{device}` and `{id}` are needed, `{node}` may stand in it. It answers
-    on the same topic with `/result` behind it."""
+    """Where a device gets its commands over MQTT: `{device}` and `{id}` are needed, `{node}` may stand in it. It
+    answers on the same topic with `/result` behind it."""
     local: bool = False
     """MQTT clients of this node may command its devices: a publish on `command/DEVICE/NAME`."""
     from_parent: bool = False
