@@ -11,6 +11,7 @@ from holdfast import __version__
 from holdfast.cli.adapter_commands import adapters
 from holdfast.cli.asking import last, query, series, sql
 from holdfast.cli.codec_commands import codec
+from holdfast.cli.command_commands import command
 from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
 from holdfast.cli.device_commands import devices
@@ -88,6 +89,7 @@ app.add_typer(mqtt, name="mqtt")
 app.add_typer(devices, name="devices")
 app.add_typer(adapters, name="adapters")
 app.add_typer(profile, name="profile")
+app.add_typer(command, name="command")
 app.add_typer(audit, name="audit")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")

@@ -93,6 +93,7 @@ class CommandRoutes:
         base = "/api/v1/devices/{device}/commands"
         return [
             Route("/api/v1/commands", self.all),
+            Route("/api/v1/commands/{id}", self.any),
             Route(base, self.past),
             Route(base, self.send, methods=["POST"]),
             Route(f"{base}/{{id}}", self.one),
@@ -149,6 +150,17 @@ class CommandRoutes:
         only(request.query_params, "before", "limit")
         require_local(request, "all commands are only shown to this machine", "holdfast command list")
         return await self._listed(request, "", "")
+
+    async def any(self, request: Request) -> Response:
+        """One command by its id alone; this machine only."""
+        only(request.query_params)
+        require_local(request, "this is only shown to this machine", "holdfast command show")
+        number = str(request.path_params["id"])
+        async with self._gate.enter():
+            found = await asyncio.to_thread(self._deps.look, lambda db: commanded.find(db, number))
+        if found is None:
+            raise Refused(404, f"there is no command {number[:64]}", "GET /api/v1/commands lists them")
+        return answer(CommandRow.of(found))
 
     async def _listed(self, request: Request, node: str, device: str) -> Response:
         before = whole(request.query_params, "before", 1 << 36, 1 << 36)

@@ -25,6 +25,10 @@ from holdfast.telemetry.happenings import Telemetry
 QUOTA = JournalSettings(quota=100_000_000)
 
 
+def _nothing(_number: str, _left_s: float) -> None:
+    """Nobody watches."""
+
+
 @dataclass
 class Device:
     """The far end of a link. handed: (id, seconds left) of everything that reached it; heard: to be told the node."""
@@ -33,7 +37,7 @@ class Device:
     is_wrong: bool = False
     handed: list[tuple[str, float]] = field(default_factory=list)
     heard: dict[str, Callable[[], None]] = field(default_factory=dict)
-    watch: Callable[[str, float], None] = lambda number, left: None
+    watch: Callable[[str, float], None] = _nothing
 
     def takes(self, device: str) -> bool:
         return device.startswith("press-")
