@@ -1,11 +1,12 @@
 """How long from a reading to the command that a rule makes of it, at the device, under load.
 
-    python -m benchmarks.commands [--rate 10000] [--seconds 20]
+    python -m benchmarks.commands [--rate 10000] [--seconds 20] [--alert]
 
 A gateway with one rule takes `rate` messages/s from 100 other devices. Beside them one device sends a hot reading and
 waits for its command at its own MQTT session (QoS 1), acknowledges and answers it, then cools down; so each latency is
 from before the reading's send to after the command's receipt, on this machine. At the end every command must be on
-disk, each with the answer it got.
+disk, each with the answer it got. With --alert the rule publishes its event instead: what the same way costs without a
+command.
 """
 
 import argparse
@@ -31,8 +32,10 @@ RULES = """rules:
     from: readings where device = 'hotplate'
     when: air.temperature > 60
     severity: critical
-    do: [{command: {device: "{device}", name: stop, params: {because: "{rule}"}, deadline: 60s}}]
+    do: [%s]
 """
+COMMAND = '{command: {device: "{device}", name: stop, params: {because: "{rule}"}, deadline: 60s}}'
+ALERT = '{publish: "devices/{device}/commands/alert"}'
 PAUSE_S = 0.02
 WARM_S = 2.0
 PROFILE = "builtin:rooms"
@@ -95,7 +98,7 @@ def _text(data: bytes) -> bytes:
     return len(data).to_bytes(2, "big") + data
 
 
-def measure(port: int, seconds: float) -> tuple[list[float], list[str]]:
+def measure(port: int, seconds: float, *, is_alert: bool) -> tuple[list[float], list[str]]:
     """Milliseconds from reading to command, and the commands' ids."""
     plate, found, ids = Hotplate(port), list[float](), list[str]()
     until = time.monotonic() + seconds
@@ -105,8 +108,12 @@ def measure(port: int, seconds: float) -> tuple[list[float], list[str]]:
         topic, number = plate.command()
         found.append((time.perf_counter() - began) * 1e3)
         ids.append(number)
-        plate.publish(f"{topic}/result", '{"status":"done"}')
-        plate.reading(20.5)
+        if is_alert:
+            plate.reading(20.5)
+            plate.command()  # the event that it's over
+        else:
+            plate.publish(f"{topic}/result", '{"status":"done"}')
+            plate.reading(20.5)
         time.sleep(PAUSE_S)
     time.sleep(1.0)
     return found, ids
@@ -117,10 +124,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rate", type=float, default=10_000)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--alert", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
-        (folder / "rules.yaml").write_text(RULES)
+        (folder / "rules.yaml").write_text(RULES % (ALERT if args.alert else COMMAND))
         (folder / "gw.yaml").write_text(
             f"node: gw\nmqtt: {{listen: '127.0.0.1:{port}', anonymous: true}}\n"
             f"profiles: ['{PROFILE}']\nrules: [rules.yaml]\n"
@@ -130,7 +138,7 @@ def main() -> None:
             words = [str(port), "100", str(args.rate), str(args.seconds + 2 * WARM_S)]
             with running(*python("benchmarks.pace", *words), stdout=subprocess.PIPE) as pace:
                 time.sleep(WARM_S)
-                found, ids = measure(port, args.seconds)
+                found, ids = measure(port, args.seconds, is_alert=args.alert)
                 assert pace.stdout is not None
                 sent = json.loads(pace.stdout.read())
         reader = JournalReader(folder / "data" / FILE_NAME)
