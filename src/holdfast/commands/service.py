@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from holdfast.commands.desk import Desk, Now, Open
@@ -366,4 +366,4 @@ def _take(tx: Transaction, new: Stored, crowd: str, *, is_total: bool) -> tuple[
     if crowd:
         raise CommandsCrowded(crowd, is_total=is_total)
     commanded.insert(tx, new)
-    return replace(new), True
+    return commanded.find(tx.db, new.command.id) or new, True
