@@ -49,9 +49,15 @@ class Door:
         return await self.client.get(path, params=params, headers=headers)
 
 
-def at_door(folder: Path, body: Callable[[Door], Awaitable[None]], host: str = "127.0.0.1", **settings: int) -> None:
+def at_door(
+    folder: Path,
+    body: Callable[[Door], Awaitable[None]],
+    host: str = "127.0.0.1",
+    per_device: int = 100,
+    total: int = 10_000,
+) -> None:
     async def run() -> None:
-        world = World(folder, settings=CommandSettings(**settings), children=lambda: ["gw-2"])
+        world = World(folder, settings=CommandSettings(per_device=per_device, total=total), children=lambda: ["gw-2"])
         await world.begin()
         await body(Door(world, host))
         world.kill()

@@ -1,6 +1,8 @@
 """Commands handed to the broker reach the device's own session, and only that one says it has them."""
 
-from tests.unit.adapters.mqtt.doubles import Client, Site, packet, publish, subscribe
+from tests.unit.adapters.mqtt.doubles import Client, Site, publish, subscribe
+
+from holdfast.adapters.mqtt.packets import packet
 
 TOPIC = "devices/press-1/commands/c1"
 
