@@ -103,9 +103,6 @@ class Node:
         self.commands = Commanding(self)
         self.mqtt = self._make_mqtt()
         self.ingest = self._make_ingest()
-        self.commands.attach(self.mqtt, self.ingest)
-        if self.ingest is not None:
-            self.ingest.on_batch(self.last_values.update)
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
@@ -134,6 +131,7 @@ class Node:
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
             await self.mqtt.recall()
+        self.commands.attach(self.mqtt, self.ingest)
         await self.commands.service.start()
         self.intake.start()
         await report_found(self.journal, self.clock, self.telemetry)
@@ -280,7 +278,7 @@ class Node:
         plan = self.plan
         if plan.children is None:
             return None
-        return IngestService(
+        ingest = IngestService(
             self.journal,
             self.telemetry,
             plan.children,
@@ -289,6 +287,8 @@ class Node:
             keeps_backups=plan.settings.backup is not None,
             region=plan.settings.region,
         )
+        ingest.on_batch(self.last_values.update)
+        return ingest
 
     def _make_backups(self) -> Backups | None:
         settings = self.plan.settings.backup
