@@ -112,8 +112,10 @@ class CommandService:
 
     # Asking
 
-    async def ask(self, asked: Asked) -> tuple[Stored, bool]:
+    async def ask(self, asked: Asked, also: Callable[[Transaction], None] | None = None) -> tuple[Stored, bool]:
         """Take a command, once by its id; returns it as stored when it's on disk, and whether it's new.
+
+        also: written in the same commit, all or nothing
 
         Raises:
             NodeUnknown, CommandsCrowded, CommandsBusy, CommandConflicts: nothing was taken.
@@ -128,7 +130,7 @@ class CommandService:
         crowd = "" if is_known else self.desk.crowded(command.node, command.device)
         mine = None if is_known or crowd else self.put(stored, is_stored=False)
         is_total = self.desk.is_full
-        done = self.journal.submit(lambda tx: _take(tx, stored, crowd, is_total=is_total))
+        done = self.journal.submit(lambda tx: _take(tx, stored, crowd, also, is_total=is_total))
         if mine is not None:
             done.add_done_callback(partial(self._taken, mine))
         found, is_new = await asyncio.shield(done)
@@ -359,8 +361,12 @@ def _late(tx: Transaction, number: str, device: str, answer: Answer, at_ns: int)
     return True
 
 
-def _take(tx: Transaction, new: Stored, crowd: str, *, is_total: bool) -> tuple[Stored, bool]:
+def _take(
+    tx: Transaction, new: Stored, crowd: str, also: Callable[[Transaction], None] | None, *, is_total: bool
+) -> tuple[Stored, bool]:
     known = commanded.find(tx.db, new.command.id)
+    if also is not None and (known is not None or not crowd):
+        also(tx)
     if known is not None:
         return known, False
     if crowd:

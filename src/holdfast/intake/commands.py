@@ -73,10 +73,22 @@ class CommandInbox:
             arrival.receipt.refuse()
             return True
         self._waiting += 1
-        self._commands.answered(number, device, answer, partial(self._settle, arrival.receipt))
+        self._commands.answered(number, device, answer, partial(self._settle, arrival))
         return True
 
-    def _settle(self, receipt: Receipt) -> None:
+    def _settle(self, arrival: Arrival) -> None:
+        """What the adapter wants stored with the answer comes after it: the answer may come twice, but not be lost."""
+        if arrival.annex is None:
+            self._settled(arrival.receipt)
+        else:
+            done = self._commands.journal.submit(arrival.annex.writing())
+            done.add_done_callback(partial(self._written, arrival.receipt))
+
+    def _written(self, receipt: Receipt, done: "asyncio.Future[None]") -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._settled(receipt)
+
+    def _settled(self, receipt: Receipt) -> None:
         self._waiting -= 1
         receipt.settle()
 
@@ -93,15 +105,34 @@ class CommandInbox:
         """Take local commands; what can't be taken is said in the log, and settled: sending it again won't help."""
         _, device, name = arrival.topic.split("/")
         origin = f"mqtt:{arrival.source}"
-        longest = self._commands.settings.longest
         try:
-            for payload in arrival.payloads:
-                await self._commands.ask(asked(local_body(name, bytes(payload)), device, origin, longest))
+            is_written = await self._take(arrival, device, name, origin)
         except CommandsBusy:
             self._waiting -= 1
             arrival.receipt.refuse()  # it keeps it, and sends it again
-            return
-        except CommandError as error:
-            reasons = {CommandsCrowded: "crowded", CommandConflicts: "conflict"}
-            self._commands.turned_away(reasons.get(type(error), "invalid"), Asked(device, name, origin), str(error))
-        self._settle(arrival.receipt)
+        else:
+            settle = partial(self._settled, arrival.receipt) if is_written else partial(self._settle, arrival)
+            settle()
+
+    async def _take(self, arrival: Arrival, device: str, name: str, origin: str) -> bool:
+        """Is what the adapter wants stored written with the last command? A command without an id must not come twice.
+
+        Raises:
+            CommandsBusy: nothing can be stored now.
+        """
+        also, longest = arrival.annex, self._commands.settings.longest
+        reasons = {CommandsCrowded: "crowded", CommandConflicts: "conflict"}
+        is_written = also is None
+        for place, payload in enumerate(arrival.payloads, 1):
+            is_last = also is not None and place == len(arrival.payloads)
+            try:
+                wanted = asked(local_body(name, bytes(payload)), device, origin, longest)
+                await self._commands.ask(wanted, also.writing() if is_last and also is not None else None)
+                is_written |= is_last
+            except CommandsBusy:
+                raise
+            except CommandError as error:
+                is_written |= is_last and isinstance(error, CommandConflicts)  # found in the commit that wrote it
+                reason = reasons.get(type(error), "invalid")
+                self._commands.turned_away(reason, Asked(device, name, origin), str(error))
+        return is_written

@@ -74,7 +74,7 @@ class Commanding:
         """The ways to devices, and what tells the ends of commands that went down."""
         self._node.intake.command_through(self.service)
         if mqtt is not None:
-            self.service.through(MqttLink(mqtt.broker, self._topics))
+            self.service.through(MqttLink(mqtt.commands, self._topics))
         if ingest is not None:
             ingest.on_events(self.service.heard_from_below)
 

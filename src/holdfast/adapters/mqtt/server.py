@@ -14,6 +14,7 @@ from pathlib import Path
 
 from holdfast.adapters.mqtt import happenings
 from holdfast.adapters.mqtt.broker import Broker
+from holdfast.adapters.mqtt.commanding import CommandPublisher
 from holdfast.adapters.mqtt.connection import Connection
 from holdfast.adapters.mqtt.door_settings import ListenerSettings
 from holdfast.adapters.mqtt.doors import Door
@@ -87,9 +88,9 @@ class MqttServer:
         _register(telemetry, self.stats)
 
     @property
-    def broker(self) -> Broker:
+    def commands(self) -> CommandPublisher:
         """Hands commands over to devices."""
-        return self._broker
+        return CommandPublisher(self._broker, self._clock)
 
     # For the node
 

@@ -2,13 +2,14 @@
 
 from tests.unit.adapters.mqtt.doubles import Client, Site, publish, subscribe
 
+from holdfast.adapters.mqtt.commanding import CommandPublisher
 from holdfast.adapters.mqtt.packets import packet
 
 TOPIC = "devices/press-1/commands/c1"
 
 
 def hand_over(site: Site, heard: list[str], expires_s: float = 9.0) -> bool:
-    return site.broker.hand_over(
+    return CommandPublisher(site.broker, site.clock).hand_over(
         TOPIC,
         b"{}",
         owner="devices/press-1",
