@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.unit.commands.world import World
 from tests.unit.intake.test_service import START_MS, Slip, reading
 
-from holdfast.adapters.port import Arrival
+from holdfast.adapters.port import Annex, Arrival
 from holdfast.codecs.decoder import Decoder
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
@@ -18,6 +18,7 @@ from holdfast.intake.prepare import Preparer
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.service import IntakeService
 from holdfast.intake.settings import IntakeSettings
+from holdfast.journal.transaction import Transaction
 from holdfast.model.command import State
 from holdfast.model.lane import Lane
 from holdfast.stream.engine import Engine
@@ -46,9 +47,9 @@ class Site(World):
         self.intake.command_through(self.service)
         self.inbox = CommandInbox(self.intake.inbox, self.service, Topics(self.settings.topic, "gw"))
 
-    async def arrive(self, topic: str, *payloads: bytes) -> Slip:
+    async def arrive(self, topic: str, *payloads: bytes, annex: Annex | None = None) -> Slip:
         slip = Slip(self.journal)
-        assert self.inbox.offer(Arrival("cell", topic, payloads, self.clock.wall_ns(), slip))
+        assert self.inbox.offer(Arrival("cell", topic, payloads, self.clock.wall_ns(), slip, annex=annex))
         async with asyncio.timeout(5):
             await slip.done.wait()
         await self.calm()
@@ -133,6 +134,37 @@ def test_a_local_client_commands_where_that_is_allowed(tmp_path: Path) -> None:
         await site.arrive("command/press-1/stop", b"[")
         assert len(site.rows()) == 2
         assert sum("CommandTurnedAway" in line for line in site.log) == 2
+
+    with_site(tmp_path, body)
+
+
+class Pids:
+    """An adapter's note that must be on disk when the arrival is settled."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def writing(self) -> Callable[[Transaction], None]:
+        self.asked += 1
+        return lambda tx: tx.set_meta("pids", str(self.asked))
+
+
+def test_what_the_adapter_wants_stored_is_on_disk_before_it_is_settled(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        await site.ask()
+        for topic, payload in (
+            (ANSWER, b'{"status":"done"}'),
+            (ANSWER, b'{"status":"done"}'),
+            ("command/press-1/stop", b'{"id":"c2"}'),
+            ("command/press-1/stop", b'{"id":"c2"}'),
+            ("command/press-1/start", b'{"id":"c2"}'),
+            ("command/press-1/stop", b"["),
+        ):
+            pids = Pids()
+            await site.journal.submit(lambda tx: tx.set_meta("pids", ""))
+            await site.arrive(topic, payload, annex=pids)
+            assert await site.journal.submit(lambda tx: tx.meta("pids")) == "1", (topic, payload)
+            assert pids.asked == 1
 
     with_site(tmp_path, body)
 

@@ -60,3 +60,27 @@ def test_what_waits_in_the_session_is_dropped_at_the_deadline() -> None:
         ack(device, pid)
     assert len(heard) == sent
     assert device.wire.said() == []
+
+
+def test_at_qos_2_the_device_has_it_with_its_pubrec() -> None:
+    site, heard = Site(), list[str]()
+    device = site.joined("press", version=5)
+    device.send(subscribe("devices/press-1/commands/+", 2, said=b""))
+    assert hand_over(site, heard)
+    (frame,) = device.wire.said()
+    assert frame[0] >> 1 & 3 == 2
+    assert b"c1/result" in frame
+    pid = (1).to_bytes(2, "big")
+    (answer,) = device.send(packet(0x50, pid))
+    assert (answer[0] >> 4, heard) == (6, ["yes"])
+    device.send(packet(0x50, pid), packet(0x70, pid))
+    assert heard == ["yes"]
+
+
+def test_a_device_that_turns_it_down_does_not_have_it() -> None:
+    site, heard = Site(), list[str]()
+    device = site.joined("press", version=5)
+    device.send(subscribe("devices/press-1/commands/+", 1, said=b""))
+    assert hand_over(site, heard)
+    device.send(packet(0x40, (1).to_bytes(2, "big"), b"\x83"))
+    assert heard == []
