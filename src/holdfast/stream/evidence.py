@@ -17,7 +17,7 @@ from holdfast.stream.templates import topic
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An event, the local topics it goes to at once: (topic, payload), None = the event itself; the commands it sends."""
+    """An event and the commands it sends; the local topics it goes to at once: (topic, payload), None = itself."""
 
     event: Event
     publish: tuple[tuple[str, bytes | None], ...]

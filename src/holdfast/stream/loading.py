@@ -108,7 +108,8 @@ class _Reader:
             else:
                 if one.on != "both" or one.payload:
                     self._tell(("do", i), ["`on` and `payload` beside `command` belong to a `publish`"])
-                orders.append(compile_order(one.command, names, faults := []))
+                faults: list[str] = []
+                orders.append(compile_order(one.command, names, faults))
                 self._tell(("do", i, "command"), faults)
         return tuple(actions), tuple(orders)
 

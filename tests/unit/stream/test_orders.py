@@ -62,6 +62,7 @@ def test_a_rule_without_commands_keeps_its_version(tmp_path: Path) -> None:
     [
         ("{}", "an action is one of `publish` and `command`"),
         ("{publish: a, command: {device: d, name: n}}", "an action is one of"),
+        ("{command: {device: d, name: n}, on: raised}", "belong to a `publish`"),
         ("{command: {device: '', name: n}}", "is empty"),
         ("{command: {device: '{t}', name: n}}", "can't stand here"),
         ("{command: {device: d, name: 'not one'}}", "no command's name"),
