@@ -70,13 +70,14 @@ class Commanding:
             breaker = Breaker(parent.trip_after, parent.backoff_min, parent.backoff_max, Random())
             self._above = Above(self.service, self._link, breaker)
 
-    def attach(self, mqtt: MqttServer | None, ingest: IngestService | None) -> None:
-        """The ways to devices, and what tells the ends of commands that went down."""
+    async def start(self, mqtt: MqttServer | None, ingest: IngestService | None) -> None:
+        """Join the ways to devices and what tells the ends of commands that went down; take up what was left open."""
         self._node.intake.command_through(self.service)
         if mqtt is not None:
             self.service.through(MqttLink(mqtt.commands, self._topics))
         if ingest is not None:
             ingest.on_events(self.service.heard_from_below)
+        await self.service.start()
 
     def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs beside the node."""

@@ -131,8 +131,7 @@ class Node:
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
             await self.mqtt.recall()
-        self.commands.attach(self.mqtt, self.ingest)
-        await self.commands.service.start()
+        await self.commands.start(self.mqtt, self.ingest)
         self.intake.start()
         await report_found(self.journal, self.clock, self.telemetry)
         await self.queues.start()
@@ -151,8 +150,7 @@ class Node:
         if self.mqtt is not None:
             await self.mqtt.start()
         self.is_serving = True
-        for broker in self.brokers:
-            self._spawn(broker.run(), f"broker {broker.name}")
+        self._spawn_brokers()
         if settings.host is not None:
             host = HostAdapter(settings.host, self.intake.inbox, self.clock)
             self._spawn(self.adapters.supervise("host", settings.host.device, host.run), "host")
@@ -165,6 +163,10 @@ class Node:
                 replayed_rows=replayed,
             )
         )
+
+    def _spawn_brokers(self) -> None:
+        for broker in self.brokers:
+            self._spawn(broker.run(), f"broker {broker.name}")
 
     def _spawn_syncing(self) -> None:
         for name, service in self.commands.tasks():

@@ -21,9 +21,9 @@ from holdfast.adapters.mqtt.topics import matches
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
-from holdfast.devices.settings import DevicesSettings
 from holdfast.commands.mqtt import Topics
 from holdfast.commands.settings import RESULT, CommandSettings
+from holdfast.devices.settings import DevicesSettings
 from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.lake.settings import HistorySettings
 from holdfast.identity.apps import AppSettings

@@ -3,6 +3,7 @@
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
@@ -10,7 +11,7 @@ from holdfast.web.asking import Inquiry
 from holdfast.web.child_commands import ChildCommands
 from holdfast.web.child_documents import ChildDocuments
 from holdfast.web.commands import CommandRoutes
-from holdfast.web.deps import WebDeps
+from holdfast.web.deps import Children, WebDeps
 from holdfast.web.devices import Devices
 from holdfast.web.documents import Documents
 from holdfast.web.errors import Refused
@@ -39,15 +40,7 @@ def build_app(deps: WebDeps) -> Starlette:
     if deps.devices is not None:
         routes += Devices(deps, deps.devices, gate).routes()
     if deps.children is not None:
-        sync = Sync(deps.children, deps.telemetry)
-        routes += sync.routes()
-        if deps.children.asking is not None:
-            routes += Inquiry(sync.senders, deps.children, deps.children.asking).routes()
-        if deps.commands is not None and deps.commands.below is not None:
-            routes += ChildCommands(sync.senders, deps.children.who, deps.commands.below).routes()
-        if deps.documents is not None:
-            shared = deps.documents
-            routes += ChildDocuments(sync.senders, deps.children.who, shared.keeper, shared.settings).routes()
+        routes += _for_children(deps, deps.children)
     if deps.documents is not None:
         routes += Documents(deps.documents, deps.telemetry).routes()
     if deps.commands is not None:
@@ -59,3 +52,16 @@ def build_app(deps: WebDeps) -> Starlette:
         middleware=[Middleware(Shell, telemetry=deps.telemetry)],
         exception_handlers={Refused: refused, HoldfastError: unable, HTTPException: unrouted},
     )
+
+
+def _for_children(deps: WebDeps, children: Children) -> list[Route]:
+    sync = Sync(children, deps.telemetry)
+    routes = [*sync.routes()]
+    if children.asking is not None:
+        routes += Inquiry(sync.senders, children, children.asking).routes()
+    if deps.commands is not None and deps.commands.below is not None:
+        routes += ChildCommands(sync.senders, children.who, deps.commands.below).routes()
+    if deps.documents is not None:
+        shared = deps.documents
+        routes += ChildDocuments(sync.senders, children.who, shared.keeper, shared.settings).routes()
+    return routes

@@ -82,7 +82,8 @@ CREATE TABLE device_gaps (
     filled  INTEGER NOT NULL,
     down_ns INTEGER NOT NULL
 );
-CREATE INDEX device_gaps_of ON device_gaps (device, id)
+CREATE INDEX device_gaps_of ON device_gaps (device, id);
+
 -- Commands to devices (ADR 17). place: order of acceptance, never reused. via: the child it goes down to, '' = a device
 -- of this node. sent_ns, delivered_ns: 0 = not. ended_ns: 0 = open, and then state is no terminal one, ever after the
 -- same one. doubt: 1 = nobody here knows whether the device carried it out. result: JSON, as the device gave it.
