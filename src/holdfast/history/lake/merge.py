@@ -15,12 +15,14 @@ from holdfast.history.lake.files import FileReader, Values
 from holdfast.history.lake.index import Index
 from holdfast.history.lake.lake import Lake
 from holdfast.history.lake.scanning import rows_of
-from holdfast.history.lake.writing import BOTH_STEPS, FAST, SMALL, PieceWriter, Target, by_layout, sorted_rows
-from holdfast.journal.pieces import RAW, Piece, PieceFile, add_piece, drop_piece, read_pieces
+from holdfast.history.lake.writing import BOTH_STEPS, FAST, SMALL, WORTH, PieceWriter, Target, by_layout, sorted_rows
+from holdfast.journal.pieces import MINUTES, RAW, Piece, PieceFile, add_piece, drop_piece, read_pieces
 from holdfast.journal.transaction import Transaction
 from holdfast.model.batch import Batch, concatenate
 
 HOUR_NS = 3600 * 10**9
+MANY = 50_000
+"""Readings of quick series that get a piece of their own: reading so many takes longer than opening one more file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,10 @@ class _Share:
 
 
 def merge(lake: Lake, pieces: Sequence[Piece], target: Target, max_rows: int, *, seals: bool) -> Merged:
-    """Make one or two pieces of pieces of one day and rule, about `max_rows` rows in memory at once.
+    """Make one to four pieces of pieces of one day and rule, about `max_rows` rows in memory at once.
+
+    Numbers that pack differently get pieces of their own, and so do quick series among slow ones: minutes of all
+    together wouldn't be worth their bytes, and a question about a quick one would read every reading.
 
     seals: the day is over, so take the time to pack them small
 
@@ -50,19 +55,21 @@ def merge(lake: Lake, pieces: Sequence[Piece], target: Target, max_rows: int, *,
         PieceDamaged, PieceGone: when one can't be read; nothing is left of what was made.
         StorageError: when a file can't be written; likewise.
     """
-    writers: dict[Values, PieceWriter] = {}
+    writers: dict[tuple[Values, bool], PieceWriter] = {}
     day, keep = pieces[0].day, pieces[0].keep
     try:
         with ExitStack() as stack:
             readers = [stack.enter_context(lake.reader(file)) for file in _raw_files(pieces)]
             layouts: dict[int, Values] = {}
-            for share in _shares([reader.index for reader in readers], max_rows):
-                for values, rows in _laid_out(_rows(readers, share, target), layouts):
-                    if values not in writers:
-                        writers[values] = PieceWriter(
-                            target, day, keep, values, SMALL if seals else FAST, BOTH_STEPS, is_sealed=seals
+            indexes = [reader.index for reader in readers]
+            quick = _quick(indexes) if seals else np.empty(0, np.int32)
+            for share in _shares(indexes, max_rows):
+                for kind, rows in _sorted_out(_rows(readers, share, target), layouts, quick):
+                    if kind not in writers:
+                        writers[kind] = PieceWriter(
+                            target, day, keep, kind[0], SMALL if seals else FAST, BOTH_STEPS, is_sealed=seals
                         )
-                    writers[values].add(rows)
+                    writers[kind].add(rows)
         made = [writer.close() for writer in writers.values()]
     except BaseException:
         for writer in writers.values():
@@ -92,6 +99,36 @@ def _rows(readers: Sequence[FileReader], share: _Share, target: Target) -> Batch
     is_text = target.catalogue.is_text
     parts = [part for r in readers for part in rows_of(r, ids, share.from_ns, share.to_ns, is_text)]
     return sorted_rows(concatenate(parts, is_text)) if parts else Batch.empty()
+
+
+def _quick(indexes: Sequence[Index]) -> NDArray[np.int32]:
+    """Series whose minutes are worth their bytes, where those of all series together aren't."""
+    series = np.concatenate([index.series for index in indexes])
+    ids, place = np.unique(series, return_inverse=True)
+    rows = np.bincount(place, np.concatenate([index.count for index in indexes]))
+    first = np.full(len(ids), np.iinfo(np.int64).max)
+    last = np.full(len(ids), np.iinfo(np.int64).min)
+    np.minimum.at(first, place, np.concatenate([index.first for index in indexes]))
+    np.maximum.at(last, place, np.concatenate([index.last for index in indexes]))
+    minutes = np.minimum(rows, (last - first) // (MINUTES * 10**9) + 1)
+    quick = minutes * WORTH <= rows
+    if minutes.sum() * WORTH <= rows.sum() or rows[quick].sum() < MANY:
+        return np.empty(0, np.int32)
+    chosen: NDArray[np.int32] = ids[quick]
+    return chosen
+
+
+def _sorted_out(
+    rows: Batch, layouts: dict[int, Values], quick: NDArray[np.int32]
+) -> Iterator[tuple[tuple[Values, bool], Batch]]:
+    """Split by layout, and by whether a series is quick."""
+    for values, part in _laid_out(rows, layouts):
+        is_quick = np.isin(part.series, quick)
+        if is_quick.all() or not is_quick.any():
+            yield (values, bool(is_quick[0])), part
+        else:
+            yield (values, False), part.take(~is_quick)
+            yield (values, True), part.take(is_quick)
 
 
 def _laid_out(rows: Batch, layouts: dict[int, Values]) -> Sequence[tuple[Values, Batch]]:
