@@ -61,16 +61,17 @@ def oracle(rules: list[AclRule], action: Action, user: str | None, client: str, 
     return False
 
 
-@settings(max_examples=1500, deadline=None)
-@given(
-    rules=st.lists(RULE, max_size=4),
-    user=st.sampled_from([None, *NAMES]),
-    client=st.sampled_from(["", "b", *NAMES]),
-    groups=st.sampled_from([[], ["g"]]),
-    topics=st.lists(TOPIC, min_size=1, max_size=30),
-    wanted=FILTER,
-)
-def test_no_rules_leak_and_what_a_rule_says_is_allowed(
+CASE = {
+    "rules": st.lists(RULE, max_size=4),
+    "user": st.sampled_from([None, *NAMES]),
+    "client": st.sampled_from(["", "b", *NAMES]),
+    "groups": st.sampled_from([[], ["g"]]),
+    "topics": st.lists(TOPIC, min_size=1, max_size=30),
+    "wanted": FILTER,
+}
+
+
+def check(
     rules: list[AclRule], user: str | None, client: str, groups: list[str], topics: list[str], wanted: str
 ) -> None:
     rights = Acl(rules).rights(user, client, groups)
@@ -82,6 +83,20 @@ def test_no_rules_leak_and_what_a_rule_says_is_allowed(
         assert rights.may_subscribe(topic) == may_hear
         if granted and matches(wanted, topic):
             assert may_hear
+
+
+@settings(max_examples=250, deadline=None)
+@given(case=st.fixed_dictionaries(CASE))
+def test_no_rules_leak_and_what_a_rule_says_is_allowed(case: dict[str, Any]) -> None:
+    check(**case)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@settings(max_examples=20_000, deadline=None)
+@given(case=st.fixed_dictionaries(CASE))
+def test_no_rules_leak_in_many_more(case: dict[str, Any]) -> None:
+    check(**case)
 
 
 @pytest.mark.parametrize(
