@@ -113,18 +113,18 @@ def at_once(
 
 
 @pytest.mark.timeout(600)
-def test_two_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    assert at_once(tmp_path, Plan(50), range(SEED, SEED + 4)) == 0
+def test_a_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    assert at_once(tmp_path, Plan(50), range(SEED, SEED + 2)) == 0
 
 
 @pytest.mark.timeout(400)
 def test_kills_while_rows_are_shed_leave_exact_gaps(tmp_path: Path) -> None:
-    assert at_once(tmp_path, SHEDDING, range(SEED, SEED + 2), TINY, nodes=["gw"]) > 0
+    assert at_once(tmp_path, SHEDDING, [SEED], TINY, nodes=["gw"]) > 0
 
 
 @pytest.mark.timeout(400)
 def test_kills_of_the_hub_while_it_applies_a_backlog_double_nothing(tmp_path: Path) -> None:
-    assert at_once(tmp_path, DRAINING, range(SEED, SEED + 2)) == 0
+    assert at_once(tmp_path, DRAINING, [SEED]) == 0
 
 
 @pytest.mark.timeout(400)
