@@ -87,6 +87,9 @@ class CommandInbox:
     def _written(self, receipt: Receipt, done: "asyncio.Future[None]") -> None:
         if not done.cancelled() and done.exception() is None:
             self._settled(receipt)
+        else:
+            self._waiting -= 1
+            receipt.refuse()
 
     def _settled(self, receipt: Receipt) -> None:
         self._waiting -= 1
