@@ -136,7 +136,8 @@ def test_honest_scripts_run_on_while_another_is_being_stopped() -> None:
     async def together(runner: ScriptRunner) -> int:
         honest = Script("honest.js", HONEST)
         await runner.run(honest, [call(1)])  # proven
-        hostile = asyncio.ensure_future(runner.run(Script("hostile.js", body("for (;;);")), [call(1)] * 2))
+        many = [Script(f"hostile-{n}.js", body("for (;;);")) for n in range(4)]
+        hostile = asyncio.gather(*(runner.run(one, [call(1)] * 2) for one in many))
         await asyncio.sleep(0)
         done = 0
         while not hostile.done():
@@ -144,7 +145,9 @@ def test_honest_scripts_run_on_while_another_is_being_stopped() -> None:
             done += answer.fault is None
         return done
 
-    assert with_runner(together) >= 5  # one worker's two stops took 100 ms of CPU; a call takes less than one
+    assert (
+        with_runner(together) >= 5
+    )  # one worker's eight stops take 400 ms of CPU, however busy the machine is; a call takes less than one
 
 
 def test_an_honest_script_waits_for_no_newcomer() -> None:
