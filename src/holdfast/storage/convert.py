@@ -2,9 +2,9 @@
 
 Protocol: see `storage.replace`. The new file is written whole beside the old one by `VACUUM INTO` (which reads
 through the WAL, so every acked commit is in it), then swapped in. Until the rename to `.converted` the old file with
-the old key is the truth; after it the new file with the new key is, and `finish_conversion` at the next start
-completes the swap. So the caller stores the new key before it calls `convert`, keeps the old one until after, and
-calls `settle_key` with both at every start: whatever a power cut left, the file then has the new key.
+the old key is the truth; after it the new file with the new key is, and `replace.finish` at the next start completes
+the swap. So the caller stores the new key before it calls `convert`, and calls it again at a start that finds a plain
+file.
 
 Costs: room for a second copy; rowids of tables without an INTEGER PRIMARY KEY may change; the new file has
 incremental auto-vacuum. The old blocks are freed, not erased: a flash chip may hold their plain text until it
@@ -17,8 +17,7 @@ from urllib.parse import quote
 import apsw
 
 from holdfast.storage import replace
-from holdfast.storage.errors import KeyWrong
-from holdfast.storage.sqlite import CIPHER, READ_WRITE, connect, key_text, open_reader, translated
+from holdfast.storage.sqlite import CIPHER, READ_WRITE, connect, key_text, translated
 
 
 def convert(path: Path, old_key: bytes | None, new_key: bytes | None) -> None:
@@ -42,34 +41,6 @@ def convert(path: Path, old_key: bytes | None, new_key: bytes | None) -> None:
             db.close()
         _check(half, new_key)
     replace.promote(path, replace.CONVERT)
-
-
-def finish_conversion(path: Path) -> bool:
-    """Complete or undo an interrupted `convert`; whether one was completed. Call before opening, at every start.
-
-    Raises:
-        StorageUnusable: when the system refuses.
-    """
-    return replace.finish(path) == replace.CONVERT
-
-
-def settle_key(path: Path, old_key: bytes | None, new_key: bytes | None) -> bool:
-    """Make sure that the file has the new key, whichever of the two it has now; whether work was done.
-
-    Raises:
-        KeyWrong: when neither key fits.
-        DiskFull: see `convert`.
-        StorageUnusable: see `convert`.
-    """
-    done = finish_conversion(path)
-    if not path.exists() or path.stat().st_size == 0:
-        return done
-    try:
-        open_reader(path, new_key).close()
-    except KeyWrong:
-        convert(path, old_key, new_key)
-        return True
-    return done
 
 
 def _lock(db: apsw.Connection) -> None:

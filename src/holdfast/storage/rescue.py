@@ -63,7 +63,8 @@ def rescue(path: Path, key: bytes | None = None, directories: Sequence[Path] | N
     """Replace a poisoned database by a synced copy of all that can be read from it, then clear the flag.
 
     Nobody else may have it open. It needs room for a second copy. Interrupted, it starts again or is completed by
-    `finish_rescue`; the flag is cleared last.
+    `replace.finish` at the next start: a power cut erases the flag, and the mark on disk survives it. The flag is
+    cleared last, so after a mere crash this runs once more, which is harmless.
 
     Raises:
         DiskFull: when there is no room for the copy; the old file is untouched.
@@ -78,18 +79,6 @@ def rescue(path: Path, key: bytes | None = None, directories: Sequence[Path] | N
         _copy(path, half, key)
     replace.promote(path, replace.RESCUE)
     clear_poisoned(path, directories)
-
-
-def finish_rescue(path: Path) -> bool:
-    """Complete or undo an interrupted `rescue`; whether one was completed. Call before opening, at every start.
-
-    A power cut erases the flag; the mark `.rescued` is on disk, and so survives it. After a mere crash the flag
-    still stands and `rescue` runs once more, which is harmless.
-
-    Raises:
-        StorageUnusable: when the system refuses.
-    """
-    return replace.finish(path) == replace.RESCUE
 
 
 def clear_poisoned(path: Path, directories: Sequence[Path] | None = None) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.journal.opening import Access, prepare
 from holdfast.storage import replace
-from holdfast.storage.convert import convert, finish_conversion, settle_key
+from holdfast.storage.convert import convert
 from holdfast.storage.errors import KeyUnusable, KeyWrong, StorageDamaged, StorageFailed, StorageUnusable
 from holdfast.storage.keys import new_key_file, parse_hex_key, read_key_file
 from holdfast.storage.sqlite import Connection, is_plain, open_reader, open_writer, row, rows, translated
@@ -148,7 +149,7 @@ def test_a_conversion_cut_at_any_step_leaves_the_old_or_the_new_file(
                 finished = True
             except StorageFailed:
                 finished = False
-        completed = finish_conversion(path)
+        completed = replace.finish(path) == replace.CONVERT
         key = None if is_plain(path) else KEY
         assert content(path, key) == (5, 5 * 200 * len(SECRET), 7)
         assert not list(tmp_path.glob(f"{cut}.db.*"))
@@ -174,21 +175,21 @@ def test_the_new_key_is_in_no_message_when_the_copy_cannot_be_made(
         found = found.__cause__
 
 
-def test_the_next_start_finishes_what_a_power_cut_left(tmp_path: Path) -> None:
+def test_a_start_with_a_key_encrypts_a_plain_file_once(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
-    assert not settle_key(path, None, KEY)  # nothing there yet
+    assert not prepare(Access(path, KEY)).rekeyed  # nothing there yet
     filled(path, None).close()
-    assert settle_key(path, None, KEY)
-    assert not settle_key(path, None, KEY)
+    assert prepare(Access(path, KEY)).rekeyed
+    assert not prepare(Access(path, KEY)).rekeyed
     assert content(path, KEY) == (60, 60 * 200 * len(SECRET), 7)
     with pytest.raises(KeyWrong):
-        settle_key(path, None, OTHER)
+        open_reader(path, OTHER)
 
 
 def test_a_half_built_copy_is_thrown_away(tmp_path: Path) -> None:
     filled(tmp_path / "a.db", None).close()
     replace.building_path(tmp_path / "a.db", replace.CONVERT).write_bytes(b"half")
-    assert not finish_conversion(tmp_path / "a.db")
+    assert replace.finish(tmp_path / "a.db") is None
     assert [p.name for p in tmp_path.iterdir()] == ["a.db"]
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.storage.errors import KeyWrong, StorageDamaged, StorageFailed, StorageUnusable
-from holdfast.storage.replace import RESCUE, building_path, complete_path, promote
+from holdfast.storage.replace import RESCUE, building_path, complete_path, finish, promote
 from holdfast.storage.rescue import (
     clear_poisoned,
     filesystem_of,
-    finish_rescue,
     is_poisoned,
     mark_poisoned,
     rescue,
@@ -137,7 +136,7 @@ def test_a_rescue_cut_at_any_step_never_replays_the_old_wal_over_the_new_file(
         wal_is_there = path.with_name("journal.db-wal").exists()
         assert not (wal_is_there and path.stat().st_ino != old)
         assert finished or is_poisoned(path, ram)
-        completed += finish_rescue(path)
+        completed += finish(path) == RESCUE
         assert {p.name for p in home.iterdir()} <= {"journal.db", "journal.db-wal", "journal.db-shm"}
         assert counted(path, key) == (3, 9000)
         clear_poisoned(path, ram)
@@ -148,10 +147,10 @@ def test_a_rescue_cut_at_any_step_never_replays_the_old_wal_over_the_new_file(
 
 def test_a_start_after_a_clean_stop_has_nothing_to_finish(tmp_path: Path) -> None:
     path = left_by_a_crash(tmp_path, None)
-    assert not finish_rescue(path)
+    assert finish(path) is None
     assert path.with_name("journal.db-wal").exists()
     building_path(path, RESCUE).write_bytes(b"half")
-    assert not finish_rescue(path)
+    assert finish(path) is None
     assert not building_path(path, RESCUE).exists()
     assert counted(path, None) == (20, 60_000)
 
@@ -160,7 +159,7 @@ def test_the_mark_wins_over_the_old_file_and_its_wal(tmp_path: Path) -> None:
     path = left_by_a_crash(tmp_path, None)
     complete_path(path, RESCUE).write_bytes(b"")
     assert complete_path(path, RESCUE).name == "journal.db.rescued"
-    assert finish_rescue(path)
+    assert finish(path) == RESCUE
     assert path.read_bytes() == b""
     assert [p.name for p in tmp_path.iterdir()] == ["journal.db"]
 
