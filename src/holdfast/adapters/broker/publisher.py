@@ -8,7 +8,8 @@ from holdfast.adapters.broker import packets
 from holdfast.adapters.broker.errors import BrokerError, BrokerFaulted
 from holdfast.adapters.broker.link import Door, Link, connect
 from holdfast.adapters.broker.packets import FAILED, PUBACK, Welcome
-from holdfast.adapters.broker.reader import AckRun, Item
+from holdfast.adapters.broker.reader import Item
+from holdfast.adapters.mqtt.reader import AckRun
 from holdfast.kernel.errors import HoldfastError
 
 MAX_PACKET = 64 * 1024

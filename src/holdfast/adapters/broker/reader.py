@@ -9,6 +9,7 @@ from holdfast.adapters.broker import packets
 from holdfast.adapters.broker.packets import Goodbye, Granted, Pong, Welcome
 from holdfast.adapters.mqtt.errors import ProtocolFault
 from holdfast.adapters.mqtt.fields import Cursor, malformed
+from holdfast.adapters.mqtt.reader import AckRun
 from holdfast.adapters.mqtt.reasons import Reason
 
 _DUP = 0x08
@@ -46,17 +47,6 @@ class Chunk:
         self.runs: dict[bytes, TopicRun] = {}
         self.acks: list[bytes] = []
         self.recs: list[bytes] = []
-
-
-class AckRun:
-    """Consecutive acknowledgements of one kind and reason."""
-
-    __slots__ = ("kind", "pids", "reason")
-
-    def __init__(self, kind: int, reason: int) -> None:
-        self.kind = kind
-        self.reason = reason
-        self.pids: list[bytes] = []
 
 
 Item = Chunk | AckRun | Welcome | Granted | Goodbye | Pong
@@ -158,7 +148,7 @@ class ClientReader:
                 pid, reason = (body, 0) if len(body) == 2 else packets.decode_ack(body, version)
                 last = items[-1] if items else None
                 if type(last) is not AckRun or last.kind != kind or last.reason != reason:
-                    last = AckRun(kind, reason)
+                    last = AckRun(kind, [], reason)
                     items.append(last)
                 last.pids.append(pid)
             case packets.CONNACK:

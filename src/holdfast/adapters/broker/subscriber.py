@@ -23,8 +23,9 @@ from holdfast.adapters.broker.errors import BrokerError, BrokerUnreachable
 from holdfast.adapters.broker.happenings import BrokerConnected, BrokerLost, BrokerReadingPaused
 from holdfast.adapters.broker.link import CONNECTING, Door, Link, connect
 from holdfast.adapters.broker.packets import FAILED, PUBACK, PUBCOMP, PUBREC, PUBREL, Granted, Welcome
-from holdfast.adapters.broker.reader import AckRun, Chunk, Item, TopicRun
+from holdfast.adapters.broker.reader import Chunk, Item, TopicRun
 from holdfast.adapters.broker.settings import BrokerSettings
+from holdfast.adapters.mqtt.reader import AckRun
 from holdfast.adapters.port import Arrival, Inbox
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError

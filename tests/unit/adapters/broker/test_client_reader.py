@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from holdfast.adapters.broker.errors import BrokerFaulted, BrokerRefused
 from holdfast.adapters.broker.packets import Granted, Hello, Pong, Welcome, acks, connect, publish, subscribe
-from holdfast.adapters.broker.reader import AckRun, Chunk, ClientReader, Item
+from holdfast.adapters.broker.reader import Chunk, ClientReader, Item
+from holdfast.adapters.mqtt.reader import AckRun
 
 V311, V5 = 4, 5
 
