@@ -6,8 +6,9 @@ compile() {
     output=$1
     shift
     "$bin/pip-compile" --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
-        --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
         --output-file "$output" "$@"
+    # Options, which name addresses, and the empty line after them; packages and their hashes begin otherwise.
+    sed -i -e '/^--/d' -e '/./,$!d' "$output"
 }
 compile requirements/runtime.txt --build-deps-for editable pyproject.toml
 compile requirements/dev.txt --build-deps-for editable --extra dev --constraint requirements/runtime.txt pyproject.toml
