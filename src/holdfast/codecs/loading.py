@@ -233,7 +233,7 @@ class _Reader:
             path, s.name, s.value, s.bool_value, s.text_value, s.unit, s.time, meanings, rejects_unknown=unknown
         )
 
-    def _meaning(self, where: tuple[str, ...], s: ReadingSettings, says_unit: bool) -> Meaning:  # noqa: FBT001
+    def _meaning(self, where: tuple[str, ...], s: ReadingSettings, says_unit: bool) -> Meaning:  # noqa: FBT001 - a `MeaningOf`
         if where[0] != "map" and _METRIC.fullmatch(s.metric) is None:
             self._tell((*where, "metric"), f"`{s.metric}` is no metric: dotted lower-case words, as air.temperature")
         if s.min is not None and s.max is not None and s.min > s.max:

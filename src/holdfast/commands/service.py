@@ -95,7 +95,7 @@ class CommandService:
                 if self.clock.monotonic() >= self._forget_at:
                     self._forget_at = self.clock.monotonic() + FORGET_EVERY_S
                     before_ns = self.clock.wall_ns() - FORGET_AFTER_NS
-                    self.journal.submit(lambda tx: commanded.forget(tx, self.settings.keep, before_ns))  # noqa: B023
+                    self.journal.submit(partial(commanded.forget, keep=self.settings.keep, before_ns=before_ns))
             await asyncio.sleep(TICK_S)
 
     def turn(self) -> None:

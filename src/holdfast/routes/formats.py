@@ -203,7 +203,9 @@ def times(ts: NDArray[np.int64], unit: str) -> list[Any]:
     if unit == "iso8601":
         return [datetime.fromtimestamp(one / 1e9, UTC).isoformat() for one in ts.tolist()]
     if unit == "s":
-        return (ts / 1e9).tolist()  # type: ignore[no-any-return]
+        seconds: list[float] = (ts / 1e9).tolist()
+        return seconds
     step = _PER_S["ns"] // _PER_S[unit]
     whole, rest = np.divmod(ts, step)
-    return whole.tolist() if not rest.any() else (ts / step).tolist()  # type: ignore[no-any-return]
+    units: list[float] = (ts / step if rest.any() else whole).tolist()
+    return units

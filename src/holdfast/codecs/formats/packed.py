@@ -1,6 +1,5 @@
 """CBOR (RFC 8949) and MessagePack, untyped and bounded."""
 
-from datetime import datetime
 from io import BytesIO
 from typing import Any, NoReturn
 
@@ -54,11 +53,6 @@ def decode_msgpack(payload: bytes) -> Any:
         raise Refused(RejectReason.TOO_DEEP, f"nested deeper than {MAX_DEPTH}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError, OverflowError) as error:
         malformed(f"not MessagePack: {error}" if payload else "empty")
-
-
-def seconds_of(value: Any) -> Any:
-    """A tagged time as seconds since 1970; anything else as it is."""
-    return value.timestamp() if isinstance(value, datetime) and value.tzinfo is not None else value
 
 
 def _refuse(*_: Any) -> NoReturn:

@@ -20,7 +20,6 @@ from holdfast.codecs.times import LATEST_US
 from holdfast.codecs.topics import joined
 from holdfast.model.series import Kind
 
-NAMESPACE = "spBv1.0"
 _MAX_METRICS = 10_000
 _MAX_NODES = 20_000
 _MAX_REMEMBERED = 1_000_000

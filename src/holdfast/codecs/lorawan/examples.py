@@ -30,8 +30,8 @@ class UplinkExample(Struct, kw_only=True):
     """An uplink and what becomes of it. quickjs: DIFF or EXC where it's known not to hold in this engine."""
 
     bytes: str
-    fPort: int | None = None  # noqa: N815  # the contract's name
-    recvTime: datetime | None = None  # noqa: N815
+    fPort: int | None = None  # noqa: N815 - the contract's name  # the contract's name
+    recvTime: datetime | None = None  # noqa: N815 - the contract's name
     output: dict[str, Any]
     normalized: dict[str, Any] | None = None
     description: str = ""
