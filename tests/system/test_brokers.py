@@ -30,28 +30,40 @@ def ended() -> Iterator[list[Broker | NodeProcess]]:
         each.kill()
 
 
+def begun(
+    folder: Path, ended: list[Broker | NodeProcess], kind: Literal["mosquitto", "nats"], qos: int, rate: int
+) -> tuple[Broker, NodeProcess, Feeder]:
+    """A broker, a node that is connected to it, and messages coming."""
+    broker = Broker(kind, folder / "broker")
+    node = node_of(broker, folder / "node", qos)
+    ended += [node, broker]
+    broker.start()
+    node.start()
+    wait_until(lambda: node.says("BrokerConnected"))
+    return broker, node, Feeder(broker.port, qos, rate=rate)
+
+
+def shaken(node: NodeProcess, feeder: Feeder, victim: Broker | NodeProcess, kills: int) -> None:
+    """Kill while messages come; in the end the node has all that the broker took, each once."""
+    for round_ in range(1, kills + 1):
+        at_least = 150 * round_
+        wait_until(lambda: node.rows() > at_least)  # noqa: B023  # awaited in this turn
+        victim.kill()
+        victim.start()
+    feeder.finish()
+    wait_until(lambda: node.rows() >= feeder.sent)
+    node.stop()
+    assert sorted(node.stored()) == list(range(1, feeder.sent + 1))
+
+
 @needs_mosquitto
 @needs_nats
 @pytest.mark.parametrize(("kind", "qos"), [("mosquitto", 1), ("mosquitto", 2), ("nats", 1), ("nats", 2)])
 def test_a_node_killed_under_load_has_everything_that_the_broker_took_exactly_once(
     tmp_path: Path, ended: list[Broker | NodeProcess], kind: Literal["mosquitto", "nats"], qos: int
 ) -> None:
-    broker = Broker(kind, tmp_path / "broker")
-    node = node_of(broker, tmp_path / "node", qos)
-    ended += [node, broker]
-    broker.start()
-    node.start()
-    wait_until(lambda: node.says("BrokerConnected"))
-    feeder = Feeder(broker.port, qos, rate=400)
-    for round_ in range(1, 4):
-        at_least = 150 * round_
-        wait_until(lambda: node.rows() > at_least)  # noqa: B023  # awaited in this turn
-        node.kill()
-        node.start()
-    feeder.finish()
-    wait_until(lambda: node.rows() >= feeder.sent)
-    node.stop()
-    assert sorted(node.stored()) == list(range(1, feeder.sent + 1))
+    _, node, feeder = begun(tmp_path, ended, kind, qos, 400)
+    shaken(node, feeder, node, 3)
     assert node.says("resumed=True")
 
 
@@ -59,22 +71,8 @@ def test_a_node_killed_under_load_has_everything_that_the_broker_took_exactly_on
 def test_a_nats_server_killed_under_load_loses_nothing_that_it_took(
     tmp_path: Path, ended: list[Broker | NodeProcess]
 ) -> None:
-    broker = Broker("nats", tmp_path / "broker")
-    node = node_of(broker, tmp_path / "node", 1)
-    ended += [node, broker]
-    broker.start()
-    node.start()
-    wait_until(lambda: node.says("BrokerConnected"))
-    feeder = Feeder(broker.port, 1, rate=300)
-    for round_ in (1, 2):
-        at_least = 150 * round_
-        wait_until(lambda: node.rows() > at_least)  # noqa: B023  # awaited in this turn
-        broker.kill()
-        broker.start()
-    feeder.finish()
-    wait_until(lambda: node.rows() >= feeder.sent)
-    node.stop()
-    assert sorted(node.stored()) == list(range(1, feeder.sent + 1))
+    broker, node, feeder = begun(tmp_path, ended, "nats", 1, 300)
+    shaken(node, feeder, broker, 2)
     assert node.says("BrokerConnected", times=3)
 
 
@@ -83,13 +81,7 @@ def test_after_a_kill_of_mosquitto_the_node_comes_back_and_gets_all_that_it_take
     tmp_path: Path, ended: list[Broker | NodeProcess]
 ) -> None:
     """Mosquitto itself loses what it queued since its last snapshot; what it acks afterwards is ours to keep."""
-    broker = Broker("mosquitto", tmp_path / "broker")
-    node = node_of(broker, tmp_path / "node", 1)
-    ended += [node, broker]
-    broker.start()
-    node.start()
-    wait_until(lambda: node.says("BrokerConnected"))
-    feeder = Feeder(broker.port, 1, rate=300)
+    broker, node, feeder = begun(tmp_path, ended, "mosquitto", 1, 300)
     wait_until(lambda: node.rows() > 200)
     broker.kill()
     wait_until(lambda: node.says("BrokerLost"))

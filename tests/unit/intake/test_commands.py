@@ -169,6 +169,30 @@ def test_what_the_adapter_wants_stored_is_on_disk_before_it_is_settled(tmp_path:
     with_site(tmp_path, body)
 
 
+class Unwritable:
+    """Something that can't be stored."""
+
+    def writing(self) -> Callable[[Transaction], None]:
+        def write(_: Transaction) -> None:
+            raise ValueError("no such thing")
+
+        return write
+
+
+def test_where_that_cannot_be_stored_the_message_is_refused_and_holds_up_nobody(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        slip = Slip(site.journal)
+        assert site.inbox.offer(
+            Arrival("cell", "command/press-1/stop", [b"["], site.clock.wall_ns(), slip, annex=Unwritable())
+        )
+        async with asyncio.timeout(5):
+            await slip.done.wait()
+        assert (slip.refused, slip.settled_at) == (True, None)
+        assert site.inbox._waiting == 0
+
+    with_site(tmp_path, body)
+
+
 def test_elsewhere_such_a_message_is_one_like_any_other(tmp_path: Path) -> None:
     async def body(site: Site) -> None:
         await site.arrive("command/press-1/stop", b"{}")

@@ -42,6 +42,7 @@ class Slip:
 
     def refuse(self) -> None:
         self.refused = True
+        self.done.set()
 
 
 class Board:
