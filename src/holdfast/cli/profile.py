@@ -1,5 +1,6 @@
 """`holdfast profile`: are profiles right, what do they make of a payload, and what may one look like."""
 
+import asyncio
 import base64
 import binascii
 import sys
@@ -17,8 +18,10 @@ from holdfast.cli.words import many, plain, table, when
 from holdfast.codecs.decoder import Decoder, Run
 from holdfast.codecs.inferring import Message, infer
 from holdfast.codecs.loading import BUILTIN, load_profiles
+from holdfast.codecs.lorawan.runner import ScriptRunner
 from holdfast.codecs.profiles import Profile
 from holdfast.intake.replay import WouldRead, spoken
+from holdfast.intake.uplinks import translated_run
 from holdfast.kernel.clock import Clock
 from holdfast.model.series import Catalogue
 
@@ -71,9 +74,7 @@ def _file(name: str) -> Path:
 
 def tell_messages(profiles: Sequence[Profile], messages: Sequence[Message], clock: Clock, *, json: bool) -> int:
     """Print what each message would become, in order; 1 when one is refused."""
-    catalogue = Catalogue()
-    decoder = Decoder(profiles, catalogue, _NODE)
-    found = [_tested(decoder, catalogue, message, clock.wall_ns()) for message in messages]
+    found = _tested(profiles, messages, clock)
     if json:
         typer.echo(as_json(found))
     else:
@@ -96,11 +97,29 @@ def default_topic(profiles: Sequence[Profile]) -> str:
     )
 
 
-def _tested(decoder: Decoder, catalogue: Catalogue, message: Message, now_ns: int) -> Verdict:
-    decoded = decoder.decode([Run(message.topic, [message.payload], now_ns)])
+async def _runs(decoder: Decoder, messages: Sequence[Message], clock: Clock) -> list[Run]:
+    """The messages as they reach the decoder: LoRaWAN uplinks have been through their scripts."""
+    scripts = ScriptRunner(clock)
+    try:
+        return [
+            await translated_run(decoder, scripts, Run(message.topic, [message.payload], clock.wall_ns()))
+            for message in messages
+        ]
+    finally:
+        await scripts.close()
+
+
+def _tested(profiles: Sequence[Profile], messages: Sequence[Message], clock: Clock) -> list[Verdict]:
+    catalogue = Catalogue()
+    decoder = Decoder(profiles, catalogue, _NODE)
+    return [_verdict(decoder, catalogue, run) for run in asyncio.run(_runs(decoder, messages, clock))]
+
+
+def _verdict(decoder: Decoder, catalogue: Catalogue, run: Run) -> Verdict:
+    decoded = decoder.decode([run])
     if decoded.rejected:
-        return Verdict(message.topic, [], decoded.rejected[0].reason, decoded.rejected[0].detail)
-    return Verdict(message.topic, list(spoken(decoded.batch, catalogue)))
+        return Verdict(run.topic, [], decoded.rejected[0].reason, decoded.rejected[0].detail)
+    return Verdict(run.topic, list(spoken(decoded.batch, catalogue)))
 
 
 def _said(one: Verdict) -> Iterator[str]:
@@ -195,12 +214,8 @@ def propose(messages: Sequence[Message], name: str, out: Path | None, clock: Clo
         file = Path(folder) / "proposed.yaml"
         file.write_text(text, encoding="utf-8")
         profiles = load_profiles([file])
-    catalogue = Catalogue()
-    decoder = Decoder(profiles, catalogue, _NODE)
     default = default_topic(profiles)
-    tested = [
-        _tested(decoder, catalogue, m if m.topic else Message(default, m.payload), clock.wall_ns()) for m in messages
-    ]
+    tested = _tested(profiles, [m if m.topic else Message(default, m.payload) for m in messages], clock)
     if out is None:
         typer.echo(text, nl=False)
     elif out.exists():

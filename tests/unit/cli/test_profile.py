@@ -48,6 +48,29 @@ def test_a_payload_is_tried_from_a_file_and_as_hex(tmp_path: Path) -> None:
     assert holdfast("profile", "test", "builtin:tasmota", payload).exit_code == 2  # which of its profiles?
 
 
+LORAWAN = """profiles:
+  uplinks: {topic: "v3/+/devices/{device}/up", version: 1, format: lorawan, codec: twice.js, fields: {n: {metric: n}}}
+"""
+TWICE = "function decodeUplink(input) { return { data: { n: 2 * input.bytes[0] } }; }"
+UPLINK = {
+    "end_device_ids": {"device_id": "cellar"},
+    "received_at": "2026-11-21T08:00:00Z",
+    "uplink_message": {"f_port": 1, "frm_payload": "FQ=="},
+}
+
+
+def test_an_uplink_is_tried_through_its_script(tmp_path: Path) -> None:
+    written(tmp_path / "twice.js", TWICE)
+    profile = written(tmp_path / "p.yaml", LORAWAN)
+    payload = written(tmp_path / "m", json.dumps(UPLINK))
+    tried = holdfast("profile", "test", profile, payload, "--topic", "v3/app/devices/cellar/up", "--json")
+    (told,) = json.loads(tried.stdout)
+    assert [(r["series"], r["value"]) for r in told["readings"]] == [("here/cellar/n", 42.0)]
+    written(tmp_path / "twice.js", "function decodeUplink() { throw new Error('no battery') }")
+    refused = holdfast("profile", "test", profile, payload, "--topic", "v3/app/devices/cellar/up")
+    assert (refused.exit_code, "refused: script" in refused.stdout, "no battery" in refused.stdout) == (1, True, True)
+
+
 def test_a_capture_is_read_in_order_so_that_descriptions_come_before_values(tmp_path: Path) -> None:
     lines = [
         {"topic": "homie/a/n/p", "payload": "21.5"},
