@@ -221,9 +221,10 @@ function showDevices(list) {
   own.sort((a, b) => WORST(a) - WORST(b));
   byId("devices").tBodies[0].replaceChildren(...own.slice(0, 10).map((d) => {
     const bad = WORST(d) < 2, word = d.status === "retired" ? "retired" : d.held && d.status === "new" ? "waits" : d.state;
-    const facts = [`${d.rate.toPrecision(2) * 1}/min`, d.last_ns ? `${lasting((state.now - d.last_ns) / 1e9)} ago` : "never"];
+    const since = lasting((state.now - d.last_ns) / 1e9);
+    const facts = [`${d.rate.toPrecision(2) * 1}/min`, !d.last_ns ? "never" : since === "now" || since === "ahead" ? since : `${since} ago`];
     if (d.day_refused) facts.push(`${(100 * d.day_refused / d.day_judged).toPrecision(2) * 1} % refused`);
-    return make("tr", {}, make("th", { scope: "row" }, d.name), make("td", { class: "num" }, facts.join(" · ")), make("td", { class: `num${bad ? " wrong" : ""}` }, d.over_budget ? `${word} !` : word));
+    return make("tr", {}, make("th", { scope: "row" }, d.name, make("span", { class: "when" }, facts.join(" · "))), make("td", { class: `num${bad ? " wrong" : ""}` }, d.over_budget ? `${word} !` : word));
   }));
 }
 
