@@ -21,7 +21,7 @@ from holdfast.history.errors import PieceAway, PieceDamaged, PieceGone, PieceLoc
 from holdfast.history.lake.cipher import MAGIC, Cipher
 from holdfast.history.lake.cold import Cold
 from holdfast.history.lake.index import KEY, Index, joined
-from holdfast.history.lake.layout import hidden
+from holdfast.history.lake.layout import hidden, whereabouts
 from holdfast.history.lake.sums import CheckedFile, SummingWriter
 from holdfast.journal.pieces import COLD, PieceFile
 from holdfast.storage.folder import Folder
@@ -229,7 +229,7 @@ def open_piece(folder: Folder, name: str) -> BinaryIO:
 
 
 def _local(folder: Folder, name: str) -> BinaryIO | None:
-    for candidate in (name, hidden(name), f".trash/{name}"):
+    for candidate in (name, hidden(name), *whereabouts(name)):
         try:
             return folder.open(candidate)
         except FileNotFoundError:

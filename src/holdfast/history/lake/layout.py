@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from holdfast.journal.pieces import AROUND_ALERTS, HOURS, MINUTES, RAW
 
 SWAP = ".swap/"
+TRASH = ".trash"
 DAY_NS = 86_400 * 10**9
 TABLES = {RAW: "readings", AROUND_ALERTS: "readings", MINUTES: "minutes", HOURS: "hours"}
 _EPOCH = date(1970, 1, 1)
@@ -50,3 +51,9 @@ def partition(name: str) -> str:
 def swapped(directory: str) -> str:
     """The directory that is built to take a partition's place."""
     return f"{SWAP}{directory}"
+
+
+def whereabouts(name: str) -> tuple[str, ...]:
+    """The names that a visible file goes through until it's gone; who tries them in this order can't be overtaken."""
+    directory, _, base = name.rpartition("/")
+    return name, f"{swapped(directory)}/{base}", f"{TRASH}/{name}"

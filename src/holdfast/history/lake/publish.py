@@ -7,10 +7,8 @@ other. Everything here can be done again after a crash: it begins with what is t
 
 from collections.abc import Collection, Iterable
 
-from holdfast.history.lake.layout import SWAP, hidden, partition, swapped
+from holdfast.history.lake.layout import SWAP, TRASH, hidden, partition, swapped, whereabouts
 from holdfast.storage.folder import Folder
-
-TRASH = ".trash"
 
 
 def in_trash(name: str) -> str:
@@ -75,8 +73,8 @@ def _discard(folder: Folder, where: str, name: str, *, keep: bool) -> None:
 
 def _where(folder: Folder, name: str) -> str:
     """Under which of its names a live file lies now."""
-    candidates = (name, hidden(name), f"{swapped(partition(name))}/{_base(name)}", in_trash(name))
-    return next((one for one in candidates if folder.size(one) is not None), name)
+    _, *later = whereabouts(name)
+    return next((one for one in (name, hidden(name), *later) if folder.size(one) is not None), name)
 
 
 def _base(name: str) -> str:
