@@ -40,7 +40,7 @@ check: $(DEV_STAMP)
 
 test: check
 	@$(BIN)/pytest -q -n 2 tests/powerloss -m "not slow"
-	@$(BIN)/pytest -q -n 2 --dist loadfile tests/system -m "not slow"
+	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/system -m "not slow"
 
 prove: $(DEV_STAMP)
 	@$(BIN)/pytest tests -m slow --timeout 3600

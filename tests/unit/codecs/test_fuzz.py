@@ -1,6 +1,7 @@
 """Nothing from outside may raise, hang or take memory without bound, whatever the format."""
 
 import json
+import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from holdfast.codecs.formats.sparkplug_schema import PAYLOAD
 from holdfast.codecs.loading import BUILTIN, load_profiles
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reject import RejectReason
-from holdfast.kernel.clock import SystemClock
 from holdfast.model.series import Catalogue
 
 NOW = 1_795_187_068_000_000_000
@@ -160,14 +160,14 @@ def test_any_sparkplug_metrics_are_readings_or_a_refusal(profiles: Stock, birth:
     decoder = Decoder(profiles, Catalogue(), "gw")
     for kind, said in (("NBIRTH", birth), ("NDATA", data)):
         payload = PAYLOAD()
-        for name, alias, time, type_, number, null in said:
+        for name, alias, when, type_, number, null in said:
             metric = payload.metrics.add(datatype=type_, long_value=number, is_null=null)
             if name is not None:
                 metric.name = name
             if alias is not None:
                 metric.alias = alias
-            if time is not None:
-                metric.timestamp = time
+            if when is not None:
+                metric.timestamp = when
         decoder.decode([Run(f"spBv1.0/g/{kind}/n", [payload.SerializeToString()], NOW)])
 
 
@@ -230,13 +230,12 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_a_bomb_is_refused_within_a_second_and_bounded_memory(profiles: Stock, bomb: bytes) -> None:
-    clock = SystemClock()
     decoder = Decoder(profiles, Catalogue(), "gw")
     for topic in TOPICS:
         tracemalloc.start()
-        start = clock.monotonic()
+        start = time.thread_time()  # not the wall's: others work on this machine, too
         decoder.decode([Run(topic, [bomb], NOW)])
-        took = clock.monotonic() - start
+        took = time.thread_time() - start
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert took < 3.0, topic  # tracemalloc alone triples it
