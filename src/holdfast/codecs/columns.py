@@ -58,8 +58,8 @@ class Rectangle:
                 raw = np.where(np.isin(raw, f.meaning.missing), np.nan, raw)
             values[:, column] = _converted(raw, f, unit, items, faults)
         present = ~np.isnan(values.ravel())
-        message = np.repeat(np.arange(n), width)
-        meaning = np.tile(np.arange(width), n)
+        message = np.arange(n).repeat(width)
+        meaning = np.arange(n * width) - message * width
         if present.all():
             return Cells(message, meaning, values.ravel(), texts, faults)
         return Cells(message[present], meaning[present], values.ravel()[present], texts, faults)

@@ -50,8 +50,8 @@ class Group:
     def numbers(self) -> NDArray[np.int32]:
         """The number of each message, shape (n,)."""
         counts = np.array(self.counts)
-        starts = np.cumsum(counts) - counts
-        shifts = np.repeat(np.array(self.firsts) - starts, counts)
+        starts = counts.cumsum() - counts
+        shifts = (np.array(self.firsts) - starts).repeat(counts)
         numbers: NDArray[np.int32] = np.add(np.arange(len(self.payloads)), shifts).astype(np.int32)
         return numbers
 
@@ -113,7 +113,7 @@ class ProfileReader:
             return Batch.empty(), np.empty(0, np.int32)
         if len(items) == len(numbers):
             own = numbers
-            received = np.repeat(np.array(group.received, np.int64), group.counts)
+            received = np.array(group.received, np.int64).repeat(group.counts)
         else:
             own = numbers[positions]
             received = np.repeat(np.array(group.received, np.int64), group.counts)[positions]
@@ -138,7 +138,7 @@ class ProfileReader:
         if self._device is not None:
             return None
         slots = np.fromiter(map(self._devices.slot, group.devices), np.intp, len(group.devices))
-        return np.repeat(slots, group.counts)
+        return slots.repeat(group.counts)
 
     def _named(self, items: Sequence[Any], found: list[Fault]) -> NDArray[np.intp]:
         """The slot of every item, when payloads name the devices."""
@@ -171,7 +171,7 @@ class ProfileReader:
         stale_ns = self._profile.stale_ns
         if stale_ns is not None:
             age = received - told
-            for i in np.flatnonzero(sane & (age > stale_ns) & (received >= doubt.unset_before)):
+            for i in (sane & (age > stale_ns) & (received >= doubt.unset_before)).nonzero()[0]:
                 seconds = age[i] / NS_PER_S
                 found.append(
                     Fault(
@@ -222,7 +222,7 @@ class ProfileReader:
 
     def _series(self, slots: NDArray[np.intp], meaning: NDArray[np.intp]) -> NDArray[np.int32]:
         series = self._devices.series[slots, meaning]
-        new = np.flatnonzero(series == UNNAMED)
+        new = (series == UNNAMED).nonzero()[0]
         if len(new):
             for slot, column in set(zip(slots[new].tolist(), meaning[new].tolist(), strict=True)):
                 m = self._meanings[column]

@@ -96,8 +96,8 @@ class LastValues:
 
     def _take(self, batch: Batch) -> None:
         self._make_room(int(batch.series.max()))
-        self._count[: len(self._ts)] += np.bincount(batch.series, minlength=len(self._ts))
-        rows = np.flatnonzero(batch.ts >= self._ts[batch.series])
+        np.add.at(self._count, batch.series, 1)  # its cost is the batch's, not the catalogue's
+        rows = (batch.ts >= self._ts[batch.series]).nonzero()[0]
         ts = batch.ts[rows]
         if len(ts) > 1 and (ts[1:] < ts[:-1]).any():
             rows = rows[np.argsort(ts, kind="stable")]

@@ -238,8 +238,10 @@ class Transaction:
 
     def store_counters(self, committed: Mapping[str, int]) -> None:
         """Persist the counters and lane heads that differ from what is committed."""
-        changed = [(k, v) for k, v in self.draft.counters.items() if committed.get(k) != v]
-        self.db.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", changed)
+        changed = {k: v for k, v in self.draft.counters.items() if committed.get(k) != v}
+        if changed:  # one statement: after each the thread has to wait for its turn again
+            wanted = msgspec.json.encode(changed).decode()
+            self.db.execute("INSERT OR REPLACE INTO counters SELECT key, value FROM json_each(?)", (wanted,))
 
     def _append(
         self,
