@@ -219,9 +219,8 @@ class IntakeService:
         if self._publisher is None:
             return
         for decision in decisions:
-            event = msgspec.json.encode(decision.event)
             for topic, payload in decision.publish:
-                self._publisher.publish(topic, event if payload is None else payload)
+                self._publisher.publish(topic, msgspec.json.encode(decision.event) if payload is None else payload)
 
     def _commit(self) -> None:
         self._commit_due = None

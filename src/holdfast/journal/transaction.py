@@ -53,10 +53,9 @@ class Transaction:
 
     def append_events(self, lane: Lane, events: Sequence[Event], origin: Origin = NODE_ITSELF) -> int:
         """Store some events as the next group of `lane`; returns its last seq."""
-        canonical = blobs.canonical_events(events)
+        canonical, blob = blobs.both_of_events(events)
         times = [e.ts for e in events]
         bounds = min(times), max(times)
-        blob = blobs.encode_events(events)
         return self._append(lane, GroupKind.EVENTS, len(events), bounds, canonical, blob, origin)
 
     def append_messages(self, messages: Sequence[Message], origin: Origin = NODE_ITSELF) -> int:

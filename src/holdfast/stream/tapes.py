@@ -5,6 +5,7 @@ there are fewer), then its new ones. So the window of N samples that ends with t
 the last old one) starts at `d * N + c`, c being the number of new samples of all devices up to and with that one.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,12 @@ class Tape:
     def last(self, end: int, count: int) -> tuple[list[int], list[float]]:
         """The times and values of at most `count` samples before `end`."""
         values, ts = self.values[max(end - count, 0) : end], self.ts[max(end - count, 0) : end]
-        real = ~np.isnan(values)
-        return ts[real].tolist(), values[real].tolist()
+        times: list[int] = ts.tolist()
+        numbers: list[float] = values.tolist()
+        if any(map(math.isnan, numbers)):
+            real = [i for i, number in enumerate(numbers) if not math.isnan(number)]
+            return [times[i] for i in real], [numbers[i] for i in real]
+        return times, numbers
 
 
 class Ring:
