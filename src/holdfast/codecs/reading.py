@@ -1,6 +1,6 @@
 """One profile at work: a group of payloads becomes readings with series, time and quality."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from holdfast.model.series import Catalogue, Series
 
 _CLOCK_AHEAD = encode_quality(Quality.UNCERTAIN, Reason.CLOCK_AHEAD)
 _DEVICES_REMEMBERED = 100_000
+_ALL = np.True_
 
 
 @dataclass(slots=True)
@@ -49,10 +50,13 @@ class Group:
 
     def numbers(self) -> NDArray[np.int32]:
         """The number of each message, shape (n,)."""
+        n, first = len(self.payloads), self.firsts[0]
+        if self.firsts[-1] + self.counts[-1] - first == n:  # nothing of another profile in between
+            return np.arange(first, first + n, dtype=np.int32)
         counts = np.array(self.counts)
         starts = counts.cumsum() - counts
         shifts = (np.array(self.firsts) - starts).repeat(counts)
-        numbers: NDArray[np.int32] = np.add(np.arange(len(self.payloads)), shifts).astype(np.int32)
+        numbers: NDArray[np.int32] = np.add(np.arange(n), shifts).astype(np.int32)
         return numbers
 
 
@@ -121,7 +125,8 @@ class ProfileReader:
         slots = self._named(items, found) if by_run is None else by_run
         if len(slots) != len(items):
             slots = slots[positions]
-        about.devices[own] = self._devices.numbers[slots]
+        if by_run is None:
+            about.devices[own] = self._devices.numbers[slots]
         found.extend(Fault(*fault) for fault in self._devices.faults(slots))
         told, ours = received, None
         if self._time is not None:
@@ -154,30 +159,27 @@ class ProfileReader:
     def _judge(self, told: Times, received: Times, lead: Times | None, doubt: Doubt) -> "_Stamps":
         """Which time each message gets: a device that is ahead gets ours, unless ours was unset."""
         future_ns = self._profile.future_ns
-        ahead = None if lead is None else lead > future_ns
-        if doubt and ahead is not None:
-            ahead &= received >= doubt.unset_before
         codes = doubtful(received, lead, doubt, future_ns) if doubt else None
-        if ahead is None or not ahead.any():
+        if lead is None or lead.max(initial=0) <= future_ns:
             return _Stamps(told, None, codes)
+        ahead = lead > future_ns
+        if doubt:
+            ahead &= received >= doubt.unset_before
         return _Stamps(np.where(ahead, received, told), ahead, codes)
 
     def _told(self, time: Getter, items: Sequence[Any], received: Times, found: list[Fault], doubt: Doubt) -> Times:
         """The time that each device told, ns UTC; what is no time or too old is a fault."""
         told, sane = event_times(list(map(time, items)), self._profile.time_unit)
-        if not sane.all():
+        if sane is None:
+            sane = _ALL
+        else:
             detail = "the time is before 1970 or after 2100: is its unit right?"
             found.extend(Fault(int(i), RejectReason.WRONG_TYPE, detail) for i in np.flatnonzero(~sane))
         stale_ns = self._profile.stale_ns
         if stale_ns is not None:
             age = received - told
-            for i in (sane & (age > stale_ns) & (received >= doubt.unset_before)).nonzero()[0]:
-                seconds = age[i] / NS_PER_S
-                found.append(
-                    Fault(
-                        int(i), RejectReason.STALE, f"{seconds:.1f} s old; at most {stale_ns / NS_PER_S:g} s are taken"
-                    )
-                )
+            if age.max(initial=0) > stale_ns:
+                found.extend(_stale(sane & (age > stale_ns) & (received >= doubt.unset_before), age, stale_ns))
         return told
 
     def _keys(self, items: Sequence[Any], slots: NDArray[np.intp], told: Times) -> Keys:
@@ -222,8 +224,8 @@ class ProfileReader:
 
     def _series(self, slots: NDArray[np.intp], meaning: NDArray[np.intp]) -> NDArray[np.int32]:
         series = self._devices.series[slots, meaning]
-        new = (series == UNNAMED).nonzero()[0]
-        if len(new):
+        if series.min(initial=0) < 0:
+            new = (series == UNNAMED).nonzero()[0]
             for slot, column in set(zip(slots[new].tolist(), meaning[new].tolist(), strict=True)):
                 m = self._meanings[column]
                 name = Series(self._node, self._devices.names[slot], m.metric, m.unit, m.kind)
@@ -232,3 +234,9 @@ class ProfileReader:
                     self._stuck.watch(np.array([number], np.int32), np.array([m.stuck_ns]))
             series = self._devices.series[slots, meaning]
         return series
+
+
+def _stale(which: NDArray[np.bool_], age: Times, stale_ns: int) -> Iterator[Fault]:
+    most = stale_ns / NS_PER_S
+    for i in which.nonzero()[0].tolist():
+        yield Fault(i, RejectReason.STALE, f"{age[i] / NS_PER_S:.1f} s old; at most {most:g} s are taken")

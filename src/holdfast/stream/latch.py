@@ -38,7 +38,7 @@ class Latch:
     def advance(self, slots: Array, firsts: Array, when: Array, clear: Array) -> list[Transition]:
         """Take evaluations in, grouped by device: slots and firsts (D,), when and clear (E,)."""
         raised = self._state["latch.raised"][slots]
-        if not when.any() and not raised.any():
+        if not np.count_nonzero(when) and not np.count_nonzero(raised):
             self._state["latch.held"][slots] = 0
             return []
         held = self._state["latch.held"][slots]

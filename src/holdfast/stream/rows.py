@@ -66,7 +66,8 @@ def arrive(batch: Batch, wanted: Array, device_of: Array) -> Arrived | None:
     row = chosen[device.argsort(kind="stable")]
     value = batch.value[row]
     usable = is_usable(batch.quality[row]) & (value == value)  # noqa: PLR0124 - NaN is not equal to itself
-    return Arrived(row, batch.series[row], batch.ts[row], value, None if usable.all() else usable)
+    is_all = np.count_nonzero(usable) == len(usable)
+    return Arrived(row, batch.series[row], batch.ts[row], value, None if is_all else usable)
 
 
 def choose(arrived: Arrived, slot_of: Array, metric_of: Array | None) -> tuple[Rows | None, Skipped | None]:
@@ -79,7 +80,7 @@ def choose(arrived: Arrived, slot_of: Array, metric_of: Array | None) -> tuple[R
         skipped = Skipped(slot[bad], arrived.row[bad]) if len(bad) else None
         mine &= arrived.usable
     row, ts, value, series = arrived.row, arrived.ts, arrived.value, arrived.series
-    if not mine.all():
+    if np.count_nonzero(mine) < len(mine):
         at = mine.nonzero()[0]
         if not len(at):
             return None, skipped
