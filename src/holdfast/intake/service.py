@@ -35,8 +35,8 @@ from holdfast.stream.engine import Engine
 from holdfast.stream.evidence import Decision
 
 TICK_S = 0.25
-_FEW = 16
-"""Messages of a batch below which the next one may follow twice as soon."""
+_REST = 2
+"""So many times as long as a batch took to decide, the next one gathers: what it costs to decide few isn't paid often."""
 _REPLAY_AT_MOST = 500_000  # rows, when there is no checkpoint to start from: windows are far shorter
 
 
@@ -76,7 +76,7 @@ class IntakeService:
         self._commit_due: asyncio.Handle | None = None
         self._sources = Waiting(settings.commit_pause)
         self._is_waited_for = self._must_commit = False
-        self._decided_at = self._commit_began = -math.inf
+        self._decided_at = self._committed_at = -math.inf
         self._pause = 0.0
         self._is_gathering = False
         self._gathering_since = 0.0
@@ -169,10 +169,9 @@ class IntakeService:
             self._is_waited_for = self._sources.arrived(arrivals, now)
             self._must_commit = self._must_commit or self._is_waited_for
         prepared = self._preparer.prepare(arrivals)
-        self._decided_at = now
-        within = self._settings.decide_within
-        self._pause = within / 2 if prepared.counts["messages_received"] < _FEW else within
         self._decide(prepared)
+        self._decided_at = self._clock.monotonic()
+        self._pause = min(self._settings.decide_within, _REST * (self._decided_at - now))
 
     def _schedule_commit(self) -> None:
         wait = self._commit_wait()
@@ -194,7 +193,7 @@ class IntakeService:
             return 0.0
         if any(prepared.decisions for prepared in self._pending) or (self._must_commit and not every):
             return 0.0
-        longest, since = (every, self._gathering_since) if every else (pause, self._commit_began)
+        longest, since = (every, self._gathering_since) if every else (pause, self._committed_at)
         return max(0.0, min(longest, since + longest - self._clock.monotonic()))
 
     def _decide(self, prepared: Prepared) -> None:
@@ -225,7 +224,6 @@ class IntakeService:
     def _commit(self) -> None:
         self._commit_due = None
         self._must_commit = False
-        self._commit_began = self._clock.monotonic()
         work, self._pending = self._pending, []
         self._committing = work
         # Every batch decided so far is committed or in `work`, so the engine's state now is the state after `work`.
@@ -243,7 +241,7 @@ class IntakeService:
     def _committed(self, commit: asyncio.Future[None]) -> None:
         work, self._committing = self._committing, ()
         error = commit.exception()
-        now = self._clock.monotonic()
+        self._committed_at = now = self._clock.monotonic()
         for prepared in work:
             if self._settings.commit_pause:
                 self._sources.settled(prepared.arrivals, now)
