@@ -36,7 +36,7 @@ from holdfast.stream.evidence import Decision
 
 TICK_S = 0.25
 _REST = 2
-"""So many times as long as a batch took to decide, the next one gathers: what it costs to decide few isn't paid often."""
+"""The next batch gathers so many times as long as the last took to decide: what any batch costs isn't paid often."""
 _REPLAY_AT_MOST = 500_000  # rows, when there is no checkpoint to start from: windows are far shorter
 
 
