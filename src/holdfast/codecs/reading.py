@@ -25,7 +25,6 @@ from holdfast.model.series import Catalogue, Series
 
 _CLOCK_AHEAD = encode_quality(Quality.UNCERTAIN, Reason.CLOCK_AHEAD)
 _DEVICES_REMEMBERED = 100_000
-_ALL = np.True_
 
 
 @dataclass(slots=True)
@@ -170,16 +169,15 @@ class ProfileReader:
     def _told(self, time: Getter, items: Sequence[Any], received: Times, found: list[Fault], doubt: Doubt) -> Times:
         """The time that each device told, ns UTC; what is no time or too old is a fault."""
         told, sane = event_times(list(map(time, items)), self._profile.time_unit)
-        if sane is None:
-            sane = _ALL
-        else:
+        if sane is not None:
             detail = "the time is before 1970 or after 2100: is its unit right?"
             found.extend(Fault(int(i), RejectReason.WRONG_TYPE, detail) for i in np.flatnonzero(~sane))
         stale_ns = self._profile.stale_ns
         if stale_ns is not None:
             age = received - told
             if age.max(initial=0) > stale_ns:
-                found.extend(_stale(sane & (age > stale_ns) & (received >= doubt.unset_before), age, stale_ns))
+                is_stale = (age > stale_ns) & (received >= doubt.unset_before)
+                found.extend(_stale(is_stale if sane is None else is_stale & sane, age, stale_ns))
         return told
 
     def _keys(self, items: Sequence[Any], slots: NDArray[np.intp], told: Times) -> Keys:
