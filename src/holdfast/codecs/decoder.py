@@ -142,8 +142,10 @@ class Decoder:
             if run.refusals:
                 refused.update((first + i, why) for i, why in run.refusals.items())
             first += n
-        keys, lead = np.zeros(first, np.uint64), np.full(first, NOT_TOLD)
-        about = Told(keys, lead, np.full(first, NOT_FOLLOWED, np.int32))
+        keys, lead, device = np.zeros(first, np.uint64), np.empty(first, np.int64), np.empty(first, np.int32)
+        lead.fill(NOT_TOLD)
+        device.fill(NOT_FOLLOWED)
+        about = Told(keys, lead, device)
         parts = [self._readers[r].read(group, about, rejected, doubt) for r, group in groups.items()]
         if refused:
             rejected = [Rejection(r.message, *refused.get(r.message, (r.reason, r.detail))) for r in rejected]

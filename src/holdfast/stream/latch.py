@@ -43,7 +43,7 @@ class Latch:
             return []
         held = self._state["latch.held"][slots]
         total = len(when)
-        counts = np.diff(firsts, append=total)
+        counts = np.append(firsts[1:], total) - firsts
         device = np.repeat(np.arange(len(slots)), counts)
         at = np.arange(total)
         first = firsts[device]
