@@ -31,7 +31,7 @@ class Annex(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen it would cost three times as much, and one is made for every run
 class Arrival:
     """A run of messages of one source on one topic, in order of arrival.
 

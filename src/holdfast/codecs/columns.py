@@ -17,6 +17,7 @@ from holdfast.codecs.structs import Getter, Shape
 from holdfast.model.quality import Quality, Reason, encode_quality
 from holdfast.model.series import Kind
 
+_FEW = 64
 _OUT_OF_RANGE = encode_quality(Quality.BAD, Reason.OUT_OF_RANGE)
 
 
@@ -43,6 +44,9 @@ class Rectangle:
             (f, shape.getters[f.path], None if f.unit_path is None else shape.getters[f.unit_path])
             for f in profile.fields
         ]
+        # JSON has no NaN, and neither does a straight line make one.
+        self._is_full = not self._may_lie and not any(f.optional or f.meaning.missing for f in profile.fields)
+        self._grids: dict[int, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
 
     def cells(self, items: Sequence[Any]) -> Cells:
         """The cells of decoded payloads, message by message."""
@@ -57,12 +61,25 @@ class Rectangle:
             if f.meaning.missing:
                 raw = np.where(np.isin(raw, f.meaning.missing), np.nan, raw)
             values[:, column] = _converted(raw, f, unit, items, faults)
+        message, meaning = self._grid(n)
+        if self._is_full:
+            return Cells(message, meaning, values.ravel(), texts, faults)
         present = ~np.isnan(values.ravel())
-        message = np.repeat(np.arange(n), width)
-        meaning = np.tile(np.arange(width), n)
         if present.all():
             return Cells(message, meaning, values.ravel(), texts, faults)
         return Cells(message[present], meaning[present], values.ravel()[present], texts, faults)
+
+    def _grid(self, n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Message and meaning of each cell of n messages that have them all. Not to be written to."""
+        known = self._grids.get(n)
+        if known is not None:
+            return known
+        width = len(self._columns)
+        message = np.arange(n).repeat(width)
+        grid = message, np.arange(n * width) - message * width
+        if n <= _FEW:
+            self._grids[n] = grid
+        return grid
 
     def _raw(self, f: Field, get: Getter, items: Sequence[Any], texts: list[str]) -> NDArray[np.float64]:
         if f.meaning.kind is Kind.TEXT:
@@ -148,9 +165,12 @@ class Limits:
     def __init__(self, meanings: Sequence[Meaning]) -> None:
         self._low = np.array([m.low for m in meanings])
         self._high = np.array([m.high for m in meanings])
+        self._are_none = bool(np.isneginf(self._low).all() and np.isposinf(self._high).all())
 
     def quality(self, cells: Cells) -> NDArray[np.uint8]:
         """Quality of each cell: bad where it is outside of its meaning's limits. Shape (k,)."""
+        if self._are_none:
+            return np.zeros(len(cells.value), np.uint8)
         outside = (cells.value < self._low[cells.meaning]) | (cells.value > self._high[cells.meaning])
         return outside.view(np.uint8) * np.uint8(_OUT_OF_RANGE)
 

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +33,7 @@ _TOPICS_REMEMBERED = 20_000
 _LEARNERS = frozenset(("announcement", "homie"))
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Messages of one source on one topic, in order; `received_ns` is when they came, ns UTC.
 
     refusals: by place in `payloads`, why a translation gave nothing (`codecs.lorawan`): they are rejected for that
@@ -41,7 +42,7 @@ class Run:
     topic: str
     payloads: Sequence[bytes]
     received_ns: int
-    refusals: Mapping[int, tuple[RejectReason, str]] = field(default_factory=dict)
+    refusals: Mapping[int, tuple[RejectReason, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +139,13 @@ class Decoder:
                     group.origins.append((run.topic, route.captures))
             else:
                 rejected.extend(Rejection(first + i, *route.fault) for i in range(n))
-            refused.update((first + i, why) for i, why in run.refusals.items())
+            if run.refusals:
+                refused.update((first + i, why) for i, why in run.refusals.items())
             first += n
-        keys, lead = np.zeros(first, np.uint64), np.full(first, NOT_TOLD)
-        about = Told(keys, lead, np.full(first, NOT_FOLLOWED, np.int32))
+        keys, lead, device = np.zeros(first, np.uint64), np.empty(first, np.int64), np.empty(first, np.int32)
+        lead.fill(NOT_TOLD)
+        device.fill(NOT_FOLLOWED)
+        about = Told(keys, lead, device)
         parts = [self._readers[r].read(group, about, rejected, doubt) for r, group in groups.items()]
         if refused:
             rejected = [Rejection(r.message, *refused.get(r.message, (r.reason, r.detail))) for r in rejected]

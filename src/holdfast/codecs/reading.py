@@ -1,6 +1,6 @@
 """One profile at work: a group of payloads becomes readings with series, time and quality."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,10 +49,13 @@ class Group:
 
     def numbers(self) -> NDArray[np.int32]:
         """The number of each message, shape (n,)."""
+        n, first = len(self.payloads), self.firsts[0]
+        if self.firsts[-1] + self.counts[-1] - first == n:  # nothing of another profile in between
+            return np.arange(first, first + n, dtype=np.int32)
         counts = np.array(self.counts)
-        starts = np.cumsum(counts) - counts
-        shifts = np.repeat(np.array(self.firsts) - starts, counts)
-        numbers: NDArray[np.int32] = np.add(np.arange(len(self.payloads)), shifts).astype(np.int32)
+        starts = counts.cumsum() - counts
+        shifts = (np.array(self.firsts) - starts).repeat(counts)
+        numbers: NDArray[np.int32] = np.add(np.arange(n), shifts).astype(np.int32)
         return numbers
 
 
@@ -113,7 +116,7 @@ class ProfileReader:
             return Batch.empty(), np.empty(0, np.int32)
         if len(items) == len(numbers):
             own = numbers
-            received = np.repeat(np.array(group.received, np.int64), group.counts)
+            received = np.array(group.received, np.int64).repeat(group.counts)
         else:
             own = numbers[positions]
             received = np.repeat(np.array(group.received, np.int64), group.counts)[positions]
@@ -121,7 +124,8 @@ class ProfileReader:
         slots = self._named(items, found) if by_run is None else by_run
         if len(slots) != len(items):
             slots = slots[positions]
-        about.devices[own] = self._devices.numbers[slots]
+        if by_run is None:
+            about.devices[own] = self._devices.numbers[slots]
         found.extend(Fault(*fault) for fault in self._devices.faults(slots))
         told, ours = received, None
         if self._time is not None:
@@ -138,7 +142,7 @@ class ProfileReader:
         if self._device is not None:
             return None
         slots = np.fromiter(map(self._devices.slot, group.devices), np.intp, len(group.devices))
-        return np.repeat(slots, group.counts)
+        return slots.repeat(group.counts)
 
     def _named(self, items: Sequence[Any], found: list[Fault]) -> NDArray[np.intp]:
         """The slot of every item, when payloads name the devices."""
@@ -154,30 +158,26 @@ class ProfileReader:
     def _judge(self, told: Times, received: Times, lead: Times | None, doubt: Doubt) -> "_Stamps":
         """Which time each message gets: a device that is ahead gets ours, unless ours was unset."""
         future_ns = self._profile.future_ns
-        ahead = None if lead is None else lead > future_ns
-        if doubt and ahead is not None:
-            ahead &= received >= doubt.unset_before
         codes = doubtful(received, lead, doubt, future_ns) if doubt else None
-        if ahead is None or not ahead.any():
+        if lead is None or lead.max(initial=0) <= future_ns:
             return _Stamps(told, None, codes)
+        ahead = lead > future_ns
+        if doubt:
+            ahead &= received >= doubt.unset_before
         return _Stamps(np.where(ahead, received, told), ahead, codes)
 
     def _told(self, time: Getter, items: Sequence[Any], received: Times, found: list[Fault], doubt: Doubt) -> Times:
         """The time that each device told, ns UTC; what is no time or too old is a fault."""
         told, sane = event_times(list(map(time, items)), self._profile.time_unit)
-        if not sane.all():
+        if sane is not None:
             detail = "the time is before 1970 or after 2100: is its unit right?"
             found.extend(Fault(int(i), RejectReason.WRONG_TYPE, detail) for i in np.flatnonzero(~sane))
         stale_ns = self._profile.stale_ns
         if stale_ns is not None:
             age = received - told
-            for i in np.flatnonzero(sane & (age > stale_ns) & (received >= doubt.unset_before)):
-                seconds = age[i] / NS_PER_S
-                found.append(
-                    Fault(
-                        int(i), RejectReason.STALE, f"{seconds:.1f} s old; at most {stale_ns / NS_PER_S:g} s are taken"
-                    )
-                )
+            if age.max(initial=0) > stale_ns:
+                is_stale = (age > stale_ns) & (received >= doubt.unset_before)
+                found.extend(_stale(is_stale if sane is None else is_stale & sane, age, stale_ns))
         return told
 
     def _keys(self, items: Sequence[Any], slots: NDArray[np.intp], told: Times) -> Keys:
@@ -222,8 +222,8 @@ class ProfileReader:
 
     def _series(self, slots: NDArray[np.intp], meaning: NDArray[np.intp]) -> NDArray[np.int32]:
         series = self._devices.series[slots, meaning]
-        new = np.flatnonzero(series == UNNAMED)
-        if len(new):
+        if series.min(initial=0) < 0:
+            new = (series == UNNAMED).nonzero()[0]
             for slot, column in set(zip(slots[new].tolist(), meaning[new].tolist(), strict=True)):
                 m = self._meanings[column]
                 name = Series(self._node, self._devices.names[slot], m.metric, m.unit, m.kind)
@@ -232,3 +232,9 @@ class ProfileReader:
                     self._stuck.watch(np.array([number], np.int32), np.array([m.stuck_ns]))
             series = self._devices.series[slots, meaning]
         return series
+
+
+def _stale(which: NDArray[np.bool_], age: Times, stale_ns: int) -> Iterator[Fault]:
+    most = stale_ns / NS_PER_S
+    for i in which.nonzero()[0].tolist():
+        yield Fault(i, RejectReason.STALE, f"{age[i] / NS_PER_S:.1f} s old; at most {most:g} s are taken")

@@ -25,11 +25,13 @@ NOT_TOLD = np.int64(-(1 << 63))
 _timestamp = methodcaller("timestamp")
 
 
-def event_times(values: Sequence[Any], unit: TimeUnit) -> tuple[Times, NDArray[np.bool_]]:
-    """(ns UTC, is it a time at all) of each value, both shape (n,). 0 where it is none."""
+def event_times(values: Sequence[Any], unit: TimeUnit) -> tuple[Times, NDArray[np.bool_] | None]:
+    """(ns UTC, is it a time at all) of each value, both shape (n,). 0 where it is none; None = all are times."""
     if unit == "iso8601":
         values = list(map(_timestamp, values))
     us = np.fromiter(values, np.float64, len(values)) * _PER_US[unit]
+    if len(us) and us.min() >= 0 and us.max() < LATEST_US:
+        return np.rint(us).astype(np.int64) * _NS_PER_US, None
     sane = (us >= 0) & (us < LATEST_US)
     whole = np.rint(np.where(sane, us, 0.0)).astype(np.int64)
     return whole * _NS_PER_US, sane

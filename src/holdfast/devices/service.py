@@ -41,7 +41,7 @@ from holdfast.telemetry.happenings import Telemetry
 
 TURN_S = 1.0
 LEARNED_EVERY_S = 300.0
-_PILE, _PILE_BATCHES = 4096, 256
+_PILE, _PILE_BATCHES = 1024, 64  # worked up in a millisecond: while that's done an alert waits
 _NAMED = 5
 _BUDGET_FROM = 20
 """Messages of a day from which a share means something."""

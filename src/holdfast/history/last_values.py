@@ -44,12 +44,15 @@ class LastValues:
 
     def update(self, batch: Batch) -> None:
         """Take a batch's rows."""
-        inside = batch.series < self._limit
-        if not inside.all():
+        if not len(batch):
+            return
+        highest = int(batch.series.max())
+        if highest >= self._limit:
+            inside = batch.series < self._limit
             self.missed += int(len(batch) - inside.sum())
-            batch = batch.take(inside)
-        if len(batch):
-            self._take(batch)
+            self.update(batch.take(inside))
+        else:
+            self._take(batch, highest)
 
     def get(self, series: int) -> Last | None:
         """A series' newest reading since the start, or as recalled; None when there's none."""
@@ -94,15 +97,16 @@ class LastValues:
                 if one.text is not None:
                     self._texts[series] = one.text[:_LONGEST_TEXT]
 
-    def _take(self, batch: Batch) -> None:
-        self._make_room(int(batch.series.max()))
-        self._count[: len(self._ts)] += np.bincount(batch.series, minlength=len(self._ts))
-        rows = np.flatnonzero(batch.ts >= self._ts[batch.series])
+    def _take(self, batch: Batch, highest: int) -> None:
+        self._make_room(highest)
+        np.add.at(self._count, batch.series, 1)  # its cost is the batch's, not the catalogue's
+        rows = (batch.ts >= self._ts[batch.series]).nonzero()[0]
         ts = batch.ts[rows]
-        if len(ts) > 1 and (ts[1:] < ts[:-1]).any():
-            rows = rows[np.argsort(ts, kind="stable")]
+        if len(ts) > 1 and np.count_nonzero(ts[1:] < ts[:-1]):
+            order = ts.argsort(kind="stable")
+            rows, ts = rows[order], ts[order]
         series = batch.series[rows]  # numpy assigns in order: of several rows of a series the last one stays
-        self._ts[series] = batch.ts[rows]
+        self._ts[series] = ts
         self._value[series] = batch.value[rows]
         self._quality[series] = batch.quality[rows]
         if batch.texts:

@@ -79,10 +79,12 @@ class Preparer:
         fresh = self._fresh(decoded)
         if self._watcher is not None:
             self._watcher.offer(decoded, fresh, [(len(a.payloads), a.received_ns) for a in arrivals])
-        batch = decoded.batch if fresh.all() else decoded.batch.take(fresh[decoded.message])
-        prepared = Prepared(arrivals, batch, [], decoded.keys[fresh & (decoded.keys != 0)])
+        repeats = len(fresh) - int(np.count_nonzero(fresh))
+        batch = decoded.batch.take(fresh[decoded.message]) if repeats else decoded.batch
+        keys = decoded.keys[fresh] if repeats else decoded.keys
+        prepared = Prepared(arrivals, batch, [], keys if np.count_nonzero(keys) == len(keys) else keys[keys != 0])
         prepared.decisions = self._once(self._engine.evaluate(batch), prepared)
-        self._account(prepared, decoded, int(len(fresh) - fresh.sum()))
+        self._account(prepared, decoded, repeats)
         return prepared
 
     def tick(self, now_ns: int) -> Prepared | None:

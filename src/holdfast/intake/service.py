@@ -1,14 +1,16 @@
 """The hot path's shell: gathers arrivals, has them decided, commits, settles receipts.
 
-No linger when idle: the first arrival is taken at the end of the loop turn that brought it. While a commit is in
-flight the next batch gathers (natural group commit), but no longer than `decide_within`: rules and local actions never
-wait for the disk (G6). Receipts are settled only after the commit returned (G1).
+No linger when idle: the first arrival is taken at the end of the loop turn that brought it; what comes soon after is
+decided together, within `decide_within`, and never waits for the disk (G6). While a commit is in flight the next one
+gathers (natural group commit). Receipts are settled only after the commit returned (G1).
 
-With `commit_every` commits wait for more, to spare flash: until the oldest message has waited that long, something was
-decided, the inbox is half full or somebody waits for everything to be stored.
+Commits wait for more, too: `commit_pause` from the last one, unless a source waits for its receipts (ADR 18), and with
+`commit_every`, to spare flash, until the oldest message has waited that long. Not when something was decided, the inbox
+is half full or somebody waits for everything to be stored.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -20,6 +22,7 @@ from holdfast.intake.commit import CONSUMER, checkpoint, writing
 from holdfast.intake.inbox import Inbox
 from holdfast.intake.prepare import Prepared, Preparer
 from holdfast.intake.settings import IntakeSettings
+from holdfast.intake.waiting import Waiting
 from holdfast.journal import weaves
 from holdfast.journal.journal import Journal
 from holdfast.kernel.clock import Clock
@@ -32,6 +35,8 @@ from holdfast.stream.engine import Engine
 from holdfast.stream.evidence import Decision
 
 TICK_S = 0.25
+_REST = 2
+"""The next batch gathers so many times as long as the last took to decide: what any batch costs isn't paid often."""
 _REPLAY_AT_MOST = 500_000  # rows, when there is no checkpoint to start from: windows are far shorter
 
 
@@ -69,6 +74,10 @@ class IntakeService:
         self._timer: asyncio.Handle | None = None
         self._ticker: asyncio.Handle | None = None
         self._commit_due: asyncio.Handle | None = None
+        self._sources = Waiting(settings.commit_pause)
+        self._is_waited_for = self._must_commit = False
+        self._decided_at = self._committed_at = -math.inf
+        self._pause = 0.0
         self._is_gathering = False
         self._gathering_since = 0.0
         self._is_stopping = False
@@ -118,8 +127,7 @@ class IntakeService:
 
     async def everything_stored(self) -> None:
         """Wait until everything offered before this call is decided and committed; more may have come since."""
-        if self.inbox.has_arrivals:
-            self._decide(self._preparer.prepare(self.inbox.take()))
+        self._take()
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append((self._decided, waiter))
         self._process()
@@ -137,38 +145,56 @@ class IntakeService:
     def _wake(self) -> None:
         self._idle.clear()
         if self._timer is None:
-            if self._committing:
-                self._timer = self._loop.call_later(self._settings.decide_within, self._process)
-            else:
+            wait = min(self._pause, self._decided_at + self._pause - self._clock.monotonic())
+            if wait <= 0 or (self._is_waited_for and not self._committing):
                 self._timer = self._loop.call_soon(self._process)
+            else:
+                self._timer = self._loop.call_later(wait, self._process)
 
     def _process(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self.inbox.has_arrivals:
-            self._decide(self._preparer.prepare(self.inbox.take()))
+        self._take()
         if self._pending and not self._committing:
             self._schedule_commit()
 
+    def _take(self) -> None:
+        """Decide what has come."""
+        if not self.inbox.has_arrivals:
+            return
+        arrivals = self.inbox.take()
+        now = self._clock.monotonic()
+        if self._settings.commit_pause:
+            self._is_waited_for = self._sources.arrived(arrivals, now)
+            self._must_commit = self._must_commit or self._is_waited_for
+        prepared = self._preparer.prepare(arrivals)
+        self._decide(prepared)
+        self._decided_at = self._clock.monotonic()
+        self._pause = min(self._settings.decide_within, _REST * (self._decided_at - now))
+
     def _schedule_commit(self) -> None:
-        may_gather = self._may_gather()
+        wait = self._commit_wait()
         if self._commit_due is not None:
-            if may_gather or not self._is_gathering:
+            if wait or not self._is_gathering:
                 return
             self._commit_due.cancel()
-        self._is_gathering = may_gather
-        if may_gather:
-            wait = self._gathering_since + self._settings.commit_every - self._clock.monotonic()
-            self._commit_due = self._loop.call_later(max(0.0, wait), self._commit)
+        self._is_gathering = wait > 0
+        if wait:
+            self._commit_due = self._loop.call_later(wait, self._commit)
         else:
             # after what this turn published has left: an alert doesn't wait for the commit's preparation
             self._commit_due = self._loop.call_soon(self._commit)
 
-    def _may_gather(self) -> bool:
-        if not self._settings.commit_every or self._is_stopping or self._waiting or self.inbox.is_filling:
-            return False
-        return not any(prepared.decisions for prepared in self._pending)
+    def _commit_wait(self) -> float:
+        """How long (s) the next commit may wait for more."""
+        every, pause = self._settings.commit_every, self._settings.commit_pause
+        if not (every or pause) or self._is_stopping or self._waiting or self.inbox.is_filling:
+            return 0.0
+        if any(prepared.decisions for prepared in self._pending) or (self._must_commit and not every):
+            return 0.0
+        longest, since = (every, self._gathering_since) if every else (pause, self._committed_at)
+        return max(0.0, min(longest, since + longest - self._clock.monotonic()))
 
     def _decide(self, prepared: Prepared) -> None:
         self._command(prepared)
@@ -192,12 +218,12 @@ class IntakeService:
         if self._publisher is None:
             return
         for decision in decisions:
-            event = msgspec.json.encode(decision.event)
             for topic, payload in decision.publish:
-                self._publisher.publish(topic, event if payload is None else payload)
+                self._publisher.publish(topic, msgspec.json.encode(decision.event) if payload is None else payload)
 
     def _commit(self) -> None:
         self._commit_due = None
+        self._must_commit = False
         work, self._pending = self._pending, []
         self._committing = work
         # Every batch decided so far is committed or in `work`, so the engine's state now is the state after `work`.
@@ -215,7 +241,10 @@ class IntakeService:
     def _committed(self, commit: asyncio.Future[None]) -> None:
         work, self._committing = self._committing, ()
         error = commit.exception()
+        self._committed_at = now = self._clock.monotonic()
         for prepared in work:
+            if self._settings.commit_pause:
+                self._sources.settled(prepared.arrivals, now)
             for arrival in prepared.arrivals:
                 if error is None:
                     arrival.receipt.settle()

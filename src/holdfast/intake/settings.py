@@ -13,7 +13,10 @@ class IntakeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_bytes: Size = 32 << 20
     """Payload bytes held between receipt and commit; same policy."""
     decide_within: Duration = 0.002
-    """How long a message may wait to be decided while a commit is in flight (rules never wait for the disk, G6)."""
+    """How long a message may wait to be decided with others, however long the disk takes (G6); less where deciding is
+    quick."""
+    commit_pause: Duration = 0.004
+    """How long after a commit the next one may begin while no source waits for its receipts (ADR 18); 0 = at once."""
     commit_every: Duration = 0.0
     """How long messages may gather before their commit, and so how long a PUBACK may take; 0 = no longer than the disk
     does. Alerts never wait for it: what decided one commits at once. For flash: each commit rewrites whole pages."""

@@ -8,6 +8,7 @@ The hot path only keeps references to a batch's columns; they are worked up toge
 Bounds: devices numbered from `max_devices` on are counted, not followed; `_PILE` messages are kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,9 @@ from holdfast.codecs.times import NOT_TOLD
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.series import Catalogue
 
-_PILE = 4096  # messages
-_PILE_BATCHES = 256
+# Worked up in a millisecond: while that's done an alert waits.
+_PILE = 1024  # messages
+_PILE_BATCHES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,11 @@ class SkewTable:
     def work_up(self) -> None:
         """Bring the estimates up to what was offered."""
         pile, self._pile, self._piled = self._pile, [], 0
-        found = [_leads(decoded) for decoded in pile if len(decoded.message)]
-        if not found:
+        pile = [decoded for decoded in pile if len(decoded.message)]
+        if not pile:
             return
-        device = self._catalogue.device_of[np.concatenate([series for series, _ in found])]
-        lead = np.concatenate([lead for _, lead in found])
+        series, lead = _leads(pile)
+        device = self._catalogue.device_of[series]
         taken = (device < self._max) & (lead != NOT_TOLD)
         self.not_followed += int(np.count_nonzero(device >= self._max))
         device, lead = device[taken], lead[taken]
@@ -103,10 +105,13 @@ class SkewTable:
             self._messages = np.concatenate([self._messages, np.zeros(more, np.int64)])
 
 
-def _leads(decoded: Decoded) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """(a series of its device, lead) of each message that became rows."""
-    message = decoded.message
+def _leads(pile: Sequence[Decoded]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """(a series of its device, lead) of each message that became rows, of all batches together."""
+    ends = np.cumsum([len(decoded.lead) for decoded in pile])
+    before = np.concatenate(([0], ends[:-1])).repeat([len(decoded.message) for decoded in pile])
+    message = np.concatenate([decoded.message for decoded in pile]) + before
     first = np.empty(len(message), np.bool_)
     first[0] = True
     np.not_equal(message[1:], message[:-1], out=first[1:])
-    return decoded.batch.series[first], decoded.lead[message[first]]
+    series = np.concatenate([decoded.batch.series for decoded in pile])[first]
+    return series, np.concatenate([decoded.lead for decoded in pile])[message[first]]

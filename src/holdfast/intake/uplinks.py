@@ -19,7 +19,7 @@ from holdfast.intake.inbox import Inbox
 _MESSAGES_AT_ONCE = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TranslatedArrival(Arrival):
     """An arrival whose payloads are records made of `originals`; refusals: by place, why there are none."""
 
@@ -29,8 +29,9 @@ class TranslatedArrival(Arrival):
 
 def run_of(arrival: Arrival) -> Run:
     """What the decoder is given."""
-    refusals = arrival.refusals if isinstance(arrival, TranslatedArrival) else {}
-    return Run(arrival.topic, arrival.payloads, arrival.received_ns, refusals)
+    if isinstance(arrival, TranslatedArrival):
+        return Run(arrival.topic, arrival.payloads, arrival.received_ns, arrival.refusals)
+    return Run(arrival.topic, arrival.payloads, arrival.received_ns)
 
 
 def originals(arrival: Arrival) -> Sequence[bytes]:

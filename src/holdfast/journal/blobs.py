@@ -93,7 +93,13 @@ def decode_readings(blob: bytes) -> Batch:
 
 def encode_events(events: Sequence[Event]) -> bytes:
     """The blob of some events."""
-    return _encode_list(events)
+    return _encode_list(len(events), _encoder.encode(list(events)))
+
+
+def both_of_events(events: Sequence[Event]) -> tuple[bytes, bytes]:
+    """(`canonical_events`, `encode_events`), encoding them once."""
+    body = _encoder.encode(list(events))
+    return _canonical_list(b"E", len(events), body), _encode_list(len(events), body)
 
 
 def decode_events(blob: bytes) -> list[Event]:
@@ -107,7 +113,7 @@ def decode_events(blob: bytes) -> list[Event]:
 
 def encode_messages(messages: Sequence[Message]) -> bytes:
     """The blob of some messages."""
-    return _encode_list(messages)
+    return _encode_list(len(messages), _encoder.encode(list(messages)))
 
 
 def decode_messages(blob: bytes) -> list[Message]:
@@ -146,12 +152,12 @@ def canonical_readings(batch: Batch) -> bytes:
 
 def canonical_events(events: Sequence[Event]) -> bytes:
     """The bytes that stand for these events whoever holds them."""
-    return b"E" + len(events).to_bytes(4, "little") + _encoder.encode(list(events))
+    return _canonical_list(b"E", len(events), _encoder.encode(list(events)))
 
 
 def canonical_messages(messages: Sequence[Message]) -> bytes:
     """The bytes that stand for these messages whoever holds them."""
-    return b"M" + len(messages).to_bytes(4, "little") + _encoder.encode(list(messages))
+    return _canonical_list(b"M", len(messages), _encoder.encode(list(messages)))
 
 
 def canonical(group: Group) -> bytes:
@@ -182,9 +188,13 @@ def link(previous: bytes, canonical: bytes) -> bytes:
     return digest.digest()[:CHAIN_BYTES]
 
 
-def _encode_list(rows: Sequence[Event] | Sequence[Message]) -> bytes:
-    flags, body = _pack(_encoder.encode(list(rows)), 0)
-    return _EVENTS_HEAD.pack(_VERSION, flags, len(rows)) + body
+def _canonical_list(kind: bytes, count: int, encoded: bytes) -> bytes:
+    return kind + count.to_bytes(4, "little") + encoded
+
+
+def _encode_list(count: int, encoded: bytes) -> bytes:
+    flags, body = _pack(encoded, 0)
+    return _EVENTS_HEAD.pack(_VERSION, flags, count) + body
 
 
 def _decode_list(blob: bytes, decoder: "msgspec.msgpack.Decoder[list[T]]") -> list[T]:

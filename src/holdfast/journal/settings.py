@@ -49,7 +49,7 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ballast: Size = 20_000_000
     """Bytes of disk kept in reserve beside the journal, given up when the disk is full: a full WAL fits in."""
     scrub: Size = 4_000_000
-    """Bytes a second of stored groups that are read again and verified; 0 = never."""
+    """Bytes a second of stored groups that are read again and verified, within 3 % of a core; 0 = never."""
     key: KeySettings | None = None
     """Encrypts and authenticates every page (ChaCha20-Poly1305); absent = plain."""
     dedupe_keys: int = 262_144

@@ -24,6 +24,6 @@ class Draft:
 
     def copy(self) -> "Draft":
         """An independent copy."""
-        return Draft(
-            dict(self.heads), dict(self.chains), dict(self.cursors), Counter(self.counters), self.series_stored
-        )
+        counters: Counter[str] = Counter()
+        dict.update(counters, self.counters)  # Counter's own looks at what it's given first, once a commit
+        return Draft(dict(self.heads), dict(self.chains), dict(self.cursors), counters, self.series_stored)

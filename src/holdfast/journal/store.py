@@ -132,7 +132,10 @@ class Store:
         with translated():
             self.db.execute("BEGIN IMMEDIATE")
             transaction = Transaction(self.db, before.copy(), self.catalogue)
-            outcomes = [self._run(write, transaction) for write in writes]
+            if len(writes) == 1:
+                outcomes = [self._run_alone(writes[0], transaction)]
+            else:
+                outcomes = [self._run(write, transaction) for write in writes]
             transaction.store_series()
             transaction.store_counters(before.counters)
             self.db.execute("COMMIT")
@@ -158,6 +161,19 @@ class Store:
     def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.release()
+
+    def _run_alone(self, write: Callable[[Transaction], Any], transaction: Transaction) -> Outcome[Any]:
+        """As `_run`, for the only write of a commit: the commit itself is undone, and begun anew."""
+        try:
+            with translated():
+                return Outcome(write(transaction))
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001  # as below
+            self.db.execute("ROLLBACK")
+            self.db.execute("BEGIN IMMEDIATE")
+            transaction.draft = self.state.copy()
+            return Outcome(error=error)
 
     def _run(self, write: Callable[[Transaction], Any], transaction: Transaction) -> Outcome[Any]:
         draft = transaction.draft.copy()

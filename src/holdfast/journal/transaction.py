@@ -53,10 +53,9 @@ class Transaction:
 
     def append_events(self, lane: Lane, events: Sequence[Event], origin: Origin = NODE_ITSELF) -> int:
         """Store some events as the next group of `lane`; returns its last seq."""
-        canonical = blobs.canonical_events(events)
+        canonical, blob = blobs.both_of_events(events)
         times = [e.ts for e in events]
         bounds = min(times), max(times)
-        blob = blobs.encode_events(events)
         return self._append(lane, GroupKind.EVENTS, len(events), bounds, canonical, blob, origin)
 
     def append_messages(self, messages: Sequence[Message], origin: Origin = NODE_ITSELF) -> int:
@@ -238,8 +237,10 @@ class Transaction:
 
     def store_counters(self, committed: Mapping[str, int]) -> None:
         """Persist the counters and lane heads that differ from what is committed."""
-        changed = [(k, v) for k, v in self.draft.counters.items() if committed.get(k) != v]
-        self.db.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", changed)
+        changed = {k: v for k, v in self.draft.counters.items() if committed.get(k) != v}
+        if changed:  # one statement: after each the thread has to wait for its turn again
+            wanted = msgspec.json.encode(changed).decode()
+            self.db.execute("INSERT OR REPLACE INTO counters SELECT key, value FROM json_each(?)", (wanted,))
 
     def _append(
         self,

@@ -46,6 +46,9 @@ class Reason(IntEnum):
     INEXACT = 11
 
 
+_BAD = int(Quality.BAD)  # numpy takes its time over members of an enum
+
+
 def encode_quality(quality: Quality, reason: Reason = Reason.NONE) -> int:
     """The stored byte for a quality and its reason."""
     return int(quality) | int(reason) << _REASON_SHIFT
@@ -63,5 +66,5 @@ def reason_of(code: int) -> Reason:
 
 def is_usable(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which rows are not bad; aggregates skip the others. Shape (n,) in, (n,) out."""
-    usable: NDArray[np.bool_] = (codes & QUALITY_MASK) != Quality.BAD
+    usable: NDArray[np.bool_] = (codes & QUALITY_MASK) != _BAD
     return usable

@@ -1,4 +1,7 @@
-"""Reads the journal again, slowly and for ever, so that damage is found while the parent still has the rows."""
+"""Reads the journal again, slowly and for ever, so that damage is found while the parent still has the rows.
+
+In short looks with pauses between them: while a thread runs Python the loop runs slower, and alerts come later.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -13,7 +16,9 @@ from holdfast.model.lane import Lane
 from holdfast.node.happenings import JournalDamageFound
 from holdfast.telemetry.happenings import Telemetry
 
-STEP_GROUPS = 64
+STEP_GROUPS = 16
+SHARE = 0.03
+"""Of one core, at most: a journal may have a thousand groups a second, and each costs, however small it is."""
 
 
 def isolating(node: str, damage: Damage, now_ns: int) -> Callable[[Transaction], Gap | None]:
@@ -41,10 +46,19 @@ class Scrub:
         self._walk = self._forever()
         telemetry.gauge("journal_scrubbed_groups", "groups verified since the start", lambda: self.verified_groups)
 
-    async def turn(self, budget_bytes: int) -> None:
-        """Verify about `budget_bytes` of stored groups."""
-        for damage in await asyncio.to_thread(self._look, budget_bytes):
-            await self.isolate(damage)
+    async def turn(self, budget_bytes: int, within_s: float) -> None:
+        """Verify about `budget_bytes` of stored groups, fewer where that takes more than the share in `within_s`."""
+        until = self._clock.monotonic() + within_s
+        while budget_bytes > 0:
+            began = self._clock.monotonic()
+            found, size = await asyncio.to_thread(self._look)
+            took = self._clock.monotonic() - began
+            budget_bytes -= size
+            for damage in found:
+                await self.isolate(damage)
+            if not size or began + took / SHARE >= until:
+                return
+            await asyncio.sleep(took / SHARE - took)
 
     async def isolate(self, damage: Damage) -> None:
         """Put a gap where rows can't be trusted, and say so."""
@@ -52,18 +66,18 @@ class Scrub:
         if gap is not None:
             self._telemetry.emit(JournalDamageFound(detail=damage.what, rows=len(gap)))
 
-    def _look(self, budget: int) -> list[Damage]:
+    def _look(self) -> tuple[list[Damage], int]:
+        """One step: what is damaged, and how many bytes were read; 0 at the end of a round."""
         found = []
-        begun = self.verified_groups
         for step in self._walk:
             if isinstance(step, Damage):
                 found.append(step)
+            elif step is END:
+                break
             else:
                 self.verified_groups += STEP_GROUPS
-                budget -= step.bytes
-            if budget <= 0 or step is END or self.verified_groups - begun > 100_000:
-                break
-        return found
+                return found, max(1, step.bytes)
+        return found, 0
 
     def _forever(self) -> Iterator[Damage | Progress]:
         while True:

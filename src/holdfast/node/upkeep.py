@@ -82,15 +82,20 @@ class Upkeep:
         """Look every few seconds, for ever."""
         await asyncio.to_thread(self._ballast.hold)
         while True:
-            await asyncio.sleep(EVERY_S)
+            await self._rest()
             self._journal.require_in_place()
             await self.once()
             await self._reclaim()
             self._watch_wal()
             if self._journal.condition is Condition.OK:
                 await asyncio.to_thread(self._ballast.hold)
-                if self._settings.scrub:
-                    await self._scrub.turn(round(self._settings.scrub * EVERY_S))
+
+    async def _rest(self) -> None:
+        """Until the next look; the time of the scrub."""
+        until = self._clock.monotonic() + EVERY_S
+        if self._settings.scrub and self._journal.condition is Condition.OK:
+            await self._scrub.turn(round(self._settings.scrub * EVERY_S), EVERY_S)
+        await asyncio.sleep(max(0.0, until - self._clock.monotonic()))
 
     async def _reclaim(self) -> None:
         """Give free pages back to the filesystem once there are many; each moves a page, so not at every turn."""

@@ -38,8 +38,8 @@ class Windows:
         self._column = column
         self._width = width
         self._starts = starts
-        valid = ~np.isnan(column)
-        self._valid: Array | None = None if valid.all() else valid
+        unknown = np.isnan(column)
+        self._valid: Array | None = ~unknown if np.count_nonzero(unknown) else None
         self._count: Any = None
 
     def get(self, aggregate: Aggregate) -> Any:

@@ -71,12 +71,17 @@ class Judge:
         row = int(evaluations.row[at])
         seen = Seen(
             ts=int(evaluations.ts[at]),
-            values={n: float(v[at] if np.ndim(v) else v) for n, v in zip(plan.names, values, strict=True)},
+            values={n: float(_at(v, at)) for n, v in zip(plan.names, values, strict=True)},
             inputs={metric: evaluations.samples(at, m) for m, metric in enumerate(plan.metrics)},
             skipped_bad=self._bad.take(slot, row),
             late=None if self._late is None else self._late.take(slot, row),
         )
         return decide(self.rule, self.route.devices[slot], transition, seen, self._node)
+
+
+def _at(value: Any, at: int) -> Any:
+    """A selected column's value at an evaluation; a column of one value is a number."""
+    return value[at] if isinstance(value, np.ndarray) and value.ndim else value
 
 
 def _column(truth: Any, total: int) -> Array:

@@ -38,12 +38,12 @@ class Latch:
     def advance(self, slots: Array, firsts: Array, when: Array, clear: Array) -> list[Transition]:
         """Take evaluations in, grouped by device: slots and firsts (D,), when and clear (E,)."""
         raised = self._state["latch.raised"][slots]
-        if not when.any() and not raised.any():
+        if not np.count_nonzero(when) and not np.count_nonzero(raised):
             self._state["latch.held"][slots] = 0
             return []
         held = self._state["latch.held"][slots]
         total = len(when)
-        counts = np.diff(firsts, append=total)
+        counts = np.append(firsts[1:], total) - firsts
         device = np.repeat(np.arange(len(slots)), counts)
         at = np.arange(total)
         first = firsts[device]

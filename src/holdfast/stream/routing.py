@@ -89,7 +89,7 @@ class Routes:
 
     def touched(self, series: NDArray[np.int32]) -> list[int]:
         """The rules that read any of these series, ascending."""
-        words = np.bitwise_or.reduce(self.interest[series], axis=0).tolist()
+        words = np.bitwise_or.reduce(self.interest.take(series, axis=0), axis=0).tolist()
         found = []
         for w, word in enumerate(words):
             rest = word

@@ -57,16 +57,17 @@ class Skipped:
 
 def arrive(batch: Batch, wanted: Array, device_of: Array) -> Arrived | None:
     """The rows of series that are `wanted`, or None when there are none. Both tables are indexed by series id."""
-    chosen = np.flatnonzero(wanted[batch.series])
+    chosen = wanted[batch.series].nonzero()[0]
     if not len(chosen):
         return None
     device = device_of[batch.series[chosen]]
     if len(device_of) <= 1 << 16:
         device = device.astype(np.uint16)  # numpy sorts 16-bit numbers by radix: ten times faster
-    row = chosen[np.argsort(device, kind="stable")]
+    row = chosen[device.argsort(kind="stable")]
     value = batch.value[row]
     usable = is_usable(batch.quality[row]) & (value == value)  # noqa: PLR0124 - NaN is not equal to itself
-    return Arrived(row, batch.series[row], batch.ts[row], value, None if usable.all() else usable)
+    is_all = np.count_nonzero(usable) == len(usable)
+    return Arrived(row, batch.series[row], batch.ts[row], value, None if is_all else usable)
 
 
 def choose(arrived: Arrived, slot_of: Array, metric_of: Array | None) -> tuple[Rows | None, Skipped | None]:
@@ -75,18 +76,18 @@ def choose(arrived: Arrived, slot_of: Array, metric_of: Array | None) -> tuple[R
     mine = slot >= 0
     skipped = None
     if arrived.usable is not None:
-        bad = np.flatnonzero(mine & ~arrived.usable)
+        bad = (mine & ~arrived.usable).nonzero()[0]
         skipped = Skipped(slot[bad], arrived.row[bad]) if len(bad) else None
         mine &= arrived.usable
     row, ts, value, series = arrived.row, arrived.ts, arrived.value, arrived.series
-    if not mine.all():
-        at = np.flatnonzero(mine)
+    if np.count_nonzero(mine) < len(mine):
+        at = mine.nonzero()[0]
         if not len(at):
             return None, skipped
         row, ts, value, series, slot = row[at], ts[at], value[at], series[at], slot[at]
     starts = np.empty(len(slot), np.bool_)
     starts[0] = True
     np.not_equal(slot[1:], slot[:-1], out=starts[1:])
-    firsts = np.flatnonzero(starts)
+    firsts = starts.nonzero()[0]
     metric = None if metric_of is None else metric_of[series]
-    return Rows(row, ts, value, metric, np.cumsum(starts) - 1, firsts, slot[firsts]), skipped
+    return Rows(row, ts, value, metric, starts.cumsum() - 1, firsts, slot[firsts]), skipped

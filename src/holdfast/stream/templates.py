@@ -55,7 +55,8 @@ def parse_fact(text: str, faults: list[str]) -> Template:
 
 def topic(template: Template, values: Mapping[str, object]) -> str:
     """The topic, with wildcard characters in device names made harmless."""
-    return template.render({k: str(v).translate(_UNSAFE) for k, v in values.items()})
+    named = {name: str(values.get(name)).translate(_UNSAFE) for _, name, _ in template.steps if name is not None}
+    return template.render(named)
 
 
 def _parse(text: str, faults: list[str]) -> Template:

@@ -164,6 +164,43 @@ def test_what_gathered_is_committed_in_time_and_before_the_room_ends(tmp_path: P
     with_site(tmp_path, body, IntakeSettings(commit_every=0.02, max_messages=10))
 
 
+def test_commits_pause_while_nobody_waits_for_them_but_an_alert_does_not(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        first = site.arrive(reading(1))
+        await asyncio.wait_for(first.done.wait(), 5)  # nothing was committed just before
+        later = site.arrive(reading(2))
+        await asyncio.sleep(0.05)
+        assert later.settled_at is None
+        site.arrive(reading(3, 60.0))
+        await asyncio.wait_for(later.done.wait(), 5)
+        assert later.settled_at == 15
+        assert len(site.alerts()) == 1
+
+    with_site(tmp_path, body, IntakeSettings(commit_pause=600.0))
+
+
+def test_what_a_pause_held_up_is_committed_after_it(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        for n in range(1, 4):
+            slip = site.arrive(reading(n))
+            await asyncio.wait_for(slip.done.wait(), 5)
+            assert slip.settled_at == 5 * n
+
+    with_site(tmp_path, body, IntakeSettings(commit_pause=0.02))
+
+
+def test_a_source_that_waits_for_its_receipts_is_not_held_up(tmp_path: Path) -> None:
+    async def body(site: Site) -> None:
+        for n in range(9):
+            site.arrive(reading(n))
+            await asyncio.wait_for(site.intake.everything_stored(), 5)
+        slip = site.arrive(reading(9))
+        await asyncio.wait_for(slip.done.wait(), 5)
+        assert slip.settled_at == 50
+
+    with_site(tmp_path, body, IntakeSettings(commit_pause=600.0))
+
+
 def test_a_bad_message_is_quarantined_and_its_neighbours_are_kept(tmp_path: Path) -> None:
     async def body(site: Site) -> None:
         slip = site.arrive(reading(1), b"nonsense", reading(2))
