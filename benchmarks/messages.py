@@ -1,4 +1,4 @@
-"""Pre-encoded QoS 1 PUBLISH packets of the three room shapes, made a block at a time with numpy.
+"""Pre-encoded PUBLISH packets of the three room shapes or of one reading, made a block at a time with numpy.
 
 Every packet of a device has the same length, so any slice of a block is a run of whole packets.
 """
@@ -30,12 +30,13 @@ SHAPES = (
         '{"n":"lux","v":426.0,"u":"lx"},{"n":"co2","v":~~~~.~~,"u":"ppm"},{"n":"occ","vb":true}]}',
     ),
 )
+ONE_READING = ("hall/{device}/t", '{"id":!!!!!!!!!!,"ts":@@@@@@@@@@.@@@,"temp_c":##.##,"site":"hall-3"}')
 _ZERO = ord("0")
 
 
 @dataclass
 class Device:
-    """One device: its packet template and how far it has come."""
+    """One device: its packet template and how far it has come. pid_at: 0 = QoS 0, without packet identifiers."""
 
     number: int
     template: Bytes
@@ -55,9 +56,10 @@ class Device:
         start = max(now_ms, self.last_ms + 1)
         times = start + np.arange(count, dtype=np.int64)
         self.last_ms = int(times[-1])
-        pids = (self.sent + np.arange(count)) % 65535 + 1
-        out[:, self.pid_at] = pids >> 8
-        out[:, self.pid_at + 1] = pids & 255
+        if self.pid_at:
+            pids = (self.sent + np.arange(count)) % 65535 + 1
+            out[:, self.pid_at] = pids >> 8
+            out[:, self.pid_at + 1] = pids & 255
         warm = 7000 if self.shape == 1 else 2200  # 70 degF or 22 Cel, in hundredths
         walk = np.cumsum(rng.integers(-1, 2, count))
         fill(out, self.template, ord("!"), self.seq + np.arange(count))
@@ -85,15 +87,15 @@ def fill(out: Bytes, template: Bytes, mark: int, numbers: NDArray[np.int64]) -> 
         out[:, place] = digit + _ZERO
 
 
-def make_device(number: int) -> Device:
-    """Device `number`, of shape number % 3."""
-    shape = number % len(SHAPES)
-    topic, payload = SHAPES[shape]
+def make_device(number: int, qos: int = 1, *, is_small: bool = False) -> Device:
+    """Device `number`, of shape number % 3, or with one reading a message."""
+    shape = 0 if is_small else number % len(SHAPES)
+    topic, payload = ONE_READING if is_small else SHAPES[shape]
     name = topic.format(device=f"room-{number:04d}").encode()
-    body = len(name).to_bytes(2, "big") + name + b"\0\0" + payload.encode()
-    head = b"\x32" + varint(len(body))
+    body = len(name).to_bytes(2, "big") + name + (b"\0\0" if qos else b"") + payload.encode()
+    head = bytes((0x30 | qos << 1,)) + varint(len(body))
     template = np.frombuffer(head + body, np.uint8)
-    return Device(number, template, shape, len(head) + 2 + len(name))
+    return Device(number, template, shape, len(head) + 2 + len(name) if qos else 0)
 
 
 def varint(n: int) -> bytes:
@@ -106,8 +108,8 @@ def varint(n: int) -> bytes:
             return bytes(out)
 
 
-def connect_packet(client: str) -> bytes:
-    """CONNECT of MQTT 3.1.1, clean session, no keep-alive."""
+def connect_packet(client: str, *, clean: bool = True) -> bytes:
+    """CONNECT of MQTT 3.1.1, no keep-alive."""
     name = client.encode()
-    body = b"\x00\x04MQTT\x04\x02\x00\x00" + len(name).to_bytes(2, "big") + name
+    body = b"\x00\x04MQTT\x04" + (b"\x02" if clean else b"\x00") + b"\x00\x00" + len(name).to_bytes(2, "big") + name
     return b"\x10" + varint(len(body)) + body

@@ -51,11 +51,23 @@ def python(module: str, *args: str) -> list[str]:
     return [sys.executable, "-m", module, *args]
 
 
-def load(port: int, *, devices: int = 100, window: int = 20, seconds: float = 8, warm: float = 2) -> dict[str, float]:
-    options = {"port": port, "devices": devices, "window": window, "seconds": seconds, "warm": warm}
+def load(
+    port: int,
+    *,
+    devices: int = 100,
+    window: int = 20,
+    seconds: float = 8,
+    warm: float = 2,
+    qos: int = 1,
+    keep: bool = False,
+    small: bool = False,
+) -> dict[str, float]:
+    """What benchmarks.load measured, in a process of its own."""
+    options = {"port": port, "devices": devices, "window": window, "seconds": seconds, "warm": warm, "qos": qos}
     args = [text for key, value in options.items() for text in (f"--{key}", str(value))]
+    args += ["--keep"] * keep + ["--small"] * small
     done = subprocess.run(
-        python("benchmarks.load", *args), capture_output=True, text=True, check=False, timeout=warm + seconds + 60
+        python("benchmarks.load", *args), capture_output=True, text=True, check=False, timeout=warm + seconds + 90
     )
     if done.returncode:
         raise SystemExit(f"load failed: {done.stderr or done.stdout}")

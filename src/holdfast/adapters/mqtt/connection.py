@@ -1,91 +1,24 @@
 """One client's connection as a state machine: packets in, obligations to the wire and the broker. No I/O, no clock.
 
-    GREETING ── Connect, admitted ──▶ LIVE ── Disconnect, Fault, close() ──▶ CLOSED
-        └────── refused, Fault, anything else ───────────────────────────────▲
-
-What a phase doesn't take is a protocol error. Backpressure: while the inbox is full, telemetry and everything behind
-it on this connection waits in `_parked`, and the wire is told to read no more; so at most one chunk waits a connection.
-A client that has `receive_maximum` messages unsettled is read no further (3.1.1) or is at fault (5, where it was told,
-and where QoS 2 messages count until their PUBCOMP).
+Its phases are in `phases`, what it publishes is `inflow`'s. Backpressure: while the inbox is full, telemetry and
+everything behind it on this connection waits in `_parked`, and the wire is told to read no more; so at most one chunk
+waits a connection.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from enum import Enum, auto
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from holdfast.adapters.mqtt import greeting, packets
 from holdfast.adapters.mqtt.broker import Broker
 from holdfast.adapters.mqtt.counts import Counts
 from holdfast.adapters.mqtt.guests import Guest, merged
-from holdfast.adapters.mqtt.inbound import ExactReceipt, RunReceipt
+from holdfast.adapters.mqtt.inflow import Inflow
 from holdfast.adapters.mqtt.packets import Connect, Disconnect, Ping, Subscribe, Unsubscribe
-from holdfast.adapters.mqtt.ports import NO_RECEIPT
+from holdfast.adapters.mqtt.phases import NEXT, Phase
+from holdfast.adapters.mqtt.ports import Gate, Wire
 from holdfast.adapters.mqtt.reader import AckRun, Fault, Item, PublishRun
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.session import Session
 from holdfast.adapters.mqtt.settings import MqttSettings
-
-
-class Phase(Enum):
-    """Where a connection is in its life."""
-
-    GREETING = auto()
-    LIVE = auto()
-    CLOSED = auto()
-
-
-NEXT: Mapping[Phase, Mapping[type[Item], Phase]] = {
-    Phase.GREETING: {Connect: Phase.LIVE, Fault: Phase.CLOSED},
-    Phase.LIVE: {
-        PublishRun: Phase.LIVE,
-        AckRun: Phase.LIVE,
-        Subscribe: Phase.LIVE,
-        Unsubscribe: Phase.LIVE,
-        Ping: Phase.LIVE,
-        Disconnect: Phase.CLOSED,
-        Fault: Phase.CLOSED,
-    },
-    Phase.CLOSED: {},
-}
-"""What each phase takes and where it leads; a refused Connect leads to CLOSED instead."""
-
-
-class Wire(Protocol):
-    """What a connection may do to its socket. Bytes leave at the end of the loop's turn."""
-
-    def write(self, frames: Sequence[bytes]) -> None:
-        """Add packets to what leaves next."""
-        ...
-
-    def acknowledge(self, pids: list[bytes]) -> None:
-        """Add PUBACKs to what leaves next."""
-        ...
-
-    def hang_up(self) -> None:
-        """Send what was written, then close."""
-        ...
-
-    def hold(self, *, on: bool) -> None:
-        """Stop reading, or read on."""
-        ...
-
-
-class Gate(Protocol):
-    """The way into the inbox, shared by all connections."""
-
-    @property
-    def full(self) -> bool:
-        """Nothing more may be offered now."""
-        ...
-
-    def shut(self) -> None:
-        """The inbox said it is full."""
-        ...
-
-    def noted(self, connection: "Connection", reason: Reason, detail: str) -> None:
-        """A client was turned away or broke the protocol: for the log."""
-        ...
 
 
 class Connection:
@@ -106,7 +39,7 @@ class Connection:
         self.version = 0
         self.client = ""
         self.publishes = False
-        self.outstanding = 0
+        self.is_held = False
         self._deadline_s = settings.connect_timeout
         self._heard_at = now
         self._broker = broker
@@ -114,11 +47,14 @@ class Connection:
         self._wire = wire
         self._settings = settings
         self._session: Session | None = None
-        self._parked: deque[Item] = deque()
-        self._held = False
+        self._parked: list[Item] = []
         self._most = 0  # the largest packet the client takes, 0 = any
-        self._exact = 0  # QoS 2 messages that wait for their commit
-        self._unreleased: set[bytes] = set()  # QoS 2 messages of this connection that wait for their PUBCOMP
+        self._inflow = Inflow(self, broker, gate, wire, settings.receive_maximum)
+
+    @property
+    def outstanding(self) -> int:
+        """Messages that wait for their commit."""
+        return self._inflow.outstanding
 
     # Facts from the shell
 
@@ -132,18 +68,18 @@ class Connection:
 
     def gate_opened(self, now: float) -> None:
         """The inbox has room again: go on with what was parked."""
-        parked, self._parked = list(self._parked), deque()
+        parked, self._parked = self._parked, []
         self._heard_at = now  # we didn't listen, so silence isn't the client's
         self._take(parked, now)
-        self._hold()
+        self.hold()
 
     def gate_shut(self) -> None:
         """The inbox is full: a client that publishes is read no further."""
-        self._hold()
+        self.hold()
 
     def tick(self, now: float) -> None:
         """Close a client that has been silent for too long."""
-        if self._deadline_s and not self._held and now - self._heard_at > self._deadline_s:
+        if self._deadline_s and not self.is_held and now - self._heard_at > self._deadline_s:
             self.close(Reason.KEEP_ALIVE_TIMEOUT)
 
     def keeps_up(self, now: float, *, yes: bool) -> None:
@@ -161,18 +97,6 @@ class Connection:
         """Send packets."""
         self._wire.write(frames)
 
-    def recorded(self, pids: Sequence[bytes]) -> None:
-        """QoS 2 messages are on disk: PUBREC those that came on this connection."""
-        mine = [pid for pid in pids if pid in self._unreleased]
-        if self.phase is Phase.LIVE and mine:
-            self._wire.write([packets.acks(packets.PUBREC, self.version, mine)])
-
-    def completed(self, pids: Sequence[bytes], reason: Reason) -> None:
-        """PUBCOMP these."""
-        self._unreleased.difference_update(pids)
-        if self.phase is Phase.LIVE:
-            self._wire.write([packets.acks(packets.PUBCOMP, self.version, pids, reason)])
-
     def close(self, reason: Reason, detail: str = "") -> None:
         """Say why where the protocol can, and close."""
         if self.phase is Phase.CLOSED:
@@ -181,27 +105,27 @@ class Connection:
             self._wire.write([packets.disconnect(self.version, reason, detail, self._most)])
         self._shut()
 
-    # Receipts
+    def recorded(self, pids: Sequence[bytes]) -> None:
+        """QoS 2 messages are on disk: PUBREC those that came on this connection."""
+        self._inflow.recorded(pids)
 
-    def settled(self, pids: list[bytes]) -> None:
-        """A run is on disk."""
-        self.outstanding -= len(pids)
-        if self.phase is Phase.LIVE:
-            self._wire.acknowledge(pids)
-            if self._held:
-                self._hold()
+    def completed(self, pids: Sequence[bytes], reason: Reason) -> None:
+        """PUBCOMP these."""
+        self._inflow.completed(pids, reason)
 
-    def done_with(self, pids: list[bytes]) -> None:
-        """A run of QoS 2 messages is settled or refused."""
-        self.outstanding -= len(pids)
-        self._exact -= len(pids)
-        if self._held and self.phase is Phase.LIVE:
-            self._hold()
+    # For the inflow
 
-    def refused(self, pids: list[bytes]) -> None:
-        """A run won't be on disk."""
-        self.outstanding -= len(pids)
-        self.close(Reason.IMPLEMENTATION)
+    def hold(self) -> None:
+        """Read, or don't: the inbox and the client's own window decide."""
+        held = bool(self._parked) or (self._gate.full and self.publishes) or self._inflow.is_at_limit
+        if held != self.is_held:
+            self.is_held = held
+            self._wire.hold(on=held)
+
+    def fail(self, reason: Reason, detail: str) -> None:
+        """The client did what it mustn't: say so in the log, and close."""
+        self._gate.noted(self, reason, detail)
+        self.close(reason, detail)
 
     # Packets
 
@@ -215,10 +139,12 @@ class Connection:
                     self._parked.extend(items[place:])
                     self.publishes = True
                     break
-                self._publish(item)
+                if self._session is not None:
+                    self.publishes = True
+                    self._inflow.publish(item, self._session)
             else:
                 self._other(item, now)
-        self._hold()
+        self.hold()
 
     def _other(self, item: Item, now: float) -> None:
         match item:
@@ -267,80 +193,6 @@ class Connection:
             session.half_acked(run.pids, run.reason, now)
         else:
             session.acked(run.kind, run.pids, run.reason, now)
-
-    def _publish(self, run: PublishRun) -> None:
-        session = self._session
-        if session is None:
-            return
-        self.publishes = True
-        if not self.guest.may_publish(run.topic, len(run.payloads)):
-            self._deny(run, session)
-            return
-        if not run.kind & 6:
-            room = self._broker.accept(run, session, NO_RECEIPT)
-        elif run.kind & 4:
-            room = self._publish_once(run, session)
-        else:
-            self.outstanding += len(run.pids)
-            if self._exceeds():
-                self.outstanding -= len(run.pids)
-                return
-            room = self._broker.accept(run, session, RunReceipt(self, run.pids))
-        if not room:
-            self._gate.shut()
-
-    def _publish_once(self, run: PublishRun, session: Session) -> bool:
-        """QoS 2: what was taken before isn't taken again."""
-        self._unreleased.update(run.pids)
-        if self._exceeds():
-            return True
-        again = session.received.admit(run)
-        if again:
-            self._wire.write([packets.acks(packets.PUBREC, self.version, again)])
-        if not run.pids:
-            return True
-        self.outstanding += len(run.pids)
-        self._exact += len(run.pids)
-        return self._broker.accept(run, session, ExactReceipt(self, session, run.pids))
-
-    def _exceeds(self) -> bool:
-        """Is this client over the Receive Maximum it was told? Then it's closed."""
-        used = self.outstanding - self._exact + len(self._unreleased)
-        if used <= self._settings.receive_maximum or self.version != packets.V5:
-            return False
-        detail = "more unacknowledged messages than allowed"
-        self._gate.noted(self, Reason.RECEIVE_MAXIMUM_EXCEEDED, detail)
-        self.close(Reason.RECEIVE_MAXIMUM_EXCEEDED, detail)
-        return True
-
-    def _deny(self, run: PublishRun, session: Session) -> None:
-        """No rule allows it: MQTT 5 is told so. 3.1.1 can't be, and a PUBACK would be a lie: it is closed (§3.3.5).
-
-        Repeats of what was taken while a rule allowed it are answered as ever, or their identifiers never came free.
-        """
-        if not run.kind & 6:
-            return
-        known, new = session.received.parted(run.pids) if run.kind & 4 else ([], run.pids)
-        if known:
-            self._unreleased.update(known)
-            self._wire.write([packets.acks(packets.PUBREC, self.version, known)])
-        if new and self.version == packets.V5:
-            kind = packets.PUBREC if run.kind & 4 else packets.PUBACK
-            self._wire.write([packets.acks(kind, self.version, new, Reason.NOT_AUTHORISED)])
-        elif new:
-            self._gate.noted(self, Reason.NOT_AUTHORISED, f"may not publish to {run.topic}")
-            self.close(Reason.NOT_AUTHORISED)
-
-    def _hold(self) -> None:
-        """Read, or don't: the inbox and the client's own window decide."""
-        held = (
-            bool(self._parked)
-            or (self._gate.full and self.publishes)
-            or (self.outstanding >= self._settings.receive_maximum and self.version == packets.V311)
-        )
-        if held != self._held:
-            self._held = held
-            self._wire.hold(on=held)
 
     def _greet(self, connect: Connect, now: float) -> None:
         self.version, self.client = connect.version, connect.client

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast.adapters.mqtt.reader import PublishRun
 
 if TYPE_CHECKING:
-    from holdfast.adapters.mqtt.connection import Connection
+    from holdfast.adapters.mqtt.inflow import Inflow
     from holdfast.adapters.mqtt.session import Session
 
 
@@ -78,40 +78,40 @@ class Received:
 class RunReceipt:
     """Owed to one run of QoS 1 messages; settled once, by whoever made them durable."""
 
-    __slots__ = ("_connection", "_pids")
+    __slots__ = ("_inflow", "_pids")
 
-    def __init__(self, connection: "Connection", pids: list[bytes]) -> None:
-        self._connection = connection
+    def __init__(self, inflow: "Inflow", pids: list[bytes]) -> None:
+        self._inflow = inflow
         self._pids = pids
 
     def settle(self) -> None:
         """On disk: PUBACK them."""
-        self._connection.settled(self._pids)
+        self._inflow.settled(self._pids)
 
     def refuse(self) -> None:
         """Not on disk: close without acknowledging; the client sends them again."""
-        self._connection.refused(self._pids)
+        self._inflow.refused(self._pids)
 
 
 class ExactReceipt:
     """Owed to one run of QoS 2 messages; outlives the connection, since the session does."""
 
-    __slots__ = ("_connection", "_pids", "_session")
+    __slots__ = ("_inflow", "_pids", "_session")
 
-    def __init__(self, connection: "Connection", session: "Session", pids: list[bytes]) -> None:
-        self._connection = connection
+    def __init__(self, inflow: "Inflow", session: "Session", pids: list[bytes]) -> None:
+        self._inflow = inflow
         self._session = session
         self._pids = pids
 
     def settle(self) -> None:
         """On disk: PUBREC them, on the connection the session has now."""
         self._session.received.settle(self._pids)
-        self._connection.done_with(self._pids)
+        self._inflow.done_with(self._pids)
         if self._session.link is not None:
             self._session.link.recorded(self._pids)
 
     def refuse(self) -> None:
         """Not on disk."""
         self._session.received.refuse(self._pids)
-        self._connection.done_with(self._pids)
-        self._connection.refused([])
+        self._inflow.done_with(self._pids)
+        self._inflow.refused([])

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any, Protocol, cast
 
 from holdfast.adapters.mqtt import packets
-from holdfast.adapters.mqtt.connection import Connection, Phase
+from holdfast.adapters.mqtt.connection import Connection
 from holdfast.adapters.mqtt.credentials import Done
 from holdfast.adapters.mqtt.guests import Guest
 from holdfast.adapters.mqtt.packets import Connect
+from holdfast.adapters.mqtt.phases import Phase
 from holdfast.adapters.mqtt.rates import Bucket
 from holdfast.adapters.mqtt.reader import Item, PublishRun, Reader
 from holdfast.adapters.mqtt.reasons import Reason

@@ -19,7 +19,7 @@ from tests.unit.adapters.mqtt.doubles import (
 )
 
 from holdfast.adapters.mqtt import packets
-from holdfast.adapters.mqtt.connection import NEXT, Phase
+from holdfast.adapters.mqtt.phases import NEXT, Phase
 from holdfast.adapters.mqtt.settings import MqttSettings
 
 SETTINGS = MqttSettings(

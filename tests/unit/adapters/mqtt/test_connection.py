@@ -11,8 +11,8 @@ from tests.unit.adapters.mqtt.doubles import (
 )
 
 from holdfast.adapters.mqtt import packets
-from holdfast.adapters.mqtt.connection import NEXT, Phase
 from holdfast.adapters.mqtt.packets import Connect
+from holdfast.adapters.mqtt.phases import NEXT, Phase
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.settings import MqttSettings
 
