@@ -1,4 +1,4 @@
-"""MQTT sessions in the journal file: who they are, what they subscribed to, what they are owed, what they sent.
+"""MQTT sessions in the journal file: who they are, what they subscribed to, what they are owed, sent, and last will.
 
 Writes are made up on the loop as plain steps and applied in order inside a commit, those of one kind together. Rows of
 a session that isn't there are not written: it ended while they were on their way. Bodies are opaque here; like groups
@@ -31,6 +31,8 @@ _RELEASE = "DELETE FROM mqtt_received WHERE session = ? AND pid = ?"
 _PUT_LETTER = f"INSERT OR REPLACE INTO mqtt_letters SELECT ?2, ?1, ?3, ?4, ?5, ?6 {_IF_THERE}"  # constants
 _MOVE_LETTER = "UPDATE mqtt_letters SET pid = ?, released = ? WHERE id = ?"
 _DROP_LETTER = "DELETE FROM mqtt_letters WHERE id = ?"
+_PUT_WILL = "INSERT OR REPLACE INTO mqtt_wills VALUES (?, ?, ?)"
+_DROP_WILL = "DELETE FROM mqtt_wills WHERE session = ?"
 _OF_SESSION = (
     "DELETE FROM mqtt_sessions WHERE id = ?",
     "DELETE FROM mqtt_subscriptions WHERE session = ?",
@@ -59,6 +61,14 @@ class StoredLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredWill:
+    """What to publish for a session's client. session: may have ended. body: None when it isn't what was written."""
+
+    session: int
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredSession:
     """A session as it was committed last. left_ns: 0 = its client was connected."""
 
@@ -78,7 +88,7 @@ def put_session(number: int, client: str, user: str | None, expiry_s: float, lef
 
 
 def drop_session(number: int) -> list[Step]:
-    """A session and all that is its ends."""
+    """A session and all that is its ends; its will has its own end, with the commit that publishes it."""
     return [(sql, (number,)) for sql in _OF_SESSION]
 
 
@@ -117,6 +127,16 @@ def drop_letter(number: int) -> Step:
     return _DROP_LETTER, (number,)
 
 
+def put_will(session: int, body: bytes) -> Step:
+    """A session's client has a will that waits for a while before it's published."""
+    return _PUT_WILL, (session, zlib.crc32(body), body)
+
+
+def drop_will(session: int) -> Step:
+    """A will is published, or its client is back or gone for good."""
+    return _DROP_WILL, (session,)
+
+
 def applying(steps: Sequence[Step]) -> Callable[[Transaction], None]:
     """The repeatable write of these steps."""
 
@@ -139,6 +159,13 @@ def read_sessions(reader: JournalReader) -> list[StoredSession]:
             good = bytes(body) if zlib.crc32(body) == crc else None
             found[session].letters.append(StoredLetter(number, pid, bool(released), good))
     return list(found.values())
+
+
+def read_wills(reader: JournalReader) -> list[StoredWill]:
+    """Every will, also of sessions that ended."""
+    with reader.borrowed() as db:
+        found = rows(db, "SELECT session, crc, body FROM mqtt_wills ORDER BY session")
+        return [StoredWill(one, bytes(body) if zlib.crc32(body) == crc else None) for one, crc, body in found]
 
 
 def of_pids(session: int, pids: Iterable[bytes], step: Callable[[int, int], Step]) -> list[Step]:

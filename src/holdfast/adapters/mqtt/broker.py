@@ -9,21 +9,20 @@ Sessions live in memory. Those that may outlive their connections are stored, to
 that may not, and messages for which no stored session waits, cost the journal nothing.
 """
 
+import math
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from holdfast import __version__
-from holdfast.adapters.mqtt import fields
+from holdfast.adapters.mqtt import fields, wills
 from holdfast.adapters.mqtt.ledger import Ledger, Note, NotedReceipt
 from holdfast.adapters.mqtt.letters import Budget, Tally
-from holdfast.adapters.mqtt.packets import Connect, Will
+from holdfast.adapters.mqtt.packets import Connect
 from holdfast.adapters.mqtt.ports import NO_RECEIPT, Link
-from holdfast.adapters.mqtt.properties import Prop
 from holdfast.adapters.mqtt.publication import Publication
 from holdfast.adapters.mqtt.reader import PublishRun
 from holdfast.adapters.mqtt.reasons import Reason
-from holdfast.adapters.mqtt.recall import recall
+from holdfast.adapters.mqtt.recall import recall, recall_will
 from holdfast.adapters.mqtt.retained import RetainedStore
 from holdfast.adapters.mqtt.session import Session
 from holdfast.adapters.mqtt.settings import MqttSettings
@@ -31,7 +30,16 @@ from holdfast.adapters.mqtt.subscriptions import Subscriptions
 from holdfast.adapters.mqtt.sys_topics import SysTopics
 from holdfast.adapters.mqtt.topics import Destination, Route
 from holdfast.adapters.port import Arrival, Inbox, Receipt
-from holdfast.journal.mqtt_sessions import StoredSession, drop_session, of_pids, put_session, release
+from holdfast.journal.mqtt_sessions import (
+    Step,
+    StoredSession,
+    StoredWill,
+    drop_session,
+    drop_will,
+    of_pids,
+    put_session,
+    release,
+)
 from holdfast.kernel.clock import Clock
 
 OnRetained = Callable[[str, bytes], None]
@@ -48,6 +56,7 @@ class Broker:
         self._sessions: dict[str, Session] = {}
         self._ledger = ledger
         self._on_retained: OnRetained | None = None
+        self._orphans: list[Session] = []  # nothing but a will is left of them
         self.retained = RetainedStore(settings.retained_messages, settings.retained_bytes)
         self.subscribed = Subscriptions(settings, self.retained, ledger)
         self.tally = Tally()
@@ -78,12 +87,15 @@ class Broker:
         for topic, payload in messages.items():
             self.retained.keep(Publication(topic, fields.text(topic), (payload,), qos=1, retain=True))
 
-    def restore(self, stored: list[StoredSession], ledger: Ledger, now: float) -> int:
-        """Bring back the sessions of an earlier life; how many letters weren't what was written and are gone.
+    def restore(
+        self, stored: list[StoredSession], ledger: Ledger, now: float, stored_wills: Sequence[StoredWill] = ()
+    ) -> int:
+        """Bring back the sessions of an earlier life; how many letters and wills weren't what was written and are gone.
 
         A session whose client was connected when the node ended has its whole expiry before it.
         """
         lost = 0
+        left = {one.session: one for one in stored_wills}
         for one in stored:
             session = Session(one.client, one.user, self._settings, self._budget, self.tally, ledger)
             lost += recall(session, one, ledger)
@@ -91,6 +103,11 @@ class Broker:
             self.subscribed.restore(session, one.subscriptions)
             away_s = (self._clock.wall_ns() - one.left_ns) / 1e9 if one.left_ns else 0.0
             session.ends_at = now + min(max(0.0, one.expiry_s - away_s), one.expiry_s)
+            lost += recall_will(session, left.pop(one.number, None), ledger, now, away_s)
+        for will in left.values():  # of sessions that ended in the very moment in which the node did
+            session = Session("", None, self._settings, self._budget, self.tally, ledger)
+            lost += recall_will(session, will, ledger, now, math.inf)
+            self._orphans.append(session)
         return lost
 
     # Publishing
@@ -110,13 +127,15 @@ class Broker:
         self._route(publication, there, None, note)
         self._store(note, _nothing)
 
-    def accept(self, run: PublishRun, origin: Session, receipt: Receipt) -> bool:
-        """A client's messages. False: the inbox took them but is full now."""
+    def accept(self, run: PublishRun, origin: Session, receipt: Receipt, also: Step | None = None) -> bool:
+        """A client's messages, stored together with another step. False: the inbox took them but is full now."""
         there = self.subscribed.of(run.topic)
         self.received += len(run.payloads)
         note = None
-        if there.routes or there.groups or run.kind & 5:  # somebody listens, QoS 2 or retained: not the hot path
+        if there.routes or there.groups or run.kind & 5 or also:  # somebody listens, QoS 2, retained: not the hot path
             note = self._note()
+            if note is not None and also is not None:
+                note.also(also)
             if note is not None and run.kind & 4 and origin.number and run.pids[0]:
                 note.receive(origin, run.pids)
             self._serve_local(run, there, origin, note)
@@ -221,6 +240,8 @@ class Broker:
         session.will, session.will_at = connect.will, None
         session.link = link
         self._remember(session, left_ns=0)
+        if self._ledger is not None:
+            wills.remember(session, self._ledger)
         return session, present
 
     def granted_expiry(self, asked_s: int | None) -> float:
@@ -250,6 +271,8 @@ class Broker:
             session.will_at = now + min(float(session.will.delay_s), session.expiry_s)
         else:
             session.will = None
+            if self._ledger is not None:
+                wills.forget(session, self._ledger)
         self._tend(session, now)
 
     def released(self, session: Session, pids: list[bytes], link: Link) -> None:
@@ -274,7 +297,8 @@ class Broker:
         """Publish wills that are due, end sessions that expired, say how the broker is."""
         for topic, payload in self._sys.due(now, self._counts, self.tally, self.received).items():
             self._say(topic, payload)
-        for session in list(self._sessions.values()):
+        orphans, self._orphans = self._orphans, []
+        for session in (*orphans, *self._sessions.values()):
             self._tend(session, now)
 
     def _counts(self) -> dict[str, int]:
@@ -350,18 +374,9 @@ class Broker:
     def _publish_will(self, session: Session) -> None:
         will, session.will, session.will_at = session.will, None, None
         if will is not None:
-            self.accept(_run_of(will), session, NO_RECEIPT)
+            row, session.will_row = session.will_row, 0
+            self.accept(wills.run_of(will), session, NO_RECEIPT, drop_will(row) if row else None)
 
 
 def _nothing() -> None:
     """Nobody waits."""
-
-
-def _run_of(will: Will) -> PublishRun:
-    run = PublishRun(0x30 | will.qos << 1 | will.retain, will.topic, fields.text(will.topic))
-    run.payloads.append(will.payload)
-    run.pids.append(b"")
-    kept: list[tuple[Prop, Any]] = list(will.properties)
-    run.properties = kept
-    run.expiry_s = will.expiry_s
-    return run

@@ -112,16 +112,21 @@ class Ledger:
 class Note:
     """What is stored in the commit of an arrival. Implements `adapters.port.Annex`."""
 
-    __slots__ = ("_frozen", "_ledger", "_letters", "_received")
+    __slots__ = ("_also", "_frozen", "_ledger", "_letters", "_received")
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._letters: list[tuple[Owner, Letter]] = []
         self._received: list[tuple[Owner, list[bytes]]] = []
         self._frozen: list[tuple[Owner, Letter, int]] = []
+        self._also: list[Step] = []
 
     def __bool__(self) -> bool:
-        return bool(self._letters or self._received)
+        return bool(self._letters or self._received or self._also)
+
+    def also(self, step: Step) -> None:
+        """Something else that is true from this commit on."""
+        self._also.append(step)
 
     def owe(self, owner: Owner, letter: Letter) -> None:
         """A session is owed this."""
@@ -140,7 +145,7 @@ class Note:
     def freeze(self) -> list[Step]:
         """What is to be written as things are now; later changes are written after it."""
         ahead = self._ledger.ahead_ns
-        steps: list[Step] = []
+        steps: list[Step] = list(self._also)
         for owner, pids in self._received:
             if owner.number:
                 steps += of_pids(owner.number, pids, receive)

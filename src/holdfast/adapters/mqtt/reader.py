@@ -102,6 +102,7 @@ class Reader:
         self._tail = bytearray()  # the beginning of a packet whose end hasn't come
         self._need = 0  # bytes the tail must reach before scanning it makes sense: keeps slow streams linear
         self._broken = False
+        self._kind, self._topic, self._field = 0, "", b""  # of the newest run: what comes next is mostly alike
 
     def feed(self, chunk: bytes) -> list[Item]:
         """What `chunk` completes, in order. Never raises on bytes."""
@@ -152,16 +153,38 @@ class Reader:
 
     def _publishes(self, data: bytes, pos: int, body: int, stop: int, items: list[Item]) -> int:
         """The PUBLISH at `pos` and those after it that continue its run; where the next packet begins."""
+        # The first packet of a chunk, alike to those of the chunk before: what was found out about them still holds.
+        if not items and data[pos] == self._kind and data.startswith(self._field, body):
+            run = PublishRun(self._kind, self._topic, self._field)
+            if self._follows(data, body + len(self._field), stop, run):
+                items.append(run)
+                return self._run_on(data, pos, body, stop, run)
         run, said = self._publish(data[pos], data[body:stop], items)
         if said:
             return stop
-        topic_end = body + len(run.field)
-        pos = self._stretch(data, stop, data[pos:topic_end], stop - pos, run)
+        self._kind, self._topic, self._field = run.kind, run.topic, run.field
+        return self._run_on(data, pos, body, stop, run)
+
+    def _follows(self, data: bytes, at: int, stop: int, run: PublishRun) -> bool:
+        """Add the message whose topic ends at `at` when nothing about it needs the careful path."""
+        payload = at + 2 if run.kind & 6 else at
+        five = self.version == packets.V5
+        if payload + five > stop or (five and data[payload]):
+            return False
+        run.pids.append(data[at:payload])
+        run.payloads.append(data[payload + five : stop])
+        return True
+
+    def _run_on(self, data: bytes, pos: int, body: int, stop: int, run: PublishRun) -> int:
+        """The packets after the one from `pos` to `stop` that continue its run; where the next begins."""
+        end = stop
+        if stop < len(data):
+            end = self._stretch(data, stop, data[pos : body + len(run.field)], stop - pos, run)
         if run.kind & 6 and _ZERO_PID in run.pids:
             good = run.pids.index(_ZERO_PID)
             del run.pids[good:], run.payloads[good:]
             raise ProtocolFault(Reason.PROTOCOL_ERROR, "a packet identifier is zero")
-        return pos
+        return end
 
     def _stretch(self, data: bytes, pos: int, head: bytes, size: int, run: PublishRun) -> int:
         """The tight loop: PUBLISHes with the run's kind and topic. `head`, `size`: of the packet before this one."""

@@ -5,7 +5,8 @@ import msgspec
 from holdfast.adapters.mqtt.ledger import Ledger
 from holdfast.adapters.mqtt.letters import Letter, unpacked
 from holdfast.adapters.mqtt.session import Session
-from holdfast.journal.mqtt_sessions import StoredSession, drop_letter
+from holdfast.adapters.mqtt.wills import unpacked as will_of
+from holdfast.journal.mqtt_sessions import StoredSession, StoredWill, drop_letter, drop_will
 
 
 def recall(session: Session, stored: StoredSession, ledger: Ledger) -> int:
@@ -25,3 +26,19 @@ def recall(session: Session, stored: StoredSession, ledger: Ledger) -> int:
     ledger.begin_after(stored.number, max((one.number for one in stored.letters), default=0))
     session.restore(letters)
     return len(stored.letters) - len(letters)
+
+
+def recall_will(session: Session, stored: StoredWill | None, ledger: Ledger, now: float, away_s: float) -> int:
+    """Give a session the will that is stored of it, if any; what is left of its delay runs on. 1: it can't be read."""
+    if stored is None:
+        return 0
+    ledger.begin_after(stored.session, 0)
+    try:
+        client, will = will_of(stored.body or b"")
+    except msgspec.MsgspecError:
+        ledger.add(drop_will(stored.session))
+        return 1
+    delay_s = min(float(will.delay_s), session.expiry_s)
+    session.client, session.will, session.will_row = client, will, stored.session
+    session.will_at = now + min(max(0.0, delay_s - away_s), delay_s)
+    return 0

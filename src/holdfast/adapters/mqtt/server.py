@@ -27,7 +27,7 @@ from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.sockets import Socket
 from holdfast.adapters.port import Inbox, Publisher
 from holdfast.journal.journal import Journal
-from holdfast.journal.mqtt_sessions import read_sessions
+from holdfast.journal.mqtt_sessions import read_sessions, read_wills
 from holdfast.kernel.clock import Clock
 from holdfast.telemetry.happenings import Telemetry
 
@@ -160,9 +160,10 @@ class MqttServer:
         if self._journal is None or self._ledger is None:
             return
         stored = await asyncio.to_thread(read_sessions, self._journal)
-        lost = self._broker.restore(stored, self._ledger, self._clock.monotonic())
-        if stored:
-            messages = sum(len(one.letters) for one in stored)
+        wills = await asyncio.to_thread(read_wills, self._journal)
+        lost = self._broker.restore(stored, self._ledger, self._clock.monotonic(), wills)
+        if stored or wills:
+            messages = sum(len(one.letters) for one in stored) + len(wills)
             self._telemetry.emit(happenings.MqttSessionsRecalled(len(stored), messages - lost, lost))
 
     def stats(self) -> MqttStats:

@@ -95,6 +95,8 @@ class Session:
         """When an unconnected session is over; None while connected."""
         self.will: Will | None = None
         self.will_at: float | None = None
+        self.will_row = 0
+        """The will's row in the journal; 0 while it isn't stored."""
         self._inflight = settings.inflight
         self._quiet = Queue(settings, budget)
         self._waiting = Queue(settings, budget)

@@ -14,7 +14,7 @@ from holdfast.adapters.mqtt.ledger import Ledger
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.port import Arrival
 from holdfast.journal.journal import FILE_NAME, Journal
-from holdfast.journal.mqtt_sessions import read_sessions
+from holdfast.journal.mqtt_sessions import read_sessions, read_wills
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import ManualClock
@@ -61,7 +61,8 @@ class Lasting(Site):
         self.clock, self.committing = clock, inbox
         ledger = Ledger(self.journal.submit, asyncio.get_running_loop().call_soon, clock)
         self.broker = Broker(self.settings, inbox, clock, ledger)
-        self.lost = self.broker.restore(read_sessions(self.journal), ledger, clock.monotonic())
+        stored, wills = read_sessions(self.journal), read_wills(self.journal)
+        self.lost = self.broker.restore(stored, ledger, clock.monotonic(), wills)
 
     async def settle(self) -> None:
         """Until nothing more is on its way to the disk."""
