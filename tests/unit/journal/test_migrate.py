@@ -11,6 +11,7 @@ from holdfast.journal.blobs import decode_events, decode_readings
 from holdfast.journal.integrity import Damage, scan
 from holdfast.journal.ledger import balance
 from holdfast.journal.migrate import migrations
+from holdfast.journal.mqtt_sessions import read_sessions, read_wills
 from holdfast.journal.parent import CONSUMER
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.store import FILE_NAME
@@ -26,11 +27,11 @@ def laid_out(version: int, folder: Path) -> None:
 
 
 def test_there_is_a_stored_journal_of_every_older_schema() -> None:
-    assert [number for number, _ in migrations()] == [1, 2, 3, 4, 5]
-    assert {path.name for path in STORED.iterdir()} == {f"schema-{number}.db.gz" for number in (1, 2, 3, 4)}
+    assert [number for number, _ in migrations()] == [1, 2, 3, 4, 5, 6]
+    assert {path.name for path in STORED.iterdir()} == {f"schema-{number}.db.gz" for number in (1, 2, 3, 4, 5)}
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 def test_a_journal_of_an_older_schema_keeps_everything(tmp_path: Path, version: int) -> None:
     laid_out(version, tmp_path)
     store, reader = a_store(tmp_path), JournalReader(tmp_path / FILE_NAME)
@@ -46,7 +47,7 @@ def test_a_journal_of_an_older_schema_keeps_everything(tmp_path: Path, version: 
     assert reader.cut(Lane.BULK) == (20, None)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 def test_its_chain_ledger_and_children_go_on(tmp_path: Path, version: int) -> None:
     laid_out(version, tmp_path)
     store, reader = a_store(tmp_path), JournalReader(tmp_path / FILE_NAME)
@@ -60,6 +61,15 @@ def test_its_chain_ledger_and_children_go_on(tmp_path: Path, version: int) -> No
     assert not [d for lane in Lane for d in scan(reader, lane) if isinstance(d, Damage)]
     ledger = balance(reader.accounts(CONSUMER, count=True), has_parent=True)
     assert ledger.balanced, ledger
+
+
+def test_mqtt_sessions_stay_and_have_no_wills_yet(tmp_path: Path) -> None:
+    laid_out(5, tmp_path)
+    a_store(tmp_path)
+    reader = JournalReader(tmp_path / FILE_NAME)
+    (session,) = read_sessions(reader)
+    assert (session.client, session.received, [one.body for one in session.letters]) == ("panel", [7], [b"letter"])
+    assert read_wills(reader) == []
 
 
 def test_a_file_from_before_learns_to_shrink(tmp_path: Path) -> None:
