@@ -21,6 +21,7 @@ from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import SystemClock
+from holdfast.node.running import tune
 from holdfast.telemetry.happenings import Telemetry
 
 
@@ -81,4 +82,5 @@ async def serve(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    tune()  # as a node does
     uvloop.run(serve(Path(sys.argv[1])))

@@ -5,6 +5,7 @@ decoded *and* what waits for its commit. Overflow policy: nothing is dropped; th
 """
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from holdfast.adapters.port import Arrival
 
@@ -23,8 +24,9 @@ class Inbox:
 
     def offer(self, arrival: Arrival) -> bool:
         """Take an arrival; False means "taken, but full now: stop reading until `when_drained`"."""
-        self.messages += len(arrival.payloads)
-        self.bytes += sum(map(len, arrival.payloads))
+        payloads = arrival.payloads
+        self.messages += len(payloads)
+        self.bytes += len(payloads[0]) if len(payloads) == 1 else sum(map(len, payloads))
         self._queue.append(arrival)
         self._wake()
         return not self.is_full
@@ -40,9 +42,9 @@ class Inbox:
 
     def release(self, arrivals: Sequence[Arrival]) -> None:
         """These arrivals are settled or refused; their room is free."""
-        for arrival in arrivals:
-            self.messages -= len(arrival.payloads)
-            self.bytes -= sum(map(len, arrival.payloads))
+        gone = [arrival.payloads for arrival in arrivals]
+        self.messages -= sum(map(len, gone))
+        self.bytes -= sum(map(len, chain.from_iterable(gone)))
         if self._waiting and 2 * self.messages <= self._max_messages and 2 * self.bytes <= self._max_bytes:
             waiting, self._waiting = self._waiting, []
             for callback in waiting:

@@ -7,7 +7,8 @@ what waits here when the power fails is sent again.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from holdfast.adapters.port import Arrival
 from holdfast.codecs.decoder import Decoder, Run
@@ -19,12 +20,11 @@ from holdfast.intake.inbox import Inbox
 _MESSAGES_AT_ONCE = 256
 
 
-@dataclass(slots=True)
-class TranslatedArrival(Arrival):
+class TranslatedArrival(Arrival, frozen=True):
     """An arrival whose payloads are records made of `originals`; refusals: by place, why there are none."""
 
     originals: Sequence[bytes] = ()
-    refusals: Mapping[int, Refusal] = field(default_factory=dict)
+    refusals: Mapping[int, Refusal] = msgspec.field(default_factory=dict)
 
 
 def run_of(arrival: Arrival) -> Run:

@@ -28,11 +28,11 @@ def run_node(plan: NodePlan) -> HoldfastError | None:
     Raises:
         HoldfastError: when it can't start.
     """
-    _tune()
+    tune()
     return uvloop.run(_serve(plan))
 
 
-def _tune() -> None:
+def tune() -> None:
     """Fit the interpreter to a small machine with deadlines."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc; musl has none and needs none
     if mallopt is not None:

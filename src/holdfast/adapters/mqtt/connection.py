@@ -131,19 +131,18 @@ class Connection:
 
     def _take(self, items: Sequence[Item], now: float) -> None:
         for place, item in enumerate(items):
-            if self.phase not in NEXT or type(item) not in NEXT[self.phase]:
-                self._unexpected(item)
-                return
-            if type(item) is PublishRun:
+            session = self._session
+            if type(item) is PublishRun and session is not None and self.phase is Phase.LIVE:  # as NEXT has it
+                self.publishes = True
                 if self._gate.full and not self._broker.is_bus(item.topic):
                     self._parked.extend(items[place:])
-                    self.publishes = True
                     break
-                if self._session is not None:
-                    self.publishes = True
-                    self._inflow.publish(item, self._session)
-            else:
+                self._inflow.publish(item, session)
+            elif type(item) in NEXT[self.phase]:
                 self._other(item, now)
+            else:
+                self._unexpected(item)
+                return
         self.hold()
 
     def _other(self, item: Item, now: float) -> None:

@@ -114,6 +114,10 @@ class Reader:
                 return []
             chunk = bytes(self._tail)
             self._tail.clear()
+        elif self._kind:
+            run = self._one(chunk)
+            if run is not None:
+                return [run]
         items: list[Item] = []
         try:
             used = self._scan(chunk, items)
@@ -151,35 +155,39 @@ class Reader:
                 pos = stop
         return pos
 
+    def _one(self, data: bytes) -> PublishRun | None:
+        """The run of a chunk that is one whole PUBLISH like the one before it; None: read it with care.
+
+        A device that waits for each acknowledgement sends nothing else.
+        """
+        if data[0] != self._kind or len(data) < 5:
+            return None
+        body, size = _short_size(data, 0)
+        at = body + len(self._field)
+        payload = at + 2 if self._kind & 6 else at
+        five = self.version == packets.V5
+        if (
+            size != len(data)
+            or payload + five > size
+            or size > self._max_packet
+            or not data.startswith(self._field, body)
+        ):
+            return None
+        pid = data[at:payload]
+        if (five and data[payload]) or pid == _ZERO_PID:
+            return None
+        run = PublishRun(self._kind, self._topic, self._field)
+        run.pids.append(pid)
+        run.payloads.append(data[payload + five :])
+        return run
+
     def _publishes(self, data: bytes, pos: int, body: int, stop: int, items: list[Item]) -> int:
         """The PUBLISH at `pos` and those after it that continue its run; where the next packet begins."""
-        # The first packet of a chunk, alike to those of the chunk before: what was found out about them still holds.
-        if not items and data[pos] == self._kind and data.startswith(self._field, body):
-            run = PublishRun(self._kind, self._topic, self._field)
-            if self._follows(data, body + len(self._field), stop, run):
-                items.append(run)
-                return self._run_on(data, pos, body, stop, run)
         run, said = self._publish(data[pos], data[body:stop], items)
         if said:
             return stop
         self._kind, self._topic, self._field = run.kind, run.topic, run.field
-        return self._run_on(data, pos, body, stop, run)
-
-    def _follows(self, data: bytes, at: int, stop: int, run: PublishRun) -> bool:
-        """Add the message whose topic ends at `at` when nothing about it needs the careful path."""
-        payload = at + 2 if run.kind & 6 else at
-        five = self.version == packets.V5
-        if payload + five > stop or (five and data[payload]):
-            return False
-        run.pids.append(data[at:payload])
-        run.payloads.append(data[payload + five : stop])
-        return True
-
-    def _run_on(self, data: bytes, pos: int, body: int, stop: int, run: PublishRun) -> int:
-        """The packets after the one from `pos` to `stop` that continue its run; where the next begins."""
-        end = stop
-        if stop < len(data):
-            end = self._stretch(data, stop, data[pos : body + len(run.field)], stop - pos, run)
+        end = self._stretch(data, stop, data[pos : body + len(run.field)], stop - pos, run)
         if run.kind & 6 and _ZERO_PID in run.pids:
             good = run.pids.index(_ZERO_PID)
             del run.pids[good:], run.payloads[good:]
