@@ -30,6 +30,7 @@ from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.users import User, hashed, write_users
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.kernel.clock import SystemClock
+from holdfast.node.running import tune
 from holdfast.telemetry.happenings import Telemetry
 
 PER_S = 2_000
@@ -52,6 +53,7 @@ def serve(settings: MqttSettings, pipe: Pipe) -> None:
         await asyncio.to_thread(pipe.recv)
         await server.stop(0.1)
 
+    tune()  # as a node does
     uvloop.run(run())
 
 
