@@ -24,6 +24,25 @@ from holdfast.adapters.mqtt.settings import MqttSettings
 class Connection:
     """One client's connection. Implements the broker's `Link`."""
 
+    __slots__ = (
+        "_broker",
+        "_deadline_s",
+        "_gate",
+        "_heard_at",
+        "_inflow",
+        "_most",
+        "_parked",
+        "_session",
+        "_settings",
+        "_wire",
+        "client",
+        "guest",
+        "is_held",
+        "phase",
+        "publishes",
+        "version",
+    )
+
     def __init__(
         self,
         broker: Broker,

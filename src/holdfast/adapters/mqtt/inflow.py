@@ -54,7 +54,7 @@ class Inflow:
         self._wire = wire
         self._most = receive_maximum
         self._exact = 0  # QoS 2 messages that wait for their commit
-        self._unreleased: set[bytes] = set()  # QoS 2 messages that wait for their PUBCOMP
+        self._unreleased: dict[bytes, None] = {}  # QoS 2 messages that wait for their PUBCOMP
 
     @property
     def is_at_limit(self) -> bool:
@@ -111,13 +111,14 @@ class Inflow:
 
     def completed(self, pids: Sequence[bytes], reason: Reason) -> None:
         """PUBCOMP these."""
-        self._unreleased.difference_update(pids)
+        for pid in pids:
+            self._unreleased.pop(pid, None)
         if self._client.phase is Phase.LIVE:
             self._wire.write([packets.acks(packets.PUBCOMP, self._client.version, pids, reason)])
 
     def _publish_once(self, run: PublishRun, session: Session) -> bool:
         """QoS 2: what was taken before isn't taken again."""
-        self._unreleased.update(run.pids)
+        self._unreleased.update(dict.fromkeys(run.pids))
         if self._exceeds():
             return True
         again = session.received.admit(run)
@@ -147,7 +148,7 @@ class Inflow:
         version = self._client.version
         known, new = session.received.parted(run.pids) if run.kind & 4 else ([], run.pids)
         if known:
-            self._unreleased.update(known)
+            self._unreleased.update(dict.fromkeys(known))
             self._wire.write([packets.acks(packets.PUBREC, version, known)])
         if new and version == packets.V5:
             kind = packets.PUBREC if run.kind & 4 else packets.PUBACK

@@ -163,17 +163,19 @@ class Queue:
     __slots__ = ("_budget", "_bytes", "_letters", "_max_bytes", "_max_letters")
 
     def __init__(self, settings: MqttSettings, budget: Budget) -> None:
-        self._letters: deque[Letter] = deque()
+        self._letters: deque[Letter] | None = None  # an empty one has 600 bytes, and most sessions need none
         self._bytes = 0
         self._max_letters = settings.queue_messages
         self._max_bytes = settings.queue_bytes
         self._budget = budget
 
     def __len__(self) -> int:
-        return len(self._letters)
+        return len(self._letters) if self._letters is not None else 0
 
     def put(self, letter: Letter) -> list[Letter]:
         """Add a letter; those that gave way, the oldest first (the letter itself when it alone is too much)."""
+        if self._letters is None:
+            self._letters = deque()
         self._letters.append(letter)
         self._move(letter.cost)
         dropped: list[Letter] = []
@@ -183,23 +185,21 @@ class Queue:
 
     def pop(self) -> Letter:
         """Take the oldest."""
+        if self._letters is None:
+            raise IndexError
         letter = self._letters.popleft()
         self._move(-letter.cost)
         return letter
 
     def clear(self) -> list[Letter]:
         """Take all."""
-        letters = list(self._letters)
+        letters = list(self._letters or ())
         self._move(-self._bytes)
-        self._letters.clear()
+        self._letters = None
         return letters
 
     def _over(self) -> bool:
-        return (
-            len(self._letters) > self._max_letters
-            or self._bytes > self._max_bytes
-            or self._budget.used > self._budget.limit
-        )
+        return len(self) > self._max_letters or self._bytes > self._max_bytes or self._budget.used > self._budget.limit
 
     def _move(self, cost: int) -> None:
         self._bytes += cost

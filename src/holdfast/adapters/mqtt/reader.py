@@ -92,6 +92,20 @@ Item = PublishRun | AckRun | Connect | Subscribe | Unsubscribe | Ping | Disconne
 class Reader:
     """Reads one client's stream. `version` is 0 until CONNECT was seen, which must come first."""
 
+    __slots__ = (
+        "_aliases",
+        "_broken",
+        "_field",
+        "_kind",
+        "_max_aliases",
+        "_max_packet",
+        "_names",
+        "_need",
+        "_tail",
+        "_topic",
+        "version",
+    )
+
     def __init__(self, names: TopicNames, max_packet: int, max_aliases: int = 0) -> None:
         """max_aliases: topics that a client may give a number to instead of the name (MQTT 5 §3.3.2.3.4)."""
         self.version = 0

@@ -15,7 +15,6 @@ Invariants: len(_sent) <= window; a packet identifier is in _sent at most once; 
 that aren't in _sent, and is empty before _waiting is served.
 """
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -74,6 +73,29 @@ class Terms:
 class Session:
     """One client's subscriptions and deliveries; outlives its connections until it expires."""
 
+    __slots__ = (
+        "_again",
+        "_inflight",
+        "_last_pid",
+        "_ledger",
+        "_quiet",
+        "_sent",
+        "_tally",
+        "_terms",
+        "_waiting",
+        "client",
+        "ends_at",
+        "expiry_s",
+        "link",
+        "number",
+        "received",
+        "subscriptions",
+        "user",
+        "will",
+        "will_at",
+        "will_row",
+    )
+
     def __init__(
         self,
         client: str,
@@ -101,7 +123,7 @@ class Session:
         self._quiet = Queue(settings, budget)
         self._waiting = Queue(settings, budget)
         self._sent: dict[int, Letter] = {}
-        self._again: deque[Letter] = deque()  # sent on an earlier connection, to be taken up again
+        self._again: list[Letter] = []  # sent on an earlier connection, to be taken up again; the next one last
         self._last_pid = 0
         self._terms: Terms | None = None
         self._tally = tally
@@ -133,7 +155,7 @@ class Session:
         self._terms = None
         for letter in self._sent.values():
             letter.on_wire = False
-        self._again.extendleft(reversed(self._sent.values()))
+        self._again.extend(reversed(self._sent.values()))
         self._sent.clear()
         self._tally.dropped_quiet += len(self._quiet.clear())
         self.ends_at = now + self.expiry_s
@@ -145,7 +167,9 @@ class Session:
         """
         self._terms = None
         self._tally.dropped_quiet += len(self._quiet.clear())
-        owed = [one for one in (*self._again, *self._sent.values(), *self._waiting.clear()) if not one.released]
+        owed = [
+            one for one in (*reversed(self._again), *self._sent.values(), *self._waiting.clear()) if not one.released
+        ]
         self._sent.clear()
         self._again.clear()
         shared = [one for one in owed if one.group and (one.qos == 1 or not one.sends)]
@@ -154,13 +178,15 @@ class Session:
 
     def restore(self, letters: Iterable[Letter]) -> None:
         """What an earlier life of the node still owed, in order."""
+        sent: list[Letter] = []
         for letter in letters:
             if letter.pid:
                 letter.sends = 1
-                self._again.append(letter)
+                sent.append(letter)
                 self._last_pid = letter.pid
             else:
                 self._wait(letter)
+        self._again[:0] = reversed(sent)
 
     # Deliveries
 
@@ -282,7 +308,7 @@ class Session:
             return
         terms.now = now
         while self._again and len(self._sent) < terms.window:
-            letter = self._again.popleft()
+            letter = self._again.pop()
             self._sent[letter.pid] = letter
             self._send(terms, letter, now)
         while self._waiting and len(self._sent) < terms.window:
