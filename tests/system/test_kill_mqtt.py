@@ -4,7 +4,10 @@ The profile names no message id, so nothing but MQTT's own packet identifiers te
 on a build that forgets to store them beside the readings.
 """
 
+import contextlib
 import random
+import socket
+import struct
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,9 +15,11 @@ from pathlib import Path
 import pytest
 from tests.system.kill.exact import Device, Listener
 from tests.system.kill.site import ROOT, Site, mutant
+from tests.unit.adapters.mqtt.doubles import connect, subscribe, text
 
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import FILE_NAME
+from holdfast.journal.mqtt_sessions import read_sessions, read_wills
 from holdfast.journal.reader import JournalReader
 from holdfast.model.lane import Lane
 
@@ -105,3 +110,64 @@ def test_the_check_notices_identifiers_that_are_not_stored(tmp_path: Path) -> No
         if max(stored.values()) > 1:
             return
     raise AssertionError("a build without stored identifiers passed")
+
+
+def vanish(port: int, name: str, delay_s: int, *, stays: bool = False) -> socket.socket:
+    """A device with a delayed will whose connection breaks, unless it stays until the node is killed."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+    hour, delay = b"\x11\0\0\x0e\x10", b"\x05\x18" + delay_s.to_bytes(4, "big")
+    sock.sendall(connect(name, version=5, flags=0x0C, said=hour, more=delay + text("gone") + text(name)))
+    assert sock.recv(1) == b"\x20"
+    if not stays:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST, as a lost link ends
+        sock.close()
+    return sock
+
+
+def wills_heard(sock: socket.socket, quiet_s: float) -> bytes:
+    """What comes until nothing has come for a while; acknowledged."""
+    heard = b""
+    sock.settimeout(quiet_s)
+    with contextlib.suppress(TimeoutError):
+        while data := sock.recv(4096):
+            heard += data
+    return heard
+
+
+@pytest.mark.timeout(120)
+def test_delayed_wills_outlive_a_kill_and_are_published_once_unless_their_clients_came_back(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    (tmp_path / "ovens.yaml").write_text(PROFILE)
+    (tmp_path / "gw.yaml").write_text(SETTINGS % site.mqtt)
+    site.bring_up(["gw"])
+    stored = JournalReader(tmp_path / "gw" / FILE_NAME)
+    try:
+        vanish(site.mqtt, "lost", 2)
+        vanish(site.mqtt, "returning", 60)
+        caught = vanish(site.mqtt, "caught", 2, stays=True)
+        _wait(lambda: len(read_wills(stored)) == 3)
+        _wait(lambda: sum(1 for one in read_sessions(stored) if one.left_ns) == 2)
+        site.kill("gw")
+        caught.close()
+        site.bring_up(["gw"])
+        with socket.create_connection(("127.0.0.1", site.mqtt), timeout=10) as listener:
+            listener.sendall(connect("listener", flags=0) + subscribe("gone"))
+            vanish(site.mqtt, "returning", 0, stays=True).close()
+            _wait(lambda: read_wills(stored) == [])
+            heard = wills_heard(listener, 2.0)
+        site.kill("gw")
+        site.bring_up(["gw"])
+        assert (_quarantined(stored, b"lost"), _quarantined(stored, b"caught")) == (1, 1)
+        with socket.create_connection(("127.0.0.1", site.mqtt), timeout=10) as listener:
+            listener.sendall(connect("late", flags=2) + subscribe("gone"))
+            after = wills_heard(listener, 3.5)
+        assert (heard.count(b"gonecaught"), after.count(b"gone")) == (1, 0)
+        assert (_quarantined(stored, b"lost"), _quarantined(stored, b"caught")) == (1, 1)
+    finally:
+        stored.close()
+        site.stop()
+
+
+def _quarantined(stored: JournalReader, payload: bytes) -> int:
+    """How often a will came to the journal: no profile claims its topic, so it's kept aside."""
+    return sum(one.payload == payload for one in stored.quarantined(99))

@@ -164,6 +164,11 @@ class Node:
             )
         )
 
+    def reload(self) -> None:
+        """Read the files of certificates, users and rules again now; it's done every few seconds anyway."""
+        if self.mqtt is not None and self.is_serving:
+            self.mqtt.reload()
+
     def _spawn_brokers(self) -> None:
         for broker in self.brokers:
             self._spawn(broker.run(), f"broker {broker.name}")

@@ -56,6 +56,7 @@ async def _serve(plan: NodePlan) -> HoldfastError | None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     node = Node(plan, clock, Telemetry(clock))
+    loop.add_signal_handler(signal.SIGHUP, node.reload)
     try:
         await node.start()
     except BaseException:

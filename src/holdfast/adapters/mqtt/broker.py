@@ -270,10 +270,14 @@ class Broker:
         if session.will is not None and publish_will:
             session.will_at = now + min(float(session.will.delay_s), session.expiry_s)
         else:
-            session.will = None
-            if self._ledger is not None:
-                wills.forget(session, self._ledger)
+            self.renounce(session)
         self._tend(session, now)
+
+    def renounce(self, session: Session) -> None:
+        """The client's will isn't to be published."""
+        session.will = None
+        if self._ledger is not None:
+            wills.forget(session, self._ledger)
 
     def released(self, session: Session, pids: list[bytes], link: Link) -> None:
         """A client released QoS 2 messages: PUBCOMP once it's on disk that their identifiers are free."""

@@ -1,6 +1,6 @@
 """What is wrong with `mqtt:` beyond types, found before anything starts. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from holdfast.adapters.mqtt.door_settings import AclRule, ListenerSettings
 from holdfast.adapters.mqtt.names import filter_problem
@@ -18,11 +18,19 @@ def findings(settings: MqttSettings) -> Iterator[Finding]:
             yield ("listeners", i, *where), text
     if not settings.listen and not settings.listeners:
         yield ("listen",), "nothing listens: write an address here, or `listeners`"
-    for i, rule in enumerate(settings.acl or ()):
-        if rule.group and not settings.users_file:
-            yield ("acl", i, "group"), "groups stand in `users_file`, and there is none"
+    if settings.acl is not None and settings.acl_file:
+        yield ("acl_file",), "rules stand either in `acl` or in a file: keep one"
+    for where, text in of_rules(settings.acl or (), has_groups=bool(settings.users_file)):
+        yield ("acl", *where), text
+
+
+def of_rules(rules: Sequence[AclRule], *, has_groups: bool) -> Iterator[Finding]:
+    """What is wrong with these; places begin with the rule's number."""
+    for i, rule in enumerate(rules):
+        if rule.group and not has_groups:
+            yield (i, "group"), "groups stand in `users_file`, and there is none"
         for where, text in _of_rule(rule):
-            yield ("acl", i, *where), text
+            yield (i, *where), text
 
 
 def addresses(settings: MqttSettings) -> list[Address]:

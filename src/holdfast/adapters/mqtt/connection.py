@@ -110,6 +110,15 @@ class Connection:
         """The socket is gone, whoever closed it."""
         self._leave(now, publish_will=True)
 
+    def review(self) -> int:
+        """The client's rights changed: what it may no longer have ends; how many subscriptions did."""
+        session = self._session
+        if session is None:
+            return 0
+        if not self.guest.may_will(session.will):
+            self._broker.renounce(session)
+        return self._drop_lost(session)
+
     # Link: what the broker asks for
 
     def send(self, frames: Sequence[bytes]) -> None:
@@ -229,10 +238,14 @@ class Connection:
         self._deadline_s = 1.5 * greeting.keep_alive(connect, settings)
         said = greeting.said(connect, self.client, broker.granted_expiry(connect.session_expiry_s), settings)
         self._wire.write([packets.connack(self.version, Reason.SUCCESS, present=present, said=said)])
-        lost = self.guest.lost(tuple(self._session.subscriptions))
-        if lost:
-            broker.subscribed.unsubscribe(self._session, Unsubscribe(b"", lost))
+        self._drop_lost(self._session)
         broker.resume(self._session, connect, now)
+
+    def _drop_lost(self, session: Session) -> int:
+        lost = self.guest.lost(tuple(session.subscriptions))
+        if lost:
+            self._broker.subscribed.unsubscribe(session, Unsubscribe(b"", lost))
+        return len(lost)
 
     def _goodbye(self, item: Disconnect, now: float) -> None:
         session = self._session

@@ -22,7 +22,6 @@ from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.users import NO_PASSWORD, User, hashed, is_right, read_users
 from holdfast.kernel.clock import Clock
-from holdfast.kernel.errors import HoldfastError
 
 MOST_WAITING = 64
 _REMEMBERED = 4_096
@@ -56,20 +55,26 @@ class Credentials:
         if self._path is None:
             return
         self._users = read_users(self._path)
-        self._seen = _stamp(self._path)
+        self._seen = stamp(self._path)
         self._nobody = self._nobody or hashed(secrets.token_bytes(16))
         self._workers = self._workers or ThreadPoolExecutor(1, "mqtt-login")
 
-    def reload(self) -> HoldfastError | None:
-        """Read the users file again if it changed; why it couldn't, then the former users stay."""
-        if self._path is None or (now := _stamp(self._path)) == self._seen:
-            return None
-        try:
-            self.load()
-        except HoldfastError as error:
-            self._seen = now  # said once
-            return error
-        return None
+    def reload(self) -> bool:
+        """Read the users file again if it changed; whether it did.
+
+        Raises:
+            StorageUnusable, UsersUnusable: it can't be used, said once a change; the former users stay.
+        """
+        if self._path is None or (now := stamp(self._path)) == self._seen:
+            return False
+        self._seen = now
+        self.load()
+        return True
+
+    def proof(self, user: str | None) -> str:
+        """The hash that a user's password is held against now; empty without one."""
+        found = self._users.get(user or "")
+        return "" if found is None or user in self._settings.users else found.hash
 
     def close(self) -> None:
         """No more logins."""
@@ -136,7 +141,8 @@ class Credentials:
         return hmac.digest(self._secret, facts, hashlib.sha256)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file does; (0, 0) when there is none."""
     try:
         found = path.stat()
     except OSError:

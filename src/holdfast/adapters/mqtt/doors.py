@@ -23,7 +23,8 @@ from holdfast.transport.errors import AddressInvalid
 from holdfast.transport.tls import ask_for_client, server_context
 
 _BACKLOG = 1024
-_AT_ONCE = 16  # accepted in one turn of the loop, so that a storm doesn't keep the others from being read
+_AT_ONCE = 4  # accepted in one turn of the loop, so that a storm doesn't keep the others from being read
+_AT_ONCE_TLS = 1  # a handshake takes as long as ten refusals
 _RETRY_S = 1.0  # after the system ran out of sockets
 _OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -130,7 +131,7 @@ class Door:
             loop.add_reader(sock, self._ready, sock, loop)
 
     def _ready(self, listening: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(_AT_ONCE if self._context is None else _AT_ONCE_TLS):
             try:
                 sock, address = listening.accept()
             except OSError as error:

@@ -7,9 +7,10 @@ from pathlib import Path
 from holdfast.adapters.mqtt import counts as counting
 from holdfast.adapters.mqtt import happenings
 from holdfast.adapters.mqtt.acl import Acl
+from holdfast.adapters.mqtt.acl_file import read_rules
 from holdfast.adapters.mqtt.connection import Connection
 from holdfast.adapters.mqtt.counts import Counts
-from holdfast.adapters.mqtt.credentials import Credentials, Done
+from holdfast.adapters.mqtt.credentials import Credentials, Done, stamp
 from holdfast.adapters.mqtt.guests import Guest
 from holdfast.adapters.mqtt.packets import Connect
 from holdfast.adapters.mqtt.rates import Bucket, Buckets
@@ -31,10 +32,8 @@ class Entrance:
         self.counts = Counts()
         self.arriving = 0
         self.credentials = Credentials(settings, clock, self.counts, path)
-        self.users_file: tuple[str, Callable[[], HoldfastError | None]] = (
-            settings.users_file,
-            self.credentials.reload,
-        )
+        self._acl_path = path(settings.acl_file) if settings.acl_file else None
+        self._acl_seen = (0, 0)
         self._settings = settings
         self._clock = clock
         self._telemetry = telemetry
@@ -47,6 +46,42 @@ class Entrance:
         self._said = astuple(self.counts)
         self._said_at = now
         counting.register(telemetry, self.counts)
+
+    def load(self) -> None:
+        """Read the files of users and rules.
+
+        Raises:
+            StorageUnusable, UsersUnusable, SettingsInvalid: when one can't be used.
+        """
+        self.credentials.load()
+        if self._acl_path is not None:
+            self._acl_seen = stamp(self._acl_path)
+            self._acl = Acl(read_rules(self._acl_path, has_groups=bool(self._settings.users_file)))
+
+    def reload(self) -> tuple[bool, list[tuple[str, HoldfastError]]]:
+        """Read files that changed again: whether anything is different now, and which can't be used, said once."""
+        changed, failed = False, []
+        try:
+            changed = self.credentials.reload()
+        except HoldfastError as error:
+            failed.append((self._settings.users_file, error))
+        if self._acl_path is not None and stamp(self._acl_path) != self._acl_seen:
+            self._acl_seen = stamp(self._acl_path)
+            try:
+                self._acl = Acl(read_rules(self._acl_path, has_groups=bool(self._settings.users_file)))
+                changed = True
+            except HoldfastError as error:
+                failed.append((self._settings.acl_file, error))
+        return changed, failed
+
+    def still(self, guest: Guest) -> bool:
+        """May a guest stay, now that files changed? Gives it its rights anew."""
+        self._judge(guest)
+        return bool(guest.identity) or guest.proof == self.credentials.proof(guest.user)
+
+    def _judge(self, guest: Guest) -> None:
+        if self._acl is not None:
+            guest.rights = self._acl.rights(guest.user, guest.client, self.credentials.groups(guest.user))
 
     def welcome(self, address: str, connected: int) -> bool:
         """May one more come in, now that so many are? Whoever is welcome counts as `arriving`."""
@@ -70,9 +105,9 @@ class Entrance:
     def check(self, connect: Connect, guest: Guest, done: Done) -> Reason | None:
         """Who is it? None = `done` is called later. Gives the guest its rights."""
         certified = bool(guest.identity)
-        if self._acl is not None:
-            groups = self.credentials.groups(connect.username)
-            guest.rights = self._acl.rights(connect.username, connect.client, groups)
+        guest.client, guest.user = connect.client, connect.username
+        guest.proof = self.credentials.proof(connect.username)
+        self._judge(guest)
         return self.credentials.check(connect, guest.address, certified=certified, done=done)
 
     def meters(self, client: str) -> tuple[Bucket | None, Bucket | None]:

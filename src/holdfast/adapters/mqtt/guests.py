@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from holdfast.adapters.mqtt import admission
 from holdfast.adapters.mqtt.acl import Rights
 from holdfast.adapters.mqtt.counts import Counts
-from holdfast.adapters.mqtt.packets import Connect, Subscribe, Wish
+from holdfast.adapters.mqtt.packets import Connect, Subscribe, Will, Wish
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.settings import MqttSettings
 
@@ -18,9 +18,12 @@ class Guest:
     identity: the user name that its certificate gives it, empty without one
     verdict:  whether it may connect, once its credentials were checked; None = by `users:` alone
     rights:   what it may do; None = everything
+    client:   the client identifier that it gave
+    user:     as whom it logged in, None = a stranger
+    proof:    the password hash it was held against, empty without one in the users file
     """
 
-    __slots__ = ("_counts", "_settings", "address", "identity", "peer", "rights", "verdict")
+    __slots__ = ("_counts", "_settings", "address", "client", "identity", "peer", "proof", "rights", "user", "verdict")
 
     def __init__(self, settings: MqttSettings, counts: Counts) -> None:
         self._settings = settings
@@ -30,16 +33,23 @@ class Guest:
         self.identity = ""
         self.verdict: Reason | None = None
         self.rights: Rights | None = None
+        self.client = ""
+        self.user: str | None = None
+        self.proof = ""
 
     def admit(self, connect: Connect) -> Reason:
         """SUCCESS, or why the client is turned away; its will is checked here, since it's published unasked."""
         reason = self.verdict if self.verdict is not None else admission.admit(connect, self._settings)
-        if reason is not Reason.SUCCESS or connect.will is None or self.rights is None:
+        if reason is not Reason.SUCCESS:
             return reason
-        if self.rights.may_publish(connect.will.topic):
-            return Reason.SUCCESS
+        return Reason.SUCCESS if self.may_will(connect.will) else Reason.NOT_AUTHORISED
+
+    def may_will(self, will: Will | None) -> bool:
+        """Whether its will may be published; counted when not."""
+        if will is None or self.rights is None or self.rights.may_publish(will.topic):
+            return True
         self._counts.denied_wills += 1
-        return Reason.NOT_AUTHORISED
+        return False
 
     def may_publish(self, topic: str, messages: int) -> bool:
         """Whether a run of messages may go to a topic; counted when not."""

@@ -45,12 +45,19 @@ class MqttSessionsRecalled(Happening, frozen=True):
 
 
 class MqttReloadFailed(Happening, frozen=True):
-    """Files that changed can't be used; the former certificate or users stay in force."""
+    """Files that changed can't be used; the former certificate, users or rules stay in force."""
 
     level: ClassVar[Level] = Level.ERROR
     metric: ClassVar[str] = "mqtt_reloads_failed"
     what: str
     detail: str
+
+
+class MqttReloaded(Happening, frozen=True):
+    """Users or rules changed on disk and are in force: who isn't allowed any more is gone, everybody else stayed."""
+
+    closed: int
+    unsubscribed: int
 
 
 class MqttRefusing(Happening, frozen=True):

@@ -99,10 +99,11 @@ class MqttServer:
 
         Raises:
             ListenFailed: an address can't be used; the hint says what to do.
-            TlsUnusable, StorageUnusable, UsersUnusable: a certificate, its key or the users file can't be used.
+            TlsUnusable, StorageUnusable, UsersUnusable, SettingsInvalid: a certificate, its key or the file of users
+                or rules can't be used.
         """
         loop = asyncio.get_running_loop()
-        self.entrance.credentials.load()
+        self.entrance.load()
         try:
             for door in self._doors:
                 await door.open(loop)
@@ -290,11 +291,24 @@ class MqttServer:
         self._ticker = loop.call_later(_TICK_S, self._tick, loop)
 
     def reload(self) -> None:
-        """Read certificates and users again where their files changed; done every few seconds, too."""
-        for name, load in [*((str(door), door.reload) for door in self._doors), self.entrance.users_file]:
-            error = load()
-            if error is not None:
-                self._telemetry.emit(happenings.MqttReloadFailed(name, str(error)))
+        """Read certificates, users and rules again where their files changed; done every few seconds, too."""
+        changed, failed = self.entrance.reload()
+        failed += [(str(door), error) for door in self._doors if (error := door.reload()) is not None]
+        for name, error in failed:
+            self._telemetry.emit(happenings.MqttReloadFailed(name, str(error)))
+        if changed:
+            self._review()
+
+    def _review(self) -> None:
+        """Users or rules changed: who may stay does, with its new rights."""
+        closed = unsubscribed = 0
+        for each in list(self._sockets):
+            if self.entrance.still(each.guest):
+                unsubscribed += each.connection.review()
+            else:
+                closed += 1
+                each.connection.close(Reason.NOT_AUTHORISED)
+        self._telemetry.emit(happenings.MqttReloaded(closed, unsubscribed))
 
     def _unsettled(self) -> int:
         return sum(each.connection.outstanding for each in list(self._sockets))

@@ -22,6 +22,7 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     users_file:       users with hashed passwords, made by `holdfast mqtt user`; read again when it changes
     acl:              who may publish and subscribe to what; without it everybody may, with it what no rule allows is
                       denied
+    acl_file:         the same rules in a file of their own, as `acl:`; read again when it changes
     rates:            how fast clients may connect, send and guess
     bus:              topic filters that carry local messages, not telemetry: routed and retained, never journalled
     max_packet:       hard limit of one packet; above it the connection is closed. Payloads above the codecs' own limit
@@ -44,6 +45,7 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     users: dict[str, str] = msgspec.field(default_factory=dict)
     users_file: str = ""
     acl: tuple[AclRule, ...] | None = None
+    acl_file: str = ""
     rates: RateSettings = msgspec.field(default_factory=RateSettings)
     bus: tuple[str, ...] = ("alerts/#", "local/#")
     max_packet: Size = MIB

@@ -2,8 +2,11 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from holdfast.adapters.mqtt.counts import Counts
 from holdfast.adapters.mqtt.credentials import MOST_WAITING, Credentials
+from holdfast.adapters.mqtt.errors import UsersUnusable
 from holdfast.adapters.mqtt.packets import Connect
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.settings import MqttSettings
@@ -64,11 +67,12 @@ def test_a_changed_hash_forgets_the_former_password_and_a_broken_file_changes_no
         desk = Desk(tmp_path)
         assert await desk.asks(who("press", "right")) == (Reason.SUCCESS, True)
         write_users(tmp_path / "users", [User("press", hashed(b"newer"))])
-        assert desk.credentials.reload() is None
+        assert desk.credentials.reload()
         assert await desk.asks(who("press", "right")) == (Reason.BAD_CREDENTIALS, True)
         (tmp_path / "users").write_text("nonsense, longer than before\n")
-        assert "line 1" in str(desk.credentials.reload())
-        assert desk.credentials.reload() is None  # said once
+        with pytest.raises(UsersUnusable, match="line 1"):
+            desk.credentials.reload()
+        assert not desk.credentials.reload()  # said once
         assert await desk.asks(who("press", "newer")) == (Reason.SUCCESS, True)
 
     asyncio.run(scene())
