@@ -10,7 +10,8 @@ have persistent sessions, since their packet identifiers have to survive as well
 
 The load generator is a process of its own, and all share the machine's cores: `load` is its share of one core, `server`
 and `helper` those of the listener and of the subscriber. A load near 1 is the bound itself (marked *), the listener
-could do more.
+could do more. `server us` is the listener's CPU time for a message, all its threads: it hardly wanders with what else
+the machine does, as rates do. Ctrl-C ends with a report of what was measured.
 """
 
 import argparse
@@ -108,6 +109,7 @@ def measure(listener: Listener, cell: Cell, seconds: float) -> dict[str, Any]:
         "server": round(shares[0], 2),
         "helper": round(sum(shares[1:]), 2),
     }
+    figures["server_us"] = round(shares[0] * 1e6 / max(1, figures["per_s"]), 2)
     if qos and found["acked"] != found["sent"]:
         figures["unfinished"] = found["sent"] - found["acked"]
     return figures
@@ -118,10 +120,12 @@ def medians(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(found: dict[Cell, dict[str, dict[str, Any]]], names: Sequence[str]) -> str:
+    """Messages a second, and below them the listener's CPU time a message."""
     lines = [" ".join((f"{'QoS':>3} {'conn.':>5} {'window':>6}", *(f"{name:>15}" for name in names)))]
     for (qos, connections, window), row in found.items():
         told = [f"{row[name]['per_s']:>14,.0f}{'*' if row[name]['load'] >= _BUSY else ' '}" for name in names]
         lines.append(" ".join((f"{qos:>3} {connections:>5} {window:>6}", *told)))
+        lines.append(" ".join((f"{'server us':>16}", *(f"{row[name]['server_us']:>14,.1f} " for name in names))))
     lines.append("* = the load generator is the bound")
     return "\n".join(lines)
 
@@ -170,7 +174,10 @@ def run(chosen: Sequence[Listener], cells: Sequence[Cell], args: argparse.Namesp
         for cell in cells:
             for listener in chosen:
                 busy = round(os.getloadavg()[0], 2)
-                figures = measure(listener, cell, args.seconds)
+                try:
+                    figures = measure(listener, cell, args.seconds)
+                except KeyboardInterrupt:
+                    return runs
                 runs.append({"turn": turn + 1, "cell": cell, "listener": listener.name, "load_before": busy, **figures})
                 print(json.dumps(runs[-1]), flush=True)
     return runs
@@ -184,10 +191,12 @@ def main() -> int:
     runs = run(chosen, cells, args)
     found: dict[Cell, dict[str, dict[str, Any]]] = {}
     for cell in cells:
-        for one in chosen:
-            mine = [each for each in runs if each["cell"] == cell and each["listener"] == one.name]
-            kept = ("per_s", "load", "server", "helper")
-            found.setdefault(cell, {})[one.name] = medians([{key: each[key] for key in kept} for each in mine])
+        each_of = {one.name: [r for r in runs if (r["cell"], r["listener"]) == (cell, one.name)] for one in chosen}
+        if all(each_of.values()):
+            kept = ("per_s", "load", "server", "helper", "server_us")
+            found[cell] = {
+                name: medians([{key: r[key] for key in kept} for r in mine]) for name, mine in each_of.items()
+            }
     print(f"\nmessages/s, medians of {args.repeat}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(table(found, [one.name for one in chosen]))
     for one in chosen:
