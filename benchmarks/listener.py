@@ -135,7 +135,7 @@ def goals(found: dict[Cell, dict[str, dict[str, Any]]]) -> Iterator[str]:
         row = found.get((qos, connections, window), {})
         if name not in row or (beside and beside not in row):
             continue
-        reached = row[name]["per_s"] / row[beside]["per_s"] if beside else row[name]["per_s"]
+        reached = row[name]["per_s"] / max(1, row[beside]["per_s"]) if beside else row[name]["per_s"]
         what = f"times {beside}" if beside else "a second"
         verdict = "reached" if reached >= wanted else "MISSED"
         yield f"{name}, QoS {qos}, {connections} x {window}: {reached:,.2f} {what}, goal {wanted:,.0f}: {verdict}"
@@ -178,6 +178,11 @@ def run(chosen: Sequence[Listener], cells: Sequence[Cell], args: argparse.Namesp
                     figures = measure(listener, cell, args.seconds)
                 except KeyboardInterrupt:
                     return runs
+                except SystemExit as failed:  # it refused, or closed: that is a figure, too
+                    figures = {
+                        **dict.fromkeys(("per_s", "load", "server", "helper", "server_us"), 0),
+                        "failed": str(failed),
+                    }
                 runs.append({"turn": turn + 1, "cell": cell, "listener": listener.name, "load_before": busy, **figures})
                 print(json.dumps(runs[-1]), flush=True)
     return runs

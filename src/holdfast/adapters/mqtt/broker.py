@@ -273,6 +273,11 @@ class Broker:
             self.renounce(session)
         self._tend(session, now)
 
+    def spare(self, session: Session) -> None:
+        """The node goes, the client didn't fail: no will, unless it's stored and so the business of the next life."""
+        if not session.will_row:
+            session.will = None
+
     def renounce(self, session: Session) -> None:
         """The client's will isn't to be published."""
         session.will = None

@@ -131,6 +131,8 @@ class Connection:
             return
         if self.phase is Phase.LIVE:
             self._wire.write([packets.disconnect(self.version, reason, detail, self._most)])
+        if reason is Reason.SHUTTING_DOWN and self._session is not None:
+            self._broker.spare(self._session)
         self._shut()
 
     def recorded(self, pids: Sequence[bytes]) -> None:

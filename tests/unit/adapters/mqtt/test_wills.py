@@ -11,6 +11,7 @@ from tests.unit.adapters.mqtt.test_persistence import Lasting
 from holdfast.adapters.mqtt import wills
 from holdfast.adapters.mqtt.packets import Will
 from holdfast.adapters.mqtt.properties import Prop
+from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.kernel.clock import ManualClock
 
 DELAY_S = 5
@@ -119,6 +120,19 @@ def test_a_client_that_says_goodbye_takes_its_stored_will_along(tmp_path: Path) 
         assert site.rows("mqtt_wills") == 0
 
     lives(tmp_path, leaves)
+
+
+def test_a_node_that_stops_publishes_no_will_and_leaves_the_delayed_ones_to_its_next_life(tmp_path: Path) -> None:
+    async def stops(site: Lasting) -> None:
+        for client in (device(site, "now", more=b"\0" + text("status") + text("now")), device(site)):
+            client.connection.close(Reason.SHUTTING_DOWN)
+            client.vanish()
+        assert await tick(site, 0) == []
+
+    async def restarted(site: Lasting) -> None:
+        assert await tick(site, DELAY_S + 1) == [b"gone"]
+
+    lives(tmp_path, stops, restarted)
 
 
 def test_a_new_will_replaces_the_stored_one_and_none_forgets_it(tmp_path: Path) -> None:
