@@ -36,16 +36,21 @@ class Connection:
 
 
 def dial(device: Device, args: argparse.Namespace) -> Connection:
-    sock = socket.create_connection(("127.0.0.1", args.port), timeout=20)
+    sock = socket.create_connection(("127.0.0.1", args.port), timeout=60)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if not args.qos:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _OPEN_TAP_BUFFER)
     sock.sendall(connect_packet(f"load-{device.number}", clean=not args.keep))
-    answer = sock.recv(4, socket.MSG_WAITALL)
+    return Connection(device, sock, args.window, credit=args.window)
+
+
+def greeted(c: Connection) -> Connection:
+    """CONNACK came."""
+    answer = c.sock.recv(4)
     if answer[:1] != b"\x20" or answer[3] != 0:
         raise SystemExit(f"CONNACK {answer!r}")
-    sock.setblocking(False)
-    return Connection(device, sock, args.window, credit=args.window)
+    c.sock.setblocking(False)
+    return c
 
 
 class Load:
@@ -55,7 +60,8 @@ class Load:
         self.wait = select.epoll()
         self.block = min(BLOCK, max(args.window, 80_000 // args.devices))
         fleet = [make_device(n, args.qos, is_small=args.small) for n in range(args.devices)]
-        self.connections = {c.sock.fileno(): c for c in (dial(device, args) for device in fleet)}
+        dialled = [dial(device, args) for device in fleet]  # a round trip each would take a minute on a busy machine
+        self.connections = {c.sock.fileno(): greeted(c) for c in dialled}
         for fd in self.connections:
             self.wait.register(fd, _READ if args.qos else _READ | _WRITE)
 
