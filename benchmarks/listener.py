@@ -169,7 +169,7 @@ def raise_limits(connections: int) -> None:
 
 def run(chosen: Sequence[Listener], cells: Sequence[Cell], args: argparse.Namespace) -> list[dict[str, Any]]:
     """Every listener under every load, by turns, so that a slow minute hits all."""
-    runs = []
+    runs: list[dict[str, Any]] = []
     for turn in range(args.repeat):
         for cell in cells:
             for listener in chosen:

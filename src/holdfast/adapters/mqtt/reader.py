@@ -174,7 +174,7 @@ class Reader:
 
         A device that waits for each acknowledgement sends nothing else.
         """
-        if data[0] != self._kind or len(data) < 5:
+        if len(data) < 5 or data[0] != self._kind:
             return None
         body, size = _short_size(data, 0)
         at = body + len(self._field)

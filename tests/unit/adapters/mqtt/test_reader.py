@@ -253,3 +253,18 @@ def test_every_kind_of_acknowledgement_is_a_run() -> None:
     (refusal,) = five(packet(0x50, b"\0\x01\x97\x00"))
     assert isinstance(refusal, AckRun)
     assert (refusal.kind, refusal.reason) == (5, 0x97)
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_lone_publish_after_another_like_it_is_read_as_if_it_were_the_first(version: int) -> None:
+    said = b"" if version == 5 else None
+    reader = Reader(TopicNames(), 1_000)
+    reader.feed(connect("d", version=version))
+    for pid, payload in ((1, b"one"), (2, b""), (3, b"x" * 200), (4, b"y" * 500)):
+        (run,) = reader.feed(publish("t/1", payload, pid=pid, said=said))
+        assert isinstance(run, PublishRun)
+        assert (run.topic, run.kind, run.pids, run.payloads) == ("t/1", 0x32, [pid.to_bytes(2, "big")], [payload])
+    assert reader.feed(b"") == []
+    (fault,) = reader.feed(packet(0x32, text("t/1"), b"\0\0", b"\0" if version == 5 else b"", b"one"))
+    assert isinstance(fault, Fault)
+    assert fault.reason is Reason.PROTOCOL_ERROR  # packet identifier zero
