@@ -131,15 +131,17 @@ class Load:
 
     def run(self) -> dict[str, float]:
         args = self.args
-        start = time.monotonic()
         marks: list[tuple[float, int, float]] = []
         for c in self.connections.values():
             self.push(c)
+        start = time.monotonic()
         end = start + args.warm + args.seconds
         while (now := time.monotonic()) < end:
             if now - start >= args.warm and not marks:
                 marks.append((now, self.acked, time.process_time()))
             self.turn()
+        if not marks:
+            raise SystemExit("the machine is too busy: the load generator got no time to measure in")
         marks.append((time.monotonic(), self.acked, time.process_time()))
         (t0, n0, cpu0), (t1, n1, cpu1) = marks
         if args.qos:
