@@ -40,7 +40,6 @@ class DeviceRenamed(CommandError):
 class CommandsCrowded(CommandError):
     """Too many are open. is_total: of all devices together."""
 
-    recoverable = True
     hint = "wait until some have ended, or raise `commands.per_device` or `commands.total` in node.yaml"
 
     def __init__(self, sentence: str, *, is_total: bool) -> None:
@@ -51,7 +50,6 @@ class CommandsCrowded(CommandError):
 class CommandsBusy(CommandError):
     """Nothing can be stored right now."""
 
-    recoverable = True
     hint = "send it again with the same id in a moment"
 
 

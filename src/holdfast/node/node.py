@@ -113,7 +113,7 @@ class Node:
         self.history, self.asking_door = self.surroundings.history, self.surroundings.door
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self._attach_timekeeper()
-        self.adapters = Adapters(clock, telemetry, self.mqtt, settings.mqtt, self.brokers)
+        self.adapters = Adapters(clock, telemetry, self.mqtt, self.brokers)
         self.web: WebServer | None = None
         self.is_serving = False
         self._tasks: list[asyncio.Task[None]] = []

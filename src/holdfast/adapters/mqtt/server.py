@@ -118,6 +118,11 @@ class MqttServer:
             self._telemetry.emit(happenings.MqttListenerStarted(str(door)))
 
     @property
+    def doors(self) -> list[Door]:
+        """Its listeners, in the order of the settings."""
+        return self._doors
+
+    @property
     def ports(self) -> list[int]:
         """Where it listens, in the order of the settings."""
         return [door.address.port for door in self._doors]
@@ -290,10 +295,15 @@ class MqttServer:
 
     def reload(self) -> None:
         """Read certificates and users again where their files changed; done every few seconds, too."""
-        for name, load in [*((str(door), door.reload) for door in self._doors), self.entrance.users_file]:
-            error = load()
+        for door in self._doors:
+            error = door.reload()
             if error is not None:
-                self._telemetry.emit(happenings.MqttReloadFailed(name, str(error)))
+                door.trouble = error, self._clock.wall_ns()
+                self._telemetry.emit(happenings.MqttReloadFailed(str(door), str(error)))
+        name, load = self.entrance.users_file
+        error = load()
+        if error is not None:
+            self._telemetry.emit(happenings.MqttReloadFailed(name, str(error)))
 
     def _unsettled(self) -> int:
         return sum(each.connection.outstanding for each in list(self._sockets))
