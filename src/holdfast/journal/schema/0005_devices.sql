@@ -84,6 +84,17 @@ CREATE TABLE device_gaps (
 );
 CREATE INDEX device_gaps_of ON device_gaps (device, id);
 
+-- Devices of nodes below, as the child told of them that this node hears them through. n: the child's page that told it
+-- last; data: msgpack (wire/devices.py). Which page was the last one is in meta.
+CREATE TABLE child_devices (
+    child TEXT NOT NULL,
+    node  TEXT NOT NULL,
+    name  TEXT NOT NULL,
+    n     INTEGER NOT NULL,
+    data  BLOB NOT NULL,
+    PRIMARY KEY (child, node, name)
+) WITHOUT ROWID;
+
 -- Commands to devices (ADR 17). place: order of acceptance, never reused. via: the child it goes down to, '' = a device
 -- of this node. sent_ns, delivered_ns: 0 = not. ended_ns: 0 = open, and then state is no terminal one, ever after the
 -- same one. doubt: 1 = nobody here knows whether the device carried it out. result: JSON, as the device gave it.
