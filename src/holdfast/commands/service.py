@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import msgspec
+
 from holdfast.commands.desk import Desk, Now, Open
 from holdfast.commands.errors import (
     CommandConflicts,
@@ -36,6 +38,7 @@ from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.model.command import Answer, Command, State, topic_level
 from holdfast.model.event import Event
+from holdfast.model.lane import Lane
 from holdfast.telemetry.happenings import Telemetry
 
 TICK_S = 0.25
@@ -72,6 +75,7 @@ class CommandService:
         children: Callable[[], Collection[str]] = tuple,
         may_leave: Callable[[Event], bool] = lambda _: True,
         names: Names = itself,
+        may_tell: Callable[[], bool] = lambda: True,
     ) -> None:
         """Take what it needs.
 
@@ -79,9 +83,11 @@ class CommandService:
         children:  names of nodes that sync to this one
         may_leave: may what an event says about a device leave this node?
         names:     who has a name at this node
+        may_tell:  does the parent know what the end of a command is? One that doesn't gets no word of local ones
         """
         self.settings, self.journal, self.clock, self.telemetry = settings, journal, clock, telemetry
         self.is_unset, self._children, self._may_leave, self.names = is_unset, children, may_leave, names
+        self._may_tell = may_tell
         self.desk = Desk(settings.per_device, settings.total, settings.grace)
         self.bell = asyncio.Event()
         """Rung when something may wait for a child."""
@@ -328,8 +334,9 @@ class CommandService:
         """The event of an end, as it may leave this node."""
         event = ended(self.journal.node, command, answer, at_ns)
         if command.node == self.journal.node and not self._may_leave(event):
-            return ended(self.journal.node, command, answer, at_ns, with_result=False)
-        return event
+            event = ended(self.journal.node, command, answer, at_ns, with_result=False)
+        is_kept = event.lane is Lane.NORMAL and not self._may_tell()  # a parent that commanded knows the kind
+        return msgspec.structs.replace(event, lane=Lane.SITE) if is_kept else event
 
     def heard_from_below(self, child: str, events: Sequence[Event]) -> None:
         """A child has told these; `commanded.hear` ended the rows in the same commit."""

@@ -62,6 +62,7 @@ class Commanding:
             children=self._children,
             may_leave=self._may_leave,
             names=self._called,
+            may_tell=lambda: node.uplink is None or node.uplink.standing.takes_any_kind,
         )
         topics = Topics(settings.topic, plan.settings.node)
         self.inbox = CommandInbox(node.uplinks, self.service, topics)

@@ -290,6 +290,7 @@ class Node:
             lambda: self.uplink is None or self.uplink.is_settled,
             keeps_backups=plan.settings.backup is not None,
             region=plan.settings.region,
+            takes_any_kind=lambda: self.uplink is None or self.uplink.standing.takes_any_kind,
         )
         ingest.on_batch(self.last_values.update)
         return ingest

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from holdfast.journal.blobs import decode_events, decode_gap, decode_messages, decode_readings
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import Bound, Group, GroupKind
+from holdfast.model.event import FIRST_KINDS
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue
-from holdfast.uplink.errors import LaneClosed, RowsMissing
+from holdfast.uplink.errors import KindUnknown, LaneClosed, RowsMissing
 from holdfast.uplink.naming import Names, Trust
 from holdfast.uplink.plan import Offer
 from holdfast.wire.columns import encode_events, encode_gaps, encode_messages, encode_readings
@@ -59,6 +60,7 @@ def encode(
 
     Raises:
         LaneClosed: when the parent must not have the lane; nothing was read.
+        KindUnknown: when the parent is too old for the first of them.
         RowsMissing: when the rows after `offer.after` are not in the journal.
         GroupCorrupt: when the first of them is damaged.
     """
@@ -66,6 +68,8 @@ def encode(
     if offer.lane.stays and not (offer.lane is Lane.REGION and trust.same_region):
         raise LaneClosed(offer.lane)  # the plan never offers it: a second lock on the door
     groups = _same_kind(reader.read(offer.lane, offer.after, offer.max_rows, MOST_BYTES[offer.lane]))
+    if not trust.any_kind and groups and groups[0].kind is GroupKind.EVENTS:
+        groups = _known(groups)
     before = at.chain if at is not None and at.seq == offer.after else reader.chain_at(offer.lane, offer.after)
     if not groups or before is None or groups[0].first != offer.after + 1:
         raise RowsMissing(offer.lane, offer.after)
@@ -115,6 +119,19 @@ def _sources(groups: Sequence[Group]) -> tuple[SourceMark, ...]:
 def _gap_row(group: Group) -> GapRow:
     gap = decode_gap(group)
     return GapRow(group.first, group.last, gap.bytes, str(gap.reason), gap.ts_min, gap.ts_max, gap.at_ns)
+
+
+def _known(groups: Sequence[Group]) -> list[Group]:
+    """Those that a parent reads which is older than kinds that it doesn't know."""
+    kept: list[Group] = []
+    for group in groups:
+        strange = next((one.kind for one in decode_events(group.blob) if one.kind not in FIRST_KINDS), None)
+        if strange is not None and not kept:
+            raise KindUnknown(group.lane, strange)
+        if strange is not None:
+            break
+        kept.append(group)
+    return kept
 
 
 def _same_kind(groups: Sequence[Group]) -> list[Group]:
