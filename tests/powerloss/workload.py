@@ -40,6 +40,7 @@ from holdfast.model.series import Kind, Series
 from holdfast.uplink.errors import RowsMissing
 from holdfast.uplink.greeting import greeting
 from holdfast.uplink.mending import mend
+from holdfast.uplink.naming import Trust
 from holdfast.uplink.offers import encode
 from holdfast.uplink.plan import Offer
 from holdfast.wire.messages import Limits
@@ -219,7 +220,9 @@ class Workload:
         (known,) = [b.series_known for b in JournalReader(self.hub.access).branches("gw")]
         offer = Offer(lane, self.bounds[lane].seq, 40, session, known)
         try:
-            encoded = encode(self.reader, self.gateway.catalogue, offer, self.bounds[lane], branch)
+            encoded = encode(
+                self.reader, self.gateway.catalogue, offer, self.bounds[lane], branch, Trust(any_kind=True)
+            )
         except RowsMissing as missing:
             self.commit(self.gateway, partial(mend, fault=missing, now_ns=NOW))
             return

@@ -188,7 +188,12 @@ def change(where: Api | File, wanted: DeviceChange) -> int:
     names = ", ".join(map(plain, done.devices[:5])) + (" …" if len(done.devices) > 5 else "")
     lines = [f"{many(len(done.devices), 'device')} {_DONE[wanted.do]}: {names or '-'}"]
     if wanted.to:
-        lines[0] += f" ({plain(wanted.devices[0])} {'to' if wanted.do == 'rename' else 'by'} {plain(wanted.to)})"
+        lines[0] += (
+            f" ({plain(done.was or wanted.devices[0])} {'to' if wanted.do == 'rename' else 'by'} {plain(wanted.to)})"
+        )
+    if done.unheard:
+        those = ", ".join(map(plain, done.unheard[:5])) + (" …" if len(done.unheard) > 5 else "")
+        lines.append(f"Not heard so far, so accepted in advance: {those}. Is it written as the device calls itself?")
     if done.released:
         lines.append(f"{many(done.released, 'message')} of the quarantine became {many(done.readings, 'reading')}.")
     if done.still_refused:

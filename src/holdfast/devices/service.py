@@ -17,6 +17,7 @@ from holdfast.codecs.devices import Ruling
 from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.times import NOT_TOLD
 from holdfast.devices.beats import NEVER, Gap
+from holdfast.devices.errors import DeviceUnknown
 from holdfast.devices.happenings import (
     DeviceChanged,
     DevicesFound,
@@ -258,10 +259,17 @@ class DeviceService:
         return await self._change([partial(Roster.replace, name=name, by=by, now_ns=now)], "replaced")
 
     def _chosen(self, names: Sequence[str]) -> list[str]:
-        """Patterns become the names of devices that are known; plain names stay as they are."""
+        """Patterns become the names of devices that are known; plain names stay as they are.
+
+        Raises:
+            DeviceUnknown: when a pattern fits none.
+        """
         found: dict[str, None] = {}
         for name in names:
-            found.update(dict.fromkeys([row.name for row in self.roster.matching([name])] if "*" in name else [name]))
+            fitting = [row.name for row in self.roster.matching([name])] if "*" in name else [name]
+            if not fitting:
+                raise DeviceUnknown(f"no device of this node fits {name[:80]!r}")
+            found.update(dict.fromkeys(fitting))
         return list(found)
 
     async def _change(self, makers: Sequence[Maker], done: str) -> list[Change]:

@@ -117,6 +117,7 @@ class Book:
             DeviceError: nothing has changed.
         """
         devices, names = self._devices, wanted.devices
+        was = devices.roster.find(names[0]).name if wanted.do == "rename" else ""
         if wanted.do == "accept":
             changes = await devices.accept(names)
         elif wanted.do == "retire":
@@ -127,7 +128,10 @@ class Book:
             changes = await devices.rename(names[0], wanted.to)
         else:
             changes = await devices.replace(names[0], wanted.to)
-        return await release(changes, self._node.intake.everything_stored, self._replay)
+        done = await release(changes, self._node.intake.everything_stored, self._replay)
+        silent = [one.row for one in changes if not devices.tally.counts(one.row.number).messages]
+        unheard = [row.name for row in silent if wanted.do == "accept" and not done.released]
+        return replace(done, was=was, unheard=unheard)
 
     async def _replay(self, wanted: QuarantineFilter) -> tuple[int, int, int]:
         done = await self._node.quarantine.replay(wanted, dry_run=False)

@@ -91,9 +91,14 @@ class DeviceChange(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeviceChanged(Struct, frozen=True):
-    """What was done. released: messages from the quarantine that became readings; readings: so many."""
+    """What was done. released: messages from the quarantine that became readings; readings: so many.
+
+    unheard: devices accepted that never sent anything; was: the name before a rename
+    """
 
     devices: list[str]
     released: int = 0
     readings: int = 0
     still_refused: int = 0
+    unheard: list[str] = []
+    was: str = ""
