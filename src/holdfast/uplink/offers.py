@@ -67,9 +67,7 @@ def encode(
     began = time.thread_time()
     if offer.lane.stays and not (offer.lane is Lane.REGION and trust.same_region):
         raise LaneClosed(offer.lane)  # the plan never offers it: a second lock on the door
-    groups = _same_kind(reader.read(offer.lane, offer.after, offer.max_rows, MOST_BYTES[offer.lane]))
-    if not trust.any_kind and groups and groups[0].kind is GroupKind.EVENTS:
-        groups = _known(groups)
+    groups = _readable(reader.read(offer.lane, offer.after, offer.max_rows, MOST_BYTES[offer.lane]), trust)
     before = at.chain if at is not None and at.seq == offer.after else reader.chain_at(offer.lane, offer.after)
     if not groups or before is None or groups[0].first != offer.after + 1:
         raise RowsMissing(offer.lane, offer.after)
@@ -121,10 +119,12 @@ def _gap_row(group: Group) -> GapRow:
     return GapRow(group.first, group.last, gap.bytes, str(gap.reason), gap.ts_min, gap.ts_max, gap.at_ns)
 
 
-def _known(groups: Sequence[Group]) -> list[Group]:
-    """Those that a parent reads which is older than kinds that it doesn't know."""
-    kept: list[Group] = []
-    for group in groups:
+def _readable(groups: Sequence[Group], trust: Trust) -> list[Group]:
+    """Those of one kind that the parent reads: an older one takes no events but those it knows."""
+    same, kept = _same_kind(groups), list[Group]()
+    if trust.any_kind or not same or same[0].kind is not GroupKind.EVENTS:
+        return same
+    for group in same:
         strange = next((one.kind for one in decode_events(group.blob) if one.kind not in FIRST_KINDS), None)
         if strange is not None and not kept:
             raise KindUnknown(group.lane, strange)
