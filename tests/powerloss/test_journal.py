@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.powerloss.images import check_all
+from tests.powerloss.vfs import Kind, Log
 from tests.powerloss.workload import check, record
 
 STORED = Path(__file__).parents[1] / "unit" / "journal" / "stored"
@@ -35,9 +36,15 @@ def sweep(home: Path, steps: int, seed: int, variants: range, share: tuple[int, 
     return check_all(log, home / "image", check, variants, part).images
 
 
+def at_work(log: Log) -> range:
+    """The events from the first promise on: before it the files are only made."""
+    first = next(i for i, event in enumerate(log.events) if event.kind is Kind.MARK and event.value[0] == "session")
+    return range(first + 1, len(log.events) + 1)
+
+
 @pytest.mark.timeout(240)
 def test_no_power_cut_breaks_a_guarantee(ram: Path) -> None:
-    images = sweep(ram, 14, SEED, range(2))
+    images = sweep(ram, 9, SEED, range(2))
     print(f"{images} images, seed {SEED}: 0 violations")
     assert images >= 3_000
 
@@ -56,7 +63,15 @@ def test_the_check_finds_a_build_that_does_not_sync(ram: Path) -> None:
     log = record(ram / "work", 8, SEED, synchronous="off")
     (ram / "image").mkdir()
     with pytest.raises(AssertionError, match=r"acked|twice|agree|gone|damage|mark"):
-        check_all(log, ram / "image", check, range(2))
+        check_all(log, ram / "image", check, range(2), at_work(log))
+
+
+@pytest.mark.timeout(120)
+def test_the_check_finds_a_build_that_stores_qos_2_ids_in_a_second_transaction(ram: Path) -> None:
+    log = record(ram / "work", 3, SEED, apart=True)
+    (ram / "image").mkdir()
+    with pytest.raises(AssertionError, match="the QoS 2 id of"):
+        check_all(log, ram / "image", check, range(1), at_work(log))
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 Reading number n of the gateway has the value n, so what must be where can be said without a model.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from tests.events import alert
 from tests.messages import message
+from tests.powerloss.edge import SENDER, Edge, check_gateway, check_hub, events_not_alerts
 from tests.powerloss.images import Image
 from tests.powerloss.vfs import Log, RecordingVfs
 
@@ -23,6 +24,7 @@ from holdfast.journal import queues, register
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.integrity import Damage, scan
 from holdfast.journal.ledger import balance
+from holdfast.journal.mqtt_sessions import applying, receive
 from holdfast.journal.opening import Access
 from holdfast.journal.parent import ACCOUNT, CONSUMER, Account
 from holdfast.journal.reader import JournalReader
@@ -38,6 +40,7 @@ from holdfast.model.series import Kind, Series
 from holdfast.uplink.errors import RowsMissing
 from holdfast.uplink.greeting import greeting
 from holdfast.uplink.mending import mend
+from holdfast.uplink.naming import Trust
 from holdfast.uplink.offers import encode
 from holdfast.uplink.plan import Offer
 from holdfast.wire.messages import Limits
@@ -50,10 +53,19 @@ MESSAGES, DONE = 20, 21
 class Workload:
     """Both ends. `told` is called with what the outside was told: (whose promise, what is acked).
 
-    vfs: SQLite's file layer, "" for the ordinary one
+    vfs: SQLite's file layer, "" for the ordinary one; apart: a build that stores QoS 2 ids in a second transaction
     """
 
-    def __init__(self, home: Path, vfs: str, told: Callable[[Any], None], seed: int, synchronous: str = "full") -> None:
+    def __init__(
+        self,
+        home: Path,
+        vfs: str,
+        told: Callable[[Any], None],
+        seed: int,
+        synchronous: str = "full",
+        *,
+        apart: bool = False,
+    ) -> None:
         self.told = told
         self.rng = Random(seed)
         self._ids = (f"{n:032x}" for n in range(1, 10_000))
@@ -64,6 +76,7 @@ class Workload:
             store.db.pragma("synchronous", synchronous)
         self.reader = JournalReader(self.gateway.access)
         self.account = Account()
+        self.edge = Edge(told, apart=apart)
         self.last = self.alerts = self.messages = 0
         self.session: tuple[int, int] | None = None
         self.door = Door("hub", self.hub.incarnation, ChildrenSettings(), Limits())
@@ -72,10 +85,16 @@ class Workload:
     def run(self, steps: int) -> None:
         """Intake, messages, sync with both ends' commits, consuming, shedding, summaries, dropping the delivered."""
         self.commit(self.hub, lambda tx: queues.declare(tx, ["orders"]))
+        self.told(("base", events_not_alerts(self.reader, self.gateway)))
+        self.commit(self.gateway, self.edge.began(self.last))
+        self.told(("session", SENDER))
         for step in range(steps):
             self.intake()
+            self.command(step)
             if step % 3 == 1:
                 self.put()
+            if step % 4 == 2:
+                self.commit(self.gateway, self.edge.settle(self.last))
             if step % 5 == 4:
                 self.consume()
             if step % 4 == 3:
@@ -97,8 +116,10 @@ class Workload:
         n = self.rng.randrange(1, 30)
         first = self.last + 1
         batch = self._batch(first, n)
+        beside = self.edge.beside(self.last + n)
 
         def write(tx: Transaction) -> None:
+            beside(tx)
             tx.append_readings(Lane.BULK, batch)
             tx.append_readings(Lane.SITE, batch.take(np.array([0])))
             register.count(tx, 0, "rule", "stayed", 1)
@@ -114,10 +135,26 @@ class Workload:
 
         self.commit(self.gateway, write)
         self.last += n
+        if self.edge.apart:
+            self.commit(self.gateway, applying([receive(SENDER, self.last)]))
         self.told(("gw", self.last))
+        self.edge.stored(self.last)
         if first % 3 == 0:
             self.alerts += 1
             self.told(("alerts", self.alerts))
+
+    def command(self, step: int) -> None:
+        """One comes down, goes out, or ends."""
+        if step % 3 == 0:
+            self.commit(self.hub, self.edge.issue(via="gw"))
+            self.commit(self.gateway, self.edge.issue(via=""))
+            self.edge.taken()
+        elif step % 3 == 1:
+            self.commit(self.gateway, self.edge.send())
+        else:
+            self.commit(self.gateway, self.edge.end())
+            self.edge.over()
+            self.commit(self.gateway, self.edge.rename())
 
     def put(self) -> None:
         """An application puts one to three messages, and the last of those before once more."""
@@ -183,7 +220,9 @@ class Workload:
         (known,) = [b.series_known for b in JournalReader(self.hub.access).branches("gw")]
         offer = Offer(lane, self.bounds[lane].seq, 40, session, known)
         try:
-            encoded = encode(self.reader, self.gateway.catalogue, offer, self.bounds[lane], branch)
+            encoded = encode(
+                self.reader, self.gateway.catalogue, offer, self.bounds[lane], branch, Trust(any_kind=True)
+            )
         except RowsMissing as missing:
             self.commit(self.gateway, partial(mend, fault=missing, now_ns=NOW))
             return
@@ -204,14 +243,16 @@ class Workload:
         return Store(access, node, JournalSettings(), ManualClock(NOW), lambda: next(self._ids))
 
 
-def record(home: Path, steps: int, seed: int, synchronous: str = "full", stored: bytes | None = None) -> Log:
+def record(
+    home: Path, steps: int, seed: int, synchronous: str = "full", stored: bytes | None = None, *, apart: bool = False
+) -> Log:
     """The log of a workload. stored: the gateway starts with this file, of an older schema."""
     log = Log()
     home.mkdir()
     if stored is not None:
         (home / "gw.db").write_bytes(stored)
     with RecordingVfs(log) as vfs:
-        work = Workload(home, vfs.plain_name, log.mark, seed, synchronous)
+        work = Workload(home, vfs.plain_name, log.mark, seed, synchronous, apart=apart)
         if stored is not None:
             work.last = work.gateway.state.heads[Lane.BULK]
         log.names_synced()
@@ -230,8 +271,8 @@ def check_promises(home: Path, marks: Iterable[Any]) -> None:
     acked: dict[Any, int] = {}
     for mark in marks:
         acked[mark[:-1]] = mark[-1]
-    heads = look(home / "gw.db", "gw", acked.get(("gw",), 0))
-    hub = look(home / "hub.db", "hub", 0)
+    heads = look(home / "gw.db", "gw", acked)
+    hub = look(home / "hub.db", "hub", acked)
     assert heads.get(MESSAGES, 0) >= acked.get(("messages",), 0), "a message that was acked is gone"
     assert hub.get(DONE, 0) >= acked.get(("done",), 0), "a message that a consumer had acked is back"
     assert heads.get(10 + Lane.CRITICAL, 0) >= acked.get(("alerts",), 0), "an alert that was acked is gone"
@@ -242,10 +283,10 @@ def check_promises(home: Path, marks: Iterable[Any]) -> None:
         assert wm <= heads.get(10 + int(lane), 0), "the hub has rows that the gateway never committed"
 
 
-def look(path: Path, node: str, acked: int) -> dict[int, int]:
+def look(path: Path, node: str, acked: Mapping[Any, int]) -> dict[int, int]:
     """Open a journal as a restart would and check it; {lane: hub's mark of gw}, {10 + lane: head}, messages."""
     if not path.exists():
-        assert not acked, "the file is gone"
+        assert node == "hub" or not acked, "the file is gone"
         return {}
     store = Store(Access(path), node, JournalSettings(), ManualClock(NOW))
     reader = JournalReader(path)
@@ -256,22 +297,25 @@ def look(path: Path, node: str, acked: int) -> dict[int, int]:
         store.close()
 
 
-def inspect(store: Store, reader: JournalReader, acked: int) -> dict[int, int]:
+def inspect(store: Store, reader: JournalReader, marks: Mapping[Any, int]) -> dict[int, int]:
+    is_hub = store.node == "hub"
+    acked = 0 if is_hub else marks.get(("gw",), 0)
     assert store.found.lost_transactions == 0, "a power cut is not damage"
     head = store.state.heads[Lane.BULK]
     assert head >= acked, f"{acked} rows were acked, the journal ends at {head}"
     damage = [d for lane in Lane for d in scan(reader, lane) if isinstance(d, Damage)]
     assert not damage, damage
-    is_hub = store.node == "hub"
     ledger = balance(reader.accounts(CONSUMER, count=True), has_parent=not is_hub)
     assert ledger.balanced, ledger
     found = {10 + int(lane): store.state.heads[lane] for lane in Lane}
     if is_hub:
         found.update(hub_marks(reader))
         found[DONE] = messages_done(reader)
+        check_hub(reader)
     else:
-        marks = store.db.execute("SELECT max(n) FROM queue_streams").fetchall()
-        found[MESSAGES] = int(marks[0][0] or 0)
+        check_gateway(store, reader, {mark[0]: n for mark, n in marks.items() if len(mark) == 1})
+        streams = store.db.execute("SELECT max(n) FROM queue_streams").fetchall()
+        found[MESSAGES] = int(streams[0][0] or 0)
         keys = {int(k) for blob in reader.dedupe_keys() for k in np.frombuffer(blob, "<u8")}
         assert all(value in keys or value > acked for value in first_values(reader)), "a dedupe key is missing"
         stayed = sum(n for day in reader.register()[1].values() for rule in day.values() for n in rule.values())

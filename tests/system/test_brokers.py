@@ -84,7 +84,7 @@ def test_after_a_kill_of_mosquitto_the_node_comes_back_and_gets_all_that_it_take
     broker, node, feeder = begun(tmp_path, ended, "mosquitto", 1, 300)
     wait_until(lambda: node.rows() > 200)
     broker.kill()
-    wait_until(lambda: node.says("BrokerLost"))
+    wait_until(lambda: node.says("AdapterFailed"))
     broker.start()
     wait_until(lambda: node.says("BrokerConnected", times=2))
     first = feeder.sent + 1

@@ -158,3 +158,36 @@ def test_from_the_hub_over_cuts_and_kills_each_is_done_once_and_ends_once(shop: 
     assert all(row["result"] == {"n": number} and not row["doubt"] for number, row in rows.items())
     assert Counter(shop.executed) == Counter(numbers)
     assert shop.row("gw", "c000")["origin"] == "parent/parent/local"
+
+
+@pytest.mark.timeout(120)
+def test_commands_follow_a_renamed_device_and_the_old_name_says_where_to(shop: Shop) -> None:
+    shop.bring_up(["gw"])
+    send = ["mosquitto_pub", "-p", str(shop.mqtt), "-q", "1", "-t", "acme/press-1/telemetry", "-m"]
+    fine = f'{{"id":1,"ts":{time.time():.3f},"temp_c":20,"hum":40,"lux":1,"co2":5,"occ":false}}'
+    subprocess.run([*send, fine], check=True, timeout=20)  # the registry knows it
+    assert shop.send("gw", "waits").status_code == 202
+    change = {"do": "rename", "devices": ["press-1"], "to": "north"}
+    assert shop.client.post(f"{shop.base('gw')}/api/v1/devices", json=change).status_code == 200
+    refused = shop.send("gw", "too-late")
+    assert refused.status_code == 409
+    assert refused.json()["error"] == "press-1 is called north now"
+    assert "north" in refused.json()["hint"]
+    shop.kill("gw")
+    shop.bring_up(["gw"])
+    shop.press()  # it still calls itself press-1
+    assert shop.ended("gw", ["waits"])["waits"]["state"] == "done"
+    body = {"name": "stop", "params": {}, "id": "by-new-name", "deadline": 30.0}
+    at = f"{shop.base('gw')}/api/v1/devices/north/commands"
+    assert shop.client.post(at, json=body).status_code == 202
+    found = shop.client.get(f"{at}/by-new-name?wait=20").json()
+    assert (found["state"], found["device"]) == ("done", "north")
+    assert [one["id"] for one in shop.client.get(at).json()] == ["by-new-name", "waits"]
+    hot = f'{{"id":2,"ts":{time.time():.3f},"temp_c":80,"hum":40,"lux":1,"co2":5,"occ":false}}'
+    subprocess.run([*send, hot], check=True, timeout=20)  # the rule still says press-1
+    until = time.monotonic() + 20
+    while len(shop.executed) < 3:
+        assert time.monotonic() < until, shop.log("gw")
+        time.sleep(0.05)
+    assert shop.executed[:2] == ["waits", "by-new-name"]
+    assert "CommandByOldName" in shop.log("gw")

@@ -1,14 +1,12 @@
 """One adapter at work, whatever it does: kept alive, with limits, counted, and said on change only.
 
-An adapter's own fault, foreseen or not, never ends the node (G12): it's tried again after a wait that grows from
-`first_s` to `longest_s` with decorrelated jitter (Brooker 2015, "Exponential Backoff And Jitter"), so that a hundred
-gateways don't come back to a broker in step. What it does well is told by `worked`, which ends a row of failures.
+An adapter's own fault, foreseen or not, never ends the node (G12): it's tried again after a jittered wait that grows
+(`transport.backoff`), so that a hundred gateways don't come back to a broker in step. What it does well is told by
+`worked`, which ends a row of failures.
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import Struct
@@ -16,6 +14,7 @@ from msgspec import Struct
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.telemetry.happenings import Happening, Level, Telemetry
+from holdfast.transport.backoff import Backoff
 
 State = Literal["starting", "working", "paused", "failing", "stopped"]
 Worked = Callable[[], None]
@@ -27,6 +26,7 @@ class AdapterStatus(Struct, frozen=True):
 
     where:    address, device or file it's about; detail: what it's doing, in words
     since_ns: when it entered its state, ns UTC
+    received: messages since the node started; unsettled: of them not on disk yet, so not acknowledged
     error:    the last one in plain words, and when; also after it works again; hint: what to do
     failures: since the node started; retry_in_s: until the next try, None = none is due
     """
@@ -37,6 +37,8 @@ class AdapterStatus(Struct, frozen=True):
     state: State
     since_ns: int
     detail: str = ""
+    received: int = 0
+    unsettled: int = 0
     error: str = ""
     hint: str = ""
     error_ns: int = 0
@@ -62,37 +64,16 @@ class AdapterRecovered(Happening, frozen=True):
     failures: int
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait after failures, s."""
-
-    first_s: float = 1.0
-    longest_s: float = 60.0
-
-    def after(self, waited_s: float, rng: random.Random) -> float:
-        """The next wait; waited_s: the one before, 0 = none."""
-        return min(self.longest_s, rng.uniform(self.first_s, max(self.first_s, 3 * waited_s)))
-
-
 class Supervised:
     """Runs one adapter for as long as the node does. Loop thread only."""
 
-    def __init__(
-        self,
-        about: tuple[str, str, str],
-        clock: Clock,
-        telemetry: Telemetry,
-        rng: random.Random,
-        backoff: Backoff = Backoff(),
-    ) -> None:
+    def __init__(self, about: tuple[str, str, str], clock: Clock, telemetry: Telemetry, backoff: Backoff) -> None:
         """about: name, kind, where."""
-        self._about, self._clock, self._telemetry = about, clock, telemetry
-        self._rng, self._backoff = rng, backoff
+        self._about, self._clock, self._telemetry, self._backoff = about, clock, telemetry, backoff
         self._state: State = "starting"
         self._since_ns = clock.wall_ns()
         self._error = self._hint = ""
         self._error_ns = self._failures = self._in_a_row = 0
-        self._waited_s = 0.0
         self._retry_at: float | None = None
 
     async def run(self, attempt: Callable[[Worked], Awaitable[None]]) -> None:
@@ -117,7 +98,8 @@ class Supervised:
             return
         if self._in_a_row:
             self._telemetry.emit(AdapterRecovered(adapter=self._about[0], failures=self._in_a_row))
-        self._in_a_row, self._waited_s = 0, 0.0
+        self._in_a_row = 0
+        self._backoff.succeeded()
         self._enter("working")
 
     def _failed(self, error: Exception) -> None:
@@ -125,8 +107,7 @@ class Supervised:
         is_news = self._in_a_row == 0 or said != self._error
         self._failures, self._in_a_row = self._failures + 1, self._in_a_row + 1
         self._error, self._hint, self._error_ns = said, hint, self._clock.wall_ns()
-        self._waited_s = self._backoff.after(self._waited_s, self._rng)
-        self._retry_at = self._clock.monotonic() + self._waited_s
+        self._retry_at = self._clock.monotonic() + self._backoff.failed()
         self._enter("failing")
         if is_news:
             self._telemetry.emit(AdapterFailed(adapter=self._about[0], detail=said, hint=hint))
@@ -135,13 +116,21 @@ class Supervised:
         if state != self._state:
             self._state, self._since_ns = state, self._clock.wall_ns()
 
-    def status(self) -> AdapterStatus:
-        """How it is."""
+    @property
+    def state(self) -> State:
+        """How it is, in a word."""
+        return self._state
+
+    def status(self, detail: str = "", received: int = 0, unsettled: int = 0) -> AdapterStatus:
+        """How it is; the rest is the adapter's to tell."""
         retry = None if self._retry_at is None else round(max(0.0, self._retry_at - self._clock.monotonic()), 1)
         return AdapterStatus(
             *self._about,
             self._state,
             self._since_ns,
+            detail,
+            received,
+            unsettled,
             error=self._error,
             hint=self._hint,
             error_ns=self._error_ns,
@@ -153,7 +142,7 @@ class Supervised:
 def in_words(error: Exception) -> tuple[str, str]:
     """An error as a person would say it, and what to do about it."""
     if isinstance(error, HoldfastError):
-        return str(error)[:LONGEST_ERROR], error.hint
+        return str(error).removesuffix(f". {error.hint}")[:LONGEST_ERROR], error.hint
     if isinstance(error, OSError) and error.strerror:
         about = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{about}"[:LONGEST_ERROR], ""

@@ -51,7 +51,7 @@ def try_(settings: NodeFile, json: Json = False) -> None:
         from holdfast.cli.words import table
         from holdfast.journal.journal import FILE_NAME
         from holdfast.kernel.clock import SystemClock
-        from holdfast.node.adapters import try_all
+        from holdfast.node.trying import try_all
         from holdfast.storage.lock import is_locked
 
         plan = settings_of(settings)

@@ -94,7 +94,8 @@ def _read(where: File, device: str, node: str, limit: int) -> list[CommandRow]:
     reader = where.reader()
     mine = (node or where.plan.settings.node) if device else ""
     try:
-        found = reader.look(lambda db: commanded.past(db, before=1 << 40, node=mine, device=device, limit=limit))
+        devices = (device,) if device else ()
+        found = reader.look(lambda db: commanded.past(db, before=1 << 40, node=mine, devices=devices, limit=limit))
         return [CommandRow.of(one) for one in found]
     finally:
         reader.close()

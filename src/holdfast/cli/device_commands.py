@@ -40,7 +40,12 @@ def list_(
 
 
 @devices.command()
-def show(settings: NodeFile, name: Name, json: Json = False) -> None:
+def show(
+    settings: NodeFile,
+    name: Name,
+    node: Annotated[str, typer.Option(help="The node below this one whose device it is.")] = "",
+    json: Json = False,
+) -> None:
     """One device: its names, counts, series and gaps."""
 
     def body() -> int:
@@ -48,7 +53,7 @@ def show(settings: NodeFile, name: Name, json: Json = False) -> None:
         from holdfast.cli.node_api import find, settings_of
         from holdfast.kernel.clock import SystemClock
 
-        return show_device(find(settings_of(settings)), name, SystemClock(), json=json)
+        return show_device(find(settings_of(settings)), name, node, SystemClock(), json=json)
 
     finish(body)
 

@@ -81,7 +81,7 @@ def _line(one: DeviceRow, now_ns: int) -> list[str]:
         one.state or "-",
         one.status or "-",
         seen,
-        f"{one.rate:.3g}" if one.state else "-",
+        f"{one.rate:.3g}" if one.state and not one.told_ns else "-",
         f"{one.messages:,}" if is_own else "-",
         share(one) if is_own else "-",
         f"{one.held:,}" if is_own else "-",
@@ -96,10 +96,16 @@ def share(one: DeviceRow) -> str:
     return f"{100 * one.day_refused / one.day_judged:.2g} %" + (" !" if one.over_budget else "")
 
 
-def show_device(where: Api | File, name: str, clock: Clock, *, json: bool) -> int:
-    """Print one device."""
+def show_device(where: Api | File, name: str, node: str, clock: Clock, *, json: bool) -> int:
+    """Print one device; node: of a node below, empty = this one.
+
+    Raises:
+        Misused: when a stopped node is asked of another node's device.
+    """
+    if node and isinstance(where, File):
+        raise Misused("a stopped node can't tell of devices below it", "start the node, or ask the device's own node")
     found = (
-        where.get(f"devices/{quote(name, safe='')}", DeviceDetail)
+        where.get(f"devices/{quote(name, safe='')}", DeviceDetail, {"node": node} if node else None)
         if isinstance(where, Api)
         else _read(where, name, clock)
     )
@@ -129,6 +135,7 @@ def _said(found: DeviceDetail, now_ns: int) -> list[str]:
         ["device", plain(one.name)],
         ["node", plain(one.node)],
         ["state", " ".join(word for word in (one.state, one.status) if word) or "its own node knows"],
+        *([["told", f"{when(one.told_ns)} by its own node; counts are as of then"]] if one.told_ns else []),
         ["labels", plain(", ".join(one.labels)) or "-"],
         ["note", plain(one.note) or "-"],
         ["hardware", plain(one.hardware) or "-"],
@@ -181,7 +188,12 @@ def change(where: Api | File, wanted: DeviceChange) -> int:
     names = ", ".join(map(plain, done.devices[:5])) + (" …" if len(done.devices) > 5 else "")
     lines = [f"{many(len(done.devices), 'device')} {_DONE[wanted.do]}: {names or '-'}"]
     if wanted.to:
-        lines[0] += f" ({plain(wanted.devices[0])} {'to' if wanted.do == 'rename' else 'by'} {plain(wanted.to)})"
+        lines[0] += (
+            f" ({plain(done.was or wanted.devices[0])} {'to' if wanted.do == 'rename' else 'by'} {plain(wanted.to)})"
+        )
+    if done.unheard:
+        those = ", ".join(map(plain, done.unheard[:5])) + (" …" if len(done.unheard) > 5 else "")
+        lines.append(f"Not heard so far, so accepted in advance: {those}. Is it written as the device calls itself?")
     if done.released:
         lines.append(f"{many(done.released, 'message')} of the quarantine became {many(done.readings, 'reading')}.")
     if done.still_refused:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from holdfast.commands.errors import CommandsBusy, NodeUnknown
+from holdfast.commands.errors import CommandsBusy, DeviceRenamed, NodeUnknown
 from holdfast.commands.happenings import CommandLinkLost, CommandLinkRestored
 from holdfast.commands.ports import ParentCommands, Patience
 from holdfast.commands.service import CommandService
@@ -117,6 +117,10 @@ class Above:
             stored = Stored(command, service.towards(order.node))
         except NodeUnknown as error:
             return _ended(Stored(command), Answer(State.UNDELIVERABLE, str(error)))
+        called = service.names(order.device)
+        if not stored.via and order.made_ns >= called.since_ns > 0:
+            renamed = DeviceRenamed(order.device, called.name)
+            return _ended(stored, Answer(State.REFUSED, f"{renamed} at {service.journal.node}; {renamed.hint}"))
         return stored if until > now_ns else _ended(stored, Answer(State.EXPIRED, TAKEN_LATE))
 
     def _reached(self) -> None:

@@ -69,6 +69,7 @@ class Below:
                     command.origin,
                     command.deadline_ns,
                     left,
+                    command.made_ns,
                 )
             )
         return tuple(found)

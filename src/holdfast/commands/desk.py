@@ -31,6 +31,7 @@ class Open:
     """One command that hasn't ended. until: deadline, monotonic seconds; None = only the wall clock knows it.
 
     perhaps:   somebody may have been handed it, although `state` doesn't say so
+    address:   the hardware that was handed it, empty = none that is known; nobody else gets it
     is_stored: its row is committed; `then` runs once it is
     due:       when it is handed over next, monotonic
     """
@@ -44,6 +45,7 @@ class Open:
     is_ending: bool = False
     due: float = 0.0
     tries: int = 0
+    address: str = ""
     then: list[Callable[[], None]] = field(default_factory=list)
     over: list[Callable[[], None]] = field(default_factory=list)
 
@@ -112,9 +114,9 @@ class Desk:
         self._of_device[one.key] += 1
         return one
 
-    def restore(self, stored: Stored) -> None:
+    def restore(self, stored: Stored, address: str = "") -> None:
         """Put a command of an earlier life on the desk."""
-        self.add(Open(stored.command, stored.via, stored.state, perhaps=True))
+        self.add(Open(stored.command, stored.via, stored.state, perhaps=True, address=address))
 
     def remove(self, one: Open) -> None:
         """It's over, or was never taken."""
@@ -146,11 +148,19 @@ class Desk:
                 turn.end.append((one, Answer(State.EXPIRED, UNSAID, doubt=True)))
         return turn
 
-    def handed(self, one: Open, now: Now, *, is_reached: bool) -> bool:
+    def is_for(self, one: Open, address: str, now: Now) -> bool:
+        """May this hardware be handed it? Not once other hardware was: only that one knows whether it did it."""
+        if one.address in ("", address):
+            return True
+        one.due = now.monotonic + FIRST_REPEAT_S  # it may be put back in its place
+        return False
+
+    def handed(self, one: Open, address: str, now: Now, *, is_reached: bool) -> bool:
         """It was tried; is this the first time that it went out?"""
         if not is_reached:
             one.due = now.monotonic + AGAIN_S
             return False
+        one.address = address
         one.due = now.monotonic + FIRST_REPEAT_S * 2 ** min(one.tries, _MOST_DOUBLINGS)
         one.tries += 1
         is_first = one.state is State.ACCEPTED

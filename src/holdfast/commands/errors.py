@@ -3,6 +3,7 @@
 CommandError
 ├── CommandInvalid      caller: a name, parameter or deadline that can't be
 ├── CommandConflicts    caller: another command was taken under this id
+├── DeviceRenamed       caller: the device is called otherwise now
 ├── CommandsCrowded     world: too many wait; ask again when some have ended
 ├── CommandsBusy        world: the journal takes no writes now; ask again
 ├── NodeUnknown         caller: the device's node is neither this one nor below it
@@ -28,10 +29,17 @@ class CommandConflicts(CommandError):
     hint = "an id names one command for ever: give another one its own id"
 
 
+class DeviceRenamed(CommandError):
+    """The name is one that the device had."""
+
+    def __init__(self, device: str, name: str) -> None:
+        super().__init__(f"{device} is called {name} now")
+        self.hint = f"command it by that name: {name}"
+
+
 class CommandsCrowded(CommandError):
     """Too many are open. is_total: of all devices together."""
 
-    recoverable = True
     hint = "wait until some have ended, or raise `commands.per_device` or `commands.total` in node.yaml"
 
     def __init__(self, sentence: str, *, is_total: bool) -> None:
@@ -42,7 +50,6 @@ class CommandsCrowded(CommandError):
 class CommandsBusy(CommandError):
     """Nothing can be stored right now."""
 
-    recoverable = True
     hint = "send it again with the same id in a moment"
 
 

@@ -27,6 +27,16 @@ class CommandTurnedAway(Happening, frozen=True):
     reason: Literal["invalid", "conflict", "crowded", "busy"]
 
 
+class CommandByOldName(Happening, frozen=True):
+    """A rule names a device as it was called before; it was commanded all the same. Write the new name there."""
+
+    level = Level.WARNING
+    metric = "commands_by_old_names"
+    origin: str
+    device: str
+    name: str
+
+
 class CommandAnswerUnused(Happening, frozen=True):
     """A device answered what isn't open here, or in a way that can't be read."""
 

@@ -56,9 +56,9 @@ class Topics:
         """What the filter of a device's own subscription begins with: wildcards before its name are others' filters."""
         return "/".join(self._levels[: self._device + 1]).replace("{device}", topic_level(device))
 
-    def of(self, command: Command) -> str:
+    def of(self, address: str, number: str) -> str:
         """Where a command goes."""
-        return self._template.replace("{device}", topic_level(command.device)).replace("{id}", command.id)
+        return self._template.replace("{device}", topic_level(address)).replace("{id}", number)
 
     def answered(self, topic: str) -> tuple[str, str] | None:
         """Device and id of an answer's topic; None = it's something else."""
@@ -77,17 +77,17 @@ class MqttLink:
     def __init__(self, publisher: Publisher, topics: Topics) -> None:
         self._publisher, self._topics = publisher, topics
 
-    def takes(self, device: str) -> bool:
+    def takes(self, address: str) -> bool:
         """See `DeviceLink`."""
-        return bool(device)
+        return bool(address)
 
-    def hand(self, command: Command, left_s: float, heard: Callable[[], None]) -> bool:
+    def hand(self, command: Command, address: str, left_s: float, heard: Callable[[], None]) -> bool:
         """See `DeviceLink`."""
-        topic = self._topics.of(command)
+        topic = self._topics.of(address, command.id)
         return self._publisher.hand_over(
             topic,
             payload_of(command),
-            owner=self._topics.owner(command.device),
+            owner=self._topics.owner(address),
             reply_to=topic + RESULT,
             correlation=command.id.encode(),
             expires_s=left_s,

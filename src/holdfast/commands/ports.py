@@ -15,13 +15,14 @@ class DeviceLink(Protocol):
     again under its id: after a restart, and while nobody has said that the device has it.
     """
 
-    def takes(self, device: str) -> bool:
-        """Is the device this link's, connected or not?"""
+    def takes(self, address: str) -> bool:
+        """Is the device that calls itself so this link's, connected or not?"""
         ...
 
-    def hand(self, command: Command, left_s: float, heard: Callable[[], None]) -> bool:
+    def hand(self, command: Command, address: str, left_s: float, heard: Callable[[], None]) -> bool:
         """Hand a command over; False = the device can't be reached now, and is tried again.
 
+        address: what the device calls itself; `command.device` may be another name of it
         left_s: until the deadline; after it the link must not send it any more
 
         Raises:

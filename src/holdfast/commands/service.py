@@ -9,15 +9,27 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+import msgspec
+
 from holdfast.commands.desk import Desk, Now, Open
-from holdfast.commands.errors import CommandConflicts, CommandsBusy, CommandsCrowded, NodeUnknown, Undeliverable
-from holdfast.commands.happenings import CommandAnswerUnused, CommandEnded, CommandTurnedAway
+from holdfast.commands.errors import (
+    CommandConflicts,
+    CommandError,
+    CommandsBusy,
+    CommandsCrowded,
+    DeviceRenamed,
+    NodeUnknown,
+    Undeliverable,
+)
+from holdfast.commands.happenings import CommandAnswerUnused, CommandByOldName, CommandEnded, CommandTurnedAway
+from holdfast.commands.names import Names, itself
 from holdfast.commands.ports import DeviceLink
 from holdfast.commands.settings import CommandSettings
 from holdfast.commands.telling import ended
+from holdfast.commands.writes import end_and_tell, late, take
 from holdfast.journal import commanded
 from holdfast.journal.commanded import Stored
 from holdfast.journal.journal import Journal
@@ -26,6 +38,7 @@ from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.model.command import Answer, Command, State, topic_level
 from holdfast.model.event import Event
+from holdfast.model.lane import Lane
 from holdfast.telemetry.happenings import Telemetry
 
 TICK_S = 0.25
@@ -61,15 +74,20 @@ class CommandService:
         is_unset: Callable[[], bool] = lambda: False,
         children: Callable[[], Collection[str]] = tuple,
         may_leave: Callable[[Event], bool] = lambda _: True,
+        names: Names = itself,
+        may_tell: Callable[[], bool] = lambda: True,
     ) -> None:
         """Take what it needs.
 
         is_unset:  is the wall clock not to be believed?
         children:  names of nodes that sync to this one
         may_leave: may what an event says about a device leave this node?
+        names:     who has a name at this node
+        may_tell:  does the parent know what the end of a command is? One that doesn't gets no word of local ones
         """
         self.settings, self.journal, self.clock, self.telemetry = settings, journal, clock, telemetry
-        self.is_unset, self._children, self._may_leave = is_unset, children, may_leave
+        self.is_unset, self._children, self._may_leave, self.names = is_unset, children, may_leave, names
+        self._may_tell = may_tell
         self.desk = Desk(settings.per_device, settings.total, settings.grace)
         self.bell = asyncio.Event()
         """Rung when something may wait for a child."""
@@ -85,7 +103,8 @@ class CommandService:
     async def start(self) -> None:
         """Take up what an earlier life left open; before anything is asked or answered."""
         for stored in await asyncio.to_thread(self.journal.look, commanded.open_ones):
-            self.desk.restore(stored)
+            called = self.names(stored.command.device)
+            self.desk.restore(stored, called.hardware_at(stored.sent_ns) if stored.sent_ns and not stored.via else "")
 
     async def run(self) -> None:
         """Hand over, repeat and end, for ever."""
@@ -118,7 +137,7 @@ class CommandService:
         also: written in the same commit, all or nothing
 
         Raises:
-            NodeUnknown, CommandsCrowded, CommandsBusy, CommandConflicts: nothing was taken.
+            NodeUnknown, DeviceRenamed, CommandsCrowded, CommandsBusy, CommandConflicts: nothing was taken.
         """
         if self.journal.condition is not Condition.OK:
             raise CommandsBusy(f"the journal is {self.journal.condition.value}")
@@ -127,10 +146,9 @@ class CommandService:
         stored = Stored(self._made(asked), via)
         command = stored.command
         is_known = self.desk.get(command.id) is not None
-        crowd = "" if is_known else self.desk.crowded(command.node, command.device)
-        mine = None if is_known or crowd else self.put(stored, is_stored=False)
-        is_total = self.desk.is_full
-        done = self.journal.submit(lambda tx: _take(tx, stored, crowd, also, is_total=is_total))
+        why = None if is_known else self._why_not(command, is_ours=is_ours)
+        mine = None if is_known or why else self.put(stored, is_stored=False)
+        done = self.journal.submit(lambda tx: take(tx, stored, why, also))
         if mine is not None:
             done.add_done_callback(partial(self._taken, mine))
         found, is_new = await asyncio.shield(done)
@@ -138,10 +156,17 @@ class CommandService:
             raise CommandConflicts(f"another command was taken under the id {command.id}")
         return found, is_new
 
+    def _why_not(self, command: Command, *, is_ours: bool) -> CommandError | None:
+        name = self.names(command.device).name if is_ours else command.device
+        if name != command.device:
+            return DeviceRenamed(command.device, name)
+        crowd = self.desk.crowded(command.node, command.device)
+        return CommandsCrowded(crowd, is_total=self.desk.is_full) if crowd else None
+
     def issue(self, asked: Sequence[Asked]) -> list[Stored]:
         """Take a rule's commands and hand them over at once; the caller stores them, then calls `settle`."""
         rows = []
-        for one in asked:
+        for one in map(self._by_its_name, asked):
             command, at_ns = self._made(one), self.clock.wall_ns()
             if self.desk.get(command.id) is not None:
                 continue
@@ -155,6 +180,14 @@ class CommandService:
             is_sent = mine.state is State.SENT
             rows.append(Stored(command, state=mine.state, sent_ns=at_ns if is_sent else 0))
         return rows
+
+    def _by_its_name(self, asked: Asked) -> Asked:
+        """A rule's order to stop a machine doesn't fail for a name: no two devices ever have the same."""
+        name = self.names(asked.device).name
+        if name == asked.device:
+            return asked
+        self.telemetry.emit(CommandByOldName(origin=asked.origin, device=asked.device, name=name))
+        return replace(asked, device=name)
 
     def settle(self, rows: Sequence[Stored]) -> None:
         """These rows of `issue` are committed."""
@@ -232,16 +265,19 @@ class CommandService:
         left = self.desk.left_s(one, now)
         if one.is_ending or left is None or left <= 0:
             return
-        link = next((link for link in self._links if link.takes(one.command.device)), None)
+        address = self.names(one.command.device).hardware
+        if not self.desk.is_for(one, address, now):
+            return
+        link = next((link for link in self._links if link.takes(address)), None)
         if link is None:
             self.end(one, Answer(State.UNDELIVERABLE, NO_LINK, doubt=one.may_be_known))
             return
         try:
-            is_reached = link.hand(one.command, left, partial(self.heard, one))
+            is_reached = link.hand(one.command, address, left, partial(self.heard, one))
         except Undeliverable as error:
             self.end(one, Answer(State.UNDELIVERABLE, str(error), doubt=one.may_be_known))
             return
-        if self.desk.handed(one, now, is_reached=is_reached) and one.is_stored:
+        if self.desk.handed(one, address, now, is_reached=is_reached) and one.is_stored:
             self.mark(one, State.SENT)
 
     def heard(self, one: Open) -> None:
@@ -261,15 +297,22 @@ class CommandService:
         """The device has answered. settle: called once that is on disk, whatever it changed."""
         one = self.desk.get(number)
         if one is None:
-            done = self.journal.submit(lambda tx: _late(tx, number, device, answer, self.clock.wall_ns()))
+            done = self.journal.submit(
+                lambda tx: late(tx, number, topic_level(device), answer, self.names, self.clock.wall_ns())
+            )
             done.add_done_callback(partial(self._was_late, number, device, settle))
-        elif topic_level(one.command.device) != topic_level(device) or one.via:
+        elif one.via or not self._may_answer(one, topic_level(device)):
             self._unused(number, device, settle)
         elif one.is_ending:
             one.over.append(settle)
         else:
             one.over.append(settle)
             self.end(one, answer)
+
+    def _may_answer(self, one: Open, level: str) -> bool:
+        if one.address:
+            return level == topic_level(one.address)
+        return self.names(one.command.device).answers_at(level)
 
     def end(self, one: Open, answer: Answer) -> None:
         """End a command, once its row is there."""
@@ -291,8 +334,9 @@ class CommandService:
         """The event of an end, as it may leave this node."""
         event = ended(self.journal.node, command, answer, at_ns)
         if command.node == self.journal.node and not self._may_leave(event):
-            return ended(self.journal.node, command, answer, at_ns, with_result=False)
-        return event
+            event = ended(self.journal.node, command, answer, at_ns, with_result=False)
+        is_kept = event.lane is Lane.NORMAL and not self._may_tell()  # a parent that commanded knows the kind
+        return msgspec.structs.replace(event, lane=Lane.SITE) if is_kept else event
 
     def heard_from_below(self, child: str, events: Sequence[Event]) -> None:
         """A child has told these; `commanded.hear` ended the rows in the same commit."""
@@ -342,34 +386,3 @@ class CommandService:
             self._unused(number, device, settle)
             return
         settle()
-
-
-def end_and_tell(tx: Transaction, number: str, answer: Answer, event: Event) -> bool:
-    """End a command with the event that says so; False when it had ended."""
-    if commanded.end(tx, number, answer, event.ts) is None:
-        return False
-    tx.append_events(event.lane, [event])
-    tx.count("events_accepted")
-    return True
-
-
-def _late(tx: Transaction, number: str, device: str, answer: Answer, at_ns: int) -> bool:
-    known = commanded.find(tx.db, number)
-    if known is None or topic_level(known.command.device) != topic_level(device) or known.via:
-        return False
-    commanded.end(tx, number, answer, at_ns)
-    return True
-
-
-def _take(
-    tx: Transaction, new: Stored, crowd: str, also: Callable[[Transaction], None] | None, *, is_total: bool
-) -> tuple[Stored, bool]:
-    known = commanded.find(tx.db, new.command.id)
-    if also is not None and (known is not None or not crowd):
-        also(tx)
-    if known is not None:
-        return known, False
-    if crowd:
-        raise CommandsCrowded(crowd, is_total=is_total)
-    commanded.insert(tx, new)
-    return commanded.find(tx.db, new.command.id) or new, True

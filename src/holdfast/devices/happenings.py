@@ -46,6 +46,18 @@ class DevicesNotFollowed(Happening, frozen=True):
     limit: int
 
 
+class DevicesUntold(Happening, frozen=True):
+    """The parent can't be told how this node's devices are; what it knows of them grows old."""
+
+    level = Level.WARNING
+    metric = "devices_tellings_failed"
+    detail: str
+
+
+class DevicesTold(Happening, frozen=True):
+    """The parent is told again."""
+
+
 class DeviceChanged(Happening, frozen=True):
     """Somebody accepted, renamed, replaced, labelled or retired a device."""
 

@@ -95,6 +95,11 @@ class Roster:
             raise DeviceUnknown(f"there is no device {name[:80]!r} at this node")
         return self._rows[number]
 
+    def named(self, name: str) -> DeviceRow | None:
+        """The device whose readings are stored under a name now."""
+        number = self._by_name.get(name)
+        return None if number is None else self._rows[number]
+
     def number_of(self, stored: str) -> int:
         """The number of the device whose readings are, or once were, stored under a name; NOT_FOLLOWED = nobody's."""
         number = self._by_name.get(stored)

@@ -6,7 +6,7 @@ Changes by people are on disk when they are answered.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from holdfast.codecs.devices import Ruling
 from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.times import NOT_TOLD
 from holdfast.devices.beats import NEVER, Gap
+from holdfast.devices.errors import DeviceUnknown
 from holdfast.devices.happenings import (
     DeviceChanged,
     DevicesFound,
@@ -43,6 +44,7 @@ TURN_S = 1.0
 LEARNED_EVERY_S = 300.0
 _PILE, _PILE_BATCHES = 1024, 64  # worked up in a millisecond: while that's done an alert waits
 _NAMED = 5
+_UNJUDGED = 255
 _BUDGET_FROM = 20
 """Messages of a day from which a share means something."""
 
@@ -67,6 +69,8 @@ class DeviceService:
         self._fills: dict[int, dict[int, int]] = {}
         self._changing = asyncio.Lock()
         self._on_change: list[Callable[[], None]] = []
+        self._on_news: list[Callable[[set[str]], None]] = []
+        self._news: set[str] = set()
         self._states = np.zeros(0, np.uint8)
         self._over = np.zeros(0, np.bool_)
         self._stored_at = self._learned_at = clock.monotonic()
@@ -98,6 +102,10 @@ class DeviceService:
         """Call back when rulings have changed."""
         self._on_change.append(callback)
 
+    def on_news(self, callback: Callable[[set[str]], None]) -> None:
+        """Call back at the end of a turn with the names of devices that are otherwise than before, or gone."""
+        self._on_news.append(callback)
+
     def offer(self, decoded: Decoded, fresh: NDArray[np.bool_], runs: Runs) -> None:
         """Take a batch's messages; cheap. fresh: shape (messages,), False for repeats."""
         self._pile.append((decoded, fresh, runs))
@@ -121,6 +129,7 @@ class DeviceService:
             self.tally.take(seen, self._clock.boottime_ns())
             gaps, late = self.beats.take(seen)
             self._gaps += [self._judged(gap) for gap in gaps]
+            self._changed(gap.device for gap in gaps)
             self.known.with_gaps.update(gap.device for gap in gaps)
             self._fill(late)
         self._count_readings(_readings(pile))
@@ -133,6 +142,9 @@ class DeviceService:
             self._number_of = np.append(self._number_of, np.array(new, np.int32))
         numbers = self._number_of[self._journal.catalogue.device_of[series]]
         self.tally.add_readings(numbers[numbers >= 0])
+
+    def _changed(self, devices: Iterable[int]) -> None:
+        self._news.update(row.name for row in map(self.roster.row, devices) if row is not None)
 
     def _judged(self, gap: Gap) -> GapRow:
         down_ns = overlap_ns(gap.from_ns, gap.to_ns, self.known.down)
@@ -164,6 +176,10 @@ class DeviceService:
         self.known.make_room()
         self.tally.turn(self._clock.wall_ns(), self._clock.boottime_ns())
         self._say_changes()
+        if self._news and self._on_news:
+            news, self._news = self._news, set()
+            for callback in self._on_news:
+                callback(news)
         is_due = self._clock.monotonic() - self._stored_at >= self.settings.store_every
         return is_due or bool(self.roster.found)
 
@@ -243,10 +259,17 @@ class DeviceService:
         return await self._change([partial(Roster.replace, name=name, by=by, now_ns=now)], "replaced")
 
     def _chosen(self, names: Sequence[str]) -> list[str]:
-        """Patterns become the names of devices that are known; plain names stay as they are."""
+        """Patterns become the names of devices that are known; plain names stay as they are.
+
+        Raises:
+            DeviceUnknown: when a pattern fits none.
+        """
         found: dict[str, None] = {}
         for name in names:
-            found.update(dict.fromkeys([row.name for row in self.roster.matching([name])] if "*" in name else [name]))
+            fitting = [row.name for row in self.roster.matching([name])] if "*" in name else [name]
+            if not fitting:
+                raise DeviceUnknown(f"no device of this node fits {name[:80]!r}")
+            found.update(dict.fromkeys(fitting))
         return list(found)
 
     async def _change(self, makers: Sequence[Maker], done: str) -> list[Change]:
@@ -273,6 +296,8 @@ class DeviceService:
 
     def _take_over(self, change: Change) -> None:
         self.work_up()  # under the old numbers
+        was = self.roster.row(change.row.number)
+        self._news |= {row.name for row in (was, change.row, change.merged) if row is not None}
         twin, into = self.roster.apply(change), change.row.number
         self.known.make_room()
         for same in (twin, None if change.merged is None else change.merged.number):
@@ -301,6 +326,7 @@ class DeviceService:
         was, now = self._states, self._look()
         n = len(was)
         self._states = now
+        self._changed(np.flatnonzero(now != np.append(was, np.full(len(now) - n, _UNJUDGED, np.uint8))).tolist())
         went = np.flatnonzero((now[:n] == State.SILENT) & (was < State.SILENT)).tolist()
         came = np.flatnonzero((now[:n] < State.SILENT) & (was == State.SILENT)).tolist()
         for numbers, kind in ((went, DevicesWentSilent), (came, DevicesReturned)):
@@ -318,6 +344,7 @@ class DeviceService:
         fresh = np.flatnonzero(over & ~self._over).tolist()
         known = [r for r in map(self.roster.row, fresh) if r and self.tally.day(r.number).judged >= _BUDGET_FROM]
         over[[n for n in fresh if n not in {r.number for r in known}]] = False
+        self._changed(np.flatnonzero(over != self._over).tolist())
         self._over = over
         if known:
             self._telemetry.emit(DevicesOverBudget(devices=len(known), names=_some(known)))

@@ -49,8 +49,6 @@ class PieceDamaged(HistoryError):
 class PieceGone(HistoryError):
     """A file isn't where the catalogue says, nor in the trash."""
 
-    recoverable = True
-
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"{name} is gone")
@@ -59,7 +57,6 @@ class PieceGone(HistoryError):
 class WorkshopDied(HistoryError):
     """The process that makes files ended before it answered. status: its exit status, None = not known."""
 
-    recoverable = True
     hint = "nothing is lost: what it was making is made again; if it goes on, look for an out-of-memory kill (dmesg)"
 
     def __init__(self, status: int | None) -> None:

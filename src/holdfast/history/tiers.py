@@ -40,7 +40,6 @@ class Memory(Protocol):
 class TiersMoved(HistoryError):
     """Rows kept moving between nodes while they were asked for."""
 
-    recoverable = True
     hint = "ask again in a moment"
 
     def __init__(self) -> None:

@@ -45,17 +45,21 @@ class IngestService:
         *,
         keeps_backups: bool = False,
         region: str = "",
+        takes_any_kind: Callable[[], bool] = lambda: True,
     ) -> None:
         """Take what a parent needs.
 
         is_settled:    has this node's own parent, if it has one, welcomed it since it started?
         region:        where this node is; empty = a region of its own
+        takes_any_kind: does this node's own parent, if it has one, take events that it doesn't know?
         keeps_backups: children are told to keep what is not in a backup of this journal yet
         """
         self._journal = journal
         self._telemetry = telemetry
         self._clock = clock
-        self._door = Door(journal.node, journal.incarnation, settings, Limits(), is_settled, keeps_backups, region)
+        self._door = Door(
+            journal.node, journal.incarnation, settings, Limits(), is_settled, keeps_backups, region, takes_any_kind
+        )
         self._listeners: list[BatchListener] = []
         self._event_listeners: list[EventListener] = []
 

@@ -42,6 +42,8 @@ class Door:
     """Is only what's in a backup safe here?"""
     region: str = ""
     """Where this node is; children of the same region send their region lane, too."""
+    takes_any_kind: Callable[[], bool] = lambda: True
+    """Do those above take events of kinds that they don't know? What comes from children goes on to them."""
 
     def safe(self, marks: Sequence[Mark]) -> tuple[int, ...]:
         """What the child may forget before its disk gets scarce, by lane."""
@@ -144,6 +146,7 @@ def _welcome(branch: Branch, door: Door, held: Sequence[Source], lanes: Sequence
         region=door.region,
         region_lane=_region(branch.marks[Lane.REGION], safe[Lane.REGION]) if Lane.REGION in lanes else None,
         knows_again=True,
+        any_kind=door.takes_any_kind(),
     )
 
 

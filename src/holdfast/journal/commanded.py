@@ -150,12 +150,19 @@ def open_ones(db: Connection) -> list[Stored]:
     return [_stored(one) for one in rows(db, sql)]
 
 
-def past(db: Connection, node: str, device: str, before: int, limit: int) -> list[Stored]:
-    """Commands with a place below `before`, newest first; of all nodes and devices where these are empty."""
-    chosen = [(f"{column} = ?", value) for column, value in (("node", node), ("device", device)) if value]
-    where = " AND ".join(["place < ?", *(text for text, _ in chosen)])
+def past(db: Connection, node: str, devices: Sequence[str], before: int, limit: int) -> list[Stored]:
+    """Commands with a place below `before`, newest first; of all nodes and devices where these are empty.
+
+    devices: every name of one device
+    """
+    chosen: list[tuple[str, object]] = [("place < ?", before)]
+    if node:
+        chosen.append(("node = ?", node))
+    if devices:
+        chosen.append(("device IN (SELECT value FROM json_each(?))", _listed(devices)))
+    where = " AND ".join(text for text, _ in chosen)
     sql = f"SELECT {_COLUMNS} FROM commands WHERE {where} ORDER BY place DESC LIMIT ?"  # noqa: S608  # constants
-    return [_stored(one) for one in rows(db, sql, (before, *(value for _, value in chosen), limit))]
+    return [_stored(one) for one in rows(db, sql, (*(value for _, value in chosen), limit))]
 
 
 def child_towards(db: Connection, node: str) -> str | None:

@@ -20,6 +20,7 @@ class Account(Struct, frozen=True):
     """parent: its incarnation. start, gap_rows: by lane, where the branch began there and the gaps taken since.
 
     same_region: is the parent of this node's region, so that it gets the region lane?
+    any_kind: does it take events of kinds that it doesn't know?
     """
 
     parent: str = ""
@@ -27,6 +28,7 @@ class Account(Struct, frozen=True):
     start: tuple[int, ...] = _NONE
     gap_rows: tuple[int, ...] = _NONE
     same_region: bool = False
+    any_kind: bool = False
 
     def stays(self, lane: Lane) -> bool:
         """Do the lane's rows stay at this node for good?"""

@@ -7,7 +7,7 @@ HoldfastError
 
 
 class HoldfastError(Exception):
-    """Something Holdfast can name. `hint` says what to do about it; `recoverable` steers retries."""
+    """Something Holdfast can name. `hint` says what to do about it."""
 
     recoverable = False
     hint = ""

@@ -1,12 +1,13 @@
 """An event: something an operator would want to know."""
 
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from holdfast.model.lane import Lane
 
 Severity = Literal["info", "warning", "critical"]
+# What this version says. Nodes below may be newer and say more: what is read isn't held to this list.
 EventKind = Literal[
     "alert.raised",
     "alert.cleared",
@@ -17,6 +18,10 @@ EventKind = Literal[
     "sync.gap",
     "sync.suspect",
 ]
+
+
+FIRST_KINDS: frozenset[str] = frozenset(get_args(EventKind)) - {"command.ended"}
+"""Those that a parent reads which doesn't say that it takes others."""
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -30,7 +35,7 @@ class Event(Struct, frozen=True, kw_only=True):
     id: str
     ts: int
     lane: Lane = Lane.CRITICAL
-    kind: EventKind
+    kind: Annotated[str, Meta(max_length=64)]
     severity: Severity
     node: str
     device: str

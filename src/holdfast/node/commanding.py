@@ -11,7 +11,9 @@ from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.commands.above import Above
 from holdfast.commands.below import Below
 from holdfast.commands.mqtt import MqttLink, Topics
+from holdfast.commands.names import Called, itself
 from holdfast.commands.service import CommandService
+from holdfast.devices.errors import DeviceUnknown
 from holdfast.documents.settings import matcher
 from holdfast.identity.errors import TokenUnusable
 from holdfast.identity.tokens import TokenBook, read_token
@@ -59,6 +61,8 @@ class Commanding:
             is_unset=lambda: node.timekeeper.is_unset,
             children=self._children,
             may_leave=self._may_leave,
+            names=self._called,
+            may_tell=lambda: node.uplink is None or node.uplink.standing.takes_any_kind,
         )
         topics = Topics(settings.topic, plan.settings.node)
         self.inbox = CommandInbox(node.uplinks, self.service, topics)
@@ -102,6 +106,21 @@ class Commanding:
         """Close the kept connections."""
         if self._link is not None:
             await self._link.close()
+
+    def _called(self, device: str) -> Called:
+        roster = self._node.devices.roster
+        try:
+            row = roster.find(device)
+        except DeviceUnknown:
+            return itself(device)
+        names = roster.names(row.number)
+        return Called(
+            row.name,
+            roster.hardware(row.number),
+            0 if row.name == device else max((one.at_ns for one in names if one.name == device), default=0),
+            tuple((one.name, one.at_ns) for one in names if one.role == "replaced"),
+            tuple({row.name: None} | dict.fromkeys(one.name for one in names)),
+        )
 
     def _children(self) -> list[str]:
         return child_names(self._node.plan)

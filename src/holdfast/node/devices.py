@@ -16,6 +16,7 @@ from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.series import Catalogue
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceGap, DeviceRow
+from holdfast.wire.devices import Told
 
 if TYPE_CHECKING:
     from holdfast.node.node import Node
@@ -54,14 +55,25 @@ class Book:
         )
 
     def _theirs(self) -> list[DeviceRow]:
+        """As their nodes told, and what this node sees of their readings."""
         catalogue, own = self._node.journal.catalogue, self._own
         newest, readings = self._node.last_values.by_device()
         series = _series_by_device(catalogue)
-        return [
-            DeviceRow(name, node, last_ns=int(newest[i]), readings=int(readings[i]), series=series.get((node, name), 0))
-            for i, (node, name) in enumerate(catalogue.device_names[: len(newest)])
-            if node != own and (node, name) in series
-        ]
+        below = self._node.told_devices.below
+        found = {(one.node, one.name): _told(one) for one in below or ()}
+        former = {(row.node, name): (row.node, row.name) for row in found.values() for name in row.former}
+        for i, (node, name) in enumerate(catalogue.device_names[: len(newest)]):
+            if node == own or (node, name) not in series:
+                continue
+            key = former.get((node, name), (node, name)) if (node, name) not in found else (node, name)
+            row = found.get(key, DeviceRow(name, node))
+            found[key] = replace(
+                row,
+                last_ns=max(row.last_ns, int(newest[i])),
+                readings=row.readings + int(readings[i]),
+                series=row.series + series[node, name],
+            )
+        return list(found.values())
 
     def children_series(self) -> list[int]:
         """Series of children's devices."""
@@ -77,15 +89,23 @@ class Book:
             DeviceUnknown: when there is none.
         """
         if node not in ("", self._own):
-            theirs = next((row for row in self._theirs() if (row.node, row.name) == (node, name)), None)
-            if theirs is None:
-                raise DeviceUnknown(f"there is no device {name[:80]!r} of {node[:80]!r} here")
-            return DeviceDetail(theirs, [], _names(self._node.journal.catalogue, node, (name,)))
+            return self._their_detail(name, node)
         number = self._devices.roster.find(name).number
         row = next(row for row in self.rows() if row.node == self._own and self._is(row, number))
         await self._devices.store()  # gaps just found
         gaps = await asyncio.to_thread(stored.gaps_of, self._node.journal, number, GAPS_EACH)
         return detail_of(row, gaps, self._node.journal.catalogue)
+
+    def _their_detail(self, name: str, node: str) -> DeviceDetail:
+        rows = [row for row in self._theirs() if row.node == node]
+        others = [row for row in rows if name in (row.hardware, *row.former, *row.replaced)]
+        theirs = next((row for row in rows if row.name == name), next(iter(others), None))
+        if theirs is None:
+            raise DeviceUnknown(f"there is no device {name[:80]!r} of {node[:80]!r} here")
+        below = self._node.told_devices.below
+        told = None if below is None else below.get(node, theirs.name)
+        gaps = [DeviceGap(g.from_ns, g.to_ns, g.missing, g.filled, g.down_s) for g in told.gaps] if told else []
+        return DeviceDetail(theirs, gaps, _names(self._node.journal.catalogue, node, (theirs.name, *theirs.former)))
 
     def _is(self, row: DeviceRow, number: int) -> bool:
         return self._devices.roster.find(row.name).number == number
@@ -97,6 +117,7 @@ class Book:
             DeviceError: nothing has changed.
         """
         devices, names = self._devices, wanted.devices
+        was = devices.roster.find(names[0]).name if wanted.do == "rename" else ""
         if wanted.do == "accept":
             changes = await devices.accept(names)
         elif wanted.do == "retire":
@@ -107,7 +128,10 @@ class Book:
             changes = await devices.rename(names[0], wanted.to)
         else:
             changes = await devices.replace(names[0], wanted.to)
-        return await release(changes, self._node.intake.everything_stored, self._replay)
+        done = await release(changes, self._node.intake.everything_stored, self._replay)
+        silent = [one.row for one in changes if not devices.tally.counts(one.row.number).messages]
+        unheard = [row.name for row in silent if wanted.do == "accept" and not done.released]
+        return replace(done, was=was, unheard=unheard)
 
     async def _replay(self, wanted: QuarantineFilter) -> tuple[int, int, int]:
         done = await self._node.quarantine.replay(wanted, dry_run=False)
@@ -155,6 +179,33 @@ def row_of(known: Known, number: int, node: str) -> DeviceRow:
         interval_s=None if interval != interval else round(interval, 3),  # noqa: PLR0124  # NaN
         day_judged=day.judged,
         day_refused=day.refused,
+    )
+
+
+def _told(one: Told) -> DeviceRow:
+    """A child's device as it was told; readings and series are what came of it here."""
+    return DeviceRow(
+        one.name,
+        one.node,
+        one.state,
+        one.status,
+        one.labels,
+        one.note,
+        one.hardware,
+        one.former,
+        one.replaced,
+        one.first_ns,
+        one.last_ns,
+        messages=one.messages,
+        refused=one.refused,
+        held=one.held,
+        repeats=one.repeats,
+        bytes=one.bytes,
+        interval_s=one.interval_s,
+        day_judged=one.day_judged,
+        day_refused=one.day_refused,
+        over_budget=one.over_budget,
+        told_ns=one.at_ns,
     )
 
 

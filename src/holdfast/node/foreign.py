@@ -6,6 +6,7 @@ from holdfast.adapters.broker.link import Door
 from holdfast.adapters.broker.publisher import MAX_PACKET, BrokerPublisher
 from holdfast.adapters.broker.subscriber import BrokerSubscriber
 from holdfast.adapters.port import Inbox
+from holdfast.adapters.supervised import AdapterStatus
 from holdfast.journal.journal import Journal
 from holdfast.journal.relief import Delivered
 from holdfast.kernel.clock import Clock
@@ -49,8 +50,8 @@ def make_routes(
 def broker_states(brokers: Sequence[BrokerSubscriber]) -> list[BrokerStatus]:
     """The brokers as the API tells of them."""
     return [
-        BrokerStatus(s.name, s.url, "up" if s.is_up else "down", s.trouble, s.received, s.unsettled)
-        for s in (broker.status() for broker in brokers)
+        BrokerStatus(b.name, s.where, "up" if s.state == "working" else "down", _trouble(s), s.received, s.unsettled)
+        for b, s in ((broker, broker.status()) for broker in brokers)
     ]
 
 
@@ -73,10 +74,25 @@ def route_states(routes: Sequence[Route]) -> list[RouteStatus]:
     ]
 
 
+def _trouble(status: AdapterStatus) -> str:
+    if status.state == "working":
+        return ""
+    return f"{status.error}. {status.hint}" if status.hint else status.error or "not connected yet"
+
+
 def _door(plan: NodePlan, login: BrokerLogin, name: str, max_packet: int) -> Door:
     login.context(plan.path)  # a file that can't be used is said now, not in the middle of the night
     login.secret(plan.path)
-    return Door(login, login.client_id or f"holdfast-{plan.settings.node}-{name}", plan.path, max_packet)
+    return Door(login, _client(plan, login, name), plan.path, max_packet)
+
+
+def trial_door(plan: NodePlan, login: BrokerLogin, name: str) -> Door:
+    """For one try of a broker or route called `name`: nobody else's client id, so that no session is disturbed."""
+    return Door(login, f"{_client(plan, login, name)}-test", plan.path, MAX_PACKET)
+
+
+def _client(plan: NodePlan, login: BrokerLogin, name: str) -> str:
+    return login.client_id or f"holdfast-{plan.settings.node}-{name}"
 
 
 def held_back(delivered: Delivered, routes: Sequence[Route], *, is_end: bool) -> Delivered:

@@ -49,6 +49,7 @@ from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import shared_documents
 from holdfast.node.surroundings import Surroundings
 from holdfast.node.timekeeper import Timekeeper
+from holdfast.node.told_devices import ToldDevices
 from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
 from holdfast.queues.service import QueueService
@@ -101,6 +102,7 @@ class Node:
         self.scripts, self.intake, self.uplinks = self._make_intake()
         self.quarantine = self._make_quarantine()
         self.commands = Commanding(self)
+        self.told_devices = ToldDevices(self)
         self.mqtt = self._make_mqtt()
         self.ingest = self._make_ingest()
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
@@ -113,7 +115,7 @@ class Node:
         self.history, self.asking_door = self.surroundings.history, self.surroundings.door
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self._attach_timekeeper()
-        self.adapters = Adapters(clock, telemetry, self.mqtt, settings.mqtt, self.brokers)
+        self.adapters = Adapters(clock, telemetry, self.mqtt, self.brokers)
         self.web: WebServer | None = None
         self.is_serving = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -174,7 +176,7 @@ class Node:
             self._spawn(broker.run(), f"broker {broker.name}")
 
     def _spawn_syncing(self) -> None:
-        for name, service in self.commands.tasks():
+        for name, service in (*self.commands.tasks(), *self.told_devices.tasks()):
             self._spawn(service, name)
         if self.uplink is not None:
             self._spawn(self.uplink.run(), "uplink")
@@ -208,7 +210,7 @@ class Node:
         await self.scripts.close()
         if self.web is not None:
             await self.web.stop(1.0)
-        for link in (self.link, self.documents, self.commands):
+        for link in (self.link, self.documents, self.commands, self.told_devices):
             if link is not None:
                 await link.close()
         await asyncio.to_thread(self._close_files)
@@ -293,6 +295,7 @@ class Node:
             lambda: self.uplink is None or self.uplink.is_settled,
             keeps_backups=plan.settings.backup is not None,
             region=plan.settings.region,
+            takes_any_kind=lambda: self.uplink is None or self.uplink.standing.takes_any_kind,
         )
         ingest.on_batch(self.last_values.update)
         return ingest

@@ -31,7 +31,6 @@ from holdfast.ingest.settings import ChildrenSettings
 from holdfast.intake.settings import IntakeSettings
 from holdfast.journal.settings import JournalSettings
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
-from holdfast.model.command import Command
 from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
@@ -215,7 +214,7 @@ def _contradictory_commands(document: Document[NodeSettings]) -> Iterator[Proble
     if settings.commands.local and settings.mqtt is None:
         yield document.problem(("commands", "local"), "`mqtt` is missing: there is nobody who could publish a command")
     answers = Topics(settings.commands.topic, settings.node)
-    example = answers.of(Command("id", "", "device", "", b"", "", 0, 0)) + RESULT
+    example = answers.of("device", "id") + RESULT
     for i, bus in enumerate(settings.mqtt.bus if settings.mqtt is not None else ()):
         if matches(bus, example) or matches(bus, "command/device/name"):
             yield document.problem(("mqtt", "bus", i), "messages of the bus are not stored: commands must not be there")

@@ -61,6 +61,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         devices=Book(node),
         adapters=node.adapters.statuses,
         commands=node.commands.door(apps_book(plan)),
+        below=node.told_devices.below,
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))

@@ -40,5 +40,4 @@ class QueueCrowded(QueueError):
 class QueueBusy(QueueError):
     """The node can't take messages right now."""
 
-    recoverable = True
     hint = "keep the messages and put them again in a moment"

@@ -111,6 +111,13 @@ class Leaving:
             counts[name, "alerts_stayed"] += 1
         return SortedEvents(by_lane, stubs, counts, self._now_ns())
 
+    def may_be_known(self, device: str) -> bool:
+        """May other nodes know that there is this device? Not where a series of it stays, nor while it has none."""
+        if not self.policy:
+            return True
+        mine = np.flatnonzero(self.catalogue.device_of == self.catalogue.device_id(self.policy.node, device))
+        return len(mine) > 0 and not self.catalogue.stay_of[mine].any()
+
     def alias(self, series: Series) -> Series:
         """The series under which a pseudonymised copy leaves."""
         return series._replace(device=pseudonym(self._key, series.node, series.device))

@@ -22,7 +22,6 @@ class StorageError(HoldfastError):
 class DiskFull(StorageError):
     """There is no room, on the disk or in the quota. Retry when there is."""
 
-    recoverable = True
     hint = "free space on the disk or raise journal.quota; Holdfast resumes by itself"
 
 
@@ -41,7 +40,6 @@ class StorageDamaged(StorageError):
 class ObjectsUnreachable(StorageError):
     """The object store can't be used now. Retry; nothing is lost meanwhile."""
 
-    recoverable = True
     hint = "is it up, mounted, and does it take these credentials? Holdfast asks again by itself"
 
 

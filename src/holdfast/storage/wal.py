@@ -18,8 +18,8 @@ such a flag proves nothing, so that no power cut raises an alarm (sectors of 512
 Limits: damage in the last transaction on disk looks like a torn one, and so does one flipped into "no commit" in
 the last but one; the database must not be on a VFS that pads transactions to whole sectors (ours doesn't).
 
-Order at start: `inspect_wal`, open the database, `recovered_frames` before the first write, `lost_transactions`.
-The WAL keeps the lost frames until the first write after a checkpoint: copy it aside before, if it is to be studied.
+Order at start: `inspect_wal`, `lost_transactions`, open the database. The WAL keeps the lost frames until the first
+write after a checkpoint: copy it aside before, if it is to be studied.
 """
 
 from dataclasses import dataclass, field
@@ -31,8 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holdfast.storage.errors import StorageUnusable
-from holdfast.storage.space import checkpoint
-from holdfast.storage.sqlite import PAGE_SIZE, Connection, row
+from holdfast.storage.sqlite import PAGE_SIZE
 
 HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
@@ -55,8 +54,7 @@ class WalView:
 
     header_ok: the WAL's own header is whole; else SQLite ignores all of it.
     frames: frames of this WAL's generation, up to the last whose salts match.
-    valid_frames: where recovery must end: after the last commit before the first bad frame. SQLite's own count,
-        `recovered_frames`, is the same.
+    valid_frames: where SQLite's recovery ends: after the last commit before the first bad frame.
     commits: bool[frames], the last frame of a transaction.
     sure: bool[frames], that flag is of this generation even if the frame is torn.
     whole: bool[frames], the stored checksum is that of the frame's bytes.
@@ -91,26 +89,15 @@ def inspect_wal(path: Path) -> WalView:
         raise StorageUnusable(f"{wal} can't be read: {error.strerror}") from error
 
 
-def recovered_frames(db: Connection) -> int:
-    """How many frames SQLite's recovery took over. Ask before the first write; it also moves them to the main file.
-
-    It counts what is in the WAL now, so with another process writing to it the answer is about that.
-    """
-    row(db, "SELECT count(*) FROM sqlite_master")  # recovery happens at the first read
-    return max(0, checkpoint(db).wal_frames)
-
-
-def lost_transactions(view: WalView, recovered: int | None = None) -> int:
+def lost_transactions(view: WalView) -> int:
     """How many whole transactions damage has cut off; 0 after a normal stop, kill or power cut.
 
-    recovered: what SQLite took over (`recovered_frames`); by default what it will take over (`view.valid_frames`),
-    for use before a rescue or a conversion, which remove the WAL.
     With a damaged WAL header it counts all transactions in the WAL; some may be in the main file already.
     """
     if not view.header_ok:
         return int(np.count_nonzero(view.commits))
     commits = np.flatnonzero(view.commits)
-    commits = commits[commits >= (view.valid_frames if recovered is None else recovered)]
+    commits = commits[commits >= view.valid_frames]
     has_next = commits[view.sure[commits] & (commits + 1 < view.frames)]
     proven = has_next[view.follows[has_next + 1]]
     if not len(proven):

@@ -16,5 +16,4 @@ class StreamError(HoldfastError):
 class SnapshotUnusable(StreamError):
     """A stored engine state can't be read; the caller replays from the journal instead."""
 
-    recoverable = True
     hint = "the engine starts from an empty state and is fed the journal again"

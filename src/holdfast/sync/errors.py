@@ -72,7 +72,6 @@ class Refused(SyncError):
 class Unreachable(SyncError):
     """No node answers, or it can't take anything now."""
 
-    recoverable = True
     hint = "what was put or edited stays in the application's file; is the node running, and is this its `api:`?"
 
 

@@ -11,15 +11,17 @@ from holdfast.transport.errors import CallFailed, PeerUntrusted, TransportError
 # OpenSSL verify codes (x509_vfy.h).
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _OTHER_NAMES = (62, 64)
+_CLOSED = ("the other end closed the connection", "its log says why")
 _ERRNOS = {
-    errno.ECONNREFUSED: "nothing listens there",
-    errno.ECONNRESET: "the other end closed the connection",
-    errno.EPIPE: "the other end closed the connection",
-    errno.EHOSTUNREACH: "there is no way to that host",
-    errno.ENETUNREACH: "this machine has no network",
-    errno.ETIMEDOUT: "no answer in time",
-    errno.EMFILE: "this process has no file descriptors left",
+    errno.ECONNREFUSED: ("nothing listens there", "is the program started there, and is this its port?"),
+    errno.ECONNRESET: _CLOSED,
+    errno.EPIPE: _CLOSED,
+    errno.EHOSTUNREACH: ("there is no way to that host", "is it on, and in this network? `ip route get ADDRESS`"),
+    errno.ENETUNREACH: ("this machine has no network", "`ip route` shows whether it has a way out"),
+    errno.ETIMEDOUT: ("no answer in time", "is it on? A firewall that drops packets looks like this, too"),
+    errno.EMFILE: ("this process has no file descriptors left", "raise its limit: `LimitNOFILE` of the service"),
 }
+_UNRESOLVED = "check how the host is written, and this machine's DNS: `getent hosts NAME`"
 _TIMEOUTS: dict[type[Exception], str] = {
     httpx.ConnectTimeout: "no connection in time",
     httpx.WriteTimeout: "the other end takes nothing any more",
@@ -35,11 +37,12 @@ def explain(error: Exception, host: str, ca: str) -> TransportError:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _untrusted(cause, host, ca)
         if isinstance(cause, ssl.SSLError) and cause.reason:
-            return CallFailed(f"{host}: {_tls(cause.reason)}")
+            return CallFailed(f"{host}: {_tls(cause.reason)}", _tls_hint(cause.reason))
         if isinstance(cause, socket.gaierror):
-            return CallFailed(f"{host}: the name can't be resolved")
+            return CallFailed(f"{host}: the name can't be resolved", _UNRESOLVED)
         if isinstance(cause, OSError) and cause.errno in _ERRNOS:
-            return CallFailed(f"{host}: {_ERRNOS[cause.errno]}")
+            said, hint = _ERRNOS[cause.errno]
+            return CallFailed(f"{host}: {said}", hint)
     return CallFailed(f"{host}: {_TIMEOUTS.get(type(error)) or _lost(error)}")
 
 
@@ -75,6 +78,14 @@ def _tls(reason: str) -> str:
     if "EOF" in reason:
         return "it closed the connection in the middle of TLS; it may not speak TLS 1.3"
     return f"TLS failed ({reason.lower().replace('_', ' ')})"
+
+
+def _tls_hint(reason: str) -> str:
+    if reason in _NOT_TLS:
+        return "is this the port for TLS? Others speak in plain"
+    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
+        return "it probably wants a certificate of this node: name `certificate` and `key`"
+    return "its log says more"
 
 
 def _lost(error: Exception) -> str:

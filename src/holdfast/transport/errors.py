@@ -1,7 +1,7 @@
 """What can go wrong at the door to the network.
 
 TransportError
-├── CallFailed       world: the other end can't be reached or went away; `recoverable`, try again later
+├── CallFailed       world: the other end can't be reached or went away; try again later
 ├── PeerUntrusted    operator: the other end's certificate is not the one this node may trust; says what to do
 ├── ReplyTooLarge    peer: it answered more than it may
 ├── AddressInvalid   operator: not host:port, or not an https:// URL
@@ -19,13 +19,13 @@ class TransportError(HoldfastError):
 class CallFailed(TransportError):
     """The other end can't be reached, or went away in the middle. What it did with the request is unknown."""
 
-    recoverable = True
+    def __init__(self, sentence: str, hint: str = "") -> None:
+        super().__init__(sentence)
+        self.hint = hint
 
 
 class PeerUntrusted(TransportError):
     """The other end is not who it should be; nothing was sent to it."""
-
-    recoverable = True
 
     def __init__(self, sentence: str, hint: str) -> None:
         super().__init__(sentence)
@@ -42,6 +42,8 @@ class AddressInvalid(TransportError):
 
 class TlsUnusable(TransportError):
     """A certificate, key or CA file can't be used."""
+
+    hint = "paths are relative to node.yaml; the file must be PEM, and this user must be able to read it"
 
 
 class ListenFailed(TransportError):

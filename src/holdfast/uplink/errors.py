@@ -2,6 +2,7 @@
 
 UplinkError
 ├── RowsMissing   journal: the rows the parent needs next are not there any more
+├── KindUnknown   parent: it is older than events of this kind, and would refuse the batch
 └── LaneClosed    a bug here: rows that must stay were about to be offered
 """
 
@@ -20,6 +21,14 @@ class RowsMissing(UplinkError):
         super().__init__(f"rows after {after} of lane {int(lane)} are not in the journal any more")
         self.lane = lane
         self.after = after
+
+
+class KindUnknown(UplinkError):
+    """The parent would refuse the lane's next rows until it's upgraded."""
+
+    def __init__(self, lane: Lane, kind: str) -> None:
+        super().__init__(f"the parent is of an older version, which doesn't know events of the kind {kind}")
+        self.lane = lane
 
 
 class LaneClosed(UplinkError):

@@ -32,6 +32,16 @@ class UplinkDiverged(Happening, frozen=True):
     detail: str
 
 
+class UplinkLaneWaits(Happening, frozen=True):
+    """The parent is too old for a lane's next rows: the lane waits until it's upgraded, the others go on."""
+
+    level = Level.WARNING
+    metric = "uplink_lanes_waiting"
+    parent: str
+    lane: int
+    detail: str
+
+
 class UplinkForbidden(Happening, frozen=True):
     """The parent refused rows that stay somewhere: it isn't of this node's region. They stay here."""
 

@@ -23,12 +23,14 @@ class Trust:
     """What the parent may know. region: this node's; same_region: is the parent there, too?
 
     knows_again: does it read redefinitions of series? node: this node, which makes placeholders its own
+    any_kind:    does it take events of kinds that it doesn't know?
     """
 
     region: str = ""
     same_region: bool = False
     knows_again: bool = False
     node: str = ""
+    any_kind: bool = False
 
     @property
     def most(self) -> Stay:

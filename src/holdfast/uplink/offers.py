@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from holdfast.journal.blobs import decode_events, decode_gap, decode_messages, decode_readings
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import Bound, Group, GroupKind
+from holdfast.model.event import FIRST_KINDS
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue
-from holdfast.uplink.errors import LaneClosed, RowsMissing
+from holdfast.uplink.errors import KindUnknown, LaneClosed, RowsMissing
 from holdfast.uplink.naming import Names, Trust
 from holdfast.uplink.plan import Offer
 from holdfast.wire.columns import encode_events, encode_gaps, encode_messages, encode_readings
@@ -59,13 +60,14 @@ def encode(
 
     Raises:
         LaneClosed: when the parent must not have the lane; nothing was read.
+        KindUnknown: when the parent is too old for the first of them.
         RowsMissing: when the rows after `offer.after` are not in the journal.
         GroupCorrupt: when the first of them is damaged.
     """
     began = time.thread_time()
     if offer.lane.stays and not (offer.lane is Lane.REGION and trust.same_region):
         raise LaneClosed(offer.lane)  # the plan never offers it: a second lock on the door
-    groups = _same_kind(reader.read(offer.lane, offer.after, offer.max_rows, MOST_BYTES[offer.lane]))
+    groups = _readable(reader.read(offer.lane, offer.after, offer.max_rows, MOST_BYTES[offer.lane]), trust)
     before = at.chain if at is not None and at.seq == offer.after else reader.chain_at(offer.lane, offer.after)
     if not groups or before is None or groups[0].first != offer.after + 1:
         raise RowsMissing(offer.lane, offer.after)
@@ -115,6 +117,21 @@ def _sources(groups: Sequence[Group]) -> tuple[SourceMark, ...]:
 def _gap_row(group: Group) -> GapRow:
     gap = decode_gap(group)
     return GapRow(group.first, group.last, gap.bytes, str(gap.reason), gap.ts_min, gap.ts_max, gap.at_ns)
+
+
+def _readable(groups: Sequence[Group], trust: Trust) -> list[Group]:
+    """Those of one kind that the parent reads: an older one takes no events but those it knows."""
+    same, kept = _same_kind(groups), list[Group]()
+    if trust.any_kind or not same or same[0].kind is not GroupKind.EVENTS:
+        return same
+    for group in same:
+        strange = next((one.kind for one in decode_events(group.blob) if one.kind not in FIRST_KINDS), None)
+        if strange is not None and not kept:
+            raise KindUnknown(group.lane, strange)
+        if strange is not None:
+            break
+        kept.append(group)
+    return kept
 
 
 def _same_kind(groups: Sequence[Group]) -> list[Group]:

@@ -75,12 +75,14 @@ class Failed:
     asked_s:    the pause a refusal asked for; 0 means that there was no answer at all (a hurt link)
     too_large:  the batch's size was refused (413): nothing was applied, and the session goes on
     body_bytes: of the batch, 0 when it was never sent
+    waits:      the parent is too old for the lane's next rows: it waits, alone, for the next session
     """
 
     lane: Lane | None
     asked_s: float = 0.0
     too_large: bool = False
     body_bytes: int = 0
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,8 @@ class _LaneState:
     waiting_since: float | None = None
     is_closed: bool = False
     """Must the parent not have it?"""
+    is_held: bool = False
+    """Is the parent too old for what comes next?"""
 
 
 @dataclass(slots=True)
@@ -193,8 +197,8 @@ class UplinkPlan:
 
     @property
     def is_idle(self) -> bool:
-        """Does the parent have everything?"""
-        return not any(self.backlog().values())
+        """Does the parent have everything that it can have?"""
+        return not any(rows for lane, rows in self.backlog().items() if not self._lanes[lane].is_held)
 
     def report(self, now: float) -> LinkReport:
         """The link as it was measured, for status and metrics."""
@@ -226,6 +230,7 @@ class UplinkPlan:
         if not region.is_closed and welcome.region_lane is not None:
             region.acked = welcome.region_lane.mark.wm
         for state in self._lanes.values():
+            state.is_held = False  # it may have been upgraded
             self._note_waiting(state, now)
 
     def _answered(self, fact: Answered, now: float) -> None:
@@ -262,6 +267,9 @@ class UplinkPlan:
     def _failed(self, fact: Failed, now: float) -> None:
         if fact.lane is not None:
             self._lanes[fact.lane].in_flight = False
+            if fact.waits:
+                self._lanes[fact.lane].is_held = True
+                return
             if fact.too_large:
                 self._too_large(fact.lane, fact.body_bytes, now)
                 return
@@ -310,6 +318,7 @@ class UplinkPlan:
             if (
                 state.in_flight
                 or state.is_closed
+                or state.is_held
                 or state.waiting_since is None
                 or not self.pacing.has_room(lane, self._flying())
             ):

@@ -18,7 +18,7 @@ from holdfast.model.lane import SYNCED_LANES, Lane
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.uplink.breaker import Breaker
 from holdfast.uplink.budget import BudgetStateInvalid
-from holdfast.uplink.errors import RowsMissing
+from holdfast.uplink.errors import KindUnknown, RowsMissing
 from holdfast.uplink.greeting import greeting
 from holdfast.uplink.happenings import (
     UplinkBranched,
@@ -26,6 +26,7 @@ from holdfast.uplink.happenings import (
     UplinkConnected,
     UplinkDiverged,
     UplinkForbidden,
+    UplinkLaneWaits,
     UplinkLost,
     UplinkMinted,
     UplinkPaced,
@@ -83,7 +84,7 @@ class UplinkService:
         breaker = Breaker(settings.trip_after, settings.backoff_min, settings.backoff_max, rng)
         self.plan = UplinkPlan(settings, breaker, region=region)
         """What it goes by: the session, and what was measured of the link."""
-        self._standing = Standing(Trust(region, node=journal.node), Account.decode(journal.meta(ACCOUNT)))
+        self.standing = Standing(Trust(region, node=journal.node), Account.decode(journal.meta(ACCOUNT)))
         self._settings, self._journal, self._link = settings, journal, link
         self._clock, self._telemetry = clock, telemetry
         # Bounded by the calls that can be under way: one hello or one batch a lane, and one Appended.
@@ -143,7 +144,7 @@ class UplinkService:
     @property
     def branch(self) -> int | None:
         """What the parent calls this node's history; None while there is no session."""
-        return self._standing.account.branch if self.plan.session is Session.OPEN else None
+        return self.standing.account.branch if self.plan.session is Session.OPEN else None
 
     def status(self) -> UplinkStatus:
         """How things stand now."""
@@ -235,7 +236,7 @@ class UplinkService:
         whole = False
         for _ in range(HELLO_ROUNDS):
             count = len(self._journal.catalogue)
-            node, region = self._journal.node, self._standing.trust.region
+            node, region = self._journal.node, self.standing.trust.region
             hello = await asyncio.to_thread(
                 greeting, self._journal, node, count, self._applied(), positions, whole=whole, region=region
             )
@@ -270,11 +271,11 @@ class UplinkService:
     def _welcomed(self, welcome: Welcome) -> None:
         self.is_settled = True
         self._up(welcome.session)
-        if welcome.branch != self._standing.account.branch:
+        if welcome.branch != self.standing.account.branch:
             self._telemetry.emit(UplinkBranched(parent=self._settings.url, branch=welcome.branch))
-        before = self._standing.account.branch
-        self._standing.welcomed(welcome)
-        bounds = self._standing.bounds
+        before = self.standing.account.branch
+        self.standing.welcomed(welcome)
+        bounds = self.standing.bounds
         behind = sum(max(0, self._journal.cursor(CONSUMER, lane) - bound.seq) for lane, bound in bounds.items())
         if behind and welcome.branch == before:
             self._telemetry.emit(UplinkRewound(parent=self._settings.url, rows=behind))
@@ -288,9 +289,9 @@ class UplinkService:
                 self._journal,
                 self._journal.catalogue,
                 offer,
-                self._standing.bounds.get(offer.lane),
-                self._standing.account.branch,
-                self._standing.trust,
+                self.standing.bounds.get(offer.lane),
+                self.standing.account.branch,
+                self.standing.trust,
             )
             size = len(encoded.body)
             self._cpu_s += encoded.cpu_s
@@ -300,6 +301,9 @@ class UplinkService:
         except (RowsMissing, GroupCorrupt) as fault:
             await self._mend(fault)
             self._tell(Failed(offer.lane, 0.0))
+        except KindUnknown as why:
+            self._telemetry.emit(UplinkLaneWaits(self._settings.url, int(offer.lane), str(why)))
+            self._tell(Failed(offer.lane, waits=True))
         except HoldfastError as error:  # whatever it is, a lane must not stay in flight for ever
             self._lost(error)
             self._tell(Failed(offer.lane, _asked(error), isinstance(error, BodyTooLarge), size))
@@ -311,7 +315,7 @@ class UplinkService:
 
     def _answered(self, lane: Lane, encoded: Encoded, reply: BatchReply) -> None:
         if reply.status == "applied":
-            self._standing.applied(lane, encoded)
+            self.standing.applied(lane, encoded)
             self._rows += encoded.rows
             self._batches += 1
         elif reply.status == "forbidden":
@@ -319,7 +323,7 @@ class UplinkService:
         elif reply.status == "diverged":
             self._telemetry.emit(UplinkDiverged(parent=self._settings.url, detail=reply.detail))
         if reply.safe:
-            self._standing.made_safe(lane, reply)
+            self.standing.made_safe(lane, reply)
 
     def _forbidden(self, rows: int, detail: str) -> None:
         """The parent must not have them: they stay here, and the register says so."""
@@ -356,7 +360,7 @@ class UplinkService:
         self._spent = spent
         acked = self.plan.acked() if has_news else {}
         self._persisted = acked or self._persisted
-        safe, account = self._standing.safe, self._standing.account.encode()
+        safe, account = self.standing.safe, self.standing.account.encode()
 
         def write(transaction: Transaction) -> None:
             for lane, seq in acked.items():

@@ -23,11 +23,16 @@ class Standing:
     bounds: dict[Lane, Bound] = field(default_factory=dict)
     safe: dict[Lane, int] = field(default_factory=dict)
 
+    @property
+    def takes_any_kind(self) -> bool:
+        """Does the parent take events that it doesn't know? As last told; True before it was ever met."""
+        return self.account.any_kind or not self.account.parent
+
     def welcomed(self, welcome: Welcome) -> None:
         """The parent told the truth about what it has."""
         same = welcome.takes_region(self.trust.region)
         region = welcome.region_lane if same else None
-        self.trust = replace(self.trust, same_region=same, knows_again=welcome.knows_again)
+        self.trust = replace(self.trust, same_region=same, knows_again=welcome.knows_again, any_kind=welcome.any_kind)
         self.bounds = {lane: Bound(mark.wm, mark.chain) for lane, mark in zip(OPEN_LANES, welcome.marks, strict=True)}
         self.safe = dict(zip(OPEN_LANES, welcome.safe, strict=True))
         # A region lane that is closed (again) stays where it was.
@@ -37,7 +42,12 @@ class Standing:
             self.safe[Lane.REGION] = region.safe
             start, gap_rows = (region.start, 0), (region.gap_rows, 0)
         self.account = Account(
-            welcome.parent, welcome.branch, welcome.start + start, welcome.gap_rows + gap_rows, same_region=same
+            welcome.parent,
+            welcome.branch,
+            welcome.start + start,
+            welcome.gap_rows + gap_rows,
+            same_region=same,
+            any_kind=welcome.any_kind,
         )
 
     def applied(self, lane: Lane, encoded: Encoded) -> None:

@@ -9,6 +9,7 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
 from holdfast.web.asking import Inquiry
 from holdfast.web.child_commands import ChildCommands
+from holdfast.web.child_devices import ChildDevices
 from holdfast.web.child_documents import ChildDocuments
 from holdfast.web.commands import CommandRoutes
 from holdfast.web.deps import Children, WebDeps
@@ -61,6 +62,8 @@ def _for_children(deps: WebDeps, children: Children) -> list[Route]:
         routes += Inquiry(sync.senders, children, children.asking).routes()
     if deps.commands is not None and deps.commands.below is not None:
         routes += ChildCommands(sync.senders, children.who, deps.commands.below).routes()
+    if deps.below is not None:
+        routes += ChildDevices(sync.senders, children.who, deps.below).routes()
     if deps.documents is not None:
         shared = deps.documents
         routes += ChildDocuments(sync.senders, children.who, shared.keeper, shared.settings).routes()

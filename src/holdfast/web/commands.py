@@ -11,7 +11,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.commands.asking import CommandBody, asked
-from holdfast.commands.errors import CommandConflicts, CommandInvalid, CommandsBusy, CommandsCrowded, NodeUnknown
+from holdfast.commands.errors import (
+    CommandConflicts,
+    CommandInvalid,
+    CommandsBusy,
+    CommandsCrowded,
+    DeviceRenamed,
+    NodeUnknown,
+)
 from holdfast.journal import commanded
 from holdfast.journal.commanded import Stored
 from holdfast.model.command import MAX_PARAMS
@@ -112,8 +119,8 @@ class CommandRoutes:
         service = self._deps.service
         try:
             stored, is_new = await service.ask(asked(body, device, who, service.settings.longest))
-        except (CommandInvalid, NodeUnknown, CommandConflicts) as error:
-            status = {CommandInvalid: 400, NodeUnknown: 404, CommandConflicts: 409}[type(error)]
+        except (CommandInvalid, NodeUnknown, CommandConflicts, DeviceRenamed) as error:
+            status = {CommandInvalid: 400, NodeUnknown: 404}.get(type(error), 409)
             raise Refused(status, str(error), error.hint) from error
         except CommandsCrowded as error:
             raise Refused(507 if error.is_total else 429, str(error), error.hint, RETRY_S) from error
@@ -143,13 +150,13 @@ class CommandRoutes:
         only(request.query_params, "node", "before", "limit")
         device, node = str(request.path_params["device"]), request.query_params.get("node", "")
         self._allow(self._who(request), node, device)
-        return await self._listed(request, node or self._deps.node, device)
+        return await self._listed(request, node or self._deps.node, self._names(node, device))
 
     async def all(self, request: Request) -> Response:
         """`?before=PLACE&limit=50`: everybody's commands, newest first; this machine only."""
         only(request.query_params, "before", "limit")
         require_local(request, "all commands are only shown to this machine", "holdfast command list")
-        return await self._listed(request, "", "")
+        return await self._listed(request, "", ())
 
     async def any(self, request: Request) -> Response:
         """One command by its id alone; this machine only."""
@@ -162,11 +169,15 @@ class CommandRoutes:
             raise Refused(404, f"there is no command {number[:64]}", "GET /api/v1/commands lists them")
         return answer(CommandRow.of(found))
 
-    async def _listed(self, request: Request, node: str, device: str) -> Response:
+    def _names(self, node: str, device: str) -> tuple[str, ...]:
+        """Every name that a device had while it was commanded; of a child's only its own node knows others."""
+        return self._deps.service.names(device).known_as if node in ("", self._deps.node) else (device,)
+
+    async def _listed(self, request: Request, node: str, devices: tuple[str, ...]) -> Response:
         before = whole(request.query_params, "before", 1 << 36, 1 << 36)
         limit = whole(request.query_params, "limit", 50, MOST_LISTED, 1)
         async with self._gate.enter():
-            read = partial(commanded.past, node=node, device=device, before=before, limit=limit)
+            read = partial(commanded.past, node=node, devices=devices, before=before, limit=limit)
             found = await asyncio.to_thread(self._deps.look, read)
         return answer([CommandRow.of(one) for one in found])
 
@@ -174,7 +185,7 @@ class CommandRoutes:
         async with self._gate.enter():
             found: Stored | None = await asyncio.to_thread(self._deps.look, lambda db: commanded.find(db, number))
         device = str(request.path_params["device"])
-        if found is None or found.command.device != device:
+        if found is None or found.command.device not in self._names(found.command.node, device):
             raise Refused(404, f"{device[:60]} has no command {number[:64]}", "GET the path above it lists them")
         self._allow(who, found.command.node, device)
         return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from holdfast.adapters.supervised import AdapterStatus
 from holdfast.commands.below import Below
 from holdfast.commands.service import CommandService
+from holdfast.devices.below import Below as DevicesBelow
 from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.lake.health import MemoryStatus
 from holdfast.history.last_values import LastValues
@@ -230,6 +231,7 @@ class WebDeps:
     adapters:    how the adapters are
     documents:   None: this node keeps no shared documents, and their paths don't exist
     commands:    None: there are no paths for commands
+    below:       what children tell of their devices; None: this node takes no children
     """
 
     clock: Clock
@@ -251,3 +253,4 @@ class WebDeps:
     devices: DeviceBook | None = None
     adapters: Callable[[], list[AdapterStatus]] = list
     commands: Commands | None = None
+    below: DevicesBelow | None = None

@@ -9,15 +9,15 @@ Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class DeviceRow(Struct, frozen=True):
-    """A device. Of a child's device only name, node, last_ns, readings and series are known.
+    """A device. Of one below, all but readings, series and last_ns is as its own node told it at told_ns, ns UTC.
 
-    state:    online, late, silent, never; empty = not judged here
-    status:   new, accepted, retired; empty = its own node decides
+    state:    online, late, silent, never; unknown = its node isn't heard now; empty = its node doesn't tell
+    status:   new, accepted, retired; empty = its node doesn't tell
     hardware: what it calls itself on the wire; former: names under which older series lie
     first_ns, last_ns: first and last heard, ns UTC, 0 = never; of a child's device, the newest reading's time
     messages: all; of them `refused` as bad, `held` as its device isn't taken, `repeats` as known already
     readings: stored; of a child's device, since this node started
-    rate:     messages a minute, of about the last minute
+    rate:     messages a minute, of about the last minute; of this node's own devices
     interval_s: expected time between messages, None = not known yet
     day_judged, day_refused: messages of the last 24 h, and those refused; over_budget: too many
     skew_s:   its clock against this node's, None = not known
@@ -47,6 +47,7 @@ class DeviceRow(Struct, frozen=True):
     over_budget: bool = False
     skew_s: float | None = None
     series: int = 0
+    told_ns: int = 0
 
 
 class DeviceList(Struct, frozen=True):
@@ -90,9 +91,14 @@ class DeviceChange(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeviceChanged(Struct, frozen=True):
-    """What was done. released: messages from the quarantine that became readings; readings: so many."""
+    """What was done. released: messages from the quarantine that became readings; readings: so many.
+
+    unheard: devices accepted that never sent anything; was: the name before a rename
+    """
 
     devices: list[str]
     released: int = 0
     readings: int = 0
     still_refused: int = 0
+    unheard: list[str] = []
+    was: str = ""

@@ -23,6 +23,8 @@ from holdfast.web.responses import answer
 
 MOST_LISTED = 5_000
 MAX_BODY, STALL_S, LOOK_S = 256 << 10, 10.0, 3.0
+STATES = ("online", "late", "silent", "never", "unknown")
+STATUSES = ("new", "accepted", "retired")
 _change = msgspec.json.Decoder(DeviceChange)
 
 
@@ -47,6 +49,9 @@ class Devices:
         params = request.query_params
         only(params, "match", "state", "status", "label", "node", "limit", "offset")
         limit, offset = whole(params, "limit", 1000, MOST_LISTED), whole(params, "offset", 0, 10**9)
+        for name, known in (("state", STATES), ("status", STATUSES)):
+            if params.get(name, known[0]) not in known:
+                raise Refused(400, f"{params[name][:40]!r} is no {name}", f"one of {', '.join(known)}")
         await self._recall_children()
         found = [row for row in self._book.rows() if _fits(row, params)]
         return answer(DeviceList(len(found), found[offset : offset + limit]))

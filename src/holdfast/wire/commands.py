@@ -26,6 +26,7 @@ class Order(Struct, frozen=True):
     """A command for the child, or for a node below it.
 
     params: a JSON object; origin: who asked; left_s: until the deadline, for a child that doesn't trust its clock
+    made_ns: when the parent took it, 0 = an older one, which doesn't say; a device may have been renamed since
     """
 
     id: CommandId
@@ -36,6 +37,7 @@ class Order(Struct, frozen=True):
     origin: Annotated[str, Meta(max_length=512)]
     deadline_ns: Annotated[int, Meta(gt=-(2**62), lt=2**62)]
     left_s: Annotated[float, Meta(ge=0, le=1e9)]
+    made_ns: Annotated[int, Meta(gt=-(2**62), lt=2**62)] = 0
 
 
 class Orders(Struct, frozen=True):

@@ -19,8 +19,6 @@ class WireError(HoldfastError):
 class LinkError(HoldfastError):
     """The parent gave no usable answer."""
 
-    recoverable = True
-
 
 class LinkDown(LinkError):
     """No answer came. The parent may or may not have applied what was sent: offering it again is always right."""

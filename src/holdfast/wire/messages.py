@@ -155,6 +155,7 @@ class Welcome(Struct, frozen=True):
     region:       where the parent is
     region_lane:  the region lane here; absent when the child is of another region, or doesn't know the lane
     knows_again:  does this parent read `BatchHeader.again`?
+    any_kind:     does this parent, and each above it, take events of kinds that it doesn't know?
     """
 
     status: Literal["welcome", "prove", "mint", "later", "unsupported"]
@@ -179,6 +180,7 @@ class Welcome(Struct, frozen=True):
     region: str = ""
     region_lane: RegionWelcome | None = None
     knows_again: bool = False
+    any_kind: bool = False
 
     def takes_region(self, region: str) -> bool:
         """Does it take the region lane of a child in `region`?"""

@@ -3,28 +3,17 @@
 import asyncio
 import random
 
-from holdfast.adapters.supervised import Backoff, Supervised, Worked, in_words
+from holdfast.adapters.supervised import Supervised, Worked, in_words
 from holdfast.kernel.clock import ManualClock
 from holdfast.telemetry.happenings import Telemetry
-
-
-def test_waits_grow_up_to_their_limit_and_are_never_in_step() -> None:
-    waits, waited = [], 0.0
-    rng = random.Random(1)
-    for _ in range(50):
-        waited = Backoff(1.0, 60.0).after(waited, rng)
-        waits.append(waited)
-    assert min(waits) >= 1.0
-    assert max(waits) == 60.0
-    assert Backoff().after(20.0, random.Random(2)) != Backoff().after(20.0, random.Random(3))
+from holdfast.transport.backoff import Backoff
 
 
 def test_failures_are_said_once_and_so_is_the_recovery() -> None:
     log: list[str] = []
     clock = ManualClock()
-    one = Supervised(
-        ("host", "host", "/gone"), clock, Telemetry(clock, log.append), random.Random(0), Backoff(0.0, 0.0)
-    )
+    backoff = Backoff(0.0, 0.0, random.Random(0))
+    one = Supervised(("host", "host", "/gone"), clock, Telemetry(clock, log.append), backoff)
     turns = 0
 
     async def attempt(worked: Worked) -> None:

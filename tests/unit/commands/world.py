@@ -31,23 +31,28 @@ def _nothing(_number: str, _left_s: float) -> None:
 
 @dataclass
 class Device:
-    """The far end of a link. handed: (id, seconds left) of everything that reached it; heard: to be told the node."""
+    """The far end of a link.
+
+    handed: (id, seconds left) of everything that reached it, and `addresses` to whom; heard: to be told the node
+    """
 
     is_there: bool = True
     is_wrong: bool = False
     handed: list[tuple[str, float]] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
     heard: dict[str, Callable[[], None]] = field(default_factory=dict)
     watch: Callable[[str, float], None] = _nothing
 
-    def takes(self, device: str) -> bool:
-        return device.startswith("press-")
+    def takes(self, address: str) -> bool:
+        return address.startswith("press-")
 
-    def hand(self, command: Command, left_s: float, heard: Callable[[], None]) -> bool:
+    def hand(self, command: Command, address: str, left_s: float, heard: Callable[[], None]) -> bool:
         if self.is_wrong:
             raise Undeliverable("no such register")
         if self.is_there:
             self.watch(command.id, left_s)
             self.handed.append((command.id, left_s))
+            self.addresses.append(address)
             self.heard[command.id] = heard
         return self.is_there
 
@@ -112,7 +117,7 @@ class World:
         return self.row(number).state
 
     def rows(self) -> list[Stored]:
-        return self.journal.look(lambda db: commanded.past(db, "", "", 1 << 40, 10_000))
+        return self.journal.look(lambda db: commanded.past(db, "", (), 1 << 40, 10_000))
 
     def events(self) -> list[Event]:
         groups = [g for lane in Lane for g in self.journal.read(lane, 0, 10**6) if g.kind is GroupKind.EVENTS]

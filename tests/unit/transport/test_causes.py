@@ -46,7 +46,6 @@ def unverified(code: int) -> ssl.SSLCertVerificationError:
 def test_a_lost_call_says_why_in_plain_words(error: Exception, said: str) -> None:
     mine = explain(error, "hub:8443", "ca.pem")
     assert isinstance(mine, CallFailed)
-    assert mine.recoverable
     assert str(mine).startswith("hub:8443: ")
     assert said in str(mine)
 

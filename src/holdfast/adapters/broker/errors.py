@@ -1,7 +1,7 @@
 """Errors of the broker client.
 
 HoldfastError
-└── BrokerError         recoverable: the client tries again
+└── BrokerError         the client tries again
     ├── BrokerUnreachable   no connection, or it was lost
     ├── BrokerRefused       the broker said no; the hint says what to change
     └── BrokerFaulted       what came isn't MQTT as agreed
@@ -13,8 +13,6 @@ from holdfast.kernel.errors import HoldfastError
 class BrokerError(HoldfastError):
     """The root of this room's errors."""
 
-    recoverable = True
-
     def __init__(self, sentence: str, hint: str = "") -> None:
         super().__init__(f"{sentence}. {hint}" if hint else sentence)
         self.hint = hint
@@ -25,7 +23,11 @@ class BrokerUnreachable(BrokerError):
 
 
 class BrokerRefused(BrokerError):
-    """The broker answered, and the answer was no."""
+    """The broker answered, and the answer was no. code: MQTT 5's reason (§2.4)."""
+
+    def __init__(self, sentence: str, hint: str = "", code: int = 0x80) -> None:
+        super().__init__(sentence, hint)
+        self.sentence, self.code = sentence, code
 
 
 class BrokerFaulted(BrokerError):

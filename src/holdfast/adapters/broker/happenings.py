@@ -1,4 +1,4 @@
-"""What the client of foreign brokers says; on change only."""
+"""What the client of foreign brokers says beside what every adapter does (`adapters.supervised`); on change only."""
 
 from holdfast.telemetry.happenings import Happening, Level
 
@@ -10,16 +10,6 @@ class BrokerConnected(Happening, frozen=True):
     broker: str
     url: str
     resumed: bool
-
-
-class BrokerLost(Happening, frozen=True):
-    """A broker can't be reached or refuses; what it owes us it keeps, where it keeps sessions."""
-
-    level = Level.WARNING
-    metric = "broker_losses"
-    broker: str
-    url: str
-    cause: str
 
 
 class BrokerReadingPaused(Happening, frozen=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from holdfast.transport.errors import TransportError
 
 WRITE_LIMIT = 1024 * 1024
 """Bytes in the socket's buffer above which the broker doesn't keep up."""
+_UNWANTED = "Does it want TLS (`mqtts://`), or is TLS not spoken at this port? Its log says why"
+_CERTIFICATE = "It wants a certificate of this node: name `certificate` and `key`"
 
 
 class Owner(Protocol):
@@ -86,6 +89,8 @@ async def connect(door: Door, hello: Hello, owner: Owner) -> tuple["Link", Welco
     except TimeoutError as error:
         link.abort()
         raise BrokerUnreachable(f"{address} didn't answer within {login.timeout:g} s") from error
+    except ConnectionResetError as error:
+        raise BrokerUnreachable(f"{address}: the broker closed the connection", _UNWANTED) from error
     except OSError as error:  # ssl.SSLError is one
         raise explain(error, str(address), login.ca or "the system's store") from error
     except BrokerError:
@@ -134,8 +139,11 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
-        why = f"the connection was lost ({exc})" if exc else "the broker closed the connection"
-        self._end(self._fault or BrokerUnreachable(why))
+        reason = (exc.reason or "").lower().replace("_", " ") if isinstance(exc, ssl.SSLError) else ""
+        is_cut = exc is None or isinstance(exc, ConnectionResetError | BrokenPipeError)
+        why = "the broker closed the connection" if is_cut else f"the connection was lost ({reason or exc})"
+        hint = "" if self.welcome.done() else _CERTIFICATE if "certificate required" in reason else _UNWANTED
+        self._end(self._fault or BrokerUnreachable(why, hint))
 
     def pause_writing(self) -> None:
         """The socket takes no more."""
@@ -146,6 +154,12 @@ class Link(asyncio.Protocol):
         self._owner.keeps_up(yes=True)
 
     # For the owner
+
+    @property
+    def ssl(self) -> ssl.SSLObject | None:
+        """TLS of the connection; None = it's plain."""
+        found = None if self._transport is None else self._transport.get_extra_info("ssl_object")
+        return cast("ssl.SSLObject | None", found)
 
     def write(self, frame: bytes) -> None:
         """Add to what leaves at the end of this turn."""

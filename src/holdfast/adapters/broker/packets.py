@@ -187,7 +187,7 @@ def decode_goodbye(body: bytes) -> Goodbye:
 def refused(code: int, detail: str = "") -> BrokerRefused:
     """The error for a reason code that says no."""
     sentence, hint = _SENTENCES.get(code, (f"it refused for reason 0x{code:02x}", ""))
-    return BrokerRefused(f"{sentence} ({detail})" if detail else sentence, hint)
+    return BrokerRefused(f"{sentence} ({detail})" if detail else sentence, hint, code)
 
 
 def faulted(fault: ProtocolFault) -> BrokerFaulted:

@@ -14,37 +14,24 @@ inbox is full.
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from holdfast.adapters.broker import packets
 from holdfast.adapters.broker.errors import BrokerError, BrokerUnreachable
-from holdfast.adapters.broker.happenings import BrokerConnected, BrokerLost, BrokerReadingPaused
-from holdfast.adapters.broker.link import CONNECTING, Door, Link, connect
+from holdfast.adapters.broker.happenings import BrokerConnected, BrokerReadingPaused
+from holdfast.adapters.broker.link import Door, Link, connect
 from holdfast.adapters.broker.packets import FAILED, PUBACK, PUBCOMP, PUBREC, PUBREL, Granted, Welcome
 from holdfast.adapters.broker.reader import Chunk, Item, TopicRun
 from holdfast.adapters.broker.settings import BrokerSettings
 from holdfast.adapters.mqtt.reader import AckRun
 from holdfast.adapters.port import Arrival, Inbox
+from holdfast.adapters.supervised import AdapterStatus, Supervised, Worked
 from holdfast.kernel.clock import Clock
-from holdfast.kernel.errors import HoldfastError
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.backoff import Backoff
 
 _SUBSCRIBE_PID = 1
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerStatus:
-    """A broker as an operator sees it. received: messages since the start; unsettled: waiting for their commit."""
-
-    name: str
-    url: str
-    is_up: bool
-    trouble: str
-    received: int
-    unsettled: int
 
 
 class _Share:
@@ -89,23 +76,20 @@ class BrokerSubscriber:
         self._taken: set[bytes] = set()  # those on disk that the broker hasn't released
         self._session = 0  # counts the broker's sessions of ours: identifiers mean nothing in another
         self._asked: Mapping[str, int] | None = None
-        self._backoff = Backoff(settings.backoff_min, settings.backoff_max, Random())
-        self._is_up, self._trouble = False, "not connected yet"
+        backoff = Backoff(settings.backoff_min, settings.backoff_max, Random())
+        self._health = Supervised((self._source, "broker", str(settings.address)), clock, telemetry, backoff)
+        self._granted_less = ""
         self._is_stopping = False
         self._received = self._unsettled = 0
         self._quiet = asyncio.Event()
         plain = "".join(c if c.isalnum() else "_" for c in name)
-        telemetry.gauge(f"broker_{plain}_up", f"Is broker {name} connected?", lambda: self._is_up)
+        telemetry.gauge(f"broker_{plain}_up", f"Is broker {name} connected?", lambda: self._health.state == "working")
         telemetry.gauge(f"broker_{plain}_received", "Messages received since start", lambda: self._received)
         telemetry.gauge(f"broker_{plain}_unsettled", "Messages waiting for their commit", lambda: self._unsettled)
 
     async def run(self) -> None:
         """Connect, subscribe, receive, and connect again, for ever."""
-        while True:
-            try:
-                await self._once()
-            except CONNECTING as error:
-                await self._pause(error)
+        await self._health.run(self._once)
 
     async def stop(self, deadline_s: float) -> None:
         """Read no more; what is under way is acknowledged within the deadline. Cancel `run` afterwards."""
@@ -120,12 +104,14 @@ class BrokerSubscriber:
         if self._link is not None:
             self._link.close()
 
-    def status(self) -> BrokerStatus:
+    def status(self) -> AdapterStatus:
         """The broker as an operator sees it."""
-        url = str(self._settings.address)
-        return BrokerStatus(self.name, url, self._is_up, self._trouble, self._received, self._unsettled)
+        filters = len(self._settings.subscribe)
+        what = f"{filters} filter{'s' if filters > 1 else ''}, {self._received} messages received"
+        detail = f"{what}; {self._granted_less}" if self._granted_less else what
+        return self._health.status(detail, self._received, self._unsettled)
 
-    async def _once(self) -> None:
+    async def _once(self, worked: Worked) -> None:
         loop = asyncio.get_running_loop()
         self._over, self._granted = loop.create_future(), loop.create_future()
         settings = self._settings
@@ -133,8 +119,7 @@ class BrokerSubscriber:
         link, welcome = await connect(self._door, hello, self)
         try:
             await self._subscribe(link)
-            self._is_up, self._trouble = True, ""
-            self._backoff.succeeded()
+            worked()
             self._telemetry.emit(BrokerConnected(broker=self.name, url=str(settings.address), resumed=welcome.present))
             raise await self._over
         finally:
@@ -157,12 +142,6 @@ class BrokerSubscriber:
             raise BrokerUnreachable("the broker didn't answer SUBSCRIBE")
         granted.result()
         self._asked = wanted
-
-    async def _pause(self, error: HoldfastError) -> None:
-        if self._is_up or self._trouble != str(error):
-            self._telemetry.emit(BrokerLost(broker=self.name, url=str(self._settings.address), cause=str(error)))
-        self._is_up, self._trouble = False, str(error)
-        await asyncio.sleep(self._backoff.failed())
 
     # Owner
 
@@ -222,12 +201,13 @@ class BrokerSubscriber:
     def _on_granted(self, item: Granted) -> None:
         if self._granted is None or self._granted.done():
             return
+        self._granted_less = ""
         for (topic_filter, qos), code in zip(self._settings.subscribe.items(), item.codes, strict=False):
             if code >= FAILED:
                 self._granted.set_exception(packets.refused(code, f"filter {topic_filter}"))
                 return
             if code < qos:
-                self._trouble = f"{topic_filter}: QoS {code} was granted, not {qos}"
+                self._granted_less = f"{topic_filter}: QoS {code} was granted, not {qos}"
         self._granted.set_result(None)
 
     def _offer(self, chunk: Chunk) -> None:

@@ -61,6 +61,10 @@ class Door:
     ) -> None:
         """key: where the operator finds it in node.yaml, for errors."""
         self.address = Address("", 0)
+        self.came = self.refused = 0
+        """Connections taken since the start; of them those whose TLS handshake failed."""
+        self.trouble: tuple[HoldfastError, int] | None = None
+        """Why its renewed certificate can't be used, and when that was found, ns UTC."""
         self._settings = settings
         self._key = key
         self._host = host
@@ -143,6 +147,7 @@ class Door:
             if not self._host.welcome(address[0]):
                 sock.close()
                 continue
+            self.came += 1
             task = loop.create_task(self._enter(sock, loop))
             self._arriving.add(task)
             task.add_done_callback(self._arriving.discard)
@@ -161,6 +166,7 @@ class Door:
                 )
         except (OSError, TimeoutError):  # SSLError is an OSError
             if context is not None:
+                self.refused += 1
                 self._host.refused_tls()
             sock.close()
         except asyncio.CancelledError:  # the server stops

@@ -119,6 +119,11 @@ class MqttServer:
             self._telemetry.emit(happenings.MqttListenerStarted(str(door)))
 
     @property
+    def doors(self) -> list[Door]:
+        """Its listeners, in the order of the settings."""
+        return self._doors
+
+    @property
     def ports(self) -> list[int]:
         """Where it listens, in the order of the settings."""
         return [door.address.port for door in self._doors]
@@ -293,7 +298,11 @@ class MqttServer:
     def reload(self) -> None:
         """Read certificates, users and rules again where their files changed; done every few seconds, too."""
         changed, failed = self.entrance.reload()
-        failed += [(str(door), error) for door in self._doors if (error := door.reload()) is not None]
+        for door in self._doors:
+            error = door.reload()
+            if error is not None:
+                door.trouble = error, self._clock.wall_ns()
+                failed.append((str(door), error))
         for name, error in failed:
             self._telemetry.emit(happenings.MqttReloadFailed(name, str(error)))
         if changed:

@@ -52,8 +52,6 @@ class Made:
 class RowsMoved(HistoryError):
     """Rows were restamped while they were being read; what was made of them must be thrown away."""
 
-    recoverable = True
-
 
 @dataclass(slots=True)
 class _Gathered:

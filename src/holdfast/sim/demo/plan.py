@@ -27,6 +27,7 @@ mqtt:
 host: {{every: 1s}}            # this machine's own CPU, memory, disk and temperature
 api: {{listen: "127.0.0.1:{api_port}"}}
 profiles: ["builtin:rooms", "builtin:host"]
+devices: {{refused_budget: 5%}}   # these devices send rubbish now and then, on purpose
 rules: ["builtin:rooms"]
 parent:
   url: "https://127.0.0.1:{link_port}"

@@ -214,18 +214,24 @@ function showLedger(ledger) {
 // Worst first: who is silent or refused too often, who waits to be accepted, then by name.
 const WORST = (d) => (d.status === "retired" ? 5 : d.state === "silent" ? 0 : d.over_budget ? 1 : d.state === "late" ? 2 : d.held && d.status === "new" ? 3 : 4);
 
+const MOST_DEVICES = 10;
+
 function showDevices(list) {
   const own = list.devices.filter((d) => d.status);
   byId("devices-panel").hidden = !own.length;
   byId("devices-count").textContent = whole(list.total);
   own.sort((a, b) => WORST(a) - WORST(b));
-  byId("devices").tBodies[0].replaceChildren(...own.slice(0, 10).map((d) => {
+  const rest = own.length - MOST_DEVICES + (list.total - list.devices.length);
+  byId("devices").tBodies[0].replaceChildren(...own.slice(0, MOST_DEVICES).map((d) => {
     const bad = WORST(d) < 2, word = d.status === "retired" ? "retired" : d.held && d.status === "new" ? "waits" : d.state;
     const since = lasting((state.now - d.last_ns) / 1e9);
-    const facts = [`${d.rate.toPrecision(2) * 1}/min`, !d.last_ns ? "never" : since === "now" || since === "ahead" ? since : `${since} ago`];
-    if (d.day_refused) facts.push(`${(100 * d.day_refused / d.day_judged).toPrecision(2) * 1} % refused`);
-    return make("tr", {}, make("th", { scope: "row" }, d.name, make("span", { class: "when" }, facts.join(" · "))), make("td", { class: `num${bad ? " wrong" : ""}` }, d.over_budget ? `${word} !` : word));
-  }));
+    const seen = !d.last_ns ? "never" : since === "now" || since === "ahead" ? since : `${since} ago`;
+    const refused = d.day_refused ? `${(100 * d.day_refused / d.day_judged).toPrecision(2) * 1} % refused` : "";
+    const isTooMuch = d.over_budget && d.state !== "silent" && d.status !== "retired"; // then that's the word, not how it is
+    const facts = [isTooMuch ? word : "", d.told_ns ? "" : `${d.rate.toPrecision(2) * 1}/min`, seen, isTooMuch ? "" : refused].filter(Boolean);
+    const at = (state.before && d.node === state.before.node) ? "" : make("span", { class: "at" }, ` at ${d.node}`);
+    return make("tr", {}, make("th", { scope: "row" }, d.name, at, make("span", { class: "when" }, facts.join(" · "))), make("td", { class: `num${bad ? " wrong" : ""}` }, isTooMuch ? refused : word));
+  }), ...(rest > 0 ? [make("tr", {}, make("th", { scope: "row", colspan: 2 }, make("span", { class: "when" }, `and ${whole(rest)} more, none worse: holdfast devices list`)))] : []));
 }
 
 const TIERS = { journal: "the journal", warm: "files", cold: "the cold store", parent: "the parent" };

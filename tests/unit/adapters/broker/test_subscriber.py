@@ -197,8 +197,8 @@ def test_a_filter_that_is_refused_is_named_in_the_status() -> None:
         await peer.packet()
         peer.writer.write(b"\x90\x04\0\x01\0\x87")
         await played.peer()
-        assert "filter a/#" in played.subscriber.status().trouble
-        assert not played.subscriber.status().is_up
+        assert "filter a/#" in played.subscriber.status().error
+        assert played.subscriber.status().state == "failing"
 
     play(SettlingInbox(), body)
 
@@ -227,6 +227,6 @@ def test_a_peer_that_speaks_no_mqtt_is_named() -> None:
         peer = await played.peer()
         peer.writer.write(b"\xd0\0")
         await played.peer()
-        assert "doesn't speak MQTT" in played.subscriber.status().trouble
+        assert "doesn't speak MQTT" in played.subscriber.status().error
 
     play(SettlingInbox(), body)
