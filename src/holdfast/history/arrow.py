@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from holdfast.history.answers import PERCENTILES, Aggregate
 from holdfast.history.downsample import Cells
 from holdfast.history.lake.table import NAMES, WORD
+from holdfast.history.latest import TIERS, Found
 from holdfast.history.rows import Texts
 from holdfast.model.quality import QUALITY_MASK, Quality, Reason
 from holdfast.model.series import Kind, Series
@@ -72,6 +73,34 @@ def points(
     reason = pa.DictionaryArray.from_arrays(pa.array((code >> _REASON_SHIFT).astype(np.int32)), _REASONS)
     columns = [*names.columns(place), pa.array(ts, _TS), value, text, quality, reason]
     return pa.RecordBatch.from_arrays(columns, schema=point_schema())
+
+
+def newest_schema() -> pa.Schema:
+    """Of newest readings, a row a series."""
+    words = {name: pa.field(name, WORD) for name in ("unit", "kind", "quality", "reason", "tier")}
+    whole = [pa.field("series", pa.string(), nullable=False), words["unit"], words["kind"], pa.field("ts", _TS)]
+    rest = [pa.field("value", pa.float64()), pa.field("text", pa.string())]
+    return pa.schema([*whole, words["quality"], words["reason"], words["tier"], *rest])
+
+
+def newest(about: Sequence[pa.Array], found: Found, place: NDArray[np.intp]) -> pa.RecordBatch:
+    """Newest readings. about: names, units and kinds; place: of each row in `found`. All of shape (n,)."""
+    ts, value, code = found.ts[place], found.value[place], found.quality[place]
+    nothing, reason = ~found.is_known[place], code >> _REASON_SHIFT
+    coded = pa.DictionaryArray.from_arrays
+    text = (
+        pa.array(map(found.texts.get, place.tolist()), pa.string()) if found.texts else pa.nulls(len(ts), pa.string())
+    )
+    columns = [
+        *about,
+        pa.array(ts, _TS, mask=nothing),
+        coded(pa.array((code & QUALITY_MASK).astype(np.int32), mask=nothing), _QUALITIES),
+        coded(pa.array(reason.astype(np.int32), mask=nothing | (reason == 0)), _REASONS),
+        coded(pa.array(found.tier[place].astype(np.int32)), pa.array(TIERS)),
+        pa.array(value, mask=nothing | ~np.isfinite(value)),
+        text,
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=newest_schema())
 
 
 def steps(

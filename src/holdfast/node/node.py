@@ -37,6 +37,7 @@ from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.batch import Batch
+from holdfast.model.lane import Lane
 from holdfast.node.adapters import Adapters
 from holdfast.node.backup import Backups
 from holdfast.node.commanding import Commanding
@@ -94,7 +95,8 @@ class Node:
         self.leaving = leaving_of(plan, secret, self.journal, clock)
         self.residency = Residency(self.leaving.policy, secret, self.journal, clock, telemetry)
         self.skew = SkewTable(self.journal.catalogue)
-        self.last_values = LastValues(self.journal.catalogue)
+        heads = {lane: self.journal.head(lane) for lane in Lane}
+        self.last_values = LastValues(self.journal.catalogue, heads=heads)
         self.seen = SeenKeys(settings.journal.keys_kept)
         self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
         self.devices = DeviceService(settings.devices, self.journal, clock, telemetry)
