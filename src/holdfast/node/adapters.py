@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from msgspec import Struct
 
 from holdfast.adapters.broker.subscriber import BrokerSubscriber
-from holdfast.adapters.host.adapter import read_machine
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.adapters.mqtt.settings import MqttSettings
@@ -102,6 +101,8 @@ async def try_all(plan: NodePlan, clock: Clock, *, is_running: bool) -> list[Tri
             found.append(await _try_listener("mqtt", address, is_running=is_running))
     if settings.host is not None:
         try:
+            from holdfast.adapters.host.adapter import read_machine  # noqa: PLC0415  # as in `node`
+
             sample = await asyncio.to_thread(read_machine, clock, settings.host.disk)
         except Exception as error:  # noqa: BLE001  # whatever it is, it's what was asked for
             found.append(Tried("host", works=False, note=in_words(error)[0], hint="is `host.disk` a path here?"))

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 
 from holdfast.adapters.broker.subscriber import BrokerSubscriber
-from holdfast.adapters.host.adapter import HostAdapter
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.codecs.decoder import Decoder
 from holdfast.codecs.lorawan.runner import ScriptRunner
@@ -154,6 +153,8 @@ class Node:
         self.is_serving = True
         self._spawn_brokers()
         if settings.host is not None:
+            from holdfast.adapters.host.adapter import HostAdapter  # noqa: PLC0415  # psutil: for those who want it
+
             host = HostAdapter(settings.host, self.intake.inbox, self.clock)
             self._spawn(self.adapters.supervise("host", settings.host.device, host.run), "host")
         self.telemetry.emit(

@@ -1,10 +1,11 @@
-"""Foreign network errors in plain words. Pure: error in, our error out."""
+"""Foreign network errors in plain words. Pure: error in, our error out.
+
+httpx's errors are known by their names: a node that calls nobody doesn't load it.
+"""
 
 import errno
 import socket
 import ssl
-
-import httpx
 
 from holdfast.transport.errors import CallFailed, PeerUntrusted, TransportError
 
@@ -20,11 +21,11 @@ _ERRNOS = {
     errno.ETIMEDOUT: "no answer in time",
     errno.EMFILE: "this process has no file descriptors left",
 }
-_TIMEOUTS: dict[type[Exception], str] = {
-    httpx.ConnectTimeout: "no connection in time",
-    httpx.WriteTimeout: "the other end takes nothing any more",
-    httpx.ReadTimeout: "no answer in time",
-    httpx.PoolTimeout: "no free connection in time",
+_TIMEOUTS = {
+    "ConnectTimeout": "no connection in time",
+    "WriteTimeout": "the other end takes nothing any more",
+    "ReadTimeout": "no answer in time",
+    "PoolTimeout": "no free connection in time",
 }
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
 
@@ -40,7 +41,7 @@ def explain(error: Exception, host: str, ca: str) -> TransportError:
             return CallFailed(f"{host}: the name can't be resolved")
         if isinstance(cause, OSError) and cause.errno in _ERRNOS:
             return CallFailed(f"{host}: {_ERRNOS[cause.errno]}")
-    return CallFailed(f"{host}: {_TIMEOUTS.get(type(error)) or _lost(error)}")
+    return CallFailed(f"{host}: {_TIMEOUTS.get(type(error).__name__) or _lost(error)}")
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
@@ -78,6 +79,6 @@ def _tls(reason: str) -> str:
 
 
 def _lost(error: Exception) -> str:
-    if isinstance(error, httpx.RemoteProtocolError):
+    if type(error).__name__ == "RemoteProtocolError":
         return "the connection was cut in the middle, or it does not speak HTTP"
     return "the connection was lost"

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import partial
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 from holdfast.crypto.errors import KeyMismatch
 from holdfast.history.errors import PieceAway, PieceDamaged, PieceGone, PieceLocked
-from holdfast.history.lake.cipher import MAGIC, Cipher
 from holdfast.history.lake.cold import Cold
 from holdfast.history.lake.index import KEY, Index, joined
-from holdfast.history.lake.layout import hidden, whereabouts
+from holdfast.history.lake.layout import LOCKED, hidden, whereabouts
 from holdfast.history.lake.sums import CheckedFile, SummingWriter
 from holdfast.journal.pieces import COLD, PieceFile
 from holdfast.storage.folder import Folder
+
+if TYPE_CHECKING:  # importing it loads cryptography, which a node without a key has no need for
+    from holdfast.history.lake.cipher import Cipher
 
 ROWS_PER_GROUP = 1 << 16
 FEW_ROWS = 1 << 15
@@ -52,7 +54,7 @@ class FileWriter:
         schema: pa.Schema,
         values: Values,
         level: int,
-        cipher: Cipher | None = None,
+        cipher: "Cipher | None" = None,
     ) -> None:
         """level: zstd's; cipher: None = in the clear."""
         self.name = name
@@ -125,7 +127,9 @@ class FileWriter:
 class FileReader:
     """An open file of a piece. One thread at a time."""
 
-    def __init__(self, folder: Folder, file: PieceFile, cipher: Cipher | None = None, cold: Cold | None = None) -> None:
+    def __init__(
+        self, folder: Folder, file: PieceFile, cipher: "Cipher | None" = None, cold: Cold | None = None
+    ) -> None:
         """Open it under whichever of its names it has now, else in the cold store.
 
         Raises:
@@ -237,9 +241,9 @@ def _local(folder: Folder, name: str) -> BinaryIO | None:
     return None
 
 
-def _parquet(checked: CheckedFile, file: PieceFile, cipher: Cipher | None) -> Any:
-    checked.seek(-len(MAGIC), io.SEEK_END)
-    is_locked = checked.read() == MAGIC
+def _parquet(checked: CheckedFile, file: PieceFile, cipher: "Cipher | None") -> Any:
+    checked.seek(-len(LOCKED), io.SEEK_END)
+    is_locked = checked.read() == LOCKED
     if is_locked and cipher is None:
         raise PieceLocked(file.name, "is encrypted, and there is no journal.key")
     try:

@@ -16,6 +16,8 @@ from holdfast.journal.pieces import AROUND_ALERTS, FIVE_MINUTES, HOURS, MINUTES,
 
 SWAP = ".swap/"
 TRASH = ".trash"
+LOCKED = b"PARE"
+"""How an encrypted file begins and ends."""
 DAY_NS = 86_400 * 10**9
 TABLES = {
     RAW: "readings",

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from holdfast.history.lake.cipher import Cipher
 from holdfast.history.lake.files import FileWriter, Values
 from holdfast.history.lake.index import index_of
 from holdfast.history.lake.layout import file_name
@@ -17,6 +17,9 @@ from holdfast.journal.pieces import FIVE_MINUTES, HOURS, MINUTES, RAW, Piece
 from holdfast.model.batch import Batch
 from holdfast.model.series import Catalogue
 from holdfast.storage.folder import Folder
+
+if TYPE_CHECKING:
+    from holdfast.history.lake.cipher import Cipher
 
 WORTH = 20
 """Rows a step must stand for, on average, or its file isn't worth its bytes."""
@@ -38,7 +41,7 @@ class Target:
     folder: Folder
     catalogue: Catalogue
     unique: Callable[[], str]
-    cipher: Cipher | None = None
+    cipher: "Cipher | None" = None
 
     def file(self, step: int, day: int, values: Values, level: int) -> FileWriter:
         """A new file of a piece."""
