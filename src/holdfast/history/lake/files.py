@@ -22,6 +22,7 @@ from holdfast.history.lake.cold import Cold
 from holdfast.history.lake.index import KEY, Index, joined
 from holdfast.history.lake.layout import LOCKED, hidden, whereabouts
 from holdfast.history.lake.sums import CheckedFile, SummingWriter
+from holdfast.history.lake.table import Part
 from holdfast.journal.pieces import COLD, PieceFile
 from holdfast.storage.folder import Folder
 
@@ -164,8 +165,8 @@ class FileReader:
         wanted = (ids[at] == index.series) if len(ids) else np.zeros(len(index.series), np.bool_)
         return np.flatnonzero(wanted & (index.last >= from_ns) & (index.first < to_ns))
 
-    def parts(self, entries: NDArray[np.intp], columns: Sequence[str]) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
-        """The rows of these entries of the index, a row group at a time, with the series id of each row.
+    def parts(self, entries: NDArray[np.intp], columns: Sequence[str]) -> Iterator[Part]:
+        """The rows of these entries of the index, a row group at a time.
 
         Raises:
             PieceDamaged: when they are not what was written.
@@ -184,21 +185,20 @@ class FileReader:
             begin = np.maximum(starts[inside], low) - low
             length = np.minimum(ends[inside], high) - low - begin
             series = np.repeat(self.index.series[entries[inside]], length)
-            yield self._rows_of(group, begin, length, columns), series
+            table = self._group(group, columns)
+            if len(begin) == 1:
+                yield Part(table.slice(int(begin[0]), int(length[0])), series)
+            elif len(series) == len(table):
+                yield Part(table, series)
+            else:
+                offsets = np.repeat(begin - np.concatenate(([0], np.cumsum(length)[:-1])), length)
+                yield Part(table, series, offsets + np.arange(len(series)))
 
-    def _rows_of(
-        self, group: int, begin: NDArray[np.int64], length: NDArray[np.int64], columns: Sequence[str]
-    ) -> pa.Table:
+    def _group(self, group: int, columns: Sequence[str]) -> pa.Table:
         try:
-            table = self._parquet.read_row_group(group, columns=list(columns), use_threads=False)
+            return self._parquet.read_row_group(group, columns=list(columns), use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise PieceDamaged(self.name, str(error)) from error
-        if len(begin) == 1:
-            return table.slice(int(begin[0]), int(length[0]))
-        if int(length.sum()) == len(table):
-            return table
-        offsets = np.repeat(begin - np.concatenate(([0], np.cumsum(length)[:-1])), length)
-        return table.take(pa.array(offsets + np.arange(int(length.sum()))))
 
 
 def open_checked(folder: Folder, file: PieceFile, cold: Cold | None) -> CheckedFile:
