@@ -36,7 +36,9 @@ class Choice:
         """Names, units and kinds as Arrow has them."""
         series = [self.catalogue[i] for i in self.ids.tolist()]
         kinds = pa.DictionaryArray.from_arrays(pa.array([one.kind for one in series], pa.int32()), pa.array(KINDS))
-        units = pa.array([one.unit for one in series], pa.string()).dictionary_encode()
+        number: dict[str, int] = {}
+        places = [number.setdefault(one.unit, len(number)) for one in series]
+        units = pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(list(number), pa.string()))
         return pa.array(self.names, pa.string()), units, kinds
 
     def page(self, offset: int, limit: int) -> tuple[list[pa.Array], NDArray[np.int32]]:

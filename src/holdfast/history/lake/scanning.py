@@ -12,8 +12,8 @@ from holdfast.model.batch import Batch
 
 _ROWS = ("ts", "ts_ns", "value", "quality", "reason")
 _STEPS = ("ts", "count", "uncertain", "bad", "min", "max", "mean", "last", "last_ns")
-_AT_ONCE = 1 << 14
-"""Stored steps that are looked at together: ten columns, and as many more on their way to an answer."""
+_ROWS_AT_ONCE, _STEPS_AT_ONCE = 1 << 15, 1 << 14
+"""What is looked at together: five or ten columns, and as many more on their way to an answer."""
 
 
 def rows_of(
@@ -26,13 +26,14 @@ def rows_of(
     """
     entries = reader.spans(ids, from_ns, to_ns)
     has_text = bool(is_text[reader.index.series[entries]].any())
-    for part in reader.parts(entries, (*_ROWS, "text") if has_text else _ROWS):
-        batch = to_batch(part, is_text)
-        inside = (batch.ts >= from_ns) & (batch.ts < to_ns)
-        if inside.all():
-            yield batch
-        elif inside.any():
-            yield batch.take(inside)
+    for whole in reader.parts(entries, (*_ROWS, "text") if has_text else _ROWS):
+        for part in whole.pieces(_ROWS_AT_ONCE):
+            batch = to_batch(part, is_text)
+            inside = (batch.ts >= from_ns) & (batch.ts < to_ns)
+            if inside.all():
+                yield batch
+            elif inside.any():
+                yield batch.take(inside)
 
 
 def steps_of(
@@ -46,7 +47,7 @@ def steps_of(
     entries = reader.spans(ids, from_ns, to_ns)
     has_text = bool(is_text[reader.index.series[entries]].any())
     for whole in reader.parts(entries, (*_STEPS, "last_text") if has_text else _STEPS):
-        for part in whole.pieces(_AT_ONCE):
+        for part in whole.pieces(_STEPS_AT_ONCE):
             ts = part.whole("ts") * 1000
             inside = (ts >= from_ns) & (ts < to_ns)
             if inside.all():
