@@ -32,6 +32,8 @@ class Lake:
     ) -> None:
         """cipher: of new files, and of those that turn out to be encrypted; cold: where files go from the folder."""
         self.folder, self.cipher, self.cold = folder, cipher, cold
+        self.showing = Lock()
+        """Held while the folder is made to show something else; whoever puts a file there by another way waits."""
         self.suspects: set[str] = set()
         """Files that somebody could not read; the scrub looks at them first."""
         self._most = open_files
