@@ -133,14 +133,15 @@ class Client:
         return self._listed("series", match, filters)
 
     def _listed(self, path: str, match: str | Sequence[str], params: dict[str, str]) -> pa.Table:
-        rows: list[dict[str, Any]] = []
+        pages: list[pa.Table] = []
         wanted = {"match": [match] if isinstance(match, str) else list(match), "limit": "5000", **params}
         while True:
-            with self._answer(path, {**wanted, "offset": str(len(rows))}, "application/json") as answer:
-                page = json.loads(answer.read(_MOST_JSON))
-            rows += page["series"]
-            if len(rows) >= page["total"] or not page["series"]:
-                return _as_table(rows)
+            offset = str(sum(map(len, pages)))
+            with self._answer(path, {**wanted, "offset": offset}, f"{ARROW}, application/json;q=0.5") as answer:
+                page, total = _page(answer)
+            pages.append(page)
+            if sum(map(len, pages)) >= total or not len(page):
+                return pa.concat_tables(pages, promote_options="permissive")
 
     @contextmanager
     def _answer(self, path: str, params: dict[str, Any], accept: str) -> Iterator[http.client.HTTPResponse]:
@@ -199,6 +200,18 @@ def _poured(reader: pa.ipc.RecordBatchStreamReader, take: Callable[[pa.RecordBat
     if said is None:
         raise NodeRefused("the answer broke off", "ask again")
     return said
+
+
+def _page(answer: http.client.HTTPResponse) -> tuple[pa.Table, int]:
+    """A page of series, and how many there are; as Arrow, or as JSON of what has no other form."""
+    body = answer.read(_MOST_JSON)
+    if not answer.headers.get("Content-Type", "").startswith(ARROW):
+        said = json.loads(body)
+        return _as_table(said["series"]), said["total"]
+    table = pa.ipc.open_stream(body).read_all()
+    total = json.loads((table.schema.metadata or {})[_KEY])["total"]
+    plain = [pa.field(one.name, pa.string() if pa.types.is_dictionary(one.type) else one.type) for one in table.schema]
+    return table.cast(pa.schema(plain)), total
 
 
 def _as_table(rows: list[dict[str, Any]]) -> pa.Table:

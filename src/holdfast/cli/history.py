@@ -13,7 +13,7 @@ from holdfast.kernel.clock import Clock
 LONG_S = 60.0
 MOST_DAYS = 60
 """Lines printed; --json has them all."""
-_STEPS = {0: "readings", -1: "around alerts", 60: "minutes", 3600: "hours"}
+_STEPS = {0: "readings", -1: "around alerts", 60: "minutes", 300: "5 minutes", 3600: "hours"}
 
 
 class Report(Struct, frozen=True):

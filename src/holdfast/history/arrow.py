@@ -5,6 +5,7 @@ a reading, or count, bad … of a step, `last_text` instead of `last` where a se
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from holdfast.history.answers import PERCENTILES, Aggregate
 from holdfast.history.downsample import Cells
 from holdfast.history.lake.table import NAMES, WORD
+from holdfast.history.latest import TIERS, Found
 from holdfast.history.rows import Texts
 from holdfast.model.quality import QUALITY_MASK, Quality, Reason
 from holdfast.model.series import Kind, Series
@@ -21,7 +23,7 @@ _ABOUT = ("series", *NAMES)
 _COUNTS = ("count", "bad", "uncertain")
 _TS = pa.timestamp("ns", "UTC")
 _REASON_SHIFT = QUALITY_MASK.bit_length()
-_ROWS_PER_BATCH = 1 << 16
+_ROWS_PER_BATCH = 1 << 14
 _QUALITIES = pa.array([quality.name.lower() for quality in Quality])
 _REASONS = pa.array([reason.name.lower() for reason in Reason])
 
@@ -74,6 +76,34 @@ def points(
     return pa.RecordBatch.from_arrays(columns, schema=point_schema())
 
 
+def newest_schema() -> pa.Schema:
+    """Of newest readings, a row a series."""
+    words = {name: pa.field(name, WORD) for name in ("unit", "kind", "quality", "reason", "tier")}
+    whole = [pa.field("series", pa.string(), nullable=False), words["unit"], words["kind"], pa.field("ts", _TS)]
+    rest = [pa.field("value", pa.float64()), pa.field("text", pa.string())]
+    return pa.schema([*whole, words["quality"], words["reason"], words["tier"], *rest])
+
+
+def newest(about: Sequence[pa.Array], found: Found, place: NDArray[np.intp]) -> pa.RecordBatch:
+    """Newest readings. about: names, units and kinds; place: of each row in `found`. All of shape (n,)."""
+    ts, value, code = found.ts[place], found.value[place], found.quality[place]
+    nothing, reason = ~found.is_known[place], code >> _REASON_SHIFT
+    coded = pa.DictionaryArray.from_arrays
+    text = (
+        pa.array(map(found.texts.get, place.tolist()), pa.string()) if found.texts else pa.nulls(len(ts), pa.string())
+    )
+    columns = [
+        *about,
+        pa.array(ts, _TS, mask=nothing),
+        coded(pa.array((code & QUALITY_MASK).astype(np.int32), mask=nothing), _QUALITIES),
+        coded(pa.array(reason.astype(np.int32), mask=nothing | (reason == 0)), _REASONS),
+        coded(pa.array(found.tier[place].astype(np.int32)), pa.array(TIERS)),
+        pa.array(value, mask=nothing | ~np.isfinite(value)),
+        text,
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=newest_schema())
+
+
 def steps(
     names: Names, series: Sequence[Series], cells: Cells, texts: Texts, wanted: Sequence[Aggregate]
 ) -> Iterator[pa.RecordBatch]:
@@ -81,21 +111,24 @@ def steps(
     grid = cells.grid
     size = len(series) * grid.buckets
     held = np.flatnonzero((cells.count[:size] > 0) | (cells.bad[:size] > 0))
-    place, bucket = np.divmod(held, max(1, grid.buckets))
-    is_text = np.array([one.kind == Kind.TEXT for one in series], np.bool_)[place]
+    is_text = np.array([one.kind == Kind.TEXT for one in series], np.bool_)
     schema = step_schema(wanted)
-    arrays = [*names.columns(place.astype(np.int32)), pa.array(grid.start_ns + bucket * grid.step_ns, _TS)]
-    for name in schema.names[len(arrays) :]:
-        if name in _COUNTS:
-            arrays.append(pa.array(getattr(cells, name)[held]))
-            continue
-        values = _figures(cells, name)[held]
-        is_number = np.isfinite(values)
-        if name == "last_text":
-            arrays.append(words(values, is_text & is_number, texts.known))
-        else:
-            arrays.append(pa.array(values, mask=is_text | ~is_number))
-    yield from pa.Table.from_arrays(arrays, schema=schema).to_batches(_ROWS_PER_BATCH)
+    figures = {name: _figures(cells, name) for name in schema.names[len(_ABOUT) + 1 :]}
+    for at in range(0, len(held), _ROWS_PER_BATCH):
+        rows = held[at : at + _ROWS_PER_BATCH]
+        place, bucket = np.divmod(rows, max(1, grid.buckets))
+        arrays = [*names.columns(place.astype(np.int32)), pa.array(grid.start_ns + bucket * grid.step_ns, _TS)]
+        for name, column in figures.items():
+            values = column[rows]
+            if name in _COUNTS:
+                arrays.append(pa.array(values))
+                continue
+            is_number, is_word = np.isfinite(values), is_text[place]
+            if name == "last_text":
+                arrays.append(words(values, is_word & is_number, texts.known))
+            else:
+                arrays.append(pa.array(values, mask=is_word | ~is_number))
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def words(value: NDArray[np.float64], is_word: NDArray[np.bool_], texts: Sequence[str]) -> pa.Array:
@@ -109,8 +142,11 @@ def words(value: NDArray[np.float64], is_word: NDArray[np.bool_], texts: Sequenc
     return pa.DictionaryArray.from_arrays(pa.array(place, mask=~is_word), known).cast(pa.string())
 
 
-def _figures(cells: Cells, name: str) -> NDArray[np.float64]:
+def _figures(cells: Cells, name: str) -> NDArray[Any]:
     match name:
+        case "count" | "bad" | "uncertain":
+            counts: NDArray[np.int64] = getattr(cells, name)
+            return counts
         case "min":
             return cells.low
         case "max":

@@ -1,6 +1,6 @@
 """The last value of every series, in memory: what a page shows at once. Fed with whole batches on the loop's thread.
 
-About 20 bytes a series. Bounded by the catalogue: a series past `limit` is not shown, and `missed` counts its rows.
+About 26 bytes a series. Bounded by the catalogue: a series past `limit` is not shown, and `missed` counts its rows.
 """
 
 import math
@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.history.answers import Value, spoken
-from holdfast.history.latest import Newest
+from holdfast.history.latest import TIERS, Found, Known
 from holdfast.history.rows import Texts
 from holdfast.model.batch import Batch
+from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind
 
 _NEVER = np.iinfo(np.int64).min
@@ -32,15 +33,16 @@ class Last(NamedTuple):
 class LastValues:
     """Newest reading a series. Rows older than what's known don't replace it; of equal times the later one counts."""
 
-    def __init__(self, catalogue: Catalogue, limit: int = 200_000) -> None:
+    def __init__(self, catalogue: Catalogue, limit: int = 200_000, heads: Mapping[Lane, int] | None = None) -> None:
+        """heads: how far the lanes were when this began to be fed; None = nobody knows."""
         self.missed = 0
-        self._catalogue, self._limit = catalogue, limit
+        self._catalogue, self._limit, self._heads = catalogue, limit, heads
         self._ts = np.full(256, _NEVER)
         self._value = np.zeros(256)
         self._quality = np.zeros(256, np.uint8)
         self._count = np.zeros(256, np.int64)
+        self._looked = np.zeros(256, np.bool_)
         self._texts: dict[int, str] = {}
-        self._looked: set[int] = set()
 
     def update(self, batch: Batch) -> None:
         """Take a batch's rows."""
@@ -68,6 +70,20 @@ class LastValues:
             for i, known, ts, value, quality, count in zip(ids, is_known, *columns, strict=True)
         ]
 
+    def found(self, ids: NDArray[np.int32]) -> Found:
+        """As `of`, in columns. ids: ascending."""
+        inside = np.minimum(ids, len(self._ts) - 1)
+        found = Found(ids)
+        found.ts, found.quality = np.where(ids == inside, self._ts[inside], _NEVER), self._quality[inside]
+        is_text = self._catalogue.is_text[ids]
+        found.value = np.where(is_text, np.nan, self._value[inside])
+        found.tier = np.where(found.is_known, TIERS.index("memory"), TIERS.index("")).astype(np.uint8)
+        for place in np.flatnonzero(is_text).tolist():
+            text = self._texts.get(int(ids[place]))
+            if text is not None:
+                found.texts[place] = text
+        return found
+
     def _spoken(self, series: int, value: float) -> Value:
         kind = self._catalogue[series].kind
         if kind is Kind.FLOAT:
@@ -83,19 +99,34 @@ class LastValues:
         rows = np.bincount(device, self._count[:n], len(newest)).astype(np.int64)
         return np.where(newest == _NEVER, 0, newest), rows
 
-    def unsure(self, ids: Sequence[int]) -> NDArray[np.int32]:
+    def unsure(self, ids: Sequence[int] | NDArray[np.int32]) -> NDArray[np.int32]:
         """Which of these series may have a newer stored reading from before the start; ascending."""
-        return np.array(sorted(i for i in set(ids) - self._looked if i < self._limit), np.int32)
+        asked = np.unique(np.asarray(ids, np.int32))
+        asked = asked[asked < self._limit]
+        if len(asked):
+            self._make_room(int(asked[-1]))
+        unsure: NDArray[np.int32] = asked[~self._looked[asked]]
+        return unsure
 
-    def recall(self, looked: NDArray[np.int32], found: Mapping[int, Newest]) -> None:
+    def known(self, unsure: NDArray[np.int32]) -> Known | None:
+        """What needn't be looked for in store; of series that residency makes nothing is told here."""
+        if self._heads is None:
+            return None
+        made = np.array(sorted(self._catalogue.made), np.int32)
+        return Known(self._heads, unsure[self._ts[unsure] == _NEVER], made)
+
+    def recall(self, looked: NDArray[np.int32], found: Found) -> None:
         """Take what was found in store for the series that were looked up."""
-        self._looked.update(looked.tolist())
-        for series, one in found.items():
-            self._make_room(series)
-            if one.ts > self._ts[series]:  # of equal times the one that came since the start is the later
-                self._ts[series], self._value[series], self._quality[series] = one.ts, one.value, one.quality
-                if one.text is not None:
-                    self._texts[series] = one.text[:_LONGEST_TEXT]
+        if not len(looked):
+            return
+        self._make_room(int(looked[-1]))
+        self._looked[looked] = True
+        newer = found.ts > self._ts[found.ids]  # of equal times the one that came since the start is the later
+        ids = found.ids[newer]
+        self._ts[ids], self._value[ids], self._quality[ids] = found.ts[newer], found.value[newer], found.quality[newer]
+        for place, text in found.texts.items():
+            if newer[place]:
+                self._texts[int(found.ids[place])] = text[:_LONGEST_TEXT]
 
     def _take(self, batch: Batch, highest: int) -> None:
         self._make_room(highest)
@@ -125,3 +156,4 @@ class LastValues:
         self._value = np.concatenate([self._value, np.zeros(more)])
         self._quality = np.concatenate([self._quality, np.zeros(more, np.uint8)])
         self._count = np.concatenate([self._count, np.zeros(more, np.int64)])
+        self._looked = np.concatenate([self._looked, np.zeros(more, np.bool_)])

@@ -29,7 +29,14 @@ def matching(known: Sequence[Series], patterns: Sequence[str]) -> list[int]:
         matchers = [Pattern(text) for text in patterns]
     except NameInvalid as error:
         raise QueryInvalid(str(error), NAME_HELP) from error
-    return [i for i, series in enumerate(known) if any(m.means(series) for m in matchers)]
+    if any(one.text == "*" for one in matchers):
+        return list(range(len(known)))
+    means = re.compile("|".join(f"(?:{one.regex})" for one in matchers), re.DOTALL).fullmatch
+    return [
+        i
+        for i, (node, device, metric, *_) in enumerate(known)
+        if means(f"{device}/{metric}") or means(f"{node}/{device}/{metric}")
+    ]
 
 
 def narrow(

@@ -24,6 +24,8 @@ from holdfast.model.series import Catalogue, Series
 MAX_CELLS = 500_000
 MAX_SERIES = 2_000
 MAX_POINTS = 100_000
+Chosen = tuple[NDArray[np.int32], list[Series]]
+"""Series by their ids, ascending."""
 
 
 class History:
@@ -86,12 +88,13 @@ class History:
         check: Callable[[], None] = patient,
         *,
         ask: bool,
+        chosen: Chosen | None = None,
     ) -> tuple[list[Series], Cells, Texts, Gathered]:
         """The cells of `query` with a step, the series they are of in order, and what their texts' numbers mean.
 
-        Arguments and errors as for `query`.
+        Arguments and errors as for `query`. chosen: what `select` gave for these patterns; None = choose now
         """
-        ids, series = self.select(patterns, from_ns, to_ns)
+        ids, series = self.select(patterns, from_ns, to_ns) if chosen is None else chosen
         wants_rows = any(name in PERCENTILES for name in aggregates)
         question, texts = Question(ids, from_ns, to_ns, step_ns, wants_rows, check), Texts()
         asked = Asked(question, texts, tuple(patterns), MAX_POINTS, sites=ask, parent=ask)
@@ -119,7 +122,7 @@ class History:
         _, got = self.tiers.gather(lambda: vessel(series, question, texts), asked)
         return got.sources, got.missing, got.is_cut
 
-    def select(self, patterns: Sequence[str], from_ns: int, to_ns: int) -> tuple[NDArray[np.int32], list[Series]]:
+    def select(self, patterns: Sequence[str], from_ns: int, to_ns: int) -> Chosen:
         """The series that are asked for, by their ids, ascending.
 
         Raises:

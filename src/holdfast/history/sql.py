@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 
 from holdfast.history.errors import HistoryError
-from holdfast.history.lake.cipher import MAGIC
 from holdfast.history.lake.files import open_piece
+from holdfast.history.lake.layout import LOCKED
 from holdfast.history.lake.rollup import STEP_SCHEMA
 from holdfast.history.lake.table import NAMES, SCHEMA, to_table
 from holdfast.history.lake.view import Waiting
@@ -131,7 +131,7 @@ class _Opened:
             self._room = _make_room()
         self._room -= 1
         opened = self._stack.enter_context(open_piece(self._folder, file.name))
-        if os.pread(opened.fileno(), len(MAGIC), file.size - len(MAGIC)) == MAGIC:
+        if os.pread(opened.fileno(), len(LOCKED), file.size - len(LOCKED)) == LOCKED:
             hint = "ask with `holdfast query`, or give DuckDB the files' keys (docs/how-to/archive.md)"
             raise SqlRefused("the lake's files are encrypted under journal.key, and SQL reads plain ones only", hint)
         return f"/proc/self/fd/{opened.fileno()}"

@@ -20,7 +20,7 @@ from holdfast.history.errors import QueryInvalid
 from holdfast.history.gathering import placed_points, step_points
 from holdfast.history.lake.layout import DAY_NS
 from holdfast.history.lake.rollup import Steps
-from holdfast.history.query import History
+from holdfast.history.query import Chosen, History
 from holdfast.history.question import Missing, Question, Source, patient, summed
 from holdfast.history.rows import Texts
 from holdfast.history.tiers import Gathered
@@ -84,8 +84,8 @@ def stream(history: History, asked: Asked, emit: Emit, check: Callable[[], None]
 
 
 def _stream_steps(history: History, asked: Asked, step_ns: int, emit: Emit, check: Callable[[], None]) -> Told:
-    _, series_asked = history.select(asked.patterns, asked.from_ns, asked.to_ns)
-    names, series = arrow.Names(series_asked), max(1, len(series_asked))
+    chosen = history.select(asked.patterns, asked.from_ns, asked.to_ns)
+    names, series = arrow.Names(chosen[1]), max(1, len(chosen[1]))
     grid = Grid.over(asked.from_ns, asked.to_ns, step_ns)
     if grid.buckets * series > MOST_CELLS:
         raise QueryInvalid(
@@ -95,7 +95,7 @@ def _stream_steps(history: History, asked: Asked, step_ns: int, emit: Emit, chec
     told = Told([], [], False, 0)
     for low, high in _pages(asked, grid, max(1, PAGE_CELLS // series)):
         part = replace(asked, from_ns=low, to_ns=high)
-        rows, got = _page(history, part, step_ns, (names, series_asked), emit, check)
+        rows, got = _page(history, part, step_ns, (names, chosen), emit, check)
         missing = told.missing + [one for one in got.missing if one not in told.missing]
         told = Told(summed(told.sources + got.sources), missing, told.truncated or got.is_cut, told.rows + rows)
     return told
@@ -105,16 +105,18 @@ def _page(
     history: History,
     asked: Asked,
     step_ns: int,
-    about: tuple[arrow.Names, Sequence[Series]],
+    about: tuple[arrow.Names, Chosen],
     emit: Emit,
     check: Callable[[], None],
 ) -> tuple[int, Gathered]:
     """A function of its own, so that nothing of a page is left when the next one begins."""
     patterns, wanted = asked.patterns, asked.aggregates
-    _, cells, texts, got = history.steps(patterns, asked.from_ns, asked.to_ns, step_ns, wanted, check, ask=False)
+    names, chosen = about
+    _, cells, texts, got = history.steps(
+        patterns, asked.from_ns, asked.to_ns, step_ns, wanted, check, ask=False, chosen=chosen
+    )
     rows = 0
-    # A series that is newer than the first page is not part of the answer; its id is higher than theirs.
-    for batch in arrow.steps(*about, cells, texts, wanted):
+    for batch in arrow.steps(names, chosen[1], cells, texts, wanted):
         rows += len(batch)
         emit(batch)
     return rows, got

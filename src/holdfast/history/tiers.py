@@ -1,6 +1,6 @@
 """Goes through every tier for one question: this node's files and journal, and the nodes around it. Blocking."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
@@ -27,6 +27,8 @@ ROUNDS = 4
 # Rows gathered before they are aggregated or cut: large enough that numpy does the work, small enough for a gateway.
 _CHUNK = 1 << 17
 G = TypeVar("G", bound=Gathering)
+_State = tuple[str, int, bool]
+"""A file's name, its places, and is it suspect?"""
 
 
 class Memory(Protocol):
@@ -91,8 +93,8 @@ class Tiers:
     ) -> None:
         """memory: where part of the past lies in files; None = all of it is in `groups`, and nobody else is asked."""
         self._groups, self._catalogue, self._memory, self._elsewhere = groups, catalogue, memory, elsewhere
-        self._damaged: set[int] = set()
-        """Days of which a file can't be read: the parent's readings stand in for them."""
+        self._damaged: dict[int, frozenset[_State]] = {}
+        """Days of which a file can't be read, with their files then: the parent's readings stand in for them."""
 
     def gather(self, make: Callable[[], G], asked: Asked) -> tuple[G, Gathered]:
         """Gather what there is into what `make` makes; it's made anew when the parent must be asked for more.
@@ -109,18 +111,31 @@ class Tiers:
             replies = self._ask_parent(asked)
             with self._memory(question.from_ns, question.to_ns - 1) as view:
                 done = self._at(view, into, asked, replies)
-            if done is not None and not (self._learns_damage(done.sources) and self._asks_parent(asked)):
+                learns = done is not None and self._learns_damage(view, done.sources)
+            if done is not None and not (learns and self._asks_parent(asked)):
                 return into, done
             into = make()
         raise TiersMoved
 
-    def _learns_damage(self, sources: list[Source]) -> bool:
+    def _learns_damage(self, view: View, sources: list[Source]) -> bool:
         """Was a file found damaged that wasn't known to be?"""
-        before = len(self._damaged)
+        found: set[int] = set()
         for source in sources:
             if source.tier in ("warm", "cold") and source.note.startswith(DAMAGED):
-                self._damaged |= set(range(day_of(source.from_ns), day_of(source.to_ns - 1) + 1))
-        return len(self._damaged) > before
+                found |= set(range(day_of(source.from_ns), day_of(source.to_ns - 1) + 1))
+        new = found - self._damaged.keys()
+        if new:
+            self._damaged |= _states(view, new)
+        return bool(new)
+
+    def _forget_mended(self, view: View) -> None:
+        """A day whose files have changed since, or were found whole or made again, is read here once more."""
+        known = dict(self._damaged)
+        if known:
+            now = _states(view, known)
+            for day, then in known.items():
+                if now[day] != then:
+                    self._damaged.pop(day, None)
 
     def _asks_parent(self, asked: Asked) -> bool:
         """Never about what residency keeps: even the question would tell, and the parent has none of it."""
@@ -135,13 +150,14 @@ class Tiers:
         if elsewhere is None or self._memory is None or not self._asks_parent(asked):
             return {}
         with self._memory(question.from_ns, question.from_ns - 1) as view:
-            spans = spans_elsewhere(view.moment, question, self._damaged)
+            self._forget_mended(view)
+            spans = spans_elsewhere(view.moment, question, list(self._damaged))
         return {span: elsewhere.parent(asked.wanted, span) for span in spans}
 
     def _at(self, view: View, into: Gathering, asked: Asked, replies: dict[Span, Reply]) -> Gathered | None:
         """What there is at this moment; None, with nothing gathered yet, when it must be asked for again."""
         question, moment = asked.question, view.moment
-        if replies and spans_elsewhere(moment, question, self._damaged) != list(replies):
+        if replies and spans_elsewhere(moment, question, list(self._damaged)) != list(replies):
             return None
         above = {span: Above(moment, reply.marks) for span, reply in replies.items() if reply.marks is not None}
         if any(one.is_stale for one in above.values()):
@@ -202,6 +218,15 @@ class Tiers:
         place_of = np.full(len(is_text), -1, np.int64)
         place_of[question.ids] = np.arange(len(question.ids))
         return Scan(place_of, is_text, question.from_ns, question.to_ns, texts, question.check)
+
+
+def _states(view: View, days: Collection[int]) -> dict[int, frozenset[_State]]:
+    """The files of these days, where they are, and whether somebody failed to read them."""
+    found: dict[int, set[_State]] = {day: set() for day in days}
+    for piece in view.moment.pieces():
+        if piece.day in found:
+            found[piece.day] |= {(one.name, one.places, one.name in view.lake.suspects) for one in piece.files}
+    return {day: frozenset(files) for day, files in found.items()}
 
 
 def _tail(into: Gathering, scan: Scan, groups: Between, question: Question) -> list[Source]:

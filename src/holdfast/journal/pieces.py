@@ -18,7 +18,7 @@ HISTORY = "history"
 """The consumer whose cursor says how far a lane's readings have become pieces."""
 STAYS = " (stays)"
 """Ends the rule's name of a piece whose readings residency keeps: they share no file with others."""
-RAW, AROUND_ALERTS, MINUTES, HOURS = 0, -1, 60, 3600
+RAW, AROUND_ALERTS, MINUTES, FIVE_MINUTES, HOURS = 0, -1, 60, 300, 3600
 WARM, COLD, SENDING, DAMAGED = 1, 2, 4, 8
 """Where a file is, as bits: on local disk, in the cold store, perhaps there (sending began); damaged on local disk."""
 _DAY_NS = 86_400 * 10**9

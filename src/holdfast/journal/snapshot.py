@@ -86,9 +86,11 @@ class Snapshot:
         """Up to which seq this node's own parent holds rows of a child's history; 0 = nothing is known."""
         return held_elsewhere(self._db, peer, branch, lane)
 
-    def between(self, from_ns: int, to_ns: int, lane: Lane, after: int = 0) -> Iterator[Group]:
-        """Groups above `after` whose event times overlap [from_ns, to_ns], in seq order."""
+    def between(self, from_ns: int, to_ns: int, lane: Lane, after: int = 0, upto: int | None = None) -> Iterator[Group]:
+        """Groups above `after`, up to `upto`, whose event times overlap [from_ns, to_ns], in seq order."""
         low, high = span(lane, after + 1)
+        if upto is not None:
+            high = min(high, span(lane, upto + 1)[0])
         wanted = "WHERE place >= ? AND place < ? AND ts_max >= ? AND ts_min <= ?"
         for stored in self._db.execute(SELECT + wanted, (low, high, from_ns, to_ns)):
             yield group_of(stored)

@@ -33,7 +33,9 @@ class Pattern:
         if len(pieces) > _MOST_STARS + 1:  # each one multiplies the ways a long name can fail to match
             raise NameInvalid(f"a pattern may have at most {_MOST_STARS} stars")
         self.text = text
-        self._regex = re.compile(".*".join(re.escape(piece) for piece in pieces), re.DOTALL)
+        self.regex = ".*".join(re.escape(piece) for piece in pieces)
+        """For a whole name, any text included (`re.DOTALL`)."""
+        self._regex = re.compile(self.regex, re.DOTALL)
 
     def means(self, series: Series) -> bool:
         """Does it mean this series?"""

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 
 from holdfast.adapters.broker.subscriber import BrokerSubscriber
-from holdfast.adapters.host.adapter import HostAdapter
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.codecs.decoder import Decoder
 from holdfast.codecs.lorawan.runner import ScriptRunner
@@ -37,6 +36,7 @@ from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.batch import Batch
+from holdfast.model.lane import Lane
 from holdfast.node.adapters import Adapters
 from holdfast.node.backup import Backups
 from holdfast.node.commanding import Commanding
@@ -95,7 +95,8 @@ class Node:
         self.leaving = leaving_of(plan, secret, self.journal, clock)
         self.residency = Residency(self.leaving.policy, secret, self.journal, clock, telemetry)
         self.skew = SkewTable(self.journal.catalogue)
-        self.last_values = LastValues(self.journal.catalogue)
+        heads = {lane: self.journal.head(lane) for lane in Lane}
+        self.last_values = LastValues(self.journal.catalogue, heads=heads)
         self.seen = SeenKeys(settings.journal.keys_kept)
         self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
         self.devices = DeviceService(settings.devices, self.journal, clock, telemetry)
@@ -154,6 +155,8 @@ class Node:
         self.is_serving = True
         self._spawn_brokers()
         if settings.host is not None:
+            from holdfast.adapters.host.adapter import HostAdapter  # noqa: PLC0415  # psutil: for those who want it
+
             host = HostAdapter(settings.host, self.intake.inbox, self.clock)
             self._spawn(self.adapters.supervise("host", settings.host.device, host.run), "host")
         self.telemetry.emit(

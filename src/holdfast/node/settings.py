@@ -38,8 +38,6 @@ from holdfast.queues.settings import QueueSettings
 from holdfast.queues.settings import findings as queue_findings
 from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.routes.settings import RouteSettings
-from holdfast.stream.loading import BUILTIN as RULES
-from holdfast.stream.loading import load_rules
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import require_https
 from holdfast.transport.errors import AddressInvalid
@@ -147,12 +145,21 @@ def read_plan(path: Path) -> NodePlan:
     except SettingsInvalid as invalid:
         problems += invalid.problems
     try:
-        rules = load_rules(_files(document, "rules", RULES, problems))
+        rules = _rules(document, problems)
     except SettingsInvalid as invalid:
         problems += invalid.problems
     if problems:
         raise SettingsInvalid(problems)
     return NodePlan(settings, folder, tuple(profiles), tuple(rules))
+
+
+def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Sequence[CompiledRule]:
+    if not document.value.rules:
+        return ()
+    from holdfast.stream.loading import BUILTIN as SHIPPED  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
+    from holdfast.stream.loading import load_rules  # noqa: PLC0415  # as above
+
+    return load_rules(_files(document, "rules", SHIPPED, problems))
 
 
 def _files(document: Document[NodeSettings], key: str, shipped: Path, problems: list[Problem]) -> list[Path]:

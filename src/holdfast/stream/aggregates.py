@@ -6,12 +6,14 @@ replay in other batches gives the same bits.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.plans import Aggregate
+if TYPE_CHECKING:
+    from holdfast.stream.plans import Aggregate
+
 
 Array = NDArray[Any]
 
@@ -42,7 +44,7 @@ class Windows:
         self._valid: Array | None = ~unknown if np.count_nonzero(unknown) else None
         self._count: Any = None
 
-    def get(self, aggregate: Aggregate) -> Any:
+    def get(self, aggregate: "Aggregate") -> Any:
         """One number per window; NaN where SQL says NULL."""
         return _MAKERS[aggregate](self)
 
@@ -100,7 +102,7 @@ class Windows:
         return numbers if self._valid is None else np.where(self.count() > 0, numbers, np.nan)
 
 
-_MAKERS: dict[Aggregate, Callable[[Windows], Any]] = {
+_MAKERS: "dict[Aggregate, Callable[[Windows], Any]]" = {
     "avg": Windows.average,
     "min": Windows.smallest,
     "max": Windows.largest,

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from holdfast.model.event import EventKind, Severity
 from holdfast.model.lane import Lane
-from holdfast.stream.devices import Matches
 from holdfast.stream.orders import CompiledOrder
-from holdfast.stream.plans import Plan
 from holdfast.stream.templates import Template
 from holdfast.stream.windows import Window
+
+if TYPE_CHECKING:  # importing them loads sqlglot: 8 MiB that a node without rules needn't pay
+    from holdfast.stream.devices import Matches
+    from holdfast.stream.plans import Plan
 
 PAYLOAD_FACTS = ("id", "ts", "ts_ms", "ts_s", "node", "device", "rule", "severity", "kind", "message")
 """What a published object may hold besides the selected columns. ts: ns UTC."""
@@ -38,9 +41,9 @@ class CompiledRule:
     name: str
     version: str
     severity: Severity
-    matches: Matches
+    matches: "Matches"
     window: Window
-    plan: Plan
+    plan: "Plan"
     hold: int
     when_text: str
     clear_text: str

@@ -4,17 +4,19 @@ Samples count in order of arrival. A rule with one metric is evaluated at every 
 rows of a device with the same time are one evaluation (one message), and a metric that isn't in it keeps its window.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stream.aggregates import Windows
 from holdfast.stream.evaluations import Evaluations
-from holdfast.stream.plans import Plan
 from holdfast.stream.rows import Rows, Skipped
 from holdfast.stream.state import State
 from holdfast.stream.tapes import Ring
+
+if TYPE_CHECKING:
+    from holdfast.stream.plans import Plan
 
 Array = NDArray[Any]
 
@@ -22,7 +24,7 @@ Array = NDArray[Any]
 class SlidingWindows:
     """One rule's sliding windows of `width` samples."""
 
-    def __init__(self, state: State, plan: Plan, width: int) -> None:
+    def __init__(self, state: State, plan: "Plan", width: int) -> None:
         self._plan = plan
         self._width = width
         self._rings = [Ring(state, f"ring{m}", width) for m in range(len(plan.metrics))]

@@ -3,18 +3,20 @@
 Sums are added one sample after the other, so how rows were batched never changes a bit of the result.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.plans import Aggregate
 from holdfast.stream.state import State
+
+if TYPE_CHECKING:
+    from holdfast.stream.plans import Aggregate
 
 Array = NDArray[Any]
 
 _NEUTRAL = {"n": 0.0, "sum": 0.0, "min": np.inf, "max": -np.inf, "first": np.nan, "last": np.nan, "d1": 0.0, "d2": 0.0}
-_NEEDS: dict[Aggregate, tuple[str, ...]] = {
+_NEEDS: "dict[Aggregate, tuple[str, ...]]" = {
     "avg": ("sum",),
     "sum": ("sum",),
     "min": ("min",),
@@ -31,7 +33,7 @@ _NEEDS: dict[Aggregate, tuple[str, ...]] = {
 class Totals:
     """One metric's totals. d1, d2: sums of the deviations from the window's first sample, and of their squares."""
 
-    def __init__(self, state: State, name: str, aggregates: list[Aggregate]) -> None:
+    def __init__(self, state: State, name: str, aggregates: "list[Aggregate]") -> None:
         needed = {"n", *(part for a in aggregates for part in _NEEDS[a])}
         self._state = state
         self._parts = {part: f"{name}.{part}" for part in _NEUTRAL if part in needed}
@@ -76,7 +78,7 @@ class Totals:
         self._state.clear(slots, *self._parts.values())
 
 
-def finish(aggregate: Aggregate, parts: dict[str, Array]) -> Array:
+def finish(aggregate: "Aggregate", parts: dict[str, Array]) -> Array:
     """The aggregate of windows with these totals; NaN where SQL says NULL."""
     n = parts["n"]
     match aggregate:

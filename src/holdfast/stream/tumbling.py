@@ -8,18 +8,20 @@ State per slot: `window`, the number of the last window opened; `open`, whether 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stream.evaluations import EVIDENCE, Evaluations
-from holdfast.stream.plans import Plan
 from holdfast.stream.rows import Rows, Skipped
 from holdfast.stream.state import State
 from holdfast.stream.tapes import Ring, Tape
 from holdfast.stream.totals import Totals, finish
 from holdfast.stream.windows import Window
+
+if TYPE_CHECKING:
+    from holdfast.stream.plans import Plan
 
 Array = NDArray[Any]
 _NEVER = -(1 << 62)
@@ -46,7 +48,7 @@ class _Cut:
 class TumblingWindows:
     """One rule's tumbling windows."""
 
-    def __init__(self, state: State, plan: Plan, window: Window) -> None:
+    def __init__(self, state: State, plan: "Plan", window: Window) -> None:
         self._state = state
         self._plan = plan
         self._width = window.width_ns

@@ -1,10 +1,11 @@
-"""Foreign network errors in plain words. Pure: error in, our error out."""
+"""Foreign network errors in plain words. Pure: error in, our error out.
+
+httpx's errors are known by their names: a node that calls nobody doesn't load it.
+"""
 
 import errno
 import socket
 import ssl
-
-import httpx
 
 from holdfast.transport.errors import CallFailed, PeerUntrusted, TransportError
 
@@ -22,11 +23,11 @@ _ERRNOS = {
     errno.EMFILE: ("this process has no file descriptors left", "raise its limit: `LimitNOFILE` of the service"),
 }
 _UNRESOLVED = "check how the host is written, and this machine's DNS: `getent hosts NAME`"
-_TIMEOUTS: dict[type[Exception], str] = {
-    httpx.ConnectTimeout: "no connection in time",
-    httpx.WriteTimeout: "the other end takes nothing any more",
-    httpx.ReadTimeout: "no answer in time",
-    httpx.PoolTimeout: "no free connection in time",
+_TIMEOUTS = {
+    "ConnectTimeout": "no connection in time",
+    "WriteTimeout": "the other end takes nothing any more",
+    "ReadTimeout": "no answer in time",
+    "PoolTimeout": "no free connection in time",
 }
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
 
@@ -43,7 +44,7 @@ def explain(error: Exception, host: str, ca: str) -> TransportError:
         if isinstance(cause, OSError) and cause.errno in _ERRNOS:
             said, hint = _ERRNOS[cause.errno]
             return CallFailed(f"{host}: {said}", hint)
-    return CallFailed(f"{host}: {_TIMEOUTS.get(type(error)) or _lost(error)}")
+    return CallFailed(f"{host}: {_TIMEOUTS.get(type(error).__name__) or _lost(error)}")
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
@@ -89,6 +90,6 @@ def _tls_hint(reason: str) -> str:
 
 
 def _lost(error: Exception) -> str:
-    if isinstance(error, httpx.RemoteProtocolError):
+    if type(error).__name__ == "RemoteProtocolError":
         return "the connection was cut in the middle, or it does not speak HTTP"
     return "the connection was lost"

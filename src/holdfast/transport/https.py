@@ -7,16 +7,14 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-
-# httpx's optional command line would bring rich, pygments and click along: 8 MiB that a gateway never uses. None makes
-# that import fail (docs.python.org, "The import system", 5.3.1), which httpx is made for.
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # see 5.3.1
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from holdfast.transport.addresses import require_https
 from holdfast.transport.causes import explain
 from holdfast.transport.errors import ReplyTooLarge
+
+if TYPE_CHECKING:
+    import httpx
 
 # Below our own server's 75 s, so that this end lets go first and never writes into a closing connection.
 KEEP_ALIVE_S = 60.0
@@ -25,8 +23,6 @@ LONGEST_PAUSE_S = 3600.0
 _PIECE = 16 * 1024
 # tcp(7): how much unsent data the kernel may hold. Without it megabytes look sent that a slow link still owes.
 _UNSENT_BYTES = 64 * 1024
-# There was no connection that the request could have gone out on.
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +60,17 @@ class HttpsClient:
         Raises:
             AddressInvalid: when `url` is not https://.
         """
+        library = _loaded()
         self._url = require_https(url)
-        self._host = httpx.URL(url).netloc.decode()
+        self._host = library.URL(url).netloc.decode()
         self._ca, self._max_reply = ca, max_reply
-        limits = httpx.Limits(
+        limits = library.Limits(
             max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_ALIVE_S
         )
-        transport = httpx.AsyncHTTPTransport(verify=tls, limits=limits, proxy=proxy, socket_options=_options(timeout_s))
-        self._client = httpx.AsyncClient(transport=transport, timeout=timeout_s, trust_env=False)
+        transport = library.AsyncHTTPTransport(
+            verify=tls, limits=limits, proxy=proxy, socket_options=_options(timeout_s)
+        )
+        self._client: httpx.AsyncClient = library.AsyncClient(transport=transport, timeout=timeout_s, trust_env=False)
         self.sent_bytes = 0
         self.received_bytes = 0
 
@@ -87,12 +86,13 @@ class HttpsClient:
             PeerUntrusted: when its certificate is not the expected one; nothing was sent.
             ReplyTooLarge: when the answer is longer than `max_reply`.
         """
+        library = _loaded()
         request = self._client.build_request(
             "POST",
             self._url + path,
             content=_pieces(body),
             headers={**headers, "Content-Length": str(len(body))},
-            timeout=httpx.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s,
+            timeout=library.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s,
         )
         size = len(body) + _size(request.headers)
         self.sent_bytes += size
@@ -102,8 +102,9 @@ class HttpsClient:
                 return await self._read(answer)
             finally:
                 await answer.aclose()
-        except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, OSError) as error:
-            if isinstance(error, _NEVER_SENT):
+        except (library.HTTPError, library.StreamError, ssl.SSLError, OSError) as error:
+            # There was no connection that the request could have gone out on.
+            if isinstance(error, (library.ConnectError, library.ConnectTimeout, library.PoolTimeout)):
                 self.sent_bytes -= size
             raise explain(error, self._host, self._ca) from error
 
@@ -111,7 +112,7 @@ class HttpsClient:
         """Close the kept connections."""
         await self._client.aclose()
 
-    async def _read(self, answer: httpx.Response) -> Response:
+    async def _read(self, answer: "httpx.Response") -> Response:
         body = bytearray()
         async for piece in answer.aiter_bytes():
             body += piece
@@ -120,6 +121,16 @@ class HttpsClient:
         self.received_bytes += len(body) + _size(answer.headers)
         pause = retry_after_s(answer.headers.get("retry-after"), answer.headers.get("date"))
         return Response(answer.status_code, bytes(body), pause)
+
+
+def _loaded() -> Any:
+    """Httpx, loaded by the first client that is made: 6 MiB that a node without a parent needn't pay."""
+    # Its optional command line would bring rich, pygments and click along. None makes that import fail
+    # (docs.python.org, "The import system", 5.3.1), which httpx is made for.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # see 5.3.1
+    import httpx  # noqa: PLC0415  # see above
+
+    return httpx
 
 
 def _options(timeout_s: float) -> list[tuple[int, int, int]]:
@@ -159,5 +170,5 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
         yield body[start : start + _PIECE]
 
 
-def _size(headers: httpx.Headers) -> int:
+def _size(headers: "httpx.Headers") -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers.raw)

@@ -244,6 +244,13 @@ class Readiness(Struct, frozen=True):
     reasons: list[str]
 
 
+class LastAbout(Struct, frozen=True):
+    """What is to be said about newest readings that come as Arrow; as in `LastList`."""
+
+    as_of_ns: int
+    total: int
+
+
 class Failure(Struct, frozen=True):
     """Every error's body."""
 

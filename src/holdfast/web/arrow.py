@@ -75,6 +75,15 @@ class ArrowAnswer(Response):
             worker.exception()  # seen
 
 
+def whole_answer(batch: pa.RecordBatch, about: msgspec.Struct) -> Response:
+    """A small answer in one piece. about: goes into the schema's metadata, as JSON under `holdfast`."""
+    schema = batch.schema.with_metadata({METADATA: msgspec.json.encode(about)})
+    out = pa.BufferOutputStream()
+    with pa.ipc.new_stream(out, schema) as writer:
+        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+    return Response(out.getvalue().to_pybytes(), 200, {"Cache-Control": "no-store"}, MEDIA_TYPE)
+
+
 class _Pipe:
     """From the worker's thread to the loop; None ends it."""
 

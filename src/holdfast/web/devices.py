@@ -98,7 +98,8 @@ class Devices:
         deadline = Deadline(self._deps.clock, LOOK_S)
         async with self._gate.enter():
             try:
-                found = await asyncio.to_thread(self._deps.past.latest.find, unsure, None, deadline.check)
+                find, told = self._deps.past.latest.find, known.known(unsure)
+                found = await asyncio.to_thread(find, unsure, None, deadline.check, told)
             except QueryTooLong:
                 return
         known.recall(np.asarray(unsure), found)

@@ -16,11 +16,12 @@ from holdfast.history.answers import ALL, spoken
 from holdfast.history.errors import QueryTooLong
 from holdfast.history.lake.settings import HistorySettings, KeepSettings
 from holdfast.history.lake.view import view
-from holdfast.history.latest import Latest
+from holdfast.history.latest import Known, Latest
 from holdfast.history.question import Deadline
 from holdfast.history.rows import Texts
 from holdfast.history.streaming import Asked, Told, stream
 from holdfast.kernel.clock import ManualClock
+from holdfast.model.lane import Lane
 from holdfast.model.series import Kind
 
 SERIES = 4
@@ -105,6 +106,28 @@ def test_where_only_steps_are_left_the_last_of_them_is_told_as_uncertain(tmp_pat
         assert newest.quality & 3 == 1
         earlier = latest_of(site).find(ids, START + 125 * NS)[0]
         assert (earlier.ts, earlier.value) == (START + 119 * NS, 119.0)
+        site.close()
+
+    run(body())
+
+
+def test_what_came_since_the_asker_listens_is_looked_for_only_where_it_did_not_hear_it(tmp_path: Path) -> None:
+    async def body() -> None:
+        site = Site(tmp_path, series=4 * 4)
+        ids = np.array([0, 4, 8], np.int32)
+        await site.send(readings([(0, START, 1.0, 0), (4, START, 1.0, 0)], [False] * 16))
+        heads = {lane: site.journal.head(lane) for lane in Lane}
+        await site.send(readings([(int(one), START + NS, 2.0, 0) for one in ids], [False] * 16))
+
+        def found(silent: list[int], unheard: list[int]) -> dict[int, float]:
+            known = Known(heads, np.array(silent, np.int32), np.array(unheard, np.int32))
+            return {one: newest.value for one, newest in latest_of(site).find(ids, known=known).items()}
+
+        assert found([], []) == {0: 1.0, 4: 1.0}
+        assert found([0, 8], []) == {0: 1.0, 4: 1.0, 8: 2.0}
+        assert found([], [4]) == {0: 1.0, 4: 2.0}
+        await site.keeper.take_all()
+        assert found([], []) == {0: 2.0, 4: 2.0, 8: 2.0}  # a file's index tells it for nothing
         site.close()
 
     run(body())

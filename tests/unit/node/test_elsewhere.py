@@ -118,6 +118,25 @@ def test_a_day_with_a_damaged_file_comes_from_the_parent_and_is_still_called_dam
     with_two(tmp_path, body)
 
 
+def test_a_day_whose_file_was_found_whole_again_is_read_here_without_a_restart(tmp_path: Path) -> None:
+    async def body(hub: Place, gw: Place) -> None:
+        await send(gw, 0, 10, START + 4 * DAY)
+        await gw.ship(10)
+        await gw.keeper.take_all()
+        (file,) = (tmp_path / "gw" / "lake").glob("readings/*/*.parquet")
+        whole = file.read_bytes()
+        file.write_bytes(bytes(len(whole)))
+        assert tiers(await ask(gw)) == {"parent": 10}
+        await gw.keeper.scrub.turn(1 << 30)
+        assert tiers(await ask(gw)) == {"parent": 10}
+        file.write_bytes(whole)
+        await gw.keeper.scrub.turn(1 << 30)
+        answer = await ask(gw)
+        assert (values(answer), tiers(answer)) == ([*range(10)], {"warm": 10})
+
+    with_two(tmp_path, body)
+
+
 def test_without_the_parent_there_is_what_is_here_and_it_says_what_is_missing(tmp_path: Path) -> None:
     async def body(hub: Place, gw: Place) -> None:
         await send(gw, 0, 10)

@@ -1,11 +1,14 @@
+import json
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from tests.unit.history.stored import Row, StoredGroups
-from tests.unit.web.doors import NOW_NS, get, make_deps
+from tests.unit.web.doors import NOW_NS, call, get, make_deps
 from tests.unit.web.test_arrow import Ticking
 
+from holdfast.client import ARROW
 from holdfast.history.last_values import LastValues
 from holdfast.history.latest import Latest
 
@@ -50,6 +53,23 @@ def test_the_newest_reading_as_of_a_time_is_told() -> None:
     assert (body["value"], body["ts"], body["quality"], body["tier"]) == (20.0, NOW_NS - 60 * 10**9, "good", "journal")
     nothing = get("/api/v1/last?match=press-1/*&as_of=2001-01-01").json()["series"][0]
     assert (nothing["ts"], nothing["value"], nothing["tier"]) == (None, None, "")
+
+
+@pytest.mark.parametrize("when", ["", "&as_of=-45s", "&as_of=2001-01-01", "&offset=1", "&match=nothing/*"])
+@pytest.mark.parametrize("stored", [False, True])
+def test_newest_readings_as_arrow_say_what_they_say_as_json(when: str, stored: bool) -> None:  # noqa: FBT001  # a case
+    others = {"past": stopped_and_started()} if stored else {}
+    said = get(f"/api/v1/last?limit=5{when}", **others).json()
+    arrow = call(make_deps(**others), "GET", f"/api/v1/last?limit=5{when}", headers={"Accept": ARROW})
+    assert arrow.headers["content-type"] == ARROW
+    table = pa.ipc.open_stream(arrow.content).read_all()
+    assert json.loads(table.schema.metadata[b"holdfast"]) == {"as_of_ns": said["as_of_ns"], "total": said["total"]}
+    ts = table.column("ts").cast(pa.int64())
+    rows = table.set_column(table.column_names.index("ts"), "ts", ts).to_pylist()
+    for row in rows:
+        text = row.pop("text")
+        row["value"] = row["value"] if text is None else text
+    assert rows == said["series"]
 
 
 @pytest.mark.parametrize(

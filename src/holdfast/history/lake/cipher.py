@@ -15,8 +15,6 @@ from holdfast.crypto.wrapping import derive, unwrap, wrap
 
 KEY_NAME = "holdfast"
 PURPOSE = "holdfast lake v1"
-MAGIC = b"PARE"
-"""How an encrypted file begins and ends."""
 
 
 def lake_key(journal_key: bytes) -> bytes:

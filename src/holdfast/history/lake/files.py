@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import partial
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 
 from holdfast.crypto.errors import KeyMismatch
 from holdfast.history.errors import PieceAway, PieceDamaged, PieceGone, PieceLocked
-from holdfast.history.lake.cipher import MAGIC, Cipher
 from holdfast.history.lake.cold import Cold
 from holdfast.history.lake.index import KEY, Index, joined
-from holdfast.history.lake.layout import hidden, whereabouts
+from holdfast.history.lake.layout import LOCKED, hidden, whereabouts
 from holdfast.history.lake.sums import CheckedFile, SummingWriter
+from holdfast.history.lake.table import Part
 from holdfast.journal.pieces import COLD, PieceFile
 from holdfast.storage.folder import Folder
+
+if TYPE_CHECKING:  # importing it loads cryptography, which a node without a key has no need for
+    from holdfast.history.lake.cipher import Cipher
 
 ROWS_PER_GROUP = 1 << 16
 FEW_ROWS = 1 << 15
@@ -52,7 +55,7 @@ class FileWriter:
         schema: pa.Schema,
         values: Values,
         level: int,
-        cipher: Cipher | None = None,
+        cipher: "Cipher | None" = None,
     ) -> None:
         """level: zstd's; cipher: None = in the clear."""
         self.name = name
@@ -125,7 +128,9 @@ class FileWriter:
 class FileReader:
     """An open file of a piece. One thread at a time."""
 
-    def __init__(self, folder: Folder, file: PieceFile, cipher: Cipher | None = None, cold: Cold | None = None) -> None:
+    def __init__(
+        self, folder: Folder, file: PieceFile, cipher: "Cipher | None" = None, cold: Cold | None = None
+    ) -> None:
         """Open it under whichever of its names it has now, else in the cold store.
 
         Raises:
@@ -160,8 +165,8 @@ class FileReader:
         wanted = (ids[at] == index.series) if len(ids) else np.zeros(len(index.series), np.bool_)
         return np.flatnonzero(wanted & (index.last >= from_ns) & (index.first < to_ns))
 
-    def parts(self, entries: NDArray[np.intp], columns: Sequence[str]) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
-        """The rows of these entries of the index, a row group at a time, with the series id of each row.
+    def parts(self, entries: NDArray[np.intp], columns: Sequence[str]) -> Iterator[Part]:
+        """The rows of these entries of the index, a row group at a time.
 
         Raises:
             PieceDamaged: when they are not what was written.
@@ -180,21 +185,20 @@ class FileReader:
             begin = np.maximum(starts[inside], low) - low
             length = np.minimum(ends[inside], high) - low - begin
             series = np.repeat(self.index.series[entries[inside]], length)
-            yield self._rows_of(group, begin, length, columns), series
+            table = self._group(group, columns)
+            if len(begin) == 1:
+                yield Part(table.slice(int(begin[0]), int(length[0])), series)
+            elif len(series) == len(table):
+                yield Part(table, series)
+            else:
+                offsets = np.repeat(begin - np.concatenate(([0], np.cumsum(length)[:-1])), length)
+                yield Part(table, series, offsets + np.arange(len(series)))
 
-    def _rows_of(
-        self, group: int, begin: NDArray[np.int64], length: NDArray[np.int64], columns: Sequence[str]
-    ) -> pa.Table:
+    def _group(self, group: int, columns: Sequence[str]) -> pa.Table:
         try:
-            table = self._parquet.read_row_group(group, columns=list(columns), use_threads=False)
+            return self._parquet.read_row_group(group, columns=list(columns), use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise PieceDamaged(self.name, str(error)) from error
-        if len(begin) == 1:
-            return table.slice(int(begin[0]), int(length[0]))
-        if int(length.sum()) == len(table):
-            return table
-        offsets = np.repeat(begin - np.concatenate(([0], np.cumsum(length)[:-1])), length)
-        return table.take(pa.array(offsets + np.arange(int(length.sum()))))
 
 
 def open_checked(folder: Folder, file: PieceFile, cold: Cold | None) -> CheckedFile:
@@ -237,9 +241,9 @@ def _local(folder: Folder, name: str) -> BinaryIO | None:
     return None
 
 
-def _parquet(checked: CheckedFile, file: PieceFile, cipher: Cipher | None) -> Any:
-    checked.seek(-len(MAGIC), io.SEEK_END)
-    is_locked = checked.read() == MAGIC
+def _parquet(checked: CheckedFile, file: PieceFile, cipher: "Cipher | None") -> Any:
+    checked.seek(-len(LOCKED), io.SEEK_END)
+    is_locked = checked.read() == LOCKED
     if is_locked and cipher is None:
         raise PieceLocked(file.name, "is encrypted, and there is no journal.key")
     try:

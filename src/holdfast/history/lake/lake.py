@@ -4,13 +4,16 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from holdfast.history.errors import PieceDamaged
-from holdfast.history.lake.cipher import Cipher
 from holdfast.history.lake.cold import Cold
 from holdfast.history.lake.files import FileReader
 from holdfast.journal.pieces import PieceFile
 from holdfast.storage.folder import Folder
+
+if TYPE_CHECKING:
+    from holdfast.history.lake.cipher import Cipher
 
 OPEN_FILES = 24
 """Readers kept open between questions: a footer is read once, and a file descriptor and some 50 kB are held."""
@@ -24,11 +27,13 @@ class Lake:
         folder: Folder,
         open_files: int = OPEN_FILES,
         *,
-        cipher: Cipher | None = None,
+        cipher: "Cipher | None" = None,
         cold: Cold | None = None,
     ) -> None:
         """cipher: of new files, and of those that turn out to be encrypted; cold: where files go from the folder."""
         self.folder, self.cipher, self.cold = folder, cipher, cold
+        self.showing = Lock()
+        """Held while the folder is made to show something else; whoever puts a file there by another way waits."""
         self.suspects: set[str] = set()
         """Files that somebody could not read; the scrub looks at them first."""
         self._most = open_files

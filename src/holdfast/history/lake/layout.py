@@ -2,21 +2,30 @@
 
     readings/day=2026-11-21/<32 hex>.parquet     every reading, at most once
     minutes/day=2026-11-21/<32 hex>.parquet      one row a series and minute
+    five_minutes/day=2026-11-21/<32 hex>.parquet one row a series and five minutes
     hours/day=2026-11-21/<32 hex>.parquet        one row a series and hour
 
-What is no part of the lake lies beside these three, where `readings/**/*.parquet` doesn't find it (Polars doesn't skip
+What is no part of the lake lies beside these four, where `readings/**/*.parquet` doesn't find it (Polars doesn't skip
 names that begin with a dot): `.new/…` is being written, `.swap/…` waits to be swapped in or was swapped out, `.trash/…`
 is kept for those who still read it.
 """
 
 from datetime import date, timedelta
 
-from holdfast.journal.pieces import AROUND_ALERTS, HOURS, MINUTES, RAW
+from holdfast.journal.pieces import AROUND_ALERTS, FIVE_MINUTES, HOURS, MINUTES, RAW
 
 SWAP = ".swap/"
 TRASH = ".trash"
+LOCKED = b"PARE"
+"""How an encrypted file begins and ends."""
 DAY_NS = 86_400 * 10**9
-TABLES = {RAW: "readings", AROUND_ALERTS: "readings", MINUTES: "minutes", HOURS: "hours"}
+TABLES = {
+    RAW: "readings",
+    AROUND_ALERTS: "readings",
+    MINUTES: "minutes",
+    FIVE_MINUTES: "five_minutes",
+    HOURS: "hours",
+}
 _EPOCH = date(1970, 1, 1)
 
 

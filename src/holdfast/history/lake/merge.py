@@ -15,14 +15,22 @@ from holdfast.history.lake.files import FileReader, Values
 from holdfast.history.lake.index import Index
 from holdfast.history.lake.lake import Lake
 from holdfast.history.lake.scanning import rows_of
-from holdfast.history.lake.writing import BOTH_STEPS, FAST, SMALL, WORTH, PieceWriter, Target, by_layout, sorted_rows
-from holdfast.journal.pieces import MINUTES, RAW, Piece, PieceFile, add_piece, drop_piece, read_pieces
+from holdfast.history.lake.writing import (
+    ALL_STEPS,
+    FAST,
+    MANY,
+    SMALL,
+    WORTH,
+    PieceWriter,
+    Target,
+    by_layout,
+    sorted_rows,
+)
+from holdfast.journal.pieces import FIVE_MINUTES, MINUTES, RAW, Piece, PieceFile, add_piece, drop_piece, read_pieces
 from holdfast.journal.transaction import Transaction
 from holdfast.model.batch import Batch, concatenate
 
 HOUR_NS = 3600 * 10**9
-MANY = 50_000
-"""Readings of quick series that get a piece of their own: reading so many takes longer than opening one more file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +52,9 @@ class _Share:
 
 
 def merge(lake: Lake, pieces: Sequence[Piece], target: Target, max_rows: int, *, seals: bool) -> Merged:
-    """Make one to four pieces of pieces of one day and rule, about `max_rows` rows in memory at once.
+    """Make one to six pieces of pieces of one day and rule, about `max_rows` rows in memory at once.
 
-    Numbers that pack differently get pieces of their own, and so do quick series among slow ones: minutes of all
+    Numbers that pack differently get pieces of their own, and so do quick series among slow ones: steps of all
     together wouldn't be worth their bytes, and a question about a quick one would read every reading.
 
     seals: the day is over, so take the time to pack them small
@@ -55,19 +63,19 @@ def merge(lake: Lake, pieces: Sequence[Piece], target: Target, max_rows: int, *,
         PieceDamaged, PieceGone: when one can't be read; nothing is left of what was made.
         StorageError: when a file can't be written; likewise.
     """
-    writers: dict[tuple[Values, bool], PieceWriter] = {}
+    writers: dict[tuple[Values, int], PieceWriter] = {}
     day, keep = pieces[0].day, pieces[0].keep
     try:
         with ExitStack() as stack:
             readers = [stack.enter_context(lake.reader(file)) for file in _raw_files(pieces)]
             layouts: dict[int, Values] = {}
             indexes = [reader.index for reader in readers]
-            quick = _quick(indexes) if seals else np.empty(0, np.int32)
+            quick = _quick(indexes) if seals else []
             for share in _shares(indexes, max_rows):
                 for kind, rows in _sorted_out(_rows(readers, share, target), layouts, quick):
                     if kind not in writers:
                         writers[kind] = PieceWriter(
-                            target, day, keep, kind[0], SMALL if seals else FAST, BOTH_STEPS, is_sealed=seals
+                            target, day, keep, kind[0], SMALL if seals else FAST, ALL_STEPS, is_sealed=seals
                         )
                     writers[kind].add(rows)
         made = [writer.close() for writer in writers.values()]
@@ -101,8 +109,8 @@ def _rows(readers: Sequence[FileReader], share: _Share, target: Target) -> Batch
     return sorted_rows(concatenate(parts, is_text)) if parts else Batch.empty()
 
 
-def _quick(indexes: Sequence[Index]) -> NDArray[np.int32]:
-    """Series whose minutes are worth their bytes, where those of all series together aren't."""
+def _quick(indexes: Sequence[Index]) -> list[NDArray[np.int32]]:
+    """Series whose minutes, then whose five minutes are worth their bytes, where those of all that are left aren't."""
     series = np.concatenate([index.series for index in indexes])
     ids, place = np.unique(series, return_inverse=True)
     rows = np.bincount(place, np.concatenate([index.count for index in indexes]))
@@ -110,25 +118,28 @@ def _quick(indexes: Sequence[Index]) -> NDArray[np.int32]:
     last = np.full(len(ids), np.iinfo(np.int64).min)
     np.minimum.at(first, place, np.concatenate([index.first for index in indexes]))
     np.maximum.at(last, place, np.concatenate([index.last for index in indexes]))
-    minutes = np.minimum(rows, (last - first) // (MINUTES * 10**9) + 1)
-    quick = minutes * WORTH <= rows
-    if minutes.sum() * WORTH <= rows.sum() or rows[quick].sum() < MANY:
-        return np.empty(0, np.int32)
-    chosen: NDArray[np.int32] = ids[quick]
-    return chosen
+    left = np.ones(len(ids), np.bool_)
+    found: list[NDArray[np.int32]] = []
+    for step in (MINUTES, FIVE_MINUTES):
+        steps = np.minimum(rows, (last - first) // (step * 10**9) + 1)
+        quick = left & (steps * WORTH <= rows)
+        if steps[left].sum() * WORTH > rows[left].sum() and rows[quick].sum() >= MANY:
+            found.append(ids[quick])
+            left &= ~quick
+    return found
 
 
 def _sorted_out(
-    rows: Batch, layouts: dict[int, Values], quick: NDArray[np.int32]
-) -> Iterator[tuple[tuple[Values, bool], Batch]]:
-    """Split by layout, and by whether a series is quick."""
+    rows: Batch, layouts: dict[int, Values], quick: Sequence[NDArray[np.int32]]
+) -> Iterator[tuple[tuple[Values, int], Batch]]:
+    """Split by layout, and by how quick a series is: which of `quick` it's in, from 1, else 0."""
     for values, part in _laid_out(rows, layouts):
-        is_quick = np.isin(part.series, quick)
-        if is_quick.all() or not is_quick.any():
-            yield (values, bool(is_quick[0])), part
-        else:
-            yield (values, False), part.take(~is_quick)
-            yield (values, True), part.take(is_quick)
+        pace = np.zeros(len(part), np.int8)
+        for number, ids in enumerate(quick, 1):
+            pace[np.isin(part.series, ids)] = number
+        paces = np.unique(pace).tolist()
+        for number in paces:
+            yield (values, number), part if len(paces) == 1 else part.take(pace == number)
 
 
 def _laid_out(rows: Batch, layouts: dict[int, Values]) -> Sequence[tuple[Values, Batch]]:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from holdfast.history.question import Question
-from holdfast.journal.pieces import AROUND_ALERTS, COLD, HOURS, MINUTES, RAW, WARM, Piece, PieceFile
+from holdfast.journal.pieces import AROUND_ALERTS, COLD, FIVE_MINUTES, HOURS, MINUTES, RAW, WARM, Piece, PieceFile
 
 _NS = 10**9
-_COARSEST_FIRST = (HOURS, MINUTES)
+_COARSEST_FIRST = (HOURS, FIVE_MINUTES, MINUTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _remains(piece: Piece, question: Question, low: int, high: int) -> list[Read
 
 
 def _coarse(piece: Piece, question: Question) -> list[Read]:
-    for step in (MINUTES, HOURS):
+    for step in reversed(_COARSEST_FIRST):
         file = piece.file(step)
         if file is not None:
             step_ns = step * _NS

@@ -1,7 +1,8 @@
 """What goes by age, and what goes when the quota is reached. Pure: says what to do, in order.
 
 By age a piece loses its readings first, then its minutes, then its hours; where a coarser file was never worth its
-bytes the finer one stays as long as the coarser would have. By quota the local copies of what the cold store has go
+bytes the finer one stays as long as the coarser would have. Five minutes make answers quick and promise nothing: they
+go when minutes do, and readings without minutes stay for them. By quota the local copies of what the cold store has go
 from 80 % on, oldest first; then the oldest pieces lose their readings where steps remain, then whole pieces go.
 """
 
@@ -11,10 +12,11 @@ from enum import Enum
 
 from holdfast.history.lake.layout import DAY_NS
 from holdfast.history.lake.settings import HistorySettings, KeepSettings
-from holdfast.journal.pieces import AROUND_ALERTS, COLD, HOURS, MINUTES, RAW, WARM, Piece, PieceFile
+from holdfast.journal.pieces import AROUND_ALERTS, COLD, FIVE_MINUTES, HOURS, MINUTES, RAW, WARM, Piece, PieceFile
 
 TO_COLD_FROM = 0.8
 _NS = 10**9
+_MINUTES = (MINUTES, FIVE_MINUTES)
 
 
 class Deed(Enum):
@@ -95,11 +97,11 @@ def _coarsenings(pieces: Sequence[Piece]) -> Iterator[Step]:
 def _drops(pieces: Sequence[Piece], coarse: set[int]) -> Iterator[Step]:
     """Minutes where hours remain, then whole pieces; of those that were coarsened just now only the steps are left."""
     for piece in pieces:
-        minutes, hours = piece.file(MINUTES), piece.file(HOURS)
-        if minutes is not None and hours is not None and minutes.places & WARM:
-            yield Step(Deed.DROP, piece, (minutes,), "disk")
+        finer = tuple(file for file in piece.files if file.step in _MINUTES and file.places & WARM)
+        if finer and piece.file(HOURS) is not None:
+            yield Step(Deed.DROP, piece, finer, "disk")
     for piece in pieces:
-        gone = {RAW, MINUTES} if id(piece) in coarse else set()
+        gone = {RAW, *_MINUTES} if id(piece) in coarse else set()
         files = tuple(file for file in piece.files if file.places & WARM and file.step not in gone)
         if files:
             yield Step(Deed.DROP, piece, files, "disk")
@@ -111,13 +113,13 @@ def _has_steps(piece: Piece) -> bool:
 
 def _ends(piece: Piece, file: PieceFile, rule: KeepSettings) -> int:
     """When a file goes, ns UTC."""
-    ages = {RAW: rule.raw, MINUTES: rule.minutes, HOURS: rule.hours, AROUND_ALERTS: rule.hours}
+    ages = {RAW: rule.raw, HOURS: rule.hours, AROUND_ALERTS: rule.hours} | dict.fromkeys(_MINUTES, rule.minutes)
     lives = [ages[file.step]]
     if file.step == RAW and piece.file(MINUTES) is None:  # it is as good as minutes, or hours
         lives.append(ages[MINUTES])
         if piece.file(HOURS) is None:
             lives.append(ages[HOURS])
-    if file.step == MINUTES and piece.file(HOURS) is None:
+    if file.step in _MINUTES and piece.file(HOURS) is None:
         lives.append(ages[HOURS])
     if not all(lives):
         return 2**63 - 1

@@ -1,7 +1,7 @@
 """Reads the lake's files again, slowly and for ever; what is damaged is said, and made again from the cold store."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -14,6 +14,7 @@ from holdfast.history.lake.lake import Lake
 from holdfast.history.lake.layout import day_name, hidden
 from holdfast.journal.notices import file_damaged
 from holdfast.journal.pieces import COLD, DAMAGED, WARM, Piece, PieceFile, put_file, read_pieces
+from holdfast.journal.snapshot import snapshot
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.model.lane import Lane
@@ -98,7 +99,7 @@ class Scrub:
     async def _heal(self, verdict: Verdict) -> None:
         lake, file = self._books.lake, verdict.file
         cold = lake.cold
-        if cold is None or await self._books.safely("scrub", lambda: heal(lake, cold, file)) is None:
+        if cold is None or not await self._books.safely("scrub", lambda: heal(lake, cold, file, self._is_wanted)):
             return
         await self._mark(verdict, 0)
         self._telemetry.emit(HistoryFileHealed(file=file.name))
@@ -143,6 +144,11 @@ class Scrub:
         else:
             yield Verdict(piece, file)
 
+    def _is_wanted(self, file: PieceFile) -> bool:
+        """Does the catalogue want this file on local disk now? Blocking."""
+        with snapshot(self._books.journal) as moment:
+            return any(one.name == file.name and one.places & WARM for p in moment.pieces() for one in p.files)
+
     def _is_current(self, file: PieceFile) -> bool:
         return any(file in piece.files for piece in self._books.pieces)
 
@@ -158,25 +164,35 @@ def blocks(lake: Lake, file: PieceFile) -> Iterator[int]:
             yield len(part)
 
 
-def heal(lake: Lake, cold: Cold, file: PieceFile) -> bool:
-    """Write the local copy anew from the cold one, whose every block is checked.
+def heal(lake: Lake, cold: Cold, file: PieceFile, is_wanted: Callable[[PieceFile], bool]) -> bool:
+    """Write the local copy anew from the cold one, whose every block is checked; False when it's not wanted any more.
+
+    It's written under a name of its own, which nobody who shows files takes for the file itself. Its place is taken
+    while nobody else changes the folder: a merge in the same day builds the day's directory anew, and a file that has
+    gone meanwhile must not come back.
 
     Raises:
         PieceDamaged, PieceGone, ObjectsUnreachable, StorageError: when it can't be; then nothing is changed here.
     """
-    target = lake.folder.create(hidden(file.name))
+    name = f"{hidden(file.name)}.healed"
+    target = lake.folder.create(name)
     try:
         with closing(cold.copy(file)) as copy:
             while part := copy.read(CHUNK):
                 target.write(part)
-        lake.folder.keep(hidden(file.name), target)
+        lake.folder.keep(name, target)
+        with lake.showing:
+            is_healed = is_wanted(file)
+            if is_healed:
+                lake.folder.rename(name, file.name)
     except BaseException:
         target.close()
-        lake.folder.remove(hidden(file.name))
+        lake.folder.remove(name)
         raise
-    lake.folder.rename(hidden(file.name), file.name)
+    if not is_healed:
+        lake.folder.remove(name)
     lake.forget(file.name)
-    return True
+    return is_healed
 
 
 def _matters(verdict: Verdict) -> bool:

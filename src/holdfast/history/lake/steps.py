@@ -83,14 +83,16 @@ def due_merges(pieces: Sequence[Piece], settings: HistorySettings, now_ns: int) 
 
 def show(lake: Lake, reader: JournalReader, directories: Sequence[str]) -> None:
     """Make these partitions of the folder show what the catalogue says now."""
-    live, trash = _names(reader)
-    for directory in directories:
-        publish(lake.folder, directory, [name for name in live if partition(name) == directory], trash)
+    with lake.showing:
+        live, trash = _names(reader)
+        for directory in directories:
+            publish(lake.folder, directory, [name for name in live if partition(name) == directory], trash)
 
 
 def put_right(lake: Lake, reader: JournalReader) -> int:
     """After a start: make the whole folder show what the catalogue says; returns how many stray files went."""
-    return tidy(lake.folder, *_names(reader))
+    with lake.showing:
+        return tidy(lake.folder, *_names(reader))
 
 
 def directories_of(pieces: Sequence[Piece]) -> list[str]:

@@ -5,7 +5,7 @@ Columns: node, device, metric, unit, kind (float, int, bool, text), ts (us, UTC)
 in us since Spark reads no ns. Words repeat, so that they cost next to nothing once dictionary and runs are packed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,37 +64,77 @@ def to_table(batch: Batch, catalogue: Catalogue) -> pa.Table:
     )
 
 
-def times(table: pa.Table) -> NDArray[np.int64]:
+class Part:
+    """Rows of a file as numpy columns. Without Arrow's compute functions: loading those takes 8 MiB of a node."""
+
+    def __init__(self, table: pa.Table, series: NDArray[np.int32], rows: NDArray[np.int64] | None = None) -> None:
+        """rows: which of the table's are meant, None = all; series: the id of each of these."""
+        self.series = series
+        self._table, self._rows = table, rows
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def only(self, mask: NDArray[np.bool_]) -> "Part":
+        """The rows selected by a mask."""
+        chosen = np.flatnonzero(mask) if self._rows is None else self._rows[mask]
+        return Part(self._table, self.series[mask], chosen)
+
+    def pieces(self, most: int) -> Iterator["Part"]:
+        """The same rows in order, at most so many at once."""
+        for at in range(0, len(self), most):
+            part = slice(at, at + most)
+            if self._rows is None:
+                yield Part(self._table.slice(at, most), self.series[part])
+            else:
+                yield Part(self._table, self.series[part], self._rows[part])
+
+    def has(self, name: str) -> bool:
+        """Was this column read?"""
+        return name in self._table.column_names
+
+    def whole(self, name: str) -> NDArray[np.int64]:
+        """A column of whole numbers or times, in its own unit, shape (n,)."""
+        return self._column(name, _whole).astype(np.int64, copy=False)
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column of numbers, NaN where there is none, shape (n,)."""
+        return self._column(name, _plain).astype(np.float64, copy=False)
+
+    def codes(self, name: str, words: Sequence[str]) -> NDArray[np.uint8]:
+        """A column of these words as their places in the list, shape (n,)."""
+        known = {word: code for code, word in enumerate(words)}
+        return self._column(name, lambda chunk: _coded_as(chunk, known)).astype(np.uint8, copy=False)
+
+    def texts(self, name: str) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+        """A column of texts as places in a list, NaN where there is none; and that list."""
+        packed = self._table.column(name).combine_chunks().dictionary_encode()
+        place = packed.indices.to_numpy(zero_copy_only=False).astype(np.float64)  # null becomes NaN
+        return (place if self._rows is None else place[self._rows]), tuple(packed.dictionary.to_pylist())
+
+    def _column(self, name: str, read: Callable[[pa.Array], NDArray[Any]]) -> NDArray[Any]:
+        chunks = [read(chunk) for chunk in self._table.column(name).chunks]
+        if not chunks:
+            return np.empty(0)
+        column = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+        return column if self._rows is None else column[self._rows]
+
+
+def times(part: Part) -> NDArray[np.int64]:
     """Ns UTC of every row, shape (n,)."""
-    micros = _numbers(table.column("ts").cast(pa.int64()))
-    rest = _numbers(table.column("ts_ns"))
-    return np.asarray(micros * 1000 + rest, np.int64)
+    return part.whole("ts") * 1000 + part.whole("ts_ns")
 
 
-def values(table: pa.Table) -> NDArray[np.float64]:
-    """The numbers, NaN where there is none, shape (n,)."""
-    column = table.column("value").combine_chunks()
-    return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
-
-
-def qualities(table: pa.Table) -> NDArray[np.uint8]:
-    """The quality byte of every row, shape (n,)."""
-    low = _decoded(table.column("quality"), _QUALITIES)
-    high = _decoded(table.column("reason"), _REASONS)
-    return np.asarray(low | high << _REASON_SHIFT, np.uint8)
-
-
-def to_batch(table: pa.Table, series: NDArray[np.int32], is_text: NDArray[np.bool_]) -> Batch:
-    """Rows of a file as a batch. series: the id of every row; is_text: by series id."""
-    value = values(table)
-    rows = is_text[series]
+def to_batch(part: Part, is_text: NDArray[np.bool_]) -> Batch:
+    """Rows of a file as a batch. is_text: by series id."""
+    value = part.numbers("value")
+    rows = is_text[part.series]
     texts: tuple[str, ...] = ()
     if rows.any():
-        packed = table.column("text").combine_chunks().dictionary_encode()
-        texts = tuple(packed.dictionary.to_pylist())
-        place = packed.indices.to_numpy(zero_copy_only=False).astype(np.float64)  # null becomes NaN
+        place, texts = part.texts("text")
         value = np.where(rows, place, value)
-    return Batch(series, times(table), value, qualities(table), texts)
+    quality = part.codes("quality", _QUALITIES) | part.codes("reason", _REASONS) << _REASON_SHIFT
+    return Batch(part.series, times(part), value, quality.astype(np.uint8, copy=False), texts)
 
 
 def _texts(batch: Batch, rows: NDArray[np.bool_]) -> pa.Array:
@@ -114,15 +154,16 @@ def _words(words: list[str], position: NDArray[np.intp]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(position.astype(np.int32)), pa.array(words, pa.string()))
 
 
-def _decoded(column: pa.ChunkedArray, words: Sequence[str]) -> NDArray[np.uint8]:
-    known = {word: code for code, word in enumerate(words)}
-    parts = []
-    for chunk in column.chunks:
-        packed = chunk if isinstance(chunk, pa.DictionaryArray) else chunk.dictionary_encode()
-        codes = np.array([known[word] for word in packed.dictionary.to_pylist()], np.uint8)
-        parts.append(codes[packed.indices.to_numpy(zero_copy_only=False)])
-    return np.concatenate(parts) if parts else np.empty(0, np.uint8)
+def _plain(chunk: pa.Array) -> NDArray[Any]:
+    return np.asarray(chunk.to_numpy(zero_copy_only=False))
 
 
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    return np.asarray(column.combine_chunks().to_numpy(zero_copy_only=False))
+def _whole(chunk: pa.Array) -> NDArray[Any]:
+    return _plain(chunk.view(pa.int64()) if pa.types.is_timestamp(chunk.type) else chunk)
+
+
+def _coded_as(chunk: pa.Array, known: dict[str, int]) -> NDArray[np.uint8]:
+    packed = chunk if isinstance(chunk, pa.DictionaryArray) else chunk.dictionary_encode()
+    codes = np.array([known[word] for word in packed.dictionary.to_pylist()], np.uint8)
+    found: NDArray[np.uint8] = codes[_plain(packed.indices)]
+    return found

@@ -1,6 +1,6 @@
 """The site's memory at one moment: what lies in files, and the journal's groups that don't yet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -31,10 +31,11 @@ AWAY = "not to be had: "
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The journal's groups that aren't in files, at one moment. See `ports.Between`."""
+    """The journal's groups that aren't in files, at one moment. See `ports.Between`. upto: seqs; None = all."""
 
     moment: Snapshot
     memory: Memory
+    upto: Mapping[Lane, int] | None = None
 
     def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
         """Groups with readings that aren't in files."""
@@ -42,7 +43,8 @@ class Waiting:
             late = self.moment.group(place)
             if late is not None and late.lane == lane and late.ts_max >= from_ns and late.ts_min <= to_ns:
                 yield late
-        yield from self.moment.between(from_ns, to_ns, lane, self.memory.done.get(lane, 0))
+        upto = None if self.upto is None else self.upto.get(lane, 0)
+        yield from self.moment.between(from_ns, to_ns, lane, self.memory.done.get(lane, 0), upto)
 
 
 @dataclass

@@ -2,24 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from holdfast.history.lake.cipher import Cipher
 from holdfast.history.lake.files import FileWriter, Values
 from holdfast.history.lake.index import index_of
 from holdfast.history.lake.layout import file_name
 from holdfast.history.lake.rollup import STEP_SCHEMA, Steps, roll_up, step_index, to_step_table
 from holdfast.history.lake.table import SCHEMA, to_table
-from holdfast.journal.pieces import HOURS, MINUTES, RAW, Piece
+from holdfast.journal.pieces import FIVE_MINUTES, HOURS, MINUTES, RAW, Piece
 from holdfast.model.batch import Batch
 from holdfast.model.series import Catalogue
 from holdfast.storage.folder import Folder
 
+if TYPE_CHECKING:
+    from holdfast.history.lake.cipher import Cipher
+
 WORTH = 20
 """Rows a step must stand for, on average, or its file isn't worth its bytes."""
+MANY = 50_000
+"""Readings that take longer to read than one more file takes to open."""
+ALL_STEPS = (MINUTES, FIVE_MINUTES, HOURS)
 FAST, SMALL = 6, 9
 """zstd levels: for what is merged again within a day, and for what stays."""
 A_PIECE_MORE = 4_000
@@ -35,7 +41,7 @@ class Target:
     folder: Folder
     catalogue: Catalogue
     unique: Callable[[], str]
-    cipher: Cipher | None = None
+    cipher: "Cipher | None" = None
 
     def file(self, step: int, day: int, values: Values, level: int) -> FileWriter:
         """A new file of a piece."""
@@ -109,7 +115,7 @@ class PieceWriter:
         files = [self._raw.close(RAW)]
         for step, made in self._of_step.items():
             file = made.writer.close(step, made.error)
-            if file.rows * WORTH <= self._rows:
+            if file.rows * WORTH <= self._rows and (step != FIVE_MINUTES or self._rows >= MANY):
                 files.append(file)
             else:
                 made.writer.abandon()
@@ -154,6 +160,3 @@ def by_layout(rows: Batch) -> list[tuple[Values, Batch]]:
         return [(Values.PLAIN if plain <= split else Values.SPLIT, rows)]
     mask = np.repeat(sizes[:, 1] < sizes[:, 0], ends - starts)
     return [(Values.PLAIN, rows.take(~mask)), (Values.SPLIT, rows.take(mask))]
-
-
-BOTH_STEPS = (MINUTES, HOURS)
