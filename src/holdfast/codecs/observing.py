@@ -64,7 +64,7 @@ class OpenReader:
             origin = self._origin(group, run)
             for payload in group.payloads[at : at + count]:
                 if not self._message(payload, at, origin, sink, refused):
-                    about.devices[numbers[at]] = self._naming.blamed(origin.device, refused[-1].reason)
+                    about.devices[numbers[at]] = self._naming.blamed(sink.sender or origin.device, refused[-1].reason)
                 at += 1
         rejected.extend(Rejection(int(numbers[r.message]), r.reason, r.detail) for r in refused)
         self.skipped.update(sink.skipped)

@@ -121,7 +121,7 @@ class Profile:
     time_path: None means readings carry the time of receipt
     id_path:   None with `id_is_time` False means messages carry no id, so repeats can't be told
     stale_ns:  None means no message is too old
-    lorawan:   how its messages become what `records` reads; None = they already are
+    lorawan:   how its messages become what `open` reads; None = they already are
     decode:    of a format other than JSON with fixed fields or records
     open:      instead of fields and records
     """

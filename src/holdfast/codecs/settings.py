@@ -21,6 +21,7 @@ Format = Literal[
     "sparkplug",
     "opcua",
     "homie",
+    "cayenne",
     "announcement",
     "lorawan",
     "ignore",
@@ -174,8 +175,9 @@ class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     extends:  a built-in profile, as `tasmota.sensor`; keys that are written here replace its own
     map:      names in the payload to readings; what stands in no entry goes by `unknown`
     name:     what a value is called: a `text` profile's made of the topic's captures, an object's also of {name}
-    codec, codecs: with `format: lorawan` the script of uplinks, or scripts by the device's type; paths relative to
-              the profile's file
+    codec, codecs, ports: with `format: lorawan` what decodes uplinks, by the device's type, by fPort
+              (`2`, `10-19`): a script (path relative to the profile's file) or `cayenne`
+    device:   path of the device's name; with `format: lorawan` what names it: `eui`, `name` or `topic`
     roots:    members in which the payload proper may stand; the first one that's there
     """
 
@@ -184,6 +186,7 @@ class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     format: Format = "json"
     codec: str | None = None
     codecs: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, str] = field(default_factory=dict)
     extends: str | None = None
     map: dict[str, MapSettings] = field(default_factory=dict)
     unknown: Literal["name", "ignore", "reject"] | None = None

@@ -46,6 +46,8 @@ class Sink:
         self._text_at: dict[str, int] = {}
         self._message = 0
         self._first = 0
+        self.sender = ""
+        """Who the present message says it is from, as soon as its source knows; a refusal is put down to it."""
         self.messages: list[int] = []
         self.slots: list[int] = []
         self.values: list[float] = []
@@ -59,7 +61,7 @@ class Sink:
 
     def begin(self, message: int, origin: Origin) -> None:
         """What is added from here on belongs to this message."""
-        self._message, self._first = message, len(self.values)
+        self._message, self._first, self.sender = message, len(self.values), ""
         self._captures, self._context = origin.captures, origin.context
         self._pending.clear()
 

@@ -5,12 +5,14 @@ from typing import Protocol
 
 from holdfast.codecs.announced import Announced
 from holdfast.codecs.formats.announcements import AnnouncementSource
+from holdfast.codecs.formats.cayenne import CayenneSource
 from holdfast.codecs.formats.homie import HomieSource
 from holdfast.codecs.formats.influx import InfluxSource
 from holdfast.codecs.formats.opcua import OpcUaSource
 from holdfast.codecs.formats.senml import SenmlSource
 from holdfast.codecs.formats.text import TextSource
 from holdfast.codecs.leaves import ObjectSource
+from holdfast.codecs.lorawan.records import RecordSource
 from holdfast.codecs.naming import Naming
 from holdfast.codecs.profiles import Open, Profile
 from holdfast.codecs.sink import Origin, Sink
@@ -54,6 +56,8 @@ def _sparkplug(_: Profile, __: Open, ___: Announced) -> Source:
 
 _MAKERS: dict[str, Callable[[Profile, Open, Announced], Source]] = {
     "senml": lambda _, __, ___: SenmlSource(),
+    "cayenne": lambda _, __, ___: CayenneSource(),
+    "lorawan": lambda _, __, ___: RecordSource(),
     "influx": lambda profile, open_, _: InfluxSource(profile, open_),
     "sparkplug": _sparkplug,
     "opcua": lambda _, __, ___: OpcUaSource(),

@@ -60,6 +60,7 @@ TOPICS = (
     "senml/a",
     "bin/a",
     "pb/a",
+    "cayenne/a",
     "text/a/t",
     "zigbee2mqtt/a/b",
     "zigbee2mqtt/bridge/devices",
