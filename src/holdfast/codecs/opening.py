@@ -13,6 +13,7 @@ from holdfast.codecs.formats.packed import decode_cbor, decode_msgpack
 from holdfast.codecs.profiles import Decode, Meaning, Open, Rule
 from holdfast.codecs.settings import CsvSettings, MapSettings, ProfileSettings, ReadingSettings
 from holdfast.codecs.topics import DEVICE, REST, TopicPattern
+from holdfast.kernel.clock import NS_PER_S
 
 Tell = Callable[[tuple[str, ...], str], None]
 MeaningOf = Callable[[tuple[str, ...], ReadingSettings, bool], Meaning]
@@ -112,7 +113,8 @@ def open_of(
         tell(("topic",), f"`{s.format}` reads the levels itself: its topic ends in `/#`")
     has_extra(s, tell)
     unknown = s.unknown or ("ignore" if s.format in _OBJECTS and s.map else "name")
-    return Open(tuple(rule for _, rule in exact_first), unknown, decode, name, s.roots, s.precision)
+    rebirth_ns = round(s.rebirth_every * NS_PER_S)
+    return Open(tuple(rule for _, rule in exact_first), unknown, decode, name, s.roots, s.precision, rebirth_ns)
 
 
 def _check_device(s: ProfileSettings, pattern: TopicPattern, tell: Tell) -> None:

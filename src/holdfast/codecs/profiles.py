@@ -104,6 +104,7 @@ class Open:
     decode: the payload to an object, None = the format has a source of its own
     name:   a template for what a value is called; {name} is its path in an object
     roots:  members in which the object proper may stand
+    rebirth_ns: see `settings.ProfileSettings.rebirth_every`
     """
 
     rules: tuple[Rule, ...]
@@ -112,6 +113,7 @@ class Open:
     name: str = ""
     roots: tuple[str, ...] = ()
     precision: TimeUnit = "ns"
+    rebirth_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,8 @@ class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
               (`2`, `10-19`): a script (path relative to the profile's file) or `cayenne`
     device:   path of the device's name; with `format: lorawan` what names it: `eui`, `name` or `topic`
     roots:    members in which the payload proper may stand; the first one that's there
+    rebirth_every: with `format: sparkplug` a node whose birth is wanted is asked for it at most once in so long; 0 =
+              never
     """
 
     topic: str = ""
@@ -199,6 +201,7 @@ class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     protobuf: ProtobufSettings | None = None
     device: str | None = None
     time: TimeSettings | None = None
+    rebirth_every: Duration = 30.0
     id: str | None = None
     stale_after: Duration | None = None
     future_limit: Duration = 5.0

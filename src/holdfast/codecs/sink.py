@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from holdfast.codecs.naming import NOWHERE, Key, Naming
 from holdfast.codecs.refused import Refused, wrong
 from holdfast.codecs.reject import RejectReason
+from holdfast.codecs.replies import Reply
 from holdfast.codecs.settings import Scalar
 from holdfast.codecs.structs import EXACT
 from holdfast.model.quality import Quality, Reason, encode_quality
@@ -21,6 +22,7 @@ _INEXACT = encode_quality(Quality.UNCERTAIN, Reason.INEXACT)
 DEVICE_SAID_BAD = encode_quality(Quality.BAD, Reason.DEVICE_SAID_SO)
 DEVICE_SAID_UNCERTAIN = encode_quality(Quality.UNCERTAIN, Reason.DEVICE_SAID_SO)
 NOT_A_NUMBER = encode_quality(Quality.BAD, Reason.NOT_A_NUMBER)
+OFFLINE = encode_quality(Quality.BAD, Reason.OFFLINE)
 _NAN = float("nan")
 
 
@@ -56,6 +58,8 @@ class Sink:
         self.texts: list[str] = []
         self.ids: dict[int, tuple[str, int | str]] = {}
         self.historical: set[int] = set()
+        self.replies: list[Reply] = []
+        """What is owed to senders, by the messages' places here; also for messages that are refused."""
         self.skipped: Counter[str] = Counter()
         self._pending: Counter[str] = Counter()
 
@@ -82,6 +86,10 @@ class Sink:
     def skip(self, why: str, count: int = 1) -> None:
         """Parts of the message that can't become readings."""
         self._pending[why] += count
+
+    def reply(self, message: int, topic: str, payload: bytes) -> None:
+        """Owe the sender of a message an answer."""
+        self.replies.append(Reply(message, topic, payload))
 
     def add(
         self,

@@ -47,11 +47,11 @@ def _nothing(_: Profile, __: Open, ___: Announced) -> Source:
     return Nothing()
 
 
-def _sparkplug(_: Profile, __: Open, ___: Announced) -> Source:
+def _sparkplug(_: Profile, open_: Open, ___: Announced) -> Source:
     # Its protobuf runtime is an extra: imported where a profile wants it, and looked for when that was loaded.
     from holdfast.codecs.formats.sparkplug import SparkplugSource  # noqa: PLC0415 - see above
 
-    return SparkplugSource()
+    return SparkplugSource(open_.rebirth_ns)
 
 
 _MAKERS: dict[str, Callable[[Profile, Open, Announced], Source]] = {
