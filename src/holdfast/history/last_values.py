@@ -72,7 +72,9 @@ class LastValues:
         kind = self._catalogue[series].kind
         if kind is Kind.FLOAT:
             return value if math.isfinite(value) else None
-        return self._texts.get(series) if kind is Kind.TEXT else spoken(np.array([value]), kind, Texts())[0]
+        if kind is Kind.TEXT:
+            return self._texts.get(series) if math.isfinite(value) else None
+        return spoken(np.array([value]), kind, Texts())[0]
 
     def by_device(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(newest time in ns UTC, 0 = none is known; rows since the start) by the catalogue's device numbers."""
@@ -93,7 +95,8 @@ class LastValues:
         for series, one in found.items():
             self._make_room(series)
             if one.ts > self._ts[series]:  # of equal times the one that came since the start is the later
-                self._ts[series], self._value[series], self._quality[series] = one.ts, one.value, one.quality
+                value = one.value if one.text is None else 0.0  # a text's number is only a place in some batch
+                self._ts[series], self._value[series], self._quality[series] = one.ts, value, one.quality
                 if one.text is not None:
                     self._texts[series] = one.text[:_LONGEST_TEXT]
 
@@ -113,7 +116,8 @@ class LastValues:
             self._keep_texts(batch, rows)
 
     def _keep_texts(self, batch: Batch, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> None:
-        for row in rows[self._catalogue.is_text[batch.series[rows]]].tolist():
+        speaks = self._catalogue.is_text[batch.series[rows]] & np.isfinite(batch.value[rows])
+        for row in rows[speaks].tolist():
             self._texts[int(batch.series[row])] = batch.texts[int(batch.value[row])][:_LONGEST_TEXT]
 
     def _make_room(self, highest: int) -> None:
