@@ -151,8 +151,8 @@ class _Reader:
     ) -> tuple[tuple[Field, ...], Records | None, Open | None]:
         if is_open(s):
             return (), None, open_of(s, pattern, decode, self._meaning, self._tell)
-        if s.time is not None and (s.time.optional or s.time.zone):
-            self._tell(("time",), "`optional` and `zone` need a `map` instead of `fields` or `records`")
+        if s.time is not None and (s.time.optional or s.time.zone or s.time.unit == "auto"):
+            self._tell(("time",), "`optional`, `zone` and `unit: auto` need a `map` instead of `fields` or `records`")
         if (DEVICE in pattern.captures) is (s.device is not None):
             self._tell(("topic",), "the device's name stands either in the topic, as {device}, or at a `device:` path")
         fields = tuple(self._field(path, s) for path in s.fields)

@@ -104,6 +104,7 @@ class Open:
     decode: the payload to an object, None = the format has a source of its own
     name:   a template for what a value is called; {name} is its path in an object
     roots:  members in which the object proper may stand
+    scalar: what a payload is called that's no object; None = it's refused
     rebirth_ns: see `settings.ProfileSettings.rebirth_every`
     """
 
@@ -113,6 +114,7 @@ class Open:
     name: str = ""
     roots: tuple[str, ...] = ()
     precision: TimeUnit = "ns"
+    scalar: str | None = None
     rebirth_ns: int = 0
 
 

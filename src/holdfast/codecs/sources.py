@@ -40,6 +40,8 @@ def source_of(profile: Profile, open_: Open, naming: Naming, announced: Announce
     """The source of a profile."""
     if open_.decode is not None:
         return ObjectSource(profile, open_, open_.decode, naming, announced)
+    if profile.format == "text":
+        return TextSource(open_, naming, announced)
     return _MAKERS.get(profile.format, _nothing)(profile, open_, announced)
 
 
@@ -63,5 +65,4 @@ _MAKERS: dict[str, Callable[[Profile, Open, Announced], Source]] = {
     "opcua": lambda _, __, ___: OpcUaSource(),
     "homie": lambda _, __, announced: HomieSource(announced),
     "announcement": lambda _, __, announced: AnnouncementSource(announced),
-    "text": lambda _, open_, announced: TextSource(open_, announced),
 }
