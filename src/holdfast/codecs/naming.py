@@ -306,14 +306,14 @@ def fill(template: str, captures: Mapping[str, str]) -> str:
     return out + rest
 
 
-def _as_number(value: Scalar) -> str:
-    """What `_said` makes of the number that a text holds: "999.0" is 999."""
+def _as_number(value: Scalar) -> str | None:
+    """What `_said` makes of the number that a text holds: "999.0" is 999; None when it holds none."""
     if not isinstance(value, str) or len(value) > 40:
-        return ""
+        return None
     try:
         return _said(float(value))
     except ValueError:
-        return ""
+        return None
 
 
 def _said(value: Scalar) -> str:
