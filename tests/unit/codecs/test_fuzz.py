@@ -61,6 +61,7 @@ TOPICS = (
     "bin/a",
     "pb/a",
     "cayenne/a",
+    "v3/a/devices/b/up",
     "text/a/t",
     "zigbee2mqtt/a/b",
     "zigbee2mqtt/bridge/devices",
