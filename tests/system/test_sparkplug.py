@@ -106,6 +106,8 @@ def test_births_data_a_gap_and_the_death_of_a_foreign_edge_node(place: tuple[Pla
         assert plant.last(ALL[2]) == (-5, Quality.GOOD)
         edge.tell("data 21.5")
         eventually(lambda: plant.last(ALL[0]) == (21.5, Quality.GOOD))
+        edge.tell("zdata 21.75")
+        eventually(lambda: plant.last(ALL[0]) == (21.75, Quality.GOOD))
         assert edge.said == ["connected", "born"]
         edge.tell("gap")
         edge.tell("data 22.5")

@@ -1,5 +1,5 @@
-// Cirrus Link's edge node: node edge.mjs PORT [shy]. Takes lines on its input: `data N`, `gap`, `ddeath`; tells of births
-// and rebirth requests on its output. Shy: it says nothing of its birth until it's asked.
+// Cirrus Link's edge node: node edge.mjs PORT [shy]. Takes lines on its input: `data N`, `zdata N` (compressed), `gap`,
+// `ddeath`; tells of births and rebirth requests on its output. Shy: it says nothing of its birth until it's asked.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
@@ -43,5 +43,6 @@ createInterface({ input: process.stdin }).on("line", (line) => {
   const [word, value] = line.split(" ");
   if (word === "gap") edge.seq += 1; // as if a message had been lost
   if (word === "ddeath") edge.publishDeviceDeath("pump", { timestamp: now() });
-  if (word === "data") edge.publishNodeData({ timestamp: now(), metrics: [metric("temperature", "Double", Number(value))] });
+  const options = { compress: word === "zdata", algorithm: "GZIP" };
+  if (word === "data" || word === "zdata") edge.publishNodeData({ timestamp: now(), metrics: [metric("temperature", "Double", Number(value))] }, options);
 });

@@ -1,4 +1,4 @@
-"""A minute of coverage-guided fuzzing over every format; pip fetches atheris, pinned by hash, into a folder of its own."""
+"""A minute of coverage-guided fuzzing over every format. pip fetches atheris, pinned by hash, into a folder."""
 
 import os
 import subprocess

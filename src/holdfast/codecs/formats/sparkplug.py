@@ -5,12 +5,14 @@ specification wants, and the node is asked for a rebirth; so it is after a gap i
 of who died bad. Data sets, templates, arrays, bytes and files are skipped and counted. Needs the extra `protobuf`.
 """
 
+import zlib
 from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf.message import DecodeError
 
 from holdfast.codecs.formats.sparkplug_schema import PAYLOAD
 from holdfast.codecs.formats.sparkplug_sessions import Birth, Node, Sessions
+from holdfast.codecs.parsing import MAX_BYTES
 from holdfast.codecs.refused import Refused, malformed, wrong
 from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.settings import Scalar
@@ -181,15 +183,35 @@ def _unborn(where: _Where) -> NoReturn:
 
 
 def _parsed(payload: bytes) -> Any:
-    try:
-        parsed = PAYLOAD.FromString(payload)
-    except (DecodeError, UnicodeDecodeError) as error:
-        malformed(f"not a Sparkplug payload: {error}")
+    parsed = _message(payload)
     if parsed.uuid == _COMPRESSED:
-        raise Refused(RejectReason.UNSUPPORTED, "a compressed payload; have the node send it plain")
+        parsed = _message(_inflated(parsed.body))
+    if parsed.uuid == _COMPRESSED:
+        raise Refused(RejectReason.UNSUPPORTED, "a compressed payload within a compressed payload")
     if len(parsed.metrics) > _MAX_METRICS:
         raise Refused(RejectReason.TOO_LARGE, f"more than {_MAX_METRICS} metrics")
     return parsed
+
+
+def _message(payload: bytes) -> Any:
+    try:
+        return PAYLOAD.FromString(payload)
+    except (DecodeError, UnicodeDecodeError) as error:
+        malformed(f"not a Sparkplug payload: {error}")
+
+
+def _inflated(body: bytes) -> bytes:
+    """What Cirrus Link's clients compress, DEFLATE or GZIP, as the stream's head tells; at most a payload's size."""
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        whole = stream.decompress(body, MAX_BYTES)
+        if stream.unconsumed_tail and not stream.eof:
+            raise Refused(RejectReason.TOO_LARGE, f"over {MAX_BYTES} bytes once it is decompressed")
+    except zlib.error as error:
+        malformed(f"the compressed payload is damaged: {error}")
+    if not stream.eof:
+        malformed("the compressed payload is cut off")
+    return whole
 
 
 def _name(metric: Any, birth: Birth) -> str:
