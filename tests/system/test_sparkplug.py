@@ -1,14 +1,16 @@
 """Cirrus Link's Sparkplug edge node (npm: sparkplug-client), at the node's own listener and behind Mosquitto."""
 
+import json
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.system.foreign.site import Broker, have_mosquitto
-from tests.system.mqtt_peers import House, eventually
+from tests.system.mqtt_peers import House, Peer, eventually
 from tests.system.test_mqtt_daily import NODE, NPM, fetch
 
 from holdfast.model.quality import Quality, Reason, encode_quality, quality_of
@@ -119,6 +121,22 @@ def test_births_data_a_gap_and_the_death_of_a_foreign_edge_node(place: tuple[Pla
     finally:
         edge.kill()
     eventually(lambda: [plant.last(name) for name in ALL] == [(None, Quality.BAD)] * 4)
+
+
+def test_the_node_says_that_it_is_the_host_while_it_runs(tmp_path: Path) -> None:
+    house = House(tmp_path, ", sparkplug_host: scada", profile="builtin:sparkplug")
+    edge = Peer(house.port, "edge")
+    edge.subscribe("spBv1.0/STATE/scada")
+    eventually(lambda: len(edge.heard) == 1)
+    house.stop()
+    eventually(lambda: len(edge.heard) == 2)
+    edge.client.loop_stop()
+    said = [(one.topic, json.loads(one.payload)) for one in edge.heard]
+    assert [(topic, state["online"]) for topic, state in said] == [
+        ("spBv1.0/STATE/scada", True),
+        ("spBv1.0/STATE/scada", False),
+    ]
+    assert 0 <= time.time() - said[1][1]["timestamp"] / 1000 < 60
 
 
 @pytest.mark.timeout(120)
