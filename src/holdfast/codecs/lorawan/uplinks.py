@@ -103,9 +103,6 @@ def read_uplink(message: bytes, received_ns: int) -> NetworkUplink:
     raise UplinkInvalid(f"no network server's uplink: expected {expected}", is_json=True)
 
 
-# The Things Stack v3
-
-
 class _Gateway(Struct):
     gateway_id: str = ""
 
@@ -174,9 +171,6 @@ def _the_things_decoded(message: _Message) -> Decoded | None:
     return Decoded({"data": data or {}, "warnings": message.decoded_payload_warnings or []}, normalized)
 
 
-# ChirpStack v4
-
-
 class _ReceivedInfo(Struct, rename="camel"):
     gateway_id: str = ""
     rssi: float | None = None
@@ -215,9 +209,6 @@ def _chirpstack(raw: bytes, received_ns: int) -> NetworkUplink:
         snr=best.snr,
         gateway=best.gateway_id[:_ID_LIMIT],
     )
-
-
-# ChirpStack v3
 
 
 class _ReceivedInfo3(Struct):
@@ -270,9 +261,6 @@ def _hex(identifier: str) -> str:
     return raw.hex() if len(raw) == _EUI_BYTES else identifier
 
 
-# Helium Console
-
-
 class _Hotspot(Struct):
     name: str = ""
     id: str = ""
@@ -313,9 +301,6 @@ def _helium(raw: bytes, received_ns: int) -> NetworkUplink:
         snr=best.snr,
         gateway=(best.name or best.id)[:_ID_LIMIT],
     )
-
-
-# Actility ThingPark
 
 
 class _Model(Struct):
