@@ -24,17 +24,19 @@ from holdfast.telemetry.happenings import Telemetry
 SETTINGS = """
 node: gw
 journal: {ballast: 0MB}
-profiles: ["builtin:rooms"]
+profiles: ["%s"]
 mqtt: {listen: "127.0.0.1:0", anonymous: true, max_keep_alive: 60s, receive_maximum: 20, max_packet: 64kB%s}
+%s
 """
 
 
 class House:
     """A node on a loop of its own: every message goes through intake and the journal."""
 
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path, more: str = "", *, profile: str = "builtin:rooms", beside: str = "") -> None:
+        """more: of the listener's settings; beside: of the node's."""
         self.folder = folder
-        (folder / "node.yaml").write_text(SETTINGS % more)
+        (folder / "node.yaml").write_text(SETTINGS % (profile, more, beside))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()

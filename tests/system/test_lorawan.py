@@ -93,7 +93,7 @@ def test_killed_workers_are_replaced_and_none_outlives_its_node(gateway: Gateway
 def test_a_worker_can_open_nothing_and_knows_nothing_of_the_nodes_environment(gateway: Gateway) -> None:
     assert gateway.publish("v3/honest/devices/room/up", uplink(1)) == 0
     (worker, *_) = workers(gateway)
-    assert set(worker.environ()) <= {"PYTHONPATH", "LC_CTYPE"}
+    assert set(worker.environ()) <= {"PYTHONPATH", "LC_CTYPE", "TZ"}
     assert worker.num_fds() == 3
     limits = Path(f"/proc/{worker.pid}/limits").read_text()
     assert "Max open files            3" in limits

@@ -32,6 +32,14 @@ class Annex(Protocol):
         ...
 
 
+class Answering(Protocol):
+    """The way back to who sent a message, for what a protocol has us answer (Sparkplug's rebirth requests)."""
+
+    def answer(self, topic: str, payload: bytes) -> None:
+        """Publish once, at QoS 0, where the message came from; never blocks. Without a connection it's lost."""
+        ...
+
+
 class Arrival(msgspec.Struct, frozen=True):
     """A run of messages of one source on one topic, in order of arrival.
 
@@ -42,6 +50,7 @@ class Arrival(msgspec.Struct, frozen=True):
     receipt:     settled once for the whole run
     retain:      the last payload is the topic's retained message (MQTT RETAIN)
     annex:       stored with the run's rows, all or nothing
+    answers:     the way back; None = the node's own subscribers
     """
 
     source: str
@@ -51,6 +60,7 @@ class Arrival(msgspec.Struct, frozen=True):
     receipt: Receipt
     retain: bool = False
     annex: Annex | None = None
+    answers: Answering | None = None
 
 
 class Inbox(Protocol):
@@ -68,6 +78,6 @@ class Inbox(Protocol):
 class Publisher(Protocol):
     """How a node publishes to its local subscribers (alerts, bus messages)."""
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Hand `payload` to every matching local subscriber now; never blocks."""
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
+        """Hand `payload` to every matching local subscriber now, at most at this QoS; never blocks."""
         ...

@@ -45,7 +45,7 @@ def show_test(folder: Path, cpu_s: float, *, json: bool, verbose: bool) -> int:
 async def _try(scripts: ScriptFolder, codecs: list[CodecExamples], clock: Clock, cpu_s: float) -> list[Tried]:
     runner = ScriptRunner(clock, limits=_limits(cpu_s))
     try:
-        return await try_all(runner, scripts, codecs, clock)
+        return await try_all(runner, scripts, codecs)
     finally:
         await runner.close()
 

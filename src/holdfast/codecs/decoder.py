@@ -22,6 +22,7 @@ from holdfast.codecs.observing import OpenReader
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reading import Group, ProfileReader, Told
 from holdfast.codecs.reject import Rejection, RejectReason
+from holdfast.codecs.replies import Reply
 from holdfast.codecs.stuck import Stuck
 from holdfast.codecs.times import NOT_TOLD, Times
 from holdfast.codecs.topics import DEVICE, joined, name_fault
@@ -56,6 +57,7 @@ class Decoded:
     rejected:      the messages refused, ascending
     payload_bytes: of all messages
     skipped:       parts of good messages that no reading can hold, by why (`dataset`, `empty_message` …)
+    replies:  what protocols have us answer, as Sparkplug's rebirth requests
     device:   shape (messages,): the registry's number of the device that sent it, NOT_FOLLOWED where it is unknown
     size:     shape (messages,): bytes of its payload
     """
@@ -69,6 +71,7 @@ class Decoded:
     skipped: Counter[str] = field(default_factory=Counter)
     device: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     size: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    replies: Sequence[Reply] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,8 @@ class Decoder:
         payloads = chain.from_iterable([run.payloads for run in runs])
         size = np.fromiter(map(len, payloads), np.int32, first)
         batch = self._stuck.judge(batch)
-        return Decoded(batch, message, keys, lead, rejected, int(size.sum()), self._skipped(), about.devices, size)
+        total, skipped, replies = int(size.sum()), self._skipped(), self._replies()
+        return Decoded(batch, message, keys, lead, rejected, total, skipped, about.devices, size, replies)
 
     def learn(self, retained: Mapping[str, bytes]) -> None:
         """Take what retained messages by topic say about others, as after a restart; makes no readings of them."""
@@ -176,6 +180,14 @@ class Decoder:
             if isinstance(reader, OpenReader) and reader.skipped:
                 total.update(reader.skipped)
                 reader.skipped.clear()
+        return total
+
+    def _replies(self) -> Sequence[Reply]:
+        total: list[Reply] = []
+        for reader in self._readers:
+            if isinstance(reader, OpenReader) and reader.replies:
+                total += reader.replies
+                reader.replies = []
         return total
 
     def _merge(self, parts: list[tuple[Batch, NDArray[np.int32]]]) -> tuple[Batch, NDArray[np.int32]]:

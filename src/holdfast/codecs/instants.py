@@ -11,6 +11,8 @@ from holdfast.codecs.settings import TimeUnit
 from holdfast.codecs.times import LATEST_US
 
 _NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_NUMBER = re.compile(r"\A\s*\d{1,19}(\.\d{1,12})?\s*\Z", re.ASCII)
+_AUTO: tuple[tuple[TimeUnit, float], ...] = (("s", 1e11), ("ms", 1e14), ("us", 1e17))
 _LATEST_NS = int(LATEST_US) * 1000
 _ISO = re.compile(
     r"\A(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,12}))?\s*(Z|z|[+-]\d\d(?::?\d\d)?)?\Z", re.ASCII
@@ -26,13 +28,25 @@ def to_ns(value: Any, unit: TimeUnit, zone: tzinfo | None = None) -> int:
     """
     if isinstance(value, datetime):
         ns = _of_datetime(value if value.tzinfo is not None else value.replace(tzinfo=zone), 0)
-    elif unit == "iso8601":
+    elif unit == "iso8601" or (unit == "auto" and isinstance(value, str) and not _NUMBER.match(value)):
         ns = _of_iso(value, zone)
+    elif unit == "auto":
+        ns = _of_any(value)
     else:
         ns = _of_number(value, unit)
     if not 0 <= ns < _LATEST_NS:
         wrong("the time is before 1970 or after 2100: is its unit right?")
     return ns
+
+
+def _of_any(value: Any) -> int:
+    """A number in the one unit that makes it a time between 1973 and 2100: they don't overlap."""
+    number = float(value) if isinstance(value, str) else value
+    if isinstance(number, int | float) and not isinstance(number, bool):
+        for unit, most in _AUTO:
+            if abs(number) < most:
+                return _of_number(value, unit)
+    return _of_number(value, "ns")
 
 
 def _of_number(value: Any, unit: TimeUnit) -> int:

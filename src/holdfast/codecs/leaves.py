@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -15,11 +16,14 @@ from holdfast.codecs.profiles import Decode, Open, Profile
 from holdfast.codecs.refused import Refused, wrong
 from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.settings import Scalar
-from holdfast.codecs.sink import NO_TIME, Origin, Sink
+from holdfast.codecs.sink import MAX_TEXT, NO_TIME, Origin, Sink
+from holdfast.codecs.topics import DEVICE, LAST_LEVEL, joined
 from holdfast.model.series import Kind
 
 MAX_DEPTH = 32
 MAX_NODES = 20_000
+_SENDERS = 100_000
+_WORDS = {"true": True, "false": False, "null": None}
 Leaves = dict[str, Any]
 
 
@@ -31,6 +35,8 @@ class ObjectSource:
         self._name = None if open_.name in ("", "{name}") else open_.name
         self._decode, self._announced = decode, announced
         self._is_text = profile.format == "csv"
+        self._scalar = open_.scalar
+        self._senders: set[str] = set()
         self._device = None if profile.device_path is None else ".".join(profile.device_path)
         self._time = None if profile.time_path is None else ".".join(profile.time_path)
         self._id = None if profile.id_path is None else ".".join(profile.id_path)
@@ -41,13 +47,39 @@ class ObjectSource:
         Raises:
             Refused: when it can't be taken.
         """
+        if self._is_scalar(payload, origin):
+            self._one(payload, message, origin, sink)
+            return
         decoded = self._decode(payload)
+        if self._scalar == LAST_LEVEL and len(self._senders) < _SENDERS:
+            self._senders.add(origin.device)
         for root in self._roots:
             if isinstance(decoded, dict) and isinstance(decoded.get(root), dict | list):
                 decoded = decoded[root]
                 break
         for item in decoded if isinstance(decoded, Rows) else (decoded,):
             self._object(item, message, origin, sink)
+
+    def _is_scalar(self, payload: bytes, origin: Origin) -> bool:
+        """Is it one value? Of a device without a further level it can't be, unless the value is taken back."""
+        if self._scalar is None or payload.lstrip()[:1] in (b"{", b"["):
+            return False
+        return not payload or self._scalar != LAST_LEVEL or "/" in origin.captures[DEVICE]
+
+    def _one(self, payload: bytes, message: int, origin: Origin, sink: Sink) -> None:
+        """A payload that's no object: one value, or none where it's empty, as a retained message that is taken back."""
+        if not payload:
+            return
+        if len(payload) > MAX_TEXT:
+            raise Refused(RejectReason.TOO_LARGE, f"{len(payload)} bytes; at most {MAX_TEXT} are taken as one value")
+        name, text = self._scalar or "", payload.decode().strip()
+        if name == LAST_LEVEL:
+            *levels, name = origin.captures[DEVICE].split("/")
+            origin = replace(origin, device=joined(*levels))
+            if origin.device in self._senders:
+                sink.skip("told_twice")
+                return
+        self._object({name: _plain(text)}, message, origin, sink)
 
     def _object(self, decoded: Any, message: int, origin: Origin, sink: Sink) -> None:
         leaves = flatten(decoded)
@@ -149,6 +181,14 @@ def flatten(decoded: Any) -> Leaves:
                 out[name] = value
         stack.extend(reversed(below))
     return out
+
+
+def _plain(text: str) -> Scalar | None:
+    """A value outside of any object: as JSON has it, or a word."""
+    if text in _WORDS:
+        return _WORDS[text]
+    number = number_in(text)
+    return text if number is None else number
 
 
 def _finite(name: str, value: "int | float | Decimal | Fraction") -> Scalar:

@@ -1,7 +1,7 @@
 """Profile documents to compiled profiles. Every problem of every file at once, or all profiles."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from holdfast.codecs.errors import CodecsError
+from holdfast.codecs.lorawan import plan as lorawan
 from holdfast.codecs.lorawan.errors import ScriptUnusable
-from holdfast.codecs.lorawan.plan import LorawanPlan, records_of
-from holdfast.codecs.lorawan.scripts import Script, load_script
+from holdfast.codecs.lorawan.scripts import load_script
 from holdfast.codecs.opening import decoder_of, is_open, open_of
 from holdfast.codecs.profiles import Decode, Field, Line, Meaning, Open, Profile, Records
 from holdfast.codecs.profiles import Path as FieldPath
@@ -29,6 +29,8 @@ BUILTIN = Path(__file__).parent / "builtin"
 """Profile files that ship with Holdfast."""
 _METRIC = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)*")
 _KINDS = {"float": Kind.FLOAT, "int": Kind.INT, "bool": Kind.BOOL, "text": Kind.TEXT}
+_LAST_PORT = 255
+_PORT_RANGE = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?", re.ASCII)
 _NO_LINE: Line = (1.0, 0.0)
 _TIME_IS_ID = "time"
 _TYPED_BY_MSGSPEC = frozenset(("json", "msgpack"))
@@ -95,8 +97,8 @@ class _Reader:
         pattern = self._pattern(s)
         if s.format == "lorawan":
             return None if pattern is None else self._lorawan(s, pattern, before)
-        if s.codec is not None or s.codecs:
-            self._tell(("codec",), "scripts decode uplinks of LoRaWAN network servers: add `format: lorawan`")
+        if s.codec is not None or s.codecs or s.ports:
+            self._tell(("codec",), "codecs decode uplinks of LoRaWAN network servers: add `format: lorawan`")
         if s.id == _TIME_IS_ID and s.time is None and s.format in _TIME_BY_PATH:
             self._tell(("id",), "`id: time` needs `time`")
         profile = None if pattern is None else self._profile(s, pattern)
@@ -149,8 +151,8 @@ class _Reader:
     ) -> tuple[tuple[Field, ...], Records | None, Open | None]:
         if is_open(s):
             return (), None, open_of(s, pattern, decode, self._meaning, self._tell)
-        if s.time is not None and (s.time.optional or s.time.zone):
-            self._tell(("time",), "`optional` and `zone` need a `map` instead of `fields` or `records`")
+        if s.time is not None and (s.time.optional or s.time.zone or s.time.unit == "auto"):
+            self._tell(("time",), "`optional`, `zone` and `unit: auto` need a `map` instead of `fields` or `records`")
         if (DEVICE in pattern.captures) is (s.device is not None):
             self._tell(("topic",), "the device's name stands either in the topic, as {device}, or at a `device:` path")
         fields = tuple(self._field(path, s) for path in s.fields)
@@ -163,38 +165,70 @@ class _Reader:
         return fields, records, None
 
     def _lorawan(self, s: ProfileSettings, pattern: TopicPattern, before: int) -> Profile | None:
-        if DEVICE not in pattern.captures:
-            self._tell(("topic",), "the device's name is missing: {device} in the topic")
-        for key in ("device", "time", "id", "records"):
+        device = self._device_name(s.device, pattern)
+        for key in ("time", "id", "records"):
             if getattr(s, key) is not None:
                 self._tell((key,), f"`{key}` isn't for `format: lorawan`: the network server's message says it")
-        folder = self._document.path.parent
-        script = None if s.codec is None else self._script(folder / s.codec, ("codec",))
-        scripts = {model: self._script(folder / path, ("codecs", model)) for model, path in s.codecs.items()}
+        codec = None if s.codec is None else self._codec(s.codec, ("codec",))
+        codecs = {model: self._codec(word, ("codecs", model)) for model, word in s.codecs.items()}
+        ports = {port: codec for said, word in s.ports.items() for port, codec in self._ports(said, word)}
         own = {path: self._field(path, s).meaning for path in s.fields}
         if len(self._problems) > before:
             return None
-        found = {model: script for model, script in scripts.items() if script is not None}
-        plan = LorawanPlan(script, found, tuple(split(path) or () for path in s.fields))
+        plan = lorawan.LorawanPlan(
+            codec,
+            {model: found for model, found in codecs.items() if found is not None},
+            ports,
+            {split(path) or (): meaning.kind for path, meaning in own.items()},
+            device,
+        )
         return Profile(
             name=self._name,
             version=s.version,
             pattern=pattern,
             device_path=None,
-            time_path=("t",),
+            time_path=None,
             time_unit="us",
-            id_path=("id",),
+            id_path=None,
             id_is_time=False,
             stale_ns=None if s.stale_after is None else round(s.stale_after * NS_PER_S),
             future_ns=round(s.future_limit * NS_PER_S),
             fields=(),
-            records=records_of(own),
+            records=None,
             lorawan=plan,
+            format=s.format,
+            open=lorawan.open_of(own),
         )
 
-    def _script(self, path: Path, where: tuple[str, ...]) -> Script | None:
+    def _device_name(self, said: str | None, pattern: TopicPattern) -> lorawan.DeviceName:
+        match said:
+            case None | "eui":
+                return "eui"
+            case "name":
+                return "name"
+            case "topic":
+                if DEVICE not in pattern.captures:
+                    self._tell(("topic",), "the device's name is missing: {device} in the topic")
+                return "topic"
+        self._tell(("device",), f"`{said}`: an uplink's device is called by its `eui`, `name` or `topic`")
+        return "eui"
+
+    def _ports(self, said: str, word: str) -> Iterator[tuple[int, lorawan.Codec]]:
+        """The codec of each fPort of `2` or `10-19`."""
+        codec = self._codec(word, ("ports", said))
+        match = _PORT_RANGE.fullmatch(said)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match is not None else (1, 0)
+        if not first <= last <= _LAST_PORT:
+            self._tell(("ports", said), f"`{said}` is no fPort: 0 to {_LAST_PORT}, or from-to as 10-19")
+        elif codec is not None:
+            for port in range(first, last + 1):
+                yield port, codec
+
+    def _codec(self, word: str, where: tuple[str, ...]) -> lorawan.Codec | None:
+        if word in lorawan.OWN_CODECS:
+            return lorawan.OWN_CODECS[word]
         try:
-            return load_script(path)
+            return load_script(self._document.path.parent / word)
         except ScriptUnusable as error:
             self._tell(where, str(error))
             return None

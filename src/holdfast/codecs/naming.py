@@ -258,7 +258,7 @@ class Conversion:
             Refused: when it's neither.
         """
         said = _said(value)
-        if said in self.missing:
+        if self.missing and (said in self.missing or _as_number(value) in self.missing):
             return None
         if self.values:
             if said not in self.values and self.drops_others:
@@ -304,6 +304,16 @@ def fill(template: str, captures: Mapping[str, str]) -> str:
         name, _, rest = rest.partition("}")
         out += before + captures.get(name, "")
     return out + rest
+
+
+def _as_number(value: Scalar) -> str | None:
+    """What `_said` makes of the number that a text holds: "999.0" is 999; None when it holds none."""
+    if not isinstance(value, str) or len(value) > 40:
+        return None
+    try:
+        return _said(float(value))
+    except ValueError:
+        return None
 
 
 def _said(value: Scalar) -> str:

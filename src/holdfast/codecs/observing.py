@@ -14,6 +14,7 @@ from holdfast.codecs.profiles import Open, Profile
 from holdfast.codecs.reading import Group, Told
 from holdfast.codecs.refused import Refused
 from holdfast.codecs.reject import Rejection, RejectReason
+from holdfast.codecs.replies import Reply
 from holdfast.codecs.sink import NO_TIME, Origin, Sink
 from holdfast.codecs.sources import source_of
 from holdfast.codecs.stuck import Stuck
@@ -46,6 +47,7 @@ class OpenReader:
         self._naming = Naming(open_, catalogue, node, registry)
         self._source = source_of(profile, open_, self._naming, announced)
         self.skipped: Counter[str] = Counter()
+        self.replies: list[Reply] = []
 
     def forget_devices(self) -> None:
         """The registry has changed: ask it anew."""
@@ -64,10 +66,11 @@ class OpenReader:
             origin = self._origin(group, run)
             for payload in group.payloads[at : at + count]:
                 if not self._message(payload, at, origin, sink, refused):
-                    about.devices[numbers[at]] = self._naming.blamed(origin.device, refused[-1].reason)
+                    about.devices[numbers[at]] = self._naming.blamed(sink.sender or origin.device, refused[-1].reason)
                 at += 1
         rejected.extend(Rejection(int(numbers[r.message]), r.reason, r.detail) for r in refused)
         self.skipped.update(sink.skipped)
+        self.replies += [reply._replace(message=int(numbers[reply.message])) for reply in sink.replies]
         if not sink.values:
             return Batch.empty(), np.empty(0, np.int32)
         received = np.repeat(np.array(group.received, np.int64), group.counts)

@@ -12,7 +12,8 @@ from holdfast.codecs.formats.jsons import decode_json
 from holdfast.codecs.formats.packed import decode_cbor, decode_msgpack
 from holdfast.codecs.profiles import Decode, Meaning, Open, Rule
 from holdfast.codecs.settings import CsvSettings, MapSettings, ProfileSettings, ReadingSettings
-from holdfast.codecs.topics import DEVICE, REST, TopicPattern
+from holdfast.codecs.topics import DEVICE, LAST_LEVEL, REST, TopicPattern
+from holdfast.kernel.clock import NS_PER_S
 
 Tell = Callable[[tuple[str, ...], str], None]
 MeaningOf = Callable[[tuple[str, ...], ReadingSettings, bool], Meaning]
@@ -111,8 +112,25 @@ def open_of(
     if s.format in ("homie", "sparkplug") and REST not in pattern.captures:
         tell(("topic",), f"`{s.format}` reads the levels itself: its topic ends in `/#`")
     has_extra(s, tell)
-    unknown = s.unknown or ("ignore" if s.format in _OBJECTS and s.map else "name")
-    return Open(tuple(rule for _, rule in exact_first), unknown, decode, name, s.roots, s.precision)
+    if s.scalar is not None:
+        _check_scalar(s, pattern, tell)
+    return Open(
+        rules=tuple(rule for _, rule in exact_first),
+        unknown=s.unknown or ("ignore" if s.format in _OBJECTS and s.map else "name"),
+        decode=decode,
+        name=name,
+        roots=s.roots,
+        precision=s.precision,
+        scalar=s.scalar,
+        rebirth_ns=round(s.rebirth_every * NS_PER_S),
+    )
+
+
+def _check_scalar(s: ProfileSettings, pattern: TopicPattern, tell: Tell) -> None:
+    if s.format != "json":
+        tell(("scalar",), "`scalar` is for `format: json`")
+    if s.scalar == LAST_LEVEL and f"{{{DEVICE}*}}" not in pattern.text:
+        tell(("scalar",), "`{last}` is the last level of `{device*}` in the topic")
 
 
 def _check_device(s: ProfileSettings, pattern: TopicPattern, tell: Tell) -> None:

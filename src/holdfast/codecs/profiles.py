@@ -104,6 +104,8 @@ class Open:
     decode: the payload to an object, None = the format has a source of its own
     name:   a template for what a value is called; {name} is its path in an object
     roots:  members in which the object proper may stand
+    scalar: what a payload is called that's no object; None = it's refused
+    rebirth_ns: see `settings.ProfileSettings.rebirth_every`
     """
 
     rules: tuple[Rule, ...]
@@ -112,6 +114,8 @@ class Open:
     name: str = ""
     roots: tuple[str, ...] = ()
     precision: TimeUnit = "ns"
+    scalar: str | None = None
+    rebirth_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ class Profile:
     time_path: None means readings carry the time of receipt
     id_path:   None with `id_is_time` False means messages carry no id, so repeats can't be told
     stale_ns:  None means no message is too old
-    lorawan:   how its messages become what `records` reads; None = they already are
+    lorawan:   how its messages become what `open` reads; None = they already are
     decode:    of a format other than JSON with fixed fields or records
     open:      instead of fields and records
     """

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct, field
 
 from holdfast.kernel.scalars import Duration, Zone
 
-TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
+TimeUnit = Literal["s", "ms", "us", "ns", "iso8601", "auto"]
 ValueType = Literal["float", "int", "bool", "text"]
 Format = Literal[
     "json",
@@ -21,12 +21,29 @@ Format = Literal[
     "sparkplug",
     "opcua",
     "homie",
+    "cayenne",
     "announcement",
     "lorawan",
     "ignore",
 ]
 BinaryType = Literal[
-    "u8", "i8", "u16", "i16", "u24", "i24", "u32", "i32", "u64", "i64", "f32", "f64", "s8c8", "bool", "text", "hex"
+    "u8",
+    "i8",
+    "u16",
+    "i16",
+    "u24",
+    "i24",
+    "u32",
+    "i32",
+    "u64",
+    "i64",
+    "f32",
+    "f64",
+    "s8c8",
+    "log8",
+    "bool",
+    "text",
+    "hex",
 ]
 Scalar = bool | float | str
 
@@ -85,9 +102,10 @@ class MapSettings(ReadingSettings, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class CsvSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """columns: their names when the payload has no header line."""
+    """columns: their names when the payload has no header line; decimal: what stands before a number's fraction."""
 
     delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
+    decimal: Literal[".", ","] = "."
     columns: tuple[str, ...] = ()
 
 
@@ -102,7 +120,7 @@ class BinaryFieldSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """at: offset in bytes, negative from the end; bits: `low-high` within the number, bit 0 the least significant.
 
     length: bytes of text or hex; missing: raw values that mean that there is none; low: bits that follow elsewhere
-    s8c8 is a sign bit and seven bits, then a byte of hundredths.
+    s8c8 is a sign bit and seven bits, then a byte of hundredths; log8 a byte on a logarithmic scale from 0 to 65535.
     """
 
     at: int
@@ -126,11 +144,13 @@ class LayoutSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class EmbeddedSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A binary payload in a text member of an object; its fields stand beside that member then.
 
+    optional: without the member the object stands as it is
     ble_company: the member is a Bluetooth advertisement; the payload is its manufacturer data of this company
     """
 
     field: str
     encoding: Literal["hex", "base64"] = "hex"
+    optional: bool = False
     ble_company: Annotated[int, Meta(ge=0, le=65535)] | None = None
 
 
@@ -158,6 +178,7 @@ class RecordsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class TimeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the device's own timestamp stands; without this, readings carry the time they were received.
 
+    unit: `auto` is iso8601 for text and, for a number, the one of s, ms, us and ns that gives a time of this century
     zone: of iso8601 times that name none; without it such a time refuses the message
     optional: a message without one carries the time it was received
     """
@@ -174,9 +195,14 @@ class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     extends:  a built-in profile, as `tasmota.sensor`; keys that are written here replace its own
     map:      names in the payload to readings; what stands in no entry goes by `unknown`
     name:     what a value is called: a `text` profile's made of the topic's captures, an object's also of {name}
-    codec, codecs: with `format: lorawan` the script of uplinks, or scripts by the device's type; paths relative to
-              the profile's file
+    codec, codecs, ports: with `format: lorawan` what decodes uplinks, by the device's type, by fPort
+              (`2`, `10-19`): a script (path relative to the profile's file) or `cayenne`
+    device:   path of the device's name; with `format: lorawan` what names it: `eui`, `name` or `topic`
     roots:    members in which the payload proper may stand; the first one that's there
+    scalar:   what a payload that's no object is called; `{last}` is the last level of `{device*}`, which then isn't
+              the device's, and such payloads of a device that sends objects too are ignored
+    rebirth_every: with `format: sparkplug` a node whose birth is wanted is asked for it at most once in so long; 0 =
+              never
     """
 
     topic: str = ""
@@ -184,6 +210,7 @@ class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     format: Format = "json"
     codec: str | None = None
     codecs: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, str] = field(default_factory=dict)
     extends: str | None = None
     map: dict[str, MapSettings] = field(default_factory=dict)
     unknown: Literal["name", "ignore", "reject"] | None = None
@@ -196,6 +223,8 @@ class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     protobuf: ProtobufSettings | None = None
     device: str | None = None
     time: TimeSettings | None = None
+    scalar: str | None = None
+    rebirth_every: Duration = 30.0
     id: str | None = None
     stale_after: Duration | None = None
     future_limit: Duration = 5.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from holdfast.codecs.naming import NOWHERE, Key, Naming
 from holdfast.codecs.refused import Refused, wrong
 from holdfast.codecs.reject import RejectReason
+from holdfast.codecs.replies import Reply
 from holdfast.codecs.settings import Scalar
 from holdfast.codecs.structs import EXACT
 from holdfast.model.quality import Quality, Reason, encode_quality
@@ -21,6 +22,7 @@ _INEXACT = encode_quality(Quality.UNCERTAIN, Reason.INEXACT)
 DEVICE_SAID_BAD = encode_quality(Quality.BAD, Reason.DEVICE_SAID_SO)
 DEVICE_SAID_UNCERTAIN = encode_quality(Quality.UNCERTAIN, Reason.DEVICE_SAID_SO)
 NOT_A_NUMBER = encode_quality(Quality.BAD, Reason.NOT_A_NUMBER)
+OFFLINE = encode_quality(Quality.BAD, Reason.OFFLINE)
 _NAN = float("nan")
 
 
@@ -46,6 +48,8 @@ class Sink:
         self._text_at: dict[str, int] = {}
         self._message = 0
         self._first = 0
+        self.sender = ""
+        """Who the present message says it is from, as soon as its source knows; a refusal is put down to it."""
         self.messages: list[int] = []
         self.slots: list[int] = []
         self.values: list[float] = []
@@ -54,12 +58,14 @@ class Sink:
         self.texts: list[str] = []
         self.ids: dict[int, tuple[str, int | str]] = {}
         self.historical: set[int] = set()
+        self.replies: list[Reply] = []
+        """What is owed to senders, by the messages' places here; also for messages that are refused."""
         self.skipped: Counter[str] = Counter()
         self._pending: Counter[str] = Counter()
 
     def begin(self, message: int, origin: Origin) -> None:
         """What is added from here on belongs to this message."""
-        self._message, self._first = message, len(self.values)
+        self._message, self._first, self.sender = message, len(self.values), ""
         self._captures, self._context = origin.captures, origin.context
         self._pending.clear()
 
@@ -80,6 +86,10 @@ class Sink:
     def skip(self, why: str, count: int = 1) -> None:
         """Parts of the message that can't become readings."""
         self._pending[why] += count
+
+    def reply(self, message: int, topic: str, payload: bytes) -> None:
+        """Owe the sender of a message an answer."""
+        self.replies.append(Reply(message, topic, payload))
 
     def add(
         self,

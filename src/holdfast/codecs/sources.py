@@ -5,12 +5,14 @@ from typing import Protocol
 
 from holdfast.codecs.announced import Announced
 from holdfast.codecs.formats.announcements import AnnouncementSource
+from holdfast.codecs.formats.cayenne import CayenneSource
 from holdfast.codecs.formats.homie import HomieSource
 from holdfast.codecs.formats.influx import InfluxSource
 from holdfast.codecs.formats.opcua import OpcUaSource
 from holdfast.codecs.formats.senml import SenmlSource
 from holdfast.codecs.formats.text import TextSource
 from holdfast.codecs.leaves import ObjectSource
+from holdfast.codecs.lorawan.records import RecordSource
 from holdfast.codecs.naming import Naming
 from holdfast.codecs.profiles import Open, Profile
 from holdfast.codecs.sink import Origin, Sink
@@ -38,6 +40,8 @@ def source_of(profile: Profile, open_: Open, naming: Naming, announced: Announce
     """The source of a profile."""
     if open_.decode is not None:
         return ObjectSource(profile, open_, open_.decode, naming, announced)
+    if profile.format == "text":
+        return TextSource(open_, naming, announced)
     return _MAKERS.get(profile.format, _nothing)(profile, open_, announced)
 
 
@@ -45,19 +49,20 @@ def _nothing(_: Profile, __: Open, ___: Announced) -> Source:
     return Nothing()
 
 
-def _sparkplug(_: Profile, __: Open, ___: Announced) -> Source:
+def _sparkplug(_: Profile, open_: Open, ___: Announced) -> Source:
     # Its protobuf runtime is an extra: imported where a profile wants it, and looked for when that was loaded.
     from holdfast.codecs.formats.sparkplug import SparkplugSource  # noqa: PLC0415 - see above
 
-    return SparkplugSource()
+    return SparkplugSource(open_.rebirth_ns)
 
 
 _MAKERS: dict[str, Callable[[Profile, Open, Announced], Source]] = {
     "senml": lambda _, __, ___: SenmlSource(),
+    "cayenne": lambda _, __, ___: CayenneSource(),
+    "lorawan": lambda _, __, ___: RecordSource(),
     "influx": lambda profile, open_, _: InfluxSource(profile, open_),
     "sparkplug": _sparkplug,
     "opcua": lambda _, __, ___: OpcUaSource(),
     "homie": lambda _, __, announced: HomieSource(announced),
     "announcement": lambda _, __, announced: AnnouncementSource(announced),
-    "text": lambda _, open_, announced: TextSource(open_, announced),
 }

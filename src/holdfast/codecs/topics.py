@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 _CAPTURE = re.compile(r"^\{([a-z][a-z0-9_]*)(\*?)\}$")
 DEVICE, REST = "device", "rest"
+LAST_LEVEL = "{last}"
+"""Stands for the last level of `{device*}` where a profile names a value by it."""
 NAME_LIMIT = 64
 _REST = f"(?P<{REST}>.*)"
 _FORBIDDEN = frozenset("/+#")
@@ -59,6 +61,8 @@ def compile_pattern(text: str) -> TopicPattern:
         raise PatternInvalid(msg)
     shape = "/".join(_shape(level) for level in levels)
     rank = tuple({"+": 1, "#": 2, "++": 2}.get(level, 0) for level in shape.split("/"))
+    if "++" in shape:
+        rank += (3,)  # `a/{x*}/set` is more specific than `a/{x*}`
     expression = "/".join(parts).replace(f"/{_REST}", f"(?:/{_REST})?")  # `a/#` matches `a` too, MQTT 5 §4.7.1.2
     return TopicPattern(text, shape, rank, tuple(captures), re.compile(rf"\A{expression}\Z", re.DOTALL))
 

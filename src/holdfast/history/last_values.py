@@ -88,7 +88,9 @@ class LastValues:
         kind = self._catalogue[series].kind
         if kind is Kind.FLOAT:
             return value if math.isfinite(value) else None
-        return self._texts.get(series) if kind is Kind.TEXT else spoken(np.array([value]), kind, Texts())[0]
+        if kind is Kind.TEXT:
+            return self._texts.get(series) if math.isfinite(value) else None
+        return spoken(np.array([value]), kind, Texts())[0]
 
     def by_device(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(newest time in ns UTC, 0 = none is known; rows since the start) by the catalogue's device numbers."""
@@ -144,7 +146,8 @@ class LastValues:
             self._keep_texts(batch, rows)
 
     def _keep_texts(self, batch: Batch, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> None:
-        for row in rows[self._catalogue.is_text[batch.series[rows]]].tolist():
+        speaks = self._catalogue.is_text[batch.series[rows]] & np.isfinite(batch.value[rows])
+        for row in rows[speaks].tolist():
             self._texts[int(batch.series[row])] = batch.texts[int(batch.value[row])][:_LONGEST_TEXT]
 
     def _make_room(self, highest: int) -> None:

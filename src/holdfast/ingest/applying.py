@@ -189,6 +189,7 @@ def _renamed(group: Batch, own: NDArray[np.int32]) -> Batch:
 
 def _check_texts(group: Batch, is_text: NDArray[np.bool_]) -> None:
     places = group.value[is_text]
-    known = (places >= 0) & (places < len(group.texts)) & (places == np.floor(places))  # NaN is none of these
+    known = (places >= 0) & (places < len(group.texts)) & (places == np.floor(places))
+    known |= np.isnan(places)  # a row that has no value, only a quality that says why
     if not known.all():
         raise TextUnknown(f"the batch has a text row without its text; the group holds {len(group.texts)}")

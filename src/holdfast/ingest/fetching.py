@@ -114,7 +114,7 @@ def _as_sent(batch: Batch, rows: slice, inverse: NDArray[np.int32], is_text: NDA
     """
     series, value = batch.series[rows], batch.value[rows]
     texts: tuple[str, ...] = ()
-    speaks = is_text[series]
+    speaks = is_text[series] & np.isfinite(value)
     if speaks.any():
         first, last = int(value[speaks].min()), int(value[speaks].max())
         texts = batch.texts[first : last + 1]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from holdfast.adapters.port import Arrival
 from holdfast.codecs.decoder import Decoded, Decoder
 from holdfast.codecs.reject import Rejection, RejectReason
+from holdfast.codecs.replies import Reply
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.skew import SkewTable
 from holdfast.intake.uplinks import originals, run_of
@@ -43,6 +44,7 @@ class Prepared:
     retained: dict[str, bytes] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     commands: list[Stored] = field(default_factory=list)
+    replies: list[tuple[Arrival, Reply]] = field(default_factory=list)
 
 
 class Preparer:
@@ -125,6 +127,7 @@ class Preparer:
         for why, number in decoded.skipped.items():
             counts[f"payload_parts_skipped.{why}"] += number
         prepared.quarantine = _quarantine(prepared.arrivals, decoded.rejected)
+        prepared.replies = _replies(prepared.arrivals, decoded.replies)
         prepared.retained = {a.topic: bytes(originals(a)[-1]) for a in prepared.arrivals if a.retain}
 
 
@@ -136,10 +139,10 @@ def event_key(event: Event) -> int:
 def _quarantine(arrivals: Sequence[Arrival], rejected: Sequence[Rejection]) -> list[QuarantineRow]:
     if not rejected:
         return []
-    starts = np.cumsum([0, *(len(a.payloads) for a in arrivals)])
+    starts = _starts(arrivals)
     rows = []
     for rejection in rejected:
-        run = int(np.searchsorted(starts, rejection.message, side="right")) - 1
+        run = _run_at(starts, rejection.message)
         arrival = arrivals[run]
         payload = bytes(originals(arrival)[rejection.message - int(starts[run])])
         rows.append(
@@ -148,3 +151,19 @@ def _quarantine(arrivals: Sequence[Arrival], rejected: Sequence[Rejection]) -> l
             )
         )
     return rows
+
+
+def _replies(arrivals: Sequence[Arrival], replies: Sequence[Reply]) -> list[tuple[Arrival, Reply]]:
+    if not replies:
+        return []
+    starts = _starts(arrivals)
+    return [(arrivals[_run_at(starts, reply.message)], reply) for reply in replies]
+
+
+def _starts(arrivals: Sequence[Arrival]) -> NDArray[np.int64]:
+    """The number of each arrival's first message, and of the one behind the last."""
+    return np.cumsum([0, *(len(a.payloads) for a in arrivals)])
+
+
+def _run_at(starts: NDArray[np.int64], message: int) -> int:
+    return int(np.searchsorted(starts, message, side="right")) - 1

@@ -199,6 +199,7 @@ class IntakeService:
     def _decide(self, prepared: Prepared) -> None:
         self._command(prepared)
         self._publish(prepared.decisions)
+        self._reply(prepared)
         for listener in self._listeners:
             listener(prepared.batch)
         if not self._pending:
@@ -213,6 +214,15 @@ class IntakeService:
         for decision in prepared.decisions:
             if decision.commands:
                 prepared.commands += issue(self._commands, decision)
+
+    def _reply(self, prepared: Prepared) -> None:
+        """Answer what a protocol has us answer, by the way that the message came."""
+        for arrival, reply in prepared.replies:
+            if arrival.answers is not None:
+                arrival.answers.answer(reply.topic, reply.payload)
+            elif self._publisher is not None:
+                self._publisher.publish(reply.topic, reply.payload, qos=0)
+            prepared.counts["replies_sent"] += 1
 
     def _publish(self, decisions: Sequence[Decision]) -> None:
         if self._publisher is None:

@@ -142,6 +142,7 @@ class UplinkInbox:
                 a.receipt,
                 a.retain,
                 a.annex,
+                a.answers,
                 originals=a.payloads,
                 refusals=refusals,
             )

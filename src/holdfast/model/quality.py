@@ -29,6 +29,7 @@ class Reason(IntEnum):
     OUT_OF_RANGE_CLOCK_UNSET: out of range, and its time as doubtful as that of the former two
     STUCK: unchanged for longer than the profile's `stuck_after`
     INEXACT: a whole number beyond 2**53, which is stored as the nearest float64
+    OFFLINE: no value: who would know it is gone, as its death certificate says
     """
 
     NONE = 0
@@ -44,6 +45,7 @@ class Reason(IntEnum):
     OUT_OF_RANGE_CLOCK_UNSET = 9
     STUCK = 10
     INEXACT = 11
+    OFFLINE = 12
 
 
 _BAD = int(Quality.BAD)  # numpy takes its time over members of an enum

@@ -1,10 +1,12 @@
-"""Coverage-guided fuzzing of all formats with atheris, where it builds; not a part of `make test`.
+"""Coverage-guided fuzzing of all formats with atheris; `make prove` runs it for a minute (`test_atheris.py`).
 
 PYTHONPATH=src:. python tests/unit/codecs/atheris_codecs.py [-max_total_time=60 …libFuzzer's options] [CORPUS…]
 
-The first byte chooses the topic, the rest is the payload. Anything that escapes the decoder is a finding.
+The first byte chooses the topic, or a network server's uplink; the rest is the payload. Anything that escapes the
+decoder is a finding.
 """
 
+import contextlib
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +17,7 @@ with atheris.instrument_imports(include=["holdfast.codecs"]):
     from tests.unit.codecs.test_fuzz import NOW, TOPICS, all_profiles
 
     from holdfast.codecs.decoder import Decoder, Run
+    from holdfast.codecs.lorawan.uplinks import UplinkInvalid, read_uplink
 
 from holdfast.model.series import Catalogue
 
@@ -27,9 +30,14 @@ DECODER = Decoder(PROFILES, Catalogue(), "gw")
 
 def one_input(data: bytes) -> None:
     """Decode one message, and again behind itself, as births come before data."""
-    if data:
-        topic = TOPICS[data[0] % len(TOPICS)]
-        DECODER.decode([Run(topic, [data[1:], data[1:]], NOW)])
+    if not data:
+        return
+    chosen = data[0] % (len(TOPICS) + 1)
+    if chosen == len(TOPICS):
+        with contextlib.suppress(UplinkInvalid):
+            read_uplink(data[1:], NOW)
+    else:
+        DECODER.decode([Run(TOPICS[chosen], [data[1:], data[1:]], NOW)])
 
 
 if __name__ == "__main__":

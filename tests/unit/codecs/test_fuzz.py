@@ -20,6 +20,7 @@ from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reject import RejectReason
 from holdfast.model.series import Catalogue
 
+pytestmark = pytest.mark.timeout(120)  # thousands of decoders of all profiles, on a machine that may be busy
 NOW = 1_795_187_068_000_000_000
 MIB = 2**20
 OWN = """
@@ -60,6 +61,8 @@ TOPICS = (
     "senml/a",
     "bin/a",
     "pb/a",
+    "cayenne/a",
+    "v3/a/devices/b/up",
     "text/a/t",
     "zigbee2mqtt/a/b",
     "zigbee2mqtt/bridge/devices",

@@ -3,16 +3,13 @@ from typing import Any
 import pytest
 from tests.unit.codecs.golden import HERE, PRESETS, Desk, judge, lines, payload_of, shared, topic_of
 
-OTHERS_WORK = frozenset(("tts-v3", "cayenne-lpp"))
-"""Families that LoRaWAN's own room reads."""
-
 
 def cases() -> list[Any]:
     found = list(lines(HERE / "presets.jsonl"))
     folder = shared()
     if folder is not None:
         found += lines(folder / "payloads" / "payloads.jsonl")
-    return [pytest.param(case, id=case["id"]) for case in found if case["protocol"] not in OTHERS_WORK]
+    return [pytest.param(case, id=case["id"]) for case in found]
 
 
 BY_ID = {param.values[0]["id"]: param.values[0] for param in cases()}

@@ -39,6 +39,8 @@ def test_texts_ints_and_missing_numbers_are_spoken() -> None:
     texts = LastValues(catalogue(2, Kind.TEXT))
     texts.update(batch([Row(0, 1, 0.0), Row(1, 2, 1.0), Row(0, 3, 1.0)], ("on", "off")))
     assert [value.value for value in (texts.get(0), texts.get(1)) if value] == ["off", "off"]
+    texts.update(batch([Row(0, 4, math.nan, 2), Row(1, 4, 0.0)], ("again",)))
+    assert [value.value for value in (texts.get(0), texts.get(1)) if value] == [None, "again"]
     numbers = LastValues(catalogue(2, Kind.INT))
     numbers.update(batch([Row(0, 1, 5.0), Row(1, 1, math.nan, 2)]))
     assert [value.value for value in (numbers.get(0), numbers.get(1)) if value] == [5, None]

@@ -10,9 +10,10 @@ from random import Random
 import numpy as np
 import pytest
 
+from holdfast.ingest.fetching import fetched
 from holdfast.ingest.service import IngestService
 from holdfast.ingest.settings import ChildrenSettings
-from holdfast.journal.blobs import canonical_readings
+from holdfast.journal.blobs import canonical_readings, decode_readings
 from holdfast.journal.blobs import link as chained
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import FILE_NAME, Journal
@@ -31,7 +32,7 @@ from holdfast.uplink.service import UplinkService
 from holdfast.uplink.settings import ParentSettings
 from holdfast.wire.columns import encode_readings
 from holdfast.wire.errors import WireError
-from holdfast.wire.messages import GENESIS, BatchHeader, BatchReply, Hello, Welcome
+from holdfast.wire.messages import GENESIS, BatchHeader, BatchReply, Fetch, Hello, Welcome
 
 SETTINGS = ParentSettings("https://h:1", "c", "t", linger=0.0, backoff_min=0.01, backoff_max=0.02)
 
@@ -170,6 +171,23 @@ async def offer(world: World, batch: Batch, series: Series) -> None:
 def test_a_text_row_without_its_text_is_refused(tmp_path: Path, value: float) -> None:
     batch = rows(0, value=value, texts=("on",))
     with_world(tmp_path, lambda world: offer(world, batch, Series("gw", "d", "s", "", Kind.TEXT)))
+
+
+def test_a_text_row_that_has_no_value_reaches_the_parent_and_can_be_fetched_again(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        label = world.child.catalogue.intern(Series("gw", "d", "label", "", Kind.TEXT))
+        some = rows(label, label, label, value=0.0, texts=("on",))
+        some.value[1] = np.nan  # as a Sparkplug metric that is null
+        some.quality[1] = 2
+        await world.child.submit(lambda tx: tx.append_readings(Lane.BULK, some))
+        assert await world.settle()
+        (group,) = world.hub.read(Lane.BULK, 0, 10)
+        stored = decode_readings(group.blob)
+        assert (stored.texts, np.isnan(stored.value).tolist()) == (("on",), [False, True, False])
+        wanted = Fetch(lane=Lane.BULK, first=1, last=3, branch=world.hub.branches("gw")[0].number)
+        assert fetched(world.hub, "gw", wanted) is not None
+
+    with_world(tmp_path, body)
 
 
 def test_a_child_may_not_name_series_of_the_parent_itself(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ class Board:
         self.journal = journal
         self.seen: list[tuple[str, Event, int]] = []
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        assert not retain
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
+        assert (retain, qos) == (False, 1)
         self.seen.append((topic, msgspec.json.decode(payload, type=Event), self.journal.head(Lane.BULK)))
 
 

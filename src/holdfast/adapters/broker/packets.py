@@ -116,10 +116,10 @@ def subscribe(version: int, pid: int, wishes: Sequence[tuple[str, int]]) -> byte
 
 
 def publish(version: int, topic: bytes, pid: bytes, payload: bytes) -> bytes:
-    """PUBLISH at QoS 1. topic: with its length before it."""
+    """PUBLISH at QoS 1, without a `pid` at QoS 0. topic: with its length before it."""
     none = b"\0" if version == V5 else b""
-    size = len(topic) + 2 + len(none) + len(payload)
-    return b"".join((b"\x32", varint(size), topic, pid, none, payload))
+    size = len(topic) + len(pid) + len(none) + len(payload)
+    return b"".join((b"\x32" if pid else b"\x30", varint(size), topic, pid, none, payload))
 
 
 def acks(kind: int, pids: Sequence[bytes]) -> bytes:

@@ -24,6 +24,7 @@ from holdfast.adapters.broker.link import Door, Link, connect
 from holdfast.adapters.broker.packets import FAILED, PUBACK, PUBCOMP, PUBREC, PUBREL, Granted, Welcome
 from holdfast.adapters.broker.reader import Chunk, Item, TopicRun
 from holdfast.adapters.broker.settings import BrokerSettings
+from holdfast.adapters.mqtt import fields
 from holdfast.adapters.mqtt.reader import AckRun
 from holdfast.adapters.port import Arrival, Inbox
 from holdfast.adapters.supervised import AdapterStatus, Supervised, Worked
@@ -103,6 +104,11 @@ class BrokerSubscriber:
                     await self._quiet.wait()
         if self._link is not None:
             self._link.close()
+
+    def answer(self, topic: str, payload: bytes) -> None:
+        """Publish once on the connection that messages come by. Implements `adapters.port.Answering`."""
+        if self._link is not None:
+            self._link.write(packets.publish(self._link.version, fields.text(topic), b"", payload))
 
     def status(self) -> AdapterStatus:
         """The broker as an operator sees it."""
@@ -222,7 +228,7 @@ class BrokerSubscriber:
         self._unsettled += share.size
         room = True
         for run in runs:
-            room = self._inbox.offer(Arrival(self._source, run.topic, run.payloads, now, share)) and room
+            room = self._inbox.offer(Arrival(self._source, run.topic, run.payloads, now, share, answers=self)) and room
         if not room:
             self._telemetry.emit(BrokerReadingPaused(broker=self.name))
             link.hold(on=True)

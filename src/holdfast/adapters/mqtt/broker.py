@@ -112,9 +112,9 @@ class Broker:
 
     # Publishing
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Hand `payload` to every matching local subscriber now, at QoS 1 where they asked for it."""
-        publication = Publication(topic, fields.text(topic), (payload,), qos=1, retain=retain)
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
+        """Hand `payload` to every matching local subscriber now, at most at this QoS."""
+        publication = Publication(topic, fields.text(topic), (payload,), qos=qos, retain=retain)
         there = self.subscribed.of(topic)
         if there.is_local:
             self.deliver(publication, there)

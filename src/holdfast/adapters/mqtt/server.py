@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from holdfast.adapters.mqtt import happenings
 from holdfast.adapters.mqtt.broker import Broker
 from holdfast.adapters.mqtt.commanding import CommandPublisher
@@ -28,7 +30,7 @@ from holdfast.adapters.mqtt.sockets import Socket
 from holdfast.adapters.port import Inbox, Publisher
 from holdfast.journal.journal import Journal
 from holdfast.journal.mqtt_sessions import read_sessions, read_wills
-from holdfast.kernel.clock import Clock
+from holdfast.kernel.clock import NS_PER_MS, Clock
 from holdfast.telemetry.happenings import Telemetry
 
 _TICK_S = 0.5
@@ -112,6 +114,7 @@ class MqttServer:
                 door.close()
             raise
         self._ticker = loop.call_later(_TICK_S, self._tick, loop)
+        self._tell_state(online=True)
         if self._settings.subscribers_first:
             self._full = True
             loop.call_later(self._settings.subscribers_first, self._open)
@@ -139,6 +142,7 @@ class MqttServer:
         Wills aren't published: the clients didn't fail, the node is going.
         """
         self._stopping = True
+        self._tell_state(online=False)
         for door in self._doors:
             door.close()
         self.entrance.credentials.close()
@@ -171,6 +175,13 @@ class MqttServer:
         if stored or wills:
             messages = sum(len(one.letters) for one in stored) + len(wills)
             self._telemetry.emit(happenings.MqttSessionsRecalled(len(stored), messages - lost, lost))
+
+    def _tell_state(self, *, online: bool) -> None:
+        """Say whether this host application is there (Sparkplug 3.0.0 §5.1): edge nodes that name it wait for it."""
+        host = self._settings.sparkplug_host
+        if host:
+            said = {"online": online, "timestamp": self._clock.wall_ns() // NS_PER_MS}
+            self._broker.publish(f"spBv1.0/STATE/{host}", msgspec.json.encode(said), retain=True)
 
     def stats(self) -> MqttStats:
         """The server in numbers, now."""

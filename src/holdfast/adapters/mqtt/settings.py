@@ -34,6 +34,7 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_bytes:      waiting bytes per session and QoS; the oldest gives way, counted
     queue_total:      waiting bytes of all sessions together; the oldest of the session being added to gives way
     subscribers_first: how long after the start publishers aren't read, so that who waits for their alerts is back first
+    sparkplug_host:   the node is the Sparkplug host application of this id, and says so in its retained STATE
     session_expiry:   longest life of a session without a connection
     max_keep_alive:   longest keep-alive granted to MQTT 5 clients
     retained_messages, retained_bytes: bounds of the retained store; a new topic beyond them isn't kept, counted
@@ -55,6 +56,7 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connect_timeout: Duration = 10.0
     max_keep_alive: Duration = 3_600.0
     subscribers_first: Duration = 0.0
+    sparkplug_host: str = ""
     session_expiry: Duration = 7 * 86_400.0
     receive_maximum: U16 = 1_024
     topic_aliases: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 32

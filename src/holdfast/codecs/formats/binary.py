@@ -1,5 +1,6 @@
 """Fixed binary layouts, compiled from a profile's `binary` list: offset, type, byte order, bits, sentinels."""
 
+import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.settings import BinaryFieldSettings, LayoutSettings
 
 _SIZES = {"u8": 1, "i8": 1, "u16": 2, "i16": 2, "u24": 3, "i24": 3, "u32": 4, "i32": 4, "u64": 8, "i64": 8}
-_SIZES |= {"f32": 4, "f64": 8, "s8c8": 2, "bool": 1}
+_SIZES |= {"f32": 4, "f64": 8, "s8c8": 2, "log8": 1, "bool": 1}
+_LOG_STEP = math.log(65_536) / 254
 
 
 class LayoutInvalid(ValueError):
@@ -73,7 +75,7 @@ def _members(layout: _Layout, payload: bytes) -> dict[str, Any]:
         if m.low is not None:
             at, shift, mask, width = m.low
             raw = raw << width | payload[at] >> shift & mask
-        if raw not in m.missing:
+        if raw is not None and raw not in m.missing:
             out[m.name] = raw
     return out
 
@@ -134,6 +136,8 @@ def _getter(name: str, s: BinaryFieldSettings) -> Callable[[bytes], Any]:
             return lambda raw: unpack(raw)[0]
         case "s8c8":
             return _signed_hundredths
+        case "log8":
+            return lambda raw: None if raw[0] == 255 else math.exp(raw[0] * _LOG_STEP) - 1
         case "bool":
             return lambda raw: raw != b"\0"
         case "text":

@@ -1,6 +1,7 @@
 """CSV: a header line or the profile's columns, then one object a line."""
 
 import csv
+import re
 from collections.abc import Sequence
 from io import StringIO
 from itertools import islice
@@ -12,6 +13,8 @@ from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.settings import CsvSettings
 
 _MOST_LINES = 10_000
+_COMMA = re.compile(r"\s*[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?\s*", re.ASCII)
+"""A number with a decimal comma, and perhaps points between its thousands."""
 
 
 class CsvDecoder:
@@ -19,6 +22,7 @@ class CsvDecoder:
 
     def __init__(self, settings: CsvSettings) -> None:
         self._delimiter, self._columns = settings.delimiter, list(settings.columns)
+        self._has_commas = settings.decimal == ","
 
     def __call__(self, payload: bytes) -> Any:
         """The lines as objects by column.
@@ -43,6 +47,8 @@ class CsvDecoder:
                 wrong("two columns have the same name")
         if not lines:
             malformed("no line of data")
+        if self._has_commas:
+            lines = [(line, list(map(_with_point, cells))) for line, cells in lines]
         return Rows(_row(columns, cells, line) for line, cells in lines)
 
 
@@ -50,3 +56,7 @@ def _row(columns: Sequence[str], cells: Sequence[str], line: int) -> dict[str, s
     if len(cells) != len(columns):
         malformed(f"line {line} has {len(cells)} cells, not {len(columns)}")
     return {name: text for name, cell in zip(columns, cells, strict=True) if (text := cell.strip())}
+
+
+def _with_point(cell: str) -> str:
+    return cell.replace(".", "").replace(",", ".") if _COMMA.fullmatch(cell) else cell

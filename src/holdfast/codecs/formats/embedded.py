@@ -29,6 +29,8 @@ class EmbeddedDecoder:
         if not isinstance(decoded, dict):
             wrong("the payload is no object")
         text = decoded.get(self._settings.field)
+        if text is None and self._settings.optional:
+            return decoded
         if text is None:
             raise Refused(RejectReason.MISSING_FIELD, f"Object missing required field `{self._settings.field}`")
         if not isinstance(text, str):

@@ -4,6 +4,7 @@ Version 5 describes a device in `$description`, the older ones property by prope
 that nothing describes is refused: neither its type nor its unit is known.
 """
 
+import re
 from typing import Any
 
 from holdfast.codecs.announced import Announced, Announcement
@@ -14,7 +15,9 @@ from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.sink import Origin, Sink
 from holdfast.model.series import Kind
 
-_NUMBERS = frozenset(("integer", "float"))
+_NUMBERS = frozenset(("integer", "float", "percent"))
+_ELEMENT = re.compile(r"(.*)_\d+", re.DOTALL)
+"""One of an array of nodes (version 3, `$array`): the array's node describes them all."""
 _MOST_PROPERTIES = 5_000
 _SPACE = "homie\0"
 
@@ -62,6 +65,8 @@ class HomieSource:
 
     def _value(self, payload: bytes, name: str, origin: Origin, sink: Sink) -> None:
         known = self._announced.get(_SPACE + origin.device, name)
+        if known is None and (one := _ELEMENT.fullmatch(name.partition(".")[0])):
+            known = self._announced.get(_SPACE + origin.device, f"{one[1]}.{name.partition('.')[2]}")
         if known is None or not known.type:
             raise Refused(RejectReason.NO_BIRTH, f"no $description or $datatype of `{name}` came before its value")
         text = "" if payload == b"\0" else payload.decode()  # an empty text is sent as one zero byte

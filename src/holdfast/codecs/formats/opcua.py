@@ -169,10 +169,20 @@ def _time(value: Any, default: int) -> int:
 
 def _quality(status: Any) -> int:
     """A StatusCode's severity, its two highest bits: good, uncertain or bad."""
-    code = status.get("Code", 0) if isinstance(status, dict) else status
+    code = status.get("Code", status.get("Symbol")) if isinstance(status, dict) else status
+    if isinstance(code, str):
+        return _named(code)
     if code is None:
         code = 0
     if isinstance(code, bool) or not isinstance(code, int) or not 0 <= code < 2**32:
         wrong("a status is no StatusCode")
     severity = code >> 30
     return 0 if severity == 0 else DEVICE_SAID_UNCERTAIN if severity == 1 else DEVICE_SAID_BAD
+
+
+def _named(symbol: str) -> int:
+    """A StatusCode by its name, as `BadNoCommunication`: its severity is its first word (Part 4 §7.39.2)."""
+    for word, code in (("Good", 0), ("Uncertain", DEVICE_SAID_UNCERTAIN), ("Bad", DEVICE_SAID_BAD)):
+        if symbol.startswith(word):
+            return code
+    return wrong(f"`{symbol[:40]}` is no StatusCode")

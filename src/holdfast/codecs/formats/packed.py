@@ -1,5 +1,9 @@
 """CBOR (RFC 8949) and MessagePack, untyped and bounded."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from io import BytesIO
 from typing import Any, NoReturn
 
@@ -28,7 +32,7 @@ def decode_cbor(payload: bytes) -> Any:
         value = cbor2.CBORDecoder(
             stream,
             max_depth=MAX_DEPTH,
-            semantic_decoders=_REFUSED_TAGS,
+            semantic_decoders=_TAGS,
             strict_hashable_types=len(payload) > _MAX_LOOSE,
         ).decode()
     except (cbor2.CBORDecodeError, UnicodeDecodeError, ValueError, TypeError, OverflowError) as error:
@@ -60,4 +64,16 @@ def _refuse(*_: Any) -> NoReturn:
     raise ValueError(msg)
 
 
-_REFUSED_TAGS: dict[int, Any] = dict.fromkeys((25, 28, 29, 35, 256), _refuse)
+def _extended_time(*said: Any) -> Any:
+    """Tag 1001 (RFC 9581 §3): a map whose 1 is POSIX time and whose -3, -6 or -9 is what follows the second."""
+    told = next((one for one in said if isinstance(one, Mapping)), {})
+    seconds = told.get(1)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float | Decimal):
+        msg = "an extended time without its key 1, seconds since 1970"
+        raise ValueError(msg)  # noqa: TRY004 - what a decoder's hook may raise
+    parts = sum(Fraction(int(told.get(-digits, 0)), 10**digits) for digits in (3, 6, 9))
+    whole, rest = divmod(Fraction(seconds) + parts, 1)
+    return datetime.fromtimestamp(int(whole), UTC) + timedelta(microseconds=int(rest * 1_000_000))
+
+
+_TAGS: dict[int, Any] = {**dict.fromkeys((25, 28, 29, 35, 256), _refuse), 1001: _extended_time}

@@ -1,8 +1,8 @@
 """SenML (RFC 8428), JSON and CBOR: packs resolved record by record.
 
 A record's name is its base name and its own; names whose base is a URN (`urn:dev:…`, RFC 9039) or that come on a topic
-without a device are split into a device, the base, and what it measures. A field that ends in `_` must be understood
-(§4.4), and none is known here, so it refuses the pack.
+without a device are split into a device, the base, and what it measures; without a base the topic is the device. A
+field that ends in `_` must be understood (§4.4), and none is known here, so it refuses the pack.
 """
 
 import math
@@ -136,13 +136,24 @@ def _names(base: str, own: str, origin: Origin) -> tuple[str, str]:
     urn = _DEVICE_URN.match(whole)
     if urn is not None:
         return joined(urn[1]), urn[2] or "value"
-    head, name = base.rstrip(":/_-."), own
-    if not head or not name:
-        cut = max(whole.rfind(":"), whole.rfind("/"))
-        head, name = (whole[:cut], whole[cut + 1 :]) if cut > 0 else ("", whole)
+    head, name = _split(base, own)
+    if not head:  # then the topic's levels below the fixed ones tell devices apart
+        head = "/".join(filter(None, origin.captures.get("rest", "").split("/")))
     if not head:
         raise Refused(RejectReason.UNKNOWN_DEVICE, "no device: neither a base name nor a {device} level of the topic")
     return joined(head), name or whole
+
+
+def _split(base: str, own: str) -> tuple[str, str]:
+    """(device, what it measures) of a name; the device "" where it names none."""
+    head, name = base.rstrip(":/_-."), own
+    if head and name:
+        return head, name
+    whole = base + own
+    cut = max(whole.rfind(":"), whole.rfind("/"))
+    if cut > 0:
+        return whole[:cut], whole[cut + 1 :]
+    return (base, "value") if base else ("", own)
 
 
 def _time(seconds: float, origin: Origin) -> int:

@@ -1,28 +1,37 @@
 """Sparkplug B (Eclipse Sparkplug 3.0.0): births give metrics their names, types and aliases; data follow them.
 
 The device is `group:node` or `group:node:device`. Data that come before the birth they rely on are refused, as the
-specification wants: after a restart of this program that's so until the next birth.
-Data sets, templates, arrays, bytes and files are skipped and counted. Needs the extra `protobuf`.
+specification wants, and the node is asked for a rebirth; so it is after a gap in its numbers. A death makes all metrics
+of who died bad. Data sets, templates, arrays, bytes and files are skipped and counted. Needs the extra `protobuf`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+import zlib
+from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf.message import DecodeError
 
 from holdfast.codecs.formats.sparkplug_schema import PAYLOAD
+from holdfast.codecs.formats.sparkplug_sessions import Birth, Node, Sessions
+from holdfast.codecs.parsing import MAX_BYTES
 from holdfast.codecs.refused import Refused, malformed, wrong
 from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.settings import Scalar
-from holdfast.codecs.sink import DEVICE_SAID_BAD, DEVICE_SAID_UNCERTAIN, NO_TIME, NOT_A_NUMBER, Origin, Sink
+from holdfast.codecs.sink import (
+    DEVICE_SAID_BAD,
+    DEVICE_SAID_UNCERTAIN,
+    MAX_READINGS,
+    NO_TIME,
+    NOT_A_NUMBER,
+    OFFLINE,
+    Origin,
+    Sink,
+)
 from holdfast.codecs.times import LATEST_US
 from holdfast.codecs.topics import joined
+from holdfast.kernel.clock import NS_PER_MS
 from holdfast.model.series import Kind
 
 _MAX_METRICS = 10_000
-_MAX_NODES = 20_000
-_MAX_REMEMBERED = 1_000_000
 _SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
 _UNSIGNED = {5: 8, 6: 16, 7: 32, 8: 64}
 _FLOAT, _DOUBLE, _BOOLEAN, _DATETIME, _TEXTS = 9, 10, 11, 13, frozenset((12, 14, 15))
@@ -31,24 +40,35 @@ _SKIPPED |= dict.fromkeys(range(22, 35), "array")
 _GOOD, _STALE = 192, 500
 _COMPRESSED = "SPBV1.0_COMPRESSED"
 _BIRTHS, _DATA = frozenset(("NBIRTH", "DBIRTH")), frozenset(("NDATA", "DDATA"))
-_QUIET = frozenset(("NDEATH", "DDEATH", "NCMD", "DCMD"))
+_DEATHS, _COMMANDS = frozenset(("NDEATH", "DDEATH")), frozenset(("NCMD", "DCMD"))
+_KINDS = _BIRTHS | _DATA | _DEATHS | _COMMANDS
+_BD_SEQ, _REBIRTH = "bdSeq", "Node Control/Rebirth"
 
 
-@dataclass(slots=True)
-class _Birth:
-    """What a birth said: metric by alias, and type and unit by name."""
+class _Where(NamedTuple):
+    """What a topic says. device: "" = the node itself."""
 
-    names: dict[int, str] = field(default_factory=dict)
-    types: dict[str, int] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=dict)
+    kind: str
+    node: Node
+    device: str
+
+    @property
+    def path(self) -> str:
+        """For people."""
+        return "/".join(filter(None, (*self.node, self.device)))
+
+    @property
+    def name(self) -> str:
+        """The device's name here."""
+        return joined(*filter(None, (*self.node, self.device)))
 
 
 class SparkplugSource:
     """Reads one namespace's messages; needs the topic's capture `rest` (`spBv1.0/#`)."""
 
-    def __init__(self) -> None:
-        self._births: dict[tuple[str, str, str], _Birth] = {}
-        self._remembered = 0
+    def __init__(self, ask_every_ns: int = 0) -> None:
+        """ask_every_ns: a node is asked for a rebirth at most once in so long; 0 = never."""
+        self._sessions = Sessions(ask_every_ns)
 
     def read(self, payload: bytes, message: int, origin: Origin, sink: Sink) -> None:
         """Put the payload's metrics into `sink`, or learn from a birth or death.
@@ -59,26 +79,29 @@ class SparkplugSource:
         levels = origin.captures.get("rest", "").split("/")
         if levels[0] == "STATE":
             return
-        if not 3 <= len(levels) <= 4:
-            wrong("a Sparkplug topic is spBv1.0/group/type/node[/device]")
-        group, kind, node = levels[:3]
-        where = (group, node, levels[3] if len(levels) == 4 else "")
-        if bool(where[2]) is not kind.startswith("D"):
-            wrong(f"{kind} on a topic of a {'device' if where[2] else 'node'}")
-        if kind in _QUIET:
-            self._quiet(kind, where)
-        elif kind in _BIRTHS:
-            self._born(_parsed(payload), message, where, sink)
-        elif kind in _DATA:
-            birth = self._births.get(where)
-            if birth is None:
-                raise Refused(RejectReason.NO_BIRTH, f"no {kind[0]}BIRTH of {'/'.join(filter(None, where))} is known")
-            self._metrics(_parsed(payload), message, birth, where, sink)
-        else:
-            wrong(f"`{kind[:20]}` is no Sparkplug message type")
+        where = _where(levels)
+        if where.kind in _COMMANDS:
+            return
+        said = _parsed(payload)
+        if where.kind in _BIRTHS:
+            self._born(said, message, where, sink)
+        if where.kind != "NDEATH":
+            self._count(said, message, where, origin, sink)
+        if where.kind in _DEATHS:
+            self._died(said, where, sink)
+        elif where.kind in _DATA:
+            self._data(said, message, where, origin, sink)
 
-    def _born(self, payload: Any, message: int, where: tuple[str, str, str], sink: Sink) -> None:
-        birth = _Birth()
+    def _count(self, payload: Any, message: int, where: _Where, origin: Origin, sink: Sink) -> None:
+        """Ask for a rebirth where messages before this one are missing, or the node's birth."""
+        follows = self._sessions.follows(where.node, payload.seq if payload.HasField("seq") else None)
+        if not follows:
+            sink.skip("sequence_gap")
+        if not follows or not self._sessions.is_known(where.node):
+            self._ask(where.node, message, origin, sink)
+
+    def _born(self, payload: Any, message: int, where: _Where, sink: Sink) -> None:
+        birth = Birth()
         for metric in payload.metrics:
             if not metric.HasField("name") or not metric.name:
                 wrong("a birth's metric has no name")
@@ -90,31 +113,42 @@ class SparkplugSource:
             unit = _property(metric, "engUnit")
             if isinstance(unit, str) and unit:
                 birth.units[metric.name] = unit[:64]
-        self._metrics(payload, message, birth, where, sink)
-        if not where[2]:  # a node's birth ends its devices' sessions
-            self._forget(key for key in list(self._births) if key[:2] == where[:2])
-        self._remember(where, birth)
+        self._metrics(payload, message, birth, where.name, sink)
+        self._sessions.born(where.node, where.device, birth, _bd_seq(payload))
 
-    def _remember(self, where: tuple[str, str, str], birth: _Birth) -> None:
-        self._forget((where,))
-        self._births[where] = birth
-        self._remembered += len(birth.types)
-        while len(self._births) > _MAX_NODES or self._remembered > _MAX_REMEMBERED:
-            self._forget((next(iter(self._births)),))
+    def _data(self, payload: Any, message: int, where: _Where, origin: Origin, sink: Sink) -> None:
+        try:
+            birth = self._sessions.birth(where.node, where.device) or _unborn(where)
+            self._metrics(payload, message, birth, where.name, sink)
+        except Refused as refusal:
+            if refusal.reason is RejectReason.NO_BIRTH:
+                self._ask(where.node, message, origin, sink)
+            raise
 
-    def _quiet(self, kind: str, where: tuple[str, str, str]) -> None:
-        if kind == "NDEATH":
-            self._forget(key for key in list(self._births) if key[:2] == where[:2])
-        elif kind == "DDEATH":
-            self._forget((where,))
+    def _died(self, payload: Any, where: _Where, sink: Sink) -> None:
+        """Nobody knows a value any more (§5.6, §5.7). An NDEATH was written before its session, so its time is ours."""
+        at = _ns(payload.timestamp) if where.device and payload.HasField("timestamp") else NO_TIME
+        left = MAX_READINGS
+        for name, birth in self._sessions.died(where.node, where.device, _bd_seq(payload)):
+            who = joined(*filter(None, (*where.node, name)))
+            for metric, type_ in birth.types.items():
+                if type_ in _SKIPPED:
+                    continue
+                if not left:
+                    sink.skip("stale_metric")
+                    continue
+                left -= 1
+                sink.add(who, metric, None, _kind(type_), birth.units.get(metric), at, OFFLINE)
 
-    def _forget(self, keys: Iterable[tuple[str, str, str]]) -> None:
-        for key in keys:
-            gone = self._births.pop(key, None)
-            self._remembered -= len(gone.types) if gone else 0
+    def _ask(self, node: Node, message: int, origin: Origin, sink: Sink) -> None:
+        """Ask for a rebirth (§6.4.20), unless that was done just now."""
+        if self._sessions.may_ask(node, origin.received_ns):
+            command = PAYLOAD(timestamp=origin.received_ns // NS_PER_MS)
+            command.metrics.add(name=_REBIRTH, datatype=_BOOLEAN, boolean_value=True, timestamp=command.timestamp)
+            space = origin.topic.partition("/")[0]
+            sink.reply(message, f"{space}/{node[0]}/NCMD/{node[1]}", command.SerializeToString())
 
-    def _metrics(self, payload: Any, message: int, birth: _Birth, where: tuple[str, str, str], sink: Sink) -> None:
-        device = joined(*filter(None, where))
+    def _metrics(self, payload: Any, message: int, birth: Birth, device: str, sink: Sink) -> None:
         sent = _ns(payload.timestamp) if payload.HasField("timestamp") else NO_TIME
         for metric in payload.metrics:
             name = _name(metric, birth)
@@ -132,19 +166,55 @@ class SparkplugSource:
             sink.add(device, name, value, kind, birth.units.get(name), time, code)
 
 
+def _where(levels: list[str]) -> _Where:
+    if not 3 <= len(levels) <= 4:
+        wrong("a Sparkplug topic is spBv1.0/group/type/node[/device]")
+    group, kind, node = levels[:3]
+    device = levels[3] if len(levels) == 4 else ""
+    if bool(device) is not kind.startswith("D"):
+        wrong(f"{kind} on a topic of a {'device' if device else 'node'}")
+    if kind not in _KINDS:
+        wrong(f"`{kind[:20]}` is no Sparkplug message type")
+    return _Where(kind, (group, node), device)
+
+
+def _unborn(where: _Where) -> NoReturn:
+    raise Refused(RejectReason.NO_BIRTH, f"no {where.kind[0]}BIRTH of {where.path} is known")
+
+
 def _parsed(payload: bytes) -> Any:
-    try:
-        parsed = PAYLOAD.FromString(payload)
-    except (DecodeError, UnicodeDecodeError) as error:
-        malformed(f"not a Sparkplug payload: {error}")
+    parsed = _message(payload)
     if parsed.uuid == _COMPRESSED:
-        raise Refused(RejectReason.UNSUPPORTED, "a compressed payload; have the node send it plain")
+        parsed = _message(_inflated(parsed.body))
+    if parsed.uuid == _COMPRESSED:
+        raise Refused(RejectReason.UNSUPPORTED, "a compressed payload within a compressed payload")
     if len(parsed.metrics) > _MAX_METRICS:
         raise Refused(RejectReason.TOO_LARGE, f"more than {_MAX_METRICS} metrics")
     return parsed
 
 
-def _name(metric: Any, birth: _Birth) -> str:
+def _message(payload: bytes) -> Any:
+    try:
+        return PAYLOAD.FromString(payload)
+    except (DecodeError, UnicodeDecodeError) as error:
+        malformed(f"not a Sparkplug payload: {error}")
+
+
+def _inflated(body: bytes) -> bytes:
+    """What Cirrus Link's clients compress, DEFLATE or GZIP, as the stream's head tells; at most a payload's size."""
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        whole = stream.decompress(body, MAX_BYTES)
+        if stream.unconsumed_tail and not stream.eof:
+            raise Refused(RejectReason.TOO_LARGE, f"over {MAX_BYTES} bytes once it is decompressed")
+    except zlib.error as error:
+        malformed(f"the compressed payload is damaged: {error}")
+    if not stream.eof:
+        malformed("the compressed payload is cut off")
+    return whole
+
+
+def _name(metric: Any, birth: Birth) -> str:
     name: str | None = metric.name or birth.names.get(metric.alias if metric.HasField("alias") else -1)
     if name is None:
         raise Refused(RejectReason.NO_BIRTH, f"alias {metric.alias} isn't in the birth that is known")
@@ -185,6 +255,15 @@ def _value(metric: Any, type_: int) -> tuple[Scalar | None, Kind]:
     elif type_ in _UNSIGNED and raw >> _UNSIGNED[type_]:
         wrong(f"the metric `{metric.name or metric.alias}` is beyond {_UNSIGNED[type_]} bits")
     return raw, kind
+
+
+def _bd_seq(payload: Any) -> int | None:
+    """The number that ties a node's death to its birth (§6.4.6)."""
+    for metric in payload.metrics:
+        if metric.name == _BD_SEQ:
+            held = metric.WhichOneof("value")
+            return int(getattr(metric, held)) if held in ("int_value", "long_value") else None
+    return None
 
 
 def _quality(metric: Any) -> int:

@@ -3,7 +3,7 @@
 import math
 
 from holdfast.codecs.announced import Announced
-from holdfast.codecs.naming import fill
+from holdfast.codecs.naming import Naming, fill
 from holdfast.codecs.profiles import Open
 from holdfast.codecs.refused import Refused
 from holdfast.codecs.reject import RejectReason
@@ -16,8 +16,8 @@ _LONGEST_NUMBER = 40
 class TextSource:
     """Reads one value: a number where it is one, otherwise text; the profile's map says what the words mean."""
 
-    def __init__(self, open_: Open, announced: Announced) -> None:
-        self._name, self._announced = open_.name, announced
+    def __init__(self, open_: Open, naming: Naming, announced: Announced) -> None:
+        self._name, self._naming, self._announced = open_.name, naming, announced
 
     def read(self, payload: bytes, message: int, origin: Origin, sink: Sink) -> None:
         """Put the value into `sink`; an empty payload clears a retained message and is none.
@@ -26,12 +26,12 @@ class TextSource:
             Refused: when it isn't text or can't be what the profile says.
         """
         del message
-        if not payload:
+        name = fill(self._name, origin.captures)
+        if not payload or not self._naming.is_wanted(name):
             return
         if len(payload) > MAX_TEXT:
             raise Refused(RejectReason.TOO_LARGE, f"{len(payload)} bytes; at most {MAX_TEXT} are taken as one value")
         text = payload.decode().strip()
-        name = fill(self._name, origin.captures)
         known = self._announced.get(origin.topic)
         unit = known.unit if known is not None and known.unit else None
         number = number_in(text)

@@ -20,7 +20,6 @@ from holdfast.codecs.lorawan.contract import Decoded, Failure, call_once
 from holdfast.codecs.lorawan.errors import ScriptUnusable
 from holdfast.codecs.lorawan.runner import ScriptRunner
 from holdfast.codecs.lorawan.scripts import ScriptFolder
-from holdfast.kernel.clock import NS_PER_MS, Clock
 
 Verdict = Literal["pass", "fail", "known", "skipped"]
 _KNOWN = frozenset({"DIFF", "EXC"})
@@ -97,15 +96,13 @@ def _lines(file: Path) -> Iterator[CodecExamples]:
                 raise ScriptUnusable(f"{file}:{number}: {error}", "a line is a codec with its examples") from None
 
 
-async def try_all(
-    runner: ScriptRunner, scripts: ScriptFolder, codecs: list[CodecExamples], clock: Clock
-) -> list[Tried]:
+async def try_all(runner: ScriptRunner, scripts: ScriptFolder, codecs: list[CodecExamples]) -> list[Tried]:
     """Run every example of every codec, a few codecs at a time; outcomes in the order of `codecs`."""
     some = asyncio.Semaphore(8)
 
     async def one(codec: CodecExamples) -> list[Tried]:
         async with some:
-            return [await _try(runner, scripts, codec, trial) for trial in _trials(codec, clock)]
+            return [await _try(runner, scripts, codec, trial) for trial in _trials(codec)]
 
     return [tried for group in await asyncio.gather(*map(one, codecs)) for tried in group]
 
@@ -120,15 +117,16 @@ class _Trial(Struct, frozen=True):
     normalized: dict[str, Any] | None = None
 
 
-def _trials(codec: CodecExamples, clock: Clock) -> Iterator[_Trial]:
-    now = clock.wall_ns() // NS_PER_MS
+def _trials(codec: CodecExamples) -> Iterator[_Trial]:
     for i, u in enumerate(codec.uplink):
         try:
             payload = list(bytes.fromhex(u.bytes))
         except ValueError:
             raise ScriptUnusable(f"{codec.id}: uplink {i}: `{u.bytes}` is no hex", "write bytes as 01af00") from None
-        when = now if u.recvTime is None else round(u.recvTime.timestamp() * 1000)
-        call = _call("decodeUplink", {"fPort": u.fPort, "bytes": payload, "recvTime": when})
+        said: dict[str, Any] = {"fPort": u.fPort, "bytes": payload}
+        if u.recvTime is not None:  # otherwise the example's output was made without one, too
+            said["recvTime"] = round(u.recvTime.timestamp() * 1000)
+        call = _call("decodeUplink", said)
         yield _Trial(i, u.description, u.quickjs, codec.js, call, u.output, u.normalized)
     for i, d in enumerate(codec.encode_downlink):
         script = codec.encode_downlink_js or codec.js

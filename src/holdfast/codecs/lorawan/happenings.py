@@ -31,3 +31,12 @@ class CodecSwitchedOn(Happening, frozen=True):
     level: ClassVar[Level] = Level.INFO
     metric: ClassVar[str] = "codec_scripts_switched_on"
     script: str
+
+
+class CodecWarned(Happening, frozen=True):
+    """What codecs warn of beside the values that they give."""
+
+    level: ClassVar[Level] = Level.DEBUG
+    metric: ClassVar[str] = "codec_warnings"
+    device: str
+    warning: str

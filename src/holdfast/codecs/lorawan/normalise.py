@@ -23,6 +23,11 @@ _LATEST_S = 4_102_444_800
 """2100-01-01, as in `codecs.times`."""
 
 
+_AIR, _MEDIUM = "air.temperature", "temperature"
+_OF_AIR = ("airtemp", "ambient")
+_PIPE_PRESSURES = frozenset(("bar", "MPa", "mH2O", "psi"))
+
+
 class NamedValue(Struct, frozen=True):
     """A value that has a name.
 
@@ -76,9 +81,22 @@ def _found(data: dict[str, Any]) -> Iterator[NamedValue]:
             known = best.get(candidate.quantity.name)
             if named is not None and (known is None or candidate.rank < known[0]):
                 best[candidate.quantity.name] = candidate.rank, named, candidate.beside
+    in_liquid = _is_probe(data)
     for _, named, beside in best.values():
-        if not beside or beside in best:
+        if in_liquid and named.name == _AIR:
+            medium = table.quantities[_MEDIUM]
+            yield msgspec.structs.replace(named, name=medium.name, metric=medium.metric)
+        elif not beside or beside in best:
             yield named
+
+
+def _is_probe(data: dict[str, Any]) -> bool:
+    """Does it measure a liquid or a pipe, whose temperature is not the air's, unless it's called so?"""
+    names_ = {fold(name): value for name, value in data.items()}
+    if any(word in name for name in names_ for word in _OF_AIR):
+        return False
+    pressure = measured(names_.get("pressure"))[1]
+    return any("turbidity" in name for name in names_) or pressure in _PIPE_PRESSURES
 
 
 def _candidate(table: Names, candidate: Candidate, value: Any) -> NamedValue | None:

@@ -6,7 +6,11 @@
   const cut = Function.prototype.call.bind(String.prototype.slice);
   const wellFormed = Function.prototype.call.bind(String.prototype.toWellFormed);
   const silent = () => {};
-  globalThis.console = { log: silent, info: silent, warn: silent, error: silent, debug: silent };
+  globalThis.console = {};
+  for (const word of ['log', 'info', 'warn', 'error', 'debug', 'trace', 'table', 'dir', 'assert', 'group', 'groupEnd', 'time', 'timeEnd']) {
+    globalThis.console[word] = silent;
+  }
+  const isView = ArrayBuffer.isView, listOf = Array.from;
 
   function told(thrown) {
     try {
@@ -19,6 +23,7 @@
   }
 
   function plain(key, value) {
+    if (isView(value)) return listOf(value, (one) => plain('', one));
     if (typeof value !== 'bigint') return value;
     const number = NumberOf(value);
     return isSafe(number) ? number : toText(value);
@@ -48,13 +53,25 @@
     }
   }
 
+  // Contracts before this one: The Things Network v2, and ChirpStack v3.
+  const OLD = {
+    __proto__: null,
+    Decoder: (main, input, out) => { out.data = main(input.bytes, input.fPort); },
+    Decode: (main, input, out) => {
+      const said = main(input.fPort, input.bytes, {});
+      out.data = typeof said === 'object' && said !== null && !isArray(said) && typeof said.data === 'object' ? said.data : said;
+    },
+    Encoder: (main, input, out) => { out.bytes = main(input.data, input.fPort || 1); out.fPort = input.fPort || 1; },
+    Encode: (main, input, out) => { out.bytes = main(input.fPort || 1, input.data, {}); out.fPort = input.fPort || 1; },
+  };
+
   return function run(kind, main, normalize, text, limit) {
     return guarded(limit, create(null), (out) => {
       const input = parse(text);
       if (typeof input.recvTime === 'number') input.recvTime = new DateOf(input.recvTime);
-      if (kind === 'old') {
+      if (kind in OLD) {
         out.result = create(null);
-        out.result.data = main(input.bytes, input.fPort);
+        OLD[kind](main, input, out.result);
         out.is_object = true;
       } else {
         decode(main, normalize, input, out);

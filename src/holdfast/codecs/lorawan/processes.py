@@ -32,8 +32,8 @@ class Worker:
         if self._process is not None and self._process.returncode is None:
             return
         command = [sys.executable, "-m", "holdfast.codecs.lorawan.worker"]
-        # its import path and nothing of the node's environment: no secrets to find there
-        environment = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        # its import path and nothing of the node's environment: no secrets to find there; UTC, as on network servers
+        environment = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "TZ": "UTC"}
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,

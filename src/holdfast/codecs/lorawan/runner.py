@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 
 from holdfast.codecs.lorawan.breaker import Breaker
 from holdfast.codecs.lorawan.calls import Answer, Call, Fault, Limits, Request
-from holdfast.codecs.lorawan.happenings import CodecScriptFailed, CodecSwitchedOff, CodecSwitchedOn
+from holdfast.codecs.lorawan.happenings import (
+    CodecScriptFailed,
+    CodecSwitchedOff,
+    CodecSwitchedOn,
+    CodecWarned,
+)
 from holdfast.codecs.lorawan.processes import Worker
 from holdfast.codecs.lorawan.scripts import Script
 from holdfast.kernel.clock import Clock
@@ -63,6 +68,11 @@ class ScriptRunner:
                 some = list(calls[len(answers) : len(answers) + allowed])
                 answers.extend(await self._some(script, record.breaker, some))
         return answers
+
+    def warned(self, device: str, warnings: Sequence[str]) -> None:
+        """A codec had something to say beside an uplink's values."""
+        for warning in warnings:
+            self._tell(CodecWarned(device, warning))
 
     def standing(self, script: Script) -> Breaker | None:
         """A script's record; None when it never ran."""

@@ -1,31 +1,42 @@
 """The seam to the rest of the codecs: a batch of network servers' messages in, records that any profile reads out.
 
-A record is `{n: name, v | vb | vs: value, t: µs}`, as in SenML; the message's own time stands in `t`, µs UTC, its id in
-`id`. `plan.records_of` has the meanings.
+`records` says what a record is, `plan.open_of` what it means.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
+from holdfast.codecs.formats import cayenne
 from holdfast.codecs.lorawan.calls import Fault
 from holdfast.codecs.lorawan.contract import Decoded, Failure, decode_uplinks
 from holdfast.codecs.lorawan.normalise import measured, normalised
-from holdfast.codecs.lorawan.plan import DATA, GATEWAY, RSSI, SNR, LorawanPlan
+from holdfast.codecs.lorawan.plan import DATA, GATEWAY, RSSI, SNR, WARNINGS, Codec, LorawanPlan
+from holdfast.codecs.lorawan.records import Record, encode
+from holdfast.codecs.lorawan.records import Translated as Records
 from holdfast.codecs.lorawan.runner import ScriptRunner
 from holdfast.codecs.lorawan.scripts import Script
 from holdfast.codecs.lorawan.uplinks import NetworkUplink, UplinkInvalid, read_uplink
 from holdfast.codecs.parsing import bounds_faults
 from holdfast.codecs.profiles import Path
+from holdfast.codecs.refused import Refused
 from holdfast.codecs.reject import RejectReason, shorten
+from holdfast.codecs.topics import joined
+from holdfast.model.series import Kind
 
-_NS_PER_US = 1000
 _NOTHING = b"{}"
 Refusal = tuple[RejectReason, str]
-Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lpp:
+    """What a Cayenne LPP payload holds."""
+
+    values: list[cayenne.Value]
+
+
+Outcome = Decoded | Failure | _Lpp | Refused
 
 
 @dataclass(slots=True)
@@ -50,11 +61,13 @@ async def translate(runner: ScriptRunner, plan: LorawanPlan, messages: Sequence[
         except UplinkInvalid as invalid:
             out.refusals[i] = _refused(invalid)
             continue
-        script = plan.script_for(uplink.models)
-        if script is None or uplink.uplink is None:
-            _put(out, i, plan, uplink, uplink.decoded or _undecoded(plan, uplink))
+        codec = None if uplink.uplink is None else plan.codec_for(uplink.models, uplink.uplink.port)
+        if isinstance(codec, Script):
+            waiting.setdefault(codec, []).append((i, uplink))
         else:
-            waiting.setdefault(script, []).append((i, uplink))
+            outcome = _without_script(plan, codec, uplink)
+            _warn(runner, uplink, outcome)
+            _put(out, i, plan, uplink, outcome)
     await asyncio.gather(*(_run(runner, plan, script, some, out) for script, some in waiting.items()))
     return out
 
@@ -64,13 +77,29 @@ async def _run(
 ) -> None:
     outcomes = await decode_uplinks(runner, script, [u.uplink for _, u in some if u.uplink is not None])
     for (i, uplink), outcome in zip(some, outcomes, strict=True):
+        _warn(runner, uplink, outcome)
         _put(out, i, plan, uplink, outcome)
 
 
-def _undecoded(plan: LorawanPlan, uplink: NetworkUplink) -> Decoded | Failure:
+def _warn(runner: ScriptRunner, uplink: NetworkUplink, outcome: Outcome) -> None:
+    if isinstance(outcome, Decoded) and outcome.warnings:
+        runner.warned(uplink.eui or uplink.device, outcome.warnings)
+
+
+def _without_script(plan: LorawanPlan, codec: Codec | None, uplink: NetworkUplink) -> Outcome:
     if uplink.uplink is None:
-        return Decoded({"data": {}})  # a bare acknowledgement or MAC commands: it tells of the link alone
-    known = ", ".join(sorted(plan.scripts)) or "none"
+        # a bare acknowledgement or MAC commands tell of the link alone; some servers leave out what they decoded
+        return uplink.decoded or Decoded({"data": {}})
+    if codec is None:
+        return uplink.decoded or _undecoded(plan, uplink)
+    try:
+        return _Lpp(cayenne.values_of(uplink.uplink.payload))
+    except Refused as refusal:
+        return refusal
+
+
+def _undecoded(plan: LorawanPlan, uplink: NetworkUplink) -> Failure:
+    known = ", ".join(sorted(plan.codecs)) or "none"
     model = " or ".join(filter(None, uplink.models)) or "unnamed"
     detail = f"no codec for device type `{model}` (there are: {known}), and the network server decoded nothing"
     return Failure(Fault.SCRIPT, detail)
@@ -80,51 +109,87 @@ def _refused(invalid: UplinkInvalid) -> Refusal:
     return RejectReason.WRONG_TYPE if invalid.is_json else RejectReason.MALFORMED, shorten(str(invalid))
 
 
-def _put(out: Translated, i: int, plan: LorawanPlan, uplink: NetworkUplink, outcome: Decoded | Failure) -> None:
+def _put(out: Translated, i: int, plan: LorawanPlan, uplink: NetworkUplink, outcome: Outcome) -> None:
+    device = _device(plan, uplink)
+    refusal = _refusal(outcome)
+    if refusal is not None or isinstance(outcome, Failure | Refused):
+        out.refusals[i] = refusal or (RejectReason.SCRIPT, "")
+        out.payloads[i] = encode(Records(device))
+        return
+    if isinstance(outcome, _Lpp):
+        values = list(_lpp(outcome.values, plan))
+    else:
+        values = [*_values(outcome), *_own(outcome, plan), *_beside(outcome, uplink, plan)]
+    records = Records(device, uplink.time_ns, uplink.id, (*values, *_link(uplink)))
+    out.payloads[i] = encode(records)
+
+
+def _refusal(outcome: Outcome) -> Refusal | None:
     if isinstance(outcome, Failure):
-        out.refusals[i] = RejectReason.SCRIPT, shorten(f"{outcome.fault}: {outcome.detail}")
-        return
+        return RejectReason.SCRIPT, shorten(f"{outcome.fault}: {outcome.detail}")
+    if isinstance(outcome, Refused):
+        return outcome.reason, outcome.detail
+    if isinstance(outcome, _Lpp):
+        return None
     if outcome.errors:
-        out.refusals[i] = RejectReason.SCRIPT, shorten(f"the script refuses it: {'; '.join(outcome.errors)}")
-        return
+        return RejectReason.SCRIPT, shorten(f"the script refuses it: {'; '.join(outcome.errors)}")
     if not isinstance(outcome.result.get("data"), dict):
-        out.refusals[i] = RejectReason.SCRIPT, "the script returned neither data nor errors"
-        return
-    records = [*_values(outcome), *_own(outcome, plan.paths), *_link(uplink)]
-    out.payloads[i] = msgspec.json.encode({"t": uplink.time_ns // _NS_PER_US, "id": uplink.id, "e": records})
+        return RejectReason.SCRIPT, "the script returned neither data nor errors"
+    return None
 
 
-def _values(decoded: Decoded) -> list[Record]:
-    records = []
+def _device(plan: LorawanPlan, uplink: NetworkUplink) -> str:
+    """What the device is called; "" = by the topic."""
+    match plan.device:
+        case "eui":
+            return joined(uplink.eui or uplink.device)
+        case "name":
+            return joined(uplink.device or uplink.eui)
+        case "topic":
+            return ""
+
+
+def _values(decoded: Decoded) -> Iterator[Record]:
     for named in normalised(decoded):
-        member = "vb" if isinstance(named.value, bool) else "v"
-        record: Record = {"n": named.name, member: named.value}
-        if named.time_ns is not None:
-            record["t"] = named.time_ns // _NS_PER_US
-        records.append(record)
-    return records
+        yield Record(named.name, named.value, named.time_ns)
 
 
-def _own(decoded: Decoded, paths: Sequence[Path]) -> list[Record]:
+def _own(decoded: Decoded, plan: LorawanPlan) -> Iterator[Record]:
     """The values that the profile names by their path in `data`; those that aren't there are left out."""
-    records = []
-    for path in paths:
+    for path, kind in plan.kinds.items():
         value: Any = decoded.data
         for step in path:
             value = value.get(step) if isinstance(value, dict) else None
         name = DATA + ".".join(path)
         number, _ = measured(value)
-        if isinstance(value, bool):
-            records.append({"n": name, "vb": value, "v": float(value)})
-        elif isinstance(value, str):
-            records.append({"n": name, "vs": value} | ({} if number is None else {"v": number}))
+        if kind in (Kind.TEXT, Kind.BOOL):
+            if isinstance(value, bool | str) or number is not None:
+                yield Record(name, value if isinstance(value, bool | str) else number or 0.0)
+        elif isinstance(value, bool):
+            yield Record(name, float(value))
         elif number is not None:
-            records.append({"n": name, "v": number})
-    return records
+            yield Record(name, number)
+        elif isinstance(value, str):
+            yield Record(name, value)  # which refuses the message: the profile says that it's a number
 
 
-def _link(uplink: NetworkUplink) -> list[Record]:
-    records: list[Record] = [{"n": n, "v": v} for n, v in ((RSSI, uplink.rssi), (SNR, uplink.snr)) if v is not None]
-    if uplink.gateway:
-        records.append({"n": GATEWAY, "vs": uplink.gateway})
-    return records
+def _beside(decoded: Decoded, uplink: NetworkUplink, plan: LorawanPlan) -> Iterator[Record]:
+    """What the profile wants of what isn't in `data`."""
+    if (GATEWAY,) in plan.kinds and uplink.gateway:
+        yield Record(DATA + GATEWAY, uplink.gateway)
+    if (WARNINGS,) in plan.kinds and decoded.warnings:
+        yield Record(DATA + WARNINGS, "; ".join(decoded.warnings))
+
+
+def _lpp(values: Sequence[cayenne.Value], plan: LorawanPlan) -> Iterator[Record]:
+    """Cayenne's values under their own names, and those that the profile names under the profile's."""
+    for value in values:
+        path: Path = tuple(value.name.split("."))
+        name = DATA + value.name if path in plan.kinds else value.name
+        yield Record(name, value.value, None, value.unit, value.kind is Kind.INT)
+
+
+def _link(uplink: NetworkUplink) -> Iterator[Record]:
+    for name, value in ((RSSI, uplink.rssi), (SNR, uplink.snr)):
+        if value is not None:
+            yield Record(name, value)

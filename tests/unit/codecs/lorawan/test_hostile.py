@@ -49,7 +49,7 @@ STOPPED = {
     "an error at its top": ("null.x", Fault.SCRIPT, "TypeError"),
     "no script": ("function decodeUplink( {", Fault.SCRIPT, "SyntaxError"),
     "no function": ("var a = 1", Fault.SCRIPT, "no function decodeUplink"),
-    "a module": ("export function decodeUplink() {}", Fault.SCRIPT, "SyntaxError"),
+    "a module that imports": ("import x from 'os'; export function decodeUplink() {}", Fault.SCRIPT, "SyntaxError"),
 }
 
 

@@ -67,6 +67,16 @@ def test_a_number_comes_in_many_guises(value: object, number: float | None, unit
         ({"humidity": 101}, [("air.humidity", 101.0, "%RH", "bad")]),
         ({"temperature": -300}, [("air.temperature", -300.0, "Cel", "bad")]),
         ({"temp": 20}, []),
+        ({"temperature": 21.8, "turbidity_in_ntu": 3}, [("temperature", 21.8, "Cel", "good")]),
+        (
+            {"temperature": {"unit": "°C", "value": 25.5}, "pressure": {"unit": "bar", "value": 0.25}},
+            [("temperature", 25.5, "Cel", "good")],
+        ),
+        ({"ambient_temperature": 21.8, "turbidity": 3}, [("air.temperature", 21.8, "Cel", "good")]),
+        (
+            {"temperature": 21.8, "pressure": {"unit": "hPa", "value": 1000}},
+            [("air.temperature", 21.8, "Cel", "good"), ("air.pressure", 100000.0, "Pa", "good")],
+        ),
         ({"temp": 20, "hum": 50}, [("air.temperature", 20.0, "Cel", "good"), ("air.humidity", 50.0, "%RH", "good")]),
         ({"cached": {"latitudeDeg": 1.0}}, []),
         ({"temperature": {"unit": "V", "value": 1}}, []),

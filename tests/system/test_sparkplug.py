@@ -1,0 +1,155 @@
+"""Cirrus Link's Sparkplug edge node (npm: sparkplug-client), at the node's own listener and behind Mosquitto."""
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.system.foreign.site import Broker, have_mosquitto
+from tests.system.mqtt_peers import House, Peer, eventually
+from tests.system.test_mqtt_daily import NODE, NPM, fetch
+
+from holdfast.model.quality import Quality, Reason, encode_quality, quality_of
+
+pytestmark = pytest.mark.system
+
+HERE = Path(__file__).parent / "sparkplug"
+OFFLINE = encode_quality(Quality.BAD, Reason.OFFLINE)
+ASKED = 'asked [["Node Control/Rebirth","Boolean",true]]'
+ALL = ("plant:edge-1/temperature", "plant:edge-1/serial", "plant:edge-1:pump/starts", "plant:edge-1:pump/on")
+
+
+class Edge:
+    """The process, with what it said."""
+
+    def __init__(self, script: Path, port: int, *words: str) -> None:
+        command = [str(NODE), str(script), str(port), *words]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.said: list[str] = []
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        self.said.extend(line.strip() for line in self._process.stdout)
+
+    def tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._listener.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+class Plant:
+    """A node that reads Sparkplug."""
+
+    def __init__(self, folder: Path, brokers: str = "") -> None:
+        self.house = House(folder, profile="builtin:sparkplug", beside=brokers)
+
+    def last(self, name: str) -> tuple[object, Quality] | None:
+        node = self.house.node
+        device, _, metric = name.partition("/")
+        for number in range(len(node.journal.catalogue)):
+            series = node.journal.catalogue[number]
+            if (series.device, series.metric) == (device, metric):
+                found = node.last_values.get(number)
+                return None if found is None else (found.value, quality_of(found.quality))
+        return None
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sparkplug")
+    for one in HERE.iterdir():
+        shutil.copy(one, folder)
+    fetch([str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--ignore-scripts"], folder)
+    return folder / "edge.mjs"
+
+
+@pytest.fixture(params=["listener", "mosquitto"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Plant, int]]:
+    """A node and the port at which edge nodes speak: its own, or that of a broker to which it subscribes."""
+    if request.param == "listener":
+        plant = Plant(tmp_path)
+        yield plant, plant.house.port
+        plant.house.stop()
+        return
+    if not have_mosquitto():
+        pytest.skip("mosquitto isn't installed")
+    broker = Broker("mosquitto", tmp_path / "broker")
+    broker.start()
+    url = f'brokers: {{plant: {{url: "mqtt://127.0.0.1:{broker.port}", subscribe: {{"spBv1.0/#": 1}}}}}}'
+    plant = Plant(tmp_path, url)
+    eventually(lambda: plant.house.node.brokers[0].status().state == "working")
+    yield plant, broker.port
+    plant.house.stop()
+    broker.kill()
+
+
+@pytest.mark.timeout(120)
+def test_births_data_a_gap_and_the_death_of_a_foreign_edge_node(place: tuple[Plant, int], script: Path) -> None:
+    plant, port = place
+    edge = Edge(script, port)
+    try:
+        eventually(lambda: plant.last(ALL[3]) == (True, Quality.GOOD))
+        assert plant.last(ALL[0]) == (20.5, Quality.GOOD)
+        assert plant.last(ALL[1]) == ("A-17", Quality.GOOD)
+        assert plant.last(ALL[2]) == (-5, Quality.GOOD)
+        edge.tell("data 21.5")
+        eventually(lambda: plant.last(ALL[0]) == (21.5, Quality.GOOD))
+        edge.tell("zdata 21.75")
+        eventually(lambda: plant.last(ALL[0]) == (21.75, Quality.GOOD))
+        assert edge.said == ["connected", "born"]
+        edge.tell("gap")
+        edge.tell("data 22.5")
+        eventually(lambda: edge.said[2:] == [ASKED, "born"])
+        eventually(lambda: plant.last(ALL[0]) == (20.5, Quality.GOOD))  # as the rebirth says
+        edge.tell("ddeath")
+        eventually(lambda: plant.last(ALL[3]) == (None, Quality.BAD))
+        assert plant.last(ALL[0]) == (20.5, Quality.GOOD)
+    finally:
+        edge.kill()
+    eventually(lambda: [plant.last(name) for name in ALL] == [(None, Quality.BAD)] * 4)
+
+
+def test_the_node_says_that_it_is_the_host_while_it_runs(tmp_path: Path) -> None:
+    house = House(tmp_path, ", sparkplug_host: scada", profile="builtin:sparkplug")
+    edge = Peer(house.port, "edge")
+    edge.subscribe("spBv1.0/STATE/scada")
+    eventually(lambda: len(edge.heard) == 1)
+    house.stop()
+    eventually(lambda: len(edge.heard) == 2)
+    edge.client.loop_stop()
+    said = [(one.topic, json.loads(one.payload)) for one in edge.heard]
+    assert [(topic, state["online"]) for topic, state in said] == [
+        ("spBv1.0/STATE/scada", True),
+        ("spBv1.0/STATE/scada", False),
+    ]
+    assert 0 <= time.time() - said[1][1]["timestamp"] / 1000 < 60
+
+
+@pytest.mark.timeout(120)
+def test_a_node_whose_birth_was_missed_is_asked_once_and_then_read(place: tuple[Plant, int], script: Path) -> None:
+    plant, port = place
+    edge = Edge(script, port, "shy")
+    try:
+        eventually(lambda: edge.said == ["connected", "shy"])
+        for value in (1, 2, 3):
+            edge.tell(f"data {value}")
+        eventually(lambda: plant.last(ALL[0]) == (20.5, Quality.GOOD))
+        edge.tell("data 4")
+        eventually(lambda: plant.last(ALL[0]) == (4.0, Quality.GOOD))
+        assert edge.said.count(ASKED) == 1
+    finally:
+        edge.kill()
