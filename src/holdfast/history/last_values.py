@@ -80,7 +80,7 @@ class LastValues:
         found.tier = np.where(found.is_known, TIERS.index("memory"), TIERS.index("")).astype(np.uint8)
         for place in np.flatnonzero(is_text).tolist():
             text = self._texts.get(int(ids[place]))
-            if text is not None:
+            if text is not None and math.isfinite(self._value[inside[place]]):
                 found.texts[place] = text
         return found
 
@@ -128,7 +128,8 @@ class LastValues:
         self._ts[ids], self._value[ids], self._quality[ids] = found.ts[newer], found.value[newer], found.quality[newer]
         for place, text in found.texts.items():
             if newer[place]:
-                self._texts[int(found.ids[place])] = text[:_LONGEST_TEXT]
+                series = int(found.ids[place])
+                self._texts[series], self._value[series] = text[:_LONGEST_TEXT], 0.0  # some number: there is a text
 
     def _take(self, batch: Batch, highest: int) -> None:
         self._make_room(highest)

@@ -95,10 +95,8 @@ class Node:
         self.leaving = leaving_of(plan, secret, self.journal, clock)
         self.residency = Residency(self.leaving.policy, secret, self.journal, clock, telemetry)
         self.skew = SkewTable(self.journal.catalogue)
-        heads = {lane: self.journal.head(lane) for lane in Lane}
-        self.last_values = LastValues(self.journal.catalogue, heads=heads)
-        self.seen = SeenKeys(settings.journal.keys_kept)
-        self.seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
+        self.last_values = LastValues(self.journal.catalogue, heads={lane: self.journal.head(lane) for lane in Lane})
+        self.seen = self._recall_seen()
         self.devices = DeviceService(settings.devices, self.journal, clock, telemetry)
         self.scripts, self.intake, self.uplinks = self._make_intake()
         self.quarantine = self._make_quarantine()
@@ -153,12 +151,7 @@ class Node:
         if self.mqtt is not None:
             await self.mqtt.start()
         self.is_serving = True
-        self._spawn_brokers()
-        if settings.host is not None:
-            from holdfast.adapters.host.adapter import HostAdapter  # noqa: PLC0415  # psutil: for those who want it
-
-            host = HostAdapter(settings.host, self.intake.inbox, self.clock)
-            self._spawn(self.adapters.supervise("host", settings.host.device, host.run), "host")
+        self._spawn_adapters()
         self.telemetry.emit(
             NodeStarted(
                 node=settings.node,
@@ -174,9 +167,15 @@ class Node:
         if self.mqtt is not None and self.is_serving:
             self.mqtt.reload()
 
-    def _spawn_brokers(self) -> None:
+    def _spawn_adapters(self) -> None:
         for broker in self.brokers:
             self._spawn(broker.run(), f"broker {broker.name}")
+        settings = self.plan.settings.host
+        if settings is not None:
+            from holdfast.adapters.host.adapter import HostAdapter  # noqa: PLC0415  # psutil: for those who want it
+
+            host = HostAdapter(settings, self.intake.inbox, self.clock)
+            self._spawn(self.adapters.supervise("host", settings.device, host.run), "host")
 
     def _spawn_syncing(self) -> None:
         for name, service in (*self.commands.tasks(), *self.told_devices.tasks()):
@@ -277,6 +276,11 @@ class Node:
         gauge("last_values_missed_rows", "of series past the page's bound", lambda: self.last_values.missed)
         gauge("codec_scripts_off", "codec scripts switched off now", lambda: scripts.switched_off)
         return scripts, intake, UplinkInbox(intake.inbox, decoder, scripts, settings.intake.max_messages)
+
+    def _recall_seen(self) -> SeenKeys:
+        seen = SeenKeys(self.plan.settings.journal.keys_kept)
+        seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
+        return seen
 
     def _make_quarantine(self) -> Quarantine:
         plan, told, look = self.plan, self._stored_late, self.devices.roster.look
