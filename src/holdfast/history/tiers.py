@@ -111,11 +111,19 @@ class Tiers:
             replies = self._ask_parent(asked)
             with self._memory(question.from_ns, question.to_ns - 1) as view:
                 done = self._at(view, into, asked, replies)
-                learns = done is not None and self._learns_damage(view, done.sources)
-            if done is not None and not (learns and self._asks_parent(asked)):
+                is_overtaken = self._is_overtaken(view)
+                learns = done is not None and not is_overtaken and self._learns_damage(view, done.sources)
+            if done is not None and not is_overtaken and not (learns and self._asks_parent(asked)):
                 return into, done
             into = make()
         raise TiersMoved
+
+    def _is_overtaken(self, view: View) -> bool:
+        """Did files go while they were asked for, and out of the catalogue, too? What took their place isn't read."""
+        if not view.gone or self._memory is None:
+            return False
+        with self._memory(view.from_ns, view.to_ns) as now:
+            return not view.gone <= {file.name for piece in now.memory.pieces for file in piece.files}
 
     def _learns_damage(self, view: View, sources: list[Source]) -> bool:
         """Was a file found damaged that wasn't known to be?"""

@@ -49,13 +49,16 @@ class Waiting:
 
 @dataclass
 class View:
-    """One moment; `sources` fills while `stored` is read."""
+    """One moment of [from_ns, to_ns]; `sources` fills while `stored` is read, and `gone` with files that went."""
 
     lake: Lake
     is_text: NDArray[np.bool_]
     moment: Snapshot
     memory: Memory
+    from_ns: int
+    to_ns: int
     sources: list[Source] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
 
     def stored(self, question: Question) -> Iterator[Batch | Steps]:
         """Readings and steps of the asked series out of the files.
@@ -74,6 +77,8 @@ class View:
                     if len(rest):
                         yield rest
             except (HistoryError, StorageError) as error:
+                if isinstance(error, PieceGone):
+                    self.gone.add(error.name)
                 note = f"{_begin(error)}{error}"
                 self.sources.append(Source(read.tier, read.from_ns, read.to_ns, 0, max(0, read.file.step), note=note))
 
@@ -131,4 +136,4 @@ def view(lake: Lake, journal: JournalReader, is_text: NDArray[np.bool_], from_ns
         CatalogueCorrupt, StorageError: when it can't be read.
     """
     with snapshot(journal) as moment:
-        yield View(lake, is_text, moment, moment.memory(from_ns, to_ns))
+        yield View(lake, is_text, moment, moment.memory(from_ns, to_ns), from_ns, to_ns)
