@@ -131,8 +131,7 @@ class _Disk:
             case Kind.MARK:
                 return
             case Kind.SYNC_NAMES:
-                for file in self.files.values():
-                    file.sync_name()
+                self._sync_names(event.file)
             case Kind.SYNC:
                 self.files[event.file].sync()
             case Kind.SYNC_FAILED:
@@ -143,6 +142,11 @@ class _Disk:
                 self.files[event.file] = _File(bytearray(event.data), bytearray(event.data))
             case _:
                 self.files.setdefault(event.file, _File()).apply(event)
+
+    def _sync_names(self, directory: str) -> None:
+        for name, file in self.files.items():
+            if directory_of(name) == directory:
+                file.sync_name()
 
     def _swap(self, pairs: list[tuple[str, str]]) -> None:
         for one, other in pairs:
@@ -232,6 +236,11 @@ def check_all(
     tally.distinct = len(seen)
     tally.seconds = perf_counter() - start
     return tally
+
+
+def directory_of(name: str) -> str:
+    """The directory of a file: images are flat, and have `%` where a path has `/`."""
+    return name.rpartition("%")[0]
 
 
 def _applied(data: bytearray | None, event: Event) -> bytearray | None:

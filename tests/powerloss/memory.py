@@ -5,7 +5,9 @@ reading exactly once, as it came or inside a step's count and mean.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,7 +36,6 @@ from holdfast.kernel.clock import ManualClock
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind, Series
-from holdfast.storage.folder import Folder
 from holdfast.telemetry.happenings import Telemetry
 
 NS = 10**9
@@ -49,11 +50,13 @@ SETTINGS = HistorySettings(rows=400, keep=(KeepSettings("*", raw=1.5 * DAY_S, mi
 class Memories:
     """A journal with a memory. `told` is called with how many readings are acked."""
 
-    def __init__(self, home: Path, folder: Folder, vfs: str, told: Callable[[int], None], synchronous: str) -> None:
+    settings, period_ns, first_name = SETTINGS, PERIOD_NS, 1
+
+    def __init__(self, home: Path, lake: Lake, vfs: str, told: Callable[[int], None], synchronous: str) -> None:
         self.clock = ManualClock(START)
         self.told = told
         self.sent = 0
-        names = (f"{n:032x}" for n in range(1, 10_000))
+        names = (f"{n:032x}" for n in count(self.first_name))
         access = Access(home / FILE, None, vfs)
         self.journal = Journal(
             access, "gw", JournalSettings(), self.clock, writer=InlineWriter, new_id=lambda: next(names)
@@ -62,11 +65,10 @@ class Memories:
         self.journal._store.db.pragma("synchronous", synchronous)
         for n in range(3):
             self.journal.catalogue.intern(Series("gw", f"d{n}", "m", "Cel", Kind.FLOAT))
-        lake = Lake(folder)
-        target = Target(folder, self.journal.catalogue, lambda: next(names))
-        workshop = LocalWorkshop(SETTINGS, self.journal, lake, target)
+        target = Target(lake.folder, self.journal.catalogue, lambda: next(names))
+        workshop = LocalWorkshop(self.settings, self.journal, lake, target)
         telemetry = Telemetry(self.clock, lambda _line: None)
-        self.keeper = Keeper(SETTINGS, self.journal, lake, workshop, self.clock, telemetry)
+        self.keeper = Keeper(self.settings, self.journal, lake, workshop, self.clock, telemetry)
 
     async def run(self, rounds: int, seed: int) -> None:
         """Readings come, become files, files become fewer, old ones coarser."""
@@ -89,7 +91,7 @@ class Memories:
 
     async def _send(self, count: int) -> None:
         numbers = np.arange(self.sent, self.sent + count)
-        ts = START + numbers * PERIOD_NS // 3
+        ts = START + numbers * self.period_ns // 3
         batch = Batch((numbers % 3).astype(np.int32), ts, numbers.astype(np.float64), np.zeros(count, np.uint8))
 
         def write(tx: Any) -> None:
@@ -109,7 +111,7 @@ def record(home: Path, rounds: int, seed: int, synchronous: str = "full") -> Log
     with RecordingVfs(log) as vfs:
 
         async def body() -> None:
-            memories = Memories(home, FlatFolder(home, log), vfs.plain_name, log.mark, synchronous)
+            memories = Memories(home, Lake(FlatFolder(home, log)), vfs.plain_name, log.mark, synchronous)
             await memories.run(rounds, seed)
 
         asyncio.run(body())
@@ -123,11 +125,11 @@ def check(folder: Path, image: Image) -> None:
         assert not acked, "acked, and no journal is there"
         return
     if image.variant is Variant.KEPT:
-        _check_outside(folder)
+        check_outside(folder)
     asyncio.run(_check_inside(folder, acked))
 
 
-def _check_outside(folder: Path) -> None:
+def check_outside(folder: Path) -> None:
     """Nobody who reads the visible files sees a reading twice, not even before the next start."""
     names = FlatFolder(folder).names("readings")
     values = [pq.read_table(folder / (PREFIX + n.replace("/", "%")), columns=["value"])["value"] for n in names]
@@ -135,22 +137,33 @@ def _check_outside(folder: Path) -> None:
     assert len(set(seen)) == len(seen), "a reader of the files sees a reading twice"
 
 
-async def _check_inside(folder: Path, acked: int) -> None:
+@contextmanager
+def opened(folder: Path, lake: Lake) -> Iterator[Journal]:
+    """The journal of an image, and its lake put right, as a start does; inside a running loop."""
     journal = Journal(Access(folder / FILE), "gw", JournalSettings(), ManualClock(START), writer=InlineWriter)
-    lake = Lake(FlatFolder(folder))
     try:
         put_right(lake, journal)
-        catalogue = journal.catalogue
-        history = History(journal, catalogue, lambda low, high: view(lake, journal, catalogue.is_text, low, high))
-        if len(catalogue):
-            _check_answers(history, catalogue, acked)
+        yield journal
+    finally:
+        lake.close()
+        journal.close()
+
+
+async def _check_inside(folder: Path, acked: int) -> None:
+    lake = Lake(FlatFolder(folder))
+    with opened(folder, lake) as journal:
+        history = history_of(journal, lake)
+        if len(journal.catalogue):
+            _check_answers(history, journal.catalogue, acked)
         else:
             assert not acked, "acked, and no series is there"
         strays = set(lake.folder.names()) - _named(journal)
         assert not strays, f"strays are left: {strays}"
-    finally:
-        lake.close()
-        journal.close()
+
+
+def history_of(journal: Journal, lake: Lake) -> History:
+    catalogue = journal.catalogue
+    return History(journal, catalogue, lambda low, high: view(lake, journal, catalogue.is_text, low, high))
 
 
 def _named(journal: Journal) -> set[str]:

@@ -5,9 +5,6 @@ Unsynced writes are kept, dropped, or torn at 512 bytes (seeds printed). The sam
 
 import gzip
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,14 +15,6 @@ from tests.powerloss.workload import check, record
 
 STORED = Path(__file__).parents[1] / "unit" / "journal" / "stored"
 SEED = 20261121
-
-
-@pytest.fixture
-def ram() -> Iterator[Path]:
-    shm = Path("/dev/shm")
-    home = Path(tempfile.mkdtemp(prefix="powerloss-", dir=shm if shm.is_dir() else None))
-    yield home
-    shutil.rmtree(home)
 
 
 def sweep(home: Path, steps: int, seed: int, variants: range, share: tuple[int, int] = (0, 1)) -> int:
@@ -49,13 +38,17 @@ def test_no_power_cut_breaks_a_guarantee(ram: Path) -> None:
     assert images >= 3_000
 
 
+def migrating(home: Path, schema: int, steps: int, variants: range) -> int:
+    """The workload on a gateway's file of an older schema; how many images there were."""
+    stored = gzip.decompress((STORED / f"schema-{schema}.db.gz").read_bytes())
+    log = record(home / "work", steps, SEED, stored=stored)
+    (home / "image").mkdir()
+    return check_all(log, home / "image", check, variants).images
+
+
 @pytest.mark.timeout(120)
 def test_a_power_cut_during_a_migration_leaves_the_old_schema_or_the_new(ram: Path) -> None:
-    stored = gzip.decompress((STORED / "schema-1.db.gz").read_bytes())
-    log = record(ram / "work", 2, SEED, stored=stored)
-    (ram / "image").mkdir()
-    tally = check_all(log, ram / "image", check, range(1))
-    assert tally.images > 100
+    assert migrating(ram, 1, 2, range(1)) > 100
 
 
 @pytest.mark.timeout(120)
@@ -72,6 +65,15 @@ def test_the_check_finds_a_build_that_stores_qos_2_ids_in_a_second_transaction(r
     (ram / "image").mkdir()
     with pytest.raises(AssertionError, match="the QoS 2 id of"):
         check_all(log, ram / "image", check, range(1), at_work(log))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("schema", sorted(int(path.name[7]) for path in STORED.glob("schema-?.db.gz")))
+def test_power_cuts_during_every_migration_leave_the_old_schema_or_the_new(ram: Path, schema: int) -> None:
+    images = migrating(ram, schema, 4, range(8))
+    print(f"schema {schema}: {images} images, seed {SEED}: 0 violations")
+    assert images > 2_000
 
 
 @pytest.mark.slow

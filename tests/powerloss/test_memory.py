@@ -1,8 +1,5 @@
 """The power goes at every write while readings become files, files are merged, coarsened and let go."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +8,6 @@ from tests.powerloss.memory import check, record
 from tests.powerloss.vfs import Kind
 
 SEED = 20261121
-
-
-@pytest.fixture
-def ram() -> Iterator[Path]:
-    shm = Path("/dev/shm")
-    home = Path(tempfile.mkdtemp(prefix="memory-", dir=shm if shm.is_dir() else None))
-    yield home
-    shutil.rmtree(home)
 
 
 @pytest.mark.timeout(240)

@@ -9,9 +9,10 @@
 then `tests.powerloss.images` rebuilds the disk as a power cut at any event may leave it.
 
 What a "sync" makes safe is the model's one assumption, and it is POSIX plus what SQLite's unix VFS does: fsync of a
-file saves its bytes, its size and its own name; fsync of the directory saves all names in it. SQLite syncs the
-directory after the first sync of a new WAL or rollback journal, and after a deletion when it asks for that. The -shm
-file is memory and never survives. With encryption the recorder sits below the cipher and sees what the disk sees.
+file saves its bytes, its size and its own name; fsync of a directory saves all names in it, and no others. SQLite
+syncs the directory after the first sync of a new WAL or rollback journal, and after a deletion when it asks for that.
+The -shm file is memory and never survives. With encryption the recorder sits below the cipher and sees what the disk
+sees.
 
 A sync that fails (`vfs.fail_next_sync`) does what Linux does: the writes stay readable, are never on disk, and no
 later sync brings them there.
@@ -75,9 +76,9 @@ class Log:
         """Note that the outside world was told something: it must be true after every later power cut."""
         self.events.append(Event(Kind.MARK, value=value))
 
-    def names_synced(self) -> None:
-        """Note an fsync of the directory that went past SQLite (`storage.files.sync_directory`)."""
-        self.add(Kind.SYNC_NAMES)
+    def names_synced(self, directory: str = "") -> None:
+        """Note an fsync of a directory (see `images.directory_of`) that went past SQLite (`sync_directory`)."""
+        self.add(Kind.SYNC_NAMES, directory)
 
     def before(self, event: int) -> list[Any]:
         """The marks among the first `event` events."""

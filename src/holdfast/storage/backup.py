@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from holdfast.storage.files import sync_directory
+from holdfast.storage.files import make_directory, sync_directory
 from holdfast.storage.sqlite import READ_WRITE, connect, open_reader, translated
 
 PART = ".part"
@@ -21,7 +21,7 @@ def back_up(source: Path, target: Path, key: bytes | None = None, vfs: str = "")
     """
     part = target.with_name(target.name + PART)
     with translated(opening=target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(target.parent)
         part.unlink(missing_ok=True)
         try:
             _copy(source, part, key, vfs)

@@ -30,7 +30,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
     """
     beside = path.with_name(f".{path.name}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         beside.unlink(missing_ok=True)  # what a crash left there may have another mode
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
             out.write(data)
@@ -40,6 +40,21 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
         sync_directory(path.parent)
     except OSError as error:
         raise StorageUnusable(f"{path} can't be written: {error.strerror}") from error
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory where there is none, and what is missing above it, so that they survive a power cut.
+
+    Raises:
+        OSError: when the system refuses.
+    """
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        sync_directory(one.parent)
 
 
 def sync_directory(path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from holdfast.storage.errors import DiskFull, StorageUnusable
-from holdfast.storage.files import NO_ROOM, sync_directory
+from holdfast.storage.files import NO_ROOM, make_directory, sync_directory
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -51,7 +51,7 @@ class Folder(Protocol):
         ...
 
     def sync(self, name: str) -> None:
-        """Make the names inside a directory survive a power cut."""
+        """Make the names inside a directory, and its own, survive a power cut; nothing happens when it isn't there."""
         ...
 
     def remove(self, name: str) -> None:
@@ -77,6 +77,7 @@ class DiskFolder:
         """See `Folder.create`."""
         path = self.root / name
         try:
+            make_directory(self.root)
             path.parent.mkdir(parents=True, exist_ok=True)
             return path.open("wb")
         except OSError as error:
@@ -89,10 +90,7 @@ class DiskFolder:
             file.flush()
             os.fsync(file.fileno())
             file.close()
-            for parent in (path.parent, *path.parent.parents):
-                sync_directory(parent)
-                if parent == self.root:
-                    break
+            self._sync_upwards(path.parent)
         except OSError as error:
             raise _refusal(path, "written", error) from error
 
@@ -112,7 +110,7 @@ class DiskFolder:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             (self.root / old).replace(target)
-            sync_directory(target.parent)
+            self._sync_upwards(target.parent)
         except OSError as error:
             raise _refusal(target, "renamed", error) from error
 
@@ -139,9 +137,10 @@ class DiskFolder:
     def sync(self, name: str) -> None:
         """See `Folder.sync`."""
         path = self.root / name
+        if not path.is_dir():
+            return
         try:
-            sync_directory(path)
-            sync_directory(path.parent)
+            self._sync_upwards(path)
         except OSError as error:
             raise _refusal(path, "synced", error) from error
 
@@ -176,6 +175,13 @@ class DiskFolder:
             return (self.root / name).stat().st_size
         except FileNotFoundError:
             return None
+
+    def _sync_upwards(self, directory: Path) -> None:
+        """Sync a directory and those above it: one that was made just now is no safer than its own name."""
+        for one in (directory, *directory.parents):
+            sync_directory(one)
+            if one == self.root:
+                return
 
 
 def _refusal(path: Path, verb: str, error: OSError) -> StorageUnusable | DiskFull:

@@ -10,6 +10,7 @@ import weakref
 from pathlib import Path
 
 from holdfast.storage.errors import InUse, StorageUnusable
+from holdfast.storage.files import make_directory
 
 _PID_BYTES = 20
 
@@ -26,7 +27,7 @@ class FileLock:
         """
         beside = _beside(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(path.parent)
             handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             _give_to_owner(handle, path)
         except OSError as error:

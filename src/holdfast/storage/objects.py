@@ -4,11 +4,12 @@ What a crash leaves: an object is there whole or not at all; a put that was cut 
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from holdfast.storage.errors import ObjectsUnreachable, StorageError
-from holdfast.storage.folder import DiskFolder
+from holdfast.storage.folder import DiskFolder, Folder
 
 _NEW = ".new-"
 
@@ -36,7 +37,10 @@ class ObjectStore(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Remove an object; nothing happens when it isn't there."""
+        """Remove an object, and what a put that was cut off left of it, so that a power cut brings neither back.
+
+        Nothing happens when it isn't there.
+        """
         ...
 
     def names(self) -> Iterator[tuple[str, int]]:
@@ -49,13 +53,12 @@ class FolderObjects:
 
     def __init__(self, root: Path, prefix: str = "") -> None:
         self._root = root
-        self._folder = DiskFolder(root / prefix)
+        self._folder: Folder = DiskFolder(root / prefix)
 
     def put(self, name: str, parts: Iterable[bytes]) -> bool:
         """See `ObjectStore.put`; a folder confirms nothing, so read it again."""
         self._require_root()
-        directory, _, base = name.rpartition("/")
-        beside = f"{directory}/{_NEW}{base}" if directory else f"{_NEW}{base}"
+        beside = _beside(name)
         try:
             file = self._folder.create(beside)
             with file:
@@ -63,8 +66,12 @@ class FolderObjects:
                     file.write(part)
                 self._folder.keep(beside, file)
             self._folder.rename(beside, name)
-        except (StorageError, OSError) as error:
-            raise _unreachable(self._root, error) from error
+        except BaseException as error:
+            with suppress(StorageError, OSError):
+                self._folder.remove(beside)
+            if isinstance(error, (StorageError, OSError)):
+                raise _unreachable(self._root, error) from error
+            raise
         return False
 
     def get(self, name: str, start: int, end: int) -> bytes:
@@ -86,7 +93,9 @@ class FolderObjects:
         """See `ObjectStore.remove`."""
         self._require_root()
         try:
-            self._folder.remove(name)
+            for one in (_beside(name), name):
+                self._folder.remove(one)
+            self._folder.sync(name.rpartition("/")[0])
         except (StorageError, OSError) as error:
             raise _unreachable(self._root, error) from error
 
@@ -107,6 +116,12 @@ class FolderObjects:
                 "mount it, or make it once: Holdfast doesn't, lest files land beside a NAS that isn't mounted"
             )
             raise missing
+
+
+def _beside(name: str) -> str:
+    """Where an object is written before it's whole."""
+    directory, slash, base = name.rpartition("/")
+    return f"{directory}{slash}{_NEW}{base}"
 
 
 def _unreachable(root: Path, error: Exception) -> ObjectsUnreachable:

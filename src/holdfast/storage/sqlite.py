@@ -17,7 +17,7 @@ from holdfast.storage.errors import (
     StorageTooOld,
     StorageUnusable,
 )
-from holdfast.storage.files import sync_directory
+from holdfast.storage.files import make_directory, sync_directory
 
 # Releases before it can corrupt a WAL database when a checkpoint races a reset (sqlite.org, 3.51.3 release notes).
 OLDEST_SAFE = (3, 51, 3)
@@ -70,7 +70,7 @@ def open_writer(path: Path, quota_bytes: int = 0, key: bytes | None = None, vfs:
     """
     require_safe_library(library_version())
     with translated(opening=path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         is_new = not path.exists() or path.stat().st_size == 0
         db = connect(path, key, vfs)
         if is_new:

@@ -43,7 +43,7 @@ def test_a_folder_that_is_not_mounted_is_never_made(tmp_path: Path) -> None:
     assert (tmp_path / "nas/lake/gw/a").read_bytes() == b"x"
 
 
-def test_an_interrupted_put_leaves_no_object(tmp_path: Path) -> None:
+def test_an_interrupted_put_leaves_no_object_and_no_bytes(tmp_path: Path) -> None:
     def parts() -> Iterator[bytes]:
         yield b"half"
         raise ObjectsUnreachable("cut")
@@ -52,3 +52,12 @@ def test_an_interrupted_put_leaves_no_object(tmp_path: Path) -> None:
     with pytest.raises(ObjectsUnreachable):
         store.put("readings/a", parts())
     assert list(store.names()) == []
+    assert list((tmp_path / "readings").iterdir()) == []
+
+
+def test_what_a_crash_left_of_a_put_goes_with_its_object(tmp_path: Path) -> None:
+    left = tmp_path / "readings" / ".new-a"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    FolderObjects(tmp_path).remove("readings/a")
+    assert not left.exists()

@@ -13,7 +13,7 @@ from holdfast.history.lake.publish import publish, tidy
 from holdfast.history.lake.settings import HistorySettings, KeepSettings
 from holdfast.history.lake.writing import Target
 from holdfast.history.names import select
-from holdfast.journal.pieces import RAW, WARM, Piece
+from holdfast.journal.pieces import COLD, RAW, SENDING, WARM, Piece
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.snapshot import snapshot
 from holdfast.model.lane import Lane
@@ -63,11 +63,15 @@ def take_rows(reader: JournalReader, settings: HistorySettings, target: Target, 
 
 
 def due_merges(pieces: Sequence[Piece], settings: HistorySettings, now_ns: int) -> list[tuple[list[Piece], bool]]:
-    """What should become fewer files, and whether that seals the day; the oldest days first."""
+    """What should become fewer files, and whether that seals the day; the oldest days first.
+
+    What is in the cold store stays as it is: a late reading would make its whole day be sent anew, and who reads the
+    files there would see both until the old ones may go. So a day that has gone gets one file more.
+    """
     by_day: dict[tuple[int, str], list[Piece]] = {}
     for piece in pieces:
         raw = piece.file(RAW)
-        if raw is not None and raw.places & WARM:
+        if raw is not None and raw.places & WARM and not raw.places & (COLD | SENDING):
             by_day.setdefault((piece.day, piece.keep), []).append(piece)
     due = []
     for (day, _keep), held in sorted(by_day.items()):

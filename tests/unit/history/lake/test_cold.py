@@ -16,7 +16,7 @@ from tests.unit.history.lake.days import (
     places,
     rows_of_days,
 )
-from tests.unit.history.lake.site import DAY, NS, START, Site, run
+from tests.unit.history.lake.site import DAY, NS, START, Site, readings, run
 
 from holdfast.history.lake.retention import Deed, Step
 from holdfast.history.lake.sending import due
@@ -57,6 +57,29 @@ def test_duckdb_reads_the_cold_folder_as_it_stands(tmp_path: Path) -> None:
         with duckdb.connect() as db:
             found = db.execute(wanted, [f"{tmp_path}/cold/readings/*/*.parquet"]).fetchall()
         assert found == [(len(rows_of_days()), DAYS, 0)]
+
+    run(body())
+
+
+def test_a_late_reading_of_a_day_that_has_gone_makes_one_file_more_and_no_reading_is_there_twice(
+    tmp_path: Path,
+) -> None:
+    async def body() -> None:
+        store = Faulty(tmp_path / "cold")
+        async with days(tmp_path, store, sent=True) as site:
+            before = {name for name, _ in store.names()}
+            await site.send(readings([(0, START + DAY + 15 * NS, 5.0, 0)], [False, True]))
+            await site.keeper.take_all()
+            await site.keeper.merge_due()
+            await site.send_all()
+            after = {name for name, _ in store.names()}
+            assert before < after
+            assert len(after - before) == 1
+            assert sum(len(column.ts) for column in everything(site).series) == len(rows_of_days()) + 1
+            wanted = "SELECT count(*), count(DISTINCT (device, ts)) FROM read_parquet(?, hive_partitioning=true)"
+            with duckdb.connect() as db:
+                found = db.execute(wanted, [f"{tmp_path}/cold/readings/*/*.parquet"]).fetchall()
+            assert found == [(len(rows_of_days()) + 1,) * 2]
 
     run(body())
 
