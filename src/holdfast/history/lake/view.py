@@ -1,5 +1,6 @@
 """The site's memory at one moment: what lies in files, and the journal's groups that don't yet."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -87,17 +88,14 @@ class View:
         return Waiting(self.moment, self.memory).between(from_ns, to_ns, lane)
 
     def missing(self, question: Question) -> list[Missing]:
-        """What is known to be gone in this time."""
-        gone = [
-            Missing(low, high, rows, reason)
-            for _lane, rows, low, high, reason in self.moment.missing(question.from_ns, question.to_ns - 1)
-        ]
-        losses = self.moment.losses(day_of(question.from_ns), day_of(question.to_ns - 1))
-        return gone + [
-            Missing(loss.day * DAY_NS, (loss.day + 1) * DAY_NS, loss.rows, loss.reason)
-            for loss in losses
-            if loss.step == 0
-        ]
+        """What is known to be gone in this time; what went of one time for one reason is one."""
+        gone: Counter[tuple[int, int, str]] = Counter()
+        for _lane, rows, low, high, reason in self.moment.missing(question.from_ns, question.to_ns - 1):
+            gone[low, high, reason] += rows
+        for loss in self.moment.losses(day_of(question.from_ns), day_of(question.to_ns - 1)):
+            if loss.step == 0:
+                gone[loss.day * DAY_NS, (loss.day + 1) * DAY_NS, loss.reason] += loss.rows
+        return [Missing(low, high, rows, reason) for (low, high, reason), rows in gone.items()]
 
     def _read(self, read: Read, question: Question) -> Iterator[Batch | Steps]:
         rows = 0
