@@ -111,7 +111,7 @@ def sample(faults: Sequence[Fault], syncs: int, others: int) -> list[Fault]:
 @pytest.mark.timeout(240)
 def test_no_failed_system_call_breaks_a_promise(ram: Path) -> None:
     options = [str(SEED)]
-    faults = sample(every_fault(ram / "watched", options), 36, 44)
+    faults = sample(every_fault(ram / "watched", options), 24, 28)
     assert not sweep(ram, faults, options)
 
 

@@ -33,6 +33,7 @@ from holdfast.telemetry.happenings import Telemetry
 
 LOOK_EVERY_S = 2.0
 RETAIN_EVERY_S = 60.0
+"""At most: whoever has files made every second wants old ones gone soon, too."""
 TRASH_S = 120.0
 """A file stays for those who may still read it."""
 BYTES_A_ROW = 8
@@ -134,7 +135,7 @@ class Keeper:
             self._took_at = now
             await self.take_all()
             await self.merge_due()
-        if now - self._retained_at >= RETAIN_EVERY_S:
+        if now - self._retained_at >= min(RETAIN_EVERY_S, 10 * self.settings.every):
             self._retained_at = now
             await self.retain()
         await asyncio.to_thread(self._workshop.rest)
