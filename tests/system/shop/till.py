@@ -8,6 +8,7 @@ import socketserver
 import sqlite3
 import sys
 import threading
+import time
 from pathlib import Path
 
 from holdfast.sync import Node, Outbox, Queue
@@ -18,10 +19,24 @@ _local = threading.local()
 
 def connection(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=10.0, isolation_level=None)
-    db.execute("PRAGMA journal_mode = WAL")
+    patiently(db, "PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, goods TEXT NOT NULL) WITHOUT ROWID")
     return db
+
+
+def patiently(db: sqlite3.Connection, statement: str) -> None:
+    """SQLite doesn't wait for a change of journal mode when another worker, just started, is about to do the same."""
+    end = time.monotonic() + 10.0
+    while True:
+        try:
+            db.execute(statement)
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def take(db: sqlite3.Connection, order: dict[str, str]) -> None:
