@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from holdfast.commands.errors import CommandsBusy, DeviceRenamed, NodeUnknown
 from holdfast.commands.happenings import CommandLinkLost, CommandLinkRestored
-from holdfast.commands.ports import ParentCommands, Patience
+from holdfast.commands.ports import ParentCommands
 from holdfast.commands.service import CommandService
 from holdfast.commands.telling import FROM_ABOVE
 from holdfast.journal import commanded
@@ -17,6 +17,7 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.model.command import Answer, Command, State
 from holdfast.wire.commands import CommandPoll, Order, Orders
 from holdfast.wire.errors import LinkDown, LinkRefused
+from holdfast.wire.patience import Patience
 
 LEAST_PAUSE_S = 0.05
 TAKEN_LATE = "its deadline had passed when it reached this node"

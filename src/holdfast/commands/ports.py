@@ -42,21 +42,3 @@ class ParentCommands(Protocol):
             LinkRefused: an answer that is not the protocol's.
         """
         ...
-
-
-class Patience(Protocol):
-    """When the parent may be called; `uplink.breaker.Breaker`. Times are CLOCK_MONOTONIC seconds."""
-
-    quiet_until: float
-
-    def may_call(self, now: float) -> bool:
-        """May a call start now?"""
-        ...
-
-    def succeeded(self) -> None:
-        """The parent answered."""
-        ...
-
-    def failed(self, now: float, asked_s: float = 0.0) -> None:
-        """A call failed; `asked_s`: the pause that the parent asked for."""
-        ...

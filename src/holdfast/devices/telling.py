@@ -13,6 +13,7 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.wire.devices import MOST_ROWS, DeviceReceipt, DeviceReport, Told
 from holdfast.wire.errors import LinkDown, LinkRefused
+from holdfast.wire.patience import Patience
 
 TELL_EVERY_S = 3.0
 LIFE_EVERY_S = 15.0
@@ -31,24 +32,6 @@ class ParentDevices(Protocol):
             LinkDown: no answer came.
             LinkRefused: an answer that is not the protocol's.
         """
-        ...
-
-
-class Patience(Protocol):
-    """When the parent may be called; `uplink.breaker.Breaker`. Times are CLOCK_MONOTONIC seconds."""
-
-    quiet_until: float
-
-    def may_call(self, now: float) -> bool:
-        """May a call start now?"""
-        ...
-
-    def succeeded(self) -> None:
-        """The parent answered."""
-        ...
-
-    def failed(self, now: float, asked_s: float = 0.0) -> None:
-        """A call failed; `asked_s`: the pause that the parent asked for."""
         ...
 
 

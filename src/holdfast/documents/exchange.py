@@ -19,7 +19,7 @@ from holdfast.documents.happenings import (
     DocumentUnstuck,
 )
 from holdfast.documents.keeper import Keeper
-from holdfast.documents.ports import ParentDocuments, Patience
+from holdfast.documents.ports import ParentDocuments
 from holdfast.documents.replica import NOTHING
 from holdfast.documents.settings import DocumentsSettings, matcher
 from holdfast.documents.versions import digest
@@ -28,6 +28,7 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.wire.documents import DocumentAsk, DocumentReply, NewsAsk
 from holdfast.wire.errors import LinkDown, LinkRefused
+from holdfast.wire.patience import Patience
 
 # Two suffice when nobody edits meanwhile; what is edited meanwhile is the next exchange's.
 ROUNDS = 4

@@ -9,5 +9,4 @@ HoldfastError
 class HoldfastError(Exception):
     """Something Holdfast can name. `hint` says what to do about it."""
 
-    recoverable = False
     hint = ""

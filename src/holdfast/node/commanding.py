@@ -2,10 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.commands.above import Above
@@ -15,30 +12,23 @@ from holdfast.commands.names import Called, itself
 from holdfast.commands.service import CommandService
 from holdfast.devices.errors import DeviceUnknown
 from holdfast.documents.settings import matcher
-from holdfast.identity.errors import TokenUnusable
-from holdfast.identity.tokens import TokenBook, read_token
+from holdfast.identity.tokens import TokenBook
 from holdfast.ingest.service import IngestService
 from holdfast.intake.commands import CommandInbox
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.event import Event
-from holdfast.node.parent_link import SLOW_S, STRANGER, call
+from holdfast.node.parent_calls import ParentCalls, breaker_of
 from holdfast.node.web import child_names
-from holdfast.storage.errors import StorageError
-from holdfast.transport.https import HttpsClient
-from holdfast.transport.tls import client_context
-from holdfast.uplink.breaker import Breaker
 from holdfast.uplink.settings import ParentSettings
 from holdfast.web.deps import Commands
 from holdfast.wire.commands import CommandPoll, Orders
-from holdfast.wire.errors import LinkRefused
 
 if TYPE_CHECKING:
     from holdfast.node.node import Node
 
 PATH = "/api/v1/sync/commands"
-PACKED = "application/vnd.msgpack"
 MOST_REPLY = 16 << 20
-_SENTENCES = {**STRANGER, 404: "it takes no children, or sends no commands: is it an older version?"}
+_ABSENT = "it takes no children, or sends no commands: is it an older version?"
 
 
 class Commanding:
@@ -71,8 +61,7 @@ class Commanding:
         self._link = self._above = None
         if parent is not None and settings.from_parent:
             self._link = HttpsParentCommands(parent, plan.path, settings.wait)
-            breaker = Breaker(parent.trip_after, parent.backoff_min, parent.backoff_max, Random())
-            self._above = Above(self.service, self._link, breaker)
+            self._above = Above(self.service, self._link, breaker_of(parent))
 
     async def start(self, mqtt: MqttServer | None, ingest: IngestService | None) -> None:
         """Join the ways to devices and what tells the ends of commands that went down; take up what was left open."""
@@ -133,29 +122,13 @@ class HttpsParentCommands:
     """Implements `commands.ports.ParentCommands`."""
 
     def __init__(self, parent: ParentSettings, path: Callable[[str], Path], wait_s: float) -> None:
-        """Read the CA and the token; connect to nothing yet. Raises like `HttpsParentLink`."""
-        ca = path(parent.ca)
-        self._token_file = path(parent.token_file)
-        self._token = read_token(self._token_file)
-        tls, silence_s = client_context(ca), wait_s + parent.timeout
-        self._client = HttpsClient(
-            parent.url, tls, ca=str(ca), timeout_s=silence_s, connections=1, max_reply=MOST_REPLY
-        )
+        """Connect to nothing yet. Raises like `ParentCalls`."""
+        self._calls = ParentCalls(parent, path, _ABSENT, MOST_REPLY, wait_s)
 
     async def commands(self, poll: CommandPoll) -> Orders:
-        """Say what was taken, and wait for more; reads the token file again, so a new token needs no restart."""
-        try:
-            self._token = read_token(self._token_file)
-        except (StorageError, TokenUnusable) as error:
-            raise LinkRefused(str(error), SLOW_S) from error
-        answer = await call(self._client, self._token, PATH, msgspec.msgpack.encode(poll), PACKED, _SENTENCES)
-        try:
-            return msgspec.msgpack.decode(answer.body, type=Orders)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise LinkRefused(
-                f"what answers there is no Holdfast node of a fitting version ({error})", SLOW_S
-            ) from error
+        """Say what was taken, and wait for more."""
+        return await self._calls.ask(PATH, poll, Orders)
 
     async def close(self) -> None:
-        """Close the kept connections."""
-        await self._client.close()
+        """Close the kept connection."""
+        await self._calls.close()

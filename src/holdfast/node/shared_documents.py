@@ -3,35 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from holdfast.documents.settings import DocumentsSettings
-from holdfast.identity.errors import TokenUnusable
-from holdfast.identity.tokens import read_token
 from holdfast.journal.journal import Journal
 from holdfast.kernel.clock import Clock
-from holdfast.node.parent_link import SLOW_S, STRANGER, call
+from holdfast.node.parent_calls import ParentCalls, breaker_of
 from holdfast.node.settings import NodePlan
-from holdfast.storage.errors import StorageError
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.transport.https import HttpsClient
-from holdfast.transport.tls import client_context
-from holdfast.uplink.breaker import Breaker
 from holdfast.uplink.settings import ParentSettings
 from holdfast.web.answers import DocumentsStatus
-from holdfast.wire.documents import MOST_BESIDE, DocumentAsk, DocumentReply, News, NewsAsk, packed, unpacked
-from holdfast.wire.errors import LinkRefused, WireError
+from holdfast.wire.documents import MOST_BESIDE, DocumentAsk, DocumentReply, News, NewsAsk
 
 if TYPE_CHECKING:
     from holdfast.documents.exchange import Exchanges
     from holdfast.documents.keeper import Keeper
 
-M = TypeVar("M")
 DOCUMENT_PATH = "/api/v1/sync/document"
 NEWS_PATH = "/api/v1/sync/documents"
-PACKED = "application/vnd.msgpack"
-_SENTENCES = {**STRANGER, 404: "it shares no documents: set `documents` with `children` there, and check the URL"}
+_ABSENT = "it shares no documents: set `documents` with `children` there, and check the URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +56,8 @@ def shared_documents(plan: NodePlan, journal: Journal, clock: Clock, telemetry: 
     if parent is None or not settings.up:
         return SharedDocuments(settings, keeper)
     link = HttpsParentDocuments(parent, plan.path, settings)
-    breaker = Breaker(parent.trip_after, parent.backoff_min, parent.backoff_max, Random())
-    return SharedDocuments(settings, keeper, Exchanges(settings, keeper, link, breaker, clock, telemetry), link)
+    exchanges = Exchanges(settings, keeper, link, breaker_of(parent), clock, telemetry)
+    return SharedDocuments(settings, keeper, exchanges, link)
 
 
 def documents_status(shared: SharedDocuments) -> DocumentsStatus:
@@ -84,40 +74,21 @@ class HttpsParentDocuments:
     """Implements `documents.ports.ParentDocuments`."""
 
     def __init__(self, parent: ParentSettings, path: Callable[[str], Path], settings: DocumentsSettings) -> None:
-        """Read the CA and the token; connect to nothing yet. Raises like `HttpsParentLink`."""
-        ca = path(parent.ca)
-        self._token_file = path(parent.token_file)
-        self._token = read_token(self._token_file)
-
-        def client(timeout_s: float) -> HttpsClient:
-            tls, most = client_context(ca), settings.max_bytes + MOST_BESIDE
-            return HttpsClient(parent.url, tls, ca=str(ca), timeout_s=timeout_s, connections=1, max_reply=most)
-
+        """Connect to nothing yet. Raises like `ParentCalls`."""
+        most = settings.max_bytes + MOST_BESIDE
         # Two, for their patience: silence while news are waited for is no dead link.
-        self._quick, self._patient = client(parent.timeout), client(settings.wait + parent.timeout)
+        self._quick = ParentCalls(parent, path, _ABSENT, most)
+        self._patient = ParentCalls(parent, path, _ABSENT, most, settings.wait)
 
     async def document(self, ask: DocumentAsk) -> DocumentReply:
         """Exchange one document."""
-        return await self._call(self._quick, DOCUMENT_PATH, packed(ask), DocumentReply)
+        return await self._quick.ask(DOCUMENT_PATH, ask, DocumentReply)
 
     async def news(self, ask: NewsAsk) -> News:
-        """Wait for news; reads the token file again, so a new token needs no restart."""
-        try:
-            self._token = read_token(self._token_file)
-        except (StorageError, TokenUnusable) as error:
-            raise LinkRefused(str(error), SLOW_S) from error
-        return await self._call(self._patient, NEWS_PATH, packed(ask), News)
+        """Wait for news."""
+        return await self._patient.ask(NEWS_PATH, ask, News)
 
     async def close(self) -> None:
         """Close the kept connections."""
         await self._quick.close()
         await self._patient.close()
-
-    async def _call(self, client: HttpsClient, path: str, body: bytes, into: type[M]) -> M:
-        answer = await call(client, self._token, path, body, PACKED, _SENTENCES)
-        try:
-            return unpacked(answer.body, into)
-        except WireError as error:
-            raise LinkRefused(
-                f"what answers there is no Holdfast node of a fitting version ({error})", SLOW_S
-            ) from error

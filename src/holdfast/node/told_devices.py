@@ -2,35 +2,27 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Sequence
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from holdfast.devices.below import Below
 from holdfast.devices.telling import Key, Telling
-from holdfast.identity.errors import TokenUnusable
-from holdfast.identity.tokens import read_token
 from holdfast.journal.devices import GapRow, gaps_of
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.node.devices import row_of
-from holdfast.node.parent_link import SLOW_S, STRANGER, call
+from holdfast.node.parent_calls import ParentCalls, breaker_of
 from holdfast.node.settings import NodePlan
-from holdfast.storage.errors import StorageError
-from holdfast.transport.https import HttpsClient
-from holdfast.transport.tls import client_context
-from holdfast.uplink.breaker import Breaker
 from holdfast.uplink.settings import ParentSettings
 from holdfast.wire.devices import MOST_GAPS, DeviceReceipt, DeviceReport, Told, ToldGap
-from holdfast.wire.errors import LinkRefused
 
 if TYPE_CHECKING:
     from holdfast.node.node import Node
 
 PATH = "/api/v1/sync/devices"
-PACKED = "application/vnd.msgpack"
+MOST_REPLY = 1 << 16
 LOOK_BELOW_S = 5.0
-_SENTENCES = {**STRANGER, 404: "it takes no children, or isn't told of their devices: is it an older version?"}
+_ABSENT = "it takes no children, or isn't told of their devices: is it an older version?"
 
 
 class ToldDevices:
@@ -48,9 +40,8 @@ class ToldDevices:
         self._link = self._telling = None
         if parent is not None:
             self._link = HttpsParentDevices(parent, node.plan)
-            breaker = Breaker(parent.trip_after, parent.backoff_min, parent.backoff_max, Random())
             life, clock, telemetry = node.journal.incarnation, node.clock, node.telemetry
-            telling = Telling(life, self._everything, self._look, self._link, breaker, clock, telemetry)
+            telling = Telling(life, self._everything, self._look, self._link, breaker_of(parent), clock, telemetry)
             self._telling = telling
             own = node.plan.settings.node
             node.devices.on_news(lambda names: telling.news((own, name) for name in names))
@@ -137,27 +128,13 @@ class HttpsParentDevices:
     """Implements `devices.telling.ParentDevices`."""
 
     def __init__(self, parent: ParentSettings, plan: NodePlan) -> None:
-        """Read the CA and the token; connect to nothing yet. Raises like `HttpsParentLink`."""
-        ca = plan.path(parent.ca)
-        self._token_file = plan.path(parent.token_file)
-        self._client = HttpsClient(
-            parent.url, client_context(ca), ca=str(ca), timeout_s=parent.timeout, connections=1, max_reply=1 << 16
-        )
+        """Connect to nothing yet. Raises like `ParentCalls`."""
+        self._calls = ParentCalls(parent, plan.path, _ABSENT, MOST_REPLY)
 
     async def tell(self, report: DeviceReport) -> DeviceReceipt:
-        """Tell a page; reads the token file each time, so a new token needs no restart."""
-        try:
-            token = read_token(self._token_file)
-        except (StorageError, TokenUnusable) as error:
-            raise LinkRefused(str(error), SLOW_S) from error
-        answer = await call(self._client, token, PATH, msgspec.msgpack.encode(report), PACKED, _SENTENCES)
-        try:
-            return msgspec.msgpack.decode(answer.body, type=DeviceReceipt)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise LinkRefused(
-                f"what answers there is no Holdfast node of a fitting version ({error})", SLOW_S
-            ) from error
+        """Tell a page."""
+        return await self._calls.ask(PATH, report, DeviceReceipt)
 
     async def close(self) -> None:
         """Close the kept connection."""
-        await self._client.close()
+        await self._calls.close()

@@ -14,7 +14,6 @@ from holdfast.adapters.broker.packets import Goodbye, Hello, Pong, Welcome
 from holdfast.adapters.broker.reader import ClientReader, Item
 from holdfast.transport.brokers import BrokerLogin
 from holdfast.transport.causes import explain
-from holdfast.transport.errors import TransportError
 
 WRITE_LIMIT = 1024 * 1024
 """Bytes in the socket's buffer above which the broker doesn't keep up."""
@@ -257,7 +256,3 @@ class Link(asyncio.Protocol):
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-
-
-CONNECTING = (BrokerError, TransportError)
-"""What `connect` raises."""
