@@ -219,7 +219,8 @@ def test_tls_1_2_is_not_spoken(keys: Path) -> None:
         finally:
             await server.stop(1.0)
 
-    with pytest.raises(CallFailed, match=r"not speak TLS 1\.3"):
+    # The server resets the connection behind its TLS alert: on a loaded machine the reset may be read first.
+    with pytest.raises(CallFailed, match=r"not speak TLS 1\.3|connection was lost"):
         asyncio.run(run())
 
 
