@@ -24,7 +24,7 @@ def writing(
     leaving:      sorts rows and events into the lanes that residency rules allow
     engine_state: the rule engine's state after exactly these rows, when a checkpoint is due.
     """
-    readings = leaving.sort(concatenate([w.batch for w in work], leaving.catalogue.is_text))
+    readings = leaving.sort(concatenate([b for w in work for b in (w.batch, *w.derived)], leaving.catalogue.is_text))
     events = leaving.sort_events([d.event for w in work for d in w.decisions])
     keys = np.concatenate([w.keys for w in work])
     quarantine = [row for w in work for row in w.quarantine]

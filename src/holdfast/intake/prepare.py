@@ -22,6 +22,7 @@ from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 from holdfast.stream.engine import Engine
 from holdfast.stream.evidence import Decision
+from holdfast.stream.judges import Findings
 
 
 class Watcher(Protocol):
@@ -34,7 +35,11 @@ class Watcher(Protocol):
 
 @dataclass(slots=True)
 class Prepared:
-    """One micro-batch, decided and ready to be committed."""
+    """One micro-batch, decided and ready to be committed.
+
+    derived:   readings that rules made
+    published: rules' results for local subscribers: (topic, payload)
+    """
 
     arrivals: list[Arrival]
     batch: Batch
@@ -45,6 +50,8 @@ class Prepared:
     counts: Counter[str] = field(default_factory=Counter)
     commands: list[Stored] = field(default_factory=list)
     replies: list[tuple[Arrival, Reply]] = field(default_factory=list)
+    derived: list[Batch] = field(default_factory=list)
+    published: list[tuple[str, bytes]] = field(default_factory=list)
 
 
 class Preparer:
@@ -85,16 +92,25 @@ class Preparer:
         batch = decoded.batch.take(fresh[decoded.message]) if repeats else decoded.batch
         keys = decoded.keys[fresh] if repeats else decoded.keys
         prepared = Prepared(arrivals, batch, [], keys if np.count_nonzero(keys) == len(keys) else keys[keys != 0])
-        prepared.decisions = self._once(self._engine.evaluate(batch), prepared)
+        self._take(self._engine.evaluate(batch, arrivals[-1].received_ns if arrivals else 0), prepared)
         self._account(prepared, decoded, repeats)
         return prepared
 
     def tick(self, now_ns: int) -> Prepared | None:
         """What time alone decides (windows that ended with no later sample)."""
         prepared = Prepared([], Batch.empty(), [], np.empty(0, np.uint64))
-        prepared.decisions = self._once(self._engine.tick(now_ns), prepared)
+        self._take(self._engine.tick(now_ns), prepared)
         prepared.counts["events_accepted"] += len(prepared.decisions)
-        return prepared if prepared.decisions else None
+        return prepared if prepared.decisions or prepared.derived or prepared.published else None
+
+    def _take(self, findings: Findings, prepared: Prepared) -> None:
+        """What the rules found becomes part of the micro-batch."""
+        prepared.decisions = self._once(findings.decisions, prepared)
+        prepared.derived, prepared.published = findings.derived, findings.published
+        made = sum(map(len, findings.derived))
+        if made:
+            prepared.counts["readings_accepted"] += made
+            prepared.counts["readings_derived"] += made
 
     def _fresh(self, decoded: Decoded) -> NDArray[np.bool_]:
         """Which messages are not repeats of an earlier one, shape (messages,)."""

@@ -32,7 +32,6 @@ from holdfast.model.lane import READING_LANES, Lane
 from holdfast.residency.leaving import Leaving
 from holdfast.residency.rules import Policy
 from holdfast.stream.engine import Engine
-from holdfast.stream.evidence import Decision
 
 TICK_S = 0.25
 _REST = 2
@@ -198,10 +197,11 @@ class IntakeService:
 
     def _decide(self, prepared: Prepared) -> None:
         self._command(prepared)
-        self._publish(prepared.decisions)
+        self._publish(prepared)
         self._reply(prepared)
         for listener in self._listeners:
-            listener(prepared.batch)
+            for batch in (prepared.batch, *prepared.derived):
+                listener(batch)
         if not self._pending:
             self._gathering_since = self._clock.monotonic()
         self._pending.append(prepared)
@@ -224,12 +224,14 @@ class IntakeService:
                 self._publisher.publish(reply.topic, reply.payload, qos=0)
             prepared.counts["replies_sent"] += 1
 
-    def _publish(self, decisions: Sequence[Decision]) -> None:
+    def _publish(self, prepared: Prepared) -> None:
         if self._publisher is None:
             return
-        for decision in decisions:
+        for decision in prepared.decisions:
             for topic, payload in decision.publish:
                 self._publisher.publish(topic, msgspec.json.encode(decision.event) if payload is None else payload)
+        for topic, payload in prepared.published:
+            self._publisher.publish(topic, payload)
 
     def _commit(self) -> None:
         self._commit_due = None

@@ -156,8 +156,8 @@ def read_plan(path: Path) -> NodePlan:
 def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Sequence[CompiledRule]:
     if not document.value.rules:
         return ()
-    from holdfast.stream.loading import BUILTIN as SHIPPED  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
-    from holdfast.stream.loading import load_rules  # noqa: PLC0415  # as above
+    from holdfast.stream.language.loading import BUILTIN as SHIPPED  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
+    from holdfast.stream.language.loading import load_rules  # noqa: PLC0415  # as above
 
     return load_rules(_files(document, "rules", SHIPPED, problems))
 

@@ -1,26 +1,64 @@
-"""The rule engine: batches in, decisions out. Pure: no clock, no socket, no disk.
+"""The rule engine: batches in, findings out. Pure: no clock, no socket, no disk.
 
-Cost is per batch and rule, not per reading: one table lookup finds the rows that any rule reads and the rules they
-touch; a rule that isn't touched costs nothing; the others work on whole columns.
+Cost is per batch and stage, not per reading: one table lookup finds the rows that any rule reads and the stages they
+touch; a stage that isn't touched costs nothing; the others work on whole columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holdfast.model.batch import Batch
 from holdfast.model.series import Catalogue
 from holdfast.stream import checkpoints
-from holdfast.stream.checkpoints import StoredRule
 from holdfast.stream.errors import SnapshotUnusable
-from holdfast.stream.evidence import Decision
-from holdfast.stream.judges import Judge
+from holdfast.stream.evaluations import Evaluations
+from holdfast.stream.judges import Findings, Judge
+from holdfast.stream.plans import READINGS, StagePlan
+from holdfast.stream.relays import Relay
 from holdfast.stream.routing import Routes
-from holdfast.stream.rows import arrive
+from holdfast.stream.rows import Arrived, Skipped, arrive
 from holdfast.stream.rules import CompiledRule
+from holdfast.stream.stages import Stage
+from holdfast.stream.texts import Texts
 
-_Restored = list[tuple[Judge, StoredRule, dict[str, NDArray[np.generic]]]]
+
+class Line:
+    """A stage with the rules that judge its evaluations, and the stages that read theirs."""
+
+    def __init__(self, plan: StagePlan, rules: Sequence[CompiledRule], made: "Engine") -> None:
+        self.plan = plan
+        self.stage = Stage(plan, [rule.matches for rule in rules])
+        self.judges = [Judge(rule, self.stage, made.node, made.catalogue, made.texts) for rule in rules]
+        self.relays: list[tuple[Judge, Relay, Line]] = []
+
+    def feed(self, arrived: Arrived, now_ns: int, to: Findings) -> None:
+        """Take readings."""
+        self.judge(*self.stage.feed(arrived, now_ns), now_ns, to)
+
+    def judge(
+        self, evaluations: Evaluations | None, bad: Skipped | None, late: Skipped | None, now_ns: int, to: Findings
+    ) -> None:
+        """Have the rules judge, and pass on what they selected."""
+        selected = {judge: judge.judge(evaluations, bad, late, to) for judge in self.judges}
+        if evaluations is None:
+            return
+        for judge, relay, below in self.relays:
+            rows = relay.rows(evaluations, selected[judge], judge)
+            if rows is not None:
+                below.stage.state.grow(len(below.stage.route.keys))
+                made, too_late = below.stage.take(rows, now_ns)
+                below.judge(made, None, too_late, now_ns, to)
+
+    def tick(self, now_ns: int, to: Findings) -> None:
+        """Time passes."""
+        self.stage.state.grow(len(self.stage.route.keys))
+        closed = self.stage.close(now_ns)
+        if closed is not None:
+            self.judge(closed, None, None, now_ns, to)
+        for judge in self.judges:
+            judge.tick(now_ns, to)
 
 
 class Engine:
@@ -31,65 +69,80 @@ class Engine:
     """
 
     def __init__(self, rules: Sequence[CompiledRule], catalogue: Catalogue, node: str) -> None:
-        self._catalogue = catalogue
-        self._routes = Routes(list(rules), catalogue)
-        self._judges = [Judge(rule, route, node) for rule, route in zip(rules, self._routes.routes, strict=True)]
+        """Take the rules, those that others read from before these."""
+        self.catalogue, self.node, self.texts = catalogue, node, Texts()
+        self.rules = list(rules)
+        by_stage: dict[str, list[CompiledRule]] = {}
+        for rule in rules:
+            by_stage.setdefault(rule.stage.signature, []).append(rule)
+        self.lines = [Line(of[0].stage, of, self) for of in by_stage.values()]
+        self._sources = [line for line in self.lines if line.plan.source == READINGS]
+        plans, routes = [line.plan for line in self._sources], [line.stage.route for line in self._sources]
+        made = frozenset(stored.metric for rule in rules for stored in rule.stores)
+        self._routes = Routes(plans, routes, catalogue, made)
+        self._connect()
 
-    @property
-    def rules(self) -> list[CompiledRule]:
-        """The rules at work."""
-        return [judge.rule for judge in self._judges]
+    def _connect(self) -> None:
+        judges = {judge.rule.name: (line, judge) for line in self.lines for judge in line.judges}
+        for line in self.lines:
+            if line.plan.source != READINGS:
+                above, judge = judges[line.plan.source]
+                above.relays.append((judge, Relay(judge, line.stage), line))
 
-    def evaluate(self, batch: Batch) -> list[Decision]:
-        """The decisions on a batch, in order of their deciding rows."""
+    def judges(self) -> Iterator[Judge]:
+        """All rules at work."""
+        return (judge for line in self.lines for judge in line.judges)
+
+    def evaluate(self, batch: Batch, now_ns: int = 0) -> Findings:
+        """What comes of a batch, decisions in order of their deciding rows.
+
+        now_ns: the wall clock when the batch came; 0: not known, as when the journal is read again
+        """
+        findings = Findings()
         self._routes.refresh()
-        arrived = arrive(batch, self._routes.wanted, self._catalogue.device_of)
+        arrived = self._arrive(batch)
         if arrived is None:
-            return []
-        found: list[tuple[int, Decision]] = []
+            return findings
         with np.errstate(all="ignore"):  # 0/0 is NaN here, and means unknown
-            for r in self._routes.touched(arrived.series):
-                found += self._judges[r].evaluate(arrived)
-        if len(found) > 1:
-            found.sort(key=lambda pair: pair[0])
-        return [decision for _, decision in found]
+            for i in self._routes.touched(arrived.series):
+                self._sources[i].feed(arrived, now_ns, findings)
+        if len(findings.decided) > 1:
+            findings.decided.sort(key=lambda pair: pair[0])
+        return findings
 
-    def tick(self, now_ns: int) -> list[Decision]:
-        """Close the tumbling windows of devices that fell silent; the decisions on them."""
+    def _arrive(self, batch: Batch) -> Arrived | None:
+        if batch.texts:
+            value = self.texts.coded(batch.value, self.catalogue.is_text[batch.series], batch.texts)
+            batch = replace(batch, value=value)
+        return arrive(batch, self._routes.wanted, self.catalogue.device_of)
+
+    def tick(self, now_ns: int) -> Findings:
+        """What time alone brings: windows and alarms of devices that fell silent."""
+        findings = Findings()
         with np.errstate(all="ignore"):
-            return [decision for judge in self._judges for decision in judge.tick(now_ns)]
+            for line in self.lines:
+                line.tick(now_ns, findings)
+        return findings
+
+    def acknowledge(self, rule: str, node: str, device: str, now_ns: int) -> Findings:
+        """Somebody has seen a rule's alert: one that was latched may end."""
+        findings = Findings()
+        for judge in self.judges():
+            keys = judge.stage.route.keys
+            if judge.rule.name == rule and (node, device) in keys:
+                judge.acknowledge(keys.index((node, device)), now_ns, findings)
+        return findings
 
     def snapshot(self) -> bytes:
         """Everything that a restarted engine needs to go on as if nothing had happened."""
-        stored = []
-        for judge in self._judges:
-            devices = judge.route.devices
-            judge.state.grow(len(devices))
-            arrays = {name: checkpoints.pack(array) for name, array in judge.state.export(len(devices)).items()}
-            stored.append(StoredRule(judge.rule.name, judge.rule.version, list(devices), arrays))
-        return checkpoints.write(stored)
+        return checkpoints.write(self.lines, self.texts)
 
     def restore(self, data: bytes) -> bool:
-        """Take a snapshot's state over, for rules that are still the same; False, and nothing changed, if unusable."""
+        """Take over the state of stages and rules that are still the same; False, and nothing changed, if unusable."""
         try:
-            restored = self._match(data)
+            found = checkpoints.read(data, self.lines)
         except SnapshotUnusable:
             return False
-        for judge, stored, arrays in restored:
-            slots = np.array([judge.route.slot((node, device)) for node, device in stored.devices], np.intp)
-            judge.state.grow(len(judge.route.devices))
-            judge.state.put(slots, arrays)
+        self.texts.learn(found.texts)
+        found.put()
         return True
-
-    def _match(self, data: bytes) -> _Restored:
-        judges = {(judge.rule.name, judge.rule.version): judge for judge in self._judges}
-        restored: _Restored = []
-        for stored in checkpoints.read(data):
-            judge = judges.get((stored.name, stored.version))
-            if judge is None:
-                continue
-            arrays = {name: checkpoints.unpack(a, len(stored.devices)) for name, a in stored.arrays.items()}
-            if arrays.keys() != judge.state.names() or not all(judge.state.fits(n, a) for n, a in arrays.items()):
-                raise SnapshotUnusable(f"the state of rule {stored.name} has other arrays than this release keeps")
-            restored.append((judge, stored, arrays))
-        return restored

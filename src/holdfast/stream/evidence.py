@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from holdfast.model.event import Event, EventKind
-from holdfast.stream.latch import Transition
-from holdfast.stream.orders import Ordered
-from holdfast.stream.rules import PAYLOAD_FACTS, CompiledRule
-from holdfast.stream.templates import topic
+from holdfast.stream.alarms.ports import Transition
+from holdfast.stream.evaluations import Evaluations
+from holdfast.stream.language.orders import Ordered
+from holdfast.stream.language.templates import topic
+from holdfast.stream.rules import PAYLOAD_FACTS, Action, CompiledRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +25,32 @@ class Decision:
     commands: tuple[Ordered, ...] = ()
 
 
+Shown = Mapping[str, float | str | None]
+"""Selected columns by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What the rule saw at one evaluation.
 
+    ts:     when it was decided, event time
     inputs: per metric the last samples of the window, as (times, values)
     late:   rows too late for their window since the device's last event; None where no row can be late
+    start:  where the window begins; None where windows aren't cut by time
     """
 
     ts: int
-    values: Mapping[str, float]
-    inputs: Mapping[str, tuple[list[int], list[float]]]
+    values: Shown
+    inputs: Mapping[str, tuple[list[int], list[Any]]]
     skipped_bad: int
     late: int | None
+    start: int | None = None
+    revision: int | None = None
 
 
 def event_id(rule: CompiledRule, node: str, device: str, kind: EventKind, ts: int) -> str:
     """The same decision on the same rows has the same id, whenever and wherever it is made (G7)."""
-    facts = "\0".join((rule.name, rule.version, node, device, kind, str(ts)))
+    facts = "\0".join((rule.name, rule.part, rule.version, node, device, kind, str(ts)))
     return blake2b(facts.encode(), digest_size=16).hexdigest()
 
 
@@ -49,7 +58,7 @@ def decide(rule: CompiledRule, device: tuple[str, str], transition: Transition, 
     """The decision that a device's transition is; `judge` is the node that decided."""
     node, name = device
     kind = transition.kind
-    values = {k: v if math.isfinite(v) else None for k, v in seen.values.items()}
+    values = {k: _json(v) for k, v in seen.values.items()}
     facts: dict[str, object] = {"device": name, "node": node, "rule": rule.name, "severity": rule.severity}
     event = Event(
         id=event_id(rule, node, name, kind, seen.ts),
@@ -68,7 +77,7 @@ def decide(rule: CompiledRule, device: tuple[str, str], transition: Transition, 
     return Decision(event, tuple(notices), tuple(one for one in made if one is not None))
 
 
-def _payload(wanted: Mapping[str, str], event: Event, values: Mapping[str, float | None]) -> bytes | None:
+def _payload(wanted: Mapping[str, str], event: Event, values: Shown) -> bytes | None:
     if not wanted:
         return None
     known = {**values, **{name: getattr(event, name) for name in PAYLOAD_FACTS if not name.startswith("ts_")}}
@@ -85,20 +94,22 @@ def _message(rule: CompiledRule, kind: EventKind, known: Mapping[str, object], v
     return text if kind == "alert.raised" else f"cleared: {text}"
 
 
-def _why(
-    rule: CompiledRule, transition: Transition, seen: Seen, values: Mapping[str, float | None], judge: str
-) -> dict[str, object]:
+def _why(rule: CompiledRule, transition: Transition, seen: Seen, values: Shown, judge: str) -> dict[str, object]:
     condition = rule.when_text if transition.kind == "alert.raised" else rule.clear_text
-    window: dict[str, Any] = {"text": rule.window.text}
-    if rule.window.kind == "tumbling":
-        window |= {"from": seen.ts - rule.window.width_ns, "to": seen.ts}
+    window: dict[str, Any] = {"text": rule.stage.window.text}
+    if seen.start is not None:
+        window |= {"from": seen.start, "to": seen.ts}
+    if seen.revision is not None:
+        window["revision"] = seen.revision
     why: dict[str, object] = {
         "rule_version": rule.version,
         "decided_on": judge,
         "condition": condition,
         "values": dict(values),
         "window": window,
-        "inputs": {metric: {"ts": ts, "values": _json(numbers)} for metric, (ts, numbers) in seen.inputs.items()},
+        "inputs": {
+            metric: {"ts": ts, "values": [_json(n) for n in numbers]} for metric, (ts, numbers) in seen.inputs.items()
+        },
         "held_samples": transition.held,
         "skipped_bad": seen.skipped_bad,
     }
@@ -107,5 +118,26 @@ def _why(
     return why
 
 
-def _json(numbers: list[float]) -> list[float | None]:
-    return [v if math.isfinite(v) else None for v in numbers]
+def _json(value: float | str | None) -> float | str | None:
+    return value if not isinstance(value, float) or math.isfinite(value) else None
+
+
+def announce(
+    rule: CompiledRule, place: tuple[str, str], evaluations: Evaluations, at: int, shown: Shown, actions: list[Action]
+) -> list[tuple[str, bytes]]:
+    """The messages of a result: of evaluation `at`, of a key at `place` (node, device)."""
+    node, name = place
+    ts = int(evaluations.ts[at])
+    values = {k: _json(v) for k, v in shown.items()}
+    facts: dict[str, object] = {"device": name, "node": node, "rule": rule.name, "severity": rule.severity}
+    known: dict[str, object] = {**values, **facts, "ts": ts, "ts_ms": ts // 1_000_000, "ts_s": ts / 1e9}
+    whole: dict[str, object] = {"rule": rule.name, "node": node, "device": name, "ts": ts}
+    if evaluations.start is not None:
+        whole["from"] = known["from"] = int(evaluations.start[at])
+    if evaluations.revision is not None and evaluations.final is not None:
+        whole |= {"revision": int(evaluations.revision[at]), "final": bool(evaluations.final[at])}
+    whole["values"] = values
+    return [
+        (topic(a.topic, facts), msgspec.json.encode({m: known.get(f) for m, f in a.payload.items()} or whole))
+        for a in actions
+    ]

@@ -1,154 +1,167 @@
-"""What a rule's `select`, `when` and `clear_when` compute, as closures over the aggregates of its metrics."""
+"""What a rule computes, as the language's compiler hands it over: plain facts and closures, no SQL, no state.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+A stage turns readings into evaluations: messages → row steps → `where` → window → aggregate calls. Rules whose stages
+have the same signature share one stage and its memory; so an edit that leaves the stage alone loses no window.
+"""
 
-from sqlglot import exp
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from holdfast.stream import parsing
-from holdfast.stream.expressions import FUNCTIONS, OPERATORS, Compiler, Compute, describe, is_condition
+from numpy.typing import NDArray
 
-Aggregate = Literal["avg", "min", "max", "sum", "count", "stddev", "var", "first", "last", "latest"]
-"""`latest` is a bare metric: its last value, whatever the window."""
+if TYPE_CHECKING:
+    from holdfast.stream.rows import Rows
+    from holdfast.stream.state import State
 
-AGGREGATES = tuple(a for a in get_args(Aggregate) if a != "latest")
-_CALLS: dict[type, Aggregate] = {
-    exp.Avg: "avg",
-    exp.Min: "min",
-    exp.Max: "max",
-    exp.Sum: "sum",
-    exp.Count: "count",
-    exp.Stddev: "stddev",
-    exp.Variance: "var",
-    exp.First: "first",
-    exp.Last: "last",
-}
+Array = NDArray[Any]
+
+Compute = Callable[[Sequence[Any]], Any]
+"""Columns in, a column (or one number for all rows) out."""
+
+By = Literal["device", "node", "all"]
+"""What a rule keeps apart: every device, every node, or nothing."""
+
+READINGS = "readings"
 
 
-@dataclass(slots=True)
-class Plan:
-    """A rule's computation.
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One column that a stage's messages begin with.
 
-    metrics:  the metrics it reads; their positions are what `inputs` refers to
-    inputs:   the (aggregate, metric) columns to be made per evaluation, in this order
-    names:    the selected columns' names, computed by `values` from the inputs
-    when, clear: conditions over the selected columns
+    metric:    of the key's own devices ("own"), or the selected column's name of the rule that is the source
+    kind:      own · other: the series `metric` of the device called `device`, as last known when the message came ·
+               fact: one number per key, from `of(node, device)`, looked up when the key is first seen
+    is_text:   the column holds codes of texts (`texts.code`)
     """
 
-    metrics: list[str] = field(default_factory=list)
-    inputs: list[tuple[Aggregate, int]] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    values: list[Compute] = field(default_factory=list)
-    when: Compute = bool
-    clear: Compute = bool
-
-    def select(self, inputs: Sequence[Any]) -> list[Any]:
-        """The selected columns."""
-        return [value(inputs) for value in self.values]
-
-    def column(self, aggregate: Aggregate, metric: str) -> int:
-        """The position of an input column, added when it is new."""
-        if metric not in self.metrics:
-            self.metrics.append(metric)
-        wanted = (aggregate, self.metrics.index(metric))
-        if wanted not in self.inputs:
-            self.inputs.append(wanted)
-        return self.inputs.index(wanted)
+    metric: str = ""
+    kind: Literal["own", "other", "fact"] = "own"
+    device: str = ""
+    is_text: bool = False
+    of: Callable[[str, str], float] | None = None
 
 
-def plan_select(text: str, plan: Plan, faults: list[str]) -> bool:
-    """Fill `plan` from the text of `select`; False when the columns' names can't be known."""
-    parts = parsing.columns(text, faults)
-    if parts is None:
-        return False
-    compiler = Compiler(lambda node, into: _input(node, plan, into), faults)
-    for part in parts:
-        if parsing.dotted(part) == "device":
-            continue
-        name, expression = _named(part, plan, faults)
-        plan.names.append(name)
-        if is_condition(expression):
-            faults.append(f"`{expression.sql()}` is a condition; select numbers and put conditions in `when`")
-        elif name:
-            plan.values.append(compiler.number(expression))
-    if not plan.metrics and not faults:
-        faults.append("reads no metric; select one, such as `avg(air.temperature) as avg_temp`")
-    return True
+class RowOperator(Protocol):
+    """A computed column of messages; keeps what it must remember in the stage's `State`, by slot."""
+
+    def apply(self, rows: "Rows") -> tuple[Array, Array | None]:
+        """The column, shape (M,), and which messages bring it anew (None: all)."""
+        ...
 
 
-def plan_condition(text: str, known: Sequence[str] | None, faults: list[str]) -> tuple[Compute, Compute] | None:
-    """The closures of the condition in `text` and of its opposite; `known` columns, or None to take any name."""
-    node = parsing.condition(text, faults)
-    if node is None:
-        return None
-    if not is_condition(node):
-        faults.append(f"`{node.sql()}` is no condition; write one such as `avg_temp > 26.0`")
-        return None
-    compiler = Compiler(lambda leaf, into: _selected(leaf, known, into), faults)
-    holds = compiler.truth(node)
-    return holds, Compiler(lambda leaf, _: _selected(leaf, known, []), []).truth(node, wanted=False)
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How to make a `RowOperator`; its column follows those of the inputs and of the steps before it."""
+
+    make: "Callable[[State, str], RowOperator]"
+    """(state, a name unique in the stage)."""
 
 
-def _named(part: Any, plan: Plan, faults: list[str]) -> tuple[str, Any]:
-    if isinstance(part, exp.Alias):
-        name, expression = part.alias, part.this
-        if not parsing.is_column_name(name):
-            faults.append(f"`{name}` is no column name: lower-case letters, digits and _")
-    else:
-        name, expression = parsing.dotted(part) or "", part
-        if not name:
-            faults.append(f"`{part.sql()}` needs a name: `{part.sql()} as some_name`")
-    if name in {*plan.names, "device", "node", "rule", "severity"}:
-        faults.append(f"`{name}` stands for something else already; choose another name")
-    return name, expression
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One aggregate over a window: of a message column, or with column -1 of the window itself (`window_start` …)."""
+
+    kind: str
+    column: int = -1
+    args: tuple[float, ...] = ()
 
 
-def _input(node: Any, plan: Plan, faults: list[str]) -> int | None:
-    name = parsing.dotted(node)
-    if name is not None:
-        return plan.column("latest", name) if _is_metric(node, name, faults) else None
-    aggregate = _aggregate(node)
-    if aggregate is None:
-        faults.append(
-            f"{describe(node)}; allowed: metrics, {', '.join(f'{a}(metric)' for a in AGGREGATES)}, "
-            f"{FUNCTIONS}, {OPERATORS}"
-        )
-        return None
-    argument = _argument(node)
-    metric = None if argument is None else parsing.dotted(argument)
-    if metric is None:
-        faults.append(f"`{node.sql()}`: {aggregate} takes one metric, such as `{aggregate}(air.temperature)`")
-        return None
-    return plan.column(aggregate, metric) if _is_metric(argument, metric, faults) else None
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """Which messages one evaluation looks at. Times in ns.
+
+    each:      every message by itself
+    last:      the last `samples` samples of each column, in order of arrival
+    tumbling, hopping: [k * hop, k * hop + width) since the epoch; hop = width for tumbling
+    calendar:  the `unit` of the clock in `zone`, cut at `starts` (seconds after midnight)
+    sliding:   (ts - behind, ts + ahead] around every message
+    session:   messages no more than `gap` apart, at most `most` long
+    count:     `samples` messages, a new window every `step`
+    state:     from a message where column `begin` is true to one where column `end` is, that one included;
+               end -1: while `begin` is true
+    grace:     how far a message may be behind its device's newest one and still be in time
+    late:      how long after a window was evaluated a late message still revises it (tumbling, hopping, calendar)
+    """
+
+    kind: Literal["each", "last", "tumbling", "hopping", "calendar", "sliding", "session", "count", "state"]
+    text: str
+    samples: int = 1
+    step: int = 1
+    width: int = 0
+    hop: int = 0
+    behind: int = 0
+    ahead: int = 0
+    gap: int = 0
+    most: int = 0
+    unit: Literal["", "hour", "day", "week", "month", "year"] = ""
+    zone: str = "UTC"
+    starts: tuple[int, ...] = (0,)
+    begin: int = -1
+    end: int = -1
+    grace: int = 0
+    late: int = 0
 
 
-def _is_metric(node: Any, name: str, faults: list[str]) -> bool:
-    if parsing.is_metric(node, name):
-        return True
-    faults.append(f"`{name}` is no metric name: dotted lower-case words, such as `air.temperature`")
-    return False
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """See the module. where: which messages count, over all columns; signature: equal for equal work."""
+
+    signature: str
+    inputs: tuple[Input, ...]
+    calls: tuple[Call, ...]
+    window: WindowSpec
+    source: str = READINGS
+    by: By = "device"
+    steps: tuple[Step, ...] = ()
+    where: Compute | None = None
+    wants_quality: bool = False
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The own metrics, by input."""
+        return tuple(i.metric for i in self.inputs if i.kind == "own")
 
 
-def _aggregate(node: Any) -> Aggregate | None:
-    if isinstance(node, exp.Anonymous) and str(node.this).lower() == "var":
-        return "var"
-    return _CALLS.get(type(node))
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A condition of the shape `column > limit` (or < …): rules that differ in nothing else are judged together.
+
+    column: position in the rule's selected columns; above: > rather than <; or_equal: >= and <=
+    clear:  the limit of `clear_when` in the opposite direction
+    """
+
+    column: int
+    above: bool
+    or_equal: bool
+    limit: float
+    clear: float
+    clear_or_equal: bool
 
 
-def _argument(node: Any) -> Any:
-    if isinstance(node, exp.Anonymous):
-        return node.expressions[0] if len(node.expressions) == 1 else None
-    return None if node.expressions else node.this
+@dataclass(frozen=True, slots=True)
+class AlarmSpec:
+    """When an alert is raised and cleared. Times in ns.
 
+    condition: `when` held for `hold` evaluations in a row and for `hold_ns`
+    absence:   the key was silent for `hold_ns`
+    sequence:  `then` held within `within` after `when` did; not expected: it didn't
+    clear_hold, clear_ns: how long `clear_when` must hold
+    cooldown:  how long after it was cleared it isn't raised again
+    latch:     once raised it stays until somebody acknowledges it, and the condition has ended
+    """
 
-def _selected(node: Any, known: Sequence[str] | None, faults: list[str]) -> int | None:
-    name = parsing.dotted(node)
-    if name is not None and known is None:
-        return None
-    if name is not None and known is not None and name in known:
-        return known.index(name)
-    columns = ", ".join(known) if known else "none"
-    said = f"`{name}` is unknown" if name is not None else describe(node)
-    faults.append(f"{said}; allowed: the selected columns ({columns}), {FUNCTIONS}, {OPERATORS}")
-    return None
+    kind: Literal["condition", "absence", "sequence"] = "condition"
+    hold: int = 1
+    hold_ns: int = 0
+    clear_hold: int = 1
+    clear_ns: int = 0
+    cooldown: int = 0
+    latch: bool = False
+    within: int = 0
+    expected: bool = True
+
+    @property
+    def has_timers(self) -> bool:
+        """Whether time alone may raise or clear it."""
+        return bool(self.hold_ns or self.clear_ns or self.kind != "condition")

@@ -1,74 +1,119 @@
-"""Which rules read which series: tables by series id, extended when the catalogue grows. No strings per reading."""
+"""Which stages read which series: tables by series id, extended when the catalogue grows. No strings per reading."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.model.series import Catalogue
-from holdfast.stream.rules import CompiledRule
+from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.stream.plans import StagePlan
 
-Device = tuple[str, str]
+if TYPE_CHECKING:
+    from holdfast.stream.language.devices import Matches
+
+Key = tuple[str, str]
+"""(node, device): ("n", "") for a rule by node, ("", "") for one over all."""
 _WORD = 64
+_T = TypeVar("_T", bound=np.generic)
 
 
 class Route:
-    """One rule's view of the catalogue.
+    """One stage's view of the catalogue.
 
-    slot_of:   series id to the device's slot in the rule's state, -1 for series the rule doesn't read
-    metric_of: series id to the metric's position in the rule's plan; None for a rule with one metric
-    devices:   (node, device) by slot. Slots are the rule's own, so its state outlives a renumbered catalogue
+    slot_of:   series id to the key's slot in the stage's state, -1 for series the stage doesn't read
+    column_of: series id to the input column it fills
+    device_of: series id to a number per device
+    other_of:  series id to its place among the inputs of kind "other", -1 for none
+    facts:     by input column of kind "fact", a number per slot
+    keys:      (node, device) by slot. Slots are the stage's own, so its state outlives a renumbered catalogue
     """
 
-    def __init__(self, rule: CompiledRule) -> None:
-        self._rule = rule
-        self._slots: dict[Device, int] = {}
-        self._matched: dict[Device, bool] = {}
-        self.devices: list[Device] = []
+    def __init__(self, plan: StagePlan, matches: "Sequence[Matches]") -> None:
+        """matches: of all rules that share the stage."""
+        self._plan = plan
+        self.matches = list(matches)
+        self._slots: dict[Key, int] = {}
+        self._matched: dict[Key, bool] = {}
+        self.keys: list[Key] = []
         self.slot_of: NDArray[np.int32] = np.empty(0, np.int32)
-        self.metric_of: NDArray[np.int16] | None = None if len(rule.plan.metrics) == 1 else np.empty(0, np.int16)
+        self.column_of: NDArray[np.int16] = np.empty(0, np.int16)
+        self.device_of: NDArray[np.int32] = np.empty(0, np.int32)
+        self.other_of: NDArray[np.int16] = np.empty(0, np.int16)
+        others = [i for i, one in enumerate(plan.inputs) if one.kind == "other"]
+        self.other_place = {i: place for place, i in enumerate(others)}
+        self.facts: dict[int, NDArray[np.float64]] = {
+            i: np.empty(0) for i, one in enumerate(plan.inputs) if one.kind == "fact"
+        }
 
     def resize(self, series: int) -> None:
         """Make room for `series` ids."""
-        self.slot_of = np.concatenate([self.slot_of, np.full(series - len(self.slot_of), -1, np.int32)])
-        if self.metric_of is not None:
-            self.metric_of = np.concatenate([self.metric_of, np.zeros(series - len(self.metric_of), np.int16)])
+        self.slot_of = _longer(self.slot_of, series, -1)
+        self.column_of = _longer(self.column_of, series, 0)
+        self.device_of = _longer(self.device_of, series, 0)
+        self.other_of = _longer(self.other_of, series, -1)
 
-    def admit(self, series_id: int, device: Device, metric: str) -> bool:
-        """Note a new series of a metric that the rule reads; False when its device isn't meant."""
-        matched = self._matched.get(device)
-        if matched is None:
-            matched = self._matched[device] = self._rule.matches(*device)
-        if not matched:
-            return False
-        self.slot_of[series_id] = self.slot(device)
-        if self.metric_of is not None:
-            self.metric_of[series_id] = self._rule.plan.metrics.index(metric)
+    def admit(self, series_id: int, series: Series, device: int) -> bool:
+        """Note a new series of a metric that the stage reads; False when it isn't meant."""
+        is_read, is_text = False, series.kind == Kind.TEXT
+        for i, place in self.other_place.items():
+            one = self._plan.inputs[i]
+            if (one.device, one.metric, one.is_text) == (series.device, series.metric, is_text):
+                self.other_of[series_id] = place
+                is_read = True
+        wanted = ("own", series.metric, is_text)
+        mine = [i for i, one in enumerate(self._plan.inputs) if (one.kind, one.metric, one.is_text) == wanted]
+        if not mine or not self.is_meant(series.node, series.device):
+            return is_read
+        self.slot_of[series_id] = self.slot_for(series.node, series.device)
+        self.column_of[series_id] = mine[0]
+        self.device_of[series_id] = device
         return True
 
-    def slot(self, device: Device) -> int:
-        """The device's slot, the next one when it is new."""
-        known = self._slots.setdefault(device, len(self.devices))
-        if known == len(self.devices):
-            self.devices.append(device)
+    def is_meant(self, node: str, device: str) -> bool:
+        """Whether any of the stage's rules is about this device."""
+        found = self._matched.get((node, device))
+        if found is None:
+            found = self._matched[node, device] = any(one(node, device) for one in self.matches)
+        return found
+
+    def slot_for(self, node: str, device: str) -> int:
+        """The slot of the key that a device belongs to."""
+        by = self._plan.by
+        return self.slot((node, device) if by == "device" else (node, "") if by == "node" else ("", ""))
+
+    def slot(self, key: Key) -> int:
+        """The key's slot, the next one when it is new."""
+        known = self._slots.setdefault(key, len(self.keys))
+        if known == len(self.keys):
+            self.keys.append(key)
+            for i, facts in self.facts.items():
+                of = self._plan.inputs[i].of
+                self.facts[i] = np.append(facts, np.nan if of is None else of(*key))
         return known
 
 
 class Routes:
-    """All rules' routes, and the tables that tell at once which rules a batch touches.
+    """All stages' routes, and the tables that tell at once which stages a batch touches.
 
-    wanted:   series id to whether any rule reads it
-    interest: series id to a bit per rule, shape (series, words)
+    wanted:   series id to whether any stage reads it
+    interest: series id to a bit per stage, shape (series, words)
     """
 
-    def __init__(self, rules: list[CompiledRule], catalogue: Catalogue) -> None:
+    def __init__(
+        self, plans: Sequence[StagePlan], routes: Sequence[Route], catalogue: Catalogue, made: frozenset[str]
+    ) -> None:
+        """plans, routes: of the stages that read readings; made: metrics that rules make, which these never read."""
         self._catalogue = catalogue
+        self._made = made
         self._known = 0
         self._readers: dict[str, list[int]] = {}
-        for i, rule in enumerate(rules):
-            for metric in rule.plan.metrics:
+        for i, plan in enumerate(plans):
+            for metric in {one.metric for one in plan.inputs if one.kind != "fact"}:
                 self._readers.setdefault(metric, []).append(i)
-        self.routes = [Route(rule) for rule in rules]
+        self.routes = list(routes)
         self.wanted: NDArray[np.bool_] = np.empty(0, np.bool_)
-        self.interest: NDArray[np.uint64] = np.empty((0, -(-len(rules) // _WORD) or 1), np.uint64)
+        self.interest: NDArray[np.uint64] = np.empty((0, -(-len(plans) // _WORD) or 1), np.uint64)
 
     def refresh(self) -> None:
         """Look at the series that came into the catalogue since the last call."""
@@ -77,18 +122,17 @@ class Routes:
             return
         if count > len(self.wanted):
             self._resize(max(count, 2 * len(self.wanted)))
-        is_text = self._catalogue.is_text
         for i, series in enumerate(self._catalogue.since(self._known), self._known):
-            if is_text[i]:
-                continue  # a text's value is only its place in the batch's list
-            for r in self._readers.get(series.metric, ()):
-                if self.routes[r].admit(i, (series.node, series.device), series.metric):
+            readers = () if series.metric in self._made else self._readers.get(series.metric, ())
+            device = self._catalogue.device_id(series.node, series.device) if readers else 0
+            for r in readers:
+                if self.routes[r].admit(i, series, device):
                     self.wanted[i] = True
                     self.interest[i, r // _WORD] |= np.uint64(1 << r % _WORD)
         self._known = count
 
     def touched(self, series: NDArray[np.int32]) -> list[int]:
-        """The rules that read any of these series, ascending."""
+        """The stages that read any of these series, ascending."""
         words = np.bitwise_or.reduce(self.interest.take(series, axis=0), axis=0).tolist()
         found = []
         for w, word in enumerate(words):
@@ -105,3 +149,7 @@ class Routes:
         self.interest = np.concatenate([self.interest, np.zeros((more, self.interest.shape[1]), np.uint64)])
         for route in self.routes:
             route.resize(count)
+
+
+def _longer(table: NDArray[_T], size: int, fill: int) -> NDArray[_T]:
+    return np.concatenate([table, np.full(size - len(table), fill, table.dtype)])

@@ -1,6 +1,6 @@
-"""A batch's rows as rules want them: only those that a rule reads, grouped by device, in order of arrival."""
+"""A batch's rows as rules want them: only those that a rule reads, grouped by key, as messages of several columns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,35 +16,79 @@ Array = NDArray[Any]
 class Arrived:
     """The rows of a batch that at least one rule reads, grouped by device. All of shape (n,).
 
-    row:    position in the batch
-    usable: False where the quality is bad or the value isn't a number; None when all are usable
+    row:     position in the batch
+    usable:  False where the quality is bad or the value isn't a number; None when all are usable
+    quality: `model.quality` byte
     """
 
     row: Array
     series: Array
     ts: Array
     value: Array
+    quality: Array
     usable: Array | None
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One rule's usable rows, grouped by device.
+    """One stage's messages, grouped by key, within a key in order of arrival. M messages, K keys.
 
-    row:    position in the batch, shape (n,)
-    metric: position of the row's metric in the rule's plan; None for a rule with one metric
-    device: 0..D-1, ascending, shape (n,)
-    firsts: each device's first row here, shape (D,)
-    slots:  each device's slot in the rule's state, shape (D,)
+    row:     position in the batch of the message's last row, shape (M,)
+    ts:      event time, ns, shape (M,)
+    key:     0..K-1, ascending, shape (M,)
+    firsts:  each key's first message, shape (K,)
+    slots:   each key's slot in the stage's state, shape (K,)
+    columns: the values as known at the message, each of shape (M,), NaN where nothing is known yet
+    fresh:   per column which messages brought a usable value of it, shape (M,); None: all of them
+    live:    which messages count, shape (M,): the others only say what time it is; None: all count
+    quality: per input column the newest value's quality byte, -1 unknown; None unless the plan wants it
     """
 
     row: Array
     ts: Array
-    value: Array
-    metric: Array | None
-    device: Array
+    key: Array
     firsts: Array
     slots: Array
+    columns: tuple[Array, ...]
+    fresh: tuple[Array | None, ...]
+    live: Array | None = None
+    quality: tuple[Array, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def with_column(self, column: Array, fresh: Array | None) -> "Rows":
+        """The same messages with one column more."""
+        return replace(self, columns=(*self.columns, column), fresh=(*self.fresh, fresh))
+
+    def only(self, mask: Array) -> "Rows":
+        """The same messages, of which only those in `mask` count any more."""
+        live = mask if self.live is None else self.live & mask
+        fresh = tuple(live if f is None else f & live for f in self.fresh)
+        return replace(self, live=live, fresh=fresh)
+
+    def counting(self) -> "Rows | None":
+        """The messages that count, None when none does."""
+        return self if self.live is None else self.take(np.flatnonzero(self.live))
+
+    def take(self, at: Array) -> "Rows | None":
+        """The messages at these positions (ascending), None for none."""
+        if len(at) == len(self.row):
+            return self
+        if not len(at):
+            return None
+        key, firsts, slots = grouped(self.slots[self.key[at]])
+        return Rows(
+            self.row[at],
+            self.ts[at],
+            key,
+            firsts,
+            slots,
+            tuple(c[at] for c in self.columns),
+            tuple(None if f is None else f[at] for f in self.fresh),
+            None if self.live is None else self.live[at],
+            None if self.quality is None else tuple(q[at] for q in self.quality),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +108,24 @@ def arrive(batch: Batch, wanted: Array, device_of: Array) -> Arrived | None:
     if len(device_of) <= 1 << 16:
         device = device.astype(np.uint16)  # numpy sorts 16-bit numbers by radix: ten times faster
     row = chosen[device.argsort(kind="stable")]
-    value = batch.value[row]
-    usable = is_usable(batch.quality[row]) & (value == value)  # noqa: PLR0124 - NaN is not equal to itself
+    value, quality = batch.value[row], batch.quality[row]
+    usable = is_usable(quality) & (value == value)  # noqa: PLR0124 - NaN is not equal to itself
     is_all = np.count_nonzero(usable) == len(usable)
-    return Arrived(row, batch.series[row], batch.ts[row], value, None if is_all else usable)
+    return Arrived(row, batch.series[row], batch.ts[row], value, quality, None if is_all else usable)
 
 
-def choose(arrived: Arrived, slot_of: Array, metric_of: Array | None) -> tuple[Rows | None, Skipped | None]:
-    """The rows that one rule reads (slot_of is -1 for other series), and those of them that can't be used."""
-    slot = slot_of[arrived.series]
-    mine = slot >= 0
-    skipped = None
-    if arrived.usable is not None:
-        bad = (mine & ~arrived.usable).nonzero()[0]
-        skipped = Skipped(slot[bad], arrived.row[bad]) if len(bad) else None
-        mine &= arrived.usable
-    row, ts, value, series = arrived.row, arrived.ts, arrived.value, arrived.series
-    if np.count_nonzero(mine) < len(mine):
-        at = mine.nonzero()[0]
-        if not len(at):
-            return None, skipped
-        row, ts, value, series, slot = row[at], ts[at], value[at], series[at], slot[at]
+def grouped(slot: Array) -> tuple[Array, Array, Array]:
+    """Rows whose equal slots are neighbours: each row's key, each key's first row, each key's slot."""
     starts = np.empty(len(slot), np.bool_)
     starts[0] = True
     np.not_equal(slot[1:], slot[:-1], out=starts[1:])
     firsts = starts.nonzero()[0]
-    metric = None if metric_of is None else metric_of[series]
-    return Rows(row, ts, value, metric, starts.cumsum() - 1, firsts, slot[firsts]), skipped
+    return starts.cumsum() - 1, firsts, slot[firsts]
+
+
+def filled(values: Array, fresh: Array, firsts: Array, key: Array, known: Array) -> Array:
+    """Each message's newest value: its own where `fresh`, else the one before it of its key, else `known[key]`."""
+    at = np.where(fresh, np.arange(len(values)), -1)
+    np.maximum.accumulate(at, out=at)
+    own = at >= firsts[key]
+    return np.where(own, values[at], known[key])

@@ -1,6 +1,10 @@
-"""A rule's memory: named arrays whose first axis is the device's slot. What isn't in here doesn't survive a restart."""
+"""A stage's or alarm's memory by slot. What isn't in here doesn't survive a restart.
 
-from typing import Any
+Three kinds: arrays whose first axis is the slot; shared arrays that belong to no slot; tables, which keep any number of
+rows per slot and export them with a column `slot`.
+"""
+
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,24 +13,60 @@ Array = NDArray[Any]
 _FIRST_CAPACITY = 16
 
 
+class Table(Protocol):
+    """Memory of any number of rows per slot."""
+
+    def export(self) -> dict[str, Array]:
+        """Columns of equal length, `slot` among them."""
+        ...
+
+    def put(self, columns: dict[str, Array]) -> None:
+        """Take exported columns in; their slots are this state's. The table is empty before."""
+        ...
+
+    def clear(self, slots: Array) -> None:
+        """Forget these slots' rows."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Memory used."""
+        ...
+
+
 class State:
     """Arrays by name, all grown together; index them by slot."""
 
     def __init__(self) -> None:
         self._fills: dict[str, float] = {}
         self._arrays: dict[str, Array] = {}
+        self._shared: dict[str, Array] = {}
+        self._tables: dict[str, Table] = {}
         self.capacity = 0
 
     def declare(self, name: str, dtype: type, fill: float, width: int | None = None) -> None:
         """Add an array of shape (slots,) or (slots, width) whose unused places hold `fill`."""
         self._fills[name] = fill
-        self._arrays[name] = np.empty((0,) if width is None else (0, width), dtype)
+        shape = (self.capacity,) if width is None else (self.capacity, width)
+        self._arrays[name] = np.full(shape, fill, dtype)
+
+    def share(self, name: str, array: Array) -> None:
+        """Add an array that belongs to no slot; change it in place."""
+        self._shared[name] = array
+
+    def shared(self, name: str) -> Array:
+        """A shared array."""
+        return self._shared[name]
+
+    def attach(self, name: str, table: Table) -> None:
+        """Add a table."""
+        self._tables[name] = table
 
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
 
     def grow(self, slots: int) -> None:
-        """Make room for at least `slots` devices."""
+        """Make room for at least `slots` keys."""
         if slots <= self.capacity:
             return
         self.capacity = max(slots, 2 * self.capacity, _FIRST_CAPACITY)
@@ -40,20 +80,57 @@ class State:
         for name in names:
             self._arrays[name][slots] = self._fills[name]
 
+    def forget(self, slots: Array) -> None:
+        """Everything known of these slots is gone."""
+        self.clear(slots, *self._arrays)
+        for table in self._tables.values():
+            table.clear(slots)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory used."""
+        arrays = (*self._arrays.values(), *self._shared.values())
+        return sum(a.nbytes for a in arrays) + sum(t.nbytes for t in self._tables.values())
+
+    # For checkpoints
+
     def export(self, slots: int) -> dict[str, Array]:
-        """The arrays' first `slots` rows, for a checkpoint."""
+        """The arrays' first `slots` rows."""
         return {name: array[:slots] for name, array in self._arrays.items()}
 
-    def fits(self, name: str, array: Array) -> bool:
-        """Whether a checkpoint's array is of the shape and type that this state has under `name`."""
-        mine = self._arrays.get(name)
-        return mine is not None and mine.dtype == array.dtype and mine.shape[1:] == array.shape[1:]
+    def export_shared(self) -> dict[str, Array]:
+        """The shared arrays."""
+        return dict(self._shared)
 
-    def names(self) -> frozenset[str]:
-        """The names of all arrays."""
-        return frozenset(self._arrays)
+    def export_tables(self) -> dict[str, dict[str, Array]]:
+        """The tables' columns."""
+        return {name: table.export() for name, table in self._tables.items()}
 
-    def put(self, slots: Array, arrays: dict[str, Array]) -> None:
-        """Take a checkpoint's rows in at `slots`."""
+    def fits(self, arrays: dict[str, Array], shared: dict[str, Array], tables: dict[str, dict[str, Array]]) -> bool:
+        """Whether a checkpoint's parts are of the names, shapes and types that this state has."""
+        return (
+            arrays.keys() == self._arrays.keys()
+            and shared.keys() == self._shared.keys()
+            and tables.keys() == self._tables.keys()
+            and all(_alike(a, self._arrays[name], 1) for name, a in arrays.items())
+            and all(_alike(a, self._shared[name], 0) for name, a in shared.items())
+        )
+
+    def put(
+        self,
+        slots: Array,
+        arrays: dict[str, Array],
+        shared: dict[str, Array],
+        tables: dict[str, dict[str, Array]],
+    ) -> None:
+        """Take a checkpoint's parts in. slots: this state's slot of each of the checkpoint's."""
         for name, array in arrays.items():
             self._arrays[name][slots] = array
+        for name, array in shared.items():
+            self._shared[name][:] = array
+        for name, columns in tables.items():
+            self._tables[name].put({**columns, "slot": slots[columns["slot"]]})
+
+
+def _alike(a: Array, b: Array, axis: int) -> bool:
+    return a.dtype == b.dtype and a.shape[axis:] == b.shape[axis:]

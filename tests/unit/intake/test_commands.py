@@ -22,7 +22,7 @@ from holdfast.journal.transaction import Transaction
 from holdfast.model.command import State
 from holdfast.model.lane import Lane
 from holdfast.stream.engine import Engine
-from holdfast.stream.loading import load_rules
+from holdfast.stream.language.loading import load_rules
 
 RULES = """rules:
   hot:

@@ -21,8 +21,8 @@ from holdfast.kernel.clock import ManualClock
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.stream.engine import Engine
-from holdfast.stream.loading import BUILTIN as RULES
-from holdfast.stream.loading import load_rules
+from holdfast.stream.language.loading import BUILTIN as RULES
+from holdfast.stream.language.loading import load_rules
 
 START_MS = 1_795_187_068_000
 

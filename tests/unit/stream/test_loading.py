@@ -4,7 +4,7 @@ import pytest
 
 from holdfast.kernel.documents import SettingsInvalid
 from holdfast.model.lane import Lane
-from holdfast.stream.loading import BUILTIN, load_rules
+from holdfast.stream.language.loading import BUILTIN, load_rules
 from holdfast.stream.rules import CompiledRule
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from holdfast.kernel.documents import SettingsInvalid
 from holdfast.model.event import Event
-from holdfast.stream.loading import load_rules
-from holdfast.stream.orders import Ordered
+from holdfast.stream.language.loading import load_rules
+from holdfast.stream.language.orders import Ordered
 from holdfast.stream.rules import CompiledRule
 
 FACTS = {"device": "press-1", "node": "gw", "rule": "r", "severity": "critical", "t": 80.5}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.stream.plans import Plan, plan_condition, plan_select
+from holdfast.stream.language.plans import Plan, plan_condition, plan_select
 
 NAN = math.nan
 

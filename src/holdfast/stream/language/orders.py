@@ -9,8 +9,8 @@ import msgspec
 
 from holdfast.model.command import MAX_PARAMS, CommandName
 from holdfast.model.event import Event
-from holdfast.stream.settings import Order
-from holdfast.stream.templates import Template, parse_fact, parse_message
+from holdfast.stream.language.settings import Order
+from holdfast.stream.language.templates import Template, parse_fact, parse_message
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from holdfast.stream import parsing
+from holdfast.stream.language import parsing
 
 Matches = Callable[[str, str], bool]
 """(node, device) to whether the rule is about it."""

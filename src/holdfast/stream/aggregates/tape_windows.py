@@ -6,14 +6,12 @@ replay in other batches gives the same bits.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from holdfast.stream.plans import Aggregate
-
+from holdfast.stream.plans import Call
 
 Array = NDArray[Any]
 
@@ -33,20 +31,21 @@ def fold(column: Array, width: int, operator: Callable[[Array, Array], Array]) -
     return column if result is None else result
 
 
-class Windows:
+class TapeWindows:
     """The windows of `width` samples that start at `starts` of a column; NaN means no sample there."""
 
-    def __init__(self, column: Array, width: int, starts: Array) -> None:
+    def __init__(self, column: Array, ts: Array, width: int, starts: Array) -> None:
         self._column = column
+        self._ts = ts
         self._width = width
         self._starts = starts
         unknown = np.isnan(column)
         self._valid: Array | None = ~unknown if np.count_nonzero(unknown) else None
         self._count: Any = None
 
-    def get(self, aggregate: "Aggregate") -> Any:
+    def get(self, call: Call) -> Any:
         """One number per window; NaN where SQL says NULL."""
-        return _MAKERS[aggregate](self)
+        return _MAKERS[call.kind](self)
 
     def count(self) -> Any:
         """How many samples each window has; one number when all are full."""
@@ -102,17 +101,16 @@ class Windows:
         return numbers if self._valid is None else np.where(self.count() > 0, numbers, np.nan)
 
 
-_MAKERS: "dict[Aggregate, Callable[[Windows], Any]]" = {
-    "avg": Windows.average,
-    "min": Windows.smallest,
-    "max": Windows.largest,
-    "sum": Windows.total,
-    "count": Windows.count,
-    "stddev": Windows.deviation,
-    "var": Windows.variance,
-    "first": Windows.oldest,
-    "last": Windows.newest,
-    "latest": Windows.newest,
+_MAKERS: dict[str, Callable[[TapeWindows], Any]] = {
+    "avg": TapeWindows.average,
+    "min": TapeWindows.smallest,
+    "max": TapeWindows.largest,
+    "sum": TapeWindows.total,
+    "count": TapeWindows.count,
+    "stddev": TapeWindows.deviation,
+    "var": TapeWindows.variance,
+    "first": TapeWindows.oldest,
+    "last": TapeWindows.newest,
 }
 
 

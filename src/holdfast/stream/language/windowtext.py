@@ -1,16 +1,15 @@
 """The words of `window:` and `for:`."""
 
 import re
-from dataclasses import dataclass
-from typing import Literal
 
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.kernel.scalars import parse_duration
+from holdfast.stream.plans import WindowSpec
 
 MAX_SAMPLES = 1_000
 MIN_WIDTH_S = 0.001
 MAX_WIDTH_S = 31 * 86_400.0
-DEFAULT_GRACE_S = 1.0
+DEFAULT_GRACE_S = 0.0
 MAX_HOLD = 1_000_000
 
 WINDOW_HELP = "`sliding 10 samples`, `tumbling 10s`, `tumbling 10s grace 2s`, or `none`"
@@ -21,32 +20,17 @@ _TUMBLING = re.compile(r"tumbling\s+(\S+)(?:\s+grace\s+(\S+))?")
 _HOLD = re.compile(r"(\d{1,9})\s+samples?")
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Which samples one evaluation looks at.
-
-    samples: for a sliding window how many of each metric; 1 means each sample by itself
-    width_ns, grace_ns: for a tumbling window its length, and how long after its end an idle device's one is closed
-    """
-
-    kind: Literal["sliding", "tumbling"]
-    text: str
-    samples: int = 1
-    width_ns: int = 0
-    grace_ns: int = 0
-
-
-def parse_window(text: str, faults: list[str]) -> Window:
+def parse_window(text: str, faults: list[str]) -> WindowSpec:
     """The window in `text`; when it isn't one, `faults` says why and the answer is of no use."""
     words = " ".join(text.split())
     if words == "none":
-        return Window("sliding", words)
+        return WindowSpec("each", words)
     if found := _SLIDING.fullmatch(words):
         return _sliding(words, int(found[1]), faults)
     if found := _TUMBLING.fullmatch(words):
         return _tumbling(words, found[1], found[2], faults)
     faults.append(f"expected {WINDOW_HELP}, not `{words}`")
-    return Window("sliding", words)
+    return WindowSpec("each", words)
 
 
 def parse_hold(text: str, faults: list[str]) -> int:
@@ -59,21 +43,22 @@ def parse_hold(text: str, faults: list[str]) -> int:
     return int(found[1])
 
 
-def _sliding(words: str, samples: int, faults: list[str]) -> Window:
+def _sliding(words: str, samples: int, faults: list[str]) -> WindowSpec:
     if not 1 <= samples <= MAX_SAMPLES:
         faults.append(f"a sliding window has 1 to {MAX_SAMPLES} samples, not {samples}")
-    return Window("sliding", words, samples=samples)
+    return WindowSpec("last", words, samples=samples)
 
 
-def _tumbling(words: str, width: str, grace: str | None, faults: list[str]) -> Window:
+def _tumbling(words: str, width: str, grace: str | None, faults: list[str]) -> WindowSpec:
     try:
         width_s = parse_duration(width)
         grace_s = DEFAULT_GRACE_S if grace is None else parse_duration(grace)
     except ValueError as error:
         faults.append(f"{error}, in `{words}`")
-        return Window("tumbling", words, width_ns=1)
+        return WindowSpec("tumbling", words, width=1, hop=1)
     if not MIN_WIDTH_S <= width_s <= MAX_WIDTH_S:
         faults.append(f"a tumbling window is 1ms to 31d long, not {width}")
     if grace_s > MAX_WIDTH_S:
         faults.append(f"a grace is at most 31d, not {grace}")
-    return Window("tumbling", words, width_ns=round(width_s * NS_PER_S), grace_ns=round(grace_s * NS_PER_S))
+    width_ns = round(width_s * NS_PER_S)
+    return WindowSpec("tumbling", words, width=width_ns, hop=width_ns, grace=round(grace_s * NS_PER_S))

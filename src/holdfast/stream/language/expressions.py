@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from sqlglot import exp
 
-Compute = Callable[[Sequence[Any]], Any]
-"""Columns in, a column (or one number for all rows) out."""
+from holdfast.stream.plans import Compute
 
 Resolve = Callable[[Any, list[str]], int | None]
 """The position of the column that a name or an aggregate call stands for; None, and the fault told, for any other."""

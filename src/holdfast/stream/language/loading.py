@@ -10,15 +10,16 @@ import msgspec
 from holdfast.kernel import documents
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid
 from holdfast.model.event import EventKind
-from holdfast.stream.devices import parse_source
-from holdfast.stream.orders import CompiledOrder, compile_order
-from holdfast.stream.plans import Plan, plan_condition, plan_select
+from holdfast.stream.language.devices import parse_source
+from holdfast.stream.language.orders import CompiledOrder, compile_order
+from holdfast.stream.language.plans import Plan, plan_condition, plan_select
+from holdfast.stream.language.settings import ActionText, RulesFile, RuleText
+from holdfast.stream.language.templates import parse_message, parse_topic
+from holdfast.stream.language.windowtext import parse_hold, parse_window
+from holdfast.stream.plans import AlarmSpec
 from holdfast.stream.rules import PAYLOAD_FACTS, Action, CompiledRule
-from holdfast.stream.settings import ActionText, RulesFile, RuleText
-from holdfast.stream.templates import parse_message, parse_topic
-from holdfast.stream.windows import parse_hold, parse_window
 
-BUILTIN = Path(__file__).parent / "builtin"
+BUILTIN = Path(__file__).parent.parent / "builtin"
 """Rule files that ship with Holdfast."""
 
 KINDS: Mapping[str, frozenset[EventKind]] = {
@@ -86,9 +87,13 @@ class _Reader:
             version=version_of(self._name, text),
             severity=text.severity,
             matches=matches,
-            window=window,
-            plan=plan,
-            hold=hold,
+            stage=plan.stage(window),
+            names=tuple(plan.names),
+            values=tuple(plan.values),
+            shape=version_of(self._name, text),
+            when=plan.when,
+            clear=plan.clear,
+            alarm=AlarmSpec(hold=hold),
             when_text=" ".join(text.when.split()),
             clear_text=" ".join((text.clear_when or f"not ({text.when})").split()),
             message=message,

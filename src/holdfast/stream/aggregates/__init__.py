@@ -1,0 +1,1 @@
+"""What is computed of the samples in a window."""

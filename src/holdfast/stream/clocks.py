@@ -1,0 +1,52 @@
+"""What time it is for each key: by its own clock, which may be wrong or hours behind.
+
+A key's time is its newest event time plus how long ago that was heard. So silence is measured by the node's clock, and
+event times by the device's, and a device whose clock is an hour slow is judged like any other.
+
+State per slot: `clock.newest`, ns; `clock.behind`: the node's wall clock minus the newest event time when it came, ns.
+After a restart rows are replayed without the time at which they came; then `behind` stays what the checkpoint said.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.stream.rows import Rows
+from holdfast.stream.state import State
+
+Array = NDArray[Any]
+NEVER = -(1 << 62)
+
+
+class Clocks:
+    """One stage's keys' clocks."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        state.declare("clock.newest", np.int64, NEVER)
+        state.declare("clock.behind", np.int64, 0)
+
+    def hear(self, rows: Rows, now_ns: int) -> None:
+        """Messages came; now_ns 0: nobody knows when."""
+        newest = np.maximum(self._state["clock.newest"][rows.slots], np.maximum.reduceat(rows.ts, rows.firsts))
+        self._state["clock.newest"][rows.slots] = newest
+        if now_ns:
+            self._state["clock.behind"][rows.slots] = now_ns - newest
+
+    def before(self, rows: Rows) -> Array:
+        """The newest time of each message's key so far, that message included, shape (M,). Call before `hear`."""
+        newest = self._state["clock.newest"][rows.slots]
+        ts = rows.ts
+        span = int(ts.max()) - int(ts.min()) + 1
+        if len(rows.slots) * span < 1 << 62:  # one running maximum for all keys: each key's times above the one before
+            lift = rows.key * span - int(ts.min())
+            raised = np.maximum.accumulate(ts + lift) - lift
+        else:
+            raised = np.concatenate([np.maximum.accumulate(part) for part in np.split(ts, rows.firsts[1:])])
+        return np.asarray(np.maximum(raised, newest[rows.key]))
+
+    def times(self, now_ns: int, slots: int) -> Array:
+        """The time of each of the first `slots` keys; `NEVER` for one not heard yet. Shape (slots,)."""
+        newest, behind = self._state["clock.newest"][:slots], self._state["clock.behind"][:slots]
+        return np.where(newest == NEVER, NEVER, np.maximum(newest, now_ns - behind))

@@ -1,0 +1,1 @@
+"""From the text of rules to what the engine runs."""

@@ -1,0 +1,69 @@
+"""A stage at work: messages, row steps, `where`, window. Shared by all rules whose stages have one signature."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.stream.clocks import Clocks
+from holdfast.stream.evaluations import Evaluations
+from holdfast.stream.messages import Messages
+from holdfast.stream.plans import StagePlan
+from holdfast.stream.routing import Route
+from holdfast.stream.rows import Arrived, Rows, Skipped
+from holdfast.stream.state import State
+from holdfast.stream.windows.making import make_windows
+
+if TYPE_CHECKING:
+    from holdfast.stream.language.devices import Matches
+
+Array = NDArray[Any]
+
+IDLE_NS = 1_000_000_000
+"""A silent key's windows are closed so long after they were due: what was sent before may still be on its way."""
+
+
+class Stage:
+    """Turns readings into evaluations."""
+
+    def __init__(self, plan: StagePlan, matches: "Sequence[Matches]") -> None:
+        """matches: of the rules that share it."""
+        self.plan = plan
+        self.route = Route(plan, matches)
+        self.state = State()
+        self.clocks = Clocks(self.state)
+        self._messages = Messages(self.state, plan, self.route)
+        self._operators = [step.make(self.state, f"step{i}") for i, step in enumerate(plan.steps)]
+        self._windows = make_windows(self.state, plan)
+
+    def feed(self, arrived: Arrived, now_ns: int) -> tuple[Evaluations | None, Skipped | None, Skipped | None]:
+        """Evaluations of what arrived, rows that can't be used, rows that came too late for their window."""
+        self.state.grow(len(self.route.keys))
+        rows, bad = self._messages.gather(arrived)
+        if rows is None:
+            return None, bad, None
+        evaluations, late = self.take(rows, now_ns)
+        return evaluations, bad, late
+
+    def take(self, rows: Rows, now_ns: int) -> tuple[Evaluations | None, Skipped | None]:
+        """As `feed`, of messages."""
+        for operator in self._operators:
+            rows = rows.with_column(*operator.apply(rows))
+        if self.plan.where is not None:
+            passed = self.plan.where(rows.columns)
+            rows = rows.only(passed if np.ndim(passed) else np.full(len(rows), bool(passed)))
+        newest = self.clocks.before(rows) if self.plan.window.kind not in _TIMELESS else rows.ts
+        self.clocks.hear(rows, now_ns)
+        return self._windows.feed(rows, newest)
+
+    def close(self, now_ns: int) -> Evaluations | None:
+        """The evaluations that are due because time passed."""
+        return self._windows.close(self.clocks.times(now_ns - IDLE_NS, len(self.route.keys)))
+
+    def times(self, now_ns: int) -> Array:
+        """What time it is for each key, shape (keys,)."""
+        return self.clocks.times(now_ns, len(self.route.keys))
+
+
+_TIMELESS = frozenset({"each", "last"})
