@@ -32,6 +32,7 @@ def writing(
     counts = sum((w.counts for w in work), Counter[str]())
     annexes = [a.annex.writing() for w in work for a in w.arrivals if a.annex is not None]
     commands = [one for w in work for one in w.commands]
+    also = [one for w in work for one in w.also]
 
     def write(transaction: Transaction) -> None:
         store(transaction, readings)
@@ -47,8 +48,8 @@ def writing(
             commanded.insert(transaction, one)
         for name, by in counts.items():
             transaction.count(name, by)
-        for annex in annexes:
-            annex(transaction)
+        for more in (*annexes, *also):
+            more(transaction)
 
     return write
 

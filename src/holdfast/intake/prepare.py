@@ -17,6 +17,7 @@ from holdfast.intake.skew import SkewTable
 from holdfast.intake.uplinks import originals, run_of
 from holdfast.journal.commanded import Stored
 from holdfast.journal.records import QuarantineRow
+from holdfast.journal.transaction import Transaction
 from holdfast.kernel.trust import NO_DOUBT, Doubt
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
@@ -39,6 +40,7 @@ class Prepared:
 
     derived:   readings that rules made
     published: rules' results for local subscribers: (topic, payload)
+    also:      further writes of its commit
     """
 
     arrivals: list[Arrival]
@@ -52,6 +54,7 @@ class Prepared:
     replies: list[tuple[Arrival, Reply]] = field(default_factory=list)
     derived: list[Batch] = field(default_factory=list)
     published: list[tuple[str, bytes]] = field(default_factory=list)
+    also: list[Callable[[Transaction], None]] = field(default_factory=list)
 
 
 class Preparer:
@@ -98,10 +101,15 @@ class Preparer:
 
     def tick(self, now_ns: int) -> Prepared | None:
         """What time alone decides (windows that ended with no later sample)."""
-        prepared = Prepared([], Batch.empty(), [], np.empty(0, np.uint64))
-        self._take(self._engine.tick(now_ns), prepared)
-        prepared.counts["events_accepted"] += len(prepared.decisions)
+        prepared = self.found(self._engine.tick(now_ns))
         return prepared if prepared.decisions or prepared.derived or prepared.published else None
+
+    def found(self, findings: Findings) -> Prepared:
+        """What rules found without an arrival, ready to be committed."""
+        prepared = Prepared([], Batch.empty(), [], np.empty(0, np.uint64))
+        self._take(findings, prepared)
+        prepared.counts["events_accepted"] += len(prepared.decisions)
+        return prepared
 
     def _take(self, findings: Findings, prepared: Prepared) -> None:
         """What the rules found becomes part of the micro-batch."""

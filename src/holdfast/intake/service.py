@@ -113,6 +113,12 @@ class IntakeService:
             rows += read
         return rows
 
+    def take(self, prepared: Prepared) -> None:
+        """Publish, send and commit what was decided elsewhere."""
+        self._idle.clear()
+        self._decide(prepared)
+        self._process()
+
     def start(self) -> None:
         """Begin to tick; arrivals are taken whenever they come."""
         self._ticker = self._loop.call_later(TICK_S, self._tick)
@@ -283,7 +289,5 @@ class IntakeService:
     def _tick(self) -> None:
         prepared = self._preparer.tick(self._clock.wall_ns())
         if prepared is not None:
-            self._idle.clear()
-            self._decide(prepared)
-            self._process()
+            self.take(prepared)
         self._ticker = self._loop.call_later(TICK_S, self._tick)

@@ -24,6 +24,7 @@ from holdfast.history.lake.service import Keeper
 from holdfast.history.lake.workshop import ChildWorkshop
 from holdfast.history.last_values import LastValues
 from holdfast.ingest.service import IngestService
+from holdfast.intake.children import ChildRules, place
 from holdfast.intake.prepare import Preparer
 from holdfast.intake.replay import Quarantine
 from holdfast.intake.seen import SeenKeys
@@ -98,7 +99,8 @@ class Node:
         self.last_values = LastValues(self.journal.catalogue, heads={lane: self.journal.head(lane) for lane in Lane})
         self.seen = self._recall_seen()
         self.devices = DeviceService(settings.devices, self.journal, clock, telemetry)
-        self.scripts, self.intake, self.uplinks = self._make_intake()
+        self._placed = place(plan.rules, settings.node, has_children=plan.children is not None)
+        self.scripts, self.intake, self.uplinks, self.child_rules = self._make_intake()
         self.quarantine = self._make_quarantine()
         self.commands = Commanding(self)
         self.told_devices = ToldDevices(self)
@@ -128,6 +130,8 @@ class Node:
         settings = self.plan.settings
         await self.residency.apply()
         replayed = await asyncio.to_thread(self.intake.replay) if self.plan.rules else 0
+        if self.child_rules is not None:
+            replayed += await self.child_rules.start()
         if self.mqtt is not None:  # before anything is decided: an alert must find the sessions that wait for it
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
@@ -178,6 +182,8 @@ class Node:
             self._spawn(self.adapters.supervise("host", settings.device, host.run), "host")
 
     def _spawn_syncing(self) -> None:
+        if self.child_rules is not None:
+            self._spawn(self.child_rules.run(), "rules of children")
         for name, service in (*self.commands.tasks(), *self.told_devices.tasks()):
             self._spawn(service, name)
         if self.uplink is not None:
@@ -261,9 +267,9 @@ class Node:
         """Since this object was made; the wall clock may have been set meanwhile."""
         return self.clock.boottime_ns() - self._started_ns
 
-    def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox]:
+    def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox, ChildRules | None]:
         settings, journal = self.plan.settings, self.journal
-        engine = Engine(self.plan.rules, journal.catalogue, settings.node)
+        engine = Engine(self._placed.here, journal.catalogue, settings.node)
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node, registry=self.devices.ruling)
         self.devices.on_change(decoder.forget_devices)
         decoder.learn(journal.retained())
@@ -275,7 +281,12 @@ class Node:
         gauge("skew_missed_rows", "of devices past the skew table's bound", lambda: self.skew.not_followed)
         gauge("last_values_missed_rows", "of series past the page's bound", lambda: self.last_values.missed)
         gauge("codec_scripts_off", "codec scripts switched off now", lambda: scripts.switched_off)
-        return scripts, intake, UplinkInbox(intake.inbox, decoder, scripts, settings.intake.max_messages)
+        below = None
+        if self._placed.children:
+            below = ChildRules(self._placed.children, journal, preparer, intake, self.clock)
+            gauge("child_rules_lag_rows", "rows of children that rules haven't seen yet", lambda: below.lag_rows)
+        uplinks = UplinkInbox(intake.inbox, decoder, scripts, settings.intake.max_messages)
+        return scripts, intake, uplinks, below
 
     def _recall_seen(self) -> SeenKeys:
         seen = SeenKeys(self.plan.settings.journal.keys_kept)

@@ -50,3 +50,12 @@ class Clocks:
         """The time of each of the first `slots` keys; `NEVER` for one not heard yet. Shape (slots,)."""
         newest, behind = self._state["clock.newest"][:slots], self._state["clock.behind"][:slots]
         return np.where(newest == NEVER, NEVER, np.maximum(newest, now_ns - behind))
+
+    def site_times(self, node: Array) -> Array:
+        """As `times`, for keys of many nodes: the newest time heard of the key's node. node: its number, (slots,)."""
+        newest = self._state["clock.newest"][: len(node)]
+        if not len(node):
+            return np.asarray(newest)
+        site = np.full(int(node.max()) + 1, NEVER)
+        np.maximum.at(site, node, newest)
+        return np.where(newest == NEVER, NEVER, site[node])

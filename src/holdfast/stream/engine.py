@@ -29,7 +29,7 @@ class Line:
 
     def __init__(self, plan: StagePlan, rules: Sequence[CompiledRule], made: "Engine") -> None:
         self.plan = plan
-        self.stage = Stage(plan, [rule.matches for rule in rules])
+        self.stage = Stage(plan, [rule.matches for rule in rules], by_site=made.by_site)
         self.judges = [Judge(rule, self.stage, made.node, made.catalogue, made.texts) for rule in rules]
         self.relays: list[tuple[Judge, Relay, Line]] = []
 
@@ -68,9 +68,14 @@ class Engine:
     After a start: `restore` the last checkpoint, then `evaluate` the batches that came after it. Not thread-safe.
     """
 
-    def __init__(self, rules: Sequence[CompiledRule], catalogue: Catalogue, node: str) -> None:
-        """Take the rules, those that others read from before these."""
-        self.catalogue, self.node, self.texts = catalogue, node, Texts()
+    def __init__(
+        self, rules: Sequence[CompiledRule], catalogue: Catalogue, node: str, *, by_site: bool = False
+    ) -> None:
+        """Take the rules, those that others read from before these.
+
+        by_site: a key's time is that of the newest reading of its node, not the wall clock's
+        """
+        self.catalogue, self.node, self.texts, self.by_site = catalogue, node, Texts(), by_site
         self.rules = list(rules)
         by_stage: dict[str, list[CompiledRule]] = {}
         for rule in rules:

@@ -42,6 +42,12 @@ class Findings:
         """The decisions alone."""
         return [decision for _, decision in self.decided]
 
+    def add(self, other: "Findings") -> None:
+        """Append what came later."""
+        self.decided += other.decided
+        self.derived += other.derived
+        self.published += other.published
+
 
 class Judge:
     """Applies one rule to the evaluations of its stage."""

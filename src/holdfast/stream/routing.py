@@ -35,6 +35,8 @@ class Route:
         self.matches = list(matches)
         self._slots: dict[Key, int] = {}
         self._matched: dict[Key, bool] = {}
+        self._nodes: dict[str, int] = {}
+        self._node_of: list[int] = []
         self.keys: list[Key] = []
         self.slot_of: NDArray[np.int32] = np.empty(0, np.int32)
         self.column_of: NDArray[np.int16] = np.empty(0, np.int16)
@@ -82,11 +84,16 @@ class Route:
         by = self._plan.by
         return self.slot((node, device) if by == "device" else (node, "") if by == "node" else ("", ""))
 
+    def nodes(self) -> NDArray[np.intp]:
+        """A number for the node of each slot's key, shape (keys,)."""
+        return np.array(self._node_of, np.intp)
+
     def slot(self, key: Key) -> int:
         """The key's slot, the next one when it is new."""
         known = self._slots.setdefault(key, len(self.keys))
         if known == len(self.keys):
             self.keys.append(key)
+            self._node_of.append(self._nodes.setdefault(key[0], len(self._nodes)))
             for i, facts in self.facts.items():
                 of = self._plan.inputs[i].of
                 self.facts[i] = np.append(facts, np.nan if of is None else of(*key))

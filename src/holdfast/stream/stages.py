@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.clocks import Clocks
+from holdfast.stream.clocks import NEVER, Clocks
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.messages import Messages
 from holdfast.stream.plans import StagePlan
@@ -27,9 +27,10 @@ IDLE_NS = 1_000_000_000
 class Stage:
     """Turns readings into evaluations."""
 
-    def __init__(self, plan: StagePlan, matches: "Sequence[Matches]") -> None:
-        """matches: of the rules that share it."""
+    def __init__(self, plan: StagePlan, matches: "Sequence[Matches]", *, by_site: bool = False) -> None:
+        """matches: of the rules that share it; by_site: see `Engine`."""
         self.plan = plan
+        self._by_site = by_site
         self.route = Route(plan, matches)
         self.state = State()
         self.clocks = Clocks(self.state)
@@ -59,10 +60,13 @@ class Stage:
 
     def close(self, now_ns: int) -> Evaluations | None:
         """The evaluations that are due because time passed."""
-        return self._windows.close(self.clocks.times(now_ns - IDLE_NS, len(self.route.keys)))
+        times = self.times(now_ns)
+        return self._windows.close(np.where(times == NEVER, NEVER, times - IDLE_NS))
 
     def times(self, now_ns: int) -> Array:
         """What time it is for each key, shape (keys,)."""
+        if self._by_site:
+            return self.clocks.site_times(self.route.nodes())
         return self.clocks.times(now_ns, len(self.route.keys))
 
 

@@ -1,0 +1,195 @@
+"""The same rules over what children send: read from the journal behind a cursor, decided, stored with the cursor.
+
+Children's rows are in the journal before a rule sees them, so nothing here delays the sync, and a rule decides on each
+row exactly once: what it decides is committed together with the cursor that passes the rows.
+
+Time is the sites' own. A key's time is that of the newest reading that came from its node; so a site whose link is cut
+stands still, and its devices aren't taken for silent. No wall clock is asked: the same rows give the same events.
+
+After a restart: the last checkpoint, then the steps made since, with the same rows in each (G7).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec import Struct
+
+from holdfast.intake.prepare import Preparer
+from holdfast.intake.service import IntakeService
+from holdfast.journal.blobs import decode_readings
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import OWN, GroupKind
+from holdfast.journal.transaction import Transaction
+from holdfast.kernel.clock import Clock
+from holdfast.model.batch import Batch, concatenate
+from holdfast.model.lane import READING_LANES
+from holdfast.stream.engine import Engine
+from holdfast.stream.rules import CompiledRule
+
+CONSUMER = "rules.children"
+ROWS_A_STEP = 20_000
+CHECKPOINT_S = 10.0
+
+Ends = tuple[int, ...]
+"""How far each of READING_LANES is read."""
+
+
+class Progress(Struct, frozen=True):
+    """What was read since the checkpoint. base: where that was; steps: where each step since then ended."""
+
+    base: Ends
+    steps: tuple[Ends, ...] = ()
+
+    @property
+    def end(self) -> Ends:
+        """How far everything is read."""
+        return self.steps[-1] if self.steps else self.base
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Rules by where they run. here: on own devices' readings as they come; children: on what is in the journal."""
+
+    here: list[CompiledRule]
+    children: list[CompiledRule]
+
+
+def place(rules: Sequence[CompiledRule], node: str, *, has_children: bool) -> Placed:
+    """Where each rule runs.
+
+    A rule over all devices at once sees own and children's in one order, so it runs on the journal, and the rules it
+    reads from with it; the others decide on own readings as they come, and on children's as they are read.
+    """
+    if not has_children:
+        return Placed(list(rules), [])
+    over_all = _with_sources(rules, {rule.name for rule in rules if rule.stage.by == "all"})
+    here = [rule for rule in rules if rule.name not in over_all]
+    return Placed(here, [rule if rule.name in over_all else _of_others(rule, node) for rule in rules])
+
+
+def _with_sources(rules: Sequence[CompiledRule], names: set[str]) -> set[str]:
+    sources = {rule.name: rule.stage.source for rule in rules}
+    found = set(names)
+    while more := {sources[name] for name in found if sources.get(name) in sources} - found:
+        found |= more
+    return found
+
+
+def _of_others(rule: CompiledRule, node: str) -> CompiledRule:
+    inner = rule.matches
+    return replace(rule, matches=lambda n, device: n != node and inner(n, device))
+
+
+class ChildRules:
+    """Rules over children's rows. Loop thread only, but for `recover`."""
+
+    def __init__(
+        self, rules: Sequence[CompiledRule], journal: Journal, preparer: Preparer, intake: IntakeService, clock: Clock
+    ) -> None:
+        """intake: what commits, publishes and sends commands."""
+        self.engine = Engine(rules, journal.catalogue, journal.node, by_site=True)
+        self._journal, self._preparer, self._intake, self._clock = journal, preparer, intake, clock
+        self._takes_own = any(rule.stage.by == "all" for rule in rules)
+        self._progress = Progress(tuple(journal.head(lane) for lane in READING_LANES))
+        self._checkpoint_due = 0.0
+        self._wake = asyncio.Event()
+
+    @property
+    def lag_rows(self) -> int:
+        """Rows not read yet."""
+        ends = zip(READING_LANES, self._progress.end, strict=True)
+        return sum(max(0, self._journal.head(lane) - end) for lane, end in ends)
+
+    async def start(self) -> int:
+        """Bring the engine to where it was, before children are let in; returns the rows read again."""
+        stored = await asyncio.to_thread(self._journal.meta, CONSUMER)
+        if stored is None:  # rules begin with what comes from now on
+            await self._journal.submit(_writing(_packed(self._progress), self._progress.end, None))
+            return 0
+        return await asyncio.to_thread(self._recover, stored)
+
+    def _recover(self, stored: str) -> int:
+        self._progress = msgspec.json.decode(stored, type=Progress)
+        checkpoint = self._journal.checkpoint(CONSUMER)
+        if checkpoint is not None:
+            self.engine.restore(checkpoint[1])
+        rows, start = 0, self._progress.base
+        for end in self._progress.steps:
+            batch = self._read(start, end)
+            self.engine.evaluate(batch)
+            self.engine.tick(0)
+            rows, start = rows + len(batch), end
+        return rows
+
+    async def run(self) -> None:
+        """Read on whenever something is committed, forever."""
+        self._journal.on_commit(self._wake.set)
+        while True:
+            self._wake.clear()
+            while await self._step():
+                pass
+            await self._wake.wait()
+
+    async def _step(self) -> bool:
+        """Read some rows and decide on them; are there any?"""
+        start = self._progress.end
+        end = await asyncio.to_thread(self._reach, start)
+        if end == start:
+            return False
+        batch = await asyncio.to_thread(self._read, start, end)
+        findings = self.engine.evaluate(batch)
+        findings.add(self.engine.tick(0))
+        now = self._clock.monotonic()
+        is_due = now >= self._checkpoint_due
+        if is_due:
+            self._checkpoint_due = now + CHECKPOINT_S
+            self._progress = Progress(end)
+        else:
+            self._progress = Progress(self._progress.base, (*self._progress.steps, end))
+        state = self.engine.snapshot() if is_due else None
+        prepared = self._preparer.found(findings)
+        prepared.also.append(_writing(_packed(self._progress), end, state))
+        self._intake.take(prepared)
+        await self._intake.everything_stored()
+        return True
+
+    def _reach(self, start: Ends) -> Ends:
+        """Where the next step ends."""
+        ends = list[int]()
+        for lane, after in zip(READING_LANES, start, strict=True):
+            groups = self._journal.read(lane, after, ROWS_A_STEP)
+            ends.append(groups[-1].last if groups else after)
+        return tuple(ends)
+
+    def _read(self, start: Ends, end: Ends) -> Batch:
+        """The rows of a step, lane after lane."""
+        batches = list[Batch]()
+        for lane, after, upto in zip(READING_LANES, start, end, strict=True):
+            at = after
+            while at < upto:
+                groups = [g for g in self._journal.read(lane, at, ROWS_A_STEP) if g.last <= upto]
+                if not groups:
+                    break
+                at = groups[-1].last
+                wanted = (g for g in groups if g.kind is GroupKind.READINGS and (self._takes_own or g.origin != OWN))
+                batches += [decode_readings(g.blob) for g in wanted]
+        return concatenate(batches, self._journal.catalogue.is_text)
+
+
+def _packed(progress: Progress) -> str:
+    return msgspec.json.encode(progress).decode()
+
+
+def _writing(progress: str, end: Ends, state: bytes | None) -> Callable[[Transaction], None]:
+    """What a step writes besides its decisions."""
+
+    def write(tx: Transaction) -> None:
+        tx.set_meta(CONSUMER, progress)
+        for lane, seq in zip(READING_LANES, end, strict=True):
+            tx.set_cursor(CONSUMER, lane, seq)
+        if state is not None:
+            tx.checkpoint(CONSUMER, end[0], state)
+
+    return write
