@@ -127,7 +127,7 @@ class Node:
         """
         settings = self.plan.settings
         await self.residency.apply()
-        replayed = await asyncio.to_thread(self.intake.replay) if self.plan.rules else 0
+        replayed = await asyncio.to_thread(self.intake.replay)
         if self.mqtt is not None:  # before anything is decided: an alert must find the sessions that wait for it
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
