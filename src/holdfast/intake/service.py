@@ -309,8 +309,16 @@ class IntakeService:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _tick(self) -> None:
+    def decide_now(self) -> None:
+        """Decide what has come, without waiting for more."""
+        self._process()
+
+    def look(self) -> None:
+        """Tell the rules what time it is; done four times a second."""
         self._absorb(self._preparer.tick(self._clock.wall_ns()))
+
+    def _tick(self) -> None:
+        self.look()
         self._ticker = self._loop.call_later(TICK_S, self._tick)
 
     def _absorb(self, prepared: Prepared) -> None:

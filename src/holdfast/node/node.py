@@ -45,6 +45,7 @@ from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeS
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.residency import key_of, leaving_of
+from holdfast.node.rulebook import RuleBook
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import shared_documents
 from holdfast.node.surroundings import Surroundings
@@ -118,6 +119,7 @@ class Node:
         self.web: WebServer | None = None
         self.is_serving = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._reloading: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         """Bring the parts up.
@@ -143,6 +145,7 @@ class Node:
         self._spawn(self._make_upkeep().run(), "upkeep")
         self._spawn(self.residency.run(), "residency")
         self._spawn(self.devices.run(), "devices")
+        self._spawn(self.rulebook.run(), "rules")
         if self.backups is not None:
             self._spawn(self.backups.run(), "backup")
         if self.keeper is not None:
@@ -164,8 +167,11 @@ class Node:
 
     def reload(self) -> None:
         """Read the files of certificates, users and rules again now; it's done every few seconds anyway."""
-        if self.mqtt is not None and self.is_serving:
+        if not self.is_serving:
+            return
+        if self.mqtt is not None:
             self.mqtt.reload()
+        self._reloading = asyncio.ensure_future(self.rulebook.look())
 
     def _spawn_adapters(self) -> None:
         for broker in self.brokers:
@@ -263,13 +269,14 @@ class Node:
 
     def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox]:
         settings, journal = self.plan.settings, self.journal
-        engine = Engine(self.plan.rules, journal.catalogue, settings.node)
+        engine = Engine(self.plan.rules, journal.catalogue, settings.node, settings.rule_limits.limits)
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node, registry=self.devices.ruling)
         self.devices.on_change(decoder.forget_devices)
         decoder.learn(journal.retained())
         preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew, self.devices)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)
+        self.rulebook = RuleBook(self.plan.rule_files, engine, intake, self.clock, self.telemetry)
         scripts = ScriptRunner(self.clock, self.telemetry.emit)
         gauge = self.telemetry.gauge
         gauge("skew_missed_rows", "of devices past the skew table's bound", lambda: self.skew.not_followed)

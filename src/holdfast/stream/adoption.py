@@ -95,7 +95,8 @@ class _Change:
                 fate: Fate = "new alarm" if judge.stage.plan.signature == rule.stage.signature else "started empty"
                 self.done.rules.append(Adopted(*key, fate, ended))
             else:
-                gone = [slot for slot in judge.raised() if not _is_about(rule, judge.stage.route.keys[slot])]
+                raised = [] if judge.rule.matches is rule.matches else judge.raised()
+                gone = [slot for slot in raised if not _is_about(rule, judge.stage.route.keys[slot])]
                 ended = self._withdraw(judge, gone, "the rule isn't about this device any more")
                 self.done.rules.append(Adopted(*key, _fate(judge, rule), ended))
         self.done.rules += [Adopted(*key, "new") for key in new.keys() - self._old.keys()]
@@ -146,12 +147,14 @@ class _Change:
             old.is_changed = False
             self._limit(old)
             return old
-        stage.route.most_keys = max(rule.keys or engine.limits.keys for rule in rules)
-        if old is not None:
+        most = max(rule.keys or engine.limits.keys for rule in rules)
+        is_widened, stage.route.most_keys = stage.route.most_keys != most, most
+        before, after = ({id(one) for one in some} for some in (stage.route.matches, [r.matches for r in rules]))
+        if old is not None and not before <= after:
             self._forget_others(stage, rules)
         judges = [self._judge(rule, stage) for rule in rules]
         line = old or Line(rules[0].stage, stage, judges, engine.watch)
-        line.judges, line.is_changed = judges, True
+        line.judges, line.is_changed = judges, old is None or is_widened or before != after
         used = [0] * len(judges)
         line.meter = Meter(line.meter.stage_ns, used, 0, line.meter.evaluations, [0] * len(judges),
                            line.meter.skipped, is_throttled=line.meter.is_throttled)  # fmt: skip
@@ -175,10 +178,14 @@ class _Change:
         if old is None or not _keeps_alarms(old, rule):
             return judge
         keys = old.stage.route.keys
-        kept = np.array([slot for slot, key in enumerate(keys) if _is_about(rule, key)], np.intp)
+        if old.rule.matches is rule.matches:
+            kept = np.arange(len(keys))
+        else:
+            kept = np.array([slot for slot, key in enumerate(keys) if _is_about(rule, key)], np.intp)
         if len(kept):
             old.state.grow(len(keys))
-            mine = np.array([stage.route.slot(keys[slot]) for slot in kept.tolist()], np.intp)
+            is_same = old.stage is stage
+            mine = kept if is_same else np.array([stage.route.slot(keys[slot]) for slot in kept.tolist()], np.intp)
             judge.state.grow(len(stage.route.keys))
             judge.state.inherit(old.state, kept, mine)
         return judge

@@ -17,10 +17,9 @@ from holdfast.stream.language.settings import ActionText, RulesFile, RuleText
 from holdfast.stream.language.templates import parse_message, parse_topic
 from holdfast.stream.language.windowtext import parse_hold, parse_window
 from holdfast.stream.plans import AlarmSpec
-from holdfast.stream.rules import PAYLOAD_FACTS, Action, CompiledRule
+from holdfast.stream.rules import BUILTIN, PAYLOAD_FACTS, Action, CompiledRule
 
-BUILTIN = Path(__file__).parent.parent / "builtin"
-"""Rule files that ship with Holdfast."""
+__all__ = ["BUILTIN", "compile_documents", "load_rules", "version_of"]
 
 KINDS: Mapping[str, frozenset[EventKind]] = {
     "both": frozenset({"alert.raised", "alert.cleared"}),
