@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from holdfast.intake.prepare import Preparer
+from holdfast.intake.recall import former_rules
 from holdfast.intake.service import IntakeService
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import Journal
@@ -25,7 +26,9 @@ from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.model.batch import Batch, concatenate
 from holdfast.model.lane import READING_LANES
+from holdfast.stream.adoption import Adoption
 from holdfast.stream.engine import Engine
+from holdfast.stream.judges import Findings
 from holdfast.stream.rules import CompiledRule
 
 CONSUMER = "rules.children"
@@ -83,24 +86,35 @@ def _of_others(rule: CompiledRule, node: str) -> CompiledRule:
 
 
 class ChildRules:
-    """Rules over children's rows. Loop thread only, but for `recover`."""
+    """Rules over children's rows. Loop thread only."""
 
     def __init__(
         self, rules: Sequence[CompiledRule], journal: Journal, preparer: Preparer, intake: IntakeService, clock: Clock
     ) -> None:
-        """intake: what commits, publishes and sends commands."""
-        self.engine = Engine(rules, journal.catalogue, journal.node, by_site=True)
+        """rules: all of the node's; intake: what commits, publishes and sends commands."""
         self._journal, self._preparer, self._intake, self._clock = journal, preparer, intake, clock
-        self._takes_own = any(rule.stage.by == "all" for rule in rules)
+        self.engine = Engine(self._placed(rules), journal.catalogue, journal.node, by_site=True)
         self._progress = Progress(tuple(journal.head(lane) for lane in READING_LANES))
+        self._edited: Adoption | None = None
         self._checkpoint_due = 0.0
         self._wake = asyncio.Event()
 
     @property
     def lag_rows(self) -> int:
-        """Rows not read yet."""
+        """Rows not read yet; 0 where there are no rules to read them."""
+        if not self.engine.rules:
+            return 0
         ends = zip(READING_LANES, self._progress.end, strict=True)
         return sum(max(0, self._journal.head(lane) - end) for lane, end in ends)
+
+    def adopt(self, rules: Sequence[CompiledRule]) -> Adoption:
+        """Other rules from now on; rules: all of the node's."""
+        if not self.engine.rules:
+            self._progress = Progress(tuple(self._journal.head(lane) for lane in READING_LANES))
+        done = self.engine.adopt(self._placed(rules), 0)
+        if done.is_change:
+            self._take_over(done)
+        return done
 
     async def start(self) -> int:
         """Bring the engine to where it was, before children are let in; returns the rows read again."""
@@ -110,27 +124,46 @@ class ChildRules:
             return 0
         return await asyncio.to_thread(self._recover, stored)
 
+    async def run(self) -> None:
+        """Read on whenever something is committed, forever."""
+        if self._edited is not None:
+            self._take_over(self._edited)
+        self._journal.on_commit(self._wake.set)
+        while True:
+            self._wake.clear()
+            while self.engine.rules and await self._step():
+                pass
+            await self._wake.wait()
+
+    def _placed(self, rules: Sequence[CompiledRule]) -> list[CompiledRule]:
+        return place(rules, self._journal.node, has_children=True).children
+
+    def _take_over(self, done: Adoption) -> None:
+        """What an edit ended is told, with a checkpoint of the new rules."""
+        self._progress = Progress(self._progress.end)
+        self._commit(done.findings, self.engine.snapshot())
+
     def _recover(self, stored: str) -> int:
         self._progress = msgspec.json.decode(stored, type=Progress)
         checkpoint = self._journal.checkpoint(CONSUMER)
+        wanted, former = self.engine.rules, None
         if checkpoint is not None:
+            former = former_rules(checkpoint[1], wanted)
+            if former is not None:
+                self.engine.adopt(self._placed(former), 0)
             self.engine.restore(checkpoint[1])
         rows, start = 0, self._progress.base
         for end in self._progress.steps:
             batch = self._read(start, end)
-            self.engine.evaluate(batch)
-            self.engine.tick(0)
+            self._decide(batch)
             rows, start = rows + len(batch), end
+        self._edited = None if former is None else self.engine.adopt(wanted, 0)
         return rows
 
-    async def run(self) -> None:
-        """Read on whenever something is committed, forever."""
-        self._journal.on_commit(self._wake.set)
-        while True:
-            self._wake.clear()
-            while await self._step():
-                pass
-            await self._wake.wait()
+    def _decide(self, batch: Batch) -> Findings:
+        findings = self.engine.evaluate(batch)
+        findings.add(self.engine.tick(0))
+        return findings
 
     async def _step(self) -> bool:
         """Read some rows and decide on them; are there any?"""
@@ -139,21 +172,22 @@ class ChildRules:
         if end == start:
             return False
         batch = await asyncio.to_thread(self._read, start, end)
-        findings = self.engine.evaluate(batch)
-        findings.add(self.engine.tick(0))
-        now = self._clock.monotonic()
-        is_due = now >= self._checkpoint_due
-        if is_due:
+        if self._progress.end != start:
+            return True  # rules were edited from none meanwhile: they begin with what came then
+        findings = self._decide(batch)
+        now, state = self._clock.monotonic(), None
+        self._progress = Progress(self._progress.base, (*self._progress.steps, end))
+        if now >= self._checkpoint_due:
             self._checkpoint_due = now + CHECKPOINT_S
-            self._progress = Progress(end)
-        else:
-            self._progress = Progress(self._progress.base, (*self._progress.steps, end))
-        state = self.engine.snapshot() if is_due else None
-        prepared = self._preparer.found(findings)
-        prepared.also.append(_writing(_packed(self._progress), end, state))
-        self._intake.take(prepared)
+            self._progress, state = Progress(end), self.engine.snapshot()
+        self._commit(findings, state)
         await self._intake.everything_stored()
         return True
+
+    def _commit(self, findings: Findings, state: bytes | None) -> None:
+        prepared = self._preparer.elsewhere(findings)
+        prepared.also.append(_writing(_packed(self._progress), self._progress.end, state))
+        self._intake.take(prepared)
 
     def _reach(self, start: Ends) -> Ends:
         """Where the next step ends."""
@@ -165,6 +199,7 @@ class ChildRules:
 
     def _read(self, start: Ends, end: Ends) -> Batch:
         """The rows of a step, lane after lane."""
+        takes_own = any(rule.stage.by == "all" for rule in self.engine.rules)
         batches = list[Batch]()
         for lane, after, upto in zip(READING_LANES, start, end, strict=True):
             at = after
@@ -173,7 +208,7 @@ class ChildRules:
                 if not groups:
                     break
                 at = groups[-1].last
-                wanted = (g for g in groups if g.kind is GroupKind.READINGS and (self._takes_own or g.origin != OWN))
+                wanted = (g for g in groups if g.kind is GroupKind.READINGS and (takes_own or g.origin != OWN))
                 batches += [decode_readings(g.blob) for g in wanted]
         return concatenate(batches, self._journal.catalogue.is_text)
 

@@ -12,6 +12,7 @@ from holdfast.journal.transaction import Transaction
 from holdfast.model.batch import concatenate
 from holdfast.model.lane import READING_LANES, Lane
 from holdfast.residency.leaving import Leaving, store, store_events
+from holdfast.stream import steps
 
 CONSUMER = "rules"
 
@@ -33,6 +34,7 @@ def writing(
     annexes = [a.annex.writing() for w in work for a in w.arrivals if a.annex is not None]
     commands = [one for w in work for one in w.commands]
     also = [one for w in work for one in w.also]
+    told = b"" if engine_state is not None else steps.encode([step for w in work for step in w.steps])
 
     def write(transaction: Transaction) -> None:
         store(transaction, readings)
@@ -42,8 +44,7 @@ def writing(
         if quarantine:
             transaction.quarantine(quarantine, settings.quarantine_rows)
         transaction.retain(retained)
-        if engine_state is not None:
-            checkpoint(transaction, engine_state)
+        _remember(transaction, engine_state, told, is_woven=readings.stay is not None)
         for one in commands:
             commanded.insert(transaction, one)
         for name, by in counts.items():
@@ -52,6 +53,14 @@ def writing(
             more(transaction)
 
     return write
+
+
+def _remember(transaction: Transaction, engine_state: bytes | None, told: bytes, *, is_woven: bool) -> None:
+    """What a restart needs of the rule engine: its state, or what it was told since that was stored."""
+    if engine_state is not None:
+        checkpoint(transaction, engine_state)
+    elif told:
+        weaves.note(transaction, told, is_woven=is_woven)
 
 
 def checkpoint(transaction: Transaction, engine_state: bytes) -> None:

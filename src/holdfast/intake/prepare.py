@@ -14,6 +14,7 @@ from holdfast.codecs.reject import Rejection, RejectReason
 from holdfast.codecs.replies import Reply
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.skew import SkewTable
+from holdfast.intake.throttling import Throttle
 from holdfast.intake.uplinks import originals, run_of
 from holdfast.journal.commanded import Stored
 from holdfast.journal.records import QuarantineRow
@@ -24,6 +25,7 @@ from holdfast.model.event import Event
 from holdfast.stream.engine import Engine
 from holdfast.stream.evidence import Decision
 from holdfast.stream.judges import Findings
+from holdfast.stream.steps import Acknowledged, ClockSet, Elsewhere, Fed, Step, Ticked
 
 
 class Watcher(Protocol):
@@ -41,6 +43,8 @@ class Prepared:
     derived:   readings that rules made
     published: rules' results for local subscribers: (topic, payload)
     also:      further writes of its commit
+    steps:     what the rule engine was told (G7)
+    moved:     has the engine changed, though there's nothing to tell of it?
     """
 
     arrivals: list[Arrival]
@@ -55,6 +59,13 @@ class Prepared:
     derived: list[Batch] = field(default_factory=list)
     published: list[tuple[str, bytes]] = field(default_factory=list)
     also: list[Callable[[Transaction], None]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    moved: bool = False
+
+    @property
+    def is_quiet(self) -> bool:
+        """Is there nothing in it that must be stored soon?"""
+        return not (self.arrivals or self.decisions or self.derived or self.published or self.counts or self.also)
 
 
 class Preparer:
@@ -78,6 +89,7 @@ class Preparer:
         self._decoder = decoder
         self._seen = seen
         self._engine = engine
+        self._throttle = Throttle(engine, engine.node)
         self._doubt = doubt
         self._skew = skew
         self._watcher = watcher
@@ -95,30 +107,67 @@ class Preparer:
         batch = decoded.batch.take(fresh[decoded.message]) if repeats else decoded.batch
         keys = decoded.keys[fresh] if repeats else decoded.keys
         prepared = Prepared(arrivals, batch, [], keys if np.count_nonzero(keys) == len(keys) else keys[keys != 0])
-        self._take(self._engine.evaluate(batch, arrivals[-1].received_ns if arrivals else 0), prepared)
+        if self._engine.lines:
+            now_ns = arrivals[-1].received_ns if arrivals else 0
+            made = self._take(self._engine.evaluate(batch, now_ns), prepared)
+            if len(batch):
+                prepared.steps.append(Fed(now_ns, len(batch), made))
         self._account(prepared, decoded, repeats)
         return prepared
 
-    def tick(self, now_ns: int) -> Prepared | None:
-        """What time alone decides (windows that ended with no later sample)."""
-        prepared = self.found(self._engine.tick(now_ns))
-        return prepared if prepared.decisions or prepared.derived or prepared.published else None
+    def tick(self, now_ns: int) -> Prepared:
+        """What time alone decides: windows that ended with no later sample, timers; budgets that are used up."""
+        prepared = _nothing()
+        if not self._engine.lines:
+            return prepared
+        said = list[Decision]()
+        steps = self._throttle.look(now_ns, said)
+        findings = self._engine.tick(now_ns)
+        made = self._take(findings, prepared)
+        prepared.steps = [*steps, Ticked(now_ns, made)]
+        prepared.moved = findings.moved or bool(steps)
+        prepared.decisions += said
+        return _counted(prepared)
 
-    def found(self, findings: Findings) -> Prepared:
-        """What rules found without an arrival, ready to be committed."""
-        prepared = Prepared([], Batch.empty(), [], np.empty(0, np.uint64))
-        self._take(findings, prepared)
-        prepared.counts["events_accepted"] += len(prepared.decisions)
+    def acknowledge(self, rule: str, node: str, device: str, now_ns: int) -> Prepared:
+        """Somebody has seen a rule's alert."""
+        prepared = _nothing()
+        findings = self._engine.acknowledge(rule, node, device, now_ns)
+        made = self._take(findings, prepared)
+        prepared.steps, prepared.moved = [Acknowledged(now_ns, rule, node, device, made)], findings.moved
+        return _counted(prepared)
+
+    def clock_set(self, offset_ns: int) -> Prepared:
+        """The node's clock jumped by so much."""
+        prepared = _nothing()
+        self._engine.clock_set(offset_ns)
+        prepared.steps, prepared.moved = [ClockSet(offset_ns)], True
         return prepared
 
-    def _take(self, findings: Findings, prepared: Prepared) -> None:
-        """What the rules found becomes part of the micro-batch."""
+    def found(self, findings: Findings) -> Prepared:
+        """What was found elsewhere than in a batch, without a step to say of it: a checkpoint goes with it."""
+        prepared = _nothing()
+        self._take(findings, prepared)
+        return _counted(prepared)
+
+    def elsewhere(self, findings: Findings) -> Prepared:
+        """What the rules over children's readings found."""
+        prepared = _nothing()
+        made = self._take(findings, prepared)
+        if made:
+            prepared.steps = [Elsewhere(made)]
+        return _counted(prepared)
+
+    def _take(self, findings: Findings, prepared: Prepared) -> int:
+        """What the rules found becomes part of the micro-batch; how many readings they made."""
         prepared.decisions = self._once(findings.decisions, prepared)
         prepared.derived, prepared.published = findings.derived, findings.published
+        prepared.counts += findings.counts
         made = sum(map(len, findings.derived))
         if made:
             prepared.counts["readings_accepted"] += made
             prepared.counts["readings_derived"] += made
+        return made
 
     def _fresh(self, decoded: Decoded) -> NDArray[np.bool_]:
         """Which messages are not repeats of an earlier one, shape (messages,)."""
@@ -153,6 +202,16 @@ class Preparer:
         prepared.quarantine = _quarantine(prepared.arrivals, decoded.rejected)
         prepared.replies = _replies(prepared.arrivals, decoded.replies)
         prepared.retained = {a.topic: bytes(originals(a)[-1]) for a in prepared.arrivals if a.retain}
+
+
+def _nothing() -> Prepared:
+    return Prepared([], Batch.empty(), [], np.empty(0, np.uint64))
+
+
+def _counted(prepared: Prepared) -> Prepared:
+    if prepared.decisions:
+        prepared.counts["events_accepted"] += len(prepared.decisions)
+    return prepared
 
 
 def event_key(event: Event) -> int:

@@ -18,26 +18,25 @@ import msgspec
 from holdfast.adapters.port import Publisher
 from holdfast.commands.service import CommandService
 from holdfast.intake.commands import issue
-from holdfast.intake.commit import CONSUMER, checkpoint, writing
+from holdfast.intake.commit import checkpoint, writing
 from holdfast.intake.inbox import Inbox
 from holdfast.intake.prepare import Prepared, Preparer
+from holdfast.intake.recall import Quiet, recall
 from holdfast.intake.settings import IntakeSettings
 from holdfast.intake.waiting import Waiting
-from holdfast.journal import weaves
 from holdfast.journal.journal import Journal
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.batch import Batch
-from holdfast.model.lane import READING_LANES, Lane
 from holdfast.residency.leaving import Leaving
 from holdfast.residency.rules import Policy
+from holdfast.stream.adoption import Adoption
 from holdfast.stream.engine import Engine
+from holdfast.stream.rules import CompiledRule
 
 TICK_S = 0.25
 _REST = 2
 """The next batch gathers so many times as long as the last took to decide: what any batch costs isn't paid often."""
-_REPLAY_AT_MOST = 500_000  # rows, when there is no checkpoint to start from: windows are far shorter
-
 
 BatchListener = Callable[[Batch], None]
 """Told of every decided batch, on the loop, before its commit; must be quick and keep no reference to rows."""
@@ -82,6 +81,8 @@ class IntakeService:
         self._is_stopping = False
         self._checkpoint_due = 0.0
         self._decided = self._stored = 0
+        self._quiet = Quiet()
+        self._edited: Adoption | None = None
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._idle = asyncio.Event()
         self._idle.set()
@@ -99,18 +100,12 @@ class IntakeService:
         self._listeners.append(listener)
 
     def replay(self) -> int:
-        """Bring the rule engine to the state of the journal: checkpoint, then the rows after it (G7). Blocking.
+        """Bring the rule engine to the state of the journal: checkpoint, then the steps after it (G7). Blocking.
 
-        What it decides here was committed with those rows, so nothing is published or stored again.
+        What it decides here was committed with those rows, so nothing is published or stored again; but what an edit
+        of rules ends that was made meanwhile is.
         """
-        stored = self._journal.checkpoint(CONSUMER)
-        after = {lane: max(0, self._journal.head(lane) - _REPLAY_AT_MOST) for lane in READING_LANES}
-        if stored is not None and self._engine.restore(stored[1]):
-            after = {lane: self._journal.cursor(CONSUMER, lane) for lane in READING_LANES} | {Lane.BULK: stored[0]}
-        rows = 0
-        for read, batch in weaves.in_order(self._journal, after):
-            self._engine.evaluate(batch)
-            rows += read
+        rows, self._edited = recall(self._journal, self._engine, self._clock.wall_ns())
         return rows
 
     def take(self, prepared: Prepared) -> None:
@@ -119,8 +114,41 @@ class IntakeService:
         self._decide(prepared)
         self._process()
 
+    def adopt(self, rules: Sequence[CompiledRule]) -> Adoption:
+        """Other rules from now on; what they leave alone goes on."""
+        self._take()
+        done = self._engine.adopt(rules, self._clock.wall_ns())
+        if done.is_change:
+            self._take_over(done)
+        return done
+
+    def acknowledge(self, rule: str, node: str, device: str) -> None:
+        """Somebody has seen a rule's alert."""
+        self._take()
+        prepared = self._preparer.acknowledge(rule, node, device, self._clock.wall_ns())
+        if prepared.moved:  # also where it ends nothing yet: a person's word isn't lost
+            self._idle.clear()
+            self._decide(prepared)
+            self._process()
+
+    def clock_set(self, offset_ns: int) -> None:
+        """The node's clock jumped by so much; for the devices no time has passed by it."""
+        self._take()
+        self._absorb(self._preparer.clock_set(offset_ns))
+
+    def _take_over(self, done: Adoption) -> None:
+        """Rules were edited: what that ended is told, and the next commit has a checkpoint, made with them."""
+        self._checkpoint_due = -math.inf
+        self._quiet.clear()
+        self._idle.clear()
+        self._decide(self._preparer.found(done.findings))
+        self._process()
+
     def start(self) -> None:
         """Begin to tick; arrivals are taken whenever they come."""
+        if self._edited is not None:
+            self._take_over(self._edited)
+            self._edited = None
         self._ticker = self._loop.call_later(TICK_S, self._tick)
 
     async def drain(self) -> None:
@@ -208,6 +236,7 @@ class IntakeService:
         for listener in self._listeners:
             for batch in (prepared.batch, *prepared.derived):
                 listener(batch)
+        self._quiet.before(prepared)
         if not self._pending:
             self._gathering_since = self._clock.monotonic()
         self._pending.append(prepared)
@@ -286,8 +315,23 @@ class IntakeService:
             if not waiter.done():
                 waiter.set_result(None)
 
+    def decide_now(self) -> None:
+        """Decide what has come, without waiting for more."""
+        self._process()
+
+    def look(self) -> None:
+        """Tell the rules what time it is; done four times a second."""
+        self._absorb(self._preparer.tick(self._clock.wall_ns()))
+
     def _tick(self) -> None:
-        prepared = self._preparer.tick(self._clock.wall_ns())
-        if prepared is not None:
-            self.take(prepared)
+        self.look()
         self._ticker = self._loop.call_later(TICK_S, self._tick)
+
+    def _absorb(self, prepared: Prepared) -> None:
+        """What came of no arrival: committed at once where it says something, with the next commit where it doesn't."""
+        if prepared.is_quiet and not self._quiet.is_full:
+            self._quiet.add(prepared)
+            return
+        self._idle.clear()
+        self._decide(prepared)
+        self._process()

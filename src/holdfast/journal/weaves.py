@@ -1,7 +1,8 @@
-"""In which order rows of several lanes came: what the rules saw, to be shown to them again after a restart (G7).
+"""What the rules were told since their last checkpoint, commit by commit, to be told again after a restart (G7).
 
-A commit whose readings went to one lane only needs no weave: its group has the order. Weaves live until the rules'
-next checkpoint, so there are never more than a few seconds of them.
+A weave says in which order rows of several lanes came, and what was told between them: time that passed, somebody's
+acknowledgement (`steps`, which this room stores and doesn't read). Weaves live until the rules' next checkpoint, so
+there are never more than a few seconds of them. A commit of readings in one lane, without steps, needs none.
 """
 
 import zlib
@@ -25,22 +26,50 @@ _AT_ONCE = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Weave:
-    """One commit. ends: the last seq of each lane after it; lanes: each row's place in READING_LANES, shape (n,)."""
+    """One commit.
+
+    ends:  the last seq of each lane after it
+    lanes: each row's place in READING_LANES, shape (n,); empty when all are in one
+    steps: what the rules were told; empty: the rows
+    """
 
     ends: dict[Lane, int]
     lanes: NDArray[np.uint8]
+    steps: bytes = b""
 
     def has(self, group: Group) -> bool:
         """Are these rows of the commit?"""
+        if not len(self.lanes):
+            return _is_own(group) and group.last == self.ends[group.lane]
         n = int(np.count_nonzero(self.lanes == READING_LANES.index(group.lane)))
         return _is_own(group) and group.last == self.ends[group.lane] and len(group) == n
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the rules were told at once: `rows` read from the journal for it, own readings in order, steps."""
+
+    rows: int
+    batch: Batch
+    steps: bytes = b""
+
+
 def keep(tx: Transaction, stay: NDArray[np.uint8]) -> None:
     """Remember the order of the readings that this commit has just stored. stay: of each row, as it came."""
-    ends = msgspec.json.encode([tx.draft.heads[lane] for lane in READING_LANES]).decode()
     packed = zlib.compress(stay.tobytes(), 1)
-    tx.db.execute("INSERT INTO weaves (ends, lanes) VALUES (?, ?)", (ends, packed))
+    tx.db.execute("INSERT INTO weaves (ends, lanes) VALUES (?, ?)", (_ends(tx), packed))
+
+
+def note(tx: Transaction, steps: bytes, *, is_woven: bool) -> None:
+    """Remember what the rules were told, in the commit that stored the rows of it. is_woven: was there a `keep`?"""
+    if is_woven:
+        tx.db.execute("UPDATE weaves SET steps = ? WHERE id = (SELECT max(id) FROM weaves)", (steps,))
+    else:
+        tx.db.execute("INSERT INTO weaves (ends, lanes, steps) VALUES (?, x'', ?)", (_ends(tx), steps))
+
+
+def _ends(tx: Transaction) -> str:
+    return msgspec.json.encode([tx.draft.heads[lane] for lane in READING_LANES]).decode()
 
 
 def forget(tx: Transaction) -> None:
@@ -49,7 +78,12 @@ def forget(tx: Transaction) -> None:
 
 
 def in_order(journal: JournalReader, after: dict[Lane, int]) -> Iterator[tuple[int, Batch]]:
-    """Own readings above `after`, in the order they came: (rows of the lanes read for it, batch). Blocking.
+    """Own readings above `after`, in the order they came: (rows of the lanes read for it, batch). Blocking."""
+    return ((one.rows, one.batch) for one in told(journal, after))
+
+
+def told(journal: JournalReader, after: dict[Lane, int]) -> Iterator[Told]:
+    """What the rules were told of what is above `after`, in order. Blocking.
 
     Where the order isn't known any more (the checkpoint was of other rules), lane after lane.
     """
@@ -60,13 +94,13 @@ def in_order(journal: JournalReader, after: dict[Lane, int]) -> Iterator[tuple[i
             if weave.has(group):
                 parts[group.lane] = decode_readings(group.blob)
             else:
-                yield len(group), _own(group)
-        if parts:
+                yield Told(len(group), _own(group))
+        if parts or weave.steps:
             woven = _woven(weave, parts, journal)
-            yield len(woven), woven
+            yield Told(len(woven), woven, weave.steps)
     for stream in streams.values():
         for group in stream.upto(None):
-            yield len(group), _own(group)
+            yield Told(len(group), _own(group))
 
 
 def _upto(weave: Weave, streams: Mapping[Lane, "_Stream"]) -> Iterator[Group]:
@@ -95,19 +129,24 @@ class _Stream:
 
 def _read(journal: JournalReader) -> list[Weave]:
     with journal._connection() as db:  # noqa: SLF001  # same room
-        found = rows(db, "SELECT ends, lanes FROM weaves ORDER BY id")
+        found = rows(db, "SELECT ends, lanes, steps FROM weaves ORDER BY id")
     return [
         Weave(
             dict(zip(READING_LANES, msgspec.json.decode(ends), strict=True)),
-            np.frombuffer(zlib.decompress(lanes), np.uint8),
+            np.frombuffer(zlib.decompress(lanes) if lanes else b"", np.uint8),
+            steps or b"",
         )
-        for ends, lanes in found
+        for ends, lanes, steps in found
     ]
 
 
 def _woven(weave: Weave, parts: dict[Lane, Batch], journal: JournalReader) -> Batch:
     """The rows of the lanes that are still there, in the order they came."""
     present = [(place, parts[lane]) for place, lane in enumerate(READING_LANES) if lane in parts]
+    if not present:
+        return Batch.empty()
+    if not len(weave.lanes):
+        return present[0][1]
     joined = concatenate([part for _, part in present], _text_series(journal, present))
     at = np.concatenate([np.flatnonzero(weave.lanes == place) for place, _ in present])
     return joined.take(np.argsort(at, kind="stable"))

@@ -14,13 +14,15 @@ EventKind = Literal[
     "clock.stepped",
     "command.ended",
     "journal.damaged",
+    "rule.resumed",
+    "rule.throttled",
     "sync.branched",
     "sync.gap",
     "sync.suspect",
 ]
 
 
-FIRST_KINDS: frozenset[str] = frozenset(get_args(EventKind)) - {"command.ended"}
+FIRST_KINDS: frozenset[str] = frozenset(get_args(EventKind)) - {"command.ended", "rule.resumed", "rule.throttled"}
 """Those that a parent reads which doesn't say that it takes others."""
 
 

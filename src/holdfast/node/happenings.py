@@ -127,3 +127,27 @@ class ParentAsked(Happening, frozen=True):
     metric = "parent_questions"
     outcome: Literal["answered", "unanswered"]
     note: str
+
+
+class RulesChanged(Happening, frozen=True):
+    """Edited rules are in force. What an edit left alone goes on; `ended`: alerts that ended because of it."""
+
+    metric = "rules_changes"
+    unchanged: int
+    kept: int
+    new_window: int
+    new_alarm: int
+    emptied: int
+    new: int
+    removed: int
+    ended: int
+    detail: str
+
+
+class RulesRefused(Happening, frozen=True):
+    """Edited rules can't be used, none of them; the former ones stay in force."""
+
+    level = Level.ERROR
+    metric = "rules_refusals"
+    problems: int
+    detail: str

@@ -46,6 +46,7 @@ from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeS
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.residency import key_of, leaving_of
+from holdfast.node.rulebook import RuleBook
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import shared_documents
 from holdfast.node.surroundings import Surroundings
@@ -99,7 +100,6 @@ class Node:
         self.last_values = LastValues(self.journal.catalogue, heads={lane: self.journal.head(lane) for lane in Lane})
         self.seen = self._recall_seen()
         self.devices = DeviceService(settings.devices, self.journal, clock, telemetry)
-        self._placed = place(plan.rules, settings.node, has_children=plan.children is not None)
         self.scripts, self.intake, self.uplinks, self.child_rules = self._make_intake()
         self.quarantine = self._make_quarantine()
         self.commands = Commanding(self)
@@ -120,6 +120,7 @@ class Node:
         self.web: WebServer | None = None
         self.is_serving = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._reloading: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         """Bring the parts up.
@@ -129,7 +130,7 @@ class Node:
         """
         settings = self.plan.settings
         await self.residency.apply()
-        replayed = await asyncio.to_thread(self.intake.replay) if self.plan.rules else 0
+        replayed = await asyncio.to_thread(self.intake.replay)
         if self.child_rules is not None:
             replayed += await self.child_rules.start()
         if self.mqtt is not None:  # before anything is decided: an alert must find the sessions that wait for it
@@ -147,6 +148,7 @@ class Node:
         self._spawn(self._make_upkeep().run(), "upkeep")
         self._spawn(self.residency.run(), "residency")
         self._spawn(self.devices.run(), "devices")
+        self._spawn(self.rulebook.run(), "rules")
         if self.backups is not None:
             self._spawn(self.backups.run(), "backup")
         if self.keeper is not None:
@@ -168,8 +170,11 @@ class Node:
 
     def reload(self) -> None:
         """Read the files of certificates, users and rules again now; it's done every few seconds anyway."""
-        if self.mqtt is not None and self.is_serving:
+        if not self.is_serving:
+            return
+        if self.mqtt is not None:
             self.mqtt.reload()
+        self._reloading = asyncio.ensure_future(self.rulebook.look())
 
     def _spawn_adapters(self) -> None:
         for broker in self.brokers:
@@ -269,22 +274,23 @@ class Node:
 
     def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox, ChildRules | None]:
         settings, journal = self.plan.settings, self.journal
-        engine = Engine(self._placed.here, journal.catalogue, settings.node)
+        here = place(self.plan.rules, settings.node, has_children=self.plan.children is not None).here
+        engine = Engine(here, journal.catalogue, settings.node, settings.rule_limits.limits)
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node, registry=self.devices.ruling)
         self.devices.on_change(decoder.forget_devices)
         decoder.learn(journal.retained())
         preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew, self.devices)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)
+        below = None
+        if self.plan.children is not None:
+            below = ChildRules(self.plan.rules, journal, preparer, intake, self.clock)
+        self.rulebook = RuleBook(self.plan.rule_files, engine, intake, self.clock, self.telemetry, below)
         scripts = ScriptRunner(self.clock, self.telemetry.emit)
         gauge = self.telemetry.gauge
         gauge("skew_missed_rows", "of devices past the skew table's bound", lambda: self.skew.not_followed)
         gauge("last_values_missed_rows", "of series past the page's bound", lambda: self.last_values.missed)
         gauge("codec_scripts_off", "codec scripts switched off now", lambda: scripts.switched_off)
-        below = None
-        if self._placed.children:
-            below = ChildRules(self._placed.children, journal, preparer, intake, self.clock)
-            gauge("child_rules_lag_rows", "rows of children that rules haven't seen yet", lambda: below.lag_rows)
         uplinks = UplinkInbox(intake.inbox, decoder, scripts, settings.intake.max_messages)
         return scripts, intake, uplinks, below
 

@@ -34,10 +34,12 @@ from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
 from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
+from holdfast.node.rule_settings import RuleLimits
 from holdfast.queues.settings import QueueSettings
 from holdfast.queues.settings import findings as queue_findings
 from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.routes.settings import RouteSettings
+from holdfast.stream.rules import BUILTIN as RULES
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import require_https
 from holdfast.transport.errors import AddressInvalid
@@ -61,6 +63,7 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     devices: DevicesSettings = field(default_factory=DevicesSettings)
     profiles: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    rule_limits: RuleLimits = field(default_factory=RuleLimits)
     parent: ParentSettings | None = None
     children: ChildrenSettings | bool = False
     apps: dict[Name, AppSettings] = field(default_factory=dict)
@@ -118,6 +121,15 @@ class NodePlan:
             return found
         return replace(found, cold=found.cold.resolved(self.settings.node, self.path))
 
+    @property
+    def rule_files(self) -> list[Path]:
+        """The files that `rules` names."""
+        texts = self.settings.rules
+        return [
+            RULES / f"{text.removeprefix(BUILTIN)}.yaml" if text.startswith(BUILTIN) else self.path(text)
+            for text in texts
+        ]
+
     def ports(self) -> list[tuple[str, int]]:
         """Every (host, port) that the node listens on."""
         mqtt, api = self.settings.mqtt, self.settings.api
@@ -156,10 +168,9 @@ def read_plan(path: Path) -> NodePlan:
 def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Sequence[CompiledRule]:
     if not document.value.rules:
         return ()
-    from holdfast.stream.language.loading import BUILTIN as SHIPPED  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
-    from holdfast.stream.language.loading import load_rules  # noqa: PLC0415  # as above
+    from holdfast.stream.language.loading import load_rules  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
 
-    return load_rules(_files(document, "rules", SHIPPED, problems))
+    return load_rules(_files(document, "rules", RULES, problems))
 
 
 def _files(document: Document[NodeSettings], key: str, shipped: Path, problems: list[Problem]) -> list[Path]:

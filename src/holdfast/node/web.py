@@ -62,6 +62,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         adapters=node.adapters.statuses,
         commands=node.commands.door(apps_book(plan)),
         below=node.told_devices.below,
+        rules=node.rulebook,
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
@@ -158,6 +159,7 @@ def _status(node: "Node") -> Status:
         documents=None if node.documents is None else documents_status(node.documents),
         brokers=broker_states(node.brokers),
         routes=route_states(node.routes),
+        rules=node.rulebook.status(),
     )
 
 

@@ -14,7 +14,7 @@ from holdfast.stream.state import State
 from holdfast.stream.texts import Texts
 
 if TYPE_CHECKING:
-    from holdfast.stream.engine import Line
+    from holdfast.stream.lines import Line
 
 FORMAT = 2
 Array = NDArray[Any]
@@ -56,11 +56,17 @@ class StoredStage(Struct, frozen=True):
 
 
 class Checkpoint(Struct, frozen=True):
-    """All stages' and rules' state, and the texts whose codes are in it."""
+    """All stages' and rules' state, and the texts whose codes are in it; throttled: stages that skipped rows then."""
 
     format: int
     stages: list[StoredStage]
     texts: list[str]
+    throttled: list[str] = []
+    swept: int = 0
+
+    def documents(self) -> list[bytes]:
+        """The rules that were at work, to be compiled again."""
+        return [rule.document for stage in self.stages for rule in stage.rules]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class Found:
 
     parts: "list[tuple[State, Line, StoredStage, _Plain]]"
     texts: list[str]
+    throttled: list[str]
+    swept: int
 
     def put(self) -> None:
         """Take them over."""
@@ -82,7 +90,7 @@ _Plain = tuple[dict[str, Array], dict[str, Array], dict[str, dict[str, Array]]]
 _DTYPES = ("<f8", "<i8", "|b1", "<i2", "<i4", "|u1")
 
 
-def write(lines: "Sequence[Line]", texts: Texts) -> bytes:
+def write(lines: "Sequence[Line]", texts: Texts, swept: int) -> bytes:
     """The checkpoint's bytes."""
     stages = []
     for line in lines:
@@ -92,7 +100,8 @@ def write(lines: "Sequence[Line]", texts: Texts) -> bytes:
             rule = judge.rule
             rules.append(StoredRule(rule.name, rule.part, rule.shape, rule.document, _pack(judge.state, len(keys))))
         stages.append(StoredStage(line.plan.signature, keys, _pack(line.stage.state, len(keys)), rules))
-    return msgspec.msgpack.encode(Checkpoint(FORMAT, stages, texts.export()))
+    throttled = [line.plan.signature for line in lines if line.meter.is_throttled]
+    return msgspec.msgpack.encode(Checkpoint(FORMAT, stages, texts.export(), throttled, swept))
 
 
 def read(data: bytes, lines: "Sequence[Line]") -> Found:
@@ -119,7 +128,7 @@ def read(data: bytes, lines: "Sequence[Line]") -> Found:
             if not state.fits(*plain):
                 raise SnapshotUnusable(f"the state of stage {stored.signature} isn't as this release keeps it")
             parts.append((state, line, stored, plain))
-    return Found(parts, checkpoint.texts)
+    return Found(parts, checkpoint.texts, checkpoint.throttled, checkpoint.swept)
 
 
 def decode(data: bytes) -> Checkpoint:

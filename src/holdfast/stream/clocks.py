@@ -4,7 +4,7 @@ A key's time is its newest event time plus how long ago that was heard. So silen
 event times by the device's, and a device whose clock is an hour slow is judged like any other.
 
 State per slot: `clock.newest`, ns; `clock.behind`: the node's wall clock minus the newest event time when it came, ns.
-After a restart rows are replayed without the time at which they came; then `behind` stays what the checkpoint said.
+After a restart rows are replayed with the time at which they came (`steps`), so every clock goes on as it was.
 """
 
 from typing import Any
@@ -45,6 +45,16 @@ class Clocks:
         else:
             raised = np.concatenate([np.maximum.accumulate(part) for part in np.split(ts, rows.firsts[1:])])
         return np.asarray(np.maximum(raised, newest[rows.key]))
+
+    def shift(self, offset_ns: int) -> None:
+        """The node's clock jumped by so much; the keys' go on as before."""
+        heard = self._state["clock.newest"] != NEVER
+        self._state["clock.behind"][heard] += offset_ns
+
+    def silent(self, now_ns: int, longer_ns: int, slots: int) -> Array:
+        """The keys heard once, but not for so long by the node's clock."""
+        newest = self._state["clock.newest"][:slots]
+        return np.flatnonzero((newest != NEVER) & (self.times(now_ns, slots) - newest > longer_ns))
 
     def times(self, now_ns: int, slots: int) -> Array:
         """The time of each of the first `slots` keys; `NEVER` for one not heard yet. Shape (slots,)."""

@@ -5,98 +5,98 @@ touch; a stage that isn't touched costs nothing; the others work on whole column
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from holdfast.model.batch import Batch
 from holdfast.model.series import Catalogue
-from holdfast.stream import checkpoints
+from holdfast.stream import adoption, checkpoints
+from holdfast.stream.adoption import Adoption
+from holdfast.stream.costs import RuleCost, Stopwatch
 from holdfast.stream.errors import SnapshotUnusable
-from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.judges import Findings, Judge
-from holdfast.stream.plans import READINGS, StagePlan
+from holdfast.stream.lines import Line
+from holdfast.stream.plans import READINGS
 from holdfast.stream.relays import Relay
 from holdfast.stream.routing import Routes
-from holdfast.stream.rows import Arrived, Skipped, arrive
+from holdfast.stream.rows import Arrived, arrive
 from holdfast.stream.rules import CompiledRule
-from holdfast.stream.stages import Stage
 from holdfast.stream.texts import Texts
 
+HOUR_NS = 3_600_000_000_000
 
-class Line:
-    """A stage with the rules that judge its evaluations, and the stages that read theirs."""
 
-    def __init__(self, plan: StagePlan, rules: Sequence[CompiledRule], made: "Engine") -> None:
-        self.plan = plan
-        self.stage = Stage(plan, [rule.matches for rule in rules], by_site=made.by_site)
-        self.judges = [Judge(rule, self.stage, made.node, made.catalogue, made.texts) for rule in rules]
-        self.relays: list[tuple[Judge, Relay, Line]] = []
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a rule may use where it doesn't say.
 
-    def feed(self, arrived: Arrived, now_ns: int, to: Findings) -> None:
-        """Take readings."""
-        self.judge(*self.stage.feed(arrived, now_ns), now_ns, to)
+    cpu:       share of a core, 0 = any; keys: devices that it keeps apart, 0 = any number
+    forget_ns: a device's windows and values are forgotten when it was silent for so long, 0 = never
+    """
 
-    def judge(
-        self, evaluations: Evaluations | None, bad: Skipped | None, late: Skipped | None, now_ns: int, to: Findings
-    ) -> None:
-        """Have the rules judge, and pass on what they selected."""
-        selected = {judge: judge.judge(evaluations, bad, late, to) for judge in self.judges}
-        if evaluations is None:
-            return
-        for judge, relay, below in self.relays:
-            rows = relay.rows(evaluations, selected[judge], judge)
-            if rows is not None:
-                below.stage.state.grow(len(below.stage.route.keys))
-                made, too_late = below.stage.take(rows, now_ns)
-                below.judge(made, None, too_late, now_ns, to)
-
-    def tick(self, now_ns: int, to: Findings) -> None:
-        """Time passes."""
-        self.stage.state.grow(len(self.stage.route.keys))
-        closed = self.stage.close(now_ns)
-        if closed is not None:
-            self.judge(closed, None, None, now_ns, to)
-        for judge in self.judges:
-            judge.tick(now_ns, to)
+    cpu: float = 0.0
+    keys: int = 0
+    forget_ns: int = 0
 
 
 class Engine:
     """Evaluates rules over the series of a catalogue.
 
     Call `evaluate` with every batch in order, `tick` about once a second, and `snapshot` whenever a checkpoint is due.
-    After a start: `restore` the last checkpoint, then `evaluate` the batches that came after it. Not thread-safe.
+    After a start: `restore` the last checkpoint, then replay the steps that came after it (`steps`). Not thread-safe.
     """
 
     def __init__(
-        self, rules: Sequence[CompiledRule], catalogue: Catalogue, node: str, *, by_site: bool = False
+        self,
+        rules: Sequence[CompiledRule],
+        catalogue: Catalogue,
+        node: str,
+        limits: Limits | None = None,
+        watch: Stopwatch | None = None,
+        *,
+        by_site: bool = False,
     ) -> None:
-        """Take the rules, those that others read from before these.
+        """Take the rules, those that others read from before these. limits: None = none.
 
         by_site: a key's time is that of the newest reading of its node, not the wall clock's
         """
         self.catalogue, self.node, self.texts, self.by_site = catalogue, node, Texts(), by_site
-        self.rules = list(rules)
-        by_stage: dict[str, list[CompiledRule]] = {}
-        for rule in rules:
-            by_stage.setdefault(rule.stage.signature, []).append(rule)
-        self.lines = [Line(of[0].stage, of, self) for of in by_stage.values()]
-        self._sources = [line for line in self.lines if line.plan.source == READINGS]
-        plans, routes = [line.plan for line in self._sources], [line.stage.route for line in self._sources]
-        made = frozenset(stored.metric for rule in rules for stored in rule.stores)
-        self._routes = Routes(plans, routes, catalogue, made)
-        self._connect()
+        self.limits, self.watch = limits or Limits(), watch or Stopwatch()
+        self.rules: list[CompiledRule] = []
+        self.lines: list[Line] = []
+        self.swept = 0
+        self._places: dict[int, Line] = {}
+        self._throttled: set[str] = set()
+        self._refused: dict[str, int] = {}
+        self.routes = Routes(catalogue, frozenset())
+        adoption.assemble(self, rules)
 
-    def _connect(self) -> None:
+    def connect(self, routes: Routes, places: dict[int, Line]) -> None:
+        """The lines are as they will be: lead readings to them, and results from one to another."""
+        self.routes, self._places = routes, places
         judges = {judge.rule.name: (line, judge) for line in self.lines for judge in line.judges}
+        for line in self.lines:
+            line.relays = []
         for line in self.lines:
             if line.plan.source != READINGS:
                 above, judge = judges[line.plan.source]
                 above.relays.append((judge, Relay(judge, line.stage), line))
 
+    def places(self) -> dict[int, Line]:
+        """The stages that read readings, by their place in `routes`."""
+        return self._places
+
     def judges(self) -> Iterator[Judge]:
         """All rules at work."""
         return (judge for line in self.lines for judge in line.judges)
+
+    def adopt(self, rules: Sequence[CompiledRule], now_ns: int) -> Adoption:
+        """Other rules from now on. What they leave alone keeps its windows, alarms and timers.
+
+        A checkpoint must be stored with what is found: what was replayed from the former one wouldn't fit the rules.
+        """
+        return adoption.adopt(self, rules, now_ns)
 
     def evaluate(self, batch: Batch, now_ns: int = 0) -> Findings:
         """What comes of a batch, decisions in order of their deciding rows.
@@ -104,13 +104,16 @@ class Engine:
         now_ns: the wall clock when the batch came; 0: not known, as when the journal is read again
         """
         findings = Findings()
-        self._routes.refresh()
+        if self.routes.refresh():
+            self._tell_refused(findings)
         arrived = self._arrive(batch)
         if arrived is None:
             return findings
+        self.watch.begin()
         with np.errstate(all="ignore"):  # 0/0 is NaN here, and means unknown
-            for i in self._routes.touched(arrived.series):
-                self._sources[i].feed(arrived, now_ns, findings)
+            for i in self.routes.touched(arrived.series):
+                self._places[i].feed(arrived, now_ns, findings)
+        self.watch.end()
         if len(findings.decided) > 1:
             findings.decided.sort(key=lambda pair: pair[0])
         return findings
@@ -119,15 +122,40 @@ class Engine:
         if batch.texts:
             value = self.texts.coded(batch.value, self.catalogue.is_text[batch.series], batch.texts)
             batch = replace(batch, value=value)
-        return arrive(batch, self._routes.wanted, self.catalogue.device_of)
+        return arrive(batch, self.routes.wanted, self.catalogue.device_of)
 
     def tick(self, now_ns: int) -> Findings:
         """What time alone brings: windows and alarms of devices that fell silent."""
         findings = Findings()
+        self.watch.begin()
         with np.errstate(all="ignore"):
             for line in self.lines:
                 line.tick(now_ns, findings)
+        self.watch.end()
+        if self.limits.forget_ns and now_ns // HOUR_NS != self.swept:
+            self._sweep(now_ns, findings)
         return findings
+
+    def _sweep(self, now_ns: int, to: Findings) -> None:
+        """Forget keys that were silent for too long; not those whose alert is raised."""
+        self.swept = now_ns // HOUR_NS
+        for line in self.lines:
+            silent = line.stage.silent(now_ns, self.limits.forget_ns)
+            kept = [slot for judge in line.judges for slot in judge.raised()]
+            gone = np.setdiff1d(silent, kept)
+            if len(gone):
+                to.moved = True
+                for state in (line.stage.state, *(judge.state for judge in line.judges)):
+                    state.forget(gone)
+
+    def _tell_refused(self, to: Findings) -> None:
+        for line in self.lines:
+            refused, known = len(line.stage.route.refused), self._refused.get(line.plan.signature, 0)
+            if refused > known:
+                for name in {judge.rule.name for judge in line.judges}:
+                    to.counts[f"rule_keys_refused.{name}"] += refused - known
+            if refused != known:
+                self._refused[line.plan.signature] = refused
 
     def acknowledge(self, rule: str, node: str, device: str, now_ns: int) -> Findings:
         """Somebody has seen a rule's alert: one that was latched may end."""
@@ -138,9 +166,34 @@ class Engine:
                 judge.acknowledge(keys.index((node, device)), now_ns, findings)
         return findings
 
+    def clock_set(self, offset_ns: int) -> None:
+        """The node's clock jumped by so much: for the devices no time has passed by it."""
+        for line in self.lines:
+            line.stage.clocks.shift(offset_ns)
+
+    def throttle(self, stage: str, *, on: bool) -> None:
+        """Let a stage skip rows, or no longer. Unknown stages are ignored."""
+        for line in self.lines:
+            if line.plan.signature == stage:
+                line.meter.is_throttled = on
+
+    def wanting_change(self) -> list[tuple[Line, bool]]:
+        """Stages over their budget, and throttled ones that may go on: (line, must it be throttled?)."""
+        now = self.watch.now()
+        return [
+            (line, not line.meter.is_throttled)
+            for line in self.lines
+            if (line.meter.budget or line.meter.is_throttled) and line.meter.wants_change(now)
+        ]
+
+    def costs(self) -> list[RuleCost]:
+        """What each rule costs."""
+        now = self.watch.now()
+        return [cost for line in self.lines for cost in line.costs(now)]
+
     def snapshot(self) -> bytes:
         """Everything that a restarted engine needs to go on as if nothing had happened."""
-        return checkpoints.write(self.lines, self.texts)
+        return checkpoints.write(self.lines, self.texts, self.swept)
 
     def restore(self, data: bytes) -> bool:
         """Take over the state of stages and rules that are still the same; False, and nothing changed, if unusable."""
@@ -149,5 +202,8 @@ class Engine:
         except SnapshotUnusable:
             return False
         self.texts.learn(found.texts)
+        self.swept = found.swept
+        for line in self.lines:
+            line.meter.is_throttled = line.plan.signature in found.throttled
         found.put()
         return True

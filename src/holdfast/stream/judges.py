@@ -1,8 +1,11 @@
 """One rule at work: what it selects, its alarm, its results."""
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,11 +34,15 @@ class Findings:
     decided:   (deciding row's position in the batch, decision)
     derived:   readings that rules make
     published: results for local subscribers: (topic, payload)
+    counts:    ledger counters to add to: rows that a throttled rule didn't see, devices beyond its limit
+    moved:     by a tick or an acknowledgement: has anything changed in the engine?
     """
 
     decided: list[tuple[int, Decision]] = field(default_factory=list)
     derived: list[Batch] = field(default_factory=list)
     published: list[tuple[str, bytes]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    moved: bool = False
 
     @property
     def decisions(self) -> list[Decision]:
@@ -72,7 +79,7 @@ class Judge:
         self, evaluations: Evaluations | None, bad: Skipped | None, late: Skipped | None, to: Findings
     ) -> list[Any]:
         """Take evaluations and left-out rows in; the selected columns, for rules that read this one's."""
-        self._grow()
+        self.grow()
         self._bad.begin(bad)
         self._late.begin(late)
         values: list[Any] = []
@@ -90,19 +97,40 @@ class Judge:
         """What time alone decides: `for` and absence."""
         if self.alarm is None or not self.rule.alarm.has_timers:
             return
-        self._grow()
+        self.grow()
         for transition in self.alarm.due(self.stage.times(now_ns)):
+            to.moved = True
             if not self.is_mixed or self.mine[transition.slot]:
                 to.decided.append((-1, self._decide(transition, None, [])))
 
     def acknowledge(self, slot: int, now_ns: int, to: Findings) -> None:
         """Somebody has seen the alert."""
         if self.alarm is not None:
-            self._grow()
+            self.grow()
+            to.moved = True
             time = int(self.stage.times(now_ns)[slot])
             to.decided += [(-1, self._decide(t, None, [])) for t in self.alarm.acknowledge(slot, time)]
 
-    def _grow(self) -> None:
+    def withdraw(self, slots: Sequence[int], now_ns: int, why: str, to: Findings) -> None:
+        """The alerts of these keys end because the rule isn't what it was, or isn't about them any more."""
+        times = self.stage.times(now_ns)
+        for slot in slots:
+            ended = Transition(-1, slot, "alert.cleared", int(times[slot]), 0)
+            decision = self._decide(ended, None, [])
+            event = msgspec.structs.replace(decision.event, why={**decision.event.why, "ended_by": why})
+            to.decided.append((-1, replace(decision, event=event)))
+        self.state.forget(np.array(slots, np.intp))
+
+    def raised(self) -> list[int]:
+        """The slots whose alert is raised."""
+        if self.alarm is None:
+            return []
+        self.grow()
+        slots: list[int] = [s for s in self.alarm.raised().tolist() if s < len(self.mine) and self.mine[s]]
+        return slots
+
+    def grow(self) -> None:
+        """Make room for the stage's keys."""
         keys = self.stage.route.keys
         self.state.grow(len(keys))
         if len(keys) > len(self.mine):

@@ -31,22 +31,30 @@ class Route:
 
     def __init__(self, plan: StagePlan, matches: "Sequence[Matches]") -> None:
         """matches: of all rules that share the stage."""
-        self._plan = plan
-        self.matches = list(matches)
+        self.plan = plan
         self._slots: dict[Key, int] = {}
-        self._matched: dict[Key, bool] = {}
         self._nodes: dict[str, int] = {}
         self._node_of: list[int] = []
         self.keys: list[Key] = []
-        self.slot_of: NDArray[np.int32] = np.empty(0, np.int32)
-        self.column_of: NDArray[np.int16] = np.empty(0, np.int16)
-        self.device_of: NDArray[np.int32] = np.empty(0, np.int32)
-        self.other_of: NDArray[np.int16] = np.empty(0, np.int16)
+        self.most_keys = 0
+        """Keys beyond it are refused; 0 = any number."""
+        self.refused: set[Key] = set()
+        self.reset(matches)
         others = [i for i, one in enumerate(plan.inputs) if one.kind == "other"]
         self.other_place = {i: place for place, i in enumerate(others)}
         self.facts: dict[int, NDArray[np.float64]] = {
             i: np.empty(0) for i, one in enumerate(plan.inputs) if one.kind == "fact"
         }
+
+    def reset(self, matches: "Sequence[Matches]") -> None:
+        """Forget which series are read, not the keys: other rules share the stage from now on."""
+        self.matches = list(matches)
+        self._matched: dict[Key, bool] = {}
+        self.refused.clear()
+        self.slot_of: NDArray[np.int32] = np.empty(0, np.int32)
+        self.column_of: NDArray[np.int16] = np.empty(0, np.int16)
+        self.device_of: NDArray[np.int32] = np.empty(0, np.int32)
+        self.other_of: NDArray[np.int16] = np.empty(0, np.int16)
 
     def resize(self, series: int) -> None:
         """Make room for `series` ids."""
@@ -59,15 +67,18 @@ class Route:
         """Note a new series of a metric that the stage reads; False when it isn't meant."""
         is_read, is_text = False, series.kind == Kind.TEXT
         for i, place in self.other_place.items():
-            one = self._plan.inputs[i]
+            one = self.plan.inputs[i]
             if (one.device, one.metric, one.is_text) == (series.device, series.metric, is_text):
                 self.other_of[series_id] = place
                 is_read = True
         wanted = ("own", series.metric, is_text)
-        mine = [i for i, one in enumerate(self._plan.inputs) if (one.kind, one.metric, one.is_text) == wanted]
+        mine = [i for i, one in enumerate(self.plan.inputs) if (one.kind, one.metric, one.is_text) == wanted]
         if not mine or not self.is_meant(series.node, series.device):
             return is_read
-        self.slot_of[series_id] = self.slot_for(series.node, series.device)
+        slot = self.slot_for(series.node, series.device)
+        if slot < 0:
+            return is_read
+        self.slot_of[series_id] = slot
         self.column_of[series_id] = mine[0]
         self.device_of[series_id] = device
         return True
@@ -80,9 +91,13 @@ class Route:
         return found
 
     def slot_for(self, node: str, device: str) -> int:
-        """The slot of the key that a device belongs to."""
-        by = self._plan.by
-        return self.slot((node, device) if by == "device" else (node, "") if by == "node" else ("", ""))
+        """The slot of the key that a device belongs to; -1 for a new key beyond `most_keys`."""
+        by = self.plan.by
+        key = (node, device) if by == "device" else (node, "") if by == "node" else ("", "")
+        if self.most_keys and len(self.keys) >= self.most_keys and key not in self._slots:
+            self.refused.add(key)
+            return -1
+        return self.slot(key)
 
     def nodes(self) -> NDArray[np.intp]:
         """A number for the node of each slot's key, shape (keys,)."""
@@ -95,7 +110,7 @@ class Route:
             self.keys.append(key)
             self._node_of.append(self._nodes.setdefault(key[0], len(self._nodes)))
             for i, facts in self.facts.items():
-                of = self._plan.inputs[i].of
+                of = self.plan.inputs[i].of
                 self.facts[i] = np.append(facts, np.nan if of is None else of(*key))
         return known
 
@@ -105,38 +120,72 @@ class Routes:
 
     wanted:   series id to whether any stage reads it
     interest: series id to a bit per stage, shape (series, words)
+
+    A stage has a place, a bit; places of stages that are gone are given to new ones.
     """
 
-    def __init__(
-        self, plans: Sequence[StagePlan], routes: Sequence[Route], catalogue: Catalogue, made: frozenset[str]
-    ) -> None:
-        """plans, routes: of the stages that read readings; made: metrics that rules make, which these never read."""
+    def __init__(self, catalogue: Catalogue, made: frozenset[str]) -> None:
+        """made: metrics that rules make, which these never read."""
         self._catalogue = catalogue
-        self._made = made
+        self.made = made
         self._known = 0
         self._readers: dict[str, list[int]] = {}
-        for i, plan in enumerate(plans):
-            for metric in {one.metric for one in plan.inputs if one.kind != "fact"}:
-                self._readers.setdefault(metric, []).append(i)
-        self.routes = list(routes)
+        self._series_of: dict[str, list[int]] = {}
+        self.routes: list[Route | None] = []
         self.wanted: NDArray[np.bool_] = np.empty(0, np.bool_)
-        self.interest: NDArray[np.uint64] = np.empty((0, -(-len(plans) // _WORD) or 1), np.uint64)
+        self.interest: NDArray[np.uint64] = np.empty((0, 1), np.uint64)
 
-    def refresh(self) -> None:
-        """Look at the series that came into the catalogue since the last call."""
+    def add(self, route: Route) -> int:
+        """A stage that reads readings: its place."""
+        try:
+            place = self.routes.index(None)
+            self.routes[place] = route
+        except ValueError:
+            place = len(self.routes)
+            self.routes.append(route)
+            if place >= _WORD * self.interest.shape[1]:
+                self.interest = np.append(self.interest, np.zeros((len(self.interest), 1), np.uint64), 1)
+        route.resize(len(self.wanted))
+        for metric in _metrics(route):
+            self._readers.setdefault(metric, []).append(place)
+            for i in self._series_of.get(metric, ()):
+                self._admit(i, self._catalogue[i], place)
+        return place
+
+    def remove(self, place: int) -> None:
+        """The stage at this place is gone, or is about to be added anew."""
+        route = self.routes[place]
+        if route is None:
+            return
+        self.routes[place] = None
+        for metric in _metrics(route):
+            self._readers[metric].remove(place)
+            if not self._readers[metric]:
+                del self._readers[metric]
+        self.interest[:, place // _WORD] &= ~np.uint64(1 << place % _WORD)
+        self.wanted = np.any(self.interest, axis=1)
+
+    def refresh(self) -> bool:
+        """Look at the series that came into the catalogue since the last call; whether there were any."""
         count = len(self._catalogue)
         if count == self._known:
-            return
+            return False
         if count > len(self.wanted):
             self._resize(max(count, 2 * len(self.wanted)))
         for i, series in enumerate(self._catalogue.since(self._known), self._known):
-            readers = () if series.metric in self._made else self._readers.get(series.metric, ())
-            device = self._catalogue.device_id(series.node, series.device) if readers else 0
-            for r in readers:
-                if self.routes[r].admit(i, series, device):
-                    self.wanted[i] = True
-                    self.interest[i, r // _WORD] |= np.uint64(1 << r % _WORD)
+            self._series_of.setdefault(series.metric, []).append(i)
+            for place in self._readers.get(series.metric, ()):
+                self._admit(i, series, place)
         self._known = count
+        return True
+
+    def _admit(self, i: int, series: Series, place: int) -> None:
+        route = self.routes[place]
+        if route is None or series.metric in self.made:
+            return
+        if route.admit(i, series, self._catalogue.device_id(series.node, series.device)):
+            self.wanted[i] = True
+            self.interest[i, place // _WORD] |= np.uint64(1 << place % _WORD)
 
     def touched(self, series: NDArray[np.int32]) -> list[int]:
         """The stages that read any of these series, ascending."""
@@ -155,7 +204,12 @@ class Routes:
         self.wanted = np.concatenate([self.wanted, np.zeros(more, np.bool_)])
         self.interest = np.concatenate([self.interest, np.zeros((more, self.interest.shape[1]), np.uint64)])
         for route in self.routes:
-            route.resize(count)
+            if route is not None:
+                route.resize(count)
+
+
+def _metrics(route: Route) -> set[str]:
+    return {one.metric for one in route.plan.inputs if one.kind != "fact"}
 
 
 def _longer(table: NDArray[_T], size: int, fill: int) -> NDArray[_T]:

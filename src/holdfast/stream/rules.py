@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from holdfast.model.event import EventKind, Severity
@@ -14,6 +15,8 @@ if TYPE_CHECKING:  # importing them loads sqlglot: 8 MiB that a node without rul
     from holdfast.stream.language.orders import CompiledOrder
     from holdfast.stream.language.templates import Template
 
+BUILTIN = Path(__file__).parent / "builtin"
+"""Rule files that ship with Holdfast."""
 PAYLOAD_FACTS = ("id", "ts", "ts_ms", "ts_s", "node", "device", "rule", "severity", "kind", "message")
 """What a published object may hold besides the selected columns. ts: ns UTC."""
 
@@ -56,6 +59,7 @@ class CompiledRule:
     orders:   commands that its events send
     stores:   columns that become series
     budget:   CPU share of one core that the rule may use, 0 = the node's default
+    keys:     devices that it may keep apart, 0 = the node's default
     """
 
     name: str
@@ -80,6 +84,7 @@ class CompiledRule:
     orders: "tuple[CompiledOrder, ...]" = ()
     stores: tuple[Stored, ...] = ()
     budget: float = 0.0
+    keys: int = 0
     texts: frozenset[int] = frozenset()
     """Selected columns whose numbers are codes of texts."""
 

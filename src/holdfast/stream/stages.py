@@ -37,6 +37,8 @@ class Stage:
         self._messages = Messages(self.state, plan, self.route)
         self._operators = [step.make(self.state, f"step{i}") for i, step in enumerate(plan.steps)]
         self._windows = make_windows(self.state, plan)
+        self.taken = 0
+        """Messages so far, for the account of costs."""
 
     def feed(self, arrived: Arrived, now_ns: int) -> tuple[Evaluations | None, Skipped | None, Skipped | None]:
         """Evaluations of what arrived, rows that can't be used, rows that came too late for their window."""
@@ -49,6 +51,7 @@ class Stage:
 
     def take(self, rows: Rows, now_ns: int) -> tuple[Evaluations | None, Skipped | None]:
         """As `feed`, of messages."""
+        self.taken += len(rows)
         for operator in self._operators:
             rows = rows.with_column(*operator.apply(rows))
         if self.plan.where is not None:
@@ -63,8 +66,14 @@ class Stage:
         times = self.times(now_ns)
         return self._windows.close(np.where(times == NEVER, NEVER, times - IDLE_NS))
 
+    def silent(self, now_ns: int, longer_ns: int) -> Array:
+        """The slots of keys heard once, but not for so long by the node's clock."""
+        self.state.grow(len(self.route.keys))
+        return self.clocks.silent(now_ns, longer_ns, len(self.route.keys))
+
     def times(self, now_ns: int) -> Array:
         """What time it is for each key, shape (keys,)."""
+        self.state.grow(len(self.route.keys))
         if self._by_site:
             return self.clocks.site_times(self.route.nodes())
         return self.clocks.times(now_ns, len(self.route.keys))

@@ -86,6 +86,34 @@ class State:
         for table in self._tables.values():
             table.clear(slots)
 
+    def inherit(self, old: "State", slots: Array, mine: Array) -> bool:
+        """Take over what another state of the same kind knows; False, and nothing changed, where it is of another kind.
+
+        slots: of the other, mine: the same keys' here. What only one of them has is left out, but for alarms' arrays.
+        """
+        size = int(slots.max()) + 1 if len(slots) else 0
+        theirs, shared, theirs_tables = old.export(size), old.export_shared(), old.export_tables()
+        names = [n for n, a in theirs.items() if n in self._arrays and _alike(a, self._arrays[n], 1)]
+        if _alarms(theirs) - set(names) or _alarms(self._arrays) - set(names):
+            return False
+        if theirs_tables.keys() != self._tables.keys() or shared.keys() != self._shared.keys():
+            return False
+        if any(not _alike(a, self._shared[n], 0) for n, a in shared.items()):
+            return False
+        place = np.full(size + 1, -1)  # the last one: of slots that aren't asked for
+        place[slots] = mine
+        tables = dict[str, dict[str, Array]]()
+        for name, columns in theirs_tables.items():
+            to = place[np.minimum(columns["slot"], size)]
+            tables[name] = {c: a[to >= 0] for c, a in columns.items()} | {"slot": to[to >= 0]}
+        for name in names:
+            self._arrays[name][mine] = theirs[name][slots]
+        for name, array in shared.items():
+            self._shared[name][:] = array
+        for name, columns in tables.items():
+            self._tables[name].put(columns)
+        return True
+
     @property
     def nbytes(self) -> int:
         """Memory used."""
@@ -130,6 +158,10 @@ class State:
             self._shared[name][:] = array
         for name, columns in tables.items():
             self._tables[name].put({**columns, "slot": slots[columns["slot"]]})
+
+
+def _alarms(arrays: dict[str, Array]) -> set[str]:
+    return {name for name in arrays if name.startswith("alarm.")}
 
 
 def _alike(a: Array, b: Array, axis: int) -> bool:

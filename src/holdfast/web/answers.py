@@ -100,6 +100,15 @@ class RouteStatus(Struct, frozen=True):
     left_out: int = 0
 
 
+class RulesStatus(Struct, frozen=True):
+    """The rules at work. throttled: their names; problems: why the files as they are now aren't in force."""
+
+    rules: int
+    raised: int
+    throttled: list[str]
+    problems: list[str]
+
+
 class Status(Struct, frozen=True):
     """A node at a glance. backlog: rows of each lane that wait for the parent; empty without a parent."""
 
@@ -118,6 +127,7 @@ class Status(Struct, frozen=True):
     documents: DocumentsStatus | None = None
     brokers: list[BrokerStatus] = []
     routes: list[RouteStatus] = []
+    rules: RulesStatus | None = None
 
 
 class ClockStep(Struct, frozen=True):

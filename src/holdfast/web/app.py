@@ -22,6 +22,7 @@ from holdfast.web.quarantine import Quarantine
 from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
 from holdfast.web.responses import refused, unable, unrouted
+from holdfast.web.rules import Rules
 from holdfast.web.series import Series
 from holdfast.web.state import State
 from holdfast.web.sync import Sync
@@ -40,6 +41,8 @@ def build_app(deps: WebDeps) -> Starlette:
     ]
     if deps.devices is not None:
         routes += Devices(deps, deps.devices, gate).routes()
+    if deps.rules is not None:
+        routes += Rules(deps.rules).routes()
     if deps.children is not None:
         routes += _for_children(deps, deps.children)
     if deps.documents is not None:

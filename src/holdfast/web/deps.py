@@ -29,6 +29,7 @@ from holdfast.storage.sqlite import Connection
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
+from holdfast.web.rule_answers import RuleList, RulesReloaded
 from holdfast.wire.asking import Ask, Poll
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
 
@@ -212,6 +213,18 @@ class DeviceBook(Protocol):
         ...
 
 
+class RuleBook(Protocol):
+    """`node.rulebook.RuleBook`."""
+
+    def rows(self) -> RuleList:
+        """Every rule with its state and cost."""
+        ...
+
+    async def reload(self) -> RulesReloaded:
+        """Read the files now; calls wait for one another."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WebDeps:
     """Everything the app may ask.
@@ -232,6 +245,7 @@ class WebDeps:
     documents:   None: this node keeps no shared documents, and their paths don't exist
     commands:    None: there are no paths for commands
     below:       what children tell of their devices; None: this node takes no children
+    rules:       None: nobody is asked, as in a part's test
     """
 
     clock: Clock
@@ -254,3 +268,4 @@ class WebDeps:
     adapters: Callable[[], list[AdapterStatus]] = list
     commands: Commands | None = None
     below: DevicesBelow | None = None
+    rules: RuleBook | None = None

@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+_LABELS = {"queue": "queue", "rule": "rule"}
 _LANE = re.compile(r"lane(\d)(?:\.(\w+))?")
 
 
@@ -47,5 +48,5 @@ def _split(key: str) -> tuple[str, list[str], list[str]]:
     if not dot:
         return name, [], []
     if lane is None:
-        return name, ["queue" if name.startswith("queue_") else "reason"], [rest]
+        return name, [_LABELS.get(name.partition("_")[0], "reason")], [rest]
     return (name, ["lane", "reason"], [lane[1], lane[2]]) if lane[2] else (name, ["lane"], [lane[1]])

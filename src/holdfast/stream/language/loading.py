@@ -1,7 +1,7 @@
 """Rule documents to compiled rules. Every problem of every file at once, or all rules."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -17,16 +17,16 @@ from holdfast.stream.language.settings import ActionText, RulesFile, RuleText
 from holdfast.stream.language.templates import parse_message, parse_topic
 from holdfast.stream.language.windowtext import parse_hold, parse_window
 from holdfast.stream.plans import AlarmSpec
-from holdfast.stream.rules import PAYLOAD_FACTS, Action, CompiledRule
+from holdfast.stream.rules import BUILTIN, PAYLOAD_FACTS, Action, CompiledRule
 
-BUILTIN = Path(__file__).parent.parent / "builtin"
-"""Rule files that ship with Holdfast."""
+__all__ = ["BUILTIN", "compile_documents", "load_rules", "version_of"]
 
 KINDS: Mapping[str, frozenset[EventKind]] = {
     "both": frozenset({"alert.raised", "alert.cleared"}),
     "raised": frozenset({"alert.raised"}),
     "cleared": frozenset({"alert.cleared"}),
 }
+STORED = "rules of the checkpoint"
 _RULE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -51,6 +51,27 @@ def load_rules(paths: Iterable[Path]) -> list[CompiledRule]:
     if problems:
         raise SettingsInvalid(problems)
     return list(rules.values())
+
+
+def compile_documents(texts: Sequence[bytes]) -> list[CompiledRule]:
+    """The rules in these documents (`CompiledRule.document`), in order: what a checkpoint was made with.
+
+    Raises:
+        SettingsInvalid: when this release doesn't take one of them.
+    """
+    problems: list[Problem] = []
+    rules = []
+    for text in dict.fromkeys(texts):
+        try:
+            name, plain = msgspec.json.decode(text, type=tuple[str, RuleText])
+        except msgspec.MsgspecError as error:
+            problems.append(Problem(STORED, 1, (), str(error)))
+            continue
+        document = Document(Path(STORED), RulesFile({name: plain}))
+        rules.append(_Reader(document, name, problems).rule(plain))
+    if problems:
+        raise SettingsInvalid(problems)
+    return rules
 
 
 def version_of(name: str, text: RuleText) -> str:
@@ -91,6 +112,7 @@ class _Reader:
             names=tuple(plan.names),
             values=tuple(plan.values),
             shape=version_of(self._name, text),
+            document=msgspec.json.encode((self._name, text)),
             when=plan.when,
             clear=plan.clear,
             alarm=AlarmSpec(hold=hold),

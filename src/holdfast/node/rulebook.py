@@ -1,0 +1,208 @@
+"""A node's rules as files: read again when they change, put in force as a whole or not at all, and told of."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from holdfast.intake.children import ChildRules, place
+from holdfast.intake.service import IntakeService
+from holdfast.kernel.clock import Clock
+from holdfast.kernel.documents import SettingsInvalid
+from holdfast.node.happenings import RulesChanged, RulesRefused
+from holdfast.stream.adoption import WORDS, joined
+from holdfast.stream.costs import RuleCost
+from holdfast.stream.engine import Engine
+from holdfast.stream.rules import CompiledRule
+from holdfast.telemetry.happenings import Telemetry
+from holdfast.web.answers import RulesStatus
+from holdfast.web.rule_answers import RuleFate, RuleList, RuleRow, RulesReloaded, as_raw
+
+LOOK_S = 5.0
+MOST_NAMED = 100
+"""Rules with metrics of their own: those that cost most; the others are summed up as `other`."""
+Stamp = tuple[int, int, int]
+
+
+class RuleBook:
+    """The rules at work, and their files. Loop thread only."""
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        engine: Engine,
+        intake: IntakeService,
+        clock: Clock,
+        telemetry: Telemetry,
+        children: ChildRules | None,
+    ) -> None:
+        """files: those that node.yaml names; the rules in them are at work already; children: where a node has some."""
+        self._files, self._engine, self._intake = list(files), engine, intake
+        self._clock, self._telemetry, self._children = clock, telemetry, children
+        self._seen = self._stamps()
+        self._loaded_ns = clock.wall_ns()
+        self._one_at_a_time = asyncio.Lock()
+        self.problems: list[str] = []
+        self._engines = {"own": engine} | ({} if children is None else {"children": children.engine})
+        telemetry.registry.register(_Costs(list(self._engines.values())))
+        if children is not None:
+            telemetry.gauge("child_rules_lag_rows", "rows that rules over children's haven't seen yet",
+                            lambda: children.lag_rows)  # fmt: skip
+        telemetry.gauge("rules", "rules at work", lambda: len(self._names()))
+        telemetry.gauge("rules_refused", "1: the files as they are now can't be used", lambda: bool(self.problems))
+
+    async def run(self) -> None:
+        """Look every few seconds whether a file changed, for ever."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Put the files in force if one changed since they were read."""
+        if self._files and self._stamps() != self._seen:
+            await self.reload()
+
+    async def reload(self) -> RulesReloaded:
+        """Read the files now; what can't be used changes nothing, and every problem of it is told."""
+        async with self._one_at_a_time:
+            self._seen = self._stamps()
+            try:
+                rules = await asyncio.to_thread(_load, self._files)
+            except SettingsInvalid as invalid:
+                problems = [str(one) for one in invalid.problems]
+                if problems != self.problems:
+                    self.problems = problems
+                    self._telemetry.emit(RulesRefused(problems=len(problems), detail=str(invalid)))
+                return RulesReloaded([], problems)
+            self.problems = []
+            return self._adopt(rules)
+
+    def _adopt(self, rules: Sequence[CompiledRule]) -> RulesReloaded:
+        placed = place(rules, self._engine.node, has_children=self._children is not None)
+        done = self._intake.adopt(placed.here)
+        if self._children is not None:
+            done = joined(done, self._children.adopt(rules))
+        if done.is_change:
+            self._loaded_ns = self._clock.wall_ns()
+            fates = Counter(one.fate for one in done.rules)
+            changed = [f"{one.rule}: {WORDS[one.fate]}" for one in done.rules if one.fate != "unchanged"]
+            self._telemetry.emit(
+                RulesChanged(
+                    unchanged=fates["unchanged"],
+                    kept=fates["kept"],
+                    new_window=fates["new window"],
+                    new_alarm=fates["new alarm"],
+                    emptied=fates["started empty"],
+                    new=fates["new"],
+                    removed=fates["removed"],
+                    ended=sum(one.ended for one in done.rules),
+                    detail="; ".join(changed[:20]),
+                )
+            )
+        fate = [RuleFate(one.rule, one.part, one.fate, WORDS[one.fate], one.ended) for one in done.rules]
+        return RulesReloaded(fate, [])
+
+    def status(self) -> RulesStatus:
+        """The rules at a glance."""
+        engines = self._engines.values()
+        lines = [line for engine in engines for line in engine.lines]
+        throttled = {j.rule.name for line in lines if line.meter.is_throttled for j in line.judges}
+        raised = sum(len(judge.raised()) for engine in engines for judge in engine.judges())
+        return RulesStatus(len(self._names()), raised, sorted(throttled), self.problems)
+
+    def _names(self) -> set[tuple[str, str]]:
+        return {rule.key for engine in self._engines.values() for rule in engine.rules}
+
+    def rows(self) -> RuleList:
+        """Every rule with its state and cost."""
+        rows = [row for on, engine in self._engines.items() for row in _rows(on, engine)]
+        rows.sort(key=lambda row: (row.rule, row.part, row.on))
+        return RuleList(rows, self.problems, self._loaded_ns)
+
+    def _stamps(self) -> list[Stamp]:
+        return [_stamp(file) for file in self._files]
+
+
+def _rows(on: str, engine: Engine) -> list[RuleRow]:
+    costs = {(cost.rule, cost.part): cost for cost in engine.costs()}
+    rows = []
+    for judge in engine.judges():
+        rule, cost = judge.rule, costs[judge.rule.key]
+        keys = judge.stage.route.keys
+        rows.append(
+            RuleRow(
+                rule=rule.name,
+                on=on,
+                part=rule.part,
+                version=rule.version,
+                severity=rule.severity,
+                state="throttled" if cost.is_throttled else "ok",
+                open=["/".join(filter(None, keys[slot])) or "all" for slot in judge.raised()],
+                cpu_us_per_reading=round(cost.ns_per_message / 1e3, 3),
+                cpu_share=round(cost.share, 4),
+                budget=cost.budget,
+                state_bytes=cost.state_bytes,
+                readings=cost.messages,
+                evaluations=cost.evaluations,
+                decisions=cost.decisions,
+                skipped=cost.skipped,
+                keys=cost.keys,
+                keys_refused=cost.refused,
+                text=as_raw(rule.document),
+            )
+        )
+    return rows
+
+
+def _load(files: Sequence[Path]) -> list[CompiledRule]:
+    if not files:
+        return []
+    from holdfast.stream.language.loading import load_rules  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
+
+    return load_rules(files)
+
+
+def _stamp(file: Path) -> Stamp:
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0, 0
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+class _Costs(Collector):
+    """What rules cost, when scraped: the dearest by name."""
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        self._engines = engines
+
+    def collect(self) -> Iterator[Metric]:
+        """One family a fact."""
+        by_key: dict[tuple[str, str], list[RuleCost]] = {}
+        for cost in (cost for engine in self._engines for cost in engine.costs()):
+            by_key.setdefault((cost.rule, cost.part), []).append(cost)
+        costs = sorted(by_key.items(), key=lambda pair: sum(one.cpu_ns for one in pair[1]), reverse=True)
+        named = [(list(key), of) for key, of in costs[:MOST_NAMED]]
+        if len(costs) > MOST_NAMED:
+            named.append((["other", ""], [one for _, of in costs[MOST_NAMED:] for one in of]))
+        for name, words, of in _FACTS:
+            kind = CounterMetricFamily if name in _COUNTED else GaugeMetricFamily
+            family = kind(f"holdfast_rule_{name}", words, labels=["rule", "window"])
+            for labels, some in named:
+                family.add_metric(labels, sum(of(one) for one in some))
+            yield family
+
+
+_COUNTED = frozenset({"cpu_seconds", "evaluations", "decisions", "rows_skipped"})
+_FACTS: tuple[tuple[str, str, Callable[[RuleCost], float]], ...] = (
+    ("cpu_seconds", "CPU time that the rule used", lambda one: one.cpu_ns / 1e9),
+    ("cpu_share", "of one core, over the last 10 s", lambda one: one.share),
+    ("state_bytes", "memory of its windows and alarms", lambda one: one.state_bytes),
+    ("evaluations", "windows and messages that it judged", lambda one: one.evaluations),
+    ("decisions", "alerts raised and cleared", lambda one: one.decisions),
+    ("rows_skipped", "readings that it missed while throttled", lambda one: one.skipped),
+    ("throttled", "1: it is over its budget, and misses readings", lambda one: int(one.is_throttled)),
+)

@@ -1,0 +1,35 @@
+"""Routes for rules: how they are and what they cost; reading their files again, from this machine alone."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from holdfast.web.bodies import require_local
+from holdfast.web.deps import RuleBook
+from holdfast.web.parameters import only
+from holdfast.web.responses import answer
+
+
+class Rules:
+    """The rules' routes of one node."""
+
+    def __init__(self, book: RuleBook) -> None:
+        self._book = book
+
+    def routes(self) -> list[Route]:
+        """The paths."""
+        return [
+            Route("/api/v1/rules", self.list),
+            Route("/api/v1/rules/reload", self.reload, methods=["POST"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """Every rule by name."""
+        only(request.query_params)
+        return answer(self._book.rows())
+
+    async def reload(self, request: Request) -> Response:
+        """Read the rules' files now; this machine only."""
+        only(request.query_params)
+        require_local(request, "rules are only reloaded from this machine", "holdfast rules reload")
+        return answer(await self._book.reload())

@@ -1,0 +1,86 @@
+"""Rules over a real journal: a restart at any moment changes nothing, and an edit only what it says."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.unit.intake.rules import START_NS, Plant, compiled
+
+from holdfast.kernel.clock import ManualClock
+from holdfast.model.event import Event
+
+RULES = """
+rules:
+  hot:
+    select: avg(temperature) as t, count(temperature) as n
+    window: sliding 5 samples
+    when: t > 60
+    for: 2 samples
+    clear_when: t < 50
+  tight:
+    select: max(pressure) as p
+    window: sliding 3 samples
+    when: p > 8
+  both:
+    select: temperature, pressure
+    when: temperature > 70 and pressure > 5
+"""
+
+Op = Callable[[Plant], None]
+
+
+def a_story(seed: int, length: int) -> list[list[Op]]:
+    """Commits of a few messages, ticks and acknowledgements each, with time passing between."""
+    rng = random.Random(seed)
+
+    def op() -> Op:
+        device, kind = f"press-{rng.randrange(4)}", rng.random()
+        if kind < 0.15:
+            return Plant.tick
+        if kind < 0.25:
+            rule = rng.choice(["hot", "tight", "both"])
+            return lambda plant: plant.intake.acknowledge(rule, "gw", device)
+        values = {m: round(rng.gauss(mean, wide), 2) for m, mean, wide in (("t", 55, 15), ("p", 6, 2))}
+        if kind < 0.5:
+            del values[rng.choice("tp")]
+        return lambda plant: plant.send(device, **values)
+
+    return [[op() for _ in range(rng.randrange(1, 6))] for _ in range(length)]
+
+
+def told(folder: Path, story: list[list[Op]], killed_after: Callable[[int], bool]) -> tuple[list[Event], bytes]:
+    """The story told to a node, killed now and then: its events, and the engine's state at the end."""
+
+    async def run() -> tuple[list[Event], bytes]:
+        clock, rules = ManualClock(START_NS), compiled(folder, RULES)
+        plant = Plant(folder, rules, clock)
+        for i, ops in enumerate(story):
+            for op in ops:
+                clock.advance(0.25)
+                op(plant)
+                plant.intake.decide_now()
+            await plant.settled()
+            if killed_after(i):
+                state = plant.engine.snapshot()
+                plant.end()
+                plant = Plant(folder, rules, clock)
+                assert plant.engine.snapshot() == state
+        events, state = plant.events(), plant.engine.snapshot()
+        plant.end()
+        return events, state
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(("seed", "every"), [(1, 1), (2, 3), (3, 7), (4, 29)])
+def test_a_node_killed_between_any_two_commits_goes_on_bit_for_bit(tmp_path: Path, seed: int, every: int) -> None:
+    story = a_story(seed, 60)
+    for name in ("once", "often"):
+        (tmp_path / name).mkdir()
+    once, state = told(tmp_path / "once", story, lambda _: False)
+    often, again = told(tmp_path / "often", story, lambda i: i % every == every - 1)
+    assert len(once) > 10
+    assert often == once
+    assert again == state
