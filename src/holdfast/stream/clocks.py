@@ -36,17 +36,20 @@ class Clocks:
 
     def before(self, rows: Rows) -> Array:
         """The newest time of each message's key so far, that message included, shape (M,). Call before `hear`."""
-        newest = self._state["clock.newest"][rows.slots]
-        ts = rows.ts
-        span = int(ts.max()) - int(ts.min()) + 1
-        if len(rows.slots) * span < 1 << 62:  # one running maximum for all keys: each key's times above the one before
-            lift = rows.key * span - int(ts.min())
-            raised = np.maximum.accumulate(ts + lift) - lift
-        else:
-            raised = np.concatenate([np.maximum.accumulate(part) for part in np.split(ts, rows.firsts[1:])])
-        return np.asarray(np.maximum(raised, newest[rows.key]))
+        return newest_so_far(rows.ts, rows.key, rows.firsts, self._state["clock.newest"][rows.slots])
 
     def times(self, now_ns: int, slots: int) -> Array:
         """The time of each of the first `slots` keys; `NEVER` for one not heard yet. Shape (slots,)."""
         newest, behind = self._state["clock.newest"][:slots], self._state["clock.behind"][:slots]
         return np.where(newest == NEVER, NEVER, np.maximum(newest, now_ns - behind))
+
+
+def newest_so_far(ts: Array, key: Array, firsts: Array, before: Array) -> Array:
+    """The newest time of each row's key so far, that row included, shape (M,). before: each key's newest, shape (K,)."""
+    span = int(ts.max()) - int(ts.min()) + 1
+    if len(firsts) * span < 1 << 62:  # one running maximum for all keys: each key's times above the one before
+        lift = key * span - int(ts.min())
+        raised = np.maximum.accumulate(ts + lift) - lift
+    else:
+        raised = np.concatenate([np.maximum.accumulate(part) for part in np.split(ts, firsts[1:])])
+    return np.asarray(np.maximum(raised, before[key]))

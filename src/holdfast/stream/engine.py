@@ -15,6 +15,7 @@ from holdfast.stream import checkpoints
 from holdfast.stream.errors import SnapshotUnusable
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.judges import Findings, Judge
+from holdfast.stream.panels import Panel, seat
 from holdfast.stream.plans import READINGS, StagePlan
 from holdfast.stream.relays import Relay
 from holdfast.stream.routing import Routes
@@ -32,6 +33,14 @@ class Line:
         self.stage = Stage(plan, [rule.matches for rule in rules])
         self.judges = [Judge(rule, self.stage, made.node, made.catalogue, made.texts) for rule in rules]
         self.relays: list[tuple[Judge, Relay, Line]] = []
+        self._units: list[Judge | Panel] = []
+        self._known = 0
+
+    def seat(self) -> None:
+        """Have like-shaped rules judged together; call it again when `judges` or `relays` are others."""
+        self._units = seat(self.stage, self.judges, {judge.rule.name for judge, _, _ in self.relays})
+        self.stage.latest.wanted = any(j.alarm is not None and j.rule.alarm.has_timers for j in self.judges)
+        self._known = 0
 
     def feed(self, arrived: Arrived, now_ns: int, to: Findings) -> None:
         """Take readings."""
@@ -41,24 +50,41 @@ class Line:
         self, evaluations: Evaluations | None, bad: Skipped | None, late: Skipped | None, now_ns: int, to: Findings
     ) -> None:
         """Have the rules judge, and pass on what they selected."""
-        selected = {judge: judge.judge(evaluations, bad, late, to) for judge in self.judges}
-        if evaluations is None:
-            return
-        for judge, relay, below in self.relays:
-            rows = relay.rows(evaluations, selected[judge], judge)
-            if rows is not None:
-                below.stage.state.grow(len(below.stage.route.keys))
-                made, too_late = below.stage.take(rows, now_ns)
-                below.judge(made, None, too_late, now_ns, to)
+        stage = self.stage
+        self._grow()
+        if bad is not None or late is not None:
+            stage.tallies.begin(bad, late)
+        if evaluations is not None:
+            order = stage.latest.order(evaluations)
+            selected = {id(unit): unit.judge(evaluations, order, to) for unit in self._units}
+            if order is not None:
+                stage.latest.remember(evaluations, order)
+            for judge, relay, below in self.relays:
+                rows = relay.rows(evaluations, selected[id(judge)], judge)
+                if rows is not None:
+                    below.stage.state.grow(len(below.stage.route.keys))
+                    made, too_late = below.stage.take(rows, now_ns)
+                    below.judge(made, None, too_late, now_ns, to)
+        stage.tallies.settle()
 
     def tick(self, now_ns: int, to: Findings) -> None:
         """Time passes."""
-        self.stage.state.grow(len(self.stage.route.keys))
+        self._grow()
         closed = self.stage.close(now_ns)
         if closed is not None:
             self.judge(closed, None, None, now_ns, to)
-        for judge in self.judges:
-            judge.tick(now_ns, to)
+        if self.stage.latest.wanted:
+            times = self.stage.settled(now_ns)
+            for unit in self._units:
+                unit.tick(times, to)
+
+    def _grow(self) -> None:
+        keys = len(self.stage.route.keys)
+        if keys != self._known:
+            self.stage.state.grow(keys)
+            for unit in self._units:
+                unit.grow()
+            self._known = keys
 
 
 class Engine:
@@ -88,6 +114,8 @@ class Engine:
             if line.plan.source != READINGS:
                 above, judge = judges[line.plan.source]
                 above.relays.append((judge, Relay(judge, line.stage), line))
+        for line in self.lines:
+            line.seat()
 
     def judges(self) -> Iterator[Judge]:
         """All rules at work."""
@@ -107,7 +135,7 @@ class Engine:
             for i in self._routes.touched(arrived.series):
                 self._sources[i].feed(arrived, now_ns, findings)
         if len(findings.decided) > 1:
-            findings.decided.sort(key=lambda pair: pair[0])
+            self._sort(findings)
         return findings
 
     def _arrive(self, batch: Batch) -> Arrived | None:
@@ -122,7 +150,14 @@ class Engine:
         with np.errstate(all="ignore"):
             for line in self.lines:
                 line.tick(now_ns, findings)
+        if len(findings.decided) > 1:
+            self._sort(findings)
         return findings
+
+    def _sort(self, findings: Findings) -> None:
+        """Decisions in order of their deciding rows, then of time, then of the rules."""
+        place = {rule.name: i for i, rule in enumerate(self.rules)}
+        findings.decided.sort(key=lambda d: (d[0], d[1].event.ts, place[d[1].event.rule]))
 
     def acknowledge(self, rule: str, node: str, device: str, now_ns: int) -> Findings:
         """Somebody has seen a rule's alert: one that was latched may end."""
