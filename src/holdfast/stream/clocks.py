@@ -45,7 +45,7 @@ class Clocks:
 
 
 def newest_so_far(ts: Array, key: Array, firsts: Array, before: Array) -> Array:
-    """The newest time of each row's key so far, that row included, shape (M,). before: each key's newest, shape (K,)."""
+    """The newest time of each row's key so far, it included, shape (M,). before: each key's newest, shape (K,)."""
     span = int(ts.max()) - int(ts.min()) + 1
     if len(firsts) * span < 1 << 62:  # one running maximum for all keys: each key's times above the one before
         lift = key * span - int(ts.min())

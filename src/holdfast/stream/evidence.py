@@ -125,30 +125,25 @@ def _why(rule: CompiledRule, transition: Transition, seen: Seen, values: Shown, 
 def _because(rule: CompiledRule, cause: Cause) -> str:
     """Why now, where it isn't the evaluation alone that decided."""
     spec = rule.alarm
-    match cause:
-        case "samples":
-            return ""
-        case "held":
-            return f"held for {spoken(spec.hold_ns)}"
-        case "cooled":
-            return f"held still when the cooldown of {spoken(spec.cooldown)} was over"
-        case "ended":
-            return f"had ended for {spoken(spec.clear_ns)}"
-        case "silent":
-            return f"no message for {spoken(spec.hold_ns)}"
-        case "spoke":
-            return "a message came"
-        case "followed":
-            return f"`{rule.then_text}` held within {spoken(spec.within)}"
-        case "missed":
-            return f"`{rule.then_text}` didn't hold within {spoken(spec.within)}"
-        case "acknowledged":
-            return "acknowledged"
+    said = {
+        "held": f"held for {spoken(spec.hold_ns)}",
+        "cooled": f"held still when the cooldown of {spoken(spec.cooldown)} was over",
+        "ended": f"had ended for {spoken(spec.clear_ns)}",
+        "silent": f"no message for {spoken(spec.hold_ns)}",
+        "spoke": "a message came",
+        "followed": f"`{rule.then_text}` held within {spoken(spec.within)}",
+        "missed": f"`{rule.then_text}` didn't hold within {spoken(spec.within)}",
+        "acknowledged": "acknowledged",
+    }
+    return said.get(cause, "")
+
+
+_UNITS = (("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000))
 
 
 def spoken(ns: int) -> str:
     """A duration as people write it in rules."""
-    for unit, size in (("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)):
+    for unit, size in _UNITS:
         if ns >= size and ns % size == 0:
             return f"{ns // size}{unit}"
     return f"{ns / 1e6:g}ms"

@@ -3,8 +3,8 @@
 Only a key's newest window drives its alarms: a revision of an older one is a result, not a decision. Evaluations that
 aren't cut by time come in order of arrival; one with an older time than its key's newest counts as if it came then.
 
-State per slot, in the stage's: `latest.ts`, the newest evaluation's time; `latest.inputs`, its columns. They are kept up
-only where alarms ask for it: timers need to know what was seen last.
+State per slot, in the stage's: `latest.ts`, the newest evaluation's time; `latest.inputs`, its columns. They are kept
+up only where alarms ask for it: timers need to know what was seen last.
 """
 
 from dataclasses import dataclass
@@ -112,8 +112,9 @@ class Latest:
         self._state["latest.ts"][order.slots] = order.times[last]
         if self.wanted and evaluations.inputs:
             at = last if order.at is None else order.at[last]
-            columns = [v[at] if isinstance(v, np.ndarray) and v.ndim else np.full(len(at), v) for v in evaluations.inputs]
-            self._state["latest.inputs"][order.slots] = np.stack(columns, 1)
+            kept = self._state["latest.inputs"]
+            for i, value in enumerate(evaluations.inputs):
+                kept[order.slots, i] = value[at] if isinstance(value, np.ndarray) and value.ndim else value
 
     def inputs(self, slot: int) -> list[Array]:
         """The columns of a key's last evaluation, each of one number."""

@@ -228,7 +228,7 @@ class PairAlarm:
 
 
 def ranges(starts: Array, counts: Array) -> Array:
-    """starts[0], starts[0] + 1 … (counts[0] of them), starts[1] …"""
+    """The numbers from starts[0] on, counts[0] of them; then those from starts[1] on, and so forth."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     return np.repeat(starts - (ends - counts), counts) + np.arange(total)

@@ -20,7 +20,7 @@ from holdfast.stream.alarms.ports import Judged, Transition
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.judges import Findings, Judge
 from holdfast.stream.latest import Order
-from holdfast.stream.pairs import PairAlarm, PairState, Pairs, ranges
+from holdfast.stream.pairs import PairAlarm, Pairs, PairState, ranges
 from holdfast.stream.plans import AlarmSpec, Threshold
 from holdfast.stream.stages import Stage
 from holdfast.stream.tallies import Told

@@ -151,7 +151,8 @@ class AlarmSpec:
     absence:   the key was silent for `hold_ns`
     sequence:  `then` held at a later evaluation, at most `within` after `when` did;
                not expected: it didn't hold from the evaluation at which `when` did until `within` after it
-    clear_hold, clear_ns: how long `clear_when` must hold; absence is cleared by messages, a missed sequence by `then` too
+    clear_hold, clear_ns: how long `clear_when` must hold; for absence: messages come; a missed sequence also ends with
+               `then`
     cooldown:  how long after it was cleared it isn't raised again; a condition that still holds then is raised then,
                a sequence that was complete before isn't
     latch:     once raised it stays until somebody acknowledges it, and the condition has ended

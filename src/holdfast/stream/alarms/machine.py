@@ -1,5 +1,6 @@
-"""One key's alarm, evaluation by evaluation: what it means to be raised. The vectorised classes only find out for which
-keys that needs to be asked.
+"""One key's alarm, evaluation by evaluation: what it means to be raised.
+
+The vectorised classes beside this only find out for which keys it needs to be asked.
 
 Timers go by the key's newest event time, which never moves backwards: a sample that comes out of order counts as if it
 had come at that time. A timer fires before the first evaluation at or after it is judged, or when the key's clock has
@@ -90,7 +91,7 @@ class Machine:
         if m.raised and self._spec.latch:
             m.is_acked = True
             if m.is_over and self._spec.kind == "absence" and ts >= m.since + self._spec.hold_ns:
-                m.is_over = False  # silent again
+                m.is_over, m.run, m.run_since = False, 0, LONG_AGO  # silent again
             if m.is_over:
                 self._clear(-1, -1, ts, ts, "acknowledged")
                 self.memory.due = self._next()
@@ -103,7 +104,7 @@ class Machine:
         if m.held == 0:
             m.since = step.time
         m.held += not (step.again and m.held)
-        if m.held >= spec.hold and step.time >= max(m.since + spec.hold_ns, m.cool):
+        if m.held >= spec.hold and self._is_time(step, max(m.since + spec.hold_ns, m.cool)):
             self._raise(step.at, step.at, step.ts, "samples")
 
     def _judge_sequence(self, step: Step) -> None:
@@ -126,7 +127,7 @@ class Machine:
             if m.run == 0:
                 m.run_since = step.time
             m.run += not (step.again and m.run)
-            if m.run >= spec.clear_hold and step.time >= m.run_since + spec.clear_ns and not m.is_over:
+            if m.run >= spec.clear_hold and self._is_time(step, m.run_since + spec.clear_ns) and not m.is_over:
                 self._end(step.at, step.at, step.ts, step.time, "spoke" if spec.kind == "absence" else "samples")
         else:
             m.run, m.run_since = 0, LONG_AGO
@@ -134,6 +135,9 @@ class Machine:
                 m.is_over = False
         if self.memory.raised and spec.kind == "condition":
             m.held += not step.again
+
+    def _is_time(self, step: Step, due: int) -> bool:
+        return not self._spec.has_timers or step.time >= due  # without timers, times may go backwards
 
     def _raise(self, at: int, seen: int, ts: int, cause: Cause) -> None:
         self.memory.raised = True
