@@ -117,7 +117,8 @@ class _Change:
 
     def _withdraw(self, judge: Judge, slots: list[int], why: str) -> int:
         if slots:
-            judge.withdraw(slots, self._now_ns, why, self.done.findings)
+            self.done.findings.decided += [(-1, one) for one in judge.abandon(self._now_ns, why, slots)]
+            judge.state.forget(np.array(slots, np.intp))
         return len(slots)
 
     def make(self) -> None:
@@ -171,9 +172,8 @@ class _Change:
         judges = [self._judge(rule, stage) for rule in rules]
         line = old or Line(rules[0].stage, stage, judges, engine.watch)
         line.judges, line.is_changed = judges, old is None or is_widened or before != after
-        used = [0] * len(judges)
-        line.meter = Meter(line.meter.stage_ns, used, 0, line.meter.evaluations, [0] * len(judges),
-                           line.meter.skipped, is_throttled=line.meter.is_throttled)  # fmt: skip
+        line.meter = Meter(line.meter.stage_ns, [], 0, line.meter.evaluations, line.meter.skipped,
+                           is_throttled=line.meter.is_throttled)  # fmt: skip
         self._limit(line)
         return line
 

@@ -36,15 +36,7 @@ class Clocks:
 
     def before(self, rows: Rows) -> Array:
         """The newest time of each message's key so far, that message included, shape (M,). Call before `hear`."""
-        newest = self._state["clock.newest"][rows.slots]
-        ts = rows.ts
-        span = int(ts.max()) - int(ts.min()) + 1
-        if len(rows.slots) * span < 1 << 62:  # one running maximum for all keys: each key's times above the one before
-            lift = rows.key * span - int(ts.min())
-            raised = np.maximum.accumulate(ts + lift) - lift
-        else:
-            raised = np.concatenate([np.maximum.accumulate(part) for part in np.split(ts, rows.firsts[1:])])
-        return np.asarray(np.maximum(raised, newest[rows.key]))
+        return newest_so_far(rows.ts, rows.key, rows.firsts, self._state["clock.newest"][rows.slots])
 
     def shift(self, offset_ns: int) -> None:
         """The node's clock jumped by so much; the keys' go on as before."""
@@ -69,3 +61,14 @@ class Clocks:
         site = np.full(int(node.max()) + 1, NEVER)
         np.maximum.at(site, node, newest)
         return np.where(newest == NEVER, NEVER, site[node])
+
+
+def newest_so_far(ts: Array, key: Array, firsts: Array, before: Array) -> Array:
+    """The newest time of each row's key so far, it included, shape (M,). before: each key's newest, shape (K,)."""
+    span = int(ts.max()) - int(ts.min()) + 1
+    if len(firsts) * span < 1 << 62:  # one running maximum for all keys: each key's times above the one before
+        lift = key * span - int(ts.min())
+        raised = np.maximum.accumulate(ts + lift) - lift
+    else:
+        raised = np.concatenate([np.maximum.accumulate(part) for part in np.split(ts, firsts[1:])])
+    return np.asarray(np.maximum(raised, before[key]))

@@ -22,8 +22,8 @@ Now = Callable[[], int]
 class Meter:
     """What one stage and its rules have used since they were loaded.
 
-    stage_ns, judge_ns: CPU time of the stage, and of each of its rules, ns
-    messages, evaluations, decisions: how many the stage took and made, and its rules decided
+    stage_ns, judge_ns: CPU time of the stage, and of what judges its evaluations: a rule, or like-shaped ones together
+    messages, evaluations: how many the stage took and made
     skipped:            readings not looked at while throttled
     """
 
@@ -31,7 +31,6 @@ class Meter:
     judge_ns: list[int] = field(default_factory=list)
     messages: int = 0
     evaluations: int = 0
-    decisions: list[int] = field(default_factory=list)
     skipped: int = 0
     budget: float = 0.0
     """Share of a core that the stage and its rules may use together; 0 = any."""
@@ -46,9 +45,9 @@ class Meter:
         """CPU time of the stage and all of its rules."""
         return self.stage_ns + sum(self.judge_ns)
 
-    def spend(self, rule: int, ns: int) -> None:
-        """Wall time of the stage (-1) or a rule; `settle` says how much of it counts."""
-        self._unscaled.append((rule, ns))
+    def spend(self, judge: int, ns: int) -> None:
+        """Wall time of the stage (-1) or of what judges; `settle` says how much of it counts."""
+        self._unscaled.append((judge, ns))
 
     def settle(self, scale: float, now: int) -> None:
         """The operation is over; `scale` of its wall time was spent running."""

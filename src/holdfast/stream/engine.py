@@ -82,6 +82,8 @@ class Engine:
             if line.plan.source != READINGS:
                 above, judge = judges[line.plan.source]
                 above.relays.append((judge, Relay(judge, line.stage), line))
+        for line in self.lines:
+            line.seat()
 
     def places(self) -> dict[int, Line]:
         """The stages that read readings, by their place in `routes`."""
@@ -115,7 +117,7 @@ class Engine:
                 self._places[i].feed(arrived, now_ns, findings)
         self.watch.end()
         if len(findings.decided) > 1:
-            findings.decided.sort(key=lambda pair: pair[0])
+            self._sort(findings)
         return findings
 
     def _arrive(self, batch: Batch) -> Arrived | None:
@@ -132,9 +134,16 @@ class Engine:
             for line in self.lines:
                 line.tick(now_ns, findings)
         self.watch.end()
+        if len(findings.decided) > 1:
+            self._sort(findings)
         if self.limits.forget_ns and now_ns // HOUR_NS != self.swept:
             self._sweep(now_ns, findings)
         return findings
+
+    def _sort(self, findings: Findings) -> None:
+        """Decisions in order of their deciding rows, then of time, then of the rules."""
+        place = {rule.name: i for i, rule in enumerate(self.rules)}
+        findings.decided.sort(key=lambda d: (d[0], d[1].event.ts, place[d[1].event.rule]))
 
     def _sweep(self, now_ns: int, to: Findings) -> None:
         """Forget keys that were silent for too long; not those whose alert is raised."""

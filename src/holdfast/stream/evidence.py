@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from holdfast.model.event import Event, EventKind
-from holdfast.stream.alarms.ports import Transition
+from holdfast.stream.alarms.ports import Cause, Transition
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.language.orders import Ordered
 from holdfast.stream.language.templates import topic
@@ -111,11 +111,42 @@ def _why(rule: CompiledRule, transition: Transition, seen: Seen, values: Shown, 
             metric: {"ts": ts, "values": [_json(n) for n in numbers]} for metric, (ts, numbers) in seen.inputs.items()
         },
         "held_samples": transition.held,
+        "since": transition.since,
         "skipped_bad": seen.skipped_bad,
     }
     if seen.late is not None:
         why["late"] = seen.late
+    because = _because(rule, transition.cause)
+    if because:
+        why["because"] = because
     return why
+
+
+def _because(rule: CompiledRule, cause: Cause) -> str:
+    """Why now, where it isn't the evaluation alone that decided."""
+    spec = rule.alarm
+    said = {
+        "held": f"held for {spoken(spec.hold_ns)}",
+        "cooled": f"held still when the cooldown of {spoken(spec.cooldown)} was over",
+        "ended": f"had ended for {spoken(spec.clear_ns)}",
+        "silent": f"no message for {spoken(spec.hold_ns)}",
+        "spoke": "a message came",
+        "followed": f"`{rule.then_text}` held within {spoken(spec.within)}",
+        "missed": f"`{rule.then_text}` didn't hold within {spoken(spec.within)}",
+        "acknowledged": "acknowledged",
+    }
+    return said.get(cause, "")
+
+
+_UNITS = (("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000))
+
+
+def spoken(ns: int) -> str:
+    """A duration as people write it in rules."""
+    for unit, size in _UNITS:
+        if ns >= size and ns % size == 0:
+            return f"{ns // size}{unit}"
+    return f"{ns / 1e6:g}ms"
 
 
 def _json(value: float | str | None) -> float | str | None:

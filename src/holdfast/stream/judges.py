@@ -1,7 +1,7 @@
 """One rule at work: what it selects, its alarm, its results."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,19 +12,21 @@ from numpy.typing import NDArray
 from holdfast.model.batch import Batch
 from holdfast.model.series import Catalogue, Series
 from holdfast.stream.alarms.making import make_alarm
-from holdfast.stream.alarms.ports import Judged, Transition
+from holdfast.stream.alarms.ports import Alarm, Judged, Standing, Transition
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.evidence import Decision, Seen, Shown, announce, decide
-from holdfast.stream.rows import Skipped
+from holdfast.stream.latest import Order
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.stages import Stage
 from holdfast.stream.state import State
-from holdfast.stream.tallies import Tally
+from holdfast.stream.tallies import Told
 from holdfast.stream.texts import Texts
 
 Array = NDArray[Any]
 ALL = "all"
 """The device in events of rules that don't keep devices apart."""
+AFTER_ALL = 1 << 62
+"""A row after all rows of a batch."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class Findings:
         self.decided += other.decided
         self.derived += other.derived
         self.published += other.published
+        self.counts += other.counts
 
 
 class Judge:
@@ -63,137 +66,152 @@ class Judge:
         self.rule, self.stage = rule, stage
         self.state = State()
         self._node, self._catalogue, self._texts = node, catalogue, texts
-        self.alarm = (
-            None if rule.when is None and rule.alarm.kind == "condition" else make_alarm(self.state, rule.alarm)
-        )
-        self._bad = Tally(self.state, "skipped.bad")
-        self._late = Tally(self.state, "skipped.late")
-        self._keeps_values = self.alarm is not None and rule.alarm.has_timers
-        if self._keeps_values:
-            self.state.declare("values", np.float64, np.nan, len(rule.names))
+        self.alarm: Alarm | None = None
+        """What judges; None: nothing, or a panel does."""
+        self.standing: Standing | None = None
+        self.is_seated = False
+        """Whether a panel judges for it."""
+        self._keep_own()
         self.mine: NDArray[np.bool_] = np.empty(0, np.bool_)
         self.is_mixed = False
         self._series = [np.empty(0, np.int32) for _ in rule.stores]
+        self._results = [a for a in rule.actions if "result" in a.kinds]
+        self.decisions = 0
+        """Taken so far, for the account of costs."""
 
-    def judge(
-        self, evaluations: Evaluations | None, bad: Skipped | None, late: Skipped | None, to: Findings
-    ) -> list[Any]:
-        """Take evaluations and left-out rows in; the selected columns, for rules that read this one's."""
-        self.grow()
-        self._bad.begin(bad)
-        self._late.begin(late)
-        values: list[Any] = []
-        if evaluations is not None:
-            values = [value(evaluations.inputs) for value in self.rule.values]
+    def _keep_own(self) -> None:
+        if self.rule.when is not None or self.rule.alarm.kind != "condition":
+            self.standing = self.alarm = make_alarm(self.state, self.rule.alarm)
+        self._told = Told(self.state, self.stage.tallies)
+        self._pair_of: Callable[[int], int] | None = None
+
+    def take_seat(self, state: State, standing: Standing, told: Told, pair_of: Callable[[int], int]) -> None:
+        """A panel judges from now on, and keeps the memory. pair_of: slot to the place in `told`."""
+        self.state, self.alarm, self.standing = state, None, standing
+        self._told, self._pair_of, self.is_seated = told, pair_of, True
+
+    def stand_up(self) -> None:
+        """Judge by itself again."""
+        slots = len(self.mine)
+        kept = self.state.export(slots)
+        self.state, self.is_seated = State(), False
+        self._keep_own()
+        self.state.grow(slots)
+        self.state.put(np.arange(slots), kept, {}, {})
+
+    def judge(self, evaluations: Evaluations, order: Order | None, to: Findings) -> list[Any]:
+        """Take evaluations in; the selected columns, for rules that read this one's.
+
+        order: those that alarms go by; None: none
+        """
+        values = [value(evaluations.inputs) for value in self.rule.values]
+        if self.rule.stores:
             self._store(evaluations, values, to)
+        if self._results:
             self._tell(evaluations, values, to)
-            if self.alarm is not None:
-                self._decide_all(self._judged(evaluations, values), evaluations, values, to)
-        self._bad.settle()
-        self._late.settle()
+        if self.alarm is not None and order is not None:
+            mine = order if not self.is_mixed else order.of(self.mine)
+            if mine is not None:
+                self._decide_all(self.alarm, evaluations, mine, values, to)
         return values
 
-    def tick(self, now_ns: int, to: Findings) -> None:
-        """What time alone decides: `for` and absence."""
-        if self.alarm is None or not self.rule.alarm.has_timers:
-            return
-        self.grow()
-        for transition in self.alarm.due(self.stage.times(now_ns)):
-            to.moved = True
-            if not self.is_mixed or self.mine[transition.slot]:
-                to.decided.append((-1, self._decide(transition, None, [])))
+    def tick(self, times: Array, to: Findings) -> None:
+        """What time alone decides: `for` and absence. times: what time it is for each key's alarms."""
+        if self.alarm is not None and self.rule.alarm.has_timers:
+            to.decided += [(-1, self.decide(t)) for t in self.alarm.due(times)]
 
     def acknowledge(self, slot: int, now_ns: int, to: Findings) -> None:
         """Somebody has seen the alert."""
-        if self.alarm is not None:
+        if self.standing is not None:
             self.grow()
             to.moved = True
-            time = int(self.stage.times(now_ns)[slot])
-            to.decided += [(-1, self._decide(t, None, [])) for t in self.alarm.acknowledge(slot, time)]
-
-    def withdraw(self, slots: Sequence[int], now_ns: int, why: str, to: Findings) -> None:
-        """The alerts of these keys end because the rule isn't what it was, or isn't about them any more."""
-        times = self.stage.times(now_ns)
-        for slot in slots:
-            ended = Transition(-1, slot, "alert.cleared", int(times[slot]), 0)
-            decision = self._decide(ended, None, [])
-            event = msgspec.structs.replace(decision.event, why={**decision.event.why, "ended_by": why})
-            to.decided.append((-1, replace(decision, event=event)))
-        self.state.forget(np.array(slots, np.intp))
+            time = int(self.stage.settled(now_ns)[slot])
+            to.decided += [(-1, self.decide(t)) for t in self.standing.acknowledge(slot, time)]
 
     def raised(self) -> list[int]:
         """The slots whose alert is raised."""
-        if self.alarm is None:
-            return []
-        self.grow()
-        slots: list[int] = [s for s in self.alarm.raised().tolist() if s < len(self.mine) and self.mine[s]]
+        slots: list[int] = [] if self.standing is None else self.standing.raised().tolist()
         return slots
+
+    def abandon(
+        self, now_ns: int, because: str = "the rule was removed or changed", slots: Sequence[int] | None = None
+    ) -> list[Decision]:
+        """The rule is no more, or no more about these keys: their alerts are cleared, and the event says why."""
+        if self.standing is None:
+            return []
+        times, made = self.stage.times(now_ns), list[Decision]()
+        chosen = set(self.raised()) if slots is None else set(self.raised()) & set(slots)
+        for slot in sorted(chosen):
+            time = max(int(times[slot]), self.standing.since(slot))
+            decision = self.decide(Transition(-1, slot, "alert.cleared", time, 0, time, -1, "acknowledged"))
+            made.append(replace(decision, event=msgspec.structs.replace(decision.event, why={"because": because})))
+            self.standing.end(slot)
+        return made
 
     def grow(self) -> None:
         """Make room for the stage's keys."""
-        keys = self.stage.route.keys
+        keys, known = self.stage.route.keys, len(self.mine)
+        if len(keys) == known:
+            return
         self.state.grow(len(keys))
-        if len(keys) > len(self.mine):
-            new = [self.rule.matches(*key) for key in keys[len(self.mine) :]] if self.rule.stage.by == "device" else []
-            new += [True] * (len(keys) - len(self.mine) - len(new))
-            self.mine = np.append(self.mine, new)
-            self.is_mixed = not self.mine.all()
-            self._series = [np.append(s, np.full(len(keys) - len(s), -1, np.int32)) for s in self._series]
+        new = [self.rule.matches(*key) for key in keys[known:]] if self.rule.stage.by == "device" else []
+        new += [True] * (len(keys) - known - len(new))
+        self.mine = np.append(self.mine, new)
+        self.is_mixed = not self.mine.all()
+        self._series = [np.append(s, np.full(len(keys) - len(s), -1, np.int32)) for s in self._series]
+        if not self.is_seated:
+            slots = np.arange(known, len(keys))
+            self._told.begin(slots, slots)
 
-    def _judged(self, evaluations: Evaluations, values: list[Any]) -> Judged:
-        rule, total = self.rule, len(evaluations.row)
-        when = column(True if rule.when is None else rule.when(values), total, np.bool_)
-        clear = column(False if rule.clear is None else rule.clear(values), total, np.bool_)
-        then = None if rule.then is None else column(rule.then(values), total, np.bool_)
-        return Judged(evaluations.slots, evaluations.firsts, evaluations.ts, when, clear, then)
-
-    def _decide_all(self, judged: Judged, evaluations: Evaluations, values: list[Any], to: Findings) -> None:
-        if self.is_mixed:
-            other = ~self.mine[judged.slots]
-            if other.any():
-                mask = np.repeat(other, np.diff(np.append(judged.firsts, len(judged.ts))))
-                judged.when[mask] = judged.clear[mask] = False
-                if judged.then is not None:
-                    judged.then[mask] = False
-        found = [] if self.alarm is None else self.alarm.advance(judged)
-        for t in found:
-            if not self.is_mixed or self.mine[t.slot]:
-                to.decided.append((self._row(t, evaluations), self._decide(t, evaluations, values)))
-        if self._keeps_values and values:
-            last = np.append(judged.firsts[1:], len(judged.ts)) - 1
-            kept = np.column_stack([np.broadcast_to(v, (len(judged.ts),))[last] for v in values])
-            self.state["values"][judged.slots] = kept
-
-    def _row(self, transition: Transition, evaluations: Evaluations) -> int:
-        return -1 if transition.at < 0 else int(evaluations.row[transition.at])
-
-    def _decide(self, transition: Transition, evaluations: Evaluations | None, values: list[Any]) -> Decision:
-        at, slot, rule = transition.at, transition.slot, self.rule
-        start, revision, inputs = None, None, {}
-        if evaluations is not None and at >= 0:
-            numbers = [float(_at(v, at)) for v in values]
+    def decide(self, t: Transition, evaluations: Evaluations | None = None, order: Order | None = None) -> Decision:
+        """The decision that a transition is. t.at, t.seen: positions in `order`."""
+        self.decisions += 1
+        start, revision, inputs, row = None, None, {}, AFTER_ALL
+        columns = None
+        if evaluations is not None and order is not None:
+            at, seen = order.place(t.at), order.place(t.seen)
             row = int(evaluations.row[at])
-            start = None if evaluations.start is None else int(evaluations.start[at])
-            revision = None if evaluations.revision is None else int(evaluations.revision[at])
-            for i, one in enumerate(rule.stage.inputs):
-                if one.kind == "own":
-                    ts, samples = evaluations.evidence.samples(at, i)
-                    inputs[one.metric] = ts, [self._shown(v, is_text=one.is_text) for v in samples]
-        else:
-            numbers, row = self._kept(slot), 1 << 62
-        shown: Shown = {
-            n: self._shown(v, is_text=i in rule.texts) for i, (n, v) in enumerate(zip(rule.names, numbers, strict=True))
-        }
-        bad, late = self._bad.take(slot, row), self._late.take(slot, row)
-        seen = Seen(transition.ts, shown, inputs, bad, late if rule.stage.window.kind not in _NEVER_LATE else None,
-                    start, revision)  # fmt: skip
-        return decide(rule, self._place(slot), transition, seen, self._node)
+            if seen >= 0:
+                columns = [_only(v, seen) for v in evaluations.inputs]
+            if at == seen:
+                start = None if evaluations.start is None else int(evaluations.start[at])
+                revision = None if evaluations.revision is None else int(evaluations.revision[at])
+                inputs = self._inputs(evaluations, at)
+        if columns is None:
+            columns = self.stage.latest.inputs(t.slot)
+        place = t.slot if self._pair_of is None else self._pair_of(t.slot)
+        bad, late = self._told.take(place, t.slot, row)
+        seen_late = late if self.rule.stage.window.kind not in _NEVER_LATE else None
+        seen_all = Seen(t.ts, self._selected(columns), inputs, bad, seen_late, start, revision)
+        return decide(self.rule, self._place(t.slot), t, seen_all, self._node)
 
-    def _kept(self, slot: int) -> list[float]:
-        if not self._keeps_values:
-            return [np.nan] * len(self.rule.names)
-        kept: list[float] = self.state["values"][slot].tolist()
-        return kept
+    def _decide_all(
+        self, alarm: Alarm, evaluations: Evaluations, order: Order, values: list[Any], to: Findings
+    ) -> None:
+        rule = self.rule
+        when = order.pick(False if rule.when is None else rule.when(values), np.bool_)
+        if not np.count_nonzero(when) and alarm.rests(order.slots):
+            return
+        clear = order.pick(False if rule.clear is None else rule.clear(values), np.bool_)
+        then = None if rule.then is None else order.pick(rule.then(values), np.bool_)
+        judged = Judged(order.slots, order.firsts, order.ts, order.times, when, clear, then, order.again)
+        for t in alarm.advance(judged):
+            row = int(evaluations.row[order.place(t.at)])
+            to.decided.append((row, self.decide(t, evaluations, order)))
+
+    def _inputs(self, evaluations: Evaluations, at: int) -> dict[str, tuple[list[int], list[Any]]]:
+        """The samples that an evaluation looked at."""
+        found = {}
+        for i, one in enumerate(self.rule.stage.inputs):
+            if one.kind == "own":
+                ts, samples = evaluations.evidence.samples(at, i)
+                found[one.metric] = ts, [self._shown(v, is_text=one.is_text) for v in samples]
+        return found
+
+    def _selected(self, columns: list[Any]) -> Shown:
+        numbers = [float(np.ravel(value(columns))[0]) for value in self.rule.values]
+        named = enumerate(zip(self.rule.names, numbers, strict=True))
+        return {name: self._shown(number, is_text=i in self.rule.texts) for i, (name, number) in named}
 
     def _shown(self, value: float, *, is_text: bool) -> Any:
         return self._texts.text(value) if is_text else value
@@ -204,8 +222,6 @@ class Judge:
 
     def _store(self, evaluations: Evaluations, values: list[Any], to: Findings) -> None:
         """The columns that become series; an unknown number is no reading."""
-        if not self.rule.stores:
-            return
         total = len(evaluations.row)
         slot = np.repeat(evaluations.slots, np.diff(np.append(evaluations.firsts, total)))
         for i, stored in enumerate(self.rule.stores):
@@ -227,9 +243,6 @@ class Judge:
 
     def _tell(self, evaluations: Evaluations, values: list[Any], to: Findings) -> None:
         """Results for local subscribers."""
-        actions = [a for a in self.rule.actions if "result" in a.kinds]
-        if not actions:
-            return
         total = len(evaluations.row)
         slots = np.repeat(evaluations.slots, np.diff(np.append(evaluations.firsts, total))).tolist()
         columns = [column(v, total, np.float64).tolist() for v in values]
@@ -240,15 +253,15 @@ class Judge:
                 n: self._shown(c[at], is_text=i in self.rule.texts)
                 for i, (n, c) in enumerate(zip(self.rule.names, columns, strict=True))
             }
-            to.published += announce(self.rule, self._place(slot), evaluations, at, shown, actions)
+            to.published += announce(self.rule, self._place(slot), evaluations, at, shown, self._results)
 
 
 _NEVER_LATE = frozenset({"each", "last", "count"})
 
 
-def _at(value: Any, at: int) -> Any:
-    """A selected column's value at an evaluation; a column of one value is a number."""
-    return value[at] if isinstance(value, np.ndarray) and value.ndim else value
+def _only(value: Any, at: int) -> Any:
+    """A column of one evaluation; a column of one value is a number."""
+    return value[at : at + 1] if isinstance(value, np.ndarray) and value.ndim else value
 
 
 def column(value: Any, total: int, dtype: Any) -> Array:

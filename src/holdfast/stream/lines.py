@@ -1,13 +1,14 @@
 """A stage at work with the rules that judge what it makes, and with what it costs."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from holdfast.stream.costs import Meter, RuleCost, Stopwatch
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.judges import Findings, Judge
+from holdfast.stream.panels import Panel, seat
 from holdfast.stream.plans import StagePlan
 from holdfast.stream.rows import Arrived, Rows, Skipped
 from holdfast.stream.stages import Stage
@@ -23,10 +24,25 @@ class Line:
         self.plan, self.stage = plan, stage
         self.judges = list(judges)
         self.relays: list[tuple[Judge, Relay, Line]] = []
-        self.meter = Meter(judge_ns=[0] * len(judges), decisions=[0] * len(judges))
+        self.meter = Meter()
+        self._units: list[Judge | Panel] = []
+        self._seated: object = None
+        self._known = 0
         self.is_changed = True
         """By the last edit of rules: which devices they are about may be different."""
         self._watch = watch
+
+    def seat(self) -> None:
+        """Have like-shaped rules judged together; call it again when `judges` or `relays` may be others."""
+        read = {judge.rule.name for judge, _, _ in self.relays}
+        seated = list(self.judges), read
+        if seated == self._seated:
+            return
+        self._seated = seated
+        self._units = seat(self.stage, self.judges, read)
+        self.stage.latest.wanted = any(j.standing is not None and j.rule.alarm.has_timers for j in self.judges)
+        self.meter.judge_ns = [0] * len(self._units)
+        self._known = 0
 
     @property
     def may_be_throttled(self) -> bool:
@@ -61,62 +77,85 @@ class Line:
         self, evaluations: Evaluations | None, bad: Skipped | None, late: Skipped | None, now_ns: int, to: Findings
     ) -> None:
         """Have the rules judge, and pass on what they selected."""
-        meter, now = self.meter, self._watch.now
-        selected = {}
+        meter, stage = self.meter, self.stage
+        self._grow()
+        if bad is not None or late is not None:
+            stage.tallies.begin(bad, late)
+        meter.messages = stage.taken
+        if evaluations is not None:
+            meter.evaluations += len(evaluations.row)
+            selected = self._judge(evaluations, to)
+            for judge, relay, below in self.relays:
+                rows = relay.rows(evaluations, selected[id(judge)], judge)
+                if rows is not None:
+                    below.take(rows, now_ns, to)
+        stage.tallies.settle()
+
+    def _judge(self, evaluations: Evaluations, to: Findings) -> dict[int, list[Any]]:
+        """What each unit selected, by its id."""
+        latest, now, selected = self.stage.latest, self._watch.now, dict[int, list[Any]]()
+        order = latest.order(evaluations)
         began = now()
-        for i, judge in enumerate(self.judges):
-            before = len(to.decided)
-            selected[judge] = judge.judge(evaluations, bad, late, to)
-            meter.decisions[i] += len(to.decided) - before
+        for i, unit in enumerate(self._units):
+            selected[id(unit)] = unit.judge(evaluations, order, to)
             ended = now()
-            meter.spend(i, ended - began)
+            self.meter.spend(i, ended - began)
             began = ended
-        meter.messages = self.stage.taken
-        if evaluations is None:
-            return
-        meter.evaluations += len(evaluations.row)
-        for judge, relay, below in self.relays:
-            rows = relay.rows(evaluations, selected[judge], judge)
-            if rows is not None:
-                below.take(rows, now_ns, to)
+        if order is not None:
+            latest.remember(evaluations, order)
+        return selected
 
     def tick(self, now_ns: int, to: Findings) -> None:
         """Time passes."""
         began = self._begin()
-        self.stage.state.grow(len(self.stage.route.keys))
+        self._grow()
         closed = self.stage.close(now_ns)
         self.meter.spend(-1, self._watch.now() - began)
         if closed is not None:
             to.moved = True
             self.judge(closed, None, None, now_ns, to)
-        for judge in self.judges:
-            judge.tick(now_ns, to)
+        if self.stage.latest.wanted:
+            times, before = self.stage.settled(now_ns), len(to.decided)
+            for unit in self._units:
+                unit.tick(times, to)
+            to.moved |= len(to.decided) > before
+
+    def _grow(self) -> None:
+        keys = len(self.stage.route.keys)
+        if keys != self._known:
+            self.stage.state.grow(keys)
+            for unit in self._units:
+                unit.grow()
+            self._known = keys
 
     def costs(self, now: int) -> list[RuleCost]:
         """What each of its rules costs; now: by the stopwatch."""
-        meter, stage, n = self.meter, self.stage, len(self.judges)
-        share, mine, memory = meter.share(now), meter.stage_ns // n, stage.state.nbytes // n
-        found = []
-        for i, judge in enumerate(self.judges):
-            used = mine + meter.judge_ns[i]
-            found.append(
-                RuleCost(
-                    judge.rule.name,
-                    judge.rule.part,
-                    used,
-                    share * used / max(meter.used_ns, 1),
-                    judge.state.nbytes + memory,
-                    stage.taken,
-                    meter.evaluations,
-                    meter.decisions[i],
-                    meter.skipped,
-                    len(stage.route.keys),
-                    len(stage.route.refused),
-                    meter.budget,
-                    meter.is_throttled,
-                )
-            )
-        return found
+        stage, members = self.stage, [unit.judges if isinstance(unit, Panel) else [unit] for unit in self._units]
+        return [
+            self._cost(judge, self.meter.judge_ns[i] // len(some), now, stage.state.nbytes // len(self.judges))
+            for i, some in enumerate(members)
+            for judge in some
+        ]
+
+    def _cost(self, judge: Judge, judge_ns: int, now: int, memory: int) -> RuleCost:
+        """memory: the rule's part of the stage's."""
+        meter, stage = self.meter, self.stage
+        used = meter.stage_ns // len(self.judges) + judge_ns
+        return RuleCost(
+            judge.rule.name,
+            judge.rule.part,
+            used,
+            meter.share(now) * used / max(meter.used_ns, 1),
+            judge.state.nbytes + memory,
+            stage.taken,
+            meter.evaluations,
+            judge.decisions,
+            meter.skipped,
+            len(stage.route.keys),
+            len(stage.route.refused),
+            meter.budget,
+            meter.is_throttled,
+        )
 
     def _begin(self) -> int:
         self._watch.touch(self.meter)

@@ -125,18 +125,22 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A condition of the shape `column > limit` (or < …): rules that differ in nothing else are judged together.
+    """A condition of the shape `column > limit` (or <), cleared by one of the opposite shape.
 
-    column: position in the rule's selected columns; above: > rather than <; or_equal: >= and <=
-    clear:  the limit of `clear_when` in the opposite direction
+    Rules on one stage that differ in nothing but limits, holds and devices are judged together.
+
+    text:   the column's expression in canonical form: equal for equal work on one stage
+    column: its position among the rule's selected columns
+    above:  > rather than <
+    limit, clear: `value > limit` raises, `value < clear` clears (not above: < and >). `>=` and `<=` are these with the
+        next number: `x >= 80` is `x > 79.99999999999999`
     """
 
+    text: str
     column: int
     above: bool
-    or_equal: bool
     limit: float
     clear: float
-    clear_or_equal: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +149,12 @@ class AlarmSpec:
 
     condition: `when` held for `hold` evaluations in a row and for `hold_ns`
     absence:   the key was silent for `hold_ns`
-    sequence:  `then` held within `within` after `when` did; not expected: it didn't
-    clear_hold, clear_ns: how long `clear_when` must hold
-    cooldown:  how long after it was cleared it isn't raised again
+    sequence:  `then` held at a later evaluation, at most `within` after `when` did;
+               not expected: it didn't hold from the evaluation at which `when` did until `within` after it
+    clear_hold, clear_ns: how long `clear_when` must hold; for absence: messages come; a missed sequence also ends with
+               `then`
+    cooldown:  how long after it was cleared it isn't raised again; a condition that still holds then is raised then,
+               a sequence that was complete before isn't
     latch:     once raised it stays until somebody acknowledges it, and the condition has ended
     """
 
@@ -164,4 +171,4 @@ class AlarmSpec:
     @property
     def has_timers(self) -> bool:
         """Whether time alone may raise or clear it."""
-        return bool(self.hold_ns or self.clear_ns or self.kind != "condition")
+        return bool(self.hold_ns or self.clear_ns or self.cooldown or self.kind != "condition")

@@ -77,6 +77,7 @@ class CompiledRule:
     then: Compute | None = None
     when_text: str = ""
     clear_text: str = ""
+    then_text: str = ""
     alarm: AlarmSpec = field(default_factory=AlarmSpec)
     threshold: Threshold | None = None
     message: "Template | None" = None

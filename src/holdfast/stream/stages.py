@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from holdfast.stream.clocks import NEVER, Clocks
 from holdfast.stream.evaluations import Evaluations
+from holdfast.stream.latest import Latest
 from holdfast.stream.messages import Messages
 from holdfast.stream.plans import StagePlan
 from holdfast.stream.routing import Route
 from holdfast.stream.rows import Arrived, Rows, Skipped
 from holdfast.stream.state import State
+from holdfast.stream.tallies import Tallies
 from holdfast.stream.windows.making import make_windows
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class Stage:
         self.route = Route(plan, matches)
         self.state = State()
         self.clocks = Clocks(self.state)
+        self.latest = Latest(self.state, plan)
+        self.tallies = Tallies(self.state)
         self._messages = Messages(self.state, plan, self.route)
         self._operators = [step.make(self.state, f"step{i}") for i, step in enumerate(plan.steps)]
         self._windows = make_windows(self.state, plan)
@@ -78,5 +82,14 @@ class Stage:
             return self.clocks.site_times(self.route.nodes())
         return self.clocks.times(now_ns, len(self.route.keys))
 
+    def settled(self, now_ns: int) -> Array:
+        """Up to when each key's evaluations have been made, shape (keys,): what alarms' timers go by."""
+        window = self.plan.window
+        if window.kind in _ARRIVING:
+            return self.times(now_ns)
+        return self.times(now_ns) - (IDLE_NS + window.grace + window.ahead)
+
 
 _TIMELESS = frozenset({"each", "last"})
+_ARRIVING = frozenset({"each", "last", "count"})
+"""Windows whose evaluations are made when a message comes, never later."""

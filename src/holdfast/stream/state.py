@@ -50,6 +50,10 @@ class State:
         shape = (self.capacity,) if width is None else (self.capacity, width)
         self._arrays[name] = np.full(shape, fill, dtype)
 
+    def declared(self) -> dict[str, tuple[type, float]]:
+        """The arrays of shape (slots,): their type, and what unused places hold."""
+        return {n: (a.dtype.type, self._fills[n]) for n, a in self._arrays.items() if a.ndim == 1}
+
     def share(self, name: str, array: Array) -> None:
         """Add an array that belongs to no slot; change it in place."""
         self._shared[name] = array

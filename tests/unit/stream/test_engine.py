@@ -276,6 +276,7 @@ def test_an_alert_says_why(tmp_path: Path) -> None:
             "air.temperature": {"ts": [BASE + i for i in [*range(7, 25), 26, 27]], "values": [0.0] * 18 + [200.0] * 2}
         },
         "held_samples": 2,
+        "since": BASE + 26,
         "skipped_bad": 2,
     }
     assert len(event.id) == 32

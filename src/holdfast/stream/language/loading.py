@@ -15,6 +15,7 @@ from holdfast.stream.language.orders import CompiledOrder, compile_order
 from holdfast.stream.language.plans import Plan, plan_condition, plan_select
 from holdfast.stream.language.settings import ActionText, RulesFile, RuleText
 from holdfast.stream.language.templates import parse_message, parse_topic
+from holdfast.stream.language.thresholds import with_threshold
 from holdfast.stream.language.windowtext import parse_hold, parse_window
 from holdfast.stream.plans import AlarmSpec
 from holdfast.stream.rules import BUILTIN, PAYLOAD_FACTS, Action, CompiledRule
@@ -47,7 +48,7 @@ def load_rules(paths: Iterable[Path]) -> list[CompiledRule]:
         for name, text in document.value.rules.items():
             if name in rules:
                 problems.append(document.problem(("rules", name), f"a rule named `{name}` stands in another file too"))
-            rules[name] = _Reader(document, name, problems).rule(text)
+            rules[name] = with_threshold(_Reader(document, name, problems).rule(text), text.select, text.clear_when)
     if problems:
         raise SettingsInvalid(problems)
     return list(rules.values())
