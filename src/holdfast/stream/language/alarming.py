@@ -1,4 +1,4 @@
-"""When a rule's alert is raised and cleared: `when`, `for`, `clear_for`, `cooldown`, `latch`, `absent`, `then` …"""
+"""When a rule's alert is raised and cleared: `when`, `for`, `clear_for`, `cooldown`, `latch`, `absent`, `then`, `unless`."""
 
 from collections.abc import Mapping
 
@@ -35,13 +35,17 @@ def _spec(kind: str, hold: Hold, clear: Hold, cooldown: int, text: RuleText, wit
 def _check(text: RuleText, has_when: bool, faults: Mapping[str, list[str]]) -> None:  # noqa: FBT001
     is_sequence = bool(text.then or text.unless)
     if text.absent:
-        for key, said in (("when", has_when), ("then", text.then), ("unless", text.unless)):
+        for key, said in (("when", has_when), ("then", bool(text.then)), ("unless", bool(text.unless))):
             if said:
                 faults["absent"].append(f"`absent` stands instead of `{key}`; keep one of them")
         windows = [text.window] if isinstance(text.window, str) else list(text.window)
         if any(" ".join(w.split()) != "none" for w in windows):
             faults["absent"].append("silence is measured from message to message; take `window` out")
-        for key, said in (("for", text.hold != ONE), ("clear_when", text.clear_when), ("clear_for", text.clear_for != ONE)):
+        for key, said in (
+            ("for", text.hold != ONE),
+            ("clear_when", bool(text.clear_when)),
+            ("clear_for", text.clear_for != ONE),
+        ):
             if said:
                 faults[key].append(f"`{key}` has no meaning beside `absent`: the next message ends the alert")
         return
@@ -56,7 +60,7 @@ def _check(text: RuleText, has_when: bool, faults: Mapping[str, list[str]]) -> N
     if not has_when:
         for key, said in (
             ("for", text.hold != ONE), ("clear_when", text.clear_when is not None), ("clear_for", text.clear_for != ONE),
-            ("cooldown", text.cooldown), ("latch", text.latch), ("message", text.message),
+            ("cooldown", bool(text.cooldown)), ("latch", text.latch), ("message", bool(text.message)),
         ):  # fmt: skip
             if said:
                 faults[key].append(f"`{key}` is about an alert; say in `when` what raises it")

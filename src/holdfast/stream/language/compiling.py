@@ -52,8 +52,14 @@ def version_of(name: str, text: RuleText) -> str:
     return blake2b(msgspec.json.encode((name, squeezed), order="deterministic"), digest_size=8).hexdigest()
 
 
-def compile_rule(  # noqa: PLR0913 - one rule and where it stands
-    document: Document[RulesFile], name: str, text: RuleText, made: Draft, folder: Path, below: Below, problems: list[Problem]
+def compile_rule(
+    document: Document[RulesFile],
+    name: str,
+    text: RuleText,
+    made: Draft,
+    folder: Path,
+    below: Below,
+    problems: list[Problem],
 ) -> None:
     """Add the rule's parts, one per window, to `below`; what is wrong goes to `problems`."""
     before = len(problems)
@@ -72,7 +78,7 @@ def compile_rule(  # noqa: PLR0913 - one rule and where it stands
 class _Reader:
     """Compiles one rule; its faults become problems with the line of the key they are about."""
 
-    def __init__(  # noqa: PLR0913 - as `compile_rule`
+    def __init__(
         self, document: Document[RulesFile], name: str, text: RuleText, made: Draft, folder: Path, below: Below,
         problems: list[Problem],
     ) -> None:  # fmt: skip
@@ -93,10 +99,10 @@ class _Reader:
         settle(made.trees(), made.units, quantities, made.faults)
         alarm = parse_alarm(text, "when" in made.conditions or bool(text.when), made.faults)
         parts = []
-        for window in made.windows or [None]:
+        for window in made.windows:
             stage = Stage(source, kinds, quantities, self._folder)
             parts.append(self._part(stage, window, alarm, several=len(made.windows) > 1))
-        return [part for part in parts if part is not None]
+        return parts
 
     def tell_all(self) -> None:
         """Make problems of the faults found."""
@@ -112,7 +118,9 @@ class _Reader:
         if not above:
             return None  # its own faults, or that it isn't there, are told
         if len(above) > 1:
-            self._draft.faults[key].append(f"rule `{name}` has several windows; give the one to be read a rule of its own")
+            self._draft.faults[key].append(
+                f"rule `{name}` has several windows; give the one to be read a rule of its own"
+            )
             return None
         rule = above[0]
         columns: dict[str, Kind] = {
@@ -152,14 +160,16 @@ class _Reader:
                     continue  # two units are spelled like this: it stays unknown
         return quantities
 
-    def _part(self, stage: Stage, window: DraftWindow | None, alarm: Any, *, several: bool) -> CompiledRule | None:
+    def _part(self, stage: Stage, window: DraftWindow, alarm: Any, *, several: bool) -> CompiledRule:
         made, text = self._draft, self._text
-        if window is None:
-            return None
         stage.take_names(made.trees())
         faults = made.faults[self._select]
         if not made.select and made.complete and not faults:
-            faults.append("is missing; write columns such as `avg(air.temperature) as avg_temp`" if not text.sql else "selects nothing but keys")
+            faults.append(
+                "is missing; write columns such as `avg(air.temperature) as avg_temp`"
+                if not text.sql
+                else "selects nothing but keys"
+            )
         selected = compile_select(made.select, stage, window.text.spec, faults) if made.select else []
         where = self._where(stage)
         spec = window.text.spec
@@ -167,12 +177,15 @@ class _Reader:
             begin = stage.condition(window.begin.node, made.faults["window"])
             end = -1 if window.end is None else stage.condition(window.end.node, made.faults["window"])
             spec = replace(spec, begin=begin, end=end)
-        is_known = len(selected) == len(made.select) and made.complete
-        names = [tree.name for tree in made.select] if made.complete else None
-        kinds: list[Kind] = [one.kind for one in selected] if is_known else []
-        known = list(zip(names or [], kinds, strict=False)) if is_known else None
-        plan = stage.plan(spec, made.by, made.source.where, where, "" if made.where is None else canonical(made.where.node))
-        return self._finished(plan, selected, known, names, kinds, alarm, stage.quantities, spec.text if several else "")
+        names = [one.name for one in selected] if made.complete else None
+        kinds = [one.kind for one in selected]
+        known = list(zip(names, kinds, strict=True)) if names is not None else None
+        plan = stage.plan(
+            spec, made.by, made.source.where, where, "" if made.where is None else canonical(made.where.node)
+        )
+        return self._finished(
+            plan, selected, known, names, kinds, alarm, stage.quantities, spec.text if several else ""
+        )
 
     def _where(self, stage: Stage) -> Compute | None:
         where = self._draft.where
@@ -182,9 +195,9 @@ class _Reader:
         made = Compiler(Messages(stage), self._draft.faults[where.place], self._folder).truth(where.node)
         return made if len(self._draft.faults[where.place]) == before else None
 
-    def _finished(  # noqa: PLR0913 - what a rule consists of
-        self, plan: StagePlan, selected: Sequence[Selected], known: list[tuple[str, Kind]] | None, names: list[str] | None,
-        kinds: list[Kind], alarm: Any, quantities: Quantities, part: str,
+    def _finished(
+        self, plan: StagePlan, selected: Sequence[Selected], known: list[tuple[str, Kind | None]] | None, names: list[str] | None,
+        kinds: list[Kind | None], alarm: Any, quantities: Quantities, part: str,
     ) -> CompiledRule:  # fmt: skip
         made, text = self._draft, self._text
         units = tuple(quantities.of_column(tree.name) for tree in made.select)
@@ -195,7 +208,11 @@ class _Reader:
         when_text = " ".join((text.when or (_said(made, "when") if "when" in made.conditions else "")).split())
         trees = made.conditions
         self.work = repr([(tree.name, canonical(tree.node)) for tree in made.select])
-        limit = threshold(trees["when"].node, trees["clear_when"].node if "clear_when" in trees else None, names or []) if "when" in trees and alarm.kind == "condition" else None
+        limit = (
+            threshold(trees["when"].node, trees["clear_when"].node if "clear_when" in trees else None, names or [])
+            if "when" in trees and alarm.kind == "condition"
+            else None
+        )
         return CompiledRule(
             name=self._name, part=part, version=version_of(self._name, text), severity=text.severity,
             document=msgspec.json.encode(StoredDocument(self._name, str(self._folder.absolute()), text)),
@@ -210,7 +227,9 @@ class _Reader:
             most_samples=text.limits.samples,
         )  # fmt: skip
 
-    def _conditions(self, known: list[tuple[str, Kind]] | None) -> tuple[Compute | None, Compute | None, Compute | None]:
+    def _conditions(
+        self, known: list[tuple[str, Kind | None]] | None
+    ) -> tuple[Compute | None, Compute | None, Compute | None]:
         found: dict[str, tuple[Compute, Compute]] = {}
         for key, tree in self._draft.conditions.items():
             if known is not None:
@@ -220,7 +239,11 @@ class _Reader:
         when = found.get("when", (None, None))
         clear = found["clear_when"][0] if "clear_when" in found else when[1]
         then = found.get("then") or found.get("unless") or (None, None)
-        if "clear_when" in self._draft.conditions and "when" not in self._draft.conditions and not self._draft.faults["clear_when"]:
+        if (
+            "clear_when" in self._draft.conditions
+            and "when" not in self._draft.conditions
+            and not self._draft.faults["clear_when"]
+        ):
             clear = None
         return when[0], clear, then[0]
 

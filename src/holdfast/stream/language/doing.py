@@ -42,7 +42,9 @@ class Doings:
 class Doer:
     """Compiles the actions of one rule."""
 
-    def __init__(self, names: Sequence[str] | None, kinds: Sequence[Kind], units: Sequence[str], tell: Tell) -> None:
+    def __init__(
+        self, names: Sequence[str] | None, kinds: Sequence[Kind | None], units: Sequence[str], tell: Tell
+    ) -> None:
         """names: of the selected columns, None = not known; kinds, units: theirs."""
         self._names = None if names is None else tuple(names)
         self._kinds, self._units, self._tell = kinds, units, tell
@@ -104,10 +106,12 @@ class Doer:
         return made
 
     def _place(self, name: str, faults: list[str]) -> int:
-        if self._names is None or len(self._kinds) < len(self._names):
+        if self._names is None:
             return -1
         if name not in self._names:
-            faults.append(f"`{name}` is unknown{near(name, self._names)}; allowed: the selected columns ({', '.join(self._names)})")
+            faults.append(
+                f"`{name}` is unknown{near(name, self._names)}; allowed: the selected columns ({', '.join(self._names)})"
+            )
             return -1
         return self._names.index(name)
 
@@ -123,5 +127,7 @@ class Doer:
                 faults.append(str(error))
                 return ""
             base = base_of(payload_unit(own, None)).name
-            faults.append(f"series have SenML units, and `{text.column}` is in `{own}`; select it in a unit such as `{base}`")
+            faults.append(
+                f"series have SenML units, and `{text.column}` is in `{own}`; select it in a unit such as `{base}`"
+            )
         return ""

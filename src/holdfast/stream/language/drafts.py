@@ -69,7 +69,12 @@ def draft(text: RuleText) -> Draft:
         _read_sql(text, made)
     else:
         _read_keys(text, made)
-    for key, condition in (("when", text.when), ("clear_when", text.clear_when), ("then", text.then), ("unless", text.unless)):
+    for key, condition in (
+        ("when", text.when),
+        ("clear_when", text.clear_when),
+        ("then", text.then),
+        ("unless", text.unless),
+    ):
         if not condition:
             if condition is not None and key == "clear_when":
                 made.faults[key].append("is empty")
@@ -166,7 +171,12 @@ def _named_after(part: Any, *, lowered: bool) -> str:
 
 def _read_sql(text: RuleText, made: Draft) -> None:
     faults = made.faults["sql"]
-    said = {"select": text.select, "where": text.where, "by": text.by or "", "from": text.source.removeprefix("readings")}
+    said = {
+        "select": text.select,
+        "where": text.where,
+        "by": text.by or "",
+        "from": text.source.removeprefix("readings"),
+    }
     faults += [f"`{key}` is said in `sql`; take it out here" for key, value in said.items() if value]
     statement = parsing.statement(text.sql.strip().rstrip(";"), faults, made.units)
     made.complete = statement is not None
@@ -175,11 +185,17 @@ def _read_sql(text: RuleText, made: Draft) -> None:
     known = {"expressions", "from_", "from", "where", "group", "having"}
     extra = sorted(k.rstrip("_").replace("_", " ") for k, v in statement.args.items() if v and k not in known)
     if extra:
-        where = "what becomes of results stands in `do`" if "into" in extra else "write a rule for each step, with `from: other-rule`"
+        where = (
+            "what becomes of results stands in `do`"
+            if "into" in extra
+            else "write a rule for each step, with `from: other-rule`"
+        )
         faults.append(f"`{extra[0]}` has no place in a rule's SQL; {where}")
     name = source_name(statement)
     if name is None:
-        faults.append("`from` takes `readings` or another rule's name, and no joins: other devices' series come by latest('device', 'metric'), tables by lookup('table.csv', 'column')")
+        faults.append(
+            "`from` takes `readings` or another rule's name, and no joins: other devices' series come by latest('device', 'metric'), tables by lookup('table.csv', 'column')"
+        )
     _take_columns(list(statement.expressions), "sql", made)
     _take_where(statement, name, made)
     _take_group(statement, text, made)
@@ -225,7 +241,9 @@ def _take_group(statement: Any, text: RuleText, made: Draft) -> None:
     windows = [one for one in parts if is_window(one)]
     for one, key in zip([p for p in parts if not is_window(p)], keys, strict=True):
         if key not in ("device", "node"):
-            faults.append(f"`group by {shown(one)}`: a rule keeps devices or nodes apart; group by device, node and a window")
+            faults.append(
+                f"`group by {shown(one)}`: a rule keeps devices or nodes apart; group by device, node and a window"
+            )
     if group is None:
         made.by = "device"
     else:

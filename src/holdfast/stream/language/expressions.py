@@ -29,10 +29,10 @@ OPERATORS = "+ - * / %, = <> < <= > >=, and, or, not, between, in (…), like, i
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """The column that a name or a call stands for."""
+    """The column that a name or a call stands for. kind: None where it's wrong elsewhere."""
 
     position: int
-    kind: Kind
+    kind: Kind | None
 
 
 class Scope(Protocol):
@@ -196,11 +196,11 @@ class Compiler:
             return meant if wanted else _lift(np.logical_not, meant)
         if not isinstance(node, CONDITIONS):
             before = len(self._faults)
-            value = self.value(node)
-            if value.kind == "truth":
+            said = self.value(node)
+            if said.kind == "truth":
                 expected = np.float64(wanted)
-                return lambda columns: np.equal(value.compute(columns), expected)
-            if len(self._faults) > before:
+                return lambda columns: np.equal(said.compute(columns), expected)
+            if said.kind is None or len(self._faults) > before:
                 return _UNKNOWN.compute
         self._faults.append(f"`{shown(node)}` is not a condition; write one such as `{shown(node)} > 0`")
         return _constant(np.False_)
@@ -232,7 +232,9 @@ class Compiler:
     def _of_kind(self, node: Any, kind: Kind) -> Compute:
         value = self.value(node)
         if kind == "text" and value.kind not in ("text", None):
-            self._faults.append(f"`{shown(node)}` is a number, and a text is wanted; a metric is text as `text(metric)`")
+            self._faults.append(
+                f"`{shown(node)}` is a number, and a text is wanted; a metric is text as `text(metric)`"
+            )
         elif kind == "number" and value.kind == "text":
             self._faults.append(f"`{shown(node)}` is text; only numbers can be computed with")
         return value.compute

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from holdfast.stream.language.expressions import Kind
 
 
-
 class Arguments(Protocol):
     """What a function was given; asking for one as what it isn't tells the fault."""
 
@@ -91,36 +90,36 @@ def _numeric(name: str, usage: str, count: int, operator: Callable[..., Any]) ->
     FUNCTIONS[name] = Function(usage, count, count, make)
 
 
-def _sign(numbers: Any) -> Any:
-    return np.sign(numbers)
-
-
 def _round(numbers: Any, digits: Any = 0.0) -> Any:
     scale = np.power(10.0, np.clip(np.trunc(digits), -15, 15))
     return np.copysign(np.floor(np.abs(numbers) * scale + 0.5) / scale, numbers)
 
 
-for _name, _operator in {
-    "abs": np.abs, "floor": np.floor, "ceil": np.ceil, "ceiling": np.ceil, "sign": _sign, "trunc": np.trunc,
+_ONE: dict[str, Callable[..., Any]] = {
+    "abs": np.abs, "floor": np.floor, "ceil": np.ceil, "ceiling": np.ceil, "sign": np.sign, "trunc": np.trunc,
     "sqrt": np.sqrt, "exp": lambda x: _finite(np.exp(x)), "ln": lambda x: _finite(np.log(x)),
     "log10": lambda x: _finite(np.log10(x)), "log2": lambda x: _finite(np.log2(x)),
     "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
     "sinh": lambda x: _finite(np.sinh(x)), "cosh": lambda x: _finite(np.cosh(x)), "tanh": np.tanh,
     "degrees": np.degrees, "radians": np.radians,
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _operator in _ONE.items():
     _numeric(_name, f"{_name}(x)", 1, _operator)
-for _name, _operator in {
+_TWO: dict[str, Callable[..., Any]] = {
     "atan2": np.arctan2,
     "power": lambda x, y: _finite(np.power(x, y)),
     "pow": lambda x, y: _finite(np.power(x, y)),
     "mod": lambda x, y: np.where(np.equal(y, 0.0), np.nan, np.fmod(x, y)),
-}.items():
+}
+for _name, _operator in _TWO.items():
     _numeric(_name, f"{_name}(x, y)", 2, _operator)
 _numeric("pi", "pi()", 0, lambda: np.float64(math.pi))
 _numeric("distance", "distance(lat, lon, lat0, lon0)", 4, places.distance)
 
 
-def _function(usage: str, least: int, most: int) -> "Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]":
+def _function(
+    usage: str, least: int, most: int
+) -> "Callable[[Callable[[Arguments], Any]], Callable[[Arguments], Any]]":
     def add(make: Callable[[Arguments], Any]) -> Callable[[Arguments], Any]:
         for name in usage.split("(", 1)[0].split("|"):
             FUNCTIONS[name] = Function(usage.replace("|", " or ", 1) if "|" in usage else usage, least, most, make)
@@ -221,7 +220,9 @@ _of_texts("rtrim(text)", (True,), 1, "text", str.rstrip)
 _of_texts("length(text)", (True,), 1, "number", len)
 _of_texts("substr|substring(text, start[, count])", (True, False, False), 2, "text", _substring)
 _of_texts("left(text, count)", (True, False), 2, "text", lambda text, n: text[: max(int(n), 0)])
-_of_texts("right(text, count)", (True, False), 2, "text", lambda text, n: text[len(text) - min(max(int(n), 0), len(text)) :])
+_of_texts(
+    "right(text, count)", (True, False), 2, "text", lambda text, n: text[len(text) - min(max(int(n), 0), len(text)) :]
+)
 _of_texts("replace(text, what, instead)", (True, True, True), 3, "text", lambda t, a, b: t.replace(a, b) if a else t)
 _of_texts("position(what, text)", (True, True), 2, "number", lambda what, text: text.find(what) + 1)
 _of_texts("starts_with(text, start)", (True, True), 2, "truth", str.startswith)

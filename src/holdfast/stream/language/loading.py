@@ -72,7 +72,9 @@ def compile_documents(texts: Iterable[bytes]) -> list[CompiledRule]:
 
 def _compiled(written: Mapping[str, _Written], problems: list[Problem]) -> list[CompiledRule]:
     if len(written) > MOST_RULES:
-        problems.append(Problem(str(next(iter(written.values())).document.path), 1, (), f"more than {MOST_RULES} rules"))
+        problems.append(
+            Problem(str(next(iter(written.values())).document.path), 1, (), f"more than {MOST_RULES} rules")
+        )
         raise SettingsInvalid(problems)
     drafts = {name: draft(one.text) for name, one in written.items()}
     order = _ordered(written, drafts, problems)
@@ -80,7 +82,7 @@ def _compiled(written: Mapping[str, _Written], problems: list[Problem]) -> list[
     for name in order:
         one, made = written[name], drafts[name]
         compile_rule(one.document, name, one.text, made, one.folder, below, problems)
-    _check_stores(written, drafts, below, problems)
+    _check_stores(written, below, problems)
     if problems:
         raise SettingsInvalid(problems)
     by_name: dict[str, list[CompiledRule]] = {}
@@ -103,7 +105,12 @@ def _ordered(written: Mapping[str, _Written], drafts: Mapping[str, Draft], probl
                 continue
             if above in path:
                 circle = " → ".join([*path[path.index(above) :], above])
-                _tell(written[path[-1]], drafts, problems, f"rules read each other in a circle: {circle}; read `readings` in one of them")
+                _tell(
+                    written[path[-1]],
+                    drafts,
+                    problems,
+                    f"rules read each other in a circle: {circle}; read `readings` in one of them",
+                )
                 done |= dict.fromkeys(path)
                 break
             if above not in written:
@@ -122,9 +129,7 @@ def _tell(one: _Written, drafts: Mapping[str, Draft], problems: list[Problem], f
     problems.append(one.document.problem(("rules", one.name, "sql" if one.text.sql else "from"), fault))
 
 
-def _check_stores(
-    written: Mapping[str, _Written], drafts: Mapping[str, Draft], below: Below, problems: list[Problem]
-) -> None:
+def _check_stores(written: Mapping[str, _Written], below: Below, problems: list[Problem]) -> None:
     """A metric is made by one rule, and read from that rule, not from readings."""
     maker: dict[str, str] = {}
     for rule in below.rules:
@@ -132,7 +137,11 @@ def _check_stores(
             first = maker.setdefault(stored.metric, rule.name)
             if first != rule.name:
                 where = ("rules", rule.name, "do")
-                problems.append(written[rule.name].document.problem(where, f"`{stored.metric}` is stored by rule `{first}` already; choose another name"))
+                problems.append(
+                    written[rule.name].document.problem(
+                        where, f"`{stored.metric}` is stored by rule `{first}` already; choose another name"
+                    )
+                )
     told = set[tuple[str, str]]()
     for rule in below.rules:
         if rule.stage.source != READINGS:
@@ -143,4 +152,3 @@ def _check_stores(
                 where = ("rules", rule.name, "sql" if written[rule.name].text.sql else "select")
                 fault = f"rule `{maker[one.metric]}` makes `{one.metric}`; read it with `from: {maker[one.metric]}`, where it's a selected column"
                 problems.append(written[rule.name].document.problem(where, fault))
-

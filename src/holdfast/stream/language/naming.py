@@ -16,12 +16,53 @@ PASSING = frozenset({"last", "first", "mode", "lag", "coalesce", "nullif", "text
 """Functions whose result is of their arguments' kind."""
 _CHOOSING = frozenset({"if", "iif"})
 _MAKING = frozenset(
-    "lower upper trim ltrim rtrim substr substring left right replace concat regexp_extract regexp_substr "
-    "regexp_replace json_text quality text".split()  # noqa: SIM905 - it reads as a list
+    [
+        "lower",
+        "upper",
+        "trim",
+        "ltrim",
+        "rtrim",
+        "substr",
+        "substring",
+        "left",
+        "right",
+        "replace",
+        "concat",
+        "regexp_extract",
+        "regexp_substr",
+        "regexp_replace",
+        "json_text",
+        "quality",
+        "text",
+    ]
 )
 _TAKING = frozenset(
-    "lower upper trim ltrim rtrim substr substring left right replace starts_with ends_with contains to_number length "
-    "position regexp_like regexp_matches regexp_extract regexp_substr regexp_replace json_value json_text text".split()  # noqa: SIM905
+    [
+        "lower",
+        "upper",
+        "trim",
+        "ltrim",
+        "rtrim",
+        "substr",
+        "substring",
+        "left",
+        "right",
+        "replace",
+        "starts_with",
+        "ends_with",
+        "contains",
+        "to_number",
+        "length",
+        "position",
+        "regexp_like",
+        "regexp_matches",
+        "regexp_extract",
+        "regexp_substr",
+        "regexp_replace",
+        "json_value",
+        "json_text",
+        "text",
+    ]
 )
 _TWO_TEXTS = frozenset({"starts_with", "ends_with", "contains", "position"})
 
@@ -31,7 +72,7 @@ Level = Literal["message", "column"]
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """An expression of a rule. place: the key it stands under; name: of the selected column that it is, else "" """
+    """An expression of a rule. place: the key it stands under; name: of the selected column that it is, "" for none."""
 
     place: str
     level: Level
@@ -117,7 +158,7 @@ def _alike(node: Any) -> list[list[Any]]:
         return [[one, text] for one in taken]
     if name in _CHOOSING:
         return [arguments[1:]]
-    return [arguments] if name in PASSING and name not in {"lag"} else []
+    return [arguments] if name in PASSING and name != "lag" else []
 
 
 def _is_text(node: Any, level: Level, kinds: Kinds) -> bool:

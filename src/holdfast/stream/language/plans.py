@@ -18,10 +18,10 @@ from holdfast.stream.language.staging import (
     FACTS_OF,
     ROW_FUNCTIONS,
     Stage,
-    is_row_function,
     allowed_aggregates,
     describe,
     has_quality,
+    is_row_function,
 )
 from holdfast.stream.plans import Compute, Threshold, WindowSpec
 
@@ -34,7 +34,14 @@ AGGREGATES: dict[str, str] = {
     "top": "top(x, k)", "good": "good(x)", "uncertain": "uncertain(x)", "bad": "bad(x)",
 }  # fmt: skip
 """By name, how each is written."""
-ALIASES = {"mean": "avg", "average": "avg", "stdev": "stddev", "variance": "var", "last_value": "last", "first_value": "first"}
+ALIASES = {
+    "mean": "avg",
+    "average": "avg",
+    "stdev": "stddev",
+    "variance": "var",
+    "last_value": "last",
+    "first_value": "first",
+}
 _OF_TEXTS = frozenset({"count", "first", "last", "distinct", "mode", "good", "uncertain", "bad"})
 _KEEPING = frozenset({"first", "last", "mode", "min", "max"})
 """Aggregates of which the result is one of the samples."""
@@ -43,10 +50,10 @@ MOST_TOP = 100
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A selected column, compiled."""
+    """A selected column, compiled. kind: None where it couldn't be."""
 
     name: str
-    kind: Kind
+    kind: Kind | None
     compute: Compute
 
 
@@ -61,6 +68,8 @@ class Windows:
         name = parsing.dotted(node)
         if name in FACTS and not parsing.is_quoted(node):
             return self._fact(name, faults)
+        if parsing.shown(node).lower() == "system.timestamp()":  # what Stream Analytics calls it
+            return self._fact("window_end", faults)
         found = call(node)
         if found is not None and ALIASES.get(found[0], found[0]) in AGGREGATES:
             return self._aggregate(ALIASES.get(found[0], found[0]), found[1], node, faults)
@@ -70,27 +79,36 @@ class Windows:
             names = ", ".join(f"{a}(metric)" for a in AGGREGATES)
             known = [*AGGREGATES, *ROW_FUNCTIONS, *FUNCTIONS]
             guess = "" if found is None else near(found[0], known)
-            faults.append(f"{describe(node)}{guess}; allowed: metrics, {names}, {', '.join(ROW_FUNCTIONS)}, {OPERATORS}")
+            faults.append(
+                f"{describe(node)}{guess}; allowed: metrics, {names}, {', '.join(ROW_FUNCTIONS)}, {OPERATORS}"
+            )
             return None
         column = self._stage.column(node, faults)
         return None if column is None else Leaf(self._stage.call("last", column.position), column.kind)
 
     def _fact(self, name: str, faults: list[str]) -> Leaf | None:
         if name not in FACTS_OF.get(self._window.kind, FACTS):
-            faults.append(f"`{name}` isn't known of `window: {self._window.text}`; it is of windows cut by time or count")
+            faults.append(
+                f"`{name}` isn't known of `window: {self._window.text}`; it is of windows cut by time or count"
+            )
             return None
         return Leaf(self._stage.call(name), "truth" if name == "final" else "number")
 
     def _aggregate(self, name: str, arguments: list[Any], node: Any, faults: list[str]) -> Leaf | None:
         if arguments and isinstance(arguments[0], exp.Distinct):
             arguments = [*arguments[0].expressions, *arguments[1:]]
-            name = "distinct" if name == "count" else "none"
+            if name != "count":
+                faults.append(f"`{shown(node)}`: only count takes `distinct`")
+                return None
+            name = "distinct"
         if name == "count" and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
             return self._fact("messages", faults)
-        takes = 2 if "," in AGGREGATES.get(name, "") else 1
-        if name not in AGGREGATES or len(arguments) != takes or isinstance(arguments[0], exp.Star):
-            usage = AGGREGATES.get(name, "count(distinct x)").replace("x", "air.temperature", 1)
-            faults.append(f"`{shown(node)}`: {name} takes {'one column' if takes == 1 else 'two arguments'}, as in `{usage}`")
+        takes = 2 if "," in AGGREGATES[name] else 1
+        if len(arguments) != takes or isinstance(arguments[0], exp.Star):
+            usage = AGGREGATES[name].replace("(x", "(air.temperature")
+            faults.append(
+                f"`{shown(node)}`: {name} takes {'one column' if takes == 1 else 'two arguments'}, as in `{usage}`"
+            )
             return None
         if name not in allowed_aggregates(self._window, [name]):
             faults.append(
@@ -109,7 +127,7 @@ class Windows:
         second = _second(name, arguments[1], node, faults) if takes == 2 else 0.0
         if second is None:
             return None
-        kind: Kind = column.kind if name in _KEEPING else "number"
+        kind: Kind | None = column.kind if name in _KEEPING else "number"
         return Leaf(self._stage.call(name, column.position, (second,) if takes == 2 else ()), kind)
 
 
@@ -135,44 +153,49 @@ def _second(name: str, node: Any, whole: Any, faults: list[str]) -> float | None
 class Columns:
     """Names in conditions: the selected columns."""
 
-    def __init__(self, known: Sequence[tuple[str, Kind]]) -> None:
+    def __init__(self, known: Sequence[tuple[str, Kind | None]]) -> None:
         self._names = [name for name, _ in known]
         self._kinds = [kind for _, kind in known]
 
     def leaf(self, node: Any, faults: list[str]) -> Leaf | None:
         """See `Scope`."""
         name = parsing.dotted(node)
-        if name in self._names:
+        if name is not None and name in self._names:
             at = self._names.index(name)
             return Leaf(at, self._kinds[at])
         said = f"`{name}` is unknown{near(name, self._names)}" if name is not None else describe(node)
         if call(node) is not None:
             said += "; give it a name in `select`"
-        faults.append(f"{said}; allowed: the selected columns ({', '.join(self._names) or 'none'}), functions of values, {OPERATORS}")
+        faults.append(
+            f"{said}; allowed: the selected columns ({', '.join(self._names) or 'none'}), functions of values, {OPERATORS}"
+        )
         return None
 
 
 def compile_select(trees: Sequence[Tree], stage: Stage, window: WindowSpec, faults: list[str]) -> list[Selected]:
-    """The selected columns; fewer than selected when something is wrong."""
+    """The selected columns."""
     compiler = Compiler(Windows(stage, window), faults, stage.folder)
     selected = []
     for tree in trees:
         before = len(faults)
         value = compiler.value(tree.node)
-        if len(faults) == before:
-            selected.append(Selected(tree.name, value.kind or "number", value.compute))
+        selected.append(Selected(tree.name, value.kind or "number" if len(faults) == before else None, value.compute))
     if not any(one.kind == "own" for one in stage.inputs) and not faults:
         faults.append("reads no metric; select one, such as `avg(air.temperature) as avg_temp`")
     return selected
 
 
-def compile_condition(node: Any, known: Sequence[tuple[str, Kind]], folder: Any, faults: list[str]) -> tuple[Compute, Compute] | None:
+def compile_condition(
+    node: Any, known: Sequence[tuple[str, Kind | None]], folder: Any, faults: list[str]
+) -> tuple[Compute, Compute] | None:
     """The closures of a condition over selected columns, and of its opposite."""
     before = len(faults)
     compiler = Compiler(Columns(known), faults, folder)
     if not isinstance(node.unnest(), (*CONDITIONS, exp.Boolean)):
         value = compiler.value(node)
         if len(faults) > before:
+            return None
+        if value.kind is None:
             return None
         if value.kind != "truth":
             faults.append(f"`{shown(node.unnest())}` is no condition; write one such as `avg_temp > 26.0`")
@@ -196,7 +219,11 @@ def threshold(when: Any, clear: Any | None, names: Sequence[str]) -> Threshold |
     holds = _limit(when, names)
     if holds is None:
         return None
-    ends = _Limit(holds.column, not holds.above, not holds.or_equal, holds.limit) if clear is None else _limit(clear, names)
+    ends = (
+        _Limit(holds.column, not holds.above, not holds.or_equal, holds.limit)
+        if clear is None
+        else _limit(clear, names)
+    )
     if ends is None or ends.column != holds.column or ends.above == holds.above:
         return None
     return Threshold(holds.column, holds.above, holds.or_equal, holds.limit, ends.limit, ends.or_equal)

@@ -22,8 +22,32 @@ from holdfast.stream.language.parsing import call, shown, text_of
 from holdfast.stream.language.tokens import IN_UNIT
 
 _POINTS = frozenset(
-    "avg min max first last median percentile approx_percentile time_avg mode top lag deadband swinging_door "
-    "abs round floor ceil ceiling trunc coalesce nullif greatest least".split()  # noqa: SIM905 - it reads as a list
+    [
+        "avg",
+        "min",
+        "max",
+        "first",
+        "last",
+        "median",
+        "percentile",
+        "approx_percentile",
+        "time_avg",
+        "mode",
+        "top",
+        "lag",
+        "deadband",
+        "swinging_door",
+        "abs",
+        "round",
+        "floor",
+        "ceil",
+        "ceiling",
+        "trunc",
+        "coalesce",
+        "nullif",
+        "greatest",
+        "least",
+    ]
 )
 _DIFFERENCES = frozenset({"stddev", "range", "delta", "increase", "sum"})
 _SAME = frozenset({"coalesce", "nullif", "greatest", "least"})
@@ -76,7 +100,9 @@ def settle(
             carrier = _carrier(tree.node, tree.level, quantities)
             quantities.columns[tree.name] = carrier or Carrier(("column", tree.name))
             if tree.name in declared:
-                _choose(quantities.columns[tree.name].key, declared[tree.name], quantities, faults[tree.place], tree.node)
+                _choose(
+                    quantities.columns[tree.name].key, declared[tree.name], quantities, faults[tree.place], tree.node
+                )
     for tree in trees:
         for node in list(tree.node.walk()):
             for group, is_difference in _groups(node):
@@ -143,11 +169,20 @@ def _convert(group: list[Any], tree: Tree, quantities: Quantities, faults: list[
     for node in literals:
         number, unit = call(node)[1]  # type: ignore[index]  # `_literal_in` found it to be a call
         value = _in_unit_of(carrier, float(number.this), str(unit.this), quantities, faults, is_difference)
-        node.replace(exp.Literal.number(repr(value)) if value >= 0 else exp.Paren(this=exp.Neg(this=exp.Literal.number(repr(-value)))))
+        node.replace(
+            exp.Literal.number(repr(value))
+            if value >= 0
+            else exp.Paren(this=exp.Neg(this=exp.Literal.number(repr(-value))))
+        )
 
 
 def _in_unit_of(
-    carrier: Carrier, value: float, spelling: str, quantities: Quantities, faults: list[str], is_difference: bool  # noqa: FBT001
+    carrier: Carrier,
+    value: float,
+    spelling: str,
+    quantities: Quantities,
+    faults: list[str],
+    is_difference: bool,  # noqa: FBT001
 ) -> float:
     wanted = quantities.units.get(carrier.key)
     if wanted is None and carrier.key in quantities.fixed:

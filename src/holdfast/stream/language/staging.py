@@ -1,4 +1,4 @@
-"""What a rule's stage consists of: its input columns, the steps that compute more of them, the calls over the window."""
+"""What a rule's stage consists of: input columns, steps that compute more of them, calls over the window."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -131,7 +131,9 @@ class Stage:
                 faults.append(f"`{name}` is no metric name: dotted lower-case words, such as `air.temperature`")
             else:
                 known = ", ".join(self.source.columns)
-                faults.append(f"rule `{self.source.name}` selects no `{name}`{near(name, self.source.columns)}; it has {known}")
+                faults.append(
+                    f"rule `{self.source.name}` selects no `{name}`{near(name, self.source.columns)}; it has {known}"
+                )
             return None
         for i, one in enumerate(self.inputs):
             if one.kind == "own" and one.metric == name:
@@ -217,7 +219,9 @@ class Messages:
             return self._stage.metric(node, name, faults)
         if is_row_function(node):
             return row_function(self._stage, node, faults)
-        faults.append(f"{describe(node)}; allowed: metrics, {', '.join(ROW_FUNCTIONS)}, functions of values, {OPERATORS}")
+        faults.append(
+            f"{describe(node)}; allowed: metrics, {', '.join(ROW_FUNCTIONS)}, functions of values, {OPERATORS}"
+        )
         return None
 
 
@@ -241,7 +245,7 @@ def row_function(stage: Stage, node: Any, faults: list[str]) -> Leaf | None:
     leaves = [stage.column(one, faults) for one in columns]
     if any(leaf is None for leaf in leaves):
         return None
-    leaf = leaves[0] or Leaf(0, "number")
+    leaf = leaves[0] or Leaf(0, None)
     if leaf.kind == "text" and name in ("delta", "deadband", "swinging_door", "swinging_door_time"):
         faults.append(f"`{shown(node)}`: {name} takes a number, and that is text")
         return None
@@ -252,7 +256,9 @@ def row_function(stage: Stage, node: Any, faults: list[str]) -> Leaf | None:
         return None
     if name == "quality":
         return _quality(stage, leaf, node, faults)
-    return _remembering(stage, name, tuple(one.position for one in leaves if one is not None), leaf.kind, number, node)
+    return _remembering(
+        stage, name, tuple(one.position for one in leaves if one is not None), leaf.kind or "number", number, node
+    )
 
 
 def _remembering(stage: Stage, name: str, at: tuple[int, ...], kind: Kind, number: float, node: Any) -> Leaf:
@@ -280,7 +286,11 @@ def _quality(stage: Stage, leaf: Leaf, node: Any, faults: list[str]) -> Leaf | N
 
 def has_quality(stage: Stage, leaf: Leaf, faults: list[str], node: Any) -> bool:
     """Whether the column is a metric read from readings: only those have a quality."""
-    if leaf.position >= len(stage.inputs) or stage.inputs[leaf.position].kind != "own" or stage.source.columns is not None:
+    if (
+        leaf.position >= len(stage.inputs)
+        or stage.inputs[leaf.position].kind != "own"
+        or stage.source.columns is not None
+    ):
         faults.append(f"`{shown(node)}`: only a metric of `readings` has a quality")
         return False
     stage.wants_quality = True
@@ -300,7 +310,9 @@ def _known_elsewhere(stage: Stage, name: str, arguments: list[Any], node: Any, f
             faults.append(str(error))
             return None
     if stage.source.columns is not None:
-        faults.append(f"`{shown(node)}`: a rule that reads another rule can't read other devices' series; let that one do it")
+        faults.append(
+            f"`{shown(node)}`: a rule that reads another rule can't read other devices' series; let that one do it"
+        )
         return None
     for i, one in enumerate(stage.inputs):
         if (one.kind, one.device, one.metric) == ("other", first, second):

@@ -6,14 +6,64 @@
 
 from dataclasses import dataclass, field
 
-from sqlglot.tokens import Token, Tokenizer, TokenType
+from sqlglot.tokens import Token, Tokenizer, TokenType  # type: ignore[attr-defined,unused-ignore]  # newer ones re-export
 
 PREFIX = "hf__"
 IN_UNIT = "in_unit"
 _NO_FUNCTIONS = frozenset(
-    """all and any as between by case cross distinct else end escape except exists filter from full group having ilike in
-    inner intersect is join lateral left_join like limit not on or order outer over partition qualify rlike select some
-    table then union unnest using values when where window with within""".split()  # noqa: SIM905 - it reads as a list
+    [
+        "all",
+        "and",
+        "any",
+        "as",
+        "between",
+        "by",
+        "case",
+        "cross",
+        "distinct",
+        "else",
+        "end",
+        "escape",
+        "except",
+        "exists",
+        "filter",
+        "from",
+        "full",
+        "group",
+        "having",
+        "ilike",
+        "in",
+        "inner",
+        "intersect",
+        "is",
+        "join",
+        "lateral",
+        "left_join",
+        "like",
+        "limit",
+        "not",
+        "on",
+        "or",
+        "order",
+        "outer",
+        "over",
+        "partition",
+        "qualify",
+        "rlike",
+        "select",
+        "some",
+        "table",
+        "then",
+        "union",
+        "unnest",
+        "using",
+        "values",
+        "when",
+        "where",
+        "window",
+        "with",
+        "within",
+    ]
 )
 _NAMES = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
 
@@ -84,4 +134,7 @@ def _unit(text: str, tokens: list[Token], i: int, units: dict[str, str]) -> list
         start = tokens[first].start
     else:
         return []
-    return [(start, start, f"{PREFIX}{IN_UNIT}("), (token.end + 1, unit.end + 1, f", {text[unit.start : unit.end + 1]})")]
+    return [
+        (start, start, f"{PREFIX}{IN_UNIT}("),
+        (token.end + 1, unit.end + 1, f", {text[unit.start : unit.end + 1]})"),
+    ]

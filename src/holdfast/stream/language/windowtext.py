@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.kernel.scalars import parse_duration, zone
@@ -26,7 +27,8 @@ HOLD_HELP = "`3 samples`: how many evaluations in a row; or a duration such as `
 _SAMPLES = re.compile(r"(\d{1,9})\s+samples?")
 _TAIL = re.compile(r"\s+(grace|late)\s+(\S+)$")
 _STARTS = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?(?:\s*,\s*\d{1,2}:\d{2}(?::\d{2})?)*")
-_UNITS = ("hour", "day", "week", "month", "year")
+_Unit = Literal["hour", "day", "week", "month", "year"]
+_UNITS: tuple[_Unit, ...] = ("hour", "day", "week", "month", "year")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def parse_span(text: str, faults: list[str]) -> int:
 
 
 def _last(words: str, rest: str, faults: list[str]) -> WindowSpec:
-    samples = int(rest.split()[0])
+    samples = int(rest.split(maxsplit=1)[0])
     if not 1 <= samples <= MAX_SAMPLES:
         faults.append(f"a sliding window has 1 to {MAX_SAMPLES} samples, not {samples}")
     return WindowSpec("last", words, samples=samples)
@@ -174,7 +176,9 @@ def _calendar(words: str, rest: str, faults: list[str]) -> WindowText | None:
     found = re.fullmatch(r"([a-z]+)(?:\s+in\s+(\S+))?(?:\s+at\s+(.+))?", rest)
     unit = next((u for u in _UNITS if found is not None and found[1] == u), None)
     if found is None or unit is None:
-        faults.append(f"expected `calendar` and one of {', '.join(_UNITS)}, as in `calendar day in Europe/Berlin at 06:00`")
+        faults.append(
+            f"expected `calendar` and one of {', '.join(_UNITS)}, as in `calendar day in Europe/Berlin at 06:00`"
+        )
         return None
     name = found[2] or "UTC"
     try:

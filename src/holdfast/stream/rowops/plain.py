@@ -19,7 +19,7 @@ WORDS = ("good", "uncertain", "bad")
 
 def fresh_where_known(column: Array, fresh: Array | None) -> Array | None:
     """Which messages bring a column that isn't known everywhere."""
-    known_ones = column == column  # noqa: PLR0124 - NaN
+    known_ones: Array = ~np.isnan(column)
     if known_ones.all():
         return fresh
     return known_ones if fresh is None else known_ones & fresh
@@ -84,4 +84,3 @@ class QualityOf:
         said = rows.quality[self._column]
         column = codes[np.where(said < 0, len(WORDS), np.minimum(said & QUALITY_MASK, len(WORDS) - 1))]
         return column, fresh_where_known(column, None)
-

@@ -11,6 +11,7 @@ from holdfast.stream.state import State
 from holdfast.stream.windows.tapes import Ring
 
 Array = NDArray[Any]
+_NEVER = -(1 << 62)
 
 
 class Lag:
@@ -82,11 +83,10 @@ class Elapsed:
 
     def __init__(self, state: State, name: str, column: int) -> None:
         self._column, self._state, self._name = column, state, f"{name}.ts"
-        state.declare(self._name, np.int64, -(1 << 62))
+        state.declare(self._name, np.int64, _NEVER)
 
     def apply(self, rows: Rows) -> tuple[Array, Array | None]:
         """See `RowOperator`."""
-        none = -(1 << 62)
         fresh = rows.fresh[self._column]
         fresh = np.ones(len(rows), np.bool_) if fresh is None else fresh
         before = self._state[self._name][rows.slots]
@@ -95,5 +95,6 @@ class Elapsed:
         previous[1:] = newest[:-1]
         previous[rows.firsts] = before
         self._state[self._name][rows.slots] = newest[np.append(rows.firsts[1:], len(rows)) - 1]
-        column = np.where(previous == none, np.nan, (rows.ts - previous) / 1e9)
+        is_first: Array = np.equal(previous, _NEVER)
+        column = np.where(is_first, np.nan, (rows.ts - previous) / 1e9)
         return column, fresh_where_known(column, None)

@@ -13,7 +13,6 @@ from holdfast.stream.language.plans import compile_condition, compile_select
 from holdfast.stream.language.quantities import Quantities
 from holdfast.stream.language.staging import Source, Stage
 from holdfast.stream.plans import WindowSpec
-from holdfast.stream.texts import Texts, code, known, using
 
 NAN = math.nan
 
