@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.codecs.errors import CodecsError
 from holdfast.codecs.lorawan import plan as lorawan
 from holdfast.codecs.lorawan.errors import ScriptUnusable
 from holdfast.codecs.lorawan.scripts import load_script
@@ -18,12 +17,13 @@ from holdfast.codecs.profiles import Path as FieldPath
 from holdfast.codecs.settings import ProfileSettings, ProfilesFile, ReadingSettings, RecordsSettings
 from holdfast.codecs.structs import clash
 from holdfast.codecs.topics import DEVICE, PatternInvalid, TopicPattern, compile_pattern
-from holdfast.codecs.units import base_of, canonical, conversion, payload_unit, spellings
 from holdfast.kernel import documents
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid
 from holdfast.kernel.scalars import zone
+from holdfast.model.errors import UnitError
 from holdfast.model.series import Kind
+from holdfast.model.units import base_of, canonical, conversion, payload_unit, spellings
 
 BUILTIN = Path(__file__).parent / "builtin"
 """Profile files that ship with Holdfast."""
@@ -280,7 +280,7 @@ class _Reader:
         unit, line, lines = "", _NO_LINE, dict[str, Line]()
         try:
             unit, line, lines = _units(s, says_unit=says_unit)
-        except CodecsError as error:
+        except UnitError as error:
             self._tell((*where, "unit"), str(error))
         low = float("-inf") if s.min is None else s.min
         high = float("inf") if s.max is None else s.max

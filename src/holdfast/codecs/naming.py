@@ -18,8 +18,8 @@ from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.settings import Scalar
 from holdfast.codecs.structs import EXACT
 from holdfast.codecs.topics import name_fault
-from holdfast.codecs.units import stored_as
 from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.model.units import stored_as
 
 _TARGETS_REMEMBERED = 200_000
 MAX_INVENTED = 100_000

@@ -19,10 +19,10 @@ from holdfast.stream.judges import Findings, Judge
 from holdfast.stream.lines import Line
 from holdfast.stream.plans import READINGS
 from holdfast.stream.relays import Relay
-from holdfast.stream.routing import Routes
+from holdfast.stream.routing import Routes, Unconverted
 from holdfast.stream.rows import Arrived, arrive
 from holdfast.stream.rules import CompiledRule
-from holdfast.stream.texts import Texts
+from holdfast.stream.texts import Texts, using
 
 HOUR_NS = 3_600_000_000_000
 
@@ -106,13 +106,14 @@ class Engine:
         now_ns: the wall clock when the batch came; 0: not known, as when the journal is read again
         """
         findings = Findings()
-        if self.routes.refresh():
-            self._tell_refused(findings)
+        with using(self.texts):
+            if self.routes.refresh():
+                self._tell_refused(findings)
         arrived = self._arrive(batch)
         if arrived is None:
             return findings
         self.watch.begin()
-        with np.errstate(all="ignore"):  # 0/0 is NaN here, and means unknown
+        with np.errstate(all="ignore"), using(self.texts):  # 0/0 is NaN here, and means unknown
             for i in self.routes.touched(arrived.series):
                 self._places[i].feed(arrived, now_ns, findings)
         self.watch.end()
@@ -130,7 +131,7 @@ class Engine:
         """What time alone brings: windows and alarms of devices that fell silent."""
         findings = Findings()
         self.watch.begin()
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), using(self.texts):
             for line in self.lines:
                 line.tick(now_ns, findings)
         self.watch.end()
@@ -200,6 +201,10 @@ class Engine:
         now = self.watch.now()
         return [cost for line in self.lines for cost in line.costs(now)]
 
+    def unconverted(self) -> list[Unconverted]:
+        """Series that rules want in a unit that they can't be converted to, each told once."""
+        return self.routes.unconverted()
+
     def snapshot(self) -> bytes:
         """Everything that a restarted engine needs to go on as if nothing had happened."""
         return checkpoints.write(self.lines, self.texts, self.swept)
@@ -214,5 +219,6 @@ class Engine:
         self.swept = found.swept
         for line in self.lines:
             line.meter.is_throttled = line.plan.signature in found.throttled
-        found.put()
+        with using(self.texts):
+            found.put()
         return True

@@ -17,11 +17,11 @@ from urllib.parse import unquote
 from holdfast.codecs.decoder import Decoder, Run
 from holdfast.codecs.loading import BUILTIN, load_profiles
 from holdfast.codecs.lorawan.runner import ScriptRunner
-from holdfast.codecs.units import canonical, conversion, payload_unit
 from holdfast.intake.uplinks import translated_run
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.quality import quality_of
 from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.model.units import canonical, conversion, payload_unit
 
 HERE = Path(__file__).parent
 RECEIVED_NS = 1_795_187_068_123_000_000

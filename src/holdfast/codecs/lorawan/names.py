@@ -9,8 +9,8 @@ from typing import Any, Literal
 import yaml
 from msgspec import Struct, convert, field
 
-from holdfast.codecs.errors import CodecsError
-from holdfast.codecs.units import Unit, canonical, conversion, payload_unit
+from holdfast.model.errors import UnitError
+from holdfast.model.units import Unit, canonical, conversion, payload_unit
 
 _FILE = Path(__file__).with_name("names.yaml")
 
@@ -60,7 +60,7 @@ class Quantity:
             return value
         try:
             a, b = _line(spelling, self.unit)
-        except CodecsError:
+        except UnitError:
             return None
         return float(value * a + b)
 

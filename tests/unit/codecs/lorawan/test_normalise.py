@@ -12,7 +12,7 @@ import pytest
 from holdfast.codecs.lorawan.contract import Decoded
 from holdfast.codecs.lorawan.names import names
 from holdfast.codecs.lorawan.normalise import NamedValue, measured, normalised
-from holdfast.codecs.units import canonical
+from holdfast.model.units import canonical
 
 Row = tuple[str, float | bool, str, str]
 

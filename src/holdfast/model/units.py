@@ -8,7 +8,7 @@ import difflib
 from dataclasses import dataclass
 from fractions import Fraction
 
-from holdfast.codecs.errors import UnitMismatch, UnitUnknown
+from holdfast.model.errors import UnitMismatch, UnitUnknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 import pytest
 
-from holdfast.codecs.errors import UnitMismatch, UnitUnknown
-from holdfast.codecs.units import base_of, canonical, conversion, payload_unit, spellings
+from holdfast.model.errors import UnitMismatch, UnitUnknown
+from holdfast.model.units import base_of, canonical, conversion, payload_unit, spellings
 
 
 @pytest.mark.parametrize(
