@@ -64,7 +64,7 @@ def chart(grid: Grid, rows: Rows, counts: Array | None, mark: Array, firm: Array
         within &= counts
     taken = within & (last >= sure)
     is_behind = taken & (first < upto)
-    revises = is_behind & (sure < upto) & (np.maximum(first, sure) <= np.minimum(last, upto - 1))
+    revises = is_behind & (sure < upto)
     moved = _moves(upto, rows, known[0]) | (False if firm is mark else _moves(sure, rows, known[1]))
     turns = _rounds(rows, is_behind, moved, revises) if is_behind.any() else np.zeros(len(rows), np.intp)
     return Course(upto, sure, pane, first, last, taken, within & ~taken, revises, turns)

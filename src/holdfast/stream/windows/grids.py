@@ -22,7 +22,7 @@ class Grid(Protocol):
 
     single: a pane is a window
     panes:  how many panes may hold something that a window still needs
-    windows: how many windows may still be evaluated
+    windows: how many windows may be closed and not yet final
     """
 
     single: bool
@@ -72,7 +72,7 @@ class EvenGrid:
         self.single = self._wide == self._step == 1
         open_for = self._width + spec.grace + spec.late
         self.panes = -(-open_for // self._pane) + 1
-        self.windows = -(-open_for // self._hop) + 1
+        self.windows = -(-spec.late // self._hop) + 1
 
     def pane(self, ts: Array) -> Array:
         """See `Grid`."""
@@ -115,7 +115,7 @@ class CalendarGrid:
     def __init__(self, spec: WindowSpec) -> None:
         self._calendar = Calendar(spec.unit, spec.zone, spec.starts)
         self.panes = -(-(spec.grace + spec.late) // self._calendar.shortest) + 2
-        self.windows = self.panes
+        self.windows = -(-spec.late // self._calendar.shortest) + 1
 
     def pane(self, ts: Array) -> Array:
         """See `Grid`."""
