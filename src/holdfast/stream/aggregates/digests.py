@@ -1,12 +1,12 @@
 """Approximate percentiles in bounded memory: merging t-digests (Dunning & Ertl, 2019), many at once.
 
-A digest is at most `CENTROIDS` means with weights, ascending, and up to `WAITING` samples that haven't been taken in yet.
-It takes them in whenever that many are waiting, so it depends on the order of the samples alone. Taking in: all points
-sorted, point with the weights before it (plus half its own) at share q goes into bucket ⌊CENTROIDS · k(q)⌋, k(q) =
-asin(2q - 1)/π + 1/2 (the paper's k1 from 0 to 1); a bucket's points become one centroid, their weighted mean. Buckets are
-narrow at the tails: about π/CENTROIDS · √(q(1 - q)) of the samples. So the answer's rank is off by at most about that:
-1.6 % at the median, 0.7 % at 0.95, 0.3 % at 0.99 (of the samples), and in practice by a tenth of it, as numbers between
-two centroids are interpolated. Up to `WAITING` samples are exact, the extremes always.
+A digest is at most `CENTROIDS` means with weights, ascending, and up to `WAITING` samples that haven't been taken in
+yet. It takes them in whenever that many are waiting, so it depends on the order of the samples alone. Taking in: of all
+points, sorted, the one whose middle is at the share q of the weight goes into bucket ⌊CENTROIDS · k(q)⌋, k(q) =
+asin(2q - 1)/π + 1/2 (the paper's k1, from 0 to 1); a bucket's points become one, their weighted mean. Buckets are
+narrow at the tails: about π/CENTROIDS · √(q(1 - q)) of the samples. So the rank is off by at most about that:
+1.6 % of the samples at the median, 0.7 % at 0.95, 0.3 % at 0.99; and in practice by a tenth of it: between two
+centroids numbers are interpolated. Up to `WAITING` samples are exact, the extremes always.
 """
 
 from typing import Any

@@ -3,9 +3,9 @@
 Samples enter one after the other, in order of arrival, so how rows were batched never changes a bit. Panes are put
 together in order of time; then sums are of the panes' sums.
 
-Parts of a column, by pane: `n` samples, `sum`; `min`, `max`; `base`: the sample that came first, with `d1`, `d2`: sums of
-the deviations from it and of their squares; `first`, `last` with their times; `good`, `uncertain`, `bad` messages; and a
-digest (see `digests`).
+Parts of a column, by pane: `n` samples, `sum`; `min`, `max`; `base`: the sample that came first, with `d1`, `d2`: sums
+of the deviations from it and of their squares; `first`, `last` with their times; `good`, `uncertain`, `bad` messages;
+and a digest (see `digests`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -144,19 +144,22 @@ class Parts:
             return out
         if self._deviates:
             _merge(out, firsts)
-        some = out["n"] > 0
-        place = np.arange(len(at))
-        for part, operator in (("first", np.minimum), ("last", np.maximum)):
-            if part in out:
-                none = len(at) if part == "first" else -1
-                found = operator.reduceat(np.where(some, place, none), firsts)
-                out[part] = np.append(out[part], np.nan)[found]  # both stand for none: the end
+        _ends(out, firsts)
         for part in ("n", "sum", "good", "uncertain", "bad"):
             if part in out:
                 out[part] = np.add.reduceat(out[part], firsts)
         for part, operator in self._extremes:
             out[part] = operator.reduceat(out[part], firsts)
         return out
+
+
+def _ends(out: dict[str, Array], firsts: Array) -> None:
+    """`first` and `last` of windows: those of the first and the last pane that has samples."""
+    some, place = out["n"] > 0, np.arange(len(out["n"]))
+    for part, operator, none in (("first", np.minimum, len(place)), ("last", np.maximum, -1)):
+        if part in out:
+            found = operator.reduceat(np.where(some, place, none), firsts)
+            out[part] = np.append(out[part], np.nan)[found]  # `none` is the place of the NaN, from either end
 
 
 def finish(parts: Mapping[str, Array], call: Call) -> Array:
@@ -192,7 +195,7 @@ def _merge(out: dict[str, Array], firsts: Array) -> None:
     count = np.maximum(n, 1.0)
     mean = np.where(n > 0, base + d1 / count, 0.0)
     own = np.maximum(out["d2"] - d1 * d1 / count, 0.0)
-    some = np.append(n > 0, False)  # noqa: FBT003
+    some = np.append(n > 0, False)
     place = np.minimum.reduceat(np.where(some[:-1], np.arange(len(n)), len(n)), firsts)
     shift = np.append(mean, 0.0)[place]  # about the window's first mean: sums of differences lose no digits
     off = np.where(n > 0, mean - shift[owner], 0.0)
@@ -202,3 +205,13 @@ def _merge(out: dict[str, Array], firsts: Array) -> None:
     out["d2"] = np.add.reduceat(own, firsts) + np.add.reduceat(between, firsts)
     out["d1"] = np.zeros(len(firsts))
     out["base"] = shift + middle
+
+
+def bytes_of(calls: Iterable[Call]) -> int:
+    """What a pane of one key takes in memory."""
+    kinds: dict[int, set[str]] = {}
+    for call in calls:
+        if call.kind in MERGEABLE:
+            kinds.setdefault(call.column, set()).add(call.kind)
+    fills = [fill for column, of in kinds.items() for fill in Parts(str(column), of).fills.values()]
+    return 16 + sum(8 * max(width, 1) for _, _, width in fills)

@@ -1,15 +1,15 @@
 """Windows cut by time: tumbling, hopping, calendar. Event time, a watermark per key, late revisions.
 
-A key's watermark is its newest event time less `grace`. The message that moves it past a window's end closes the window:
-it is evaluated with what came before that message. Silence does the same (`close`), for windows that hold something; so
-the backlog of a device that was cut off still finds its windows open. A window without samples is no evaluation.
-A message whose windows are all closed is late. Within `late` after its end a window is evaluated once more for each such
-message; then it is final, and messages are skipped. A plan that asks for `final` has every window evaluated a last time
-when it is: not the others, as one more evaluation would count twice in `for` and in results.
+A key's watermark is its newest event time less `grace`. The message that moves it past a window's end closes the
+window: it is evaluated with what came before that message. Silence does the same (`close`), for windows that hold
+something; so the backlog of a device that was cut off still finds its windows open. A window without samples is no
+evaluation. A message whose windows are all closed is late. Within `late` after its end a window is evaluated once more
+for each such message; then it is final, and messages are skipped. A plan that asks for `final` has every window
+evaluated a last time when it is; not the others, as one more evaluation would count twice in `for` and in results.
 
-State per slot: `mark`, up to when windows are closed; `since`, `due`: the ends of the last closed window and of the next
-one; `quiet`: nothing is left to close; with `late`: `firm`, up to when they're final; `revised`, `revision`: how often
-which window was evaluated.
+State per slot: `mark`, up to when windows are closed; `since`, `due`: the ends of the last closed window and of the
+next one; `quiet`: nothing is left to close; with `late`: `firm`, up to when they're final; `revised`, `revision`: how
+often which window was evaluated.
 """
 
 from dataclasses import dataclass, replace

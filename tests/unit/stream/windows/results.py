@@ -45,7 +45,9 @@ def plan_of(window: WindowSpec, calls: list[Call], metrics: int = 1, where: Comp
 
 
 def tumbling(width: float, grace: float = 0, late: float = 0) -> WindowSpec:
-    return WindowSpec("tumbling", "t", width=int(width * S), hop=int(width * S), grace=int(grace * S), late=int(late * S))
+    return WindowSpec(
+        "tumbling", "t", width=int(width * S), hop=int(width * S), grace=int(grace * S), late=int(late * S)
+    )
 
 
 def hopping(width: float, hop: float, grace: float = 0, late: float = 0) -> WindowSpec:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.stream.windows.results import BASE, Result, Row, S, Site, hopping, plan_of, tumbling
 
 from holdfast.stream.plans import Call, WindowSpec
-from tests.unit.stream.windows.results import BASE, Result, Row, S, Site, hopping, plan_of, tumbling
 
 IDLE = S  # the engine's own: a silent key's windows are closed so long after they were due
 SPECS = [
@@ -27,16 +27,33 @@ SPECS = [
     hopping(4, 10, grace=7, late=11),
 ]
 CALLS = [Call("count", 0), Call("sum", 0), Call("last", 0), Call("messages"), Call("max", 1), Call("median", 0)]
-TIMES = st.one_of(st.integers(0, 60), st.integers(0, 400), st.sampled_from([0, 10, 20, 3_000, -50]))
-ROW = st.tuples(
-    st.sampled_from(["a", "b", "c"]),
-    st.sampled_from(["m0", "m0", "m1"]),
-    TIMES.map(lambda t: BASE + t * S),
-    st.integers(-4, 9).map(float),
-    st.sampled_from([0, 0, 0, 0, 1, 2]),
-)
-ROWS = st.lists(ROW, max_size=60)
-STEPS = st.lists(st.one_of(ROWS, st.integers(0, 500).map(lambda t: BASE + t * S)), max_size=6)
+
+
+def walk(seed: int, count: int, from_s: int) -> list[Row]:
+    """Rows of a few devices from about `from_s` on, many of them behind, some far ahead."""
+    rng = np.random.default_rng(seed)
+    rows: list[Row] = []
+    now = float(from_s)
+    for _ in range(count):
+        now += float(rng.choice([0.0, rng.exponential(2.0), rng.exponential(20.0)], p=[0.3, 0.6, 0.1]))
+        back = float(rng.choice([0.0, rng.exponential(8.0), rng.exponential(60.0)], p=[0.5, 0.4, 0.1]))
+        ahead = 3_000.0 if rng.random() < 0.005 else 0.0
+        device, metric = str(rng.choice(["a", "b", "c"], p=[0.6, 0.3, 0.1])), str(rng.choice(["m0", "m0", "m1"]))
+        quality = int(rng.choice([0, 0, 0, 0, 1, 2]))
+        rows.append((device, metric, BASE + round(now - back + ahead) * S, float(rng.integers(-4, 9)), quality))
+    return rows
+
+
+SEED = st.integers(0, 1 << 30)
+STEPS = st.lists(
+    st.one_of(
+        st.builds(walk, SEED, st.integers(1, 70), st.integers(0, 150)),
+        st.builds(walk, SEED, st.integers(1, 4), st.integers(0, 150)),
+        st.integers(0, 500).map(lambda t: BASE + t * S),
+    ),
+    min_size=1, max_size=7,
+)  # fmt: skip
+ROWS = st.builds(walk, SEED, st.integers(1, 120), st.integers(0, 50))
 
 
 @dataclass
@@ -70,7 +87,7 @@ class Reference:
         m0 = [r[3] for _, _, r in inside if r[1] == "m0"]
         m1 = [r[3] for _, _, r in inside if r[1] == "m1"]
         nan = math.nan
-        values = (
+        values: tuple[float, ...] = (
             float(len(m0)), sum(m0) if m0 else nan, m0[-1] if m0 else nan, float(len(inside)), max(m1, default=nan),
             float(np.median(m0)) if m0 else nan,
         )  # fmt: skip
@@ -232,7 +249,9 @@ def skewed(rng: np.random.Generator, count: int) -> list[Row]:
     return rows
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda s: f"{s.kind}-{s.width // S}-{s.hop // S}-{s.grace // S}-{s.late // S}")
+@pytest.mark.parametrize(
+    "spec", SPECS, ids=lambda s: f"{s.kind}-{s.width // S}-{s.hop // S}-{s.grace // S}-{s.late // S}"
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_every_aggregate_of_every_window_equals_duckdb(spec: WindowSpec, seed: int) -> None:
     rng = np.random.default_rng(seed)
