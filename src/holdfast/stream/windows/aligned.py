@@ -86,6 +86,10 @@ class AlignedWindows:
     def feed(self, rows: Rows, newest: Array) -> tuple[Evaluations | None, Skipped | None]:
         """See `Windowing`."""
         slots = rows.slots
+        if len(slots) == 1 and self._is_calm(int(slots[0]), rows, int(newest[-1]) - self._grace):
+            self._state["quiet"][slots[0]] = False
+            self._stay(rows)
+            return None, None
         lasts = np.empty_like(rows.firsts)
         lasts[:-1], lasts[-1] = rows.firsts[1:], len(rows)
         reach = newest[lasts - 1] - self._grace
@@ -107,8 +111,44 @@ class AlignedWindows:
                 self._stay(calm)
             at = np.flatnonzero(moving)
             taken = rows.take(at)
-            return (None, None) if taken is None else self._move(taken, newest[at])
-        return self._move(rows, newest)
+            if taken is None:
+                return None, None
+            rows, newest = taken, newest[at]
+        return self._turn(rows, newest) if self._turns(rows, newest) else self._move(rows, newest)
+
+    def _is_calm(self, slot: int, rows: Rows, reach: int) -> bool:
+        """Whether messages of one key close nothing, and come into open windows alone."""
+        if self._tells_final or reach >= self._state["due"][slot]:
+            return False
+        return bool(rows.ts.min() >= self._state["since"][slot])
+
+    def _turns(self, rows: Rows, newest: Array) -> bool:
+        """Whether each key's first message closes all that is closed, and the others come into open windows alone."""
+        reach = newest[rows.firsts] - self._grace
+        if self._late or (reach < self._state["due"][rows.slots]).any():
+            return False
+        window = self._grid.open_at(reach)
+        if (rows.ts < self._grid.end(window - 1)[rows.key]).any():
+            return False
+        lasts = np.append(rows.firsts[1:], len(rows)) - 1
+        return bool((newest[lasts] - self._grace < self._grid.end(window)).all())
+
+    def _turn(self, rows: Rows, newest: Array) -> tuple[Evaluations | None, None]:
+        """As `_move`, of messages for which `_turns` is true: what was held is evaluated, then they are taken in."""
+        slots, state = rows.slots, self._state
+        mark, order = newest[rows.firsts] - self._grace, np.arange(len(slots))
+        low, high = self._grid.open_at(state["mark"][slots]), self._grid.open_at(mark)
+        book = self._holdings.open(slots, self._grid.lowest(low))
+        due = self._due(book, (order, high, high), (low, low), (high, high))
+        made = None
+        if len(due.owner):
+            due = replace(due, before=np.zeros(len(due.at), np.intp))
+            traces = self._holdings.traces_of(slots)
+            made = self._evaluations(slots, rows.row[rows.firsts], [self._evaluate(book, slots, due, high)], traces)
+        self._holdings.shut(book, slots, self._grid.lowest(high), self._grid.start(high))
+        self._settle(slots, mark, mark)
+        self._stay(rows)
+        return made, None
 
     def _stay(self, rows: Rows) -> None:
         """Messages of open windows, none of which they close: what most batches are."""
@@ -134,7 +174,7 @@ class AlignedWindows:
         lasts = np.append(rows.firsts[1:], len(rows)) - 1
         self._settle(slots, mark[lasts], firm[lasts])
         late = course.late if rows.live is None else course.late & rows.live
-        skipped = np.flatnonzero(late)
+        skipped = late.nonzero()[0]
         left_out = Skipped(slots[key[skipped]], rows.row[skipped]) if len(skipped) else None
         return self._evaluations(slots, rows.row, made, traces), left_out
 

@@ -20,12 +20,13 @@ Array = NDArray[Any]
 class Trace:
     """One column's samples of several keys: those of before, and a batch's, which come at ascending positions.
 
-    old_ts, old_values: shape (K, EVIDENCE), the oldest first, NaN for none
+    old_ts, old_values: shape (K, EVIDENCE), NaN for none; turn: the oldest is at turn % EVIDENCE, shape (K,)
     firsts: each key's first new sample, shape (K,)
     """
 
     old_ts: Array
     old_values: Array
+    turn: Array
     firsts: Array
     at: Array
     ts: Array
@@ -34,8 +35,9 @@ class Trace:
     def last(self, key: int, before: int, start: int, end: int) -> Samples:
         """Of the last `EVIDENCE` samples of a key before position `before` those of [start, end)."""
         new = slice(int(self.firsts[key]), int(np.searchsorted(self.at, before)))
-        ts = self.old_ts[key].tolist() + self.ts[new].tolist()
-        values = self.old_values[key].tolist() + self.values[new].tolist()
+        turn = -(int(self.turn[key]) % EVIDENCE)
+        ts = np.roll(self.old_ts[key], turn).tolist() + self.ts[new].tolist()
+        values = np.roll(self.old_values[key], turn).tolist() + self.values[new].tolist()
         pairs = [(t, v) for t, v in zip(ts, values, strict=True) if v == v][-EVIDENCE:]  # noqa: PLR0124 - NaN
         found = [(t, v) for t, v in pairs if start <= t < end]
         return [t for t, _ in found], [v for _, v in found]
@@ -53,8 +55,14 @@ class Recent:
 
     def append(self, slots: Array, key: Array, ts: Array, values: Array) -> None:
         """Take samples in; slots (K,); key: of each sample, 0..K-1 ascending, not all need be there."""
-        counts = np.bincount(key, minlength=len(slots))
         had = self._state[self._count]
+        if len(key) == 1:
+            slot = int(slots[key[0]])
+            turn = int(had[slot]) % EVIDENCE
+            self._state[self._values][slot, turn], self._state[self._ts][slot, turn] = values[0], ts[0]
+            had[slot] += 1
+            return
+        counts = np.bincount(key, minlength=len(slots))
         before = had[slots]
         place = np.arange(len(key))
         place += (before - (counts.cumsum() - counts))[key]  # how many samples of its slot came before
@@ -66,7 +74,5 @@ class Recent:
 
     def trace(self, slots: Array, key: Array, at: Array, ts: Array, values: Array) -> Trace:
         """What evidence needs, with new samples at ascending positions `at`. Before these are appended."""
-        turned = (self._state[self._count][slots][:, None] + np.arange(EVIDENCE)) % EVIDENCE
-        old_ts = np.take_along_axis(self._state[self._ts][slots], turned, 1)
-        old_values = np.take_along_axis(self._state[self._values][slots], turned, 1)
-        return Trace(old_ts, old_values, np.searchsorted(key, np.arange(len(slots))), at, ts, values)
+        old = self._state[self._ts][slots], self._state[self._values][slots], self._state[self._count][slots]
+        return Trace(*old, np.searchsorted(key, np.arange(len(slots))), at, ts, values)

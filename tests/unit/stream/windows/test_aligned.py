@@ -1,6 +1,7 @@
 """Tumbling and hopping windows beside a plain reference, row by row, and beside DuckDB over the whole data."""
 
 import math
+import random
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,16 +32,16 @@ CALLS = [Call("count", 0), Call("sum", 0), Call("last", 0), Call("messages"), Ca
 
 def walk(seed: int, count: int, from_s: int) -> list[Row]:
     """Rows of a few devices from about `from_s` on, many of them behind, some far ahead."""
-    rng = np.random.default_rng(seed)
+    rng = random.Random(seed)
     rows: list[Row] = []
     now = float(from_s)
     for _ in range(count):
-        now += float(rng.choice([0.0, rng.exponential(2.0), rng.exponential(20.0)], p=[0.3, 0.6, 0.1]))
-        back = float(rng.choice([0.0, rng.exponential(8.0), rng.exponential(60.0)], p=[0.5, 0.4, 0.1]))
+        now += rng.expovariate(rng.choice([0.5, 0.5, 0.05, 1e3, 1e3]))
+        back = rng.expovariate(rng.choice([0.12, 0.12, 0.016, 1e3, 1e3, 1e3]))
         ahead = 3_000.0 if rng.random() < 0.005 else 0.0
-        device, metric = str(rng.choice(["a", "b", "c"], p=[0.6, 0.3, 0.1])), str(rng.choice(["m0", "m0", "m1"]))
-        quality = int(rng.choice([0, 0, 0, 0, 1, 2]))
-        rows.append((device, metric, BASE + round(now - back + ahead) * S, float(rng.integers(-4, 9)), quality))
+        device, metric = rng.choice("aaaabbbc"), rng.choice(["m0", "m0", "m1"])
+        ts, value = BASE + round(now - back + ahead) * S, float(rng.randint(-4, 9))
+        rows.append((device, metric, ts, value, rng.choice([0, 0, 0, 0, 1, 2])))
     return rows
 
 
@@ -160,7 +161,7 @@ def spaced(rows: list[Row]) -> list[Row]:
     return [(d, m, ts + i, v, q) for i, (d, m, ts, v, q) in enumerate(rows)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(spec=st.sampled_from(SPECS), tells_final=st.booleans(), steps=STEPS, in_order=st.booleans())
 def test_equals_a_plain_reference_on_any_rows_in_any_batches_with_ticks(
     spec: WindowSpec, *, tells_final: bool, steps: list[Any], in_order: bool
@@ -179,7 +180,7 @@ def test_equals_a_plain_reference_on_any_rows_in_any_batches_with_ticks(
         assert site.late == {name: key.late for name, key in plain.keys.items() if key.late}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     spec=st.sampled_from(SPECS), rows=ROWS, cuts=st.lists(st.integers(1, 12), max_size=20),
     strangers=st.lists(st.sampled_from(["a", "b", "x"]), max_size=3, unique=True),
