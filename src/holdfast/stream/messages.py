@@ -60,17 +60,22 @@ class Messages:
         usable = None if arrived.usable is None else arrived.usable[at]
         value = self._route.converted(series, arrived.value[at])
         rows = Rows(arrived.row[at[last]], ts[last], key, firsts, slots, (), ())
-        quality = list[Array]()
+        quality, told = list[Array](), list[Array]()
         for i, one in enumerate(self._plan.inputs):
             if one.kind == "own":
                 mine = column == i
                 rows = self._own_column(rows, i, mine if usable is None else mine & usable, message, value)
                 if self._plan.wants_quality:
-                    quality.append(self._quality(rows, i, mine, message, arrived.quality[at]))
+                    codes, said = self._quality(rows, i, mine, message, arrived.quality[at])
+                    quality.append(codes)
+                    told.append(said)
             elif one.kind == "fact":
                 rows = rows.with_column(self._route.facts(i)[rows.slots][rows.key], None)
             else:
                 rows = rows.with_column(self._other_column(i, arrived, rows.row), None)
+            if self._plan.wants_quality and one.kind != "own":
+                quality.append(np.full(len(rows), -1, np.int16))
+                told.append(np.zeros(len(rows), np.bool_))
         self._learn_others(arrived)
         if not self._plan.wants_quality:
             return rows
@@ -80,7 +85,7 @@ class Messages:
             live |= np.True_ if known is None else known
         return Rows(
             rows.row, rows.ts, key, firsts, slots, rows.columns, rows.fresh,
-            None if live.all() else live, tuple(quality),
+            None if live.all() else live, tuple(quality), tuple(told),
         )  # fmt: skip
 
     def _own_column(self, rows: Rows, i: int, mine: Array, message: Array, value: Array) -> Rows:
@@ -93,7 +98,7 @@ class Messages:
         known[rows.slots] = column[np.append(rows.firsts[1:], len(rows)) - 1]
         return rows.with_column(column, None if fresh.all() else fresh)
 
-    def _quality(self, rows: Rows, i: int, mine: Array, message: Array, code: Array) -> Array:
+    def _quality(self, rows: Rows, i: int, mine: Array, message: Array, code: Array) -> tuple[Array, Array]:
         said = np.zeros(len(rows), np.bool_)
         codes = np.zeros(len(rows), np.int16)
         said[message[mine]] = True
@@ -101,7 +106,7 @@ class Messages:
         known = self._state[f"quality{i}"]
         column = filled(codes, said, rows.firsts, rows.key, known[rows.slots])
         known[rows.slots] = column[np.append(rows.firsts[1:], len(rows)) - 1]
-        return np.asarray(column)
+        return np.asarray(column), said
 
     def _other_column(self, i: int, arrived: Arrived, row: Array) -> Array:
         """Another device's series as last known when each message came."""

@@ -42,6 +42,7 @@ class Rows:
     fresh:   per column which messages brought a usable value of it, shape (M,); None: all of them
     live:    which messages count, shape (M,): the others only say what time it is; None: all count
     quality: per input column the newest value's quality byte, -1 unknown; None unless the plan wants it
+    told:    per input column which messages brought a value of it, usable or not, and passed `where`; as `quality`
     """
 
     row: Array
@@ -53,6 +54,7 @@ class Rows:
     fresh: tuple[Array | None, ...]
     live: Array | None = None
     quality: tuple[Array, ...] | None = None
+    told: tuple[Array, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.row)
@@ -65,7 +67,8 @@ class Rows:
         """The same messages, of which only those in `mask` count any more."""
         live = mask if self.live is None else self.live & mask
         fresh = tuple(live if f is None else f & live for f in self.fresh)
-        return replace(self, live=live, fresh=fresh)
+        told = None if self.told is None else tuple(t & mask for t in self.told)
+        return replace(self, live=live, fresh=fresh, told=told)
 
     def counting(self) -> "Rows | None":
         """The messages that count, None when none does."""
@@ -88,6 +91,7 @@ class Rows:
             tuple(None if f is None else f[at] for f in self.fresh),
             None if self.live is None else self.live[at],
             None if self.quality is None else tuple(q[at] for q in self.quality),
+            None if self.told is None else tuple(t[at] for t in self.told),
         )
 
 

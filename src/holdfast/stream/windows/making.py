@@ -3,6 +3,7 @@
 from holdfast.stream.evaluations import Windowing
 from holdfast.stream.plans import StagePlan
 from holdfast.stream.state import State
+from holdfast.stream.windows.aligned import AlignedWindows
 from holdfast.stream.windows.counted import LastSamples
 from holdfast.stream.windows.counts import Counts
 from holdfast.stream.windows.reorder import Ordered
@@ -16,6 +17,8 @@ def make_windows(state: State, plan: StagePlan) -> Windowing:
     match plan.window.kind:
         case "each" | "last":
             return LastSamples(state, plan)
+        case "tumbling" | "hopping" | "calendar":
+            return AlignedWindows(state, plan)
         case "sliding":
             return Ordered(state, plan, Sliding(state, plan))
         case "session":
@@ -24,5 +27,3 @@ def make_windows(state: State, plan: StagePlan) -> Windowing:
             return Ordered(state, plan, States(state, plan))
         case "count":
             return Counts(state, plan)
-        case "tumbling" | "hopping" | "calendar":
-            raise NotImplementedError(plan.window.kind)  # until the branch `aligned` is merged
