@@ -92,7 +92,7 @@ class Site:
     def late(self) -> dict[str, int]:
         """Rows that came too late, by device."""
         (judge,) = self.engine.judges()
-        counts = judge.state["skipped.late"].tolist()
+        counts = judge.stage.state["skipped.late"].tolist()
         return {device: n for (_, device), n in zip(judge.stage.route.keys, counts, strict=False) if n}
 
 
