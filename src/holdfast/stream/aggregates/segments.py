@@ -128,13 +128,7 @@ class Segments:
         out = np.full(len(self._n), np.nan)
         some = np.flatnonzero(self._n)
         if len(some):
-            lo, hi = self._lo[some], self._hi[some]
-            if hi[-1] == len(self._value) and (len(some) == 1 or (hi[:-1] == lo[1:]).all()):
-                out[some] = operator.reduceat(self._value, lo)
-            else:
-                bounds = np.empty(2 * len(some), np.intp)
-                bounds[::2], bounds[1::2] = lo, hi
-                out[some] = operator.reduceat(np.append(self._value, 0.0), bounds)[::2]
+            out[some] = _reduced(operator, self._value, self._lo[some], self._hi[some])
         return out
 
     # Of the samples of each window, one window after the other
@@ -302,6 +296,55 @@ class Segments:
         k = int(call.args[0])
         place = self._firsts + self._n[self._some] - k
         return self._filled(self._ranked[np.maximum(place, self._firsts)], k)
+
+
+class Arrivals:
+    """As `Segments`, of samples in order of arrival: windows whose samples aren't in order of time are sorted first."""
+
+    def __init__(self, ts: Array, value: Array, lo: Array, hi: Array, is_sorted: Array) -> None:
+        """is_sorted: which windows' samples are in order of time."""
+        self._ts, self._value, self._lo, self._hi = ts, value, lo, hi
+        self._plain, odd = np.flatnonzero(is_sorted), np.flatnonzero(~is_sorted)
+        self._odd = [odd] if len(odd) <= 1 else [p for p in np.split(odd, self._cuts(hi[odd] - lo[odd])) if len(p)]
+
+    def get(self, call: Call) -> Array:
+        """One number per window."""
+        out = np.empty(len(self._lo))
+        lo, hi = self._lo[self._plain], self._hi[self._plain]
+        out[self._plain] = Segments(self._ts, self._value, lo, hi).get(call)
+        for part in self._odd:
+            out[part] = self._sorted(part).get(call)
+        return out
+
+    def _cuts(self, counts: Array) -> Array:
+        ends = np.cumsum(counts)
+        return np.unique(np.searchsorted(ends, np.arange(_AT_ONCE, ends[-1], _AT_ONCE), side="right"))
+
+    def _sorted(self, part: Array) -> Segments:
+        counts = self._hi[part] - self._lo[part]
+        ends = np.cumsum(counts)
+        owner = np.repeat(np.arange(len(part)), counts)
+        at = np.arange(len(owner)) + np.repeat(self._lo[part] - (ends - counts), counts)
+        at = at[np.lexsort((self._ts[at], owner))]
+        return Segments(self._ts[at], self._value[at], ends - counts, ends)
+
+
+def _reduced(operator: np.ufunc, value: Array, lo: Array, hi: Array) -> Array:
+    """`operator` over value[lo[i]:hi[i]], none of them empty."""
+    if hi[-1] == len(value) and (lo[1:] == hi[:-1]).all():
+        return np.asarray(operator.reduceat(value, lo))
+    order = None
+    if (lo[1:] > hi[:-1]).any():  # numpy reduces the gaps too, unless the next window is behind
+        order = np.argsort(-lo)
+        lo, hi = lo[order], hi[order]
+    bounds = np.empty(2 * len(lo), np.intp)
+    bounds[::2], bounds[1::2] = lo, hi
+    found = operator.reduceat(value if hi.max() < len(value) else np.append(value, 0.0), bounds)[::2]
+    if order is None:
+        return np.asarray(found)
+    out = np.empty(len(lo))
+    out[order] = found
+    return out
 
 
 def _ratio(a: Array, b: Array) -> Array:

@@ -112,6 +112,8 @@ _MAKERS: dict[str, Callable[[TapeWindows], Any]] = {
     "first": TapeWindows.oldest,
     "last": TapeWindows.newest,
 }
+KINDS = frozenset(_MAKERS)
+"""The aggregates that `TapeWindows` knows."""
 
 
 def _merge(a: Array, b: Array) -> Array:

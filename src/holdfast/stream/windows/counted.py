@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.aggregates.tape_windows import TapeWindows
+from holdfast.stream.aggregates.segments import Arrivals
+from holdfast.stream.aggregates.tape_windows import KINDS, TapeWindows
 from holdfast.stream.evaluations import EVIDENCE, Evaluations, Samples
 from holdfast.stream.plans import StagePlan
 from holdfast.stream.rows import Rows, Skipped
@@ -48,6 +49,7 @@ class LastSamples:
             return None, None
         rows, n = counted, self._width
         windows, tapes, ends = {}, {}, {}
+        others = dict[int, Arrivals]()
         for i, ring in self._rings.items():
             fresh = rows.fresh[i]
             if fresh is None:
@@ -61,13 +63,33 @@ class LastSamples:
                 starts = rows.key * n + seen
             windows[i] = TapeWindows(tape.values, tape.ts, n, starts)
             tapes[i], ends[i] = tape, starts + n
-        inputs = [windows[c.column].get(c) if c.column >= 0 else _fact(c.kind, rows) for c in self._plan.calls]
+        inputs = []
+        for c in self._plan.calls:
+            if c.column < 0:
+                inputs.append(_fact(c.kind, rows))
+            elif c.kind in KINDS:
+                inputs.append(windows[c.column].get(c))
+            else:
+                if c.column not in others:
+                    others[c.column] = _by_time(tapes[c.column], ends[c.column])
+                inputs.append(others[c.column].get(c))
         evidence = _TapeEvidence(tapes, ends)
         return Evaluations(rows.slots, rows.firsts, rows.row, rows.ts, inputs, evidence), None
 
     def close(self, times: Array) -> None:  # noqa: ARG002 - the windowing port's
         """Nothing is ever due: samples decide, not time."""
         return
+
+
+def _by_time(tape: Tape, ends: Array) -> Arrivals:
+    """The windows that end there, for aggregates that want samples by time; a place without a sample is left out."""
+    known = tape.values == tape.values
+    ts, value = tape.ts[known], tape.values[known]
+    place = np.append(0, np.cumsum(known))
+    lo, hi = place[ends - tape.width], place[ends]
+    falls = np.append(0, np.cumsum(ts[1:] < ts[:-1]))
+    last = max(len(falls) - 1, 0)
+    return Arrivals(ts, value, lo, hi, falls[np.clip(hi - 1, 0, last)] <= falls[np.minimum(lo, last)])
 
 
 def _fact(kind: str, rows: Rows) -> Any:

@@ -22,7 +22,7 @@ class Pool:
 
     def __init__(self, state: State, name: str, columns: int = 1, limit: int = MAX_SAMPLES) -> None:
         """columns: how many are kept apart; limit: of each."""
-        self._columns, self._limit = columns, limit
+        self._columns, self.limit = columns, limit
         self._regions = Regions({"ts": np.int64, "value": np.float64})
         self._state, self._dropped = state, f"{name}.dropped"
         state.declare(self._dropped, np.int64, 0)
@@ -30,14 +30,22 @@ class Pool:
 
     def append(self, slot: Array, ts: Array, value: Array, column: int = 0) -> None:
         """Add samples of a column; slot: of each, equal ones being neighbours. Cost O(samples)."""
-        if not len(slot):
-            return
+        if len(slot):
+            self.extend(slot, ts, value, column)
+            self.trim(slot[np.append(True, slot[1:] != slot[:-1])], column)
+
+    def extend(self, slot: Array, ts: Array, value: Array, column: int = 0) -> None:
+        """As `append`, of at least one sample, with no limit until `trim`."""
         _, firsts, slots = grouped(slot)
         chains = slots.astype(np.int64) * self._columns + column
         counts = np.diff(np.append(firsts, len(slot)))
         self._regions.append(chains, counts, {"ts": ts, "value": value})
-        over = self._regions.counts(chains) - self._limit
-        if over.max() > 0:
+
+    def trim(self, slots: Array, column: int = 0) -> None:
+        """Drop what is beyond the limit."""
+        chains = self._chains(slots, column)
+        over = self._regions.counts(chains) - self.limit
+        if over.max(initial=0) > 0:
             full = over > 0
             self._regions.shorten(chains[full], over[full])
             self._state[self._dropped][slots[full]] += over[full]
@@ -60,6 +68,14 @@ class Pool:
     def counts(self, slots: Array, column: int = 0) -> Array:
         """How many samples of a column each of these slots has."""
         return self._regions.counts(self._chains(slots, column))
+
+    def flat(self) -> tuple[Array, Array]:
+        """Times and values of all samples, good until the next is added; `heads` and `counts` say which are whose."""
+        return self._regions["ts"], self._regions["value"]
+
+    def heads(self, slots: Array, column: int = 0) -> Array:
+        """Where each slot's samples of a column begin, in order of arrival."""
+        return self._regions.heads(self._chains(slots, column))
 
     def drop(self, slots: Array, before: Any) -> None:
         """Forget samples of these slots, of all columns, that are older than `before` (ns, one or one per slot).

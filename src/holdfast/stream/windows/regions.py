@@ -108,6 +108,12 @@ class Regions:
         self._count[chains] = counts
         self.clear(chains[counts == 0])
 
+    def arrange(self, chains: Array, order: Array) -> None:
+        """Put the rows of these chains in another order: `order` holds places in what `positions` says."""
+        _, at = self.positions(chains)
+        for flat in self._flat.values():
+            flat[at] = flat[at[order]]
+
     def clear(self, chains: Array) -> None:
         """Take all rows of these chains away."""
         chains = chains[chains < len(self._count)]
@@ -148,13 +154,26 @@ class Regions:
             new = len(at) - reused
             start[at[reused:]] = self._top + (np.arange(new) << s)
             self._top += new << s
-        if self._top > len(next(iter(self._flat.values()))):
+        if self._top >= len(next(iter(self._flat.values()))):
             self._widen()
         return start
 
     def _widen(self) -> None:
-        size = self._top + (self._top >> 1)
+        size = self._top + (self._top >> 1) + 1  # one to spare: a slice may be reduced up to the one after its end
         for name, old in self._flat.items():
             new = np.empty(size, old.dtype)
             new[: len(old)] = old
             self._flat[name] = new
+
+
+def first_above(column: Array, lo: Array, hi: Array, limit: Any) -> Array:
+    """The first place in lo[i]:hi[i] whose number is above limit[i], else hi[i]; each of these pieces is sorted."""
+    lo, hi = lo.copy(), hi.copy()
+    longest = int((hi - lo).max(initial=0))
+    for _ in range(longest.bit_length()):
+        mid = (lo + hi) >> 1
+        open_ = lo < hi
+        above = column[np.minimum(mid, len(column) - 1)] > limit
+        hi = np.where(open_ & above, mid, hi)
+        lo = np.where(open_ & ~above, mid + 1, lo)
+    return lo

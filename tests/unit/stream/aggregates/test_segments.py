@@ -1,9 +1,6 @@
 """Every aggregate over sorted samples against a plain reading of its formula, and against DuckDB where SQL has it."""
 
-import itertools
 import math
-import statistics
-from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -12,88 +9,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.stream.formulas import COUNTS, PLAIN, Window
 
 from holdfast.stream.aggregates import segments
 from holdfast.stream.aggregates.segments import Segments
 from holdfast.stream.plans import Call
 
 S = 1_000_000_000
-Window = list[tuple[float, float]]
-"""(seconds, value), sorted."""
-
-
-def plain_percentile(values: list[float], share: float) -> float:
-    ranked = sorted(values)
-    place = share * (len(ranked) - 1)
-    below = math.floor(place)
-    above = min(below + 1, len(ranked) - 1)
-    return ranked[below] + (ranked[above] - ranked[below]) * (place - below)
-
-
-def plain_time_average(window: Window, end: float) -> float:
-    until = max(end, window[-1][0])
-    total = 0.0
-    for (t, v), (after, _) in zip(window, [*window[1:], (until, 0.0)], strict=True):
-        total += v * (after - t)
-    return total / (until - window[0][0]) if until > window[0][0] else window[-1][1]
-
-
-def plain_slope(window: Window) -> float:
-    if len(window) < 2 or window[0][0] == window[-1][0]:
-        return math.nan
-    return statistics.linear_regression([t for t, _ in window], [v for _, v in window]).slope
-
-
-def plain_increase(window: Window) -> float:
-    pairs = itertools.pairwise(window)
-    return sum(b if b < a else b - a for (_, a), (_, b) in pairs) if len(window) > 1 else math.nan
-
-
-def per_second(number: float, window: Window) -> float:
-    passed = window[-1][0] - window[0][0]
-    return number / passed if passed else math.nan
-
-
-def values(window: Window) -> list[float]:
-    return [v for _, v in window]
-
-
-PLAIN: dict[str, tuple[tuple[float, ...], Callable[[Window, float], float]]] = {
-    "sum": ((), lambda w, _: math.fsum(values(w))),
-    "avg": ((), lambda w, _: statistics.fmean(values(w))),
-    "min": ((), lambda w, _: min(values(w))),
-    "max": ((), lambda w, _: max(values(w))),
-    "range": ((), lambda w, _: max(values(w)) - min(values(w))),
-    "first": ((), lambda w, _: w[0][1]),
-    "last": ((), lambda w, _: w[-1][1]),
-    "stddev": ((), lambda w, _: statistics.stdev(values(w)) if len(w) > 1 else math.nan),
-    "var": ((), lambda w, _: statistics.variance(values(w)) if len(w) > 1 else math.nan),
-    "median": ((), lambda w, _: statistics.median(values(w))),
-    "percentile": ((0.9,), lambda w, _: plain_percentile(values(w), 0.9)),
-    "approx_percentile": ((0.25,), lambda w, _: plain_percentile(values(w), 0.25)),
-    "time_avg": ((), plain_time_average),
-    "integral": (
-        (),
-        lambda w, _: (
-            sum((a[1] + b[1]) / 2 * (b[0] - a[0]) for a, b in itertools.pairwise(w)) if len(w) > 1 else math.nan
-        ),
-    ),
-    "derivative": ((), lambda w, _: per_second(w[-1][1] - w[0][1], w)),
-    "slope": ((), lambda w, _: plain_slope(w)),
-    "increase": ((), lambda w, _: plain_increase(w)),
-    "rate": ((), lambda w, _: per_second(plain_increase(w), w)),
-    "mode": ((), lambda w, _: min(values(w), key=lambda v: (-values(w).count(v), v))),
-    "top": ((2.0,), lambda w, _: sorted(values(w))[-2] if len(w) > 1 else math.nan),
-}
-COUNTS: dict[str, tuple[tuple[float, ...], Callable[[Window, float], float]]] = {
-    "count": ((), lambda w, _: len(w)),
-    "distinct": ((), lambda w, _: len(set(values(w)))),
-    "completeness": ((0.5,), lambda w, end: min(len(w) / (end / 0.5), 1.0)),
-    "good": ((), lambda w, _: sum(int(v) & 3 == 0 for v in values(w))),
-    "uncertain": ((), lambda w, _: sum(int(v) & 3 == 1 for v in values(w))),
-    "bad": ((), lambda w, _: sum(int(v) & 3 == 2 for v in values(w))),
-}
-
 SAMPLES = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 30)), min_size=1, max_size=40)
 BOUNDS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=8)
 

@@ -1,0 +1,70 @@
+"""What evaluations looked at, as pieces of columns of samples; and the facts of a window itself."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.stream.evaluations import EVIDENCE, Samples
+from holdfast.stream.rows import Rows
+
+Array = NDArray[Any]
+NS = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Evaluation e saw the samples lo[e]:hi[e]."""
+
+    ts: Array
+    value: Array
+    lo: Array
+    hi: Array
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvidence:
+    """By message column. Good until the stage takes the next messages."""
+
+    spans: dict[int, Span]
+
+    def samples(self, at: int, column: int) -> Samples:
+        """See `Evidence`."""
+        span = self.spans.get(column)
+        if span is None:
+            return [], []
+        hi = int(span.hi[at])
+        lo = max(int(span.lo[at]), hi - EVIDENCE)
+        return span.ts[lo:hi].tolist(), span.value[lo:hi].tolist()
+
+
+def fact(kind: str, start: Array, end: Array, messages: Any) -> Array:
+    """A fact of windows themselves: when they began and ended, s since the epoch, and how many messages they had."""
+    match kind:
+        case "window_start":
+            return np.asarray(start / NS)
+        case "window_end":
+            return np.asarray(end / NS)
+        case "window_seconds":
+            return np.asarray((end - start) / NS)
+        case "messages" | "count":
+            return np.asarray(messages, np.float64)
+        case "final":
+            return np.ones(len(end))
+        case "revision":
+            return np.zeros(len(end))
+        case "ts":
+            return np.asarray(end, np.float64)
+        case _:
+            raise ValueError(f"no fact of a window: {kind}")
+
+
+def samples_of(rows: Rows, column: int, mask: Array | None = None) -> Array:
+    """Which messages count, are in `mask` and bring a known value of a column, shape (M,)."""
+    value = rows.columns[column]
+    found = value == value  # noqa: PLR0124 - NaN is not equal to itself
+    for other in (rows.live, rows.fresh[column], mask):
+        if other is not None:
+            found = found & other
+    return np.asarray(found)

@@ -1,0 +1,122 @@
+"""Windows around every message: (ts - behind, ts + ahead].
+
+With `ahead` 0 a message is evaluated at once and sees what came before it, itself included. Else it is due when the
+watermark reaches ts + ahead, by the message that moved it there, and sees what came until then.
+
+A key's column holds at most `Pool.limit` samples, a window the newest of them; as many messages may wait for `ahead`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.stream.aggregates.segments import Segments
+from holdfast.stream.evaluations import Evaluations
+from holdfast.stream.plans import Call, StagePlan
+from holdfast.stream.rows import Rows, grouped
+from holdfast.stream.state import State
+from holdfast.stream.windows.pool import Pool
+from holdfast.stream.windows.regions import first_above, steps
+from holdfast.stream.windows.reorder import FAR
+from holdfast.stream.windows.spans import Span, SpanEvidence, fact, samples_of
+
+Array = NDArray[Any]
+MESSAGES = -1
+"""The column of messages, whatever they bring."""
+
+
+class Sliding:
+    """`Inner`."""
+
+    def __init__(self, state: State, plan: StagePlan) -> None:
+        self._plan, self._behind, self._ahead = plan, plan.window.behind, plan.window.ahead
+        self.needs_time = self._ahead > 0
+        columns = {i for i, one in enumerate(plan.inputs) if one.kind == "own"}
+        columns |= {c.column for c in plan.calls if c.column >= 0 or c.kind in {"messages", "count"}}
+        self._places = {column: place for place, column in enumerate(sorted(columns))}
+        self._pool = Pool(state, "slide.pool", len(self._places))
+        self._pending = Pool(state, "slide.pending") if self._ahead else None
+
+    def take(self, rows: Rows) -> Evaluations | None:
+        """See `Inner`."""
+        live = np.ones(len(rows), np.bool_) if rows.live is None else rows.live
+        after = {column: self._add(rows, column, live) for column in self._places}
+        key, anchor, by = self._anchors(rows, live)
+        found, spans = self._evaluate(rows, after, key, anchor, by) if len(key) else (None, {})
+        self._forget(rows)
+        if found is None:
+            return None
+        _, firsts, slots = grouped(rows.slots[key])
+        start, end = anchor - self._behind, anchor + self._ahead
+        inputs = [found[call] for call in self._plan.calls]
+        return Evaluations(slots, firsts, rows.row[by], end, inputs, SpanEvidence(spans), start)
+
+    def due(self, slots: int) -> Array:
+        """See `Inner`."""
+        out = np.full(slots, FAR)
+        if self._pending is not None:
+            every = np.arange(slots)
+            waits = np.flatnonzero(self._pending.counts(every))
+            out[waits] = self._pending.flat()[0][self._pending.heads(waits)] + self._ahead
+        return out
+
+    def _add(self, rows: Rows, column: int, live: Array) -> Array:
+        """Add samples; how many of its key's there are after each message."""
+        mine = live if column == MESSAGES else samples_of(rows, column)
+        place = self._places[column]
+        so_far = np.cumsum(mine)
+        before = self._pool.counts(rows.slots, place) - (so_far - mine)[rows.firsts]
+        if mine.any():
+            value = rows.columns[column][mine] if column >= 0 else np.zeros(int(so_far[-1]))
+            self._pool.extend(rows.slots[rows.key[mine]], rows.ts[mine], value, place)
+        return np.asarray(before[rows.key] + so_far)
+
+    def _anchors(self, rows: Rows, live: Array) -> tuple[Array, Array, Array]:
+        """The messages that are due, by key and time: key, time, and the position of the message that says so."""
+        at = np.flatnonzero(live)
+        if self._pending is None:
+            return rows.key[at], rows.ts[at], at
+        pending = self._pending
+        if len(at):
+            pending.append(rows.slots[rows.key[at]], rows.ts[at], np.zeros(len(at)))
+        last = rows.ts[np.append(rows.firsts[1:], len(rows)) - 1]
+        heads, counts = pending.heads(rows.slots), pending.counts(rows.slots)
+        due = first_above(pending.flat()[0], heads, heads + counts, last - self._ahead) - heads
+        key = np.repeat(np.arange(len(heads)), due)
+        anchor = pending.flat()[0][heads[key] + steps(due)]
+        pending.forget_oldest(rows.slots, due)
+        ends = np.append(rows.firsts[1:], len(rows))
+        by = first_above(rows.ts, rows.firsts[key], ends[key], anchor + self._ahead - 1)
+        return key, anchor, by
+
+    def _evaluate(
+        self, rows: Rows, after: dict[int, Array], key: Array, anchor: Array, by: Array
+    ) -> tuple[dict[Call, Array], dict[int, Span]]:
+        spans, found = dict[int, Span](), dict[Call, Array]()
+        start, end = anchor - self._behind, anchor + self._ahead
+        for column, place in self._places.items():
+            ts, value = self._pool.flat()
+            heads = self._pool.heads(rows.slots, place)[key]
+            hi = heads + after[column][by]
+            if self._ahead:
+                hi = first_above(ts, heads, hi, end)
+            lo = np.maximum(first_above(ts, heads, hi, start), hi - self._pool.limit)
+            spans[column] = Span(ts, value, lo, hi)
+            windows = Segments(ts, value, lo, hi, start, end)
+            found |= {call: windows.get(call) for call in self._plan.calls if call.column == column >= 0}
+        count = spans[MESSAGES].hi - spans[MESSAGES].lo if MESSAGES in spans else 0
+        found |= {call: fact(call.kind, start, end, count) for call in self._plan.calls if call.column < 0}
+        return found, spans
+
+    def _forget(self, rows: Rows) -> None:
+        """What no message to come and none that waits will see."""
+        oldest = rows.ts[np.append(rows.firsts[1:], len(rows)) - 1]
+        if self._pending is not None:
+            waits = self._pending.counts(rows.slots) > 0
+            oldest[waits] = self._pending.flat()[0][self._pending.heads(rows.slots[waits])]
+        for place in self._places.values():
+            heads, counts = self._pool.heads(rows.slots, place), self._pool.counts(rows.slots, place)
+            gone = first_above(self._pool.flat()[0], heads, heads + counts, oldest - self._behind) - heads
+            self._pool.forget_oldest(rows.slots, gone, place)
+            self._pool.trim(rows.slots, place)
