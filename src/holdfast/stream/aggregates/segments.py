@@ -337,9 +337,14 @@ def _reduced(operator: np.ufunc, value: Array, lo: Array, hi: Array) -> Array:
     if (lo[1:] > hi[:-1]).any():  # numpy reduces the gaps too, unless the next window is behind
         order = np.argsort(-lo)
         lo, hi = lo[order], hi[order]
-    bounds = np.empty(2 * len(lo), np.intp)
-    bounds[::2], bounds[1::2] = lo, hi
-    found = operator.reduceat(value if hi.max() < len(value) else np.append(value, 0.0), bounds)[::2]
+    counts, top = hi - lo, int(hi.max())
+    if top - hi[-1] > 2 * counts.sum():  # … and what is behind the last one: then rather lay them out anew
+        firsts = np.cumsum(counts) - counts
+        found = operator.reduceat(value[np.arange(counts.sum()) + np.repeat(lo - firsts, counts)], firsts)
+    else:
+        bounds = np.empty(2 * len(lo), np.intp)
+        bounds[::2], bounds[1::2] = lo, hi
+        found = operator.reduceat(value[: top + 1] if top < len(value) else np.append(value, 0.0), bounds)[::2]
     if order is None:
         return np.asarray(found)
     out = np.empty(len(lo))

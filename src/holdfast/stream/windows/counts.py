@@ -1,8 +1,10 @@
 """Windows of N messages, a new one every S, in order of arrival: none is ever late.
 
 The first window is full with message N, the next ones S, 2S … later. Samples in a window are taken by time, as
-everywhere. State per slot: `count.seen`, how many messages there were; `count.last`, its time; `count.fell`, the
-number of the last one that was older than the one before it.
+everywhere. A value that isn't usable counts, by its quality, with the message after it.
+
+State per slot: `count.seen`, how many messages there were; `count.last`, the last row's time; `count.fell`, the number
+of the last message that was older than the row before it.
 """
 
 from typing import Any
@@ -18,10 +20,9 @@ from holdfast.stream.rows import Rows, Skipped, grouped
 from holdfast.stream.state import State
 from holdfast.stream.windows.pool import Pool
 from holdfast.stream.windows.regions import first_above
-from holdfast.stream.windows.spans import Span, SpanEvidence, fact, samples_of
+from holdfast.stream.windows.spans import MESSAGES, Span, SpanEvidence, column_of, fact, samples_of
 
 Array = NDArray[Any]
-_MESSAGES = -1
 _OF_TIME = frozenset({"window_start", "window_end", "window_seconds"})
 
 
@@ -32,7 +33,7 @@ class Counts:
         self._state, self._plan = state, plan
         self._size, self._step = plan.window.samples, plan.window.step
         columns = {i for i, one in enumerate(plan.inputs) if one.kind == "own"}
-        columns |= {c.column for c in plan.calls if c.column >= 0 or c.kind in _OF_TIME}
+        columns |= {column_of(c) for c in plan.calls if c.column >= 0 or c.kind in _OF_TIME}
         self._places = {column: place for place, column in enumerate(sorted(columns))}
         self._pool = Pool(state, "count.pool", len(self._places))
         self._numbers = Pool(state, "count.numbers", len(self._places))
@@ -42,15 +43,14 @@ class Counts:
 
     def feed(self, rows: Rows, newest: Array) -> tuple[Evaluations | None, Skipped | None]:  # noqa: ARG002 - the port's
         """See `Windowing`."""
-        counting = rows.counting()
-        if counting is None:
-            return None, None
-        rows = counting
+        live = np.ones(len(rows), np.bool_) if rows.live is None else rows.live
         seen = self._state["count.seen"]
-        number = seen[rows.slots][rows.key] + np.arange(len(rows)) - rows.firsts[rows.key]
-        seen[rows.slots] += np.diff(np.append(rows.firsts, len(rows)))
+        so_far = np.cumsum(live)
+        before = so_far - live
+        number = (seen[rows.slots] - before[rows.firsts])[rows.key] + before
+        seen[rows.slots] += np.add.reduceat(live, rows.firsts, dtype=np.int64)
         over = number + 1 - self._size
-        at = np.flatnonzero((over >= 0) & (over % self._step == 0))
+        at = np.flatnonzero(live & (over >= 0) & (over % self._step == 0))
         after = {column: self._add(rows, column, number) for column in self._places}
         fell = self._fell(rows, number)
         found = self._evaluate(rows, after, at, number[at] - self._size, fell[at]) if len(at) else None
@@ -75,13 +75,13 @@ class Counts:
 
     def _add(self, rows: Rows, column: int, number: Array) -> Array:
         """Add samples; how many of its key's there are after each message."""
-        mine = np.ones(len(rows), np.bool_) if column == _MESSAGES else samples_of(rows, column)
+        mine, value = samples_of(rows, column)
         place = self._places[column]
         so_far = np.cumsum(mine)
         before = self._pool.counts(rows.slots, place) - (so_far - mine)[rows.firsts]
         if mine.any():
             slot, ts = rows.slots[rows.key[mine]], rows.ts[mine]
-            self._pool.extend(slot, ts, rows.columns[column][mine] if column >= 0 else ts.astype(np.float64), place)
+            self._pool.extend(slot, ts, value, place)
             self._numbers.extend(slot, number[mine], np.zeros(len(slot)), place)
         return np.asarray(before[rows.key] + so_far)
 
@@ -96,12 +96,12 @@ class Counts:
             gone = first_above(self._numbers.flat()[0], numbers, numbers + count, before) - numbers
             hi = heads + count
             spans[column] = Span(ts, value, np.maximum(heads + gone, hi - self._pool.limit), hi)
-            calls = [call for call in self._plan.calls if call.column == column >= 0]
+            calls = [call for call in self._plan.calls if call.column >= 0 and column_of(call) == column]
             if calls:
                 windows = Arrivals(ts, value, spans[column].lo, hi, fell <= before + 1)
                 found |= {call: windows.get(call) for call in calls}
         end = rows.ts[at]
-        start = spans[_MESSAGES].ts[spans[_MESSAGES].lo] if _MESSAGES in spans else end
+        start = spans[MESSAGES].ts[spans[MESSAGES].lo] if MESSAGES in spans else end
         facts = start, end, np.full(len(at), self._size)
         _, firsts, slots = grouped(rows.slots[key])
         inputs = [found[c] if c.column >= 0 else fact(c.kind, *facts) for c in self._plan.calls]

@@ -1,8 +1,9 @@
 """Memory for queues of very different lengths: each chain of rows lies in one piece, whose size is a power of two.
 
-A chain that outgrows its piece moves to one of twice the size, and the old piece waits for another chain of that size.
-So appending costs O(rows) on average, reading a chain is one slice, and any number of chains is read or written by a
-handful of vector operations. Memory: at most 4 times that of the rows held when most were held, per size of piece.
+A chain that outgrows its piece moves to a larger one, and the old piece waits for another chain of that size; when a
+quarter of the memory waits, the pieces move together. So appending costs O(rows) on average, reading a chain is one
+slice, and any number of chains is read or written by a handful of vector operations. A chain that is as long as ever
+takes 2 to 5 times its rows; one that got shorter keeps its piece until that is full or the chain is empty.
 """
 
 from typing import Any
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 _SMALLEST = 2
 """log2 of the smallest piece."""
+_FEW = 1024
+"""Rows that may wait unused in any case."""
 
 
 def steps(counts: Array) -> Array:
@@ -30,6 +33,7 @@ class Regions:
         self._flat: dict[str, Array] = {name: np.empty(0, dtype) for name, dtype in fields.items()}
         self._top = 0
         self._free: dict[int, list[int]] = {}
+        self._idle = 0
         self._start = np.empty(0, np.int64)
         self._size = np.empty(0, np.int8)
         self._skip = np.empty(0, np.int64)
@@ -91,6 +95,8 @@ class Regions:
         for name, flat in self._flat.items():
             flat[at] = values[name]
         self._count[chains] = held + counts
+        if self._idle > max(self._top >> 2, _FEW):
+            self._pack()
 
     def shorten(self, chains: Array, counts: Array) -> None:
         """Take the oldest counts[i] rows of chains[i] away."""
@@ -138,7 +144,21 @@ class Regions:
         for name, flat in self._flat.items():
             flat[to] = kept[name]
 
+    def _pack(self) -> None:
+        """Move all pieces together."""
+        chains = np.flatnonzero(self._size >= 0)
+        owner, at = self.positions(chains)
+        wide = 1 << self._size[chains].astype(np.int64)
+        self._start[chains] = np.cumsum(wide) - wide
+        to = self.heads(chains)[owner] + steps(self._count[chains])
+        self._top, self._idle, self._free = int(wide.sum()), 0, {}
+        for name, old in self._flat.items():
+            new = np.empty(self._top + (self._top >> 2) + 1, old.dtype)
+            new[to] = old[at]
+            self._flat[name] = new
+
     def _release(self, start: Array, size: Array) -> None:
+        self._idle += int((1 << size.astype(np.int64)).sum())
         for s in np.unique(size).tolist():
             self._free.setdefault(s, []).extend(start[size == s].tolist())
 
@@ -151,6 +171,7 @@ class Regions:
             if reused:
                 start[at[:reused]] = free[-reused:]
                 del free[-reused:]
+                self._idle -= reused << s
             new = len(at) - reused
             start[at[reused:]] = self._top + (np.arange(new) << s)
             self._top += new << s

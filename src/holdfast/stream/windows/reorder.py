@@ -90,11 +90,12 @@ class Ordered:
         k = len(slots)
         none = np.zeros(k, np.bool_)
         columns = len(self._plan.inputs) + len(self._plan.steps)
-        own = sum(one.kind == "own" for one in self._plan.inputs)
-        quality = (np.full(k, -1, np.int16),) * own if self._plan.wants_quality else None
+        inputs = len(self._plan.inputs)
+        rated = self._plan.wants_quality
+        quality, told = ((np.full(k, -1, np.int16),) * inputs, (none,) * inputs) if rated else (None, None)
         index = np.arange(k)
         nothing = (np.full(k, np.nan),) * columns
-        return Rows(np.full(k, -1), ts, index, index, slots, nothing, (none,) * columns, none, quality)
+        return Rows(np.full(k, -1), ts, index, index, slots, nothing, (none,) * columns, none, quality, told)
 
 
 @dataclass(slots=True)
@@ -102,28 +103,35 @@ class _Fields:
     """What of a message waits, by name."""
 
     columns: int
-    own: int
+    inputs: int
+
+    @property
+    def rated(self) -> range:
+        """The inputs whose quality waits too."""
+        return range(self.inputs)
 
     def types(self) -> dict[str, type]:
         found: dict[str, type] = {"ts": np.int64, "arrival": np.int64, "live": np.bool_}
         found |= {f"column{i}": np.float64 for i in range(self.columns)}
         found |= {f"fresh{i}": np.bool_ for i in range(self.columns)}
-        return found | {f"quality{i}": np.int16 for i in range(self.own)}
+        found |= {f"quality{i}": np.int16 for i in self.rated}
+        return found | {f"told{i}": np.bool_ for i in self.rated}
 
     def of(self, rows: Rows) -> dict[str, Array]:
         n = len(rows)
         found = {"ts": rows.ts, "live": _mask(rows.live, n)}
         found |= {f"column{i}": column for i, column in enumerate(rows.columns)}
         found |= {f"fresh{i}": _mask(fresh, n) for i, fresh in enumerate(rows.fresh)}
-        return found | {f"quality{i}": q for i, q in enumerate(rows.quality or ())}
+        found |= {f"quality{i}": q for i, q in enumerate(rows.quality or ())}
+        return found | {f"told{i}": told for i, told in enumerate(rows.told or ())}
 
 
 class Waiting:
     """The messages that may still be overtaken, as a table of the stage's state; each key's are sorted."""
 
     def __init__(self, state: State, plan: StagePlan) -> None:
-        own = sum(one.kind == "own" for one in plan.inputs) if plan.wants_quality and plan.source == READINGS else 0
-        self._fields = _Fields(len(plan.inputs) + len(plan.steps), own)
+        rated = len(plan.inputs) if plan.wants_quality and plan.source == READINGS else 0
+        self._fields = _Fields(len(plan.inputs) + len(plan.steps), rated)
         self._regions = Regions(self._fields.types())
         self._arrived = self._before = 0
         self._state = state
@@ -195,10 +203,9 @@ class Waiting:
         regions = self._regions
         columns = tuple(regions[f"column{i}"][at] for i in range(self._fields.columns))
         fresh = tuple(regions[f"fresh{i}"][at] for i in range(self._fields.columns))
-        quality = tuple(regions[f"quality{i}"][at] for i in range(self._fields.own))
-        return Rows(
-            rows.row[by], regions["ts"][at], dense, firsts, slots, columns, fresh, regions["live"][at], quality or None
-        )
+        quality, told = (tuple(regions[f"{name}{i}"][at] for i in self._fields.rated) for name in ("quality", "told"))
+        row, ts, live = rows.row[by], regions["ts"][at], regions["live"][at]
+        return Rows(row, ts, dense, firsts, slots, columns, fresh, live, quality or None, told or None)
 
     def _with_moments(self, rows: Rows, mark: Array, taken: Rows, by: Array) -> Rows:
         moved = np.append(True, mark[1:] > mark[:-1])
@@ -223,6 +230,7 @@ class Waiting:
             tuple(merged(_mask(f, len(taken)), none) for f in taken.fresh),
             merged(_mask(taken.live, len(taken)), none),
             None if taken.quality is None else tuple(merged(q, np.full(m, -1, np.int16)) for q in taken.quality),
+            None if taken.told is None else tuple(merged(t, none) for t in taken.told),
         )
 
     def _sort(self, slots: Array) -> None:

@@ -19,7 +19,7 @@ from holdfast.stream.plans import Call, StagePlan
 from holdfast.stream.rows import Rows, grouped
 from holdfast.stream.state import State
 from holdfast.stream.windows.pool import Pool
-from holdfast.stream.windows.spans import Span, SpanEvidence, fact, samples_of
+from holdfast.stream.windows.spans import Span, SpanEvidence, column_of, fact, samples_of
 from holdfast.stream.windows.tapes import Ring
 
 Array = NDArray[Any]
@@ -30,6 +30,7 @@ class Cut:
     """W windows that were open before or began with these messages, in order of key and time.
 
     part:    the window each message is in, -1 for none, shape (M,)
+    around:  the window each message, counting or not, would be in, -1 for none, were no window closed; shape (M,)
     key:     each window's place among the rows' keys, shape (W,)
     carried: whether it was open before, shape (W,)
     start, last: times of its first and last message so far, shape (W,)
@@ -37,6 +38,7 @@ class Cut:
     """
 
     part: Array
+    around: Array
     key: Array
     carried: Array
     start: Array
@@ -52,7 +54,7 @@ class Runs:
         self._calls: dict[int, list[Call]] = {i: [] for i in range(len(plan.inputs)) if plan.inputs[i].kind == "own"}
         for call in plan.calls:
             if call.column >= 0:
-                self._calls.setdefault(call.column, []).append(call)
+                self._calls.setdefault(column_of(call), []).append(call)
         is_kept = {i: any(c.kind not in carried.KINDS for c in calls) for i, calls in self._calls.items()}
         self._pooled = {column: place for place, column in enumerate(sorted(i for i, kept in is_kept.items() if kept))}
         self._pool = Pool(state, "run.pool", max(len(self._pooled), 1))
@@ -77,7 +79,9 @@ class Runs:
         """The windows, when those messages begin one and these are in one."""
         was_open = self.is_open(rows.slots)
         known = np.cumsum(was_open)
-        part = np.where(member, known[rows.key] + np.cumsum(begins) - 1, -1)
+        around = known[rows.key] + np.cumsum(begins) - 1
+        around[around < (known - was_open + np.append(0, np.cumsum(begins))[rows.firsts])[rows.key]] = -1
+        part = np.where(member, around, -1)
         total = int(known[-1]) + int(np.count_nonzero(begins))
         first = np.flatnonzero(begins)
         is_old = np.ones(total, np.bool_)
@@ -93,11 +97,14 @@ class Runs:
             _, firsts, windows = grouped(part[at])
             ends[windows] = at[np.append(firsts[1:], len(at)) - 1]
             last[windows] = rows.ts[ends[windows]]
-        return Cut(part, key, is_old, start, last, ends)
+        return Cut(part, around, key, is_old, start, last, ends)
 
     def settle(self, rows: Rows, cut: Cut, closes: Array, end: Array) -> Evaluations | None:
         """Take the messages in. closes: the position that ended each window, -1: it stays open; end: when it ended."""
         slots = rows.slots[cut.key]
+        if any(column < 0 for column in self._calls):
+            over = (closes >= 0)[cut.around] & (np.arange(len(rows)) >= closes[cut.around])
+            cut.around[over & (cut.part < 0)] = -1
         messages = np.bincount(cut.part[cut.part >= 0], minlength=len(slots))
         messages[cut.carried] += self._state["run.messages"][slots[cut.carried]]
         closed, open_ = np.flatnonzero(closes >= 0), np.flatnonzero(closes < 0)
@@ -116,8 +123,8 @@ class Runs:
             for call in self._calls[column]:
                 found[call] = added.get(call, closed, cut.start[closed], end[closed])
         self._state.clear(slots[closed], "run.messages", "run.start", "run.last")
-        for name, column_of in (("run.messages", messages), ("run.start", cut.start), ("run.last", cut.last)):
-            self._state[name][slots[open_]] = column_of[open_]
+        for name, kept in (("run.messages", messages), ("run.start", cut.start), ("run.last", cut.last)):
+            self._state[name][slots[open_]] = kept[open_]
         if not len(closed):
             return None
         _, firsts, keys = grouped(slots[closed])
@@ -129,11 +136,12 @@ class Runs:
     def _pour(self, rows: Rows, cut: Cut, slots: Array, column: int) -> Array:
         """Add samples of a column to the pool; how many each window has."""
         place = self._pooled[column]
-        mine = samples_of(rows, column, cut.part >= 0)
-        counts = np.bincount(cut.part[mine], minlength=len(slots))
+        part = cut.part if column >= 0 else cut.around
+        mine, value = samples_of(rows, column, part >= 0)
+        counts = np.bincount(part[mine], minlength=len(slots))
         counts[cut.carried] += self._pool.counts(slots[cut.carried], place)
         if mine.any():
-            self._pool.extend(rows.slots[rows.key[mine]], rows.ts[mine], rows.columns[column][mine], place)
+            self._pool.extend(rows.slots[rows.key[mine]], rows.ts[mine], value, place)
         return counts
 
     def _span(self, slots: Array, column: int, counts: Array, closed: Array) -> Span:
@@ -156,8 +164,8 @@ class Runs:
 
     def _add(self, rows: Rows, cut: Cut, slots: Array, column: int, closed: Array) -> tuple[Sums, Span]:
         """Add samples to the sums, and to the ring of what is shown."""
-        mine = samples_of(rows, column, cut.part >= 0)
-        part, ts, value = cut.part[mine], rows.ts[mine], rows.columns[column][mine]
+        mine, value = samples_of(rows, column, cut.part >= 0)
+        part, ts = cut.part[mine], rows.ts[mine]
         added = self._sums[column].add(slots, cut.carried, part, ts, value)
         so_far = np.cumsum(mine)
         firsts = so_far[rows.firsts] - mine[rows.firsts]

@@ -7,10 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stream.evaluations import EVIDENCE, Samples
+from holdfast.stream.plans import Call
 from holdfast.stream.rows import Rows
 
 Array = NDArray[Any]
 NS = 1e9
+MESSAGES = -1
+"""The column of messages, whatever they bring."""
+QUALITIES = frozenset({"good", "uncertain", "bad"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,29 @@ def fact(kind: str, start: Array, end: Array, messages: Any) -> Array:
             raise ValueError(f"no fact of a window: {kind}")
 
 
-def samples_of(rows: Rows, column: int, mask: Array | None = None) -> Array:
-    """Which messages count, are in `mask` and bring a known value of a column, shape (M,)."""
-    value = rows.columns[column]
+def column_of(call: Call) -> int:
+    """Where a call finds its samples: a message column, `MESSAGES` for a fact, `quality(i)` for counts by quality."""
+    return quality(call.column) if call.kind in QUALITIES else call.column
+
+
+def quality(column: int) -> int:
+    """The column of the quality bytes of a message column, whose samples are the values told, usable or not."""
+    return -2 - column
+
+
+def samples_of(rows: Rows, column: int, within: Array | None = None) -> tuple[Array, Array]:
+    """Which messages bring a sample of a column, shape (M,), and the samples.
+
+    within: which messages may; those that count unless it's about quality.
+    """
+    if column <= quality(0):
+        i = quality(column)
+        told = rows.told[i] if rows.told is not None else np.zeros(len(rows), np.bool_)
+        mine = told if within is None else told & within
+        return mine, (rows.quality[i][mine].astype(np.float64) if rows.quality is not None else np.empty(0))
+    value = rows.columns[column] if column >= 0 else np.zeros(len(rows))
     found = value == value  # noqa: PLR0124 - NaN is not equal to itself
-    for other in (rows.live, rows.fresh[column], mask):
+    for other in (rows.live, None if column < 0 else rows.fresh[column], within):
         if other is not None:
             found = found & other
-    return np.asarray(found)
+    return np.asarray(found), np.asarray(value[found])

@@ -30,15 +30,12 @@ class States:
 
     def take(self, rows: Rows) -> Evaluations | None:
         """See `Inner`."""
-        counting = rows.counting()
-        if counting is None:
-            return None
-        rows = counting
-        begin = rows.columns[self._begin] == 1
-        end = ~begin if self._end < 0 else rows.columns[self._end] == 1
+        live = np.ones(len(rows), np.bool_) if rows.live is None else rows.live
+        begin = live & (rows.columns[self._begin] == 1)
+        end = live & (~begin if self._end < 0 else rows.columns[self._end] == 1)
         before, after = _states(begin, end, rows, self._runs.is_open(rows.slots))
         begins, ended = after & ~before, before & ~after
-        cut = self._runs.cut(rows, begins, after if self._end < 0 else before | after)
+        cut = self._runs.cut(rows, begins, live & (after if self._end < 0 else before | after))
         if not len(cut.key):
             return None
         closes = np.full(len(cut.key), -1)

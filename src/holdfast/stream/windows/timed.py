@@ -19,11 +19,9 @@ from holdfast.stream.state import State
 from holdfast.stream.windows.pool import Pool
 from holdfast.stream.windows.regions import first_above, steps
 from holdfast.stream.windows.reorder import FAR
-from holdfast.stream.windows.spans import Span, SpanEvidence, fact, samples_of
+from holdfast.stream.windows.spans import MESSAGES, Span, SpanEvidence, column_of, fact, samples_of
 
 Array = NDArray[Any]
-MESSAGES = -1
-"""The column of messages, whatever they bring."""
 
 
 class Sliding:
@@ -33,7 +31,7 @@ class Sliding:
         self._plan, self._behind, self._ahead = plan, plan.window.behind, plan.window.ahead
         self.needs_time = self._ahead > 0
         columns = {i for i, one in enumerate(plan.inputs) if one.kind == "own"}
-        columns |= {c.column for c in plan.calls if c.column >= 0 or c.kind in {"messages", "count"}}
+        columns |= {column_of(c) for c in plan.calls if c.column >= 0 or c.kind in {"messages", "count"}}
         self._places = {column: place for place, column in enumerate(sorted(columns))}
         self._pool = Pool(state, "slide.pool", len(self._places))
         self._pending = Pool(state, "slide.pending") if self._ahead else None
@@ -41,7 +39,7 @@ class Sliding:
     def take(self, rows: Rows) -> Evaluations | None:
         """See `Inner`."""
         live = np.ones(len(rows), np.bool_) if rows.live is None else rows.live
-        after = {column: self._add(rows, column, live) for column in self._places}
+        after = {column: self._add(rows, column) for column in self._places}
         key, anchor, by = self._anchors(rows, live)
         found, spans = self._evaluate(rows, after, key, anchor, by) if len(key) else (None, {})
         self._forget(rows)
@@ -61,14 +59,13 @@ class Sliding:
             out[waits] = self._pending.flat()[0][self._pending.heads(waits)] + self._ahead
         return out
 
-    def _add(self, rows: Rows, column: int, live: Array) -> Array:
+    def _add(self, rows: Rows, column: int) -> Array:
         """Add samples; how many of its key's there are after each message."""
-        mine = live if column == MESSAGES else samples_of(rows, column)
+        mine, value = samples_of(rows, column)
         place = self._places[column]
         so_far = np.cumsum(mine)
         before = self._pool.counts(rows.slots, place) - (so_far - mine)[rows.firsts]
         if mine.any():
-            value = rows.columns[column][mine] if column >= 0 else np.zeros(int(so_far[-1]))
             self._pool.extend(rows.slots[rows.key[mine]], rows.ts[mine], value, place)
         return np.asarray(before[rows.key] + so_far)
 
@@ -104,7 +101,9 @@ class Sliding:
             lo = np.maximum(first_above(ts, heads, hi, start), hi - self._pool.limit)
             spans[column] = Span(ts, value, lo, hi)
             windows = Segments(ts, value, lo, hi, start, end)
-            found |= {call: windows.get(call) for call in self._plan.calls if call.column == column >= 0}
+            found |= {
+                call: windows.get(call) for call in self._plan.calls if call.column >= 0 and column_of(call) == column
+            }
         count = spans[MESSAGES].hi - spans[MESSAGES].lo if MESSAGES in spans else 0
         found |= {call: fact(call.kind, start, end, count) for call in self._plan.calls if call.column < 0}
         return found, spans

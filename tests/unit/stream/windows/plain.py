@@ -11,6 +11,7 @@ from holdfast.stream.plans import Call, WindowSpec
 
 S = 1_000_000_000
 FAR = 1 << 62
+QUALITIES = ("good", "uncertain", "bad")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Message:
     ts: int
     values: dict[int, float]
     live: bool = True
+    told: int = -1
+    """The quality byte that came with column 0, -1: none came."""
     begin: float = math.nan
     end: float = math.nan
 
@@ -73,7 +76,7 @@ class Plain:
                     self.late.append((m.key, row))
             else:
                 bisect.insort(key.waiting, (m.ts, self.arrived, m))
-            self.let_go(key, m.key, row, mark)
+            self.let_go(key, row, mark)
         for name in {m.key for m in messages}:
             self.keys[name].behind = now - self.keys[name].newest
 
@@ -84,9 +87,9 @@ class Plain:
             due = min([self.due(key), *(ts for ts, _, _ in key.waiting[:1])])
             if self.spec.kind != "count" and due <= mark and mark > key.passed:
                 key.passed = mark
-                self.let_go(key, name, -1, mark)
+                self.let_go(key, -1, mark)
 
-    def let_go(self, key: Key, name: int, row: int, mark: int) -> None:
+    def let_go(self, key: Key, row: int, mark: int) -> None:
         while key.waiting and key.waiting[0][0] <= mark:
             _, _, m = key.waiting.pop(0)
             self.end_session(key, row, m.ts)
@@ -106,11 +109,12 @@ class Plain:
     # Windows
 
     def over(self, key: Key) -> int:
-        return min(key.open[-1].ts + self.spec.gap, key.open[0].ts + (self.spec.most or FAR))
+        last = max(m.ts for m in key.open if m.live)
+        return min(last + self.spec.gap, key.open[0].ts + (self.spec.most or FAR))
 
     def end_session(self, key: Key, row: int, now: int) -> None:
         if self.spec.kind == "session" and key.open and now > self.over(key):
-            self.emit(key.open, row, key.open[0].ts, key.open[-1].ts)
+            self.emit(key.open, row, key.open[0].ts, max(m.ts for m in key.open if m.live))
             key.open = []
 
     def look_ahead(self, key: Key, row: int, now: int) -> None:
@@ -123,10 +127,14 @@ class Plain:
         self.emit([m for _, m in key.done if start < m.ts <= end], row, start, end)
 
     def message(self, key: Key, row: int, m: Message) -> None:
-        if not m.live:
-            return
         spec = self.spec
-        key.done.append((len(key.done), m))
+        if not m.live:
+            if spec.kind in {"sliding", "count"}:
+                key.done.append((-1, m))
+            elif key.open:
+                key.open.append(m)
+            return
+        key.done.append((sum(n >= 0 for n, _ in key.done), m))
         if spec.kind == "sliding" and spec.ahead:
             key.pending.append((row, m))
         elif spec.kind == "sliding":
@@ -136,10 +144,14 @@ class Plain:
         elif spec.kind == "state":
             self.state(key, row, m)
         else:
-            over = len(key.done) - spec.samples
-            if over >= 0 and over % spec.step == 0:
-                window = [m for _, m in key.done[-spec.samples :]]
-                self.emit(window, row, None, m.ts)
+            self.count(key, row, m)
+
+    def count(self, key: Key, row: int, m: Message) -> None:
+        over = key.done[-1][0] + 1 - self.spec.samples
+        if over >= 0 and over % self.spec.step == 0:
+            places = [i for i, (n, _) in enumerate(key.done) if n >= 0]
+            after = places[over - 1] + 1 if over else 0
+            self.emit([m for _, m in key.done[after:]], row, None, m.ts)
 
     def state(self, key: Key, row: int, m: Message) -> None:
         is_while = self.spec.end < 0
@@ -158,6 +170,9 @@ class Plain:
     # Numbers
 
     def emit(self, window: list[Message], row: int, start: int | None, end: int) -> None:
+        codes = [m.told & 3 for m in window if m.told >= 0]
+        name = window[0].key
+        window = [m for m in window if m.live]
         shown, values = [], []
         for column in range(self.columns):
             arrived = [(m.ts, m.values[column]) for m in window if not math.isnan(m.values.get(column, math.nan))]
@@ -166,10 +181,13 @@ class Plain:
             if call.column < 0:
                 values.append(self.fact(call.kind, window, start, end))
                 continue
+            if call.kind in QUALITIES:
+                values.append(float(codes.count(QUALITIES.index(call.kind))))
+                continue
             samples = [(m.ts, m.values[call.column]) for m in window if call.column in m.values]
             samples = sorted((s for s in samples if not math.isnan(s[1])), key=lambda s: s[0])
             values.append(self.number(call, samples, start, end))
-        self.out.append(Outcome(window[0].key, row, end, start, tuple(values), tuple(shown)))
+        self.out.append(Outcome(name, row, end, start, tuple(values), tuple(shown)))
 
     def number(self, call: Call, samples: list[tuple[int, float]], start: int | None, end: int) -> float:
         window = [(t / S, v) for t, v in samples]

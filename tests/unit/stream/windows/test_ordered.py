@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.stream.formulas import COUNTS, PLAIN
-from tests.unit.stream.windows.plain import Message, Outcome, Plain, S
+from tests.unit.stream.windows.plain import QUALITIES, Message, Outcome, Plain, S
 
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.plans import Call, Input, StagePlan, WindowSpec
@@ -19,9 +19,10 @@ ARGS = {kind: args for kind, (args, _) in (PLAIN | COUNTS).items()}
 CARRIED = ("sum", "avg", "min", "max", "range", "stddev", "var", "first", "last", "count", "completeness")
 CARRIED_TOO = ("integral", "time_avg", "increase", "rate", "derivative")
 FACTS = ("window_start", "window_end", "window_seconds", "messages", "final", "revision")
-KINDS = tuple(kind for kind in ARGS if kind not in {"good", "uncertain", "bad"})
+KINDS = tuple(kind for kind in ARGS if kind not in QUALITIES)
 CALLS = (
     *(Call(kind, 0, ARGS[kind]) for kind in KINDS),
+    *(Call(kind, 0) for kind in QUALITIES),
     *(Call(kind, 1, ARGS[kind]) for kind in (*CARRIED, *CARRIED_TOO)),
     *(Call(kind) for kind in FACTS),
 )
@@ -51,7 +52,7 @@ class Harness:
 
     def __init__(self, spec: WindowSpec, slots: list[int], calls: tuple[Call, ...] = CALLS) -> None:
         inputs = tuple(Input(f"c{i}") for i in range(NUMBERS)) + tuple(Input(f"s{i}", "fact") for i in range(2))
-        self.plan = StagePlan("s", inputs, calls, spec)
+        self.plan = StagePlan("s", inputs, calls, spec, wants_quality=True)
         self.slots = slots
         self.start()
         self.out: list[Outcome] = []
@@ -81,9 +82,13 @@ class Harness:
         columns += [np.array([m.begin for m in some]), np.array([m.end for m in some])]
         fresh = [np.array([i in m.values for m in some]) for i in range(NUMBERS)]
         live = np.array([m.live for m in some])
+        none, unknown = np.zeros(len(some), np.bool_), np.full(len(some), -1, np.int16)
+        quality = np.array([m.told if m.told >= 0 else 2 for m in some], np.int16)
+        told = np.array([m.told >= 0 for m in some])
         rows = Rows(
             np.array(order) + first_row, np.array([m.ts for m in some]), key, firsts, slots, tuple(columns),
             (*(None if f.all() else f & live for f in fresh), None, None), None if live.all() else live,
+            (quality, unknown, unknown, unknown), (told, none, none, none),
         )  # fmt: skip
         with np.errstate(all="ignore"):
             self.note(*self.stage.take(rows, now))
@@ -137,6 +142,7 @@ MESSAGES = st.builds(
     ts=st.integers(0, 60).map(lambda i: i * S // 2),
     values=st.dictionaries(st.integers(0, NUMBERS - 1), VALUES),
     live=st.integers(0, 9).map(bool),
+    told=st.sampled_from([-1, 0, 1, 2, 6]),
     begin=st.sampled_from([0.0, 1.0, 1.0, math.nan]),
     end=st.sampled_from([0.0, 1.0, 0.0, math.nan]),
 )

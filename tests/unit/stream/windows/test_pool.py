@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from holdfast.stream.state import State
+from holdfast.stream.windows import regions
 from holdfast.stream.windows.pool import Pool
 
 SLOTS, COLUMNS, LIMIT = 6, 2, 20
@@ -26,10 +27,14 @@ class PoolBesideLists(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.few, regions._FEW = regions._FEW, 8
         self.state, self.pool = made()
         self.lists: dict[tuple[int, int], list[tuple[int, float]]] = {}
         self.dropped = [0] * SLOTS
         self.arrived = 0.0
+
+    def teardown(self) -> None:
+        regions._FEW = self.few
 
     @rule(rows=ROWS, column=st.integers(0, COLUMNS - 1))
     def append(self, rows: list[tuple[int, int]], column: int) -> None:
@@ -116,6 +121,19 @@ def test_ten_thousand_keys_of_three_samples_take_less_than_200_bytes_each() -> N
     owner, ts, _ = pool.gather(np.array([9_999, 1]))
     assert owner.tolist() == [0, 0, 0, 1, 1, 1]
     assert ts.tolist() == [29_997, 29_998, 29_999, 3, 4, 5]
+
+
+def test_keys_that_grow_together_take_no_more_than_thrice_their_samples() -> None:
+    state = State()
+    pool = Pool(state, "pool")
+    state.grow(50)
+    slot = np.repeat(np.arange(50), 10)
+    for i in range(1000):
+        pool.append(slot, np.arange(500) + i, np.arange(500.0) + i)
+    assert pool.nbytes < 3 * 16 * 500 * 1000
+    owner, _, value = pool.gather(np.array([7]))
+    assert len(owner) == 10_000
+    assert value.tolist() == sorted(float(70 + j + i) for i in range(1000) for j in range(10))
 
 
 @pytest.mark.parametrize("since", [None, 5])
