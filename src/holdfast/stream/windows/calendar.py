@@ -119,8 +119,8 @@ class Calendar:
 def _changes(zone: ZoneInfo, first: int, last: int) -> tuple[Array, Array]:
     """Where clocks change from the year `first` until `last` begins, UTC seconds, and the offset since each.
 
-    The first of them is the beginning of time. Found by asking for every week (no zone changes its clocks and back within
-    one); the second, by halving.
+    The first of them is the beginning of time. Found by asking for every week (no zone changes its clocks and back
+    within one); the second, by halving.
     """
     since, offsets = [-(1 << 40)], list[int]()
     day = datetime(first, 1, 1, tzinfo=UTC)

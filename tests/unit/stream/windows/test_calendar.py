@@ -81,10 +81,10 @@ def test_a_start_that_clocks_skip_is_where_they_do_and_of_two_the_first_counts()
 def test_numbers_do_not_depend_on_which_times_came_before() -> None:
     moments = np.array([at("2026-06-01"), at("1969-06-01"), at("1971-01-05"), at("2101-01-01"), at("2019-12-31")])
     for unit in ("hour", "day", "week", "month", "year"):
-        whole = Calendar(unit, "UTC").number(moments)  # type: ignore[arg-type]
-        one_by_one = Calendar(unit, "UTC")  # type: ignore[arg-type]
+        whole = Calendar(unit, "UTC").number(moments)
+        one_by_one = Calendar(unit, "UTC")
         assert [int(one_by_one.number(moments[i : i + 1])[0]) for i in range(5)] == whole.tolist()
-        fresh = Calendar(unit, "UTC")  # type: ignore[arg-type]
+        fresh = Calendar(unit, "UTC")
         assert (fresh.start(whole) == one_by_one.start(whole)).all()
 
 
@@ -96,7 +96,8 @@ def test_what_no_calendar_reaches_is_one_interval() -> None:
 
 @pytest.mark.parametrize(
     ("zone", "inside", "hours"),
-    [("Europe/Berlin", "2026-03-29 10:00", 23), ("America/New_York", "2026-11-01 12:00", 25), ("UTC", "2026-11-01 12:00", 24)],
+    [("Europe/Berlin", "2026-03-29 10:00", 23), ("America/New_York", "2026-11-01 12:00", 25),
+     ("UTC", "2026-11-01 12:00", 24)],
 )  # fmt: skip
 def test_a_day_window_is_its_zones_day(zone: str, inside: str, hours: int) -> None:  # streampipes#1292, flux#5368
     spec = WindowSpec("calendar", "calendar day", unit="day", zone=zone)

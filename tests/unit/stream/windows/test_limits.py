@@ -15,8 +15,8 @@ DAY = WindowSpec("calendar", "calendar day", unit="day", zone="Europe/Berlin")
 @pytest.mark.parametrize(
     "spec",
     [tumbling(10), tumbling(10, grace=2, late=3_600), hopping(600, 60), hopping(86_400, 60, late=3_600), DAY,
-     replace(DAY, starts=(21_600, 50_400, 79_200)), replace(DAY, unit="hour"), replace(DAY, unit="week", starts=(21_600,)),
-     WindowSpec("last", "l", samples=5)],
+     replace(DAY, starts=(21_600, 50_400, 79_200)), replace(DAY, unit="hour"),
+     replace(DAY, unit="week", starts=(21_600,)), WindowSpec("last", "l", samples=5)],
 )  # fmt: skip
 def test_usual_windows_are_fine(spec: WindowSpec) -> None:
     assert check_window(spec, [Call("avg", 0), Call("max", 0)]) == []
