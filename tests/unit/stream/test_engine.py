@@ -310,6 +310,49 @@ def test_an_infinite_value_is_shown_as_unknown(tmp_path: Path) -> None:
     assert raised.event.message == "unknown"
 
 
+def test_a_tumbling_window_closes_when_its_grace_has_passed_by_rows_or_by_silence(tmp_path: Path) -> None:
+    site = Site(tmp_path, "select: avg(air.temperature) as t, window: tumbling 10s grace 2s, when: t > 5")
+    assert site.feed(6, 6, start=8) == []  # at 8 and 9 s
+    assert site.feed(1, start=11) == []  # the grace: what is of the first window may still come
+    assert site.feed(6, start=7) == []
+    assert site.feed(1, start=12) == ["alert.raised"]
+    assert site.engine.tick(BASE + 23 * S - 1).decisions == []
+    (cleared,) = site.engine.tick(BASE + 23 * S).decisions
+    assert (cleared.event.kind, cleared.event.ts) == ("alert.cleared", BASE + 20 * S)
+    assert cleared.event.why["window"] == {"text": "tumbling 10s grace 2s", "from": BASE + 10 * S, "to": BASE + 20 * S}
+    assert site.feed(9, 9, start=15) == []  # late: that window is closed
+    assert site.feed(9, start=20) == []
+    (raised,) = site.engine.tick(BASE + 99 * S).decisions
+    assert raised.event.why["late"] == 2
+    assert site.engine.tick(BASE + 999 * S).decisions == []
+
+
+def test_closing_by_a_tick_or_by_a_row_gives_the_same_event(tmp_path: Path) -> None:
+    rule = "select: avg(air.temperature) as t, window: tumbling 10s, when: t > 5"
+    one, other = Site(tmp_path, rule), Site(tmp_path, rule)
+    assert one.feed(6) == other.feed(6) == []
+    by_row = one.decide(("d1", "air.temperature", BASE + 10 * S, 0.0, 0))
+    assert by_row == other.engine.tick(BASE + 60 * S).decisions
+
+
+@pytest.mark.parametrize("aggregate", ["avg", "min", "max", "sum", "count", "stddev", "var", "first", "last"])
+def test_tumbling_aggregates_do_not_depend_on_batches(tmp_path: Path, aggregate: str) -> None:
+    rule = f"select: {aggregate}(air.temperature) as t, window: tumbling 10s, when: t is not null"
+    values = [3.1, 4.7, 1.9, 2.2, 9.3, 5.5]
+    whole, split = Site(tmp_path, rule), Site(tmp_path, rule)
+    whole.feed(*values)
+    for i, value in enumerate(values):
+        split.feed(value, start=i)
+    (a,), (b,) = whole.engine.tick(BASE + 60 * S).decisions, split.engine.tick(BASE + 60 * S).decisions
+    assert a == b
+    expected: Any = {
+        "avg": np.mean(values), "min": 1.9, "max": 9.3, "sum": sum(values), "count": 6, "first": 3.1, "last": 5.5,
+        "stddev": np.std(values, ddof=1), "var": np.var(values, ddof=1),
+    }[aggregate]  # fmt: skip
+    shown: Any = a.event.why["values"]
+    assert shown["t"] == pytest.approx(expected)
+
+
 def test_decisions_come_in_the_order_of_their_rows_over_all_rules(tmp_path: Path) -> None:
     text = "rules:\n" + "".join(f"  r{i}: {{select: m{i}.x as v, when: v > 0}}\n" for i in range(130))
     catalogue = Catalogue()

@@ -54,7 +54,7 @@ def _take_in(means: Array, weights: Array, waiting: Array, places: Array) -> Non
     origin = np.zeros(len(heavy))
     origin[index[starts]] = points[starts]  # about each bucket's smallest: no digits are lost
     off = np.bincount(index, (points - origin[index]) * mass, len(heavy))
-    mean = np.where(heavy > 0, origin + np.where(np.isnan(off), 0.0, off) / np.maximum(heavy, 1.0), np.nan)
+    mean = np.where(heavy > 0, origin + np.where(np.isfinite(off), off, 0.0) / np.maximum(heavy, 1.0), np.nan)
     means[places], weights[places] = mean.reshape(-1, CENTROIDS), heavy.reshape(-1, CENTROIDS)
     waiting[places] = np.nan
 

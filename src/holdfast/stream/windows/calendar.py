@@ -53,11 +53,11 @@ class Calendar:
         """Where each interval begins, ns."""
         place = number + self._before
         while len(place) and (place.min() < 0 or place.max() >= len(self._table)):
-            years = self._years
+            years, more = self._years, max(len(self._years), 4)
             if place.min() < 0 and years.start > _FIRST:
-                self._extend(years.start - 1, years.stop)
+                self._extend(max(years.start - more, _FIRST), years.stop)
             elif place.max() >= len(self._table) and years.stop < _LAST:
-                self._extend(years.start, years.stop + 1)
+                self._extend(years.start, min(years.stop + more, _LAST))
             else:
                 break
             place = number + self._before
@@ -119,14 +119,15 @@ class Calendar:
 def _changes(zone: ZoneInfo, first: int, last: int) -> tuple[Array, Array]:
     """Where clocks change from the year `first` until `last` begins, UTC seconds, and the offset since each.
 
-    The first of them is the beginning of time. Found by asking for every day; the second, by halving.
+    The first of them is the beginning of time. Found by asking for every week (no zone changes its clocks and back
+    within one); the second, by halving.
     """
     since, offsets = [-(1 << 40)], list[int]()
     day = datetime(first, 1, 1, tzinfo=UTC)
     end = datetime(last, 1, 1, tzinfo=UTC)
     offsets.append(_offset(zone, day))
     while day < end:
-        after = day + timedelta(days=1)
+        after = day + timedelta(days=7)
         if _offset(zone, after) != offsets[-1]:
             low, high = int(day.timestamp()), int(after.timestamp())
             while high - low > 1:
@@ -152,11 +153,16 @@ def _utc(walls: Array, since: Array, offsets: Array) -> Array:
 
 
 def _hours(begin: int, end: int, since: Array, offsets: Array) -> Array:
-    """Every full hour that clocks show in [begin, end), UTC seconds."""
+    """Every full hour that clocks show in [begin, end), or skip: UTC seconds."""
     until = np.append(since[1:], end)
     parts = []
     for low, high, offset in zip(since.tolist(), until.tolist(), offsets.tolist(), strict=True):
         low_, high_ = max(low, begin), min(high, end)
         if low_ < high_:
             parts.append(np.arange(low_ + (-(low_ + offset)) % _HOUR, high_, _HOUR))
-    return np.concatenate(parts)
+    change = since[1:]
+    stopped, went_on = change + offsets[:-1], change + offsets[1:]
+    skips = (stopped + (-stopped) % _HOUR < went_on) & (begin <= change) & (change < end)
+    hours, skipped = np.concatenate(parts), change[skips]
+    new = skipped[~np.isin(skipped, hours, assume_unique=True)] if len(skipped) else skipped
+    return np.insert(hours, np.searchsorted(hours, new), new) if len(new) else hours
