@@ -39,7 +39,7 @@ class Line:
     def seat(self) -> None:
         """Have like-shaped rules judged together; call it again when `judges` or `relays` are others."""
         self._units = seat(self.stage, self.judges, {judge.rule.name for judge, _, _ in self.relays})
-        self.stage.latest.wanted = any(j.standing is not None and j.rule.alarm.has_timers for j in self.judges)
+        self.stage.latest.wanted = any(j.standing is not None and j.rule.alarm.looks_back for j in self.judges)
         self._known = 0
 
     def feed(self, arrived: Arrived, now_ns: int, to: Findings) -> None:
