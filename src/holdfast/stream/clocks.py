@@ -29,7 +29,8 @@ class Clocks:
 
     def hear(self, rows: Rows, now_ns: int) -> None:
         """Messages came; now_ns 0: nobody knows when."""
-        newest = np.maximum(self._state["clock.newest"][rows.slots], np.maximum.reduceat(rows.ts, rows.firsts))
+        latest = rows.ts if len(rows.ts) == len(rows.firsts) else np.maximum.reduceat(rows.ts, rows.firsts)
+        newest = np.maximum(self._state["clock.newest"][rows.slots], latest)
         self._state["clock.newest"][rows.slots] = newest
         if now_ns:
             self._state["clock.behind"][rows.slots] = now_ns - newest

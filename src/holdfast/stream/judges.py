@@ -194,7 +194,8 @@ class Judge:
             return
         clear = order.pick(False if rule.clear is None else rule.clear(values), np.bool_)
         then = None if rule.then is None else order.pick(rule.then(values), np.bool_)
-        judged = Judged(order.slots, order.firsts, order.ts, order.times, when, clear, then, order.again)
+        times = order.times if rule.alarm.has_timers else order.ts
+        judged = Judged(order.slots, order.firsts, order.ts, times, when, clear, then, order.again)
         for t in alarm.advance(judged):
             row = int(evaluations.row[order.place(t.at)])
             to.decided.append((row, self.decide(t, evaluations, order)))

@@ -40,7 +40,7 @@ class Line:
             return
         self._seated = seated
         self._units = seat(self.stage, self.judges, read)
-        self.stage.latest.wanted = any(j.standing is not None and j.rule.alarm.has_timers for j in self.judges)
+        self.stage.latest.wanted = any(j.standing is not None and j.rule.alarm.looks_back for j in self.judges)
         self.meter.judge_ns = [0] * len(self._units)
         self._known = 0
 

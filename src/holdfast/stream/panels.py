@@ -125,7 +125,9 @@ class Panel:
         again = None if order.again is None else order.again[at]
         firsts = np.cumsum(counts) - counts
         when = seen > limit
-        return Judged(pairs, firsts, order.ts[at], order.times[at], when, seen < clear, None, again), at
+        ts = order.ts[at]
+        times = order.times[at] if self._specs[0].has_timers else ts
+        return Judged(pairs, firsts, ts, times, when, seen < clear, None, again), at
 
     def _announce(
         self,

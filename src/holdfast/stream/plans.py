@@ -187,3 +187,8 @@ class AlarmSpec:
     def has_timers(self) -> bool:
         """Whether time alone may raise or clear it."""
         return bool(self.hold_ns or self.clear_ns or self.cooldown or self.kind != "condition")
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it may change without an evaluation, so that what the last one saw must be known."""
+        return self.has_timers or self.latch

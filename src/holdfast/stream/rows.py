@@ -118,8 +118,14 @@ def arrive(batch: Batch, wanted: Array, device_of: Array) -> Arrived | None:
     return Arrived(row, batch.series[row], batch.ts[row], value, quality, None if is_all else usable)
 
 
+_ZERO = np.zeros(1, np.intp)
+_ZERO.flags.writeable = False
+
+
 def grouped(slot: Array) -> tuple[Array, Array, Array]:
     """Rows whose equal slots are neighbours: each row's key, each key's first row, each key's slot."""
+    if len(slot) == 1:
+        return _ZERO, _ZERO, slot
     starts = np.empty(len(slot), np.bool_)
     starts[0] = True
     np.not_equal(slot[1:], slot[:-1], out=starts[1:])

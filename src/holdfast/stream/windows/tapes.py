@@ -61,6 +61,9 @@ class Ring:
             return self.read(slots)
         if devices == 1:
             return self._splice_one(int(slots[0]), ts, values)
+        each = new // devices
+        if each * devices == new and firsts[-1] == new - each and np.array_equal(firsts, np.arange(0, new, each)):
+            return self._splice_even(slots, each, ts, values)
         base = np.arange(0, devices * n, n)
         at = device * n
         at += np.arange(n, n + new)
@@ -78,6 +81,16 @@ class Ring:
             ring[slots] = flat[kept]
             parts.append(flat)
         return Tape(parts[0], parts[1], n)
+
+    def _splice_even(self, slots: Array, each: int, ts: Array, values: Array) -> Tape:
+        """As `splice`, where every device brings as many: no index of every place is needed."""
+        parts = []
+        for name, fresh in ((self._values, values), (self._ts, ts)):
+            ring = self._state[name]
+            wide = np.concatenate((ring[slots], fresh.reshape(-1, each)), 1)
+            ring[slots] = wide[:, each:]
+            parts.append(wide.ravel())
+        return Tape(parts[0], parts[1], self.width)
 
     def _splice_one(self, slot: int, ts: Array, values: Array) -> Tape:
         """As `splice`, for one device: what most batches of a few messages are of."""
