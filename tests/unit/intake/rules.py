@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -73,7 +74,7 @@ class Plant:
         kernel: Callable[[], bool | None] | None = None,
     ) -> None:
         """kernel: says whether the clock is right; with it the node keeps time, and messages bear none of their own."""
-        self.clock: Clock = clock
+        self.machine, self.clock = clock, cast("Clock", clock)
         self.journal = Journal(folder / FILE_NAME, "gw", JournalSettings(), clock)
         self.keeper: Timekeeper | None = None
         if kernel is not None:
