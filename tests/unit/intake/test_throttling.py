@@ -80,6 +80,7 @@ async def load(plant: Plant, seconds: float, every_s: float) -> int:
     return count
 
 
+@pytest.mark.timeout(120)
 def test_a_rule_that_costs_a_hundredfold_misses_readings_and_the_others_miss_none(tmp_path: Path) -> None:
     async def body(plant: Plant, slow: Slow) -> None:
         before = slow.spent

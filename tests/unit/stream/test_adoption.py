@@ -103,6 +103,7 @@ def test_a_device_that_a_rule_is_no_longer_about_is_forgotten_and_its_alert_ends
     assert kinds(feeder.feed("b1", 10, 100, 100)) == [("hot", "b1", "alert.raised")]  # 99 would have kept it raised
 
 
+@pytest.mark.timeout(180)
 def test_a_thousand_random_edits_touch_no_rule_but_the_edited(tmp_path: Path) -> None:
     rng = random.Random(6)
     texts = {f"r{i}": (i % 9 + 2, 60) for i in range(30)}
@@ -140,6 +141,7 @@ def test_a_thousand_random_edits_touch_no_rule_but_the_edited(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_three_thousand_edits_leave_no_memory_behind(tmp_path: Path) -> None:
     versions = [
         rules(tmp_path, HOT, HOT.replace("hot", "other").replace("3", str(n)).replace("60", str(m)))
