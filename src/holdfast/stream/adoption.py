@@ -147,7 +147,7 @@ class _Change:
             old.is_changed = False
             self._limit(old)
             return old
-        most = max(rule.keys or engine.limits.keys for rule in rules)
+        most = max(rule.most_keys or engine.limits.keys for rule in rules)
         is_widened, stage.route.most_keys = stage.route.most_keys != most, most
         before, after = ({id(one) for one in some} for some in (stage.route.matches, [r.matches for r in rules]))
         if old is not None and not before <= after:

@@ -147,7 +147,7 @@ class Engine:
 
     def _tell_refused(self, to: Findings) -> None:
         for line in self.lines:
-            refused, known = len(line.stage.route.refused), self._refused.get(line.plan.signature, 0)
+            refused, known = len(line.stage.route.turned_away), self._refused.get(line.plan.signature, 0)
             if refused > known:
                 for name in {judge.rule.name for judge in line.judges}:
                     to.counts[f"rule_keys_refused.{name}"] += refused - known

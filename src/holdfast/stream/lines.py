@@ -111,7 +111,7 @@ class Line:
                     meter.decisions[i],
                     meter.skipped,
                     len(stage.route.keys),
-                    len(stage.route.refused),
+                    len(stage.route.turned_away),
                     meter.budget,
                     meter.is_throttled,
                 )

@@ -59,7 +59,7 @@ class CompiledRule:
     orders:   commands that its events send
     stores:   columns that become series
     budget:   CPU share of one core that the rule may use, 0 = the node's default
-    keys:     devices that it may keep apart, 0 = the node's default
+    most_keys: devices that it may keep apart, 0 = the node's default
     """
 
     name: str
@@ -84,7 +84,7 @@ class CompiledRule:
     orders: "tuple[CompiledOrder, ...]" = ()
     stores: tuple[Stored, ...] = ()
     budget: float = 0.0
-    keys: int = 0
+    most_keys: int = 0
     texts: frozenset[int] = frozenset()
     """Selected columns whose numbers are codes of texts."""
 

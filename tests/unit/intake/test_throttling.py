@@ -137,7 +137,7 @@ def test_devices_beyond_a_rules_limit_are_refused_and_counted_and_a_higher_limit
     (light, _) = compiled(tmp_path, RULES)
 
     async def run() -> None:
-        plant = Plant(tmp_path, [replace(light, keys=2)], ManualClock(START_NS))
+        plant = Plant(tmp_path, [replace(light, most_keys=2)], ManualClock(START_NS))
         for i in range(5):
             plant.machine.advance(1)
             plant.send(f"press-{i}", t=99.0)
@@ -146,7 +146,7 @@ def test_devices_beyond_a_rules_limit_are_refused_and_counted_and_a_higher_limit
         assert (cost.keys, cost.refused) == (2, 3)
         assert plant.journal.counters()["rule_keys_refused.light"] == 3
         assert {e.device for e in plant.events()} == {"press-0", "press-1"}
-        plant.intake.adopt([replace(light, keys=9, version="wider")])
+        plant.intake.adopt([replace(light, most_keys=9, version="wider")])
         plant.machine.advance(1)
         plant.send("press-4", t=99.0)
         await plant.settled()
