@@ -7,6 +7,7 @@ import numpy as np
 
 from holdfast.intake.prepare import Prepared
 from holdfast.journal import commanded, weaves
+from holdfast.journal.restamp import REPAIR
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.transaction import Transaction
 from holdfast.model.batch import concatenate
@@ -71,3 +72,5 @@ def checkpoint(transaction: Transaction, engine_state: bytes) -> None:
         if lane is not Lane.BULK and heads[lane]:
             transaction.set_cursor(CONSUMER, lane, heads[lane])
     weaves.forget(transaction)
+    if transaction.meta(REPAIR):
+        transaction.set_meta(REPAIR, "")

@@ -137,11 +137,11 @@ class Preparer:
         prepared.steps, prepared.moved = [Acknowledged(now_ns, rule, node, device, made)], findings.moved
         return _counted(prepared)
 
-    def clock_set(self, offset_ns: int) -> Prepared:
-        """The node's clock jumped by so much."""
+    def clock_set(self, offset_ns: int, from_ns: int, to_ns: int) -> Prepared:
+        """The node's clock jumped by so much; see `Engine.clock_set`."""
         prepared = _nothing()
-        self._engine.clock_set(offset_ns)
-        prepared.steps, prepared.moved = [ClockSet(offset_ns)], True
+        self._engine.clock_set(offset_ns, from_ns, to_ns)
+        prepared.steps, prepared.moved = [ClockSet(offset_ns, from_ns, to_ns)], True
         return prepared
 
     def found(self, findings: Findings) -> Prepared:

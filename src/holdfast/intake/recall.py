@@ -6,27 +6,34 @@ down decides nothing anew that was decided before it.
 
 from collections.abc import Sequence
 
+import msgspec
+
 from holdfast.intake.commit import CONSUMER
 from holdfast.intake.prepare import Prepared
 from holdfast.journal import weaves
 from holdfast.journal.journal import Journal
+from holdfast.journal.restamp import MOVED, REPAIR, Unrepaired
 from holdfast.kernel.documents import SettingsInvalid
 from holdfast.model.lane import READING_LANES, Lane
 from holdfast.stream import checkpoints, steps
-from holdfast.stream.adoption import Adoption
 from holdfast.stream.engine import Engine
 from holdfast.stream.errors import SnapshotUnusable
+from holdfast.stream.judges import Findings
+from holdfast.stream.repair import Moved
 from holdfast.stream.rules import CompiledRule
 
 REPLAY_AT_MOST = 500_000  # rows, when there is no checkpoint to start from: windows are far shorter
 _MOST_QUIET = 64
 
 
-def recall(journal: Journal, engine: Engine, now_ns: int) -> tuple[int, Adoption | None]:
-    """Bring the engine to the journal's state: rows read, and what came of rules edited meanwhile. Blocking."""
+def recall(journal: Journal, engine: Engine, now_ns: int) -> tuple[int, list[Findings]]:
+    """Bring the engine to the journal's state: rows read, and what is found that had not been told. Blocking.
+
+    That is what ended with rules that were edited meanwhile, and what a move of rows to the right times changed.
+    """
     stored = journal.checkpoint(CONSUMER)
     if not engine.rules and (stored is None or former_rules(stored[1], engine.rules) is None):
-        return 0, None
+        return 0, []
     after = {lane: max(0, journal.head(lane) - REPLAY_AT_MOST) for lane in READING_LANES}
     rules, former = engine.rules, None
     if stored is not None:
@@ -39,7 +46,25 @@ def recall(journal: Journal, engine: Engine, now_ns: int) -> tuple[int, Adoption
     for told in weaves.told(journal, after):
         steps.replay(engine, told.steps, told.batch)
         rows += told.rows
-    return rows, None if former is None else engine.adopt(rules, now_ns)
+    found = mended(journal, engine)
+    if former is not None:
+        found.append(engine.adopt(rules, now_ns).findings)
+    return rows, found
+
+
+def mended(journal: Journal, engine: Engine) -> list[Findings]:
+    """Make again what rules made of times that were wrong; nothing where no rows moved since the checkpoint. Blocking.
+
+    The checkpoint must be of just before the move: a node that dies in between finds it again, and mends it then.
+    """
+    text = journal.meta(REPAIR)
+    if not text:
+        return []
+    found = msgspec.json.decode(text, type=Unrepaired)
+    moved = Moved(found.offset_ns, found.from_ns, found.to_ns, found.is_unset)
+    after = dict(zip(READING_LANES, found.after, strict=True))
+    batches = (batch for _, batch in weaves.in_order(journal, after))
+    return [engine.restamped(moved, lambda quality: MOVED[quality], batches)]
 
 
 def former_rules(checkpoint: bytes, rules: Sequence[CompiledRule]) -> list[CompiledRule] | None:

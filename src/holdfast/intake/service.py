@@ -21,7 +21,7 @@ from holdfast.intake.commands import issue
 from holdfast.intake.commit import checkpoint, writing
 from holdfast.intake.inbox import Inbox
 from holdfast.intake.prepare import Prepared, Preparer
-from holdfast.intake.recall import Quiet, recall
+from holdfast.intake.recall import Quiet, mended, recall
 from holdfast.intake.settings import IntakeSettings
 from holdfast.intake.waiting import Waiting
 from holdfast.journal.journal import Journal
@@ -32,6 +32,7 @@ from holdfast.residency.leaving import Leaving
 from holdfast.residency.rules import Policy
 from holdfast.stream.adoption import Adoption
 from holdfast.stream.engine import Engine
+from holdfast.stream.judges import Findings
 from holdfast.stream.rules import CompiledRule
 
 TICK_S = 0.25
@@ -82,7 +83,10 @@ class IntakeService:
         self._checkpoint_due = 0.0
         self._decided = self._stored = 0
         self._quiet = Quiet()
-        self._edited: Adoption | None = None
+        self._found: list[Findings] = []
+        self._later: list[Callable[[], None]] = []
+        self._free = asyncio.Event()
+        self._free.set()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._idle = asyncio.Event()
         self._idle.set()
@@ -105,7 +109,7 @@ class IntakeService:
         What it decides here was committed with those rows, so nothing is published or stored again; but what an edit
         of rules ends that was made meanwhile is.
         """
-        rows, self._edited = recall(self._journal, self._engine, self._clock.wall_ns())
+        rows, self._found = recall(self._journal, self._engine, self._clock.wall_ns())
         return rows
 
     def take(self, prepared: Prepared) -> None:
@@ -119,11 +123,14 @@ class IntakeService:
         self._take()
         done = self._engine.adopt(rules, self._clock.wall_ns())
         if done.is_change:
-            self._take_over(done)
+            self._take_over([done.findings])
         return done
 
     def acknowledge(self, rule: str, node: str, device: str) -> None:
         """Somebody has seen a rule's alert."""
+        if not self._free.is_set():
+            self._later.append(lambda: self.acknowledge(rule, node, device))
+            return
         self._take()
         prepared = self._preparer.acknowledge(rule, node, device, self._clock.wall_ns())
         if prepared.moved:  # also where it ends nothing yet: a person's word isn't lost
@@ -131,24 +138,51 @@ class IntakeService:
             self._decide(prepared)
             self._process()
 
-    def clock_set(self, offset_ns: int) -> None:
-        """The node's clock jumped by so much; for the devices no time has passed by it."""
-        self._take()
-        self._absorb(self._preparer.clock_set(offset_ns))
+    def clock_set(self, offset_ns: int, from_ns: int, to_ns: int) -> None:
+        """The node's clock jumped by so much; for devices heard between these times by it, no time has passed."""
+        self._absorb(self._preparer.clock_set(offset_ns, from_ns, to_ns))
 
-    def _take_over(self, done: Adoption) -> None:
-        """Rules were edited: what that ended is told, and the next commit has a checkpoint, made with them."""
+    async def hold(self) -> None:
+        """Decide nothing until `release`: arrivals wait. What was decided is committed, with the rules' state."""
+        self._free.clear()
+        if self._pending or self._committing:
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._waiting.append((self._decided, waiter))
+            self._process()
+            await waiter
+        state = self._engine.snapshot()
+        self._quiet.clear()
+        await self._journal.submit(lambda tx: checkpoint(tx, state))
+
+    async def release(self) -> None:
+        """Go on; where rows got the right times meanwhile, what rules made of the wrong ones is made again first."""
+        found = await asyncio.to_thread(mended, self._journal, self._engine)
+        self._free.set()
+        if found:
+            self._take_over(found)
+        later, self._later = self._later, []
+        for ask in later:
+            ask()
+        self._process()
+
+    async def free(self) -> None:
+        """Wait until nobody holds the rules."""
+        await self._free.wait()
+
+    def _take_over(self, found: Sequence[Findings]) -> None:
+        """The rules aren't as replaying would make them: what was found is told, and a checkpoint goes with it."""
         self._checkpoint_due = -math.inf
         self._quiet.clear()
         self._idle.clear()
-        self._decide(self._preparer.found(done.findings))
+        for findings in found:
+            self._decide(self._preparer.found(findings))
         self._process()
 
     def start(self) -> None:
         """Begin to tick; arrivals are taken whenever they come."""
-        if self._edited is not None:
-            self._take_over(self._edited)
-            self._edited = None
+        if self._found:
+            self._take_over(self._found)
+            self._found = []
         self._ticker = self._loop.call_later(TICK_S, self._tick)
 
     async def drain(self) -> None:
@@ -160,6 +194,7 @@ class IntakeService:
 
     async def everything_stored(self) -> None:
         """Wait until everything offered before this call is decided and committed; more may have come since."""
+        await self.free()
         self._take()
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append((self._decided, waiter))
@@ -194,7 +229,7 @@ class IntakeService:
 
     def _take(self) -> None:
         """Decide what has come."""
-        if not self.inbox.has_arrivals:
+        if not self.inbox.has_arrivals or not self._free.is_set():
             return
         arrivals = self.inbox.take()
         now = self._clock.monotonic()
@@ -321,6 +356,8 @@ class IntakeService:
 
     def look(self) -> None:
         """Tell the rules what time it is; done four times a second."""
+        if not self._free.is_set():
+            return
         self._absorb(self._preparer.tick(self._clock.wall_ns()))
 
     def _tick(self) -> None:

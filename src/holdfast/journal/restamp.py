@@ -21,7 +21,7 @@ from holdfast.journal.rows import SELECT, SEQ_MASK, group_of, insert, place_of, 
 from holdfast.journal.transaction import MADE_TO_LEAVE, Transaction
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
-from holdfast.model.lane import Lane
+from holdfast.model.lane import READING_LANES, Lane
 from holdfast.model.quality import Quality, Reason, encode_quality
 from holdfast.storage.sqlite import row, rows
 
@@ -39,6 +39,9 @@ _OURS = (
     encode_quality(Quality.UNCERTAIN, Reason.CLOCK_AHEAD),  # took our time for its own
 )
 _BECOMES = {_UNSET: _MOVED, _UNVERIFIED: _MOVED, _MOVED_UNSURE: _MOVED, _DOUBTFUL_TOO: _OUT_OF_RANGE}
+MOVED = np.zeros(256, np.bool_)
+MOVED[[_MOVED, _MOVED_UNSURE]] = True
+"""By quality: rows that were given another time."""
 _MASK = np.zeros(256, np.bool_)
 _MASK[list(_OURS)] = True
 
@@ -60,12 +63,38 @@ class Shift:
     events: bool = False
 
 
+REPAIR = "rules_restamp"
+"""In `meta`: a move that the rules' checkpoint doesn't know of yet, as JSON `Unrepaired`."""
+
+
+class Unrepaired(msgspec.Struct, frozen=True):
+    """Rows above these seqs of the reading lanes moved; the rules had seen them at their former times."""
+
+    offset_ns: int
+    from_ns: int
+    to_ns: int
+    is_unset: bool
+    after: list[int]
+
+
 @dataclass(slots=True)
 class Restamped:
-    """What was done. rows: moved, lane by lane; skipped: lanes that were left alone, and why."""
+    """What was done. rows: moved, lane by lane; skipped: lanes that were left alone, and why.
+
+    begins: above which seq each lane's rows may have moved; shift: how far, None: nothing was to move
+    """
 
     rows: dict[Lane, int] = field(default_factory=dict)
     skipped: dict[Lane, str] = field(default_factory=dict)
+    begins: dict[Lane, int] = field(default_factory=dict, compare=False)
+    shift: Shift | None = field(default=None, compare=False)
+
+    def unrepaired(self, heads: Mapping[Lane, int]) -> Unrepaired | None:
+        """What the rules must be told of it; None: nothing moved."""
+        if self.shift is None or not self.rows:
+            return None
+        after = [heads[lane] if lane in self.skipped else self.begins.get(lane, heads[lane]) for lane in READING_LANES]
+        return Unrepaired(self.shift.offset_ns, self.shift.from_ns, self.shift.to_ns, self.shift.events, after)
 
 
 def restamp(batch: Batch, shift: Shift) -> Batch:
@@ -101,9 +130,11 @@ def restamp_rows(
 
     max_rows: a lane with more rows to read than that is left alone, so that intake isn't held up for long
     """
-    done = Restamped()
+    done = Restamped(shift=shift)
     for lane in Lane:
-        begin = max(after.get(lane, 0), *(tx.draft.cursors.get((who, lane), 0) for who in (consumer, HISTORY)))
+        begin = done.begins[lane] = max(
+            after.get(lane, 0), *(tx.draft.cursors.get((who, lane), 0) for who in (consumer, HISTORY))
+        )
         if tx.draft.heads[lane] - begin > max_rows:
             done.skipped[lane] = f"more than {max_rows} rows wait"
             continue

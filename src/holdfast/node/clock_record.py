@@ -7,7 +7,7 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
-from holdfast.journal.restamp import Restamped, Shift, restamp_rows
+from holdfast.journal.restamp import REPAIR, Restamped, Shift, restamp_rows
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.kernel.trust import Step, Trust
@@ -114,6 +114,9 @@ def moving(move: Move, consumer: str) -> Callable[[Transaction], Restamped]:
                 max_rows=move.max_rows,
                 consumer=consumer,
             )
+            unrepaired = done.unrepaired(transaction.draft.heads)
+            if unrepaired is not None:
+                transaction.set_meta(REPAIR, msgspec.json.encode(unrepaired).decode())
         moved = doubt is not None and bool(move.max_rows)
         _store(transaction, now, _next(transaction, now, step, doubt if moved else None) if move.in_doubt else None)
         transaction.append_events(Lane.NORMAL, [_event(move, done, key)])

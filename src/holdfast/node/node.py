@@ -50,7 +50,7 @@ from holdfast.node.rulebook import RuleBook
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import shared_documents
 from holdfast.node.surroundings import Surroundings
-from holdfast.node.timekeeper import Timekeeper
+from holdfast.node.timekeeper import Timekeeper, keep_time
 from holdfast.node.told_devices import ToldDevices
 from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
@@ -262,6 +262,7 @@ class Node:
         return None if self.uplink is None else self.uplink.branch
 
     def _attach_timekeeper(self) -> None:
+        keep_time(self.timekeeper, self.intake)
         self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
         for forget in (self.skew.forget, self.devices.clock_stepped):
             self.timekeeper.on_step(forget)

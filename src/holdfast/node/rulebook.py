@@ -78,6 +78,7 @@ class RuleBook:
                     self._telemetry.emit(RulesRefused(problems=len(problems), detail=str(invalid)))
                 return RulesReloaded([], problems)
             self.problems = []
+            await self._intake.free()
             return self._adopt(rules)
 
     def _adopt(self, rules: Sequence[CompiledRule]) -> RulesReloaded:

@@ -8,6 +8,7 @@ and stores the event. A node that dies in between finds the doubt in its journal
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from holdfast.intake.service import IntakeService
 from holdfast.journal.journal import Journal
 from holdfast.journal.restamp import Restamped
 from holdfast.kernel.clock import NS_PER_S, Clock
@@ -63,6 +64,9 @@ class Timekeeper:
         self.last_move: Restamped | None = None
         self._everything_stored: Callable[[], Awaitable[None]] = _at_once
         self._offered: Callable[[], Mapping[Lane, int] | None] = dict
+        self._hold: Callable[[], Awaitable[None]] = _at_once
+        self._release: Callable[[], Awaitable[None]] = _at_once
+        self._jump_listeners: list[Callable[[Step], None]] = []
         self._step_listeners: list[Callable[[], None]] = []
         self._look_listeners: list[Callable[[int], None]] = []
         self._pending: Step | None = None
@@ -89,6 +93,14 @@ class Timekeeper:
         self._everything_stored = everything_stored
         if offered is not None:
             self._offered = offered
+
+    def hold_through(self, hold: Callable[[], Awaitable[None]], release: Callable[[], Awaitable[None]]) -> None:
+        """Wait for `hold` before rows move, and for `release` after."""
+        self._hold, self._release = hold, release
+
+    def on_jump(self, callback: Callable[[Step], None]) -> None:
+        """Call back on the loop with each step."""
+        self._jump_listeners.append(callback)
 
     def on_step(self, callback: Callable[[], None]) -> None:
         """Call back on the loop after each step."""
@@ -147,6 +159,8 @@ class Timekeeper:
     async def _take(self, step: Step) -> None:
         self._telemetry.emit(ClockStepped(step_s=step.offset_ns / NS_PER_S, was=step.was.value, trust=step.trust.value))
         self.last_move = None
+        for tell in self._jump_listeners:
+            tell(step)
         for callback in self._step_listeners:
             callback()
         if self._pending is not None:
@@ -185,7 +199,11 @@ class Timekeeper:
             in_doubt=in_doubt,
             unsaid=1,
         )
-        done = await self._journal.submit(clock_record.moving(move, CONSUMER))
+        await self._hold()
+        try:
+            done = await self._journal.submit(clock_record.moving(move, CONSUMER))
+        finally:
+            await self._release()
         self._pending, self._is_doubted, self.last_move = None, in_doubt, done
         self.watch.settled()
         self._telemetry.emit(
@@ -199,3 +217,12 @@ class Timekeeper:
         boot_ns = self.clock.boottime_ns()
         confirmed = bool(self.synchronised) and not self.is_unset
         return Now(self.clock.boot_id(), boot_ns + self.watch.offset_ns, boot_ns, self.watch.trust, confirmed)
+
+
+def keep_time(keeper: Timekeeper, intake: IntakeService) -> None:
+    """Have the rules follow when the clock is set."""
+    keeper.attach(intake.everything_stored, None)
+    keeper.hold_through(intake.hold, intake.release)
+    jumped = intake.clock_set
+    # Heard by the timeline that has ended: from this boot on, which is where it began, to its last moment.
+    keeper.on_jump(lambda step: jumped(step.offset_ns, step.before_ns - step.boot_ns, step.before_ns))

@@ -3,7 +3,8 @@
 A key's time is its newest event time plus how long ago that was heard. So silence is measured by the node's clock, and
 event times by the device's, and a device whose clock is an hour slow is judged like any other.
 
-State per slot: `clock.newest`, ns; `clock.behind`: the node's wall clock minus the newest event time when it came, ns.
+State per slot: `clock.newest`, ns; `clock.behind`: the node's wall clock minus the newest event time when it came, ns;
+`clock.first`: the event time of its first message.
 After a restart rows are replayed with the time at which they came (`steps`), so every clock goes on as it was.
 """
 
@@ -26,9 +27,13 @@ class Clocks:
         self._state = state
         state.declare("clock.newest", np.int64, NEVER)
         state.declare("clock.behind", np.int64, 0)
+        state.declare("clock.first", np.int64, NEVER)
 
     def hear(self, rows: Rows, now_ns: int) -> None:
         """Messages came; now_ns 0: nobody knows when."""
+        first = self._state["clock.first"]
+        if (unheard := first[rows.slots] == NEVER).any():
+            first[rows.slots[unheard]] = rows.ts[rows.firsts[unheard]]
         latest = rows.ts if len(rows.ts) == len(rows.firsts) else np.maximum.reduceat(rows.ts, rows.firsts)
         newest = np.maximum(self._state["clock.newest"][rows.slots], latest)
         self._state["clock.newest"][rows.slots] = newest
@@ -39,10 +44,11 @@ class Clocks:
         """The newest time of each message's key so far, that message included, shape (M,). Call before `hear`."""
         return newest_so_far(rows.ts, rows.key, rows.firsts, self._state["clock.newest"][rows.slots])
 
-    def shift(self, offset_ns: int) -> None:
-        """The node's clock jumped by so much; the keys' go on as before."""
-        heard = self._state["clock.newest"] != NEVER
-        self._state["clock.behind"][heard] += offset_ns
+    def shift(self, offset_ns: int, from_ns: int, to_ns: int) -> None:
+        """The node's clock jumped by so much; those heard between these times by it go on as before."""
+        behind = self._state["clock.behind"]
+        heard = self._state["clock.newest"] + behind
+        behind[(self._state["clock.newest"] != NEVER) & (heard >= from_ns) & (heard <= to_ns)] += offset_ns
 
     def silent(self, now_ns: int, longer_ns: int, slots: int) -> Array:
         """The keys heard once, but not for so long by the node's clock."""

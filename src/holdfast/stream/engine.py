@@ -4,7 +4,7 @@ Cost is per batch and stage, not per reading: one table lookup finds the rows th
 touch; a stage that isn't touched costs nothing; the others work on whole columns.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from holdfast.stream.judges import Findings, Judge
 from holdfast.stream.lines import Line
 from holdfast.stream.plans import READINGS
 from holdfast.stream.relays import Relay
+from holdfast.stream.repair import Array, Moved, Repair
 from holdfast.stream.routing import Routes, Unconverted
 from holdfast.stream.rows import Arrived, arrive
 from holdfast.stream.rules import CompiledRule
@@ -109,7 +110,7 @@ class Engine:
         with using(self.texts):
             if self.routes.refresh():
                 self._tell_refused(findings)
-        arrived = self._arrive(batch)
+        arrived = self.arrive(batch)
         if arrived is None:
             return findings
         self.watch.begin()
@@ -121,7 +122,8 @@ class Engine:
             self._sort(findings)
         return findings
 
-    def _arrive(self, batch: Batch) -> Arrived | None:
+    def arrive(self, batch: Batch) -> Arrived | None:
+        """The rows that any rule reads, texts as codes."""
         if batch.texts:
             value = self.texts.coded(batch.value, self.catalogue.is_text[batch.series], batch.texts)
             batch = replace(batch, value=value)
@@ -160,7 +162,7 @@ class Engine:
 
     def _tell_refused(self, to: Findings) -> None:
         for line in self.lines:
-            refused, known = len(line.stage.route.refused), self._refused.get(line.plan.signature, 0)
+            refused, known = len(line.stage.route.turned_away), self._refused.get(line.plan.signature, 0)
             if refused > known:
                 for name in {judge.rule.name for judge in line.judges}:
                     to.counts[f"rule_keys_refused.{name}"] += refused - known
@@ -176,10 +178,21 @@ class Engine:
                 judge.acknowledge(keys.index((node, device)), now_ns, findings)
         return findings
 
-    def clock_set(self, offset_ns: int) -> None:
-        """The node's clock jumped by so much: for the devices no time has passed by it."""
+    def clock_set(self, offset_ns: int, from_ns: int, to_ns: int) -> None:
+        """The node's clock jumped by so much: for devices heard between these times by it, no time has passed."""
         for line in self.lines:
-            line.stage.clocks.shift(offset_ns)
+            line.stage.clocks.shift(offset_ns, from_ns, to_ns)
+
+    def restamped(self, moved: Moved, is_moved: Callable[[Array], Array], batches: Iterable[Batch]) -> Findings:
+        """Rows were given the right times: what was made of the wrong ones is made again (`repair`).
+
+        is_moved: by quality, which rows; batches: all rows stored while the clock was wrong, as they are now.
+        A checkpoint must be stored with what is found.
+        """
+        self.routes.refresh()
+        repair = Repair(self, moved, is_moved)
+        repair.feed(batches)
+        return repair.end()
 
     def throttle(self, stage: str, *, on: bool) -> None:
         """Let a stage skip rows, or no longer. Unknown stages are ignored."""

@@ -152,7 +152,7 @@ class Line:
             judge.decisions,
             meter.skipped,
             len(stage.route.keys),
-            len(stage.route.refused),
+            len(stage.route.turned_away),
             meter.budget,
             meter.is_throttled,
         )

@@ -68,7 +68,7 @@ class Route:
         self.keys: list[Key] = []
         self.most_keys = 0
         """Keys beyond it are refused; 0 = any number."""
-        self.refused: set[Key] = set()
+        self.turned_away: set[Key] = set()
         self.reset(matches)
         others = [i for i, one in enumerate(plan.inputs) if one.kind == "other"]
         self.other_place = {i: place for place, i in enumerate(others)}
@@ -82,7 +82,7 @@ class Route:
         """Forget which series are read, not the keys: other rules share the stage from now on."""
         self.matches = list(matches)
         self._matched: dict[Key, bool] = {}
-        self.refused.clear()
+        self.turned_away.clear()
         self.slot_of: NDArray[np.int32] = np.empty(0, np.int32)
         self.column_of: NDArray[np.int16] = np.empty(0, np.int16)
         self.device_of: NDArray[np.int32] = np.empty(0, np.int32)
@@ -165,7 +165,7 @@ class Route:
         by = self.plan.by
         key = (node, device) if by == "device" else (node, "") if by == "node" else ("", "")
         if self.most_keys and len(self.keys) >= self.most_keys and key not in self._slots:
-            self.refused.add(key)
+            self.turned_away.add(key)
             return -1
         return self.slot(key)
 

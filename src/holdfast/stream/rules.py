@@ -65,7 +65,7 @@ class CompiledRule:
     notices:  whom its events are told
     stores:   columns that become series
     budget:   CPU share of one core that the rule may use, 0 = the node's default
-    keys:     devices that it may keep apart, 0 = the node's default
+    most_keys: devices that it may keep apart, 0 = the node's default
     """
 
     name: str

@@ -42,9 +42,11 @@ class Acknowledged(Struct, frozen=True, array_like=True, tag=2):
 
 
 class ClockSet(Struct, frozen=True, array_like=True, tag=3):
-    """`clock_set`: the node's clock jumped by so much."""
+    """`clock_set`: the node's clock jumped by so much; who was heard when."""
 
     offset_ns: int
+    from_ns: int
+    to_ns: int
 
 
 class Throttled(Struct, frozen=True, array_like=True, tag=4):
@@ -88,8 +90,8 @@ def replay(engine: "Engine", steps: bytes, batch: Batch) -> None:
                 engine.tick(now_ns)
             case Acknowledged(now_ns, rule, node, device):
                 engine.acknowledge(rule, node, device, now_ns)
-            case ClockSet(offset_ns):
-                engine.clock_set(offset_ns)
+            case ClockSet(offset_ns, from_ns, to_ns):
+                engine.clock_set(offset_ns, from_ns, to_ns)
             case Throttled(stage, on):
                 engine.throttle(stage, on=on)
         at += _stored(step)

@@ -1,7 +1,8 @@
 """A journal with rules at work on it, that may end at any moment and go on; no broker and no codec between."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -17,25 +18,29 @@ from holdfast.journal.blobs import decode_events
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.records import GroupKind
 from holdfast.journal.settings import JournalSettings
-from holdfast.kernel.clock import NS_PER_S, ManualClock
+from holdfast.kernel.clock import NS_PER_S, Clock, ManualClock
+from holdfast.kernel.trust import NO_DOUBT
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
+from holdfast.node.clock_settings import ClockSettings
+from holdfast.node.timekeeper import Timekeeper, keep_time
 from holdfast.stream.costs import Stopwatch
 from holdfast.stream.engine import Engine, Limits
 from holdfast.stream.language.loading import load_rules
 from holdfast.stream.rules import CompiledRule
+from holdfast.telemetry.happenings import Telemetry
 
 START_NS = 1_795_187_068 * NS_PER_S
-PROFILE = """
+TIME = "    time: {field: ts, unit: s}\n"
+PROFILE = f"""
 profiles:
   press:
-    topic: plant/{device}
+    topic: plant/{{device}}
     version: 1
-    time: {field: ts, unit: s}
-    id: id
+{TIME}    id: id
     fields:
-      t: {metric: temperature, unit: Cel, optional: true}
-      p: {metric: pressure, unit: bar, optional: true}
+      t: {{metric: temperature, unit: Cel, optional: true}}
+      p: {{metric: pressure, unit: bar, optional: true}}
 """
 
 
@@ -66,19 +71,29 @@ class Plant:
         limits: Limits | None = None,
         watch: Stopwatch | None = None,
         checkpoint_every: float = 3600.0,
+        kernel: Callable[[], bool | None] | None = None,
     ) -> None:
-        self.clock = clock
+        """kernel: says whether the clock is right; with it the node keeps time, and messages bear none of their own."""
+        self.machine, self.clock = clock, cast("Clock", clock)
         self.journal = Journal(folder / FILE_NAME, "gw", JournalSettings(), clock)
+        self.keeper: Timekeeper | None = None
+        if kernel is not None:
+            telemetry = Telemetry(clock, lambda _: None)
+            self.keeper = Timekeeper(ClockSettings(), self.journal, clock, telemetry, kernel, has_parent=False)
+            self.clock = self.keeper.clock
         catalogue = self.journal.catalogue
         self.engine = Engine(rules, catalogue, "gw", limits, watch)
         profile = folder / "profile.yaml"
-        profile.write_text(PROFILE)
+        profile.write_text(PROFILE if kernel is None else PROFILE.replace(TIME, ""))
         seen = SeenKeys(100_000)
         seen.recall(np.frombuffer(b"".join(self.journal.dedupe_keys()), "<u8"))
         decoder = Decoder(load_profiles([profile]), catalogue, "gw")
-        preparer = Preparer(decoder, seen, self.engine)
+        doubt = (lambda: NO_DOUBT) if self.keeper is None else self.keeper.doubt
+        preparer = Preparer(decoder, seen, self.engine, doubt)
         settings = IntakeSettings(checkpoint_every=checkpoint_every, commit_pause=0.0, decide_within=0.0)
-        self.intake = IntakeService(settings, self.journal, preparer, self.engine, clock)
+        self.intake = IntakeService(settings, self.journal, preparer, self.engine, self.clock)
+        if self.keeper is not None:
+            keep_time(self.keeper, self.intake)
         self.published: list[tuple[str, bytes]] = []
         self.intake.publish_through(self)
         self.replayed = self.intake.replay()
@@ -89,7 +104,8 @@ class Plant:
 
     def send(self, device: str, **values: float) -> None:
         """A message, stamped by the device now."""
-        body = {"ts": self.clock.wall_ns() / NS_PER_S, "id": self.clock.wall_ns(), **values}
+        self._number += 1
+        body = {"ts": self.clock.wall_ns() / NS_PER_S, "id": f"{self.clock.wall_ns()}/{self._number}", **values}
         payloads = (msgspec.json.encode(body),)
         self.intake.inbox.offer(Arrival("c", f"plant/{device}", payloads, self.clock.wall_ns(), Slip(), False))
 

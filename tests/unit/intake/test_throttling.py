@@ -67,7 +67,7 @@ async def load(plant: Plant, seconds: float, every_s: float) -> int:
     """A message each so often, and the ticks: how many messages."""
     count, until, next_tick = 0, plant.clock.wall_ns() + round(seconds * NS_PER_S), 0
     while plant.clock.wall_ns() < until:
-        plant.clock.advance(every_s)
+        plant.machine.advance(every_s)
         plant.send("press-1", t=99.0 if count % 2 else 20.0)
         plant.intake.decide_now()
         count += 1
@@ -80,6 +80,7 @@ async def load(plant: Plant, seconds: float, every_s: float) -> int:
     return count
 
 
+@pytest.mark.timeout(120)
 def test_a_rule_that_costs_a_hundredfold_misses_readings_and_the_others_miss_none(tmp_path: Path) -> None:
     async def body(plant: Plant, slow: Slow) -> None:
         before = slow.spent
@@ -113,7 +114,7 @@ def test_a_restart_leaves_out_again_what_was_left_out(tmp_path: Path) -> None:
     async def body(plant: Plant, slow: Slow) -> None:
         await load(plant, 6, 0.004)
         plant.journal.close()
-        again = Plant(tmp_path, plant.engine.rules, plant.clock, Limits(cpu=0.2), Stopwatch(slow.now, slow.now))
+        again = Plant(tmp_path, plant.engine.rules, plant.machine, Limits(cpu=0.2), Stopwatch(slow.now, slow.now))
         assert again.engine.snapshot() == plant.engine.snapshot()
         again.end()
 
@@ -138,7 +139,7 @@ def test_devices_beyond_a_rules_limit_are_refused_and_counted_and_a_higher_limit
     async def run() -> None:
         plant = Plant(tmp_path, [replace(light, most_keys=2)], ManualClock(START_NS))
         for i in range(5):
-            plant.clock.advance(1)
+            plant.machine.advance(1)
             plant.send(f"press-{i}", t=99.0)
             await plant.settled()
         (cost,) = plant.engine.costs()
@@ -146,7 +147,7 @@ def test_devices_beyond_a_rules_limit_are_refused_and_counted_and_a_higher_limit
         assert plant.journal.counters()["rule_keys_refused.light"] == 3
         assert {e.device for e in plant.events()} == {"press-0", "press-1"}
         plant.intake.adopt([replace(light, most_keys=9, version="wider")])
-        plant.clock.advance(1)
+        plant.machine.advance(1)
         plant.send("press-4", t=99.0)
         await plant.settled()
         assert {e.device for e in plant.events()} == {"press-0", "press-1", "press-4"}
@@ -164,19 +165,19 @@ def test_a_device_silent_for_long_is_forgotten_but_not_its_alert(tmp_path: Path,
         plant = Plant(tmp_path, [heavy], ManualClock(START_NS), limits)
         for device, values in (("cold", (50.0,)), ("hot", (99.0, 99.0))):
             for value in values:
-                plant.clock.advance(1)
+                plant.machine.advance(1)
                 plant.send(device, t=value)
         await plant.settled()
-        plant.clock.advance(31 * 86_400)
+        plant.machine.advance(31 * 86_400)
         plant.tick()
         if restart:
             plant.send("else", t=1.0)
             await plant.settled()
             plant.end()
-            plant = Plant(tmp_path, [heavy], plant.clock, limits)
-        plant.clock.advance(1)
+            plant = Plant(tmp_path, [heavy], plant.machine, limits)
+        plant.machine.advance(1)
         plant.send("cold", t=75.0)  # with the forgotten 50 it would be 62.5
-        plant.clock.advance(1)
+        plant.machine.advance(1)
         plant.send("hot", t=10.0)
         await plant.settled()
         assert [(e.device, e.kind) for e in plant.events()] == [

@@ -141,6 +141,7 @@ def test_a_thousand_random_edits_touch_no_rule_but_the_edited(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_three_thousand_edits_leave_no_memory_behind(tmp_path: Path) -> None:
     versions = [
         rules(tmp_path, HOT, HOT.replace("hot", "other").replace("3", str(n)).replace("60", str(m)))

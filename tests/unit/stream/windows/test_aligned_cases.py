@@ -115,8 +115,8 @@ def test_evidence_is_the_windows_own_last_samples_whatever_the_batches(size: int
     for i in range(0, len(rows), size):
         stage = site.engine.lines[0].stage
         batch = batch_of(rows[i : i + size], site.catalogue)
-        site.engine._routes.refresh()
-        arrived = arrive(batch, site.engine._routes.wanted, site.catalogue.device_of)
+        site.engine.routes.refresh()
+        arrived = arrive(batch, site.engine.routes.wanted, site.catalogue.device_of)
         assert arrived is not None
         made, _, _ = stage.feed(arrived, 0)
         if made is not None:
