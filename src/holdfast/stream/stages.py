@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.clocks import NEVER, Clocks
+from holdfast.stream.clocks import Clocks
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.latest import Latest
 from holdfast.stream.messages import Messages
@@ -67,8 +67,7 @@ class Stage:
 
     def close(self, now_ns: int) -> Evaluations | None:
         """The evaluations that are due because time passed."""
-        times = self.times(now_ns)
-        return self._windows.close(np.where(times == NEVER, NEVER, times - IDLE_NS))
+        return self._windows.close(self.times(now_ns - IDLE_NS))
 
     def silent(self, now_ns: int, longer_ns: int) -> Array:
         """The slots of keys heard once, but not for so long by the node's clock."""
@@ -87,7 +86,7 @@ class Stage:
         window = self.plan.window
         if window.kind in _ARRIVING:
             return self.times(now_ns)
-        return self.times(now_ns) - (IDLE_NS + window.grace + window.ahead)
+        return self.times(now_ns - IDLE_NS) - (window.grace + window.ahead)
 
 
 _TIMELESS = frozenset({"each", "last"})
