@@ -125,7 +125,7 @@ class AlignedWindows:
     def _turns(self, rows: Rows, newest: Array) -> bool:
         """Whether each key's first message closes all that is closed, and the others come into open windows alone."""
         reach = newest[rows.firsts] - self._grace
-        if self._late or (reach < self._state["due"][rows.slots]).any():
+        if self._tells_final or (reach < self._state["due"][rows.slots]).any():
             return False
         window = self._grid.open_at(reach)
         if (rows.ts < self._grid.end(window - 1)[rows.key]).any():
@@ -138,15 +138,19 @@ class AlignedWindows:
         slots, state = rows.slots, self._state
         mark, order = newest[rows.firsts] - self._grace, np.arange(len(slots))
         low, high = self._grid.open_at(state["mark"][slots]), self._grid.open_at(mark)
-        book = self._holdings.open(slots, self._grid.lowest(low))
-        due = self._due(book, (order, high, high), (low, low), (high, high))
+        firm, known, sure = mark, low, high
+        if self._late:
+            firm = np.maximum(mark - self._late, state["firm"][slots])
+            known, sure = self._grid.open_at(state["firm"][slots]), self._grid.open_at(firm)
+        book = self._holdings.open(slots, self._grid.lowest(known))
+        due = self._due(book, (order, high, sure), (low, known), (high, sure))
         made = None
         if len(due.owner):
             due = replace(due, before=np.zeros(len(due.at), np.intp))
             traces = self._holdings.traces_of(slots)
-            made = self._evaluations(slots, rows.row[rows.firsts], [self._evaluate(book, slots, due, high)], traces)
-        self._holdings.shut(book, slots, self._grid.lowest(high), self._grid.start(high))
-        self._settle(slots, mark, mark)
+            made = self._evaluations(slots, rows.row[rows.firsts], [self._evaluate(book, slots, due, sure)], traces)
+        self._holdings.shut(book, slots, self._grid.lowest(sure), self._grid.start(sure))
+        self._settle(slots, mark, firm)
         self._stay(rows)
         return made, None
 

@@ -72,7 +72,7 @@ class EvenGrid:
         self.single = self._wide == self._step == 1
         open_for = self._width + spec.grace + spec.late
         self.panes = -(-open_for // self._pane) + 1
-        self.windows = -(-spec.late // self._hop) + 1
+        self.windows = -(-open_for // self._hop) + 1  # silence closes those of the newest message too
 
     def pane(self, ts: Array) -> Array:
         """See `Grid`."""
@@ -115,7 +115,7 @@ class CalendarGrid:
     def __init__(self, spec: WindowSpec) -> None:
         self._calendar = Calendar(spec.unit, spec.zone, spec.starts)
         self.panes = -(-(spec.grace + spec.late) // self._calendar.shortest) + 2
-        self.windows = -(-spec.late // self._calendar.shortest) + 1
+        self.windows = self.panes
 
     def pane(self, ts: Array) -> Array:
         """See `Grid`."""

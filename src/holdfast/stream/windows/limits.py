@@ -11,7 +11,6 @@ MOST_PANES = 2_048
 MOST_BYTES = 1 << 18
 """Of panes, per key."""
 _DAY = 86_400
-_MOST_WINDOWS = 1_000
 
 
 def check_window(spec: WindowSpec, calls: Sequence[Call] = ()) -> list[str]:
@@ -33,8 +32,6 @@ def _cost(spec: WindowSpec, calls: Sequence[Call]) -> list[str]:
     if grid.panes > MOST_PANES:
         said = f"`{spec.text}` would keep {grid.panes:,} pieces of every key in memory, of {MOST_PANES:,} allowed"
         return [f"{said}; use a longer step that divides the window evenly, or less grace and late"]
-    if grid.windows > _MOST_WINDOWS:
-        return [f"`{spec.text}` would keep {grid.windows:,} windows of every key open to revision; use less late"]
     size = grid.panes * bytes_of(calls)
     if size > MOST_BYTES:
         said = (

@@ -77,6 +77,15 @@ def test_sparse_output_is_not_held_back_by_what_may_be_revised() -> None:  # Str
     assert site.late == {"d": 1}
 
 
+def test_windows_that_silence_closed_are_counted_on_when_a_late_message_revises_them() -> None:
+    site = Site(plan_of(hopping(9, 3, late=20), SUM))
+    closed = [*site.feed(rows_at(*range(30))), *site.tick(BASE + 500 * S)]
+    again = [r for s in range(12, 30) for r in site.feed(rows_at(s))]
+    assert {r.key for r in again} < {r.key for r in closed}
+    assert [r.revision for r in again if r.start == BASE + 12 * S] == list(range(1, 10))
+    assert [r.revision for r in again if r.start == BASE + 27 * S] == [1, 2, 3]
+
+
 def test_without_asking_for_final_no_window_is_told_twice() -> None:
     site = Site(plan_of(tumbling(10, late=60), SUM))
     assert len(site.feed(rows_at(1, 12, 500))) == 2
