@@ -15,6 +15,7 @@ from holdfast.stream.evaluations import EVIDENCE, Evaluations, Samples
 from holdfast.stream.plans import StagePlan
 from holdfast.stream.rows import Rows, Skipped
 from holdfast.stream.state import State
+from holdfast.stream.windows.spans import column_of, quality, samples_of
 from holdfast.stream.windows.tapes import Ring, Tape
 
 Array = NDArray[Any]
@@ -40,16 +41,19 @@ class LastSamples:
         self._plan = plan
         self._width = plan.window.samples
         used = {c.column for c in plan.calls if c.column >= 0} | set(range(len(plan.metrics)))
+        more = {column_of(c) for c in plan.calls if c.column >= 0 and c.kind not in KINDS}
+        self._by_time, self._rated = sorted(c for c in more if c >= 0), sorted(c for c in more if c < 0)
+        self._marks = {quality(c): Ring(state, f"rated{quality(c)}", self._width) for c in self._rated}
         self._rings = {i: Ring(state, f"ring{i}", self._width) for i in sorted(used)}
 
     def feed(self, rows: Rows, newest: Array) -> tuple[Evaluations | None, Skipped | None]:  # noqa: ARG002 - the port's
         """Every message is an evaluation; none is ever late."""
+        others = {column: self._rate(rows, quality(column)) for column in self._rated}
         counted = rows.counting()
         if counted is None:
             return None, None
         rows, n = counted, self._width
         windows, tapes, ends = {}, {}, {}
-        others = dict[int, Arrivals]()
         for i, ring in self._rings.items():
             fresh = rows.fresh[i]
             if fresh is None:
@@ -63,18 +67,23 @@ class LastSamples:
                 starts = rows.key * n + seen
             windows[i] = TapeWindows(tape.values, tape.ts, n, starts)
             tapes[i], ends[i] = tape, starts + n
-        inputs = []
-        for c in self._plan.calls:
-            if c.column < 0:
-                inputs.append(_fact(c.kind, rows))
-            elif c.kind in KINDS:
-                inputs.append(windows[c.column].get(c))
-            else:
-                if c.column not in others:
-                    others[c.column] = _by_time(tapes[c.column], ends[c.column])
-                inputs.append(others[c.column].get(c))
+        for i in self._by_time:
+            others[i] = _by_time(tapes[i], ends[i])
+        inputs = [
+            _fact(c.kind, rows) if c.column < 0 else (windows if c.kind in KINDS else others)[column_of(c)].get(c)
+            for c in self._plan.calls
+        ]
         evidence = _TapeEvidence(tapes, ends)
         return Evaluations(rows.slots, rows.firsts, rows.row, rows.ts, inputs, evidence), None
+
+    def _rate(self, rows: Rows, column: int) -> Arrivals:
+        """The last values that were told of a column, usable or not, by their quality; for messages that count."""
+        told, codes = samples_of(rows, quality(column))
+        seen = np.cumsum(told)
+        firsts = seen[rows.firsts] - told[rows.firsts]
+        tape = self._marks[column].splice(rows.slots, firsts, rows.key[told], rows.ts[told], codes)
+        ends = rows.key * self._width + seen + self._width
+        return _by_time(tape, ends if rows.live is None else ends[rows.live])
 
     def close(self, times: Array) -> None:  # noqa: ARG002 - the windowing port's
         """Nothing is ever due: samples decide, not time."""

@@ -3,6 +3,9 @@
 With `ahead` 0 a message is evaluated at once and sees what came before it, itself included. Else it is due when the
 watermark reaches ts + ahead, by the message that moved it there, and sees what came until then.
 
+What no window will see any more is forgotten every `_OFTEN` messages, of all keys at once: it would cost as much as the
+evaluation of a few. State per slot: `slide.newest`, the last message's time.
+
 A key's column holds at most `Pool.limit` samples, a window the newest of them; as many messages may wait for `ahead`.
 """
 
@@ -12,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stream.aggregates.segments import Segments
+from holdfast.stream.clocks import NEVER
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.plans import Call, StagePlan
 from holdfast.stream.rows import Rows, grouped
@@ -24,15 +28,20 @@ from holdfast.stream.windows.spans import MESSAGES, Span, SpanEvidence, column_o
 Array = NDArray[Any]
 
 
+_OFTEN = 1024
+
+
 class Sliding:
     """`Inner`."""
 
     def __init__(self, state: State, plan: StagePlan) -> None:
+        self._state, self._taken = state, 0
         self._plan, self._behind, self._ahead = plan, plan.window.behind, plan.window.ahead
         self.needs_time = self._ahead > 0
         columns = {i for i, one in enumerate(plan.inputs) if one.kind == "own"}
         columns |= {column_of(c) for c in plan.calls if c.column >= 0 or c.kind in {"messages", "count"}}
         self._places = {column: place for place, column in enumerate(sorted(columns))}
+        state.declare("slide.newest", np.int64, NEVER)
         self._pool = Pool(state, "slide.pool", len(self._places))
         self._pending = Pool(state, "slide.pending") if self._ahead else None
 
@@ -42,7 +51,10 @@ class Sliding:
         after = {column: self._add(rows, column) for column in self._places}
         key, anchor, by = self._anchors(rows, live)
         found, spans = self._evaluate(rows, after, key, anchor, by) if len(key) else (None, {})
-        self._forget(rows)
+        self._newest[rows.slots] = rows.ts[np.append(rows.firsts[1:], len(rows)) - 1]
+        self._taken += len(rows)
+        if self._taken >= max(_OFTEN, self._state.capacity):
+            self._forget()
         if found is None:
             return None
         _, firsts, slots = grouped(rows.slots[key])
@@ -108,14 +120,20 @@ class Sliding:
         found |= {call: fact(call.kind, start, end, count) for call in self._plan.calls if call.column < 0}
         return found, spans
 
-    def _forget(self, rows: Rows) -> None:
+    @property
+    def _newest(self) -> Array:
+        return self._state["slide.newest"]
+
+    def _forget(self) -> None:
         """What no message to come and none that waits will see."""
-        oldest = rows.ts[np.append(rows.firsts[1:], len(rows)) - 1]
+        self._taken = 0
+        slots = np.flatnonzero(self._newest != NEVER)
+        oldest = self._newest[slots]
         if self._pending is not None:
-            waits = self._pending.counts(rows.slots) > 0
-            oldest[waits] = self._pending.flat()[0][self._pending.heads(rows.slots[waits])]
+            waits = self._pending.counts(slots) > 0
+            oldest[waits] = self._pending.flat()[0][self._pending.heads(slots[waits])]
         for place in self._places.values():
-            heads, counts = self._pool.heads(rows.slots, place), self._pool.counts(rows.slots, place)
+            heads, counts = self._pool.heads(slots, place), self._pool.counts(slots, place)
             gone = first_above(self._pool.flat()[0], heads, heads + counts, oldest - self._behind) - heads
-            self._pool.forget_oldest(rows.slots, gone, place)
-            self._pool.trim(rows.slots, place)
+            self._pool.forget_oldest(slots, gone, place)
+            self._pool.trim(slots, place)

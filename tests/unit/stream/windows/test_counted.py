@@ -53,3 +53,24 @@ def test_every_aggregate_of_the_last_samples_is_what_its_formula_says(
                 wanted = plain(window, end) if window or call.kind in COUNTS else math.nan
                 got = np.broadcast_to(column, (len(some),))[i]
                 assert got == pytest.approx(wanted, rel=1e-9, abs=1e-9, nan_ok=True), (call, window)
+
+
+def test_the_last_values_are_counted_by_quality_usable_or_not() -> None:
+    calls = tuple(Call(kind, 0) for kind in ("good", "uncertain", "bad", "count"))
+    plan = StagePlan("s", (Input("x"),), calls, WindowSpec("last", "", samples=3), wants_quality=True)
+    stage = Stage(plan, [lambda _n, _d: True])
+    stage.route.slot(("n", "d"))
+    stage.state.grow(1)
+    got = list[list[float]]()
+    for codes in ([0], [2, 1], [6], [0, 0], [2, 2, 2, 0]):
+        n, zero = len(codes), np.zeros(1, np.int64)
+        usable = np.array([code & 3 != 2 for code in codes])
+        rows = Rows(
+            np.arange(n), np.arange(n), np.zeros(n, np.int64), zero, zero, (np.ones(n),), (usable,), usable,
+            (np.array(codes, np.int16),), (np.ones(n, np.bool_),),
+        )  # fmt: skip
+        found, _ = stage.take(rows, 0)
+        if found is not None:
+            columns = [np.broadcast_to(one, (len(found.row),)) for one in found.inputs]
+            got += np.column_stack(columns).tolist()
+    assert got == [[1, 0, 0, 1], [1, 1, 1, 2], [1, 1, 1, 3], [2, 0, 1, 3], [1, 0, 2, 3]]

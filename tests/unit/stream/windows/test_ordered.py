@@ -1,6 +1,7 @@
 """Windows that need order against a plain reference: any rows, any batches, any ticks, restored anywhere."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.plans import Call, Input, StagePlan, WindowSpec
 from holdfast.stream.rows import Rows, Skipped, grouped
 from holdfast.stream.stages import IDLE_NS, Stage
+from holdfast.stream.windows import timed
 
 ARGS = {kind: args for kind, (args, _) in (PLAIN | COUNTS).items()}
 CARRIED = ("sum", "avg", "min", "max", "range", "stddev", "var", "first", "last", "count", "completeness")
@@ -169,6 +171,13 @@ def in_rising_order(steps: list[Step], skew: int) -> list[Step]:
             i += 1
         out.append((risen, wait, numbering))
     return out
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_often() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timed, "_OFTEN", 12)
+        yield
 
 
 @pytest.mark.timeout(120)

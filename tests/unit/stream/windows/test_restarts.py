@@ -17,7 +17,7 @@ from holdfast.stream.language.templates import parse_topic
 from holdfast.stream.plans import Call, Input, StagePlan, WindowSpec
 from holdfast.stream.rules import Action, CompiledRule
 from holdfast.stream.stages import Stage
-from holdfast.stream.windows import pool, reorder
+from holdfast.stream.windows import pool, reorder, timed
 
 CALLS = (Call("avg", 0), Call("median", 1), Call("bad", 0), Call("slope", 0), Call("stddev", 1), Call("messages"))
 DEVICES = [f"d{i}" for i in range(5)]
@@ -87,6 +87,7 @@ def test_a_key_that_sends_more_than_the_limit_keeps_the_newest_samples_and_count
 ) -> None:
     monkeypatch.setattr(pool.Pool.__init__, "__defaults__", (1, 50))
     calls = (Call("count", 0), Call("median", 0))
+    monkeypatch.setattr(timed, "_OFTEN", 1)
     for spec in (WindowSpec("sliding", "", behind=1000 * S), WindowSpec("session", "", gap=300 * S)):
         stage = stage_of(2, spec, calls)
         found = None
