@@ -31,6 +31,7 @@ class Line:
     def __init__(self, plan: StagePlan, rules: Sequence[CompiledRule], made: "Engine") -> None:
         self.plan = plan
         self.stage = Stage(plan, [rule.matches for rule in rules])
+        self._metrics = tuple(made.catalogue.metric_id(m) for m in dict.fromkeys(plan.read))
         self.judges = [Judge(rule, self.stage, made.node, made.catalogue, made.texts) for rule in rules]
         self.relays: list[tuple[Judge, Relay, Line]] = []
         self._units: list[Judge | Panel] = []
@@ -44,7 +45,9 @@ class Line:
 
     def feed(self, arrived: Arrived, now_ns: int, to: Findings) -> None:
         """Take readings."""
-        self.judge(*self.stage.feed(arrived, now_ns), now_ns, to)
+        mine = arrived.of(self._metrics)
+        if mine is not None:
+            self.judge(*self.stage.feed(mine, now_ns), now_ns, to)
 
     def judge(
         self, evaluations: Evaluations | None, bad: Skipped | None, late: Skipped | None, now_ns: int, to: Findings
@@ -142,7 +145,7 @@ class Engine:
         if batch.texts:
             value = self.texts.coded(batch.value, self.catalogue.is_text[batch.series], batch.texts)
             batch = replace(batch, value=value)
-        return arrive(batch, self._routes.wanted, self.catalogue.device_of)
+        return arrive(batch, self._routes.wanted, self.catalogue)
 
     def tick(self, now_ns: int) -> Findings:
         """What time alone brings: windows and alarms of devices that fell silent."""
