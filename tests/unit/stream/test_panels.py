@@ -9,6 +9,8 @@ import pytest
 from tests.unit.stream.test_engine import S, batch_of, compile_rules
 
 from holdfast.model.series import Catalogue
+from holdfast.stream.alarms.condition import ConditionAlarm
+from holdfast.stream.alarms.ports import Judged
 from holdfast.stream.engine import Engine
 from holdfast.stream.evaluations import Evaluations, Samples
 from holdfast.stream.evidence import spoken
@@ -137,6 +139,24 @@ def test_durations_are_spoken_as_in_rules() -> None:
 def test_ranges_are_put_one_behind_the_other() -> None:
     assert ranges(np.array([5, 0, 9]), np.array([2, 0, 3])).tolist() == [5, 6, 9, 10, 11]
     assert ranges(np.empty(0, np.int64), np.empty(0, np.int64)).tolist() == []
+
+
+def test_a_revision_of_the_newest_window_does_not_count_twice() -> None:
+    state = State()
+    alarm = ConditionAlarm(state, AlarmSpec(hold=2))
+    state.grow(1)
+
+    def judge(ts: int, *, when: bool, again: bool) -> list[tuple[str, int]]:
+        zero, time = np.zeros(1, np.intp), np.array([ts])
+        flags = np.array([when]), np.array([not when])
+        judged = Judged(zero, zero, time, time, *flags, again=np.array([True]) if again else None)
+        return [(t.kind, t.held) for t in alarm.advance(judged)]
+
+    assert judge(10, when=True, again=False) == []
+    assert judge(10, when=True, again=True) == []
+    assert judge(20, when=True, again=False) == [("alert.raised", 2)]
+    assert judge(20, when=True, again=True) == []
+    assert judge(20, when=False, again=True) == [("alert.cleared", 2)]
 
 
 class _Nothing:
