@@ -170,7 +170,7 @@ class _Change:
         if old is not None and not before <= after:
             self._forget_others(stage, rules)
         judges = [self._judge(rule, stage) for rule in rules]
-        line = old or Line(rules[0].stage, stage, judges, engine.watch)
+        line = old or Line(rules[0].stage, stage, judges, engine.watch, engine.catalogue)
         line.judges, line.is_changed = judges, old is None or is_widened or before != after
         line.meter = Meter(line.meter.stage_ns, [], 0, line.meter.evaluations, line.meter.skipped,
                            is_throttled=line.meter.is_throttled)  # fmt: skip

@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 class StoredArray(Struct, frozen=True, array_like=True):
-    """An array; `dtype` as numpy writes it, little-endian."""
+    """An array; `dtype` as numpy writes it, little-endian. data: of one element only where all are equal."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -170,7 +170,8 @@ def _unpack(stored: StoredState, keys: int) -> _Plain:
 def pack(array: Array) -> StoredArray:
     """An array for storing."""
     stored = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return StoredArray(stored.dtype.str, array.shape, stored.tobytes())
+    is_even = stored.size > 1 and bool((stored == stored.flat[0]).all())  # of most alarms, which are at rest
+    return StoredArray(stored.dtype.str, array.shape, stored.flat[0].tobytes() if is_even else stored.tobytes())
 
 
 def unpack(stored: StoredArray) -> Array:
@@ -182,6 +183,9 @@ def unpack(stored: StoredArray) -> Array:
     if stored.dtype not in _DTYPES or min(stored.shape, default=0) < 0:
         raise SnapshotUnusable(f"an array of type {stored.dtype} and shape {stored.shape}")
     dtype = np.dtype(stored.dtype)
-    if len(stored.data) != int(np.prod(stored.shape, dtype=np.int64)) * dtype.itemsize:
+    size = int(np.prod(stored.shape, dtype=np.int64))
+    if size > 1 and len(stored.data) == dtype.itemsize:
+        return np.full(stored.shape, np.frombuffer(stored.data, dtype)[0], dtype.newbyteorder("="))
+    if len(stored.data) != size * dtype.itemsize:
         raise SnapshotUnusable(f"an array of {len(stored.data)} bytes isn't {stored.shape} {stored.dtype}")
     return np.frombuffer(stored.data, dtype).reshape(stored.shape).astype(dtype.newbyteorder("="))

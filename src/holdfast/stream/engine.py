@@ -127,7 +127,7 @@ class Engine:
         if batch.texts:
             value = self.texts.coded(batch.value, self.catalogue.is_text[batch.series], batch.texts)
             batch = replace(batch, value=value)
-        return arrive(batch, self.routes.wanted, self.catalogue.device_of)
+        return arrive(batch, self.routes.wanted, self.catalogue)
 
     def tick(self, now_ns: int) -> Findings:
         """What time alone brings: windows and alarms of devices that fell silent."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from holdfast.model.series import Catalogue
 from holdfast.stream.costs import Meter, RuleCost, Stopwatch
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.judges import Findings, Judge
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 class Line:
     """A stage with the rules that judge its evaluations, and the stages that read theirs."""
 
-    def __init__(self, plan: StagePlan, stage: Stage, judges: Sequence[Judge], watch: Stopwatch) -> None:
+    def __init__(
+        self, plan: StagePlan, stage: Stage, judges: Sequence[Judge], watch: Stopwatch, catalogue: Catalogue
+    ) -> None:
         self.plan, self.stage = plan, stage
+        self._metrics = tuple(catalogue.metric_id(m) for m in dict.fromkeys(plan.read))
         self.judges = list(judges)
         self.relays: list[tuple[Judge, Relay, Line]] = []
         self.meter = Meter()
@@ -58,7 +62,10 @@ class Line:
             self._skip(int(np.count_nonzero(self.stage.route.slot_of[arrived.series] >= 0)), to)
             return
         began = self._begin()
-        made = self.stage.feed(arrived, now_ns)
+        mine = arrived.of(self._metrics)
+        if mine is None:
+            return
+        made = self.stage.feed(mine, now_ns)
         self.meter.spend(-1, self._watch.now() - began)
         self.judge(*made, now_ns, to)
 

@@ -137,6 +137,11 @@ class StagePlan:
         """The own metrics, by input."""
         return tuple(i.metric for i in self.inputs if i.kind == "own")
 
+    @property
+    def read(self) -> tuple[str, ...]:
+        """All metrics, those of other devices too."""
+        return tuple(i.metric for i in self.inputs if i.kind != "fact")
+
 
 @dataclass(frozen=True, slots=True)
 class Threshold:

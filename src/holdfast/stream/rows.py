@@ -1,6 +1,6 @@
 """A batch's rows as rules want them: only those that a rule reads, grouped by key, as messages of several columns."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from holdfast.model.batch import Batch
 from holdfast.model.quality import is_usable
+from holdfast.model.series import Catalogue
 
 Array = NDArray[Any]
 
@@ -19,6 +20,7 @@ class Arrived:
     row:     position in the batch
     usable:  False where the quality is bad or the value isn't a number; None when all are usable
     quality: `model.quality` byte
+    metric:  the catalogue's number of the series' metric
     """
 
     row: Array
@@ -27,6 +29,38 @@ class Arrived:
     value: Array
     quality: Array
     usable: Array | None
+    metric: Array
+    parts: "dict[tuple[int, ...], Arrived | None]" = field(default_factory=dict, compare=False)
+    """By metrics; for those that all rows are of, there's none but a mark in `whole`."""
+    whole: set[tuple[int, ...]] = field(default_factory=set, compare=False)
+
+    def of(self, metrics: tuple[int, ...]) -> "Arrived | None":
+        """The rows of these metrics, None for none: looked for once for all stages that read them."""
+        if metrics in self.whole:
+            return self
+        if metrics not in self.parts:
+            part = self._part(metrics)
+            if part is self:
+                self.whole.add(metrics)
+                return self
+            self.parts[metrics] = part
+        return self.parts[metrics]
+
+    def _part(self, metrics: tuple[int, ...]) -> "Arrived | None":
+        mask = self.metric == metrics[0]
+        for metric in metrics[1:]:
+            mask |= self.metric == metric
+        at = mask.nonzero()[0]
+        if len(at) == len(mask):
+            return self
+        if not len(at):
+            return None
+        usable = None if self.usable is None else self.usable[at]
+        if usable is not None and usable.all():
+            usable = None
+        return Arrived(
+            self.row[at], self.series[at], self.ts[at], self.value[at], self.quality[at], usable, self.metric[at]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +137,9 @@ class Skipped:
     row: Array
 
 
-def arrive(batch: Batch, wanted: Array, device_of: Array) -> Arrived | None:
-    """The rows of series that are `wanted`, or None when there are none. Both tables are indexed by series id."""
+def arrive(batch: Batch, wanted: Array, catalogue: Catalogue) -> Arrived | None:
+    """The rows of series that are `wanted` (by series id), or None when there are none."""
+    device_of = catalogue.device_of
     chosen = wanted[batch.series].nonzero()[0]
     if not len(chosen):
         return None
@@ -115,7 +150,8 @@ def arrive(batch: Batch, wanted: Array, device_of: Array) -> Arrived | None:
     value, quality = batch.value[row], batch.quality[row]
     usable = is_usable(quality) & (value == value)  # noqa: PLR0124 - NaN is not equal to itself
     is_all = np.count_nonzero(usable) == len(usable)
-    return Arrived(row, batch.series[row], batch.ts[row], value, quality, None if is_all else usable)
+    series = batch.series[row]
+    return Arrived(row, series, batch.ts[row], value, quality, None if is_all else usable, catalogue.metric_of[series])
 
 
 _ZERO = np.zeros(1, np.intp)
