@@ -17,11 +17,11 @@ from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.judges import Findings, Judge
 from holdfast.stream.plans import READINGS, StagePlan
 from holdfast.stream.relays import Relay
-from holdfast.stream.routing import Routes
+from holdfast.stream.routing import Refused, Routes
 from holdfast.stream.rows import Arrived, Skipped, arrive
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.stages import Stage
-from holdfast.stream.texts import Texts
+from holdfast.stream.texts import Texts, using
 
 
 class Line:
@@ -99,11 +99,12 @@ class Engine:
         now_ns: the wall clock when the batch came; 0: not known, as when the journal is read again
         """
         findings = Findings()
-        self._routes.refresh()
+        with using(self.texts):
+            self._routes.refresh()
         arrived = self._arrive(batch)
         if arrived is None:
             return findings
-        with np.errstate(all="ignore"):  # 0/0 is NaN here, and means unknown
+        with np.errstate(all="ignore"), using(self.texts):  # 0/0 is NaN here, and means unknown
             for i in self._routes.touched(arrived.series):
                 self._sources[i].feed(arrived, now_ns, findings)
         if len(findings.decided) > 1:
@@ -119,7 +120,7 @@ class Engine:
     def tick(self, now_ns: int) -> Findings:
         """What time alone brings: windows and alarms of devices that fell silent."""
         findings = Findings()
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), using(self.texts):
             for line in self.lines:
                 line.tick(now_ns, findings)
         return findings
@@ -133,6 +134,10 @@ class Engine:
                 judge.acknowledge(keys.index((node, device)), now_ns, findings)
         return findings
 
+    def refused(self) -> list[Refused]:
+        """Series that rules want in a unit that they can't be converted to, each told once."""
+        return self._routes.refused()
+
     def snapshot(self) -> bytes:
         """Everything that a restarted engine needs to go on as if nothing had happened."""
         return checkpoints.write(self.lines, self.texts)
@@ -144,5 +149,6 @@ class Engine:
         except SnapshotUnusable:
             return False
         self.texts.learn(found.texts)
-        found.put()
+        with using(self.texts):
+            found.put()
         return True

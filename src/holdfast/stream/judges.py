@@ -177,12 +177,15 @@ class Judge:
         for i, stored in enumerate(self.rule.stores):
             value = column(values[stored.column], total, np.float64)
             kept = np.isfinite(value)
+            if stored.at >= 0:
+                kept &= np.isfinite(column(values[stored.at], total, np.float64))
             if self.is_mixed:
                 kept &= self.mine[slot]
             at = np.flatnonzero(kept)
             if len(at):
                 series = self._series_of(i, slot[at])
-                to.derived.append(Batch(series, evaluations.ts[at], value[at], np.zeros(len(at), np.uint8)))
+                ts = evaluations.ts[at] if stored.at < 0 else _stamps(column(values[stored.at], total, np.float64)[at])
+                to.derived.append(Batch(series, ts, value[at], np.zeros(len(at), np.uint8)))
 
     def _series_of(self, i: int, slot: Array) -> NDArray[np.int32]:
         known = self._series[i]
@@ -210,6 +213,11 @@ class Judge:
 
 
 _NEVER_LATE = frozenset({"each", "last", "count"})
+
+
+def _stamps(seconds: Array) -> NDArray[np.int64]:
+    """Seconds as ns, exact to the microsecond: a float64 holds no more."""
+    return np.round(seconds * 1e6).astype(np.int64) * 1000
 
 
 def _at(value: Any, at: int) -> Any:

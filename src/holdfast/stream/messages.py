@@ -41,7 +41,7 @@ class Messages:
             if not self._plan.wants_quality:
                 mine &= arrived.usable
         if self._is_plain:
-            return _plain(arrived, slot, mine), skipped
+            return _plain(arrived, slot, mine, route.converted(arrived.series, arrived.value)), skipped
         at = mine.nonzero()[0]
         if not len(at):
             self._learn_others(arrived)
@@ -58,16 +58,17 @@ class Messages:
         last = np.append(starts.nonzero()[0][1:], len(at)) - 1
         key, firsts, slots = grouped(slot[last])
         usable = None if arrived.usable is None else arrived.usable[at]
+        value = self._route.converted(series, arrived.value[at])
         rows = Rows(arrived.row[at[last]], ts[last], key, firsts, slots, (), ())
         quality = list[Array]()
         for i, one in enumerate(self._plan.inputs):
             if one.kind == "own":
                 mine = column == i
-                rows = self._own_column(rows, i, mine if usable is None else mine & usable, message, arrived.value[at])
+                rows = self._own_column(rows, i, mine if usable is None else mine & usable, message, value)
                 if self._plan.wants_quality:
                     quality.append(self._quality(rows, i, mine, message, arrived.quality[at]))
             elif one.kind == "fact":
-                rows = rows.with_column(self._route.facts[i][rows.slots][rows.key], None)
+                rows = rows.with_column(self._route.facts(i)[rows.slots][rows.key], None)
             else:
                 rows = rows.with_column(self._other_column(i, arrived, rows.row), None)
         self._learn_others(arrived)
@@ -106,15 +107,20 @@ class Messages:
         """Another device's series as last known when each message came."""
         place = self._route.other_place[i]
         mine = self._mine(arrived, place)
+        mine = mine[np.argsort(arrived.row[mine], kind="stable")]  # one device's name may be known at several nodes
         rows = np.concatenate(([-1], arrived.row[mine]))
-        values = np.concatenate((self._state.shared("others")[place : place + 1], arrived.value[mine]))
+        made = self._route.converted(arrived.series[mine], arrived.value[mine])
+        values = np.concatenate((self._state.shared("others")[place : place + 1], made))
         return np.asarray(values[np.searchsorted(rows, row, side="right") - 1])
 
     def _learn_others(self, arrived: Arrived) -> None:
         for place in self._route.other_place.values():
             mine = self._mine(arrived, place)
             if len(mine):
-                self._state.shared("others")[place] = arrived.value[mine[-1]]
+                last = mine[np.argmax(arrived.row[mine])]
+                self._state.shared("others")[place] = self._route.converted(
+                    arrived.series[[last]], arrived.value[[last]]
+                )[0]
 
     def _mine(self, arrived: Arrived, place: int) -> Array:
         mine = self._route.other_of[arrived.series] == place
@@ -123,9 +129,9 @@ class Messages:
         return np.flatnonzero(mine)
 
 
-def _plain(arrived: Arrived, slot: Array, mine: Array) -> Rows | None:
+def _plain(arrived: Arrived, slot: Array, mine: Array, value: Array) -> Rows | None:
     """One metric by device: every row is a message."""
-    row, ts, value = arrived.row, arrived.ts, arrived.value
+    row, ts = arrived.row, arrived.ts
     if np.count_nonzero(mine) < len(mine):
         at = mine.nonzero()[0]
         if not len(at):

@@ -25,6 +25,19 @@ By = Literal["device", "node", "all"]
 READINGS = "readings"
 
 
+class Fact(Protocol):
+    """One number per key, from outside. generation: counts its versions; of a new one it's asked again."""
+
+    @property
+    def generation(self) -> int:
+        """See the class."""
+        ...
+
+    def __call__(self, node: str, device: str) -> float:
+        """NaN where nothing is known."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """One column that a stage's messages begin with.
@@ -33,13 +46,15 @@ class Input:
     kind:      own · other: the series `metric` of the device called `device`, as last known when the message came ·
                fact: one number per key, from `of(node, device)`, looked up when the key is first seen
     is_text:   the column holds codes of texts (`texts.code`)
+    unit:      what a series' values are converted to, "" = they're taken as they come; the source rule's own for relays
     """
 
     metric: str = ""
     kind: Literal["own", "other", "fact"] = "own"
     device: str = ""
     is_text: bool = False
-    of: Callable[[str, str], float] | None = None
+    of: "Fact | None" = None
+    unit: str = ""
 
 
 class RowOperator(Protocol):

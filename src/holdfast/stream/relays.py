@@ -40,8 +40,7 @@ class Relay:
         key = np.cumsum(starts) - 1
         columns, fresh = list[Array](), list[Array | None]()
         for i, c in enumerate(self._columns):
-            facts = self._stage.route.facts
-            value = facts[i][slots][key] if c < 0 else column(selected[c], total, np.float64)[order]
+            value = self._stage.route.facts(i)[slots][key] if c < 0 else column(selected[c], total, np.float64)[order]
             known = ~np.isnan(value)
             columns.append(value)
             fresh.append(None if known.all() else known)

@@ -1,12 +1,16 @@
 """Which stages read which series: tables by series id, extended when the catalogue grows. No strings per reading."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.model.errors import UnitError
 from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.model.units import conversion, payload_unit
 from holdfast.stream.plans import StagePlan
 
 if TYPE_CHECKING:
@@ -18,6 +22,31 @@ _WORD = 64
 _T = TypeVar("_T", bound=np.generic)
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A series that a rule names, and can't have in the unit it wants."""
+
+    series: Series
+    wanted: str
+
+
+@cache
+def _line(unit: str, wanted: str) -> tuple[float, float] | None:
+    """(factor, offset) from a series' unit to the wanted one; None when there is none."""
+    if unit in ("", wanted):
+        return 1.0, 0.0
+    try:
+        to = payload_unit(wanted, None)
+    except UnitError:
+        to = None  # it may be a unit of this or that: the series tells which
+    try:
+        found = payload_unit(unit, to)
+        factor, offset = conversion(found, to or payload_unit(wanted, found))
+    except UnitError:
+        return None
+    return float(factor), float(offset)
+
+
 class Route:
     """One stage's view of the catalogue.
 
@@ -25,7 +54,8 @@ class Route:
     column_of: series id to the input column it fills
     device_of: series id to a number per device
     other_of:  series id to its place among the inputs of kind "other", -1 for none
-    facts:     by input column of kind "fact", a number per slot
+    scale_of, zero_of: series id to what its values are multiplied by, and what is added then; for `converts` only
+    converts:  whether any series is converted
     keys:      (node, device) by slot. Slots are the stage's own, so its state outlives a renumbered catalogue
     """
 
@@ -42,9 +72,14 @@ class Route:
         self.other_of: NDArray[np.int16] = np.empty(0, np.int16)
         others = [i for i, one in enumerate(plan.inputs) if one.kind == "other"]
         self.other_place = {i: place for place, i in enumerate(others)}
-        self.facts: dict[int, NDArray[np.float64]] = {
+        self._facts: dict[int, NDArray[np.float64]] = {
             i: np.empty(0) for i, one in enumerate(plan.inputs) if one.kind == "fact"
         }
+        self._generation: dict[int, int] = {}
+        self.converts = False
+        self.scale_of: NDArray[np.float64] = np.empty(0)
+        self.zero_of: NDArray[np.float64] = np.empty(0)
+        self.refused: list[Refused] = []
 
     def resize(self, series: int) -> None:
         """Make room for `series` ids."""
@@ -52,23 +87,58 @@ class Route:
         self.column_of = _longer(self.column_of, series, 0)
         self.device_of = _longer(self.device_of, series, 0)
         self.other_of = _longer(self.other_of, series, -1)
+        self.scale_of = _longer(self.scale_of, series, 1.0)
+        self.zero_of = _longer(self.zero_of, series, 0.0)
 
     def admit(self, series_id: int, series: Series, device: int) -> bool:
         """Note a new series of a metric that the stage reads; False when it isn't meant."""
         is_read, is_text = False, series.kind == Kind.TEXT
         for i, place in self.other_place.items():
             one = self._plan.inputs[i]
-            if (one.device, one.metric, one.is_text) == (series.device, series.metric, is_text):
+            if (one.device, one.metric, one.is_text) == (series.device, series.metric, is_text) and self._convert(
+                series_id, series, one.unit
+            ):
                 self.other_of[series_id] = place
                 is_read = True
         wanted = ("own", series.metric, is_text)
         mine = [i for i, one in enumerate(self._plan.inputs) if (one.kind, one.metric, one.is_text) == wanted]
         if not mine or not self.is_meant(series.node, series.device):
             return is_read
+        if not self._convert(series_id, series, self._plan.inputs[mine[0]].unit):
+            return is_read
         self.slot_of[series_id] = self.slot_for(series.node, series.device)
         self.column_of[series_id] = mine[0]
         self.device_of[series_id] = device
         return True
+
+    def _convert(self, series_id: int, series: Series, unit: str) -> bool:
+        """Note how a series' values become those of the wanted unit; False when they can't."""
+        if not unit or series.unit in ("", unit):
+            return True
+        line = _line(series.unit, unit)
+        if line is None:
+            self.refused.append(Refused(series, unit))
+            return False
+        if line != (1.0, 0.0):
+            self.converts = True
+            self.scale_of[series_id], self.zero_of[series_id] = line
+        return True
+
+    def converted(self, series: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values in the units that the stage wants."""
+        return value * self.scale_of[series] + self.zero_of[series] if self.converts else value
+
+    def facts(self, i: int) -> NDArray[np.float64]:
+        """Of an input column of kind "fact", the number of each slot; asked again when there's a new version."""
+        of, known = self._plan.inputs[i].of, self._facts[i]
+        generation = 0 if of is None else of.generation
+        if self._generation.get(i) != generation:
+            self._generation[i] = generation
+            known = known[:0]
+        if len(known) < len(self.keys):
+            new = [np.nan if of is None else of(*key) for key in self.keys[len(known) :]]
+            known = self._facts[i] = np.append(known, new)
+        return known
 
     def is_meant(self, node: str, device: str) -> bool:
         """Whether any of the stage's rules is about this device."""
@@ -87,9 +157,6 @@ class Route:
         known = self._slots.setdefault(key, len(self.keys))
         if known == len(self.keys):
             self.keys.append(key)
-            for i, facts in self.facts.items():
-                of = self._plan.inputs[i].of
-                self.facts[i] = np.append(facts, np.nan if of is None else of(*key))
         return known
 
 
@@ -131,6 +198,14 @@ class Routes:
                     self.interest[i, r // _WORD] |= np.uint64(1 << r % _WORD)
         self._known = count
 
+    def refused(self) -> list[Refused]:
+        """What couldn't be converted since the last call."""
+        found = dict[Refused, None]()
+        for route in self.routes:
+            found |= dict.fromkeys(route.refused)
+            route.refused = []
+        return list(found)
+
     def touched(self, series: NDArray[np.int32]) -> list[int]:
         """The stages that read any of these series, ascending."""
         words = np.bitwise_or.reduce(self.interest.take(series, axis=0), axis=0).tolist()
@@ -151,5 +226,5 @@ class Routes:
             route.resize(count)
 
 
-def _longer(table: NDArray[_T], size: int, fill: int) -> NDArray[_T]:
+def _longer(table: NDArray[_T], size: int, fill: float) -> NDArray[_T]:
     return np.concatenate([table, np.full(size - len(table), fill, table.dtype)])

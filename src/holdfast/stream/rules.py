@@ -11,6 +11,7 @@ from holdfast.stream.plans import AlarmSpec, Compute, StagePlan, Threshold
 
 if TYPE_CHECKING:  # importing them loads sqlglot: 8 MiB that a node without rules needn't pay
     from holdfast.stream.language.devices import Matches
+    from holdfast.stream.language.notifying import CompiledNotice
     from holdfast.stream.language.orders import CompiledOrder
     from holdfast.stream.language.templates import Template
 
@@ -31,12 +32,16 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A selected column that becomes a series of the key: column's position, metric, unit and kind."""
+    """A selected column that becomes a series of the key: column's position, metric, unit and kind.
+
+    at: the column that says when (s since the epoch); -1: the evaluation's own time
+    """
 
     column: int
     metric: str
     unit: str
     kind: Kind
+    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class CompiledRule:
     message:  None means the engine's own sentence
     actions:  where events and results are published locally, and as what
     orders:   commands that its events send
+    notices:  whom its events are told
     stores:   columns that become series
     budget:   CPU share of one core that the rule may use, 0 = the node's default
     """
@@ -78,10 +84,19 @@ class CompiledRule:
     message: "Template | None" = None
     actions: tuple[Action, ...] = ()
     orders: "tuple[CompiledOrder, ...]" = ()
+    notices: "tuple[CompiledNotice, ...]" = ()
     stores: tuple[Stored, ...] = ()
     budget: float = 0.0
     texts: frozenset[int] = frozenset()
     """Selected columns whose numbers are codes of texts."""
+    truths: frozenset[int] = frozenset()
+    """Selected columns that are true (1) or false (0)."""
+    units: tuple[str, ...] = ()
+    """Of the selected columns, SenML or vendors' names, "" where it isn't known."""
+    most_keys: int = 0
+    """Keys that the rule may keep apart, 0 = the node's default."""
+    most_samples: int = 0
+    """Samples that the rule may keep per key, 0 = the node's default."""
 
     @property
     def lane(self) -> Lane:

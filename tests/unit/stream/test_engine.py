@@ -356,6 +356,6 @@ def test_a_damaged_or_foreign_snapshot_changes_nothing(tmp_path: Path) -> None:
 def test_state_of_a_changed_rule_is_not_taken_over(tmp_path: Path) -> None:
     old = Site(tmp_path, "select: air.temperature as t, when: t > 0, for: 2 samples")
     old.feed(1)
-    new = Site(tmp_path, "select: air.temperature as t, when: t > 0.5, for: 2 samples")
+    new = Site(tmp_path, "select: air.temperature + 1 as t, when: t > 0.5, for: 2 samples")
     assert new.engine.restore(old.engine.snapshot())
     assert new.feed(1) == []

@@ -73,6 +73,10 @@ class TapeWindows:
         """The maximum."""
         return self._known(self._fold(np.maximum, -np.inf))
 
+    def spread(self) -> Array:
+        """The largest minus the smallest."""
+        return self.largest() - self.smallest()
+
     def oldest(self) -> Array:
         """The first sample."""
         count = np.asarray(self.count(), np.int64)
@@ -111,7 +115,10 @@ _MAKERS: dict[str, Callable[[TapeWindows], Any]] = {
     "var": TapeWindows.variance,
     "first": TapeWindows.oldest,
     "last": TapeWindows.newest,
+    "range": TapeWindows.spread,
 }
+KINDS = frozenset(_MAKERS)
+"""The aggregates made of the last N samples."""
 
 
 def _merge(a: Array, b: Array) -> Array:

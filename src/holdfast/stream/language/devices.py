@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import exp
 
 from holdfast.stream.language import parsing
+from holdfast.stream.language.naming import names_in
+from holdfast.stream.plans import READINGS
 
 Matches = Callable[[str, str], bool]
 """(node, device) to whether the rule is about it."""
@@ -19,28 +22,59 @@ def everything(_node: str, _device: str) -> bool:
     return True
 
 
-def parse_source(text: str, faults: list[str]) -> Matches:
-    """The devices meant by `text`; when it says something else, `faults` tells why."""
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """`from:` as read. where: which devices, equal for equal text."""
+
+    name: str = READINGS
+    matches: Matches = everything
+    where: str = ""
+
+
+def parse_source(text: str, faults: list[str]) -> SourceText:
+    """Where messages come from and of which devices; when `text` says something else, `faults` tells why."""
     tree = parsing.source(text, faults)
-    if tree is None:
-        return everything
+    return SourceText() if tree is None else read_source(tree, faults)
+
+
+def read_source(tree: Any, faults: list[str]) -> SourceText:
+    """As `parse_source`, of a statement's tree."""
     extra = [k.rstrip("_") for k, v in tree.args.items() if v and k not in {"expressions", "from_", "from", "where"}]
-    table = tree.find(exp.Table)
-    if extra or table is None or table.sql() != "readings":
-        faults.append(f"expected `readings` or `readings where …` with {ALLOWED}")
-        return everything
+    name = source_name(tree)
+    if extra or name is None:
+        faults.append(f"expected `readings`, `readings where …` or another rule's name in their place, with {ALLOWED}")
+        return SourceText()
     where = tree.args.get("where")
-    return everything if where is None else _predicate(where.this, faults)
+    if where is None:
+        return SourceText(name)
+    return SourceText(name, predicate(where.this, faults), parsing.canonical(where.this))
 
 
-def _predicate(node: Any, faults: list[str]) -> Matches:
+def source_name(tree: Any) -> str | None:
+    """What a statement reads from, None when that isn't one plain name; `a-b` needs no quotes."""
+    table = (tree.args.get("from_") or tree.args.get("from") or exp.Null()).this
+    if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
+        return None
+    if any(v for k, v in table.args.items() if k != "this"):
+        return None
+    return str(table.this.name)
+
+
+def is_of_devices(node: Any) -> bool:
+    """Whether an expression speaks of `device` and `node` only."""
+    names = {name for _, name in names_in(node)}
+    return bool(names) and names <= {"device", "node"}
+
+
+def predicate(node: Any, faults: list[str]) -> Matches:
+    """The devices that a condition on `device` and `node` means."""
     if isinstance(node, exp.Paren):
-        return _predicate(node.this, faults)
+        return predicate(node.this, faults)
     if isinstance(node, exp.Not):
-        inner = _predicate(node.this, faults)
+        inner = predicate(node.this, faults)
         return lambda n, d: not inner(n, d)
     if isinstance(node, exp.And | exp.Or):
-        left, right = _predicate(node.left, faults), _predicate(node.right, faults)
+        left, right = predicate(node.left, faults), predicate(node.right, faults)
         if isinstance(node, exp.And):
             return lambda n, d: left(n, d) and right(n, d)
         return lambda n, d: left(n, d) or right(n, d)
@@ -50,11 +84,11 @@ def _predicate(node: Any, faults: list[str]) -> Matches:
 def _leaf(node: Any, faults: list[str]) -> Matches:
     name = parsing.dotted(node.this) if isinstance(node, exp.EQ | exp.NEQ | exp.Like | exp.In) else None
     if name not in {"device", "node"}:
-        faults.append(f"`{node.sql()}` can't choose devices; allowed: {ALLOWED}")
+        faults.append(f"`{parsing.shown(node)}` can't choose devices; allowed: {ALLOWED}")
         return everything
     literals = node.expressions if isinstance(node, exp.In) else [node.expression]
     if not literals or not all(isinstance(v, exp.Literal) and v.is_string for v in literals):
-        faults.append(f"in `{node.sql()}` {name} must be compared with text in single quotes")
+        faults.append(f"in `{parsing.shown(node)}` {name} must be compared with text in single quotes")
         return everything
     test = _text_test(node, [str(v.this) for v in literals])
     if name == "device":

@@ -1,43 +1,43 @@
 """Rule documents to compiled rules. Every problem of every file at once, or all rules."""
 
-import re
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from holdfast.kernel import documents
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid
-from holdfast.model.event import EventKind
-from holdfast.stream.language.devices import parse_source
-from holdfast.stream.language.orders import CompiledOrder, compile_order
-from holdfast.stream.language.plans import Plan, plan_condition, plan_select
-from holdfast.stream.language.settings import ActionText, RulesFile, RuleText
-from holdfast.stream.language.templates import parse_message, parse_topic
-from holdfast.stream.language.windowtext import parse_hold, parse_window
-from holdfast.stream.plans import AlarmSpec
-from holdfast.stream.rules import PAYLOAD_FACTS, Action, CompiledRule
+from holdfast.stream.language.compiling import Below, compile_rule
+from holdfast.stream.language.drafts import Draft, draft
+from holdfast.stream.language.nearness import near
+from holdfast.stream.language.settings import RulesFile, RuleText, StoredDocument
+from holdfast.stream.plans import READINGS
+from holdfast.stream.rules import CompiledRule
 
 BUILTIN = Path(__file__).parent.parent / "builtin"
 """Rule files that ship with Holdfast."""
+MOST_RULES = 10_000
 
-KINDS: Mapping[str, frozenset[EventKind]] = {
-    "both": frozenset({"alert.raised", "alert.cleared"}),
-    "raised": frozenset({"alert.raised"}),
-    "cleared": frozenset({"alert.cleared"}),
-}
-_RULE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A rule as it stands in a file."""
+
+    document: Document[RulesFile]
+    name: str
+    text: RuleText
+    folder: Path
 
 
 def load_rules(paths: Iterable[Path]) -> list[CompiledRule]:
-    """The rules in these files, in order.
+    """The rules in these files, in order; those that others read from before these.
 
     Raises:
-        SettingsInvalid: with every problem in every file: shape, SQL, windows, templates, names used twice.
+        SettingsInvalid: with every problem in every file: shape, SQL, windows, templates, names used twice, cycles.
     """
     problems: list[Problem] = []
-    rules: dict[str, CompiledRule] = {}
+    written: dict[str, _Written] = {}
     for path in paths:
         try:
             document = documents.load(path, RulesFile)
@@ -45,105 +45,110 @@ def load_rules(paths: Iterable[Path]) -> list[CompiledRule]:
             problems.extend(error.problems)
             continue
         for name, text in document.value.rules.items():
-            if name in rules:
+            if name in written:
                 problems.append(document.problem(("rules", name), f"a rule named `{name}` stands in another file too"))
-            rules[name] = _Reader(document, name, problems).rule(text)
+            written[name] = _Written(document, name, text, path.parent)
+    return _compiled(written, problems)
+
+
+def compile_documents(texts: Iterable[bytes]) -> list[CompiledRule]:
+    """Rules from their own `document`s, as they're kept beside their state; of several of a name, the last.
+
+    Raises:
+        SettingsInvalid: as `load_rules`.
+    """
+    problems: list[Problem] = []
+    written: dict[str, _Written] = {}
+    for text in texts:
+        try:
+            stored = msgspec.json.decode(text, type=StoredDocument)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            problems.append(Problem("a stored rule", 1, (), f"isn't one: {error}"))
+            continue
+        document = Document(Path(stored.folder) / f"{stored.name} (as stored)", RulesFile({stored.name: stored.rule}))
+        written[stored.name] = _Written(document, stored.name, stored.rule, Path(stored.folder))
+    return _compiled(written, problems)
+
+
+def _compiled(written: Mapping[str, _Written], problems: list[Problem]) -> list[CompiledRule]:
+    if len(written) > MOST_RULES:
+        problems.append(
+            Problem(str(next(iter(written.values())).document.path), 1, (), f"more than {MOST_RULES} rules")
+        )
+        raise SettingsInvalid(problems)
+    drafts = {name: draft(one.text) for name, one in written.items()}
+    order = _ordered(written, drafts, problems)
+    below = Below()
+    for name in order:
+        one, made = written[name], drafts[name]
+        compile_rule(one.document, name, one.text, made, one.folder, below, problems)
+    _check_stores(written, below, problems)
     if problems:
         raise SettingsInvalid(problems)
-    return list(rules.values())
+    by_name: dict[str, list[CompiledRule]] = {}
+    for rule in below.rules:
+        by_name.setdefault(rule.name, []).append(rule)
+    return [rule for name in order for rule in by_name[name]]
 
 
-def version_of(name: str, text: RuleText) -> str:
-    """A hash of the rule's canonical text: spacing and the order of keys don't count."""
-    plain = msgspec.to_builtins(text)
-    squeezed = {k: " ".join(v.split()) if isinstance(v, str) else v for k, v in plain.items()}
-    return blake2b(msgspec.json.encode((name, squeezed), order="deterministic"), digest_size=8).hexdigest()
+def _ordered(written: Mapping[str, _Written], drafts: Mapping[str, Draft], problems: list[Problem]) -> list[str]:
+    """The rules' names, sources first, else as written; unknown sources and cycles are told."""
+    done: dict[str, None] = {}
+    for name in written:
+        path = [name]
+        while path[-1] not in done:
+            above = drafts[path[-1]].source.name
+            if above == READINGS or above in done:
+                done[path.pop()] = None
+                if not path:
+                    break
+                continue
+            if above in path:
+                circle = " → ".join([*path[path.index(above) :], above])
+                _tell(
+                    written[path[-1]],
+                    drafts,
+                    problems,
+                    f"rules read each other in a circle: {circle}; read `readings` in one of them",
+                )
+                done |= dict.fromkeys(path)
+                break
+            if above not in written:
+                fault = f"there is no rule `{above}`{near(above, [READINGS, *written])}; expected `readings` or a rule's name"
+                _tell(written[path[-1]], drafts, problems, fault)
+                done[path.pop()] = None
+                if not path:
+                    break
+                continue
+            path.append(above)
+    return list(done)
 
 
-class _Reader:
-    """Compiles one rule; its faults become problems with the line of the key they are about."""
+def _tell(one: _Written, drafts: Mapping[str, Draft], problems: list[Problem], fault: str) -> None:
+    drafts[one.name].faults["_circle"].append(fault)
+    problems.append(one.document.problem(("rules", one.name, "sql" if one.text.sql else "from"), fault))
 
-    def __init__(self, document: Document[RulesFile], name: str, problems: list[Problem]) -> None:
-        self._document = document
-        self._name = name
-        self._problems = problems
 
-    def rule(self, text: RuleText) -> CompiledRule:
-        if _RULE_NAME.fullmatch(self._name) is None:
-            self._tell((), [f"`{self._name}` is no rule name: lower-case letters, digits, - and _, at most 64"])
-        plan, names = self._plan(text)
-        faults: list[str] = []
-        message = parse_message(text.message, names, faults) if text.message else None
-        self._tell(("message",), faults)
-        matches = parse_source(text.source, faults := [])
-        self._tell(("from",), faults)
-        window = parse_window(text.window, faults := [])
-        self._tell(("window",), faults)
-        hold = parse_hold(text.hold, faults := [])
-        self._tell(("for",), faults)
-        actions, orders = self._actions(text, names)
-        return CompiledRule(
-            name=self._name,
-            version=version_of(self._name, text),
-            severity=text.severity,
-            matches=matches,
-            stage=plan.stage(window),
-            names=tuple(plan.names),
-            values=tuple(plan.values),
-            shape=version_of(self._name, text),
-            when=plan.when,
-            clear=plan.clear,
-            alarm=AlarmSpec(hold=hold),
-            when_text=" ".join(text.when.split()),
-            clear_text=" ".join((text.clear_when or f"not ({text.when})").split()),
-            message=message,
-            actions=actions,
-            orders=orders,
-        )
-
-    def _actions(
-        self, text: RuleText, names: tuple[str, ...] | None
-    ) -> tuple[tuple[Action, ...], tuple[CompiledOrder, ...]]:
-        actions, orders = list[Action](), list[CompiledOrder]()
-        for i, one in enumerate(text.do):
-            if (one.command is None) == (not one.publish):
-                self._tell(("do", i), ["an action is one of `publish` and `command`"])
-            elif one.command is None:
-                actions.append(self._action(i, one, names))
-            else:
-                if one.on != "both" or one.payload:
-                    self._tell(("do", i), ["`on` and `payload` beside `command` belong to a `publish`"])
-                faults: list[str] = []
-                orders.append(compile_order(one.command, names, faults))
-                self._tell(("do", i, "command"), faults)
-        return tuple(actions), tuple(orders)
-
-    def _action(self, i: int, text: ActionText, names: tuple[str, ...] | None) -> Action:
-        faults: list[str] = []
-        topic = parse_topic(text.publish, faults)
-        self._tell(("do", i, "publish"), faults)
-        if names is not None:
-            known = (*PAYLOAD_FACTS, *names)
-            for member, fact in text.payload.items():
-                unknown = [f"`{fact}` is unknown; allowed: {', '.join(known)}"] if fact not in known else []
-                self._tell(("do", i, "payload", member), unknown)
-        return Action(topic, KINDS[text.on], text.payload)
-
-    def _plan(self, text: RuleText) -> tuple[Plan, tuple[str, ...] | None]:
-        plan, faults = Plan(), list[str]()
-        names = tuple(plan.names) if plan_select(text.select, plan, faults) else None
-        self._tell(("select",), faults)
-        when = plan_condition(text.when, names, faults := [])
-        self._tell(("when",), faults)
-        if when is not None:
-            plan.when, plan.clear = when
-        if text.clear_when is not None:
-            clear = plan_condition(text.clear_when, names, faults := [])
-            self._tell(("clear_when",), faults)
-            if clear is not None:
-                plan.clear = clear[0]
-        return plan, names
-
-    def _tell(self, where: tuple[str | int, ...], faults: list[str]) -> None:
-        place = ("rules", self._name, *where)
-        self._problems.extend(self._document.problem(place, fault) for fault in dict.fromkeys(faults))
+def _check_stores(written: Mapping[str, _Written], below: Below, problems: list[Problem]) -> None:
+    """A metric is made by one rule, and read from that rule, not from readings."""
+    maker: dict[str, str] = {}
+    for rule in below.rules:
+        for stored in rule.stores:
+            first = maker.setdefault(stored.metric, rule.name)
+            if first != rule.name:
+                where = ("rules", rule.name, "do")
+                problems.append(
+                    written[rule.name].document.problem(
+                        where, f"`{stored.metric}` is stored by rule `{first}` already; choose another name"
+                    )
+                )
+    told = set[tuple[str, str]]()
+    for rule in below.rules:
+        if rule.stage.source != READINGS:
+            continue
+        for one in rule.stage.inputs:
+            if one.kind != "fact" and one.metric in maker and (rule.name, one.metric) not in told:
+                told.add((rule.name, one.metric))
+                where = ("rules", rule.name, "sql" if written[rule.name].text.sql else "select")
+                fault = f"rule `{maker[one.metric]}` makes `{one.metric}`; read it with `from: {maker[one.metric]}`, where it's a selected column"
+                problems.append(written[rule.name].document.problem(where, fault))

@@ -71,5 +71,5 @@ class LastSamples:
 
 
 def _fact(kind: str, rows: Rows) -> Any:
-    """A fact of the window itself."""
-    return rows.ts.astype(np.float64) if kind == "ts" else np.nan
+    """A fact of the window itself: it ends with the message, and is never revised."""
+    return {"window_end": rows.ts / 1e9, "revision": 0.0, "final": 1.0}.get(kind, np.nan)

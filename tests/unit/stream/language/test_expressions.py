@@ -1,11 +1,18 @@
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.stream.language.plans import Plan, plan_condition, plan_select
+from holdfast.stream.language import parsing
+from holdfast.stream.language.naming import Kinds, Tree, learn_kinds
+from holdfast.stream.language.plans import compile_condition, compile_select
+from holdfast.stream.language.quantities import Quantities
+from holdfast.stream.language.staging import Source, Stage
+from holdfast.stream.plans import WindowSpec
 
 NAN = math.nan
 
@@ -13,7 +20,8 @@ NAN = math.nan
 def holds(condition: str, **columns: float) -> tuple[bool, bool]:
     """Whether the condition holds, and whether its opposite does."""
     faults: list[str] = []
-    made = plan_condition(condition, tuple(columns), faults)
+    node = parsing.condition(condition, faults)
+    made = compile_condition(node, [(name, "number") for name in columns], Path(), faults)
     assert made is not None, faults
     assert not faults
     values = [np.array([v]) for v in columns.values()]
@@ -21,12 +29,28 @@ def holds(condition: str, **columns: float) -> tuple[bool, bool]:
         return bool(np.all(made[0](values))), bool(np.all(made[1](values)))
 
 
-def number(expression: str, *inputs: float) -> float:
-    plan, faults = Plan(), list[str]()
-    assert plan_select(f"{expression} as x", plan, faults), faults
+def selected(text: str) -> tuple[Stage, list[Any]]:
+    faults: list[str] = []
+    parts = parsing.columns(text, faults)
+    assert parts is not None, faults
+    trees = [
+        Tree("select", "message", part.unalias(), part.alias or parsing.dotted(part) or "")
+        for part in parts
+        if parsing.dotted(part) != "device"
+    ]
+    kinds = Kinds()
+    learn_kinds(trees, kinds)
+    stage = Stage(Source(), kinds, Quantities(), Path())
+    stage.take_names(trees)
+    made = compile_select(trees, stage, WindowSpec("each", "none"), faults)
     assert not faults
+    return stage, made
+
+
+def number(expression: str, *inputs: float) -> float:
+    _, (made,) = selected(f"{expression} as x")
     with np.errstate(all="ignore"):
-        return float(np.asarray(plan.values[0]([np.array([v]) for v in inputs])).item())
+        return float(np.asarray(made.compute([np.array([v]) for v in inputs])).item())
 
 
 @pytest.mark.parametrize(
@@ -118,9 +142,7 @@ def test_numbers_are_as_in_sql(expression: str, expected: float) -> None:
 
 
 def test_equal_aggregates_are_made_once_and_metric_names_keep_their_dots() -> None:
-    plan, faults = Plan(), list[str]()
-    plan_select('device, avg(a.b.c.d.e) as x, avg(a.b.c.d.e) * 2 as y, "Odd-name" as z, a.b', plan, faults)
-    assert not faults
-    assert plan.metrics == ["a.b.c.d.e", "Odd-name", "a.b"]
-    assert plan.inputs == [("avg", 0), ("latest", 1), ("latest", 2)]
-    assert plan.names == ["x", "y", "z", "a.b"]
+    stage, made = selected('device, avg(a.b.c.d.e) as x, avg(a.b.c.d.e) * 2 as y, "Odd-name" as z, a.b')
+    assert [one.metric for one in stage.inputs] == ["a.b.c.d.e", "Odd-name", "a.b"]
+    assert [(call.kind, call.column) for call in stage.calls] == [("avg", 0), ("last", 1), ("last", 2)]
+    assert [one.name for one in made] == ["x", "y", "z", "a.b"]

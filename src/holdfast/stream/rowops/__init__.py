@@ -1,0 +1,1 @@
+"""Computed columns of messages, some of which remember what came before."""
