@@ -36,9 +36,10 @@ class Texts:
 
     def learn(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """The codes of these texts, shape (len,)."""
-        return np.array([self._code(text) for text in texts], np.float64)
+        return np.array([self.number(text) for text in texts], np.float64)
 
-    def _code(self, text: str) -> float:
+    def number(self, text: str) -> float:
+        """The code of a text, which is remembered."""
         known = self._codes.get(text)
         if known is None:
             known = code(text)

@@ -19,7 +19,7 @@ from holdfast.stream.language.functions import FUNCTIONS, Arguments
 from holdfast.stream.language.parsing import shown
 from holdfast.stream.language.texting import like
 from holdfast.stream.plans import Compute
-from holdfast.stream.texts import code
+from holdfast.stream.texts import known
 
 Kind = Literal["number", "text", "truth"]
 """Of an expression's values; a truth is 1, 0 or, unknown, NaN."""
@@ -301,7 +301,7 @@ def _constant(value: Any) -> Compute:
 
 
 def _text(text: str) -> Compute:
-    return _constant(np.float64(code(text)))
+    return lambda _columns: known().number(text)
 
 
 def _known_truth(holds: Compute, fails: Compute) -> Compute:

@@ -137,7 +137,7 @@ class Column:
         if not said:
             return math.nan
         if self.is_text:
-            return float(known().learn([said])[0])
+            return known().number(said)
         number = _number(said)
         return math.nan if number is None else number
 

@@ -70,7 +70,7 @@ class PerText:
         except (ValueError, OverflowError, RecursionError):
             return NAN
         if isinstance(result, str):
-            return float(texts.learn([result[:MOST_TEXT]])[0])
+            return texts.number(result[:MOST_TEXT])
         return NAN if result is None else float(result)
 
 
