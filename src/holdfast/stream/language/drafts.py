@@ -19,6 +19,12 @@ from holdfast.stream.language.windowtext import WindowText, parse_window
 from holdfast.stream.plans import By
 
 TAKEN = frozenset({"device", "node", "rule", "severity"})
+_INSTEAD = {
+    "into": "what becomes of results stands in `do`",
+    "joins": "there are no joins: other devices' series come by latest('device', 'metric'), "
+    "tables by lookup('table.csv', 'column')",
+}
+_ELSE = "write a rule for each step, with `from: other-rule`"
 MOST_COLUMNS = 100
 MOST_WINDOWS = 10
 
@@ -185,17 +191,10 @@ def _read_sql(text: RuleText, made: Draft) -> None:
     known = {"expressions", "from_", "from", "where", "group", "having"}
     extra = sorted(k.rstrip("_").replace("_", " ") for k, v in statement.args.items() if v and k not in known)
     if extra:
-        where = (
-            "what becomes of results stands in `do`"
-            if "into" in extra
-            else "write a rule for each step, with `from: other-rule`"
-        )
-        faults.append(f"`{extra[0]}` has no place in a rule's SQL; {where}")
+        faults.append(f"`{extra[0]}` has no place in a rule's SQL; {_INSTEAD.get(extra[0], _ELSE)}")
     name = source_name(statement)
     if name is None:
-        faults.append(
-            "`from` takes `readings` or another rule's name, and no joins: other devices' series come by latest('device', 'metric'), tables by lookup('table.csv', 'column')"
-        )
+        faults.append("`from` takes `readings` or another rule's name, without an alias")
     _take_columns(list(statement.expressions), "sql", made)
     _take_where(statement, name, made)
     _take_group(statement, text, made)

@@ -158,6 +158,60 @@ def test_a_rule_name_stands_in_one_file_only(tmp_path: Path) -> None:
         ("select: a, when: a > 1, message: '{a'", "isn't a template"),
         ("select: a, when: a > 1, do: [{publish: 'x/{a}'}]", "can't stand in a topic"),
         ("select: a, when: a > 1, do: [{publish: '$SYS/x'}]", "a topic is"),
+        ("select: a, where: avg(a) > 1", "`avg(a)` isn't available"),
+        ("select: a, where: device = 'x'", "choose devices in `from: readings where device"),
+        ("select: a, where: a", "`a` is not a condition"),
+        ("select: median(a) as m", "median isn't made over `window: none`; allowed there: count"),
+        ("select: 'percentile(a, 2) as m', window: tumbling 1s", "a number from 0 to 1"),
+        ("select: 'top(a, 0) as m', window: tumbling 1s", "a whole number, 1 to 100"),
+        ("select: \"completeness(a, 'often') as m\", window: tumbling 1s", "a duration in single quotes"),
+        ("select: window_start as s, window: sliding 3 samples", "isn't known of `window: sliding 3 samples`"),
+        ("select: good(a + 1) as g, window: tumbling 1s", "only a metric of `readings` has a quality"),
+        ("select: avg(text(a)) as g, window: tumbling 1s", "avg of a text"),
+        ("select: 'lag(a, b) as l'", "as written: it can't be computed"),
+        ("select: 'lag(a, 2000) as l'", "a whole number, 1 to 1000"),
+        ("select: 'deadband(a) as l'", "write `deadband(x, d)`"),
+        ("select: \"latest('a') as l, b\"", "write `latest('device', 'metric')`, each in single quotes"),
+        ("select: \"lookup('no.csv', 'x') as l, b\"", "no.csv can't be read: No such file"),
+        ("select: \"lookup('no.txt', 'x') as l, b\"", "is neither a `.csv`"),
+        ("select: \"inside(a, b, 'no.geojson') as l\"", "no.geojson can't be read"),
+        ("select: \"hour(ts, 'Moon') as h, a\"", "expected a time zone"),
+        ("select: \"date_diff('eon', a, b) as h\"", "the unit is one of second, minute"),
+        ("select: \"json_value(a, 'x') as h\"", "`x` is no path"),
+        ("select: \"regexp_like(a, '(x+)+') as h\"", "can't repeat what repeats"),
+        ("select: \"regexp_like(a, '(') as h\"", "isn't a regular expression"),
+        ('select: "a, b", when: "a = \'x\' and b > a"', "texts have no order here"),
+        ('select: "a, b", when: "a = \'x\' and a = 3"', "compares a text with a number"),
+        ("select: a, when: \"a > 3 'furlong'\"", "unknown unit `furlong`"),
+        ("select: a, when: \"a > 3 'degC' and a < 5 'bar'\"", "it can't be turned into `Cel`"),
+        ("select: \"a 'm' / b as r, a 'km' as k\"", "choose one"),
+        ("select: sqrt(a) as r, where: \"sqrt(a) > 3 'm'\"", "whose unit that is isn't known here"),
+        ("select: a, when: a > 1, then: a > 2", "within which time stands in `within`"),
+        ("select: a, then: a > 2, within: 3s", "what it comes after stands in `when`"),
+        ("select: a, when: a > 1, within: 3s", "`within` belongs to `then` or `unless`"),
+        ("select: a, when: a > 1, then: a > 2, unless: a > 3, within: 3s", "exclude each other"),
+        ("select: a, when: a > 1, absent: 5m", "stands instead of `when`"),
+        ("select: a, absent: 5m, window: tumbling 1s", "silence is measured from message to message"),
+        ("select: a, latch: true", "`latch` is about an alert"),
+        ("select: a, clear_when: a > 1", "`clear_when` is about an alert"),
+        ("select: a, when: a > 1, cooldown: soon", "expected a duration"),
+        ("select: a, when: a > 1, window: [none, none]", "the same window stands twice"),
+        ("select: a, when: a > 1, window: []", "1 to 10 windows"),
+        ("select: a, do: [{store: {Bad: a}}]", "no metric name"),
+        ("select: a, do: [{store: {x.y: b}}]", "`b` is unknown"),
+        ("select: \"a 'degF' as f\", do: [{store: {x.y: f}}]", "select it in a unit such as `Cel`"),
+        ("select: text(a) as f, do: [{store: {x.y: f}}]", "is text, and only numbers are stored"),
+        (
+            'select: "max(a) as f", window: [tumbling 1s, tumbling 2s], do: [{store: {x.y: f}}]',
+            "give each window a rule",
+        ),
+        ("select: a, do: [{publish: x, on: result, payload: {m: message}}]", "`message` is unknown"),
+        ("select: a, do: [{notify: x, escalate: y}]", "an action is one of"),
+        ("select: a, when: a > 1, limits: {keys: 0}", "at least 1"),
+        ("select: a, from: r", "rules read each other in a circle: r → r"),
+        ("select: a, from: q", "there is no rule `q`"),
+        ("select: a, sql: SELECT a FROM readings", "`select` is said in `sql`"),
+        ("when: a > 1", "is empty"),
     ],
 )
 def test_what_is_refused_and_what_is_said(tmp_path: Path, rule: str, says: str) -> None:
@@ -174,6 +228,88 @@ def test_spacing_does_not_change_a_rules_version_but_a_number_does(tmp_path: Pat
     assert one(tmp_path, "select: a, when: 'a   >  1'").version == a
     assert one(tmp_path, "when: a > 1, select: a").version == a
     assert one(tmp_path, "select: a, when: a > 2").version != a
+
+
+def test_rules_come_after_those_that_they_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "rules: {c: {select: z, from: b}, b: {select: y as z, from: a}, a: {select: x as y}, d: {select: x}}",
+        encoding="utf-8",
+    )
+    assert [rule.name for rule in load_rules([path])] == ["a", "b", "c", "d"]
+
+
+def test_circles_and_unknown_rules_are_told_with_their_path(tmp_path: Path) -> None:
+    text = """rules:
+  a: {select: x, from: b}
+  b: {select: x, from: c}
+  c: {select: x, from: a}
+  d: {select: x, from: a}
+  e: {select: x, from: overhaet}
+  overheat: {select: x}
+"""
+    found = problems(tmp_path, text)
+    assert len(found) == 2, found
+    assert "rules read each other in a circle: a → b → c → a" in found[0]
+    assert "there is no rule `overhaet`; did you mean `overheat`?" in found[1]
+
+
+def test_a_column_that_the_rule_read_does_not_select_is_told(tmp_path: Path) -> None:
+    found = problems(tmp_path, "rules: {a: {select: avg(x) as mean}, b: {select: maen, from: a}}")
+    assert "rule `a` selects no `maen`; did you mean `mean`?; it has mean" in found[0]
+
+
+def test_a_metric_that_a_rule_stores_is_read_from_that_rule(tmp_path: Path) -> None:
+    made = "a: {select: avg(x) as m, window: tumbling 1s, do: [{store: {x.mean: m}}]}"
+    found = problems(tmp_path, f"rules: {{{made}, b: {{select: x.mean}}}}")
+    assert "rule `a` makes `x.mean`; read it with `from: a`" in found[0]
+    found = problems(tmp_path, f"rules: {{{made}, b: {{select: y, do: [{{store: {{x.mean: y}}}}]}}}}")
+    assert "`x.mean` is stored by rule `a` already" in found[0]
+
+
+def test_rules_that_differ_in_limits_share_a_stage_and_keep_their_alarms(tmp_path: Path) -> None:
+    def made(limit: str, more: str = "") -> CompiledRule:
+        return one(tmp_path, f"select: avg(a) as t, window: tumbling 10s, when: t > {limit}, for: 3 samples{more}")
+
+    first, second = made("80"), made("81", ", severity: critical, message: hot, cooldown: 1h")
+    assert first.stage.signature == second.stage.signature
+    assert first.shape != second.shape, "a cooldown is more to remember"
+    assert first.shape == made("3.5", ", severity: info").shape
+    assert first.version != made("3.5").version
+    other = one(tmp_path, "select: avg(b) as t, window: tumbling 10s, when: t > 80")
+    assert other.stage.signature != first.stage.signature
+
+
+def test_a_wording_of_a_window_does_not_change_its_stage(tmp_path: Path) -> None:
+    assert (
+        one(tmp_path, "select: max(a) as t, window: tumbling 60s").stage.signature
+        == one(tmp_path, "select: max(a) as t, window: tumbling  1m").stage.signature
+    )
+
+
+def test_a_simple_condition_is_a_threshold(tmp_path: Path) -> None:
+    def limit(rest: str) -> tuple[float, ...] | None:
+        found = one(tmp_path, f"select: 'a, b', {rest}").threshold
+        return (
+            None
+            if found is None
+            else (found.column, found.above, found.or_equal, found.limit, found.clear, found.clear_or_equal)
+        )
+
+    assert limit("when: b > 3") == (1, True, False, 3, 3, True)
+    assert limit("when: -2 >= b") == (1, False, True, -2, -2, False)
+    assert limit("when: a > 3, clear_when: a <= 1") == (0, True, False, 3, 1, True)
+    assert limit("when: a > 3, clear_when: b <= 1") is None
+    assert limit("when: a > 3 and b > 3") is None
+    assert limit("when: a > b") is None
+
+
+def test_several_windows_are_several_parts_of_one_rule(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text("rules:\n  r: {select: max(a) as m, window: [tumbling 1s, tumbling 1m]}\n", encoding="utf-8")
+    rules = load_rules([path])
+    assert [(rule.name, rule.part) for rule in rules] == [("r", "tumbling 1s"), ("r", "tumbling 1m")]
+    assert len({rule.stage.signature for rule in rules}) == 2
 
 
 def test_devices_are_chosen_as_sql_would(tmp_path: Path) -> None:
