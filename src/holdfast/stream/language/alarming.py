@@ -1,4 +1,4 @@
-"""When a rule's alert is raised and cleared: `when`, `for`, `clear_for`, `cooldown`, `latch`, `absent`, `then`, `unless`."""
+"""When a rule's alert is raised and cleared: `for`, `clear_for`, `cooldown`, `latch`, `absent`, `then`, `unless`."""
 
 from collections.abc import Mapping
 
@@ -33,37 +33,36 @@ def _spec(kind: str, hold: Hold, clear: Hold, cooldown: int, text: RuleText, wit
 
 
 def _check(text: RuleText, has_when: bool, faults: Mapping[str, list[str]]) -> None:  # noqa: FBT001
-    is_sequence = bool(text.then or text.unless)
     if text.absent:
-        for key, said in (("when", has_when), ("then", bool(text.then)), ("unless", bool(text.unless))):
-            if said:
-                faults["absent"].append(f"`absent` stands instead of `{key}`; keep one of them")
-        windows = [text.window] if isinstance(text.window, str) else list(text.window)
-        if any(" ".join(w.split()) != "none" for w in windows):
-            faults["absent"].append("silence is measured from message to message; take `window` out")
-        for key, said in (
-            ("for", text.hold != ONE),
-            ("clear_when", bool(text.clear_when)),
-            ("clear_for", text.clear_for != ONE),
-        ):
-            if said:
-                faults[key].append(f"`{key}` has no meaning beside `absent`: the next message ends the alert")
+        _check_absence(text, has_when, faults)
         return
+    sequence = "then" if text.then else "unless" if text.unless else ""
     if text.then and text.unless:
         faults["unless"].append("`then` and `unless` exclude each other; write two rules")
-    if is_sequence and not has_when:
-        faults["then" if text.then else "unless"].append("what it comes after stands in `when`")
-    if is_sequence and not text.within:
-        faults["then" if text.then else "unless"].append("within which time stands in `within`, as in `within: 30s`")
-    if text.within and not is_sequence:
+    if sequence and not has_when:
+        faults[sequence].append("what it comes after stands in `when`")
+    if sequence and not text.within:
+        faults[sequence].append("within which time stands in `within`, as in `within: 30s`")
+    if text.within and not sequence:
         faults["within"].append("`within` belongs to `then` or `unless`")
-    if not has_when:
-        for key, said in (
-            ("for", text.hold != ONE), ("clear_when", text.clear_when is not None), ("clear_for", text.clear_for != ONE),
-            ("cooldown", bool(text.cooldown)), ("latch", text.latch), ("message", bool(text.message)),
-        ):  # fmt: skip
-            if said:
-                faults[key].append(f"`{key}` is about an alert; say in `when` what raises it")
+    said = {
+        "for": text.hold != ONE, "clear_when": text.clear_when is not None, "clear_for": text.clear_for != ONE,
+        "cooldown": bool(text.cooldown), "latch": text.latch, "message": bool(text.message),
+    }  # fmt: skip
+    for key in [] if has_when else [key for key, is_said in said.items() if is_said]:
+        faults[key].append(f"`{key}` is about an alert; say in `when` what raises it")
+
+
+def _check_absence(text: RuleText, has_when: bool, faults: Mapping[str, list[str]]) -> None:  # noqa: FBT001
+    for key, is_said in (("when", has_when), ("then", bool(text.then)), ("unless", bool(text.unless))):
+        if is_said:
+            faults["absent"].append(f"`absent` stands instead of `{key}`; keep one of them")
+    windows = [text.window] if isinstance(text.window, str) else list(text.window)
+    if any(" ".join(w.split()) != "none" for w in windows):
+        faults["absent"].append("silence is measured from message to message; take `window` out")
+    said = {"for": text.hold != ONE, "clear_when": bool(text.clear_when), "clear_for": text.clear_for != ONE}
+    for key in [key for key, is_said in said.items() if is_said]:
+        faults[key].append(f"`{key}` has no meaning beside `absent`: the next message ends the alert")
 
 
 def shape_of(spec: AlarmSpec) -> tuple[object, ...]:

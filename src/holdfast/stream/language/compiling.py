@@ -196,7 +196,8 @@ class _Reader:
         return made if len(self._draft.faults[where.place]) == before else None
 
     def _finished(
-        self, plan: StagePlan, selected: Sequence[Selected], known: list[tuple[str, Kind | None]] | None, names: list[str] | None,
+        self, plan: StagePlan, selected: Sequence[Selected], known: list[tuple[str, Kind | None]] | None,
+        names: list[str] | None,
         kinds: list[Kind | None], alarm: Any, quantities: Quantities, part: str,
     ) -> CompiledRule:  # fmt: skip
         made, text = self._draft, self._text

@@ -109,9 +109,7 @@ class Doer:
         if self._names is None:
             return -1
         if name not in self._names:
-            faults.append(
-                f"`{name}` is unknown{near(name, self._names)}; allowed: the selected columns ({', '.join(self._names)})"
-            )
+            faults.append(f"`{name}` is unknown{near(name, self._names)}; selected are {', '.join(self._names)}")
             return -1
         return self._names.index(name)
 
@@ -128,6 +126,6 @@ class Doer:
                 return ""
             base = base_of(payload_unit(own, None)).name
             faults.append(
-                f"series have SenML units, and `{text.column}` is in `{own}`; select it in a unit such as `{base}`"
+                f"series have SenML units; `{text.column}` is in `{own}`: select it in a unit such as `{base}`"
             )
         return ""

@@ -91,7 +91,7 @@ class Compiler:
         self._faults = faults
         self.folder = folder
 
-    def value(self, node: Any) -> Value:
+    def value(self, node: Any) -> Value:  # noqa: C901, PLR0911  # one case per kind of node
         """The closure that computes the expression per row, of whatever kind it is."""
         if isinstance(node, exp.Paren):
             return self.value(node.this)
@@ -105,7 +105,11 @@ class Compiler:
             text = parsing.text_of(node)
             if text is not None:
                 return Value("text", _text(text))
-            return Value("number", _constant(np.float64(node.this)))
+            number = constant(node)
+            if number is None:
+                self._faults.append(f"`{shown(node)}` is no number")
+                return _UNKNOWN
+            return Value("number", _constant(np.float64(number)))
         if isinstance(node, exp.Null):
             return _UNKNOWN
         if type(node) in _BINARY or isinstance(node, exp.Neg):
@@ -286,7 +290,12 @@ def constant(node: Any) -> float | None:
     if isinstance(node, exp.Neg):
         inner = constant(node.this)
         return None if inner is None else -inner
-    return float(node.this) if isinstance(node, exp.Literal) and not node.is_string else None
+    if not isinstance(node, exp.Literal) or node.is_string:
+        return None
+    try:
+        return float(node.this)
+    except ValueError:  # sqlglot takes `8a` and `0x1` for numbers
+        return None
 
 
 _CHECKED: type[Arguments] = _Given

@@ -228,12 +228,7 @@ _of_texts("position(what, text)", (True, True), 2, "number", lambda what, text: 
 _of_texts("starts_with(text, start)", (True, True), 2, "truth", str.startswith)
 _of_texts("ends_with(text, end)", (True, True), 2, "truth", str.endswith)
 _of_texts("contains(text, part)", (True, True), 2, "truth", lambda text, part: part in text)
-_of_texts("to_number(text)", (True,), 1, "number", lambda text: _number(text))
-
-
-def _number(text: str) -> float | None:
-    value = float(text)
-    return value if math.isfinite(value) else None
+_of_texts("to_number(text)", (True,), 1, "number", float)
 
 
 def _said(value: Any) -> str:
@@ -264,14 +259,14 @@ def _with_pattern(usage: str, kind: "Kind", count: int, function: Callable[..., 
         return kind, lambda c: per_text(*(part(c) for part in parts))
 
 
-_with_pattern("regexp_like|regexp_matches(text, 'pattern')", "truth", 2, lambda p, text: p.search(text) is not None)
-_with_pattern("regexp_extract|regexp_substr(text, 'pattern')", "text", 2, lambda p, text: _extract(p, text))
-_with_pattern("regexp_replace(text, 'pattern', instead)", "text", 3, lambda p, t, instead: p.sub(lambda _: instead, t))
-
-
 def _extract(pattern: Any, text: str) -> str | None:
     found = pattern.search(text)
     return None if found is None else found[1] if pattern.groups else found[0]
+
+
+_with_pattern("regexp_like|regexp_matches(text, 'pattern')", "truth", 2, lambda p, text: p.search(text) is not None)
+_with_pattern("regexp_extract|regexp_substr(text, 'pattern')", "text", 2, _extract)
+_with_pattern("regexp_replace(text, 'pattern', instead)", "text", 3, lambda p, t, instead: p.sub(lambda _: instead, t))
 
 
 def _json(usage: str, kind: "Kind", pick: Callable[[Any], Any]) -> None:

@@ -114,7 +114,8 @@ def _ordered(written: Mapping[str, _Written], drafts: Mapping[str, Draft], probl
                 done |= dict.fromkeys(path)
                 break
             if above not in written:
-                fault = f"there is no rule `{above}`{near(above, [READINGS, *written])}; expected `readings` or a rule's name"
+                meant = near(above, [READINGS, *written])
+                fault = f"there is no rule `{above}`{meant}; expected `readings` or a rule's name"
                 _tell(written[path[-1]], drafts, problems, fault)
                 done[path.pop()] = None
                 if not path:
@@ -150,5 +151,6 @@ def _check_stores(written: Mapping[str, _Written], below: Below, problems: list[
             if one.kind != "fact" and one.metric in maker and (rule.name, one.metric) not in told:
                 told.add((rule.name, one.metric))
                 where = ("rules", rule.name, "sql" if written[rule.name].text.sql else "select")
-                fault = f"rule `{maker[one.metric]}` makes `{one.metric}`; read it with `from: {maker[one.metric]}`, where it's a selected column"
+                made = maker[one.metric]
+                fault = f"rule `{made}` makes `{one.metric}`; read it with `from: {made}`, where it's a selected column"
                 problems.append(written[rule.name].document.problem(where, fault))

@@ -106,7 +106,9 @@ def canonical(node: Node) -> str:
     return str(node.sql(normalize_functions="lower", comments=False))
 
 
-def _select(head: str, text: str, faults: list[str], units: dict[str, str] | None) -> exp.Select | None:
+def _select(  # noqa: C901  # one check after the other
+    head: str, text: str, faults: list[str], units: dict[str, str] | None
+) -> exp.Select | None:
     if not text.strip():
         faults.append("is empty")
         return None

@@ -75,7 +75,9 @@ def area_at(path: Path) -> Area:
     return Area(starts, ends, (west, south, east, north))
 
 
-def _gather(found: Any, rings: list[list[tuple[float, float]]], depth: int) -> None:
+def _gather(  # noqa: C901  # one case per kind of geometry
+    found: Any, rings: list[list[tuple[float, float]]], depth: int
+) -> None:
     if depth > 8:
         raise ValueError("is nested too deeply")
     match found["type"]:

@@ -94,7 +94,9 @@ class Windows:
             return None
         return Leaf(self._stage.call(name), "truth" if name == "final" else "number")
 
-    def _aggregate(self, name: str, arguments: list[Any], node: Any, faults: list[str]) -> Leaf | None:
+    def _aggregate(  # noqa: C901, PLR0911  # one check after the other
+        self, name: str, arguments: list[Any], node: Any, faults: list[str]
+    ) -> Leaf | None:
         if arguments and isinstance(arguments[0], exp.Distinct):
             arguments = [*arguments[0].expressions, *arguments[1:]]
             if name != "count":
@@ -113,7 +115,8 @@ class Windows:
         if name not in allowed_aggregates(self._window, [name]):
             faults.append(
                 f"`{shown(node)}`: {name} isn't made over `window: {self._window.text}`; allowed there: "
-                f"{', '.join(allowed_aggregates(self._window, list(AGGREGATES)))}; or use `count 10 every 1`, or a window by time"
+                f"{', '.join(allowed_aggregates(self._window, list(AGGREGATES)))}; or use `count 10 every 1`, or a "
+                "window cut by time"
             )
             return None
         column = self._stage.column(arguments[0], faults)
@@ -167,7 +170,8 @@ class Columns:
         if call(node) is not None:
             said += "; give it a name in `select`"
         faults.append(
-            f"{said}; allowed: the selected columns ({', '.join(self._names) or 'none'}), functions of values, {OPERATORS}"
+            f"{said}; allowed: the selected columns ({', '.join(self._names) or 'none'}), functions of values, "
+            f"{OPERATORS}"
         )
         return None
 
@@ -237,6 +241,6 @@ def _limit(node: Any, names: Sequence[str]) -> _Limit | None:
     above, or_equal = isinstance(node, exp.GT | exp.GTE), isinstance(node, exp.GTE | exp.LTE)
     if name is None or limit is None:
         name, limit, above = parsing.dotted(node.right.unnest()), constant(node.left), not above
-    if name not in names or limit is None or not np.isfinite(limit):
+    if name is None or name not in names or limit is None or not np.isfinite(limit):
         return None
     return _Limit(list(names).index(name), above, or_equal, limit)

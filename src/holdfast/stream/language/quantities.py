@@ -17,6 +17,7 @@ from sqlglot import exp
 from holdfast.model.errors import UnitError
 from holdfast.model.units import Unit, conversion, payload_unit
 from holdfast.stream.language import parsing
+from holdfast.stream.language.expressions import constant
 from holdfast.stream.language.naming import FACTS, TIME, Level, Tree
 from holdfast.stream.language.parsing import call, shown, text_of
 from holdfast.stream.language.tokens import IN_UNIT
@@ -94,26 +95,33 @@ def settle(
     declared: units behind the names of selected columns; faults: by the key that an expression stands under
     """
     for tree in trees:
+        _take_signs(tree)
         _take_declared(tree, quantities, faults[tree.place])
     for tree in trees:
         if tree.name:
-            carrier = _carrier(tree.node, tree.level, quantities)
-            quantities.columns[tree.name] = carrier or Carrier(("column", tree.name))
-            if tree.name in declared:
-                _choose(
-                    quantities.columns[tree.name].key, declared[tree.name], quantities, faults[tree.place], tree.node
-                )
+            _name(tree, declared.get(tree.name), quantities, faults[tree.place])
     for tree in trees:
         for node in list(tree.node.walk()):
             for group, is_difference in _groups(node):
                 _convert(group, tree, quantities, faults[tree.place], is_difference=is_difference)
-        for node in list(tree.node.find_all(exp.Anonymous)):
-            if _is_literal(node):
-                faults[tree.place].append(
-                    f"`{_said(node)}`: whose unit that is isn't known here; compare it with a metric, an aggregate of "
-                    "one, or a column that has a unit, as in `… as t 'kWh'`"
-                )
-                node.replace(exp.Null())
+        _refuse_rest(tree, faults[tree.place])
+
+
+def _name(tree: Tree, declared: str | None, quantities: Quantities, faults: list[str]) -> None:
+    carrier = _carrier(tree.node, tree.level, quantities) or Carrier(("column", tree.name))
+    quantities.columns[tree.name] = carrier
+    if declared is not None:
+        _choose(carrier.key, declared, quantities, faults, tree.node)
+
+
+def _refuse_rest(tree: Tree, faults: list[str]) -> None:
+    for node in list(tree.node.find_all(exp.Anonymous)):
+        if _is_literal(node):
+            faults.append(
+                f"`{_said(node)}`: whose unit that is isn't known here; compare it with a metric, an aggregate of "
+                "one, or a column that has a unit, as in `… as t 'kWh'`"
+            )
+            node.replace(exp.Null())
 
 
 def _take_declared(tree: Tree, quantities: Quantities, faults: list[str]) -> None:
@@ -168,7 +176,10 @@ def _convert(group: list[Any], tree: Tree, quantities: Quantities, faults: list[
         return
     for node in literals:
         number, unit = call(node)[1]  # type: ignore[index]  # `_literal_in` found it to be a call
-        value = _in_unit_of(carrier, float(number.this), str(unit.this), quantities, faults, is_difference)
+        plain = constant(number)
+        if plain is None:
+            continue
+        value = _in_unit_of(carrier, plain, str(unit.this), quantities, faults, is_difference)
         node.replace(
             exp.Literal.number(repr(value))
             if value >= 0
@@ -199,7 +210,9 @@ def _in_unit_of(
     return float(exact if is_difference or carrier.is_difference else exact + offset)
 
 
-def _carrier(node: Any, level: Level, quantities: Quantities) -> Carrier | None:
+def _carrier(  # noqa: C901, PLR0911  # one case per kind of node
+    node: Any, level: Level, quantities: Quantities
+) -> Carrier | None:
     node = node.unnest()
     name = parsing.dotted(node)
     if name is not None:
@@ -227,20 +240,18 @@ def _carrier(node: Any, level: Level, quantities: Quantities) -> Carrier | None:
 
 def _literal_in(node: Any) -> Any:
     node = node.unnest()
-    if isinstance(node, exp.Neg):
-        return _negated(node)
     return node if _is_literal(node) else None
 
 
-def _negated(node: Any) -> Any:
-    """`-5 'degC'` as one number with its sign."""
-    inner = node.this.unnest()
-    if not _is_literal(inner):
-        return None
-    number, unit = call(inner)[1]  # type: ignore[index]  # a literal is a call
-    made = exp.Anonymous(this=inner.this, expressions=[exp.Literal.number(f"-{number.this}"), unit.copy()])
-    node.replace(made)
-    return made
+def _take_signs(tree: Tree) -> None:
+    """Make `-5 'degC'` one number with its sign."""
+    for node in list(tree.node.find_all(exp.Neg)):
+        inner = node.this.unnest()
+        if _is_literal(inner):
+            number, unit = call(inner)[1]  # type: ignore[index]  # a literal is a call
+            sign = "" if number.this.startswith("-") else "-"
+            signed = exp.Literal(this=sign + number.this.removeprefix("-"), is_string=False)
+            node.replace(exp.Anonymous(this=inner.this, expressions=[signed, unit.copy()]))
 
 
 def _is_literal(node: Any) -> bool:

@@ -79,19 +79,24 @@ class Stage:
                 if self._is_known(place, name):
                     self._add(Input(name, is_text=self._is_text(name), unit=self._unit("metric", name)))
         for node in message:
-            for arguments in calls_in(node, "latest"):
-                device, metric = (*(text_of(one) or "" for one in arguments), "", "")[:2]
-                if len(arguments) == 2 and device and metric and self.source.columns is None:
-                    is_text = (device, metric) in self.kinds.others
-                    unit = self._unit("other", f"{device}/{metric}")
-                    self._add(Input(metric, "other", device, is_text=is_text, unit=unit))
+            self._take_others(node)
+            self._take_tables(node)
 
-        for node in message:
-            for arguments in calls_in(node, "lookup"):
-                texts = [text_of(one) for one in arguments]
-                if len(texts) == 2 and texts[0] and texts[1]:
-                    with suppress(TableUnusable):  # told where it's compiled
-                        self.add_fact(texts[0], texts[1])
+    def _take_others(self, node: Any) -> None:
+        for arguments in calls_in(node, "latest"):
+            device, metric = (*(text_of(one) or "" for one in arguments), "", "")[:2]
+            if len(arguments) == 2 and device and metric and self.source.columns is None:
+                is_text = (device, metric) in self.kinds.others
+                self._add(
+                    Input(metric, "other", device, is_text=is_text, unit=self._unit("other", f"{device}/{metric}"))
+                )
+
+    def _take_tables(self, node: Any) -> None:
+        for arguments in calls_in(node, "lookup"):
+            texts = [text_of(one) for one in arguments]
+            if len(texts) == 2 and texts[0] and texts[1]:
+                with suppress(TableUnusable):  # told where it's compiled
+                    self.add_fact(texts[0], texts[1])
 
     def _unit(self, kind: str, name: str) -> str:
         return self.quantities.of(kind, name) if self.source.columns is None else ""

@@ -71,7 +71,7 @@ class PerText:
             return NAN
         if isinstance(result, str):
             return texts.number(result[:MOST_TEXT])
-        return NAN if result is None else float(result)
+        return float(result) if result is not None and math.isfinite(result) else NAN
 
 
 def like(pattern: str, *, ignores_case: bool = False) -> PerText:
@@ -98,7 +98,9 @@ def compiled_pattern(text: str) -> re.Pattern[str]:
         msg = f"isn't a regular expression: {error}"
         raise ValueError(msg) from None
     if _repeats(tree, inside=False) or _unbounded(tree) > 3:
-        msg = "a pattern can't repeat what repeats, as in `(a+)+`, nor have more than three of * and +: it could take hours"
+        msg = (
+            "a pattern can't repeat what repeats, as in `(a+)+`, nor have more than three * and +: it could take hours"
+        )
         raise ValueError(msg)
     return compiled
 

@@ -40,7 +40,7 @@ class WindowText:
     end: str = ""
 
 
-def parse_window(text: str, faults: list[str]) -> WindowText:
+def parse_window(text: str, faults: list[str]) -> WindowText:  # noqa: C901  # one check after the other
     """The window in `text`; when it isn't one, `faults` says why and the answer is of no use."""
     words = " ".join(text.split())
     nothing = WindowText(WindowSpec("each", words))

@@ -74,8 +74,8 @@ class Changed:
             apart = (value < before) | (value > before)
             differs |= apart if fresh is None else apart & fresh
             is_known |= before == before  # noqa: PLR0124 - NaN
-        column = np.where(is_known, differs, np.nan)
-        return column, fresh_where_known(column, None)
+        made = np.where(is_known, differs, np.nan)
+        return made, fresh_where_known(made, None)
 
 
 class Elapsed:

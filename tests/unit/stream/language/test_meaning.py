@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # texts of rules
 """What rules mean, run by the engine: texts, units, tables, other devices, places, times, qualities, other rules."""
 
 import json

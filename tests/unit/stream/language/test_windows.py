@@ -1,3 +1,4 @@
+# ruff: noqa: S608  # SQL of rules, for no database
 """The words of windows and spans, and pure SQL's windows, as `WindowSpec`s."""
 
 from dataclasses import asdict

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,9 @@ Message = tuple[int, int, float | None]  # key, seconds, value: None where the m
 Loop = Callable[[list[tuple[int, float | None]]], list[float]]
 
 MESSAGES = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 30), st.one_of(st.none(), st.sampled_from([0.0, 0.4, 1.0, 1.5, 3.0, -2.0]))),
+    st.tuples(st.integers(0, 2), st.integers(0, 30), st.none() | st.sampled_from([0.0, 0.4, 1.0, 1.5, 3.0, -2.0])),
     max_size=40,
-)  # fmt: skip
+)
 
 
 def rows_of(messages: list[Message], last: dict[int, float]) -> Rows:
@@ -167,7 +168,7 @@ def test_lines_between_the_points_of_a_swinging_door_pass_every_sample_within_th
     )
     kept = [(t, v) for (v, anew), (t, _) in zip(points, times, strict=True) if anew]
     assert kept[0] == (0.0, values[0])
-    for (t0, v0), (t1, v1) in zip(kept, kept[1:], strict=False):
+    for (t0, v0), (t1, v1) in pairwise(kept):
         for t in range(int(t0), int(t1) + 1):
             assert abs(v0 + (v1 - v0) * (t - t0) / (t1 - t0) - values[t]) <= 2 * 0.5 + 1e-9
 
@@ -181,9 +182,10 @@ def test_a_swinging_door_keeps_a_straight_line_as_its_first_point_and_the_bend()
 
 def test_an_operator_goes_on_after_a_restart_as_if_nothing_had_happened() -> None:
     rng = np.random.default_rng(7)
+    keys, shares = rng.integers(0, 3, 80).tolist(), rng.random(80).tolist()
     messages: list[Message] = [
-        (int(k), i, None if v < 0.2 else float(round(v * 4) / 2)) for i, (k, v) in enumerate(zip(rng.integers(0, 3, 80), rng.random(80), strict=True))
-    ]  # fmt: skip
+        (k, i, None if v < 0.2 else round(v * 4) / 2) for i, (k, v) in enumerate(zip(keys, shares, strict=True))
+    ]
     for make, _ in CASES.values():
         whole = run(make, messages, 20)
         before, after = State(), State()
