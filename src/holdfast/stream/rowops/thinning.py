@@ -36,18 +36,22 @@ class Deadband:
         kept = self._state[self._name][rows.slots]
         at = np.arange(len(rows)) if fresh is None else np.flatnonzero(fresh)
         passes = np.zeros(len(rows), np.bool_)
-        leaves = ~(np.abs(values[at] - kept[rows.key[at]]) <= self._band)  # nothing kept yet: it does
-        for key in np.unique(rows.key[at][leaves]).tolist():
-            mine = at[slice(*np.searchsorted(rows.key[at], (key, key + 1)))]
-            passes[mine] = self._walk(values[mine].tolist(), float(kept[key]))
+        key = rows.key[at]
+        leaves = ~(np.abs(values[at] - kept[key]) <= self._band)  # nothing kept yet: it does
+        if leaves.any():
+            is_walked = np.zeros(len(rows.slots), np.bool_)
+            is_walked[key[leaves]] = True
+            walked = is_walked[key]
+            mine = at[walked]
+            passes[mine] = self._walk(key[walked].tolist(), values[mine].tolist(), kept.tolist())
         return _passed(self._state, self._name, rows, values, passes)
 
-    def _walk(self, values: list[float], kept: float) -> list[bool]:
+    def _walk(self, keys: list[int], values: list[float], kept: list[float]) -> list[bool]:
         band, found = self._band, []
-        for value in values:
-            leaves = not abs(value - kept) <= band
+        for key, value in zip(keys, values, strict=True):
+            leaves = not abs(value - kept[key]) <= band
             if leaves:
-                kept = value
+                kept[key] = value
             found.append(leaves)
         return found
 
@@ -74,31 +78,45 @@ class SwingingDoor:
         fresh, values = rows.fresh[self._column], rows.columns[self._column]
         at = np.arange(len(rows)) if fresh is None else np.flatnonzero(fresh)
         out, passes = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
-        bounds = np.searchsorted(rows.key[at], np.arange(len(rows.slots) + 1)).tolist()
-        for key, slot in enumerate(rows.slots.tolist()):
-            mine = at[bounds[key] : bounds[key + 1]]
-            if len(mine):
-                for place, point in self._walk(slot, rows.ts[mine].tolist(), values[mine].tolist()):
-                    out[mine[place]], passes[mine[place]] = point, True
+        doors, times = self._state[self._door][rows.slots].tolist(), self._state[self._times][rows.slots].tolist()
+        place, found = 0, list[tuple[int, float]]()
+        for key, count in enumerate(np.bincount(rows.key[at], minlength=len(rows.slots)).tolist()):
+            mine = at[place : place + count]
+            place += count
+            if count:
+                found += self._walk(doors, times, key, rows.ts[mine].tolist(), values[mine].tolist(), place - count)
+        if found:
+            through = at[[i for i, _ in found]]
+            out[through], passes[through] = [point for _, point in found], True
+        self._state[self._door][rows.slots] = doors
+        self._state[self._times][rows.slots] = times
         return _passed(self._state, self._name, rows, out, passes)
 
-    def _walk(self, slot: int, times: list[int], values: list[float]) -> list[tuple[int, float]]:
+    def _walk(
+        self,
+        doors: list[list[float]],
+        moments: list[list[int]],
+        key: int,
+        times: list[int],
+        values: list[float],
+        place: int,
+    ) -> list[tuple[int, float]]:
         """The points let through: (which sample did it, the point's value or time)."""
-        (v0, v1, low, high), (t0, t1) = self._state[self._door][slot].tolist(), self._state[self._times][slot].tolist()
+        (v0, v1, low, high), (t0, t1) = doors[key], moments[key]
         band, found = self._band, []
-        for i, (t, v) in enumerate(zip(times, values, strict=True)):
+        for i, (t, v) in enumerate(zip(times, values, strict=True), place):
             if math.isnan(v0):
                 t0, v0, t1, v1, low, high = t, v, t, v, -math.inf, math.inf
                 found.append((i, t / 1e9 if self._time else v))
                 continue
             if t <= t1:
                 continue
-            lowest, highest = max(low, (v - band - v0) / (t - t0)), min(high, (v + band - v0) / (t - t0))
-            if lowest > highest:
+            up, down = (v + band - v0) / (t - t0), (v - band - v0) / (t - t0)
+            low, high = max(low, down), min(high, up)
+            if low > high:
                 found.append((i, t1 / 1e9 if self._time else v1))
                 t0, v0 = t1, v1
-                lowest, highest = (v - band - v0) / (t - t0), (v + band - v0) / (t - t0)
-            t1, v1, low, high = t, v, lowest, highest
-        self._state[self._door][slot] = (v0, v1, low, high)
-        self._state[self._times][slot] = (t0, t1)
+                low, high = (v - band - v0) / (t - t0), (v + band - v0) / (t - t0)
+            t1, v1 = t, v
+        doors[key], moments[key] = [v0, v1, low, high], [t0, t1]
         return found
