@@ -4,7 +4,7 @@ Cost is per batch and stage, not per reading: one table lookup finds the rows th
 touch; a stage that isn't touched costs nothing; the others work on whole columns.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -71,6 +71,8 @@ class Engine:
     def __init__(self, rules: Sequence[CompiledRule], catalogue: Catalogue, node: str) -> None:
         """Take the rules, those that others read from before these."""
         self.catalogue, self.node, self.texts = catalogue, node, Texts()
+        self.on_refused: Callable[[list[Refused]], None] | None = None
+        """Is told of series that rules can't have in the unit they want, once each."""
         self.rules = list(rules)
         by_stage: dict[str, list[CompiledRule]] = {}
         for rule in rules:
@@ -101,6 +103,8 @@ class Engine:
         findings = Findings()
         with using(self.texts):
             self._routes.refresh()
+        if self._routes.refused and self.on_refused is not None:
+            self.on_refused(self.refused())
         arrived = self._arrive(batch)
         if arrived is None:
             return findings
@@ -136,7 +140,8 @@ class Engine:
 
     def refused(self) -> list[Refused]:
         """Series that rules want in a unit that they can't be converted to, each told once."""
-        return self._routes.refused()
+        found, self._routes.refused = self._routes.refused, []
+        return found
 
     def snapshot(self) -> bytes:
         """Everything that a restarted engine needs to go on as if nothing had happened."""

@@ -179,6 +179,8 @@ class Routes:
             for metric in {one.metric for one in plan.inputs if one.kind != "fact"}:
                 self._readers.setdefault(metric, []).append(i)
         self.routes = list(routes)
+        self.refused: list[Refused] = []
+        """Series that couldn't be converted, until somebody takes them."""
         self.wanted: NDArray[np.bool_] = np.empty(0, np.bool_)
         self.interest: NDArray[np.uint64] = np.empty((0, -(-len(plans) // _WORD) or 1), np.uint64)
 
@@ -197,14 +199,10 @@ class Routes:
                     self.wanted[i] = True
                     self.interest[i, r // _WORD] |= np.uint64(1 << r % _WORD)
         self._known = count
-
-    def refused(self) -> list[Refused]:
-        """What couldn't be converted since the last call."""
-        found = dict[Refused, None]()
+        found = [one for route in self.routes for one in route.refused]
         for route in self.routes:
-            found |= dict.fromkeys(route.refused)
-            route.refused = []
-        return list(found)
+            route.refused.clear()
+        self.refused += dict.fromkeys(found)
 
     def touched(self, series: NDArray[np.int32]) -> list[int]:
         """The stages that read any of these series, ascending."""
