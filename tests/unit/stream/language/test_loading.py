@@ -208,6 +208,8 @@ def test_a_rule_name_stands_in_one_file_only(tmp_path: Path) -> None:
         ("select: a, do: [{publish: x, on: result, payload: {m: message}}]", "`message` is unknown"),
         ("select: a, do: [{notify: x, escalate: y}]", "an action is one of"),
         ("select: a, when: a > 1, limits: {keys: 0}", "at least 1"),
+        ("select: text(a) as m, when: \"m = 'x'\", message: '{m:.1f}'", "`m` is text; write `{m}`"),
+        ("select: a, when: a > 1, message: '{a:999999999f}'", "at most 99 characters wide"),
         ("select: a, from: r", "rules read each other in a circle: r → r"),
         ("select: a, from: q", "there is no rule `q`"),
         ("select: a, sql: SELECT a FROM readings", "`select` is said in `sql`"),

@@ -93,6 +93,12 @@ def test_a_function_of_texts_gives_the_same_in_every_engine_and_after_a_restart(
         assert site.feed(2, ("d", "mode", "hand")) == [{"before": "auto", "loud": "HAND", "x": None}] or site is one
 
 
+def test_an_alert_says_texts_too(tmp_path: Path) -> None:
+    site = Site(tmp_path, "rules: {r: {select: 'mode, x', when: \"mode = 'hand'\"}}")
+    (told,) = site.feed(1, ("d", "mode", "hand"))
+    assert told["message"] == "d: mode = 'hand' (mode = hand, x is unknown)"
+
+
 def test_json_and_patterns_are_read_out_of_texts(tmp_path: Path) -> None:
     site = Site(
         tmp_path,
