@@ -59,6 +59,7 @@ from holdfast.residency.service import Residency
 from holdfast.routes.service import Route
 from holdfast.storage.errors import DiskFull
 from holdfast.stream.engine import Engine
+from holdfast.stream.happenings import tell_refused
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.server import WebServer
 from holdfast.uplink.repairs import Repairs
@@ -280,6 +281,7 @@ class Node:
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node, registry=self.devices.ruling)
         self.devices.on_change(decoder.forget_devices)
         decoder.learn(journal.retained())
+        engine.on_refused = lambda refused: tell_refused(refused, self.telemetry)
         preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew, self.devices)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)

@@ -20,7 +20,7 @@ from holdfast.stream.lines import Line
 from holdfast.stream.plans import READINGS
 from holdfast.stream.relays import Relay
 from holdfast.stream.repair import Array, Moved, Repair
-from holdfast.stream.routing import Routes, Unconverted
+from holdfast.stream.routing import Refused, Routes
 from holdfast.stream.rows import Arrived, arrive
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.texts import Texts, using
@@ -63,6 +63,8 @@ class Engine:
         by_site: a key's time is that of the newest reading of its node, not the wall clock's
         """
         self.catalogue, self.node, self.texts, self.by_site = catalogue, node, Texts(), by_site
+        self.on_refused: Callable[[list[Refused]], None] | None = None
+        """Is told of series that rules can't have in the unit they want, once each."""
         self.limits, self.watch = limits or Limits(), watch or Stopwatch()
         self.rules: list[CompiledRule] = []
         self.lines: list[Line] = []
@@ -109,7 +111,9 @@ class Engine:
         findings = Findings()
         with using(self.texts):
             if self.routes.refresh():
-                self._tell_refused(findings)
+                self._tell_turned_away(findings)
+                if self.routes.refused and self.on_refused is not None:
+                    self.on_refused(self.refused())
         arrived = self.arrive(batch)
         if arrived is None:
             return findings
@@ -160,7 +164,7 @@ class Engine:
                 for state in (line.stage.state, *(judge.state for judge in line.judges)):
                     state.forget(gone)
 
-    def _tell_refused(self, to: Findings) -> None:
+    def _tell_turned_away(self, to: Findings) -> None:
         for line in self.lines:
             refused, known = len(line.stage.route.turned_away), self._refused.get(line.plan.signature, 0)
             if refused > known:
@@ -214,9 +218,10 @@ class Engine:
         now = self.watch.now()
         return [cost for line in self.lines for cost in line.costs(now)]
 
-    def unconverted(self) -> list[Unconverted]:
+    def refused(self) -> list[Refused]:
         """Series that rules want in a unit that they can't be converted to, each told once."""
-        return self.routes.unconverted()
+        found, self.routes.refused = self.routes.refused, []
+        return found
 
     def snapshot(self) -> bytes:
         """Everything that a restarted engine needs to go on as if nothing had happened."""

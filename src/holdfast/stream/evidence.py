@@ -89,9 +89,15 @@ def _message(rule: CompiledRule, kind: EventKind, known: Mapping[str, object], v
     if rule.message is not None:
         text = rule.message.render(known)
     else:
-        said = ", ".join(f"{k} = {v:g}" if isinstance(v, float) else f"{k} is unknown" for k, v in values.items())
+        said = ", ".join(_said(k, v) for k, v in values.items())
         text = f"{known['device']}: {rule.when_text} ({said})"
     return text if kind == "alert.raised" else f"cleared: {text}"
+
+
+def _said(name: str, value: object) -> str:
+    if value is None:
+        return f"{name} is unknown"
+    return f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}"
 
 
 def _why(rule: CompiledRule, transition: Transition, seen: Seen, values: Shown, judge: str) -> dict[str, object]:

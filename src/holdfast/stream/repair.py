@@ -97,13 +97,7 @@ class Repair:
         again = np.append(renewed, False)[np.minimum(slot, len(renewed))] & (slot >= 0)
         if self._moved.is_unset and line.plan.window.kind not in TIMELESS:
             again |= (slot >= 0) & self._is_moved(arrived.quality)
-        at = np.flatnonzero(again)
-        if not len(at):
-            return None
-        usable = None if arrived.usable is None else arrived.usable[at]
-        return Arrived(
-            arrived.row[at], arrived.series[at], arrived.ts[at], arrived.value[at], arrived.quality[at], usable
-        )
+        return arrived.taken(np.flatnonzero(again))
 
     def end(self) -> Findings:
         """What is different now from what had been told."""

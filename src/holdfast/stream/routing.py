@@ -23,7 +23,7 @@ _T = TypeVar("_T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
-class Unconverted:
+class Refused:
     """A series that a rule names, and can't have in the unit it wants."""
 
     series: Series
@@ -76,7 +76,7 @@ class Route:
             i: np.empty(0) for i, one in enumerate(plan.inputs) if one.kind == "fact"
         }
         self._generation: dict[int, int] = {}
-        self.unconverted: list[Unconverted] = []
+        self.refused: list[Refused] = []
 
     def reset(self, matches: "Sequence[Matches]") -> None:
         """Forget which series are read, not the keys: other rules share the stage from now on."""
@@ -130,7 +130,7 @@ class Route:
             return True
         line = _line(series.unit, unit)
         if line is None:
-            self.unconverted.append(Unconverted(series, unit))
+            self.refused.append(Refused(series, unit))
             return False
         if line != (1.0, 0.0):
             self.converts = True
@@ -199,6 +199,8 @@ class Routes:
         self._readers: dict[str, list[int]] = {}
         self._series_of: dict[str, list[int]] = {}
         self.routes: list[Route | None] = []
+        self.refused: list[Refused] = []
+        """Series that couldn't be converted, until somebody takes them."""
         self.wanted: NDArray[np.bool_] = np.empty(0, np.bool_)
         self.interest: NDArray[np.uint64] = np.empty((0, 1), np.uint64)
 
@@ -244,6 +246,11 @@ class Routes:
             for place in self._readers.get(series.metric, ()):
                 self._admit(i, series, place)
         self._known = count
+        found = [one for route in self.routes if route is not None for one in route.refused]
+        for route in self.routes:
+            if route is not None:
+                route.refused.clear()
+        self.refused += dict.fromkeys(found)
         return True
 
     def _admit(self, i: int, series: Series, place: int) -> None:
@@ -253,15 +260,6 @@ class Routes:
         if route.admit(i, series, self._catalogue.device_id(series.node, series.device)):
             self.wanted[i] = True
             self.interest[i, place // _WORD] |= np.uint64(1 << place % _WORD)
-
-    def unconverted(self) -> list[Unconverted]:
-        """What couldn't be converted since the last call."""
-        found = dict[Unconverted, None]()
-        for route in self.routes:
-            if route is not None:
-                found |= dict.fromkeys(route.unconverted)
-                route.unconverted = []
-        return list(found)
 
     def touched(self, series: NDArray[np.int32]) -> list[int]:
         """The stages that read any of these series, ascending."""

@@ -50,8 +50,11 @@ class Arrived:
         mask = self.metric == metrics[0]
         for metric in metrics[1:]:
             mask |= self.metric == metric
-        at = mask.nonzero()[0]
-        if len(at) == len(mask):
+        return self.taken(mask.nonzero()[0])
+
+    def taken(self, at: Array) -> "Arrived | None":
+        """The rows at these positions, None for none."""
+        if len(at) == len(self.row):
             return self
         if not len(at):
             return None

@@ -227,7 +227,7 @@ class _Reader:
             texts=frozenset(i for i, kind in enumerate(kinds) if kind == "text"),
             truths=frozenset(i for i, kind in enumerate(kinds) if kind == "truth"), units=units,
             when=when, clear=clear, then=then, when_text=when_text or _absence(text),
-            clear_text=_clear_text(text, when_text), alarm=alarm, threshold=limit, message=self._message(names),
+            clear_text=_clear_text(text, when_text), alarm=alarm, threshold=limit, message=self._message(names, kinds),
             actions=tuple(doings.actions), orders=tuple(doings.orders), notices=tuple(doings.notices),
             stores=tuple(doings.stores), budget=text.limits.cpu or 0.0, most_keys=text.limits.keys,
             most_samples=text.limits.samples,
@@ -253,10 +253,16 @@ class _Reader:
             clear = None
         return when[0], clear, then[0]
 
-    def _message(self, names: list[str] | None) -> Template | None:
+    def _message(self, names: list[str] | None, kinds: Sequence[Kind | None]) -> Template | None:
         if not self._text.message:
             return None
-        return parse_message(self._text.message, None if names is None else tuple(names), self._draft.faults["message"])
+        faults = self._draft.faults["message"]
+        message = parse_message(self._text.message, None if names is None else tuple(names), faults)
+        texts = [name for name, kind in zip(names or [], kinds, strict=False) if kind == "text"]
+        for _, name, spec in message.steps:
+            if name in texts and spec:
+                faults.append(f"`{{{name}:{spec}}}`: `{name}` is text; write `{{{name}}}`")
+        return message
 
     def _shape(self, plan: StagePlan, alarm: Any, part: str) -> str:
         """What alarms depend on: limits, texts and what is done aren't among it."""
@@ -268,6 +274,8 @@ class _Reader:
         return self._document.problem(("rules", self._name, *place), "")
 
     def _tell(self, where: tuple[str | int, ...], faults: Sequence[str]) -> None:
+        if not faults:
+            return
         place = ("rules", self._name, *where)
         known = {(p.where, p.message) for p in self._problems}
         for fault in dict.fromkeys(faults):

@@ -1,5 +1,6 @@
 """Templates of messages and topics: `{name}` or `{name:.1f}`, nothing that reaches into objects."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
@@ -79,6 +80,9 @@ def _check(name: str, spec: str, columns: tuple[str, ...] | None, faults: list[s
     else:
         faults.append(f"`{{{name}}}` is unknown; allowed: {', '.join((*FACTS, *columns))}")
         return
+    if re.search(r"\d{3}", spec):
+        faults.append(f"`{{{name}:{spec}}}`: a number is at most 99 characters wide")
+        return
     try:
         format(sample, spec)
     except ValueError as error:
@@ -86,4 +90,9 @@ def _check(name: str, spec: str, columns: tuple[str, ...] | None, faults: list[s
 
 
 def _show(value: object, spec: str) -> str:
-    return "unknown" if value is None else format(value, spec)
+    if value is None:
+        return "unknown"
+    try:
+        return format(value, spec)
+    except ValueError:  # a number's format, and the column is text
+        return str(value)

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,8 @@ def test_a_rule_name_stands_in_one_file_only(tmp_path: Path) -> None:
         ("select: a, do: [{publish: x, on: result, payload: {m: message}}]", "`message` is unknown"),
         ("select: a, do: [{notify: x, escalate: y}]", "an action is one of"),
         ("select: a, when: a > 1, limits: {keys: 0}", "at least 1"),
+        ("select: text(a) as m, when: \"m = 'x'\", message: '{m:.1f}'", "`m` is text; write `{m}`"),
+        ("select: a, when: a > 1, message: '{a:999999999f}'", "at most 99 characters wide"),
         ("select: a, from: r", "rules read each other in a circle: r → r"),
         ("select: a, from: q", "there is no rule `q`"),
         ("select: a, sql: SELECT a FROM readings", "`select` is said in `sql`"),
@@ -288,17 +291,13 @@ def test_a_wording_of_a_window_does_not_change_its_stage(tmp_path: Path) -> None
 
 
 def test_a_simple_condition_is_a_threshold(tmp_path: Path) -> None:
-    def limit(rest: str) -> tuple[float, ...] | None:
+    def limit(rest: str) -> tuple[str, int, bool, float, float] | None:
         found = one(tmp_path, f"select: 'a, b', {rest}").threshold
-        return (
-            None
-            if found is None
-            else (found.column, found.above, found.or_equal, found.limit, found.clear, found.clear_or_equal)
-        )
+        return None if found is None else (found.text, found.column, found.above, found.limit, found.clear)
 
-    assert limit("when: b > 3") == (1, True, False, 3, 3, True)
-    assert limit("when: -2 >= b") == (1, False, True, -2, -2, False)
-    assert limit("when: a > 3, clear_when: a <= 1") == (0, True, False, 3, 1, True)
+    assert limit("when: b > 3") == ("b", 1, True, 3, math.nextafter(3, math.inf))
+    assert limit("when: -2 >= b") == ("b", 1, False, math.nextafter(-2, math.inf), -2)
+    assert limit("when: a > 3, clear_when: a <= 1") == ("a", 0, True, 3, math.nextafter(1, math.inf))
     assert limit("when: a > 3, clear_when: b <= 1") is None
     assert limit("when: a > 3 and b > 3") is None
     assert limit("when: a > b") is None

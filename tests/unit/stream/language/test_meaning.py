@@ -10,12 +10,15 @@ import apsw
 import numpy as np
 import pytest
 
+from holdfast.kernel.clock import SystemClock
 from holdfast.model.batch import Batch
 from holdfast.model.quality import Quality
 from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.stream.engine import Engine
+from holdfast.stream.happenings import tell_refused
 from holdfast.stream.language.loading import compile_documents, load_rules
 from holdfast.stream.rules import CompiledRule
+from holdfast.telemetry.happenings import Telemetry
 
 S = 1_000_000_000
 Row = tuple[str, str, float | str]  # device, metric, value
@@ -90,6 +93,12 @@ def test_a_function_of_texts_gives_the_same_in_every_engine_and_after_a_restart(
         assert site.feed(2, ("d", "mode", "hand")) == [{"before": "auto", "loud": "HAND", "x": None}] or site is one
 
 
+def test_an_alert_says_texts_too(tmp_path: Path) -> None:
+    site = Site(tmp_path, "rules: {r: {select: 'mode, x', when: \"mode = 'hand'\"}}")
+    (told,) = site.feed(1, ("d", "mode", "hand"))
+    assert told["message"] == "d: mode = 'hand' (mode = hand, x is unknown)"
+
+
 def test_json_and_patterns_are_read_out_of_texts(tmp_path: Path) -> None:
     site = Site(
         tmp_path,
@@ -123,10 +132,14 @@ def test_one_device_may_measure_in_kelvin_and_another_in_celsius(tmp_path: Path)
 
 def test_a_series_of_another_quantity_is_left_out_and_told_once(tmp_path: Path) -> None:
     site = Site(tmp_path, results("level as l 'm'"))
+    told: list[str] = []
+    telemetry = Telemetry(SystemClock(), told.append)
+    site.engine.on_refused = lambda refused: tell_refused(refused, telemetry)
     assert site.feed(1, ("d", "level", 3.0), unit="Pa") == []
-    (refused,) = site.engine.unconverted()
-    assert (refused.series.device, refused.series.unit, refused.wanted) == ("d", "Pa", "m")
-    assert site.engine.unconverted() == []
+    assert site.feed(2, ("d", "level", 3.0), unit="Pa") == []
+    assert len(told) == 1
+    assert "site/d/level" in told[0]
+    assert telemetry.registry.get_sample_value("holdfast_stream_series_refused_total") == 1
 
 
 def test_the_limit_of_a_literal_is_converted_exactly(tmp_path: Path) -> None:

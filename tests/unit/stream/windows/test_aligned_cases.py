@@ -125,7 +125,7 @@ def test_evidence_is_the_windows_own_last_samples_whatever_the_batches(size: int
         stage = site.engine.lines[0].stage
         batch = batch_of(rows[i : i + size], site.catalogue)
         site.engine.routes.refresh()
-        arrived = arrive(batch, site.engine.routes.wanted, site.catalogue.device_of)
+        arrived = arrive(batch, site.engine.routes.wanted, site.catalogue)
         assert arrived is not None
         made, _, _ = stage.feed(arrived, 0)
         if made is not None:
