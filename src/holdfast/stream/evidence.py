@@ -48,9 +48,10 @@ class Seen:
     revision: int | None = None
 
 
-def event_id(rule: CompiledRule, node: str, device: str, kind: EventKind, ts: int) -> str:
+def event_id(rule: CompiledRule, node: str, device: str, kind: EventKind, ts: int, revision: int | None = None) -> str:
     """The same decision on the same rows has the same id, whenever and wherever it is made (G7)."""
-    facts = "\0".join((rule.name, rule.part, rule.version, node, device, kind, str(ts)))
+    again = (str(revision),) if revision else ()
+    facts = "\0".join((rule.name, rule.part, rule.version, node, device, kind, str(ts), *again))
     return blake2b(facts.encode(), digest_size=16).hexdigest()
 
 
@@ -61,7 +62,7 @@ def decide(rule: CompiledRule, device: tuple[str, str], transition: Transition, 
     values = {k: _json(v) for k, v in seen.values.items()}
     facts: dict[str, object] = {"device": name, "node": node, "rule": rule.name, "severity": rule.severity}
     event = Event(
-        id=event_id(rule, node, name, kind, seen.ts),
+        id=event_id(rule, node, name, kind, seen.ts, seen.revision),
         ts=seen.ts,
         lane=rule.lane,
         kind=kind,

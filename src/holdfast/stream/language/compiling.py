@@ -28,6 +28,8 @@ from holdfast.stream.language.tables import TableUnusable, table_at
 from holdfast.stream.language.templates import Template, parse_message
 from holdfast.stream.plans import READINGS, Compute, StagePlan
 from holdfast.stream.rules import CompiledRule
+from holdfast.stream.windows.bounds import check_ordered_window
+from holdfast.stream.windows.limits import check_window
 
 _RULE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _DEFAULTS = msgspec.to_builtins(RuleText())
@@ -183,6 +185,7 @@ class _Reader:
         plan = stage.plan(
             spec, made.by, made.source.where, where, "" if made.where is None else canonical(made.where.node)
         )
+        made.faults["sql" if text.sql else "window"] += [*check_window(spec, plan.calls), *check_ordered_window(spec)]
         return self._finished(
             plan, selected, known, names, kinds, alarm, stage.quantities, spec.text if several else ""
         )

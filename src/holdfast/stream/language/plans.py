@@ -18,7 +18,6 @@ from holdfast.stream.language.staging import (
     FACTS_OF,
     ROW_FUNCTIONS,
     Stage,
-    allowed_aggregates,
     describe,
     has_quality,
     is_row_function,
@@ -94,7 +93,7 @@ class Windows:
             return None
         return Leaf(self._stage.call(name), "truth" if name == "final" else "number")
 
-    def _aggregate(  # noqa: C901, PLR0911  # one check after the other
+    def _aggregate(  # noqa: C901  # one check after the other
         self, name: str, arguments: list[Any], node: Any, faults: list[str]
     ) -> Leaf | None:
         if arguments and isinstance(arguments[0], exp.Distinct):
@@ -110,13 +109,6 @@ class Windows:
             usage = AGGREGATES[name].replace("(x", "(air.temperature")
             faults.append(
                 f"`{shown(node)}`: {name} takes {'one column' if takes == 1 else 'two arguments'}, as in `{usage}`"
-            )
-            return None
-        if name not in allowed_aggregates(self._window, [name]):
-            faults.append(
-                f"`{shown(node)}`: {name} isn't made over `window: {self._window.text}`; allowed there: "
-                f"{', '.join(allowed_aggregates(self._window, list(AGGREGATES)))}; or use `count 10 every 1`, or a "
-                "window cut by time"
             )
             return None
         column = self._stage.column(arguments[0], faults)

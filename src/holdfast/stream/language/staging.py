@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlglot import exp
 
-from holdfast.stream.aggregates.tape_windows import KINDS as OF_SAMPLES
 from holdfast.stream.language import parsing
 from holdfast.stream.language.expressions import OPERATORS, Compiler, Kind, Leaf, constant
 from holdfast.stream.language.naming import FACTS, TIME, Kinds, Tree, calls_in, names_in
@@ -337,8 +336,3 @@ FACTS_OF: dict[str, frozenset[str]] = {
     "last": frozenset({"window_end", "revision", "final"}),
 }
 """Facts that a window hasn't all of."""
-
-
-def allowed_aggregates(window: WindowSpec, among: Sequence[str]) -> list[str]:
-    """Which aggregates a window can make."""
-    return [a for a in among if window.kind not in ("each", "last") or a in OF_SAMPLES]
