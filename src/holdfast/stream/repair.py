@@ -105,8 +105,11 @@ class Repair:
             arrived.row[at], arrived.series[at], arrived.ts[at], arrived.value[at], arrived.quality[at], usable
         )
 
-    def end(self) -> Findings:
-        """What is different now from what had been told."""
+    def end(self, now_ns: int) -> Findings:
+        """What is different now from what had been told; now_ns: windows that are over by then are closed."""
+        with np.errstate(all="ignore"):
+            for line in self._engine.lines:
+                line.tick(now_ns, self._findings)
         changed = dict[tuple[str, str, str, str], str]()
         for judge in self._engine.judges():
             before, now = self._raised[id(judge)], set(judge.raised())
