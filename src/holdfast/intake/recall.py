@@ -46,13 +46,13 @@ def recall(journal: Journal, engine: Engine, now_ns: int) -> tuple[int, list[Fin
     for told in weaves.told(journal, after):
         steps.replay(engine, told.steps, told.batch)
         rows += told.rows
-    found = mended(journal, engine)
+    found = mended(journal, engine, now_ns)
     if former is not None:
         found.append(engine.adopt(rules, now_ns).findings)
     return rows, found
 
 
-def mended(journal: Journal, engine: Engine) -> list[Findings]:
+def mended(journal: Journal, engine: Engine, now_ns: int) -> list[Findings]:
     """Make again what rules made of times that were wrong; nothing where no rows moved since the checkpoint. Blocking.
 
     The checkpoint must be of just before the move: a node that dies in between finds it again, and mends it then.
@@ -64,7 +64,7 @@ def mended(journal: Journal, engine: Engine) -> list[Findings]:
     moved = Moved(found.offset_ns, found.from_ns, found.to_ns, found.is_unset)
     after = dict(zip(READING_LANES, found.after, strict=True))
     batches = (batch for _, batch in weaves.in_order(journal, after))
-    return [engine.restamped(moved, lambda quality: MOVED[quality], batches)]
+    return [engine.restamped(moved, lambda quality: MOVED[quality], batches, now_ns)]
 
 
 def former_rules(checkpoint: bytes, rules: Sequence[CompiledRule]) -> list[CompiledRule] | None:

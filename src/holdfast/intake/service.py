@@ -156,7 +156,7 @@ class IntakeService:
 
     async def release(self) -> None:
         """Go on; where rows got the right times meanwhile, what rules made of the wrong ones is made again first."""
-        found = await asyncio.to_thread(mended, self._journal, self._engine)
+        found = await asyncio.to_thread(mended, self._journal, self._engine, self._clock.wall_ns())
         self._free.set()
         if found:
             self._take_over(found)

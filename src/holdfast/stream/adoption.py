@@ -100,7 +100,9 @@ class _Change:
         new = {rule.key: rule for rule in self._rules}
         for key, judge in self._old.items():
             rule = new.get(key)
-            if rule is None:
+            if rule is not None and judge.rule.version == rule.version:
+                self.done.rules.append(Adopted(*key, "unchanged"))
+            elif rule is None:
                 ended = self._withdraw(judge, judge.raised(), "the rule was removed")
                 self.done.rules.append(Adopted(*key, "removed", ended))
             elif not _keeps_alarms(judge, rule):
@@ -190,6 +192,9 @@ class _Change:
 
     def _judge(self, rule: CompiledRule, stage: Stage) -> Judge:
         engine, old = self._engine, self._old.get(rule.key)
+        if old is not None and old.stage is stage and old.rule.version == rule.version:
+            old.rule = rule
+            return old
         judge = Judge(rule, stage, engine.node, engine.catalogue, engine.texts)
         if old is None or not _keeps_alarms(old, rule):
             return judge

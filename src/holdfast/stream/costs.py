@@ -15,6 +15,7 @@ BURST_S = 2
 BACK_S = 0.25
 """A throttled rule goes on once so many seconds' worth of its share is free."""
 _LOOK_NS = 5 * NS_PER_S
+_EVERY = 8  # operations: asking how long the thread ran is dear
 Now = Callable[[], int]
 
 
@@ -95,11 +96,14 @@ class Stopwatch:
         """now: wall time, ns from anywhere; running: time for which this thread was running."""
         self.now, self._running = now, running
         self._touched: list[Meter] = []
-        self._began = self._ran = 0
+        self._began = self._ran = self._count = 0
+        self._scale = 1.0
 
     def begin(self) -> None:
         """An operation begins."""
-        self._began, self._ran = self.now(), self._running()
+        self._count += 1
+        if not self._count % _EVERY:
+            self._began, self._ran = self.now(), self._running()
 
     def touch(self, meter: Meter) -> None:
         """It uses this one; once an operation, or more often."""
@@ -109,9 +113,11 @@ class Stopwatch:
         """The operation is over."""
         if self._touched:
             now = self.now()
-            scale = min(1.0, (self._running() - self._ran) / max(now - self._began, 1))
+            if not self._count % _EVERY:
+                scale = min(1.0, (self._running() - self._ran) / max(now - self._began, 1))
+                self._scale += (scale - self._scale) / _EVERY
             for meter in self._touched:
-                meter.settle(scale, now)
+                meter.settle(self._scale, now)
             self._touched.clear()
 
 

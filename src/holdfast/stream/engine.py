@@ -187,7 +187,9 @@ class Engine:
         for line in self.lines:
             line.stage.clocks.shift(offset_ns, from_ns, to_ns)
 
-    def restamped(self, moved: Moved, is_moved: Callable[[Array], Array], batches: Iterable[Batch]) -> Findings:
+    def restamped(
+        self, moved: Moved, is_moved: Callable[[Array], Array], batches: Iterable[Batch], now_ns: int
+    ) -> Findings:
         """Rows were given the right times: what was made of the wrong ones is made again (`repair`).
 
         is_moved: by quality, which rows; batches: all rows stored while the clock was wrong, as they are now.
@@ -196,7 +198,7 @@ class Engine:
         self.routes.refresh()
         repair = Repair(self, moved, is_moved)
         repair.feed(batches)
-        return repair.end()
+        return repair.end(now_ns)
 
     def throttle(self, stage: str, *, on: bool) -> None:
         """Let a stage skip rows, or no longer. Unknown stages are ignored."""

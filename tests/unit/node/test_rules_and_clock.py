@@ -134,7 +134,7 @@ def test_a_node_killed_between_the_move_and_the_mending_mends_at_its_next_start(
         again.intake.start()
         await again.settled()
         assert not again.journal.meta(REPAIR)
-        assert mended(again.journal, again.engine) == []
+        assert mended(again.journal, again.engine, again.clock.wall_ns()) == []
         await machine.live(1)
         assert [(rule, kind) for rule, _, kind, _ in machine.alerts()] == [
             ("hot", "alert.raised"),
