@@ -19,6 +19,7 @@ from holdfast.cli.history_commands import history
 from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
+from holdfast.cli.rule_commands import rules
 from holdfast.cli.sim import sim
 from holdfast.kernel.documents import SettingsInvalid
 
@@ -89,6 +90,7 @@ app.add_typer(mqtt, name="mqtt")
 app.add_typer(devices, name="devices")
 app.add_typer(adapters, name="adapters")
 app.add_typer(profile, name="profile")
+app.add_typer(rules, name="rules")
 app.add_typer(command, name="command")
 app.add_typer(audit, name="audit")
 app.add_typer(history, name="history")
