@@ -25,7 +25,7 @@ from holdfast.stream.watching import gives_results, look_on, slots_of
 
 MOST_ALERTS = 100_000
 """Alerts listed one by one; more are counted."""
-SLICES = 20_000
+SLICES = 5_000
 SHORTEST_NS, LONGEST_NS = NS_PER_S, 3600 * NS_PER_S
 MOST_ROWS = 1 << 16
 """Rows handed to the engine at once."""
