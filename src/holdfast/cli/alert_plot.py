@@ -1,4 +1,4 @@
-"""What rules would have done, as a picture or in the terminal: selected columns, limits, and when alerts were raised."""
+"""What rules would have done, as a picture or in the terminal: selected columns, limits, and alerts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -165,7 +165,9 @@ def _legend(made: Picture, panel: Panel, y: float) -> None:
 
 
 def _bounds(panel: Panel, also: Sequence[float]) -> tuple[float, float]:
-    values = [part[panel.slot] for bins in panel.columns if panel.slot < len(bins.low) for part in (bins.low, bins.high)]
+    values = [
+        part[panel.slot] for bins in panel.columns if panel.slot < len(bins.low) for part in (bins.low, bins.high)
+    ]
     every = np.concatenate([*values, np.array(also, np.float64)]) if values or also else np.array([0.0])
     every = every[np.isfinite(every)]
     low, high = (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
@@ -195,7 +197,9 @@ def terminal(panels: Sequence[Panel], from_ns: int, to_ns: int, size: tuple[int,
     lines: list[str] = []
     for panel in panels:
         columns = [
-            _column(panel, i, bins, from_ns, to_ns) for i, bins in enumerate(panel.columns) if panel.slot < len(bins.low)
+            _column(panel, i, bins, from_ns, to_ns)
+            for i, bins in enumerate(panel.columns)
+            if panel.slot < len(bins.low)
         ]
         for limit in limits(panel.rule):
             name = f"{'ends at' if limit.clears else 'limit'} {limit.value:g}"

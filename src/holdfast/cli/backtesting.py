@@ -150,9 +150,15 @@ def past(wanted: Wanted, rules: Sequence[CompiledRule], clock: Clock) -> Abstrac
     start, end = time_of("--from", wanted.start or "-24h", now), time_of("--to", wanted.end or "now", now)
     if start >= end:
         raise Misused("--from is not before --to", "as in --from -7d --to now")
-    where = _folder(wanted.data) if wanted.data is not None else open_node(wanted.node or at_hand(), wanted.token_file, wanted.ca)
+    where = (
+        _folder(wanted.data)
+        if wanted.data is not None
+        else open_node(wanted.node or at_hand(), wanted.token_file, wanted.ca)
+    )
     if isinstance(where, Api) and "://" in wanted.node:
-        metrics = {one.metric for rule in rules if rule.stage.source == READINGS for one in rule.stage.inputs if one.metric}
+        metrics = {
+            one.metric for rule in rules if rule.stage.source == READINGS for one in rule.stage.inputs if one.metric
+        }
         return of_api(where, sorted(metrics), str(start / 1e9), str(end / 1e9))
     if isinstance(where, Api):
         from holdfast.cli.node_api import settings_of
@@ -257,18 +263,20 @@ def _draw(plot: str, ran: Ran, readings: Readings, *, quiet: bool) -> None:
     try:
         Path(plot).write_bytes(picture(panels, *span, f"{readings.name}, {when(span[0])} to {when(span[1])}"))
     except OSError as error:
-        raise Misused(f"{plot} can't be written: {error.strerror}", "give --plot another place, or --plot term") from error
+        raise Misused(
+            f"{plot} can't be written: {error.strerror}", "give --plot another place, or --plot term"
+        ) from error
     if not quiet:
         typer.echo(f"drawn: {plot}")
 
 
 def report_lines(report: Report, *, listed: bool) -> list[str]:
     """The report as text."""
+    read = f"{many(report.readings, 'reading')} of {report.series:,} series"
+    pace = f"{report.readings / report.wall_s:,.0f} readings/s, {report.pace:,.0f} times as fast as they came"
     lines = [
-        f"{plain(report.source)}: {many(report.readings, 'reading')} of {report.series:,} series, "
-        f"{when(report.from_ns)} to {when(report.to_ns)}",
-        f"in {report.wall_s:.2f} s: {report.readings / report.wall_s:,.0f} readings/s, "
-        f"{report.pace:,.0f} times as fast as they came",
+        f"{plain(report.source)}: {read}, {when(report.from_ns)} to {when(report.to_ns)}",
+        f"in {report.wall_s:.2f} s: {pace}",
     ]
     if report.rules:
         head = ["rule", "device", "alerts", "raised for", "longest", "first", "last", ""]
@@ -282,7 +290,9 @@ def report_lines(report: Report, *, listed: bool) -> list[str]:
     lines += [""] if report.results or report.commands or report.quiet or report.unread or report.notes else []
     for name, count in report.results.items():
         cut = report.cut_results.get(name, 0)
-        lines.append(f"results  {name}: {count:,}" + (f", and {cut:,} of windows that were open at the end" if cut else ""))
+        lines.append(
+            f"results  {name}: {count:,}" + (f", and {cut:,} of windows that were open at the end" if cut else "")
+        )
     lines += [f"commands  {name}: {count:,} would have been sent" for name, count in report.commands.items()]
     lines += [f"never raised: {', '.join(report.quiet)}"] if report.quiet else []
     lines += [f"found nothing to read: {', '.join(report.unread)}"] if report.unread else []

@@ -71,5 +71,7 @@ def _files(wanted: Wanted) -> list[Path]:
     plan = settings_of(Path(name))
     if not plan.settings.rules:
         raise Misused(f"{name} names no rules", "name the files with --rules")
-    shipped = [BUILTIN / f"{one.removeprefix('builtin:')}.yaml" for one in plan.settings.rules if one.startswith("builtin:")]
+    shipped = [
+        BUILTIN / f"{one.removeprefix('builtin:')}.yaml" for one in plan.settings.rules if one.startswith("builtin:")
+    ]
     return shipped + [plan.path(one) for one in plan.settings.rules if not one.startswith("builtin:")]

@@ -108,7 +108,9 @@ class Standings:
     def _standing(self, judge: Judge, slot: int, node: str, device: str) -> Standing:
         ts, values, window = self._last.get(slot, (None, {}, {}))
         judge.state.grow(len(judge.stage.route.keys))
-        kept = {name: array[slot] for name, array in judge.state.export(judge.state.capacity).items() if array.ndim == 1}
+        kept = {
+            name: array[slot] for name, array in judge.state.export(judge.state.capacity).items() if array.ndim == 1
+        }
         raised = judge.alarm is not None and bool(np.isin(slot, judge.alarm.raised()))
         since = next((int(kept[n]) for n in ("alarm.since", "alarm.start") if n in kept and int(kept[n]) > 0), None)
         hold = judge.rule.alarm.hold_ns
@@ -143,14 +145,14 @@ def _samples(window: Mapping[str, Any]) -> list[str]:
     for metric, (ts, values) in window.items():
         if ts:
             said = ", ".join(shown_value(v) for v in values[-10:])
-            lines.append(f"  {plain(metric)}: {many(len(values), 'sample')} from {moment(ts[0])} to {moment(ts[-1])}: … {said}"
-                         if len(values) > 10 else f"  {plain(metric)}: {said} ({moment(ts[0])} to {moment(ts[-1])})")  # fmt: skip
+            dots = "… " if len(values) > 10 else ""
+            lines.append(f"  {plain(metric)}: {dots}{said} ({moment(ts[0])} to {moment(ts[-1])})")
     return lines
 
 
 def show_rule(
-    rules: Sequence[CompiledRule], name: str, text: Mapping[str, object], wanted: Wanted | None, device: str, clock: Clock,
-    *, json: bool,
+    rules: Sequence[CompiledRule], name: str, text: Mapping[str, object], wanted: Wanted | None, device: str,
+    clock: Clock, *, json: bool,
 ) -> int:  # fmt: skip
     """Print a rule in plain words and, with a past to look at, how it stands. Returns 0."""
     rule = next(rule for rule in rules if rule.name == name)
@@ -182,7 +184,9 @@ def find_event(where: Api | File, number: str) -> Event:
             reader.close()
     found = [event for event in events if event.id.startswith(number)]
     if len(found) != 1:
-        what = f"{len(found)} events begin with {number}" if found else f"no event {number} among the last {len(events):,}"
+        what = (
+            f"{len(found)} events begin with {number}" if found else f"no event {number} among the last {len(events):,}"
+        )
         raise Misused(what, "take the id from the event; 8 digits of it will do")
     return found[0]
 
@@ -195,7 +199,10 @@ def event_lines(event: Event) -> list[str]:
         ["event", event.id],
         ["what", f"{event.kind}, {event.severity}: {plain(event.message)}"],
         ["when", f"{moment(event.ts)} by the clock of {plain(event.device)} at {plain(event.node)}"],
-        ["rule", f"{event.rule}, version {why.get('rule_version', 'unknown')}, decided on {why.get('decided_on', '?')}"],
+        [
+            "rule",
+            f"{event.rule}, version {why.get('rule_version', 'unknown')}, decided on {why.get('decided_on', '?')}",
+        ],
         ["because", plain(str(why.get("condition", "")))],
         ["with", ", ".join(f"{name} = {shown_value(value)}" for name, value in values.items())],
         ["window", _window(window)],
@@ -217,9 +224,9 @@ def event_lines(event: Event) -> list[str]:
 def _window(window: Mapping[str, Any]) -> str:
     said = str(window.get("text", ""))
     if "from" in window and "to" in window:
-        said += f", {moment(window['from'])} to {moment(window['to'])} ({lasting((window['to'] - window['from']) / 1e9)})"
+        said += (
+            f", {moment(window['from'])} to {moment(window['to'])} ({lasting((window['to'] - window['from']) / 1e9)})"
+        )
     if window.get("revision"):
         said += f", revised {window['revision']} times"
     return said
-
-

@@ -58,7 +58,9 @@ class Picture:
         part *= 1 - share
         part += share * np.array(colour, np.float32)
 
-    def line(self, x: Sequence[float] | NDArray[Any], y: Sequence[float] | NDArray[Any], colour: Colour, thick: float = 1.0) -> None:
+    def line(
+        self, x: Sequence[float] | NDArray[Any], y: Sequence[float] | NDArray[Any], colour: Colour, thick: float = 1.0
+    ) -> None:
         """Join points; NaN is a gap."""
         xs, ys = np.asarray(x, np.float64) * _SCALE, np.asarray(y, np.float64) * _SCALE
         if len(xs) == 1:

@@ -1,11 +1,10 @@
 """CSV and Parquet files as readings.
 
 Long: a row a reading, with columns `ts` (or time, timestamp, datetime, date), `metric` and `value`, and as they like
-`node`, `device`, `unit`, `text`, `quality`: what `holdfast query --format csv|parquet` and the lake write. Wide: a row a
-moment, a column a metric, and as they like `device`.
+`node`, `device`, `unit`, `text`, `quality`: what `holdfast query --format csv|parquet` and the lake write.
+Wide: a row a moment, a column a metric, and as they like `device`.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -152,15 +151,19 @@ def _qualities(table: pa.Table) -> NDArray[np.uint8]:
     words = _words(table, "quality", "good")
     reasons = _words(table, "reason", "none")
     codes = np.zeros(len(table), np.uint8)
-    quality = [Quality[w.upper()] if w.upper() in Quality.__members__ else Quality.GOOD for w in words.dictionary.to_pylist()]
-    reason = [Reason[w.upper()] if w.upper() in Reason.__members__ else Reason.NONE for w in reasons.dictionary.to_pylist()]
+    quality = [
+        Quality[w.upper()] if w.upper() in Quality.__members__ else Quality.GOOD for w in words.dictionary.to_pylist()
+    ]
+    reason = [
+        Reason[w.upper()] if w.upper() in Reason.__members__ else Reason.NONE for w in reasons.dictionary.to_pylist()
+    ]
     made = np.array([[encode_quality(q, r) for r in reason] for q in quality], np.uint8)
     codes[:] = made[words.indices.to_numpy(zero_copy_only=False), reasons.indices.to_numpy(zero_copy_only=False)]
     return codes
 
 
 def _times(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Ns UTC, and which are known. Numbers are s, ms, us or ns since 1970, by their size; times without zone are UTC."""
+    """Ns UTC, and which are known. Numbers are s, ms, us or ns since 1970, by size; times without zone are UTC."""
     kind = column.type
     try:
         if pa.types.is_date(kind):
@@ -171,11 +174,18 @@ def _times(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.bool_
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
             return np.array(column.fill_null(0).to_numpy(), np.int64), known
+        if pa.types.is_integer(kind):
+            whole = np.array(column.cast(pa.int64()).fill_null(0).to_numpy(), np.int64)
+            return whole * _size_of(float(np.abs(whole).max(initial=0))), known
         numbers = np.array(column.cast(pa.float64()).fill_null(0).to_numpy(), np.float64)
     except pa.ArrowException as error:
-        raise Misused(f"times can't be read: {str(error).splitlines()[0]}", "ISO 8601, or numbers since 1970") from error
-    digits = len(re.sub(r"\..*", "", f"{np.abs(numbers).max(initial=0):.0f}"))
-    size = next(ns for most, ns in _UNITS_NS.items() if digits <= most or most == 19)
-    if pa.types.is_integer(column.type):
-        return np.array(column.fill_null(0).to_numpy(), np.int64) * size, known
-    return np.round(numbers * size).astype(np.int64), known
+        raise Misused(
+            f"times can't be read: {str(error).splitlines()[0]}", "ISO 8601, or numbers since 1970"
+        ) from error
+    return np.round(numbers * _size_of(float(np.abs(numbers).max(initial=0)))).astype(np.int64), known
+
+
+def _size_of(largest: float) -> int:
+    """Ns of the unit that numbers of this size are in."""
+    digits = len(f"{int(largest)}")
+    return next((ns for most, ns in _UNITS_NS.items() if digits <= most), 1)

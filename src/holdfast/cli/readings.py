@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def _chunks(past: Past, ids: NDArray[np.int32], about: Readings) -> Iterator[Bat
         texts = Texts()
         question = Question(ids, low, high)
         asked = Asked(question, texts, ("*",), 0, sites=False, parent=False)
-        into, got = past.history.tiers.gather(lambda: _Gatherer(question, texts), asked)
+        into, got = past.history.tiers.gather(partial(_Gatherer, question, texts), asked)
         if got.is_cut:
             about.notes.append("there was more than could be read at once: ask for a shorter time")
         batch = into.sorted()
@@ -131,7 +132,9 @@ def of_api(where: Api, metrics: Collection[str], start: str, end: str) -> Iterat
 
 
 @contextmanager
-def of_file(path: Path, device: str, names: dict[str, str], from_ns: int | None, to_ns: int | None) -> Iterator[Readings]:
+def of_file(
+    path: Path, device: str, names: dict[str, str], from_ns: int | None, to_ns: int | None
+) -> Iterator[Readings]:
     """Of a CSV or Parquet file."""
     found = _of_table(read_file(path), path.name, device or path.name.partition(".")[0], names)
     batch = next(found.batches)

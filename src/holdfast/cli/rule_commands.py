@@ -74,6 +74,7 @@ def try_(
 @rules.command()
 def backtest(
     file: RuleFile,
+    *,
     rule: Annotated[str, typer.Option(help="Only this rule.")] = "",
     start: Start = "",
     end: End = "",
@@ -107,6 +108,7 @@ def backtest(
 def diff(
     old: Annotated[Path, typer.Argument(help="Rules as they are.", metavar="OLD")],
     new: Annotated[Path, typer.Argument(help="Rules as they shall be.", metavar="NEW")],
+    *,
     start: Start = "",
     end: End = "",
     node: Node = "",
@@ -140,6 +142,7 @@ def diff(
 @rules.command()
 def explain(
     what: Annotated[str, typer.Argument(help="A rule's name, or an event's id.", metavar="RULE|EVENT")],
+    *,
     file: Annotated[list[Path] | None, typer.Option("--rules", help="Rule files; else those of the node.")] = None,
     device: Annotated[str, typer.Option(help="How the rule stands for this device; `*` for all.")] = "",
     at: Annotated[str, typer.Option(help="How it stood then: ISO 8601, or back from now, as in -2h.")] = "",
@@ -164,7 +167,7 @@ def explain(
     _finish(body)
 
 
-def _wanted(
+def _wanted(  # noqa: PLR0917 - as typed
     start: str, end: str, node: str, data: Path | None, file: Path | None, device: str, column: list[str] | None,
     token_file: Path | None, ca: Path | None,
 ) -> "Wanted":  # fmt: skip

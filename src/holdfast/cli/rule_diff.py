@@ -152,7 +152,8 @@ def _lines(found: Difference) -> list[str]:
             lines.append(f"  {_kept_words(one)}")
     lines.append(f"unchanged: {', '.join(found.unchanged) or 'none'}")
     if found.source:
-        lines += ["", f"over {plain(found.source)}: {many(found.same, 'alert')} as before, {len(found.gone):,} no more, {len(found.new):,} new"]
+        counts = f"{many(found.same, 'alert')} as before, {len(found.gone):,} no more, {len(found.new):,} new"
+        lines += ["", f"over {plain(found.source)}: {counts}"]
         head = ["", "rule", "device", "raised", "cleared", "message"]
         rows = [_row("-", one) for one in found.gone[:200]] + [_row("+", one) for one in found.new[:200]]
         lines += table([head, *rows]) if rows else []

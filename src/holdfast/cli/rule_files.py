@@ -174,14 +174,24 @@ def _told(verdicts: Sequence[Verdict], wrong: Sequence[tuple[Path, SettingsInval
         return [*lines, f"{total} written; read the difference before you commit it"]
     if not failed:
         return [*lines, f"{total}, all as expected"]
-    return [*lines, f"{total}, {failed} not as expected", "  - what was expected, + what came; --update writes what came"]
+    return [
+        *lines,
+        f"{total}, {failed} not as expected",
+        "  - what was expected, + what came; --update writes what came",
+    ]
 
 
 def _as_json(verdicts: Sequence[Verdict], wrong: Sequence[tuple[Path, SettingsInvalid]]) -> str:
     return as_json(
         {
             "traces": [
-                {"file": str(v.trace.path), "ok": v.is_good, "events": v.events, "ways": v.ways, "differences": v.differences}
+                {
+                    "file": str(v.trace.path),
+                    "ok": v.is_good,
+                    "events": v.events,
+                    "ways": v.ways,
+                    "differences": v.differences,
+                }
                 for v in verdicts
             ],
             "problems": [_problem(problem) for _, invalid in wrong for problem in invalid.problems],

@@ -1,6 +1,7 @@
 """What is allowed in a rule and yet hardly meant. Says nothing that it isn't sure of."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,7 +13,10 @@ _LITERAL = re.compile(r"(?<![\w.'])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 def warnings(rule: CompiledRule, read_by: frozenset[str], period_ns: int = 0) -> list[str]:
-    """Sentences, each with what to do. read_by: rules that others read; period_ns: how often devices send, 0 = unknown."""
+    """Sentences, each with what to do.
+
+    read_by: rules that others read; period_ns: how often devices send, 0 = unknown
+    """
     found = [*_overlap(rule), *_nowhere(rule, read_by)]
     return found + (_too_short(rule, period_ns) if period_ns else [])
 
@@ -37,7 +41,9 @@ def _overlap(rule: CompiledRule) -> list[str]:
     for i, name in enumerate(rule.names):
         columns = [points if j == i else np.full(len(points), np.nan) for j in range(len(rule.names))]
         with np.errstate(all="ignore"):
-            both = np.broadcast_to(rule.when(columns), points.shape) & np.broadcast_to(rule.clear(columns), points.shape)
+            both = np.broadcast_to(rule.when(columns), points.shape) & np.broadcast_to(
+                rule.clear(columns), points.shape
+            )
         if both.any():
             at = points[both][0]
             return [f"`when` and `clear_when` both hold at {name} = {at:g}: it would be raised and cleared by turns"]
@@ -46,7 +52,7 @@ def _overlap(rule: CompiledRule) -> list[str]:
 
 def _between(numbers: list[float]) -> list[float]:
     ends = [numbers[0] - abs(numbers[0]) - 1, *numbers, numbers[-1] + abs(numbers[-1]) + 1]
-    return [(a + b) / 2 for a, b in zip(ends, ends[1:], strict=False)]
+    return [(a + b) / 2 for a, b in pairwise(ends)]
 
 
 def _too_short(rule: CompiledRule, period: int) -> list[str]:
@@ -58,7 +64,9 @@ def _too_short(rule: CompiledRule, period: int) -> list[str]:
     if window.kind == "session" and window.gap <= period:
         found.append(f"a gap of {lasting(window.gap)} ends a session after every message of {every}")
     if alarm.kind == "absence" and alarm.hold_ns < 2 * period:
-        found.append(f"`absent: {lasting(alarm.hold_ns)}` is raised by one lost message of {every}: at least twice that")
+        found.append(
+            f"`absent: {lasting(alarm.hold_ns)}` is raised by one lost message of {every}: at least twice that"
+        )
     elif alarm.kind == "condition" and 0 < alarm.hold_ns < period:
         found.append(f"`for` {lasting(alarm.hold_ns)} is over before the next message of {every}: one sample decides")
     if alarm.kind == "sequence" and alarm.within < period:

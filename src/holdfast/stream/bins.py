@@ -32,6 +32,4 @@ class Bins:
         more = keys - len(self.low)
         if more > 0:
             empty = np.full((more, self.count), np.nan)
-            self.low, self.high, self.last = (
-                np.concatenate([old, empty]) for old in (self.low, self.high, self.last)
-            )
+            self.low, self.high, self.last = (np.concatenate([old, empty]) for old in (self.low, self.high, self.last))

@@ -27,6 +27,8 @@ def limits(rule: CompiledRule) -> list[Limit]:
     found = list[Limit]()
     for text, clears in ((rule.when_text, False), (rule.clear_text, True)):
         for name, number in _COMPARED.findall(text):
-            if name in rule.names and (rule.names.index(name), float(number)) not in {(o.column, o.value) for o in found}:
+            if name in rule.names and (rule.names.index(name), float(number)) not in {
+                (o.column, o.value) for o in found
+            }:
                 found.append(Limit(rule.names.index(name), float(number), clears))
     return found

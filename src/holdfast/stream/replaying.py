@@ -87,7 +87,9 @@ class Account:
 class Replay:
     """One run of rules over the past."""
 
-    def __init__(self, rules: Sequence[CompiledRule], catalogue: Catalogue, node: str, from_ns: int, to_ns: int) -> None:
+    def __init__(
+        self, rules: Sequence[CompiledRule], catalogue: Catalogue, node: str, from_ns: int, to_ns: int
+    ) -> None:
         """catalogue: of the batches; the time decides how finely it passes."""
         self.engine = Engine(rules, catalogue, node)
         self.account = Account()
@@ -160,7 +162,7 @@ class Replay:
             for command in decision.commands:
                 account.commands[command.name] = account.commands.get(command.name, 0) + 1
 
-    def _result(self, judge: Judge, evaluations: Evaluations, _: list[Any]) -> None:
+    def _result(self, judge: Judge, evaluations: Evaluations, selected: list[Any]) -> None:  # noqa: ARG002 - a `Take`
         at, _ = slots_of(evaluations, judge)
         into = self.account.cut_results if self._is_over else self.account.results
         into[judge.rule.name] = into.get(judge.rule.name, 0) + len(at)

@@ -40,30 +40,48 @@ def read_expected(line: int, said: str, found: list[str], times: Times) -> Expec
         return None
     if len(found) < 2 or found[0] not in get_args(Kind):
         return EVENT_HELP
-    device, at, message = None, None, None
-    values = list[tuple[str, Number]]()
+    kind: Kind = found[0]  # type: ignore[assignment]  # looked at above
+    made = _Parts()
     rest = found[2:]
     while rest:
-        word, *rest = rest
-        name, equals, text = word.partition("=")
-        if word == "at" and rest:
-            at = times.read(rest[0])
-            if at is None:
-                return f"`at {rest[0]}` is no time"
-            rest = rest[1:]
-        elif word == "saying" and rest:
-            message, rest = rest[0].strip("\"'"), rest[1:]
-        elif equals:
+        taken = made.take(rest, times)
+        if isinstance(taken, str):
+            return taken
+        rest = rest[taken:]
+    return Expected(line, said, kind, found[1], made.device, made.at, tuple(made.values), made.message)
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What follows kind and rule."""
+
+    device: str | None = None
+    at: int | None = None
+    message: str | None = None
+    values: list[tuple[str, Number]] = field(default_factory=list)
+
+    def take(self, rest: list[str], times: Times) -> int | str:
+        """Read the next words; how many they were, or what is wrong with them."""
+        word, (name, equals, text) = rest[0], rest[0].partition("=")
+        if word in ("at", "saying") and len(rest) > 1:
+            return self._pair(word, rest[1], times)
+        if equals:
             number = read_number(text)
             if number is None:
                 return f"`{word}`: an expected value is 81.5, 81.5±0.2, 'a text' or unknown"
-            values.append((name.strip('"'), number[0]))
-        elif device is None:
-            device = word.strip("'\"")
+            self.values.append((name.strip('"'), number[0]))
+        elif self.device is None:
+            self.device = word.strip("'\"")
         else:
             return f"`{word}` isn't understood; {EVENT_HELP}"
-    kind: Kind = found[0]  # type: ignore[assignment]  # looked at above
-    return Expected(line, said, kind, found[1], device, at, tuple(values), message)
+        return 1
+
+    def _pair(self, word: str, said: str, times: Times) -> int | str:
+        if word == "saying":
+            self.message = said.strip("\"'")
+            return 2
+        self.at = times.read(said)
+        return 2 if self.at is not None else f"`at {said}` is no time"
 
 
 def matches(expected: Expected, got: Got, node: str) -> bool:

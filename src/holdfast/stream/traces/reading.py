@@ -76,14 +76,7 @@ class _Reader:
         if head := _HEAD.fullmatch(" ".join(found)):
             self._head(head[1], head[2])
         elif found[0] == "=>":
-            if not self.steps:
-                raise Fault("an event is expected before any line of input")
-            said = line.partition("=>")[2].partition(" #")[0].strip()
-            expected = read_expected(number, said, found[1:], self.steps[-1].times)
-            if isinstance(expected, str):
-                raise Fault(expected)
-            if expected is not None:
-                self.steps[-1].expected.append(expected)
+            self._expect(number, line, found)
         elif _DAY.fullmatch(found[0]) and len(found) == 1:
             self._day(found[0])
         else:
@@ -92,6 +85,16 @@ class _Reader:
             if self._count > MOST_MESSAGES:
                 raise Fault(f"a trace has at most {MOST_MESSAGES:,} messages")
             self.steps.append(Step(number, line.strip(), self._times, tuple(actions)))
+
+    def _expect(self, number: int, line: str, found: list[str]) -> None:
+        if not self.steps:
+            raise Fault("an event is expected before any line of input")
+        said = line.partition("=>")[2].partition(" #")[0].strip()
+        expected = read_expected(number, said, found[1:], self.steps[-1].times)
+        if isinstance(expected, str):
+            raise Fault(expected)
+        if expected is not None:
+            self.steps[-1].expected.append(expected)
 
     def _day(self, text: str) -> None:
         try:
@@ -146,7 +149,9 @@ class _Reader:
             if self._now is None:
                 raise Fault("nothing can be late before the first message")
             return [self._message(self._now, self._time(found[1]), found[2:])]
-        at = self._onward(found[0])
+        return self._at(self._onward(found[0]), found)
+
+    def _at(self, at: int, found: list[str]) -> Sequence[Action]:
         if found[1:] in (["silence"], ["tick"]):
             return [Silence(at)]
         if found[1] == "acknowledge":
@@ -215,7 +220,3 @@ def _filled(metric: str, column: list[Given], count: int) -> list[Given]:
         share = [i / (count - 1) if count > 1 else 0.0 for i in range(count)]
         return [Given(metric, low + (high - low) * s, last.quality) for s in share]
     raise Fault(f"{metric} has {len(column)} values for {count} messages")
-
-
-
-

@@ -51,8 +51,10 @@ def manners(splits: int, *, restarts: bool) -> list[Manner]:
     found = [Manner()]
     if restarts:
         found.append(Manner(restarts=True, name="with a restart after every message"))
-    for seed in range(splits):
-        found.append(Manner(Random(seed), restarts=restarts and bool(seed % 2), name=f"in batches by chance ({seed})"))
+    found += [
+        Manner(Random(seed), restarts=restarts and bool(seed % 2), name=f"in batches by chance ({seed})")
+        for seed in range(splits)
+    ]
     if splits:
         found.append(Manner(is_whole=True, name="in as few batches as can be"))
     return found
@@ -90,18 +92,7 @@ class _Run:
 
     def _do(self, action: Action, step: int) -> None:
         if isinstance(action, Message):
-            is_odd = (action.node, action.device) in self._odd
-            if is_odd or self._manner.is_live or self._ends():
-                self._flush()
-                self._step = step
-            if self._manner.is_live:
-                self._pass_until(action.at)
-            elif is_odd and self._now is not None:
-                self._take(self._engine.tick(action.at - 1))
-            self._waiting.append(action)
-            self._now = max(action.at, self._now or action.at)
-            if is_odd or self._manner.is_live:
-                self._flush()
+            self._hear(action, step)
             return
         self._flush()
         self._step = step
@@ -114,6 +105,20 @@ class _Run:
             self._now = action.until
         else:
             self._acknowledge(action)
+
+    def _hear(self, message: Message, step: int) -> None:
+        is_alone = self._manner.is_live or (message.node, message.device) in self._odd
+        if is_alone or self._ends():
+            self._flush()
+            self._step = step
+        if self._manner.is_live:
+            self._pass_until(message.at)
+        elif is_alone and self._now is not None:
+            self._take(self._engine.tick(message.at - 1))
+        self._waiting.append(message)
+        self._now = max(message.at, self._now or message.at)
+        if is_alone:
+            self._flush()
 
     def _acknowledge(self, action: Acknowledged) -> None:
         if self._manner.is_live:
@@ -134,7 +139,9 @@ class _Run:
         if not self._waiting:
             return
         messages, self._waiting = self._waiting, []
-        told = self._manner.is_live or not messages[-1].is_plain or (messages[-1].node, messages[-1].device) in self._odd
+        told = (
+            self._manner.is_live or not messages[-1].is_plain or (messages[-1].node, messages[-1].device) in self._odd
+        )
         self._take(self._engine.evaluate(self._batch(messages), messages[-1].at if told else 0))
         if self._manner.restarts:
             self._restart()
@@ -158,11 +165,11 @@ class _Run:
                     texts.append(value)
                     value = float(len(texts) - 1)
                 rows.append((self._series(message, given), message.ts, float(value), given.quality))
-        series, ts, value, quality = zip(*rows, strict=True)
+        series, ts, numbers, quality = zip(*rows, strict=True)
         return Batch(
             np.array(series, np.int32),
             np.array(ts, np.int64),
-            np.array(value, np.float64),
+            np.array(numbers, np.float64),
             np.array(quality, np.uint8),
             tuple(texts),
         )
@@ -201,5 +208,3 @@ def moments(after: int | None, before: int) -> Iterator[int]:
         yield after + wait
         wait *= 2
     yield before - 1
-
-
