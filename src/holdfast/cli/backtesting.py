@@ -16,7 +16,7 @@ from holdfast.cli.where import at_hand, open_node
 from holdfast.cli.words import lasting, many, plain, table, when
 from holdfast.journal.journal import FILE_NAME
 from holdfast.kernel.clock import Clock
-from holdfast.model.series import Series
+from holdfast.model.series import Kind, Series
 from holdfast.node.settings import NodePlan, NodeSettings
 from holdfast.stream.plans import READINGS
 from holdfast.stream.replaying import Account, Alert, Replay
@@ -125,9 +125,11 @@ def wants_of(rules: Sequence[CompiledRule]) -> Wants:
             if rule.stage.source != READINGS:
                 continue
             for one in rule.stage.inputs:
-                if one.kind == "other" and (one.device, one.metric) == (series.device, series.metric):
+                if (one.metric, one.is_text) != (series.metric, series.kind == Kind.TEXT):
+                    continue
+                if one.kind == "other" and one.device == series.device:
                     return True
-                if one.kind == "own" and one.metric == series.metric and rule.matches(series.node, series.device):
+                if one.kind == "own" and rule.matches(series.node, series.device):
                     return True
         return False
 
