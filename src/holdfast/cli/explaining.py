@@ -25,6 +25,7 @@ from holdfast.stream.rules import CompiledRule
 from holdfast.stream.watching import look_on, place_of, shown, slots_of
 
 EVENTS = 10_000
+_NEVER = 1 << 62
 _LEAST_NS, _MOST_NS = 3600 * NS_PER_S, 32 * 86_400 * NS_PER_S
 
 
@@ -112,10 +113,13 @@ class Standings:
             name: array[slot] for name, array in judge.state.export(judge.state.capacity).items() if array.ndim == 1
         }
         raised = judge.alarm is not None and bool(np.isin(slot, judge.alarm.raised()))
-        since = next((int(kept[n]) for n in ("alarm.since", "alarm.start") if n in kept and int(kept[n]) > 0), None)
-        hold = judge.rule.alarm.hold_ns
-        due = since + hold if since is not None and hold and not raised else None
+        since, due = (_moment(kept.get(name)) for name in ("alarm.since", "alarm.due"))
         return Standing(node, device, ts, values, raised, int(kept.get("alarm.held", 0)), since, due, window)
+
+
+def _moment(kept: Any) -> int | None:
+    """A time as an alarm keeps it; None for one that isn't set."""
+    return int(kept) if kept is not None and 0 < int(kept) < _NEVER else None
 
 
 def standing_lines(found: Sequence[Standing], at_ns: int, rule: CompiledRule) -> list[str]:

@@ -148,8 +148,8 @@ def action_words(rule: CompiledRule) -> list[str]:
         said.append(f"publish {topic}" + ("" if kinds >= {"raised", "cleared"} else f" ({', '.join(sorted(kinds))})"))
     said += [f"command {order.name} ({order.on})" for order in rule.orders]
     said += [f"store {stored.metric}" for stored in rule.stores]
-    for name in ("notices", "notifies", "notify", "escalations"):
-        said += [f"notify {getattr(one, 'channel', one)}" for one in getattr(rule, name, ())]
+    for notice in getattr(rule, "notices", ()):  # branch `language`
+        said.append(f"escalate {notice.escalation}" if notice.escalation else f"notify {notice.channel}")
     return said
 
 

@@ -99,8 +99,7 @@ class _Run:
         if isinstance(action, Restart):
             self._restart()
         elif isinstance(action, Silence):
-            if self._manner.is_live:
-                self._pass_until(action.until)
+            self._pass_until(action.until)
             self._take(self._engine.tick(action.until))
             self._now = action.until
         else:
@@ -121,10 +120,7 @@ class _Run:
             self._flush()
 
     def _acknowledge(self, action: Acknowledged) -> None:
-        if self._manner.is_live:
-            self._pass_until(action.at)
-        else:
-            self._take(self._engine.tick(action.at))
+        self._pass_until(action.at)
         self._now = action.at
         self._take(self._engine.acknowledge(action.rule, action.node, action.device, action.at))
 
