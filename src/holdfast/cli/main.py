@@ -19,7 +19,7 @@ from holdfast.cli.history_commands import history
 from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
-from holdfast.cli.rule_commands import rules
+from holdfast.cli.rule_tools import rules
 from holdfast.cli.sim import sim
 from holdfast.kernel.documents import SettingsInvalid
 

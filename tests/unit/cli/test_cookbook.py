@@ -1,4 +1,4 @@
-"""The cookbook: each of its rules stands in a file that loads, and does what its golden trace says, however it's run."""
+"""The cookbook: each of its rules loads from its file, and does what its golden trace says, however it is run."""
 
 from pathlib import Path
 
