@@ -15,7 +15,7 @@ from holdfast.stream.bins import Bins
 from holdfast.stream.engine import Engine
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.judges import Judge, column
-from holdfast.stream.limits import limits
+from holdfast.stream.limits import Limit, limits
 from holdfast.stream.replaying import Account, Alert
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.watching import look_on, place_of, slots_of
@@ -23,7 +23,7 @@ from holdfast.stream.watching import look_on, place_of, slots_of
 MOST_PANELS = 6
 BINS = 1_000
 WIDTH, PANEL, HEAD, FOOT = 1_200, 240, 40, 34
-_LEFT, _RIGHT = 90, 24
+_LEFT, _RIGHT = 90, 96
 _INK, _FAINT, _GRID = (40, 44, 52), (120, 126, 136), (228, 231, 235)
 _LINES: tuple[Colour, ...] = ((31, 100, 180), (205, 120, 20), (40, 140, 80), (130, 80, 170))
 _RED, _GREEN = (200, 40, 40), (40, 140, 80)
@@ -122,13 +122,18 @@ def _paint(made: Picture, panel: Panel, top: float, span: tuple[int, int]) -> No
     for i, bins in enumerate(panel.columns):
         if panel.slot < len(bins.low):
             _curve(made, bins, panel.slot, _LINES[i % len(_LINES)], y_of)
-    for limit in held:
-        y = float(y_of(limit.value))
-        colour = _GREEN if limit.clears else _RED
-        made.dashed(_LEFT, right, y, colour)
-        words = f"{'ends ' if limit.clears else ''}{limit.value:g}"
-        made.text(right - width_of(words, 1.1) - 4, y - 11, words, colour, 1.1)
+    _limits(made, held, y_of)
     _legend(made, panel, top + 6)
+
+
+def _limits(made: Picture, held: Sequence[Limit], y_of: Any) -> None:
+    """Dashed lines, their numbers beside them at the right; those that would overlap are moved apart."""
+    below = -1e9
+    for limit in sorted(held, key=lambda one: -one.value):
+        y, colour = float(y_of(limit.value)), _GREEN if limit.clears else _RED
+        made.dashed(_LEFT, WIDTH - _RIGHT, y, colour)
+        below = max(y - 4, below + 13)
+        made.text(WIDTH - _RIGHT + 6, below, f"{'ends ' if limit.clears else ''}{limit.value:g}"[:12], colour, 1.1)
 
 
 def _curve(made: Picture, bins: Bins, slot: int, colour: Colour, y_of: Any) -> None:
@@ -161,7 +166,7 @@ def _legend(made: Picture, panel: Panel, y: float) -> None:
         x += 22 + width_of(name) + 18
     count = len(panel.alerts)
     words = f"{count} alert{'' if count == 1 else 's'}"
-    made.text(WIDTH - _RIGHT - width_of(words), y, words, _RED if count else _FAINT)
+    made.text(WIDTH - 16 - width_of(words), y, words, _RED if count else _FAINT)
 
 
 def _bounds(panel: Panel, also: Sequence[float]) -> tuple[float, float]:
@@ -176,7 +181,7 @@ def _bounds(panel: Panel, also: Sequence[float]) -> tuple[float, float]:
 
 
 def _nice(low: float, high: float) -> list[float]:
-    raw = (high - low) / 5
+    raw = (high - low) / 7
     size = 10.0 ** np.floor(np.log10(raw))
     step = float(next(size * f for f in (1, 2, 5, 10) if size * f >= raw))
     first = float(np.ceil(low / step)) * step

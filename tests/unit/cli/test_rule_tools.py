@@ -11,12 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.cli.site import holdfast
+from tests.unit.cli.site import holdfast, make_site
 from tests.unit.history.lake.site import NS, START, Site, readings
+from tests.unit.journal.kept import a_store, do
 
 from holdfast.cli.picture import Picture
 from holdfast.cli.reading_files import batch_of, read_file
-from holdfast.model.series import Catalogue
+from holdfast.cli.rule_files import loaded
+from holdfast.model.batch import Batch
+from holdfast.model.lane import Lane
+from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.stream.engine import Engine
 
 HOT = """
 rules:
@@ -232,3 +237,26 @@ def test_a_picture_is_a_png_whose_dots_are_where_they_were_drawn() -> None:
     assert dots[10, 15].tolist() == [255, 0, 0]
     assert dots[18, 30].tolist() == [255, 255, 255]
     assert dots[2, 30].tolist() != [255, 255, 255]
+
+
+def test_an_event_is_explained_from_what_it_brought_along(folder: Path) -> None:
+    make_site(folder, [], 1, 1)
+    (rule,) = loaded([folder / "hot.yaml"])
+    catalogue = Catalogue()
+    engine = Engine([rule], catalogue, "gw")
+    ids = np.full(5, catalogue.intern(Series("gw", "press-1", "temperature", "Cel", Kind.FLOAT)), np.int32)
+    ts = START + np.arange(5) * 10 * NS
+    batch = Batch(ids, ts, np.array([70.0, 79, 85, 90, 95]), np.zeros(5, np.uint8))
+    (decision,) = engine.evaluate(batch).decisions
+    store = a_store(folder / "data")
+    do(store, lambda tx: tx.append_events(Lane.CRITICAL, [decision.event]))
+    store.close()
+    done = holdfast("rules", "explain", decision.event.id[:10], "--node", folder / "node.yaml")
+    assert done.exit_code == 0, done.output
+    lines = [line.split(maxsplit=1) for line in done.output.splitlines()]
+    assert ["because", "t > 80"] in lines
+    assert ["with", "t = 90"] in lines
+    assert ["temperature:", "3 samples"] in lines
+    unknown = holdfast("rules", "explain", "00000000", "--node", folder / "node.yaml")
+    assert unknown.exit_code == 2
+    assert "no event 00000000" in unknown.output
