@@ -211,9 +211,11 @@ def event_lines(event: Event) -> list[str]:
         ["with", ", ".join(f"{name} = {shown_value(value)}" for name, value in values.items())],
         ["window", _window(window)],
     ]
-    held = why.get("held_samples")
-    if held:
-        rows.append(["held", f"{held} evaluations in a row"])
+    if why.get("because"):
+        rows.append(["why now", plain(str(why["because"]))])
+    if why.get("held_samples"):
+        since = f", since {moment(why['since'])}" if why.get("since") else ""
+        rows.append(["held", f"{why['held_samples']} evaluations in a row{since}"])
     left_out = [f"{why[k]:,} {words}" for k, words in (("skipped_bad", "bad"), ("late", "too late")) if why.get(k)]
     if left_out:
         rows.append(["left out", ", ".join(left_out)])
