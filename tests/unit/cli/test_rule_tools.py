@@ -4,6 +4,7 @@ import gzip
 import json
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -11,13 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.cli.site import holdfast, make_site
+from tests.unit.cli.site import holdfast, make_site, served
 from tests.unit.history.lake.site import NS, START, Site, readings
+from tests.unit.history.stored import Row, StoredGroups
 from tests.unit.journal.kept import a_store, do
+from tests.unit.web.doors import NOW_NS, make_deps
 
 from holdfast.cli.picture import Picture
 from holdfast.cli.reading_files import batch_of, read_file
 from holdfast.cli.rule_files import loaded
+from holdfast.history.query import History
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind, Series
@@ -260,3 +264,29 @@ def test_an_event_is_explained_from_what_it_brought_along(folder: Path) -> None:
     unknown = holdfast("rules", "explain", "00000000", "--node", folder / "node.yaml")
     assert unknown.exit_code == 2
     assert "no event 00000000" in unknown.output
+
+
+def test_a_backtest_asks_a_node_elsewhere(folder: Path) -> None:
+    deps, stored = make_deps(), StoredGroups()
+    number = deps.catalogue.intern(Series("gw", "press-9", "temperature", "Cel", Kind.FLOAT))
+    stored.add([Row(number, NOW_NS - (100 - s) * NS, 90.0 if s > 50 else 60.0) for s in range(100)])
+    past = replace(deps.past, history=History(stored, deps.catalogue))
+    with served(replace(deps, past=past)) as port:
+        url = f"http://127.0.0.1:{port}"
+        done = holdfast("rules", "backtest", folder / "hot.yaml", "--node", url, "--from", "2000-01-01", "--to",
+                        "2100-01-01", "--json")  # fmt: skip
+    report = json.loads(done.stdout)
+    assert (report["readings"], report["series"]) == (100, 1)
+    assert [(a["node"], a["device"], a["cleared"]) for a in report["alerts"]] == [("gw", "press-9", None)]
+
+
+def test_a_backtest_reads_a_data_folder_without_its_settings(tmp_path: Path) -> None:
+    make_site(tmp_path, [], 10, 4)
+    (tmp_path / "r.yaml").write_text("rules:\n  any:\n    select: m\n    when: m >= 0\n")
+    span = ("--from", "2000-01-01", "--to", "2100-01-01")
+    done = holdfast("rules", "backtest", tmp_path / "r.yaml", "--data", tmp_path / "data", *span, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["source"] == "past's memory"
+    none = holdfast("rules", "backtest", tmp_path / "r.yaml", "--data", tmp_path, *span)
+    assert none.exit_code == 2
+    assert "there is no journal in" in none.output
