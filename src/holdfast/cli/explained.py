@@ -47,11 +47,11 @@ def answer(asked: Asked, wanted: Wanted, clock: Clock, *, json: bool) -> int:
     text = texts.get(asked.what)
     looks = bool(asked.device or asked.at)
     now = clock.wall_ns()
-    rule = next(rule for rule in rules if rule.name == asked.what)
+    parts = [rule for rule in rules if rule.name == asked.what]
     there = None
     if looks:
         at = time_of("--at", asked.at or "now", now)
-        start = "" if wanted.file is not None else str((at - lookback(rule)) / 1e9)
+        start = "" if wanted.file is not None else str((at - max(map(lookback, parts))) / 1e9)
         end = "" if wanted.file is not None and not asked.at else str((at + 1) / 1e9)
         there = Wanted(start, end, wanted.node, wanted.data, wanted.file, wanted.device, wanted.columns,
                        wanted.token_file, wanted.ca)  # fmt: skip

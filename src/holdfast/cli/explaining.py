@@ -30,8 +30,13 @@ _LEAST_NS, _MOST_NS = 3600 * NS_PER_S, 32 * 86_400 * NS_PER_S
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a rule stands for a device. Times ns UTC; held: evaluations in a row for which its condition has held."""
+    """How a rule stands for a device. Times ns UTC.
 
+    part: which of its windows, "" for a rule with one
+    held: evaluations in a row for which its condition has held
+    """
+
+    part: str
     node: str
     device: str
     ts: int | None
@@ -78,7 +83,7 @@ class Standings:
     def __init__(self, rules: Sequence[CompiledRule], name: str, readings: Readings) -> None:
         self._replay = Replay(rules, readings.catalogue, readings.node, readings.from_ns, readings.to_ns)
         self._name, self._readings = name, readings
-        self._last: dict[int, tuple[int, dict[str, Any], dict[str, Any]]] = {}
+        self._last: dict[tuple[str, int], tuple[int, dict[str, Any], dict[str, Any]]] = {}
         look_on(self._replay.engine, self._take, lambda rule: rule.name == name)
 
     def at_end(self, device: str) -> list[Standing]:
@@ -87,11 +92,14 @@ class Standings:
             self._replay.feed(batch)
         if self._replay.account.readings:
             self._replay.engine.tick(self._readings.to_ns)
-        judge = next(j for j in self._replay.engine.judges() if j.rule.name == self._name)
-        keys = range(len(judge.stage.route.keys))
-        places = [(slot, place_of(judge, slot, self._readings.node)) for slot in keys]
-        wanted = [(slot, place) for slot, place in places if not device or device in (place[1], "/".join(place))]
-        return [self._standing(judge, slot, *place) for slot, place in wanted]
+        found = []
+        for judge in self._replay.engine.judges():
+            keys = range(len(judge.stage.route.keys)) if judge.rule.name == self._name else ()
+            for slot in keys:
+                place = place_of(judge, slot, self._readings.node)
+                if not device or device in (place[1], "/".join(place)):
+                    found.append(self._standing(judge, slot, *place))
+        return found
 
     def _take(self, judge: Judge, evaluations: Evaluations, selected: list[Any]) -> None:
         at, slots = slots_of(evaluations, judge)
@@ -104,17 +112,19 @@ class Standings:
             e = int(at[end])
             samples = {metric: evaluations.evidence.samples(e, column) for column, metric in own}
             values = dict(zip(judge.rule.names, (column[i] for column in columns), strict=True))
-            self._last[int(slots[end])] = int(evaluations.ts[e]), values, samples
+            self._last[judge.rule.part, int(slots[end])] = int(evaluations.ts[e]), values, samples
 
     def _standing(self, judge: Judge, slot: int, node: str, device: str) -> Standing:
-        ts, values, window = self._last.get(slot, (None, {}, {}))
+        ts, values, window = self._last.get((judge.rule.part, slot), (None, {}, {}))
         judge.state.grow(len(judge.stage.route.keys))
         kept = {
             name: array[slot] for name, array in judge.state.export(judge.state.capacity).items() if array.ndim == 1
         }
         raised = judge.alarm is not None and bool(np.isin(slot, judge.alarm.raised()))
         since, due = (_moment(kept.get(name)) for name in ("alarm.since", "alarm.due"))
-        return Standing(node, device, ts, values, raised, int(kept.get("alarm.held", 0)), since, due, window)
+        return Standing(
+            judge.rule.part, node, device, ts, values, raised, int(kept.get("alarm.held", 0)), since, due, window
+        )
 
 
 def _moment(kept: Any) -> int | None:
@@ -131,7 +141,8 @@ def standing_lines(found: Sequence[Standing], at_ns: int, rule: CompiledRule) ->
         state = "raised" if one.raised else f"not raised; condition held {one.held} times" if one.held else "not raised"
         if rule.when is None and rule.alarm.kind == "condition":
             state = "gives results"
-        lines.append(f"{plain(one.device)} at {moment(at_ns // NS_PER_S * NS_PER_S)}: {state}")
+        part = f" ({one.part})" if one.part else ""
+        lines.append(f"{plain(one.device)}{part} at {moment(at_ns // NS_PER_S * NS_PER_S)}: {state}")
         if one.since is not None and not one.raised:
             lines.append(f"  held since {moment(one.since)}" + (f", due at {moment(one.due)}" if one.due else ""))
         if one.ts is None:
@@ -159,16 +170,17 @@ def show_rule(
     clock: Clock, *, json: bool,
 ) -> int:  # fmt: skip
     """Print a rule in plain words and, with a past to look at, how it stands. Returns 0."""
-    rule = next(rule for rule in rules if rule.name == name)
+    parts = [rule for rule in rules if rule.name == name]
+    words = [line for rule in parts for line in explain(rule, text)]
     if wanted is None:
-        typer.echo(as_json({"rule": name, "words": explain(rule, text)}) if json else "\n".join(explain(rule, text)))
+        typer.echo(as_json({"rule": name, "words": words}) if json else "\n".join(words))
         return 0
     with past(wanted, rules, clock) as readings:
         found = Standings(rules, name, readings).at_end(device)
     if json:
-        typer.echo(as_json({"rule": name, "words": explain(rule, text), "standing": found}))
+        typer.echo(as_json({"rule": name, "words": words, "standing": found}))
     else:
-        typer.echo("\n".join([*explain(rule, text), "", *standing_lines(found, readings.to_ns, rule)]))
+        typer.echo("\n".join([*words, "", *standing_lines(found, readings.to_ns, parts[0])]))
     return 0
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from holdfast.stream.describing import lasting
+from holdfast.stream.plans import READINGS
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.watching import gives_results
 
@@ -18,7 +19,7 @@ def warnings(rule: CompiledRule, read_by: frozenset[str], period_ns: int = 0) ->
     read_by: rules that others read; period_ns: how often devices send, 0 = unknown
     """
     found = [*_overlap(rule), *_nowhere(rule, read_by)]
-    return found + (_too_short(rule, period_ns) if period_ns else [])
+    return found + (_too_short(rule, period_ns) if period_ns and rule.stage.source == READINGS else [])
 
 
 def _nowhere(rule: CompiledRule, read_by: frozenset[str]) -> list[str]:
