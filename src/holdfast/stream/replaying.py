@@ -66,22 +66,24 @@ class Account:
     readings: int = 0
     first: int | None = None
     last: int | None = None
-    _open: dict[Key, Alert | None] = field(default_factory=dict)
+    _open: dict[tuple[Key, object], Alert] = field(default_factory=dict)
 
     def take(self, event: Event, *, open_end: bool) -> None:
         """An event came."""
         key = (event.rule, event.node, event.device)
+        window: Any = event.why.get("window", {})
+        place = key, window.get("text")  # a rule may have several windows, each with an alert of its own
         if event.kind == "alert.raised":
             values: Any = event.why.get("values", {})
             self.counts[key] = self.counts.get(key, 0) + 1
             alert = Alert(*key, event.severity, event.ts, None, event.id, event.message, dict(values), open_end)
-            self._open[key] = alert
+            self._open[place] = alert
             if len(self.alerts) < MOST_ALERTS:
                 self.alerts.append(alert)
         elif event.kind == "alert.cleared":
-            alert_or_none = self._open.pop(key, None)
-            if alert_or_none is not None:
-                alert_or_none.cleared = event.ts
+            ended = self._open.pop(place, None)
+            if ended is not None:
+                ended.cleared = event.ts
 
 
 class Replay:
