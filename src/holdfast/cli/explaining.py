@@ -24,7 +24,8 @@ from holdfast.stream.replaying import Replay
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.watching import look_on, place_of, shown, slots_of
 
-EVENTS = 10_000
+EVENTS = 1_000
+"""As many as the API gives at once."""
 _NEVER = 1 << 62
 _LEAST_NS, _MOST_NS = 3600 * NS_PER_S, 32 * 86_400 * NS_PER_S
 

@@ -290,3 +290,10 @@ def test_a_backtest_reads_a_data_folder_without_its_settings(tmp_path: Path) -> 
     none = holdfast("rules", "backtest", tmp_path / "r.yaml", "--data", tmp_path, *span)
     assert none.exit_code == 2
     assert "there is no journal in" in none.output
+
+
+def test_a_node_elsewhere_is_asked_for_its_events() -> None:
+    with served(make_deps()) as port:
+        done = holdfast("rules", "explain", "0123456789ab", "--node", f"http://127.0.0.1:{port}")
+    assert done.exit_code == 2
+    assert "no event 0123456789ab among the last" in done.output
