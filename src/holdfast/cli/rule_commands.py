@@ -3,11 +3,10 @@
 Exit codes: 0 all is well, 1 something was found (see each command), 2 wrong usage, or nothing to be asked.
 """
 
-import typer
-
 from holdfast.cli.core import Json, NodeFile, finish
+from holdfast.cli.rule_tools import rules
 
-rules = typer.Typer(help="What a node decides, and what that costs.", no_args_is_help=True)
+__all__ = ["rules"]
 
 
 @rules.command("list")

@@ -1,0 +1,234 @@
+"""What rules would have done, as a picture or in the terminal: selected columns, limits, and alerts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from holdfast.cli.picture import Colour, Picture, width_of
+from holdfast.cli.plot import drawn
+from holdfast.cli.words import plain
+from holdfast.history.answers import Answer, Column
+from holdfast.stream.bins import Bins
+from holdfast.stream.engine import Engine
+from holdfast.stream.evaluations import Evaluations
+from holdfast.stream.judges import Judge, column
+from holdfast.stream.limits import Limit, limits
+from holdfast.stream.replaying import Account, Alert
+from holdfast.stream.rules import CompiledRule
+from holdfast.stream.watching import look_on, place_of, slots_of
+
+MOST_PANELS = 6
+BINS = 1_000
+WIDTH, PANEL, HEAD, FOOT = 1_200, 240, 40, 34
+_LEFT, _RIGHT = 90, 96
+_INK, _FAINT, _GRID = (40, 44, 52), (120, 126, 136), (228, 231, 235)
+_LINES: tuple[Colour, ...] = ((31, 100, 180), (205, 120, 20), (40, 140, 80), (130, 80, 170))
+_RED, _GREEN = (200, 40, 40), (40, 140, 80)
+_SEVERE: dict[str, Colour] = {"critical": (214, 39, 40), "warning": (240, 150, 30), "info": (90, 140, 220)}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800,
+            1209600, 2592000, 7776000)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One rule's one device."""
+
+    rule: CompiledRule
+    place: tuple[str, str]
+    slot: int
+    columns: list[Bins]
+    alerts: list[Alert]
+
+    @property
+    def title(self) -> str:
+        """Rule and device."""
+        return f"{self.rule.name}  {self.place[1]}"
+
+
+class Recorded:
+    """Keeps, while rules run over the past, what a picture needs of it."""
+
+    def __init__(self, engine: Engine, from_ns: int, to_ns: int) -> None:
+        self._engine, self.from_ns, self.to_ns = engine, from_ns, to_ns
+        self._bins: dict[str, list[Bins]] = {}
+        look_on(engine, self._take, lambda rule: bool(rule.names))
+
+    def _take(self, judge: Judge, evaluations: Evaluations, selected: list[Any]) -> None:
+        bins = self._bins.get(judge.rule.name)
+        if bins is None:
+            bins = [Bins(self.from_ns, self.to_ns, BINS) for _ in selected]
+            self._bins[judge.rule.name] = bins
+        at, slots = slots_of(evaluations, judge)
+        total = len(evaluations.row)
+        for i, one in enumerate(selected):
+            if i not in judge.rule.texts:
+                bins[i].add(slots, evaluations.ts[at], column(one, total, np.float64)[at])
+
+    def panels(self, account: Account) -> list[Panel]:
+        """The rules and devices with most alerts; without any, the first ones."""
+        found = []
+        for judge in self._engine.judges():
+            bins = self._bins.get(judge.rule.name, [])
+            known = max((len(one.low) for one in bins), default=0)
+            for slot in range(known):
+                place = place_of(judge, slot, self._engine.node)
+                alerts = [a for a in account.alerts if (a.rule, a.node, a.device) == (judge.rule.name, *place)]
+                found.append(Panel(judge.rule, place, slot, bins, alerts))
+        found.sort(key=lambda panel: -len(panel.alerts))
+        return found[:MOST_PANELS]
+
+
+def picture(panels: Sequence[Panel], from_ns: int, to_ns: int, title: str) -> bytes:
+    """A PNG, a panel below the other."""
+    made = Picture(WIDTH, HEAD + PANEL * len(panels) + FOOT)
+    made.text(_LEFT, 14, title[:100], _INK, 1.5)
+    for i, panel in enumerate(panels):
+        _paint(made, panel, HEAD + i * PANEL, (from_ns, to_ns))
+    for ns, words in _ticks(from_ns, to_ns):
+        x = _x(ns, from_ns, to_ns)
+        made.line([x, x], [HEAD + PANEL * len(panels) - 12, HEAD + PANEL * len(panels) - 6], _FAINT)
+        made.text(x - width_of(words, 1.2) / 2, HEAD + PANEL * len(panels), words, _FAINT, 1.2)
+    return made.png()
+
+
+def _x(ns: float, from_ns: int, to_ns: int) -> float:
+    return _LEFT + (ns - from_ns) / (to_ns - from_ns) * (WIDTH - _LEFT - _RIGHT)
+
+
+def _paint(made: Picture, panel: Panel, top: float, span: tuple[int, int]) -> None:
+    upper, lower, right = top + 30, top + PANEL - 12, WIDTH - _RIGHT
+    held = limits(panel.rule)
+    low, high = _bounds(panel, [limit.value for limit in held])
+
+    def y_of(value: Any) -> Any:
+        return upper + (high - value) / (high - low) * (lower - upper)
+
+    for value in _nice(low, high):
+        y = float(y_of(value))
+        made.line([_LEFT, right], [y, y], _GRID)
+        words = f"{value:.6g}"
+        made.text(_LEFT - 8 - width_of(words, 1.2), y - 4, words, _FAINT, 1.2)
+    for alert in panel.alerts:
+        colour = _SEVERE[alert.severity]
+        ends = span[1] if alert.cleared is None else alert.cleared
+        x0, x1 = (_x(min(max(ns, span[0]), span[1]), *span) for ns in (alert.raised, ends))
+        made.area(x0, upper, x1, lower, colour, 0.22)
+        made.area(x0, upper - 7, x1, upper - 2, colour)
+    made.line([_LEFT, _LEFT, right], [upper, lower, lower], _FAINT)
+    for i, bins in enumerate(panel.columns):
+        if panel.slot < len(bins.low):
+            _curve(made, bins, panel.slot, _LINES[i % len(_LINES)], y_of)
+    _limits(made, held, y_of)
+    _legend(made, panel, top + 6)
+
+
+def _limits(made: Picture, held: Sequence[Limit], y_of: Any) -> None:
+    """Dashed lines, their numbers beside them at the right; those that would overlap are moved apart."""
+    below = -1e9
+    for limit in sorted(held, key=lambda one: -one.value):
+        y, colour = float(y_of(limit.value)), _GREEN if limit.clears else _RED
+        made.dashed(_LEFT, WIDTH - _RIGHT, y, colour)
+        below = max(y - 4, below + 13)
+        made.text(WIDTH - _RIGHT + 6, below, f"{'ends ' if limit.clears else ''}{limit.value:g}"[:12], colour, 1.1)
+
+
+def _curve(made: Picture, bins: Bins, slot: int, colour: Colour, y_of: Any) -> None:
+    known = np.flatnonzero(np.isfinite(bins.last[slot]))
+    if not len(known):
+        return
+    x = _LEFT + (known + 0.5) / bins.count * (WIDTH - _LEFT - _RIGHT)
+    spread = np.full(3 * len(known), np.nan)
+    spread[0::3], spread[1::3] = y_of(bins.high[slot][known]), y_of(bins.low[slot][known])
+    made.line(np.repeat(x, 3), spread, _lighter(colour))
+    usual = max(4 * float(np.median(np.diff(known))) if len(known) > 1 else 1.0, 3.0)
+    y = y_of(bins.last[slot][known])
+    gaps = np.flatnonzero(np.diff(known) > usual) + 1
+    made.line(np.insert(x, gaps, np.nan), np.insert(y, gaps, np.nan), colour, 1.4)
+
+
+def _lighter(colour: Colour) -> Colour:
+    r, g, b = (255 - (255 - part) // 2 for part in colour)
+    return r, g, b
+
+
+def _legend(made: Picture, panel: Panel, y: float) -> None:
+    x: float = _LEFT
+    made.text(x, y, panel.title, _INK)
+    x += width_of(panel.title) + 24
+    for i, name in enumerate(panel.rule.names):
+        colour = _LINES[i % len(_LINES)]
+        made.line([x, x + 16], [y + 4, y + 4], colour, 2)
+        made.text(x + 22, y, name, colour)
+        x += 22 + width_of(name) + 18
+    count = len(panel.alerts)
+    words = f"{count} alert{'' if count == 1 else 's'}"
+    made.text(WIDTH - 16 - width_of(words), y, words, _RED if count else _FAINT)
+
+
+def _bounds(panel: Panel, also: Sequence[float]) -> tuple[float, float]:
+    values = [
+        part[panel.slot] for bins in panel.columns if panel.slot < len(bins.low) for part in (bins.low, bins.high)
+    ]
+    every = np.concatenate([*values, np.array(also, np.float64)]) if values or also else np.array([0.0])
+    every = every[np.isfinite(every)]
+    low, high = (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
+    room = 0.06 * (high - low) or max(1.0, abs(high) * 0.06)
+    return low - room, high + room
+
+
+def _nice(low: float, high: float) -> list[float]:
+    raw = (high - low) / 7
+    size = 10.0 ** np.floor(np.log10(raw))
+    step = float(next(size * f for f in (1, 2, 5, 10) if size * f >= raw))
+    first = float(np.ceil(low / step)) * step
+    return [round(first + i * step, 12) for i in range(int((high - first) / step) + 1)]
+
+
+def _ticks(from_ns: int, to_ns: int) -> list[tuple[int, str]]:
+    seconds = (to_ns - from_ns) / 1e9
+    step = next((s for s in _STEPS_S if seconds / s <= 8), _STEPS_S[-1])
+    style = "%m-%d" if step >= 86400 else "%m-%d %H:%M" if seconds > 86400 else "%H:%M" if step >= 60 else "%H:%M:%S"
+    first = -(-from_ns // (step * 10**9)) * step
+    moments = range(first, to_ns // 10**9 + 1, step)
+    return [(s * 10**9, f"{_EPOCH + timedelta(seconds=s):{style}}") for s in moments]
+
+
+def terminal(panels: Sequence[Panel], from_ns: int, to_ns: int, size: tuple[int, int], *, colours: bool) -> list[str]:
+    """The same for a terminal of so many columns and lines."""
+    lines: list[str] = []
+    for panel in panels:
+        columns = [
+            _column(panel, i, bins, from_ns, to_ns)
+            for i, bins in enumerate(panel.columns)
+            if panel.slot < len(bins.low)
+        ]
+        for limit in limits(panel.rule):
+            name = f"{'ends at' if limit.clears else 'limit'} {limit.value:g}"
+            line: list[Any] = [limit.value, limit.value]
+            columns.append(Column(name, "", "float", [from_ns, to_ns], mean=line))
+        lines.append(f"{plain(panel.title)}: {len(panel.alerts)} alerts")
+        lines += drawn(Answer(from_ns, to_ns, None, columns, False), size[0], 24, colours=colours)
+        lines += [_strip(panel, from_ns, to_ns, max(20, size[0] - 13), colours=colours), ""]
+    return lines
+
+
+def _column(panel: Panel, i: int, bins: Bins, from_ns: int, to_ns: int) -> Column:
+    known = np.flatnonzero(np.isfinite(bins.last[panel.slot]))
+    ts = (from_ns + (2 * known + 1) * (to_ns - from_ns) // (2 * bins.count)).tolist()
+    low, high, last = (part[panel.slot][known].tolist() for part in (bins.low, bins.high, bins.last))
+    return Column(panel.rule.names[i], "", "float", ts, mean=last, min=low, max=high)
+
+
+def _strip(panel: Panel, from_ns: int, to_ns: int, width: int, *, colours: bool) -> str:
+    marks = [" "] * width
+    for alert in panel.alerts:
+        ends = to_ns if alert.cleared is None else alert.cleared
+        first, last = ((ns - from_ns) * width // (to_ns - from_ns) for ns in (alert.raised, ends))
+        for i in range(min(max(first, 0), width - 1), min(max(last, first), width - 1) + 1):
+            marks[i] = "▬"
+    bar = "".join(marks).rstrip()
+    return f"{'alerts':>10}  " + (f"\x1b[31m{bar}\x1b[0m" if colours else bar)
