@@ -43,6 +43,7 @@ from holdfast.node.commanding import Commanding
 from holdfast.node.foreign import make_brokers, make_routes
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
 from holdfast.node.machine import is_clock_synchronised
+from holdfast.node.notifying import make_notify
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.residency import key_of, leaving_of
 from holdfast.node.settings import NodePlan
@@ -104,6 +105,7 @@ class Node:
         self.told_devices = ToldDevices(self)
         self.mqtt = self._make_mqtt()
         self.ingest = self._make_ingest()
+        self.notify = make_notify(self)
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
@@ -136,6 +138,7 @@ class Node:
         self.intake.start()
         await report_found(self.journal, self.clock, self.telemetry)
         await self.queues.start()
+        await self.notify.start()
         if settings.api is not None:
             self.web = build_server(self, settings.api)
             await self.web.start()
@@ -184,6 +187,9 @@ class Node:
             self._spawn(self.uplink.run(), "uplink")
         for route in self.routes:
             self._spawn(route.run(), f"route {route.name}")
+        self._spawn(self.notify.run(), "alerts")
+        for name, channel in self.notify.channels.items():
+            self._spawn(channel.run(), f"channel {name}")
         if self.uplink is not None and self.link is not None:
             self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
         for inquiries in self.surroundings.inquiries():
@@ -212,7 +218,7 @@ class Node:
         await self.scripts.close()
         if self.web is not None:
             await self.web.stop(1.0)
-        for link in (self.link, self.documents, self.commands, self.told_devices):
+        for link in (self.link, self.documents, self.commands, self.told_devices, self.notify):
             if link is not None:
                 await link.close()
         await asyncio.to_thread(self._close_files)

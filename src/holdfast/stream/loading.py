@@ -11,6 +11,7 @@ from holdfast.kernel import documents
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid
 from holdfast.model.event import EventKind
 from holdfast.stream.devices import parse_source
+from holdfast.stream.notifying import CompiledNotice, compile_notice
 from holdfast.stream.orders import CompiledOrder, compile_order
 from holdfast.stream.plans import Plan, plan_condition, plan_select
 from holdfast.stream.rules import PAYLOAD_FACTS, Action, CompiledRule
@@ -80,7 +81,7 @@ class _Reader:
         self._tell(("window",), faults)
         hold = parse_hold(text.hold, faults := [])
         self._tell(("for",), faults)
-        actions, orders = self._actions(text, names)
+        actions, orders, notices = self._actions(text, names)
         return CompiledRule(
             name=self._name,
             version=version_of(self._name, text),
@@ -94,24 +95,30 @@ class _Reader:
             message=message,
             actions=actions,
             orders=orders,
+            notices=notices,
         )
 
     def _actions(
         self, text: RuleText, names: tuple[str, ...] | None
-    ) -> tuple[tuple[Action, ...], tuple[CompiledOrder, ...]]:
-        actions, orders = list[Action](), list[CompiledOrder]()
+    ) -> tuple[tuple[Action, ...], tuple[CompiledOrder, ...], tuple[CompiledNotice, ...]]:
+        actions, orders, notices = list[Action](), list[CompiledOrder](), list[CompiledNotice]()
         for i, one in enumerate(text.do):
-            if (one.command is None) == (not one.publish):
-                self._tell(("do", i), ["an action is one of `publish` and `command`"])
+            if [one.command is not None, bool(one.publish), bool(one.notify), bool(one.escalate)].count(True) != 1:
+                self._tell(("do", i), ["an action is one of `publish`, `command`, `notify` and `escalate`"])
+            elif one.notify or one.escalate:
+                place, faults = ("do", i, "notify" if one.notify else "escalate"), list[str]()
+                problem = self._document.problem(("rules", self._name, *place), "")
+                notices.append(compile_notice(one, names, problem, faults))
+                self._tell(place, faults)
             elif one.command is None:
                 actions.append(self._action(i, one, names))
             else:
                 if one.on != "both" or one.payload:
                     self._tell(("do", i), ["`on` and `payload` beside `command` belong to a `publish`"])
-                faults: list[str] = []
+                faults = []
                 orders.append(compile_order(one.command, names, faults))
                 self._tell(("do", i, "command"), faults)
-        return tuple(actions), tuple(orders)
+        return tuple(actions), tuple(orders), tuple(notices)
 
     def _action(self, i: int, text: ActionText, names: tuple[str, ...] | None) -> Action:
         faults: list[str] = []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.model.event import EventKind, Severity
 from holdfast.model.lane import Lane
+from holdfast.stream.notifying import CompiledNotice
 from holdfast.stream.orders import CompiledOrder
 from holdfast.stream.templates import Template
 from holdfast.stream.windows import Window
@@ -36,6 +37,7 @@ class CompiledRule:
     message:  None means the engine's own sentence
     actions:  where events are published locally, and as what
     orders:   commands that its events send
+    notices:  whom its events are told
     """
 
     name: str
@@ -50,6 +52,7 @@ class CompiledRule:
     message: Template | None
     actions: tuple[Action, ...]
     orders: tuple[CompiledOrder, ...] = ()
+    notices: tuple[CompiledNotice, ...] = ()
 
     @property
     def lane(self) -> Lane:

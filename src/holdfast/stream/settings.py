@@ -24,8 +24,18 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     """Which of the rule's events sends it."""
 
 
+class Notice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Have people told through a channel of node.yaml."""
+
+    channel: str
+    on: Literal["raised", "cleared", "both"] = "both"
+    """Which events are told, as far as the channel takes them."""
+    message: str = ""
+    """A template like the rule's own; absent = the rule's."""
+
+
 class ActionText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a rule does when it decides: `publish` or `command`. Defaults stay out of a rule's version."""
+    """What a rule does when it decides: one of the four. Defaults stay out of a rule's version."""
 
     publish: str = ""
     """Send the event to local subscribers of a topic: a template; may use {device}, {node}, {rule} and {severity}."""
@@ -34,6 +44,10 @@ class ActionText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     payload: dict[str, str] = field(default_factory=dict)
     """Member of the JSON object to what it holds: a fact of the event or a selected column. Empty = the whole event."""
     command: Order | None = None
+    notify: str | Notice | None = None
+    """Have people told: a channel's name, or a mapping."""
+    escalate: str = ""
+    """Begin an escalation of node.yaml."""
 
 
 class RuleText(Struct, frozen=True, forbid_unknown_fields=True):

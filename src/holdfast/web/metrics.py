@@ -2,7 +2,7 @@
 
 `messages_rejected.stale` becomes `holdfast_messages_rejected_total{reason="stale"}`, `rows_committed.lane0` becomes
 `holdfast_rows_committed_total{lane="0"}`: the part behind the dot is a label from a closed set, as
-`orders` in `queue_acked.orders` is one of node.yaml's queues.
+`orders` in `queue_acked.orders` is one of node.yaml's queues, and `ops` in `channel_told.ops` one of its channels.
 """
 
 import re
@@ -47,5 +47,6 @@ def _split(key: str) -> tuple[str, list[str], list[str]]:
     if not dot:
         return name, [], []
     if lane is None:
-        return name, ["queue" if name.startswith("queue_") else "reason"], [rest]
+        label = next((word for word in ("queue", "channel") if name.startswith(f"{word}_")), "reason")
+        return name, [label], [rest]
     return (name, ["lane", "reason"], [lane[1], lane[2]]) if lane[2] else (name, ["lane"], [lane[1]])
