@@ -60,7 +60,7 @@ def test_a_rule_without_commands_keeps_its_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("do", "says"),
     [
-        ("{}", "an action is one of `publish` and `command`"),
+        ("{}", "an action is one of `publish`, `command`, `notify` and `escalate`"),
         ("{publish: a, command: {device: d, name: n}}", "an action is one of"),
         ("{command: {device: d, name: n}, on: raised}", "belong to a `publish`"),
         ("{command: {device: '', name: n}}", "is empty"),
