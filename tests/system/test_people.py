@@ -1,0 +1,213 @@
+"""Alerts to people through servers we didn't write: everybody is told, whoever is killed, frozen or away meanwhile."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.system.foreign.site import NodeProcess, wait_until
+from tests.system.people.site import Mail, People, Server, Webhook
+
+pytestmark = pytest.mark.system
+FAST = "retry_min: 100ms, retry_max: 500ms, timeout: 2s"
+Ended = list[Server | NodeProcess]
+
+
+@pytest.fixture
+def ended() -> Iterator[Ended]:
+    """What is killed in the end, whatever happened."""
+    started: Ended = []
+    yield started
+    for each in started:
+        each.kill()
+
+
+def hooked(folder: Path, ended: Ended, more: str = "", **other: str) -> tuple[Webhook, People]:
+    hook = Webhook(folder / "hook")
+    (folder / "node").mkdir()
+    (folder / "node" / "ops.token").write_text("Bearer abc\n")
+    channels = (
+        f'channels:\n  ops:\n    webhook: {{url: "http://127.0.0.1:{hook.port}/ops", '
+        "headers: {Authorization: {file: ops.token}}}\n"
+        f"    takes: {{severity: [critical]}}\n    {FAST.replace(', ', chr(10) + '    ')}\n{more}"
+    )
+    people = People(folder / "node", channels, **other)
+    ended += [people.node, hook]
+    return hook, people
+
+
+def states(hook: Webhook) -> list[tuple[str, str]]:
+    return [(alert["device"], alert["state"]) for body in hook.bodies() for alert in body["alerts"]]
+
+
+def test_an_alert_is_told_when_it_is_raised_and_when_it_is_over(tmp_path: Path, ended: Ended) -> None:
+    hook, people = hooked(tmp_path, ended)
+    hook.start()
+    people.start()
+    people.send("r1", 130)
+    wait_until(lambda: len(hook.taken()) == 1)
+    people.send("r1", 20)
+    wait_until(lambda: len(hook.taken()) == 2)
+    assert states(hook) == [("r1", "raised"), ("r1", "cleared")]
+    first, second = hook.taken()
+    assert first["path"] == "ops"
+    assert first["headers"]["Authorization"] == "Bearer abc"
+    event, *_ = people.ask("events")[::-1]
+    assert first["headers"]["Idempotency-Key"] == f'"{event["id"]}"'
+    assert (first["body"]["id"], first["body"]["text"]) == (event["id"], "r1 is at 130")
+    assert second["body"]["alerts"][0]["alert"] == first["body"]["alerts"][0]["alert"]
+    assert "abc" not in people.node.log.read_text()
+
+
+def test_nothing_is_lost_while_server_and_node_are_killed(tmp_path: Path, ended: Ended) -> None:
+    hook, people = hooked(tmp_path, ended)
+    hook.start()
+    people.start()
+    people.send("r0", 130)
+    wait_until(lambda: ("r0", "raised") in states(hook))
+    hook.kill()
+    for n in range(1, 6):
+        people.send(f"r{n}", 130)
+    wait_until(lambda: people.ask("channels")[0]["waiting"] == 5)
+    wait_until(lambda: people.node.says("ChannelLost"))
+    people.send("r1", 20)  # over before anybody could be told
+    people.send("r0", 20)  # told of, so its end is told, too
+    wait_until(lambda: len(people.ask("alerts?state=closed")) == 2)
+    people.node.kill()
+    people.start()
+    assert people.ask("channels")[0]["waiting"] == 6
+    hook.start()
+    wait_until(lambda: len(states(hook)) >= 7)
+    wait_until(lambda: people.ask("channels")[0]["waiting"] == 0)
+    assert sorted(states(hook)) == [
+        ("r0", "cleared"),
+        ("r0", "raised"),
+        ("r1", "raised and cleared"),
+        *((f"r{n}", "raised") for n in range(2, 6)),
+    ]
+    channel = people.ask("channels")[0]
+    assert (channel["state"], channel["given_up"], channel["dropped"]) == ("up", 0, 0)
+    assert people.metric('holdfast_channel_told_total{channel="ops"}') == 7
+
+
+def test_a_kill_with_a_message_on_its_way_repeats_that_message_alone_with_the_same_ids(
+    tmp_path: Path, ended: Ended
+) -> None:
+    hook, people = hooked(tmp_path, ended)
+    hook.start()
+    people.start()
+    people.send("r1", 130)
+    wait_until(lambda: len(hook.taken()) == 1)
+    hook.freeze()  # takes the connection and the request, says nothing
+    people.send("r2", 130)
+    wait_until(lambda: people.node.says("ChannelLost"))
+    people.node.kill()
+    hook.thaw()  # and only now writes down what it got
+    wait_until(lambda: ("r2", "raised") in states(hook))
+    people.start()
+    wait_until(lambda: people.ask("channels")[0]["told"] == 2)
+    assert set(states(hook)) == {("r1", "raised"), ("r2", "raised")}
+    keys = [one["headers"]["Idempotency-Key"] for one in hook.taken()]
+    assert len(set(keys)) == 2
+    assert keys.count(keys[0]) == 1
+
+
+def test_a_frozen_server_holds_up_no_other_channel(tmp_path: Path, ended: Ended) -> None:
+    other = Webhook(tmp_path / "other")
+    ended.append(other)
+    more = f'  second:\n    webhook: {{url: "http://127.0.0.1:{other.port}/"}}\n    takes: {{}}\n'
+    hook, people = hooked(tmp_path, ended, more)
+    hook.start()
+    other.start()
+    people.start()
+    hook.freeze()
+    for n in range(3):
+        people.send(f"r{n}", 130)
+    wait_until(lambda: len(states(other)) == 3, within_s=10)
+    assert people.ask("status")["node"] == "gw"
+    hook.thaw()
+    wait_until(lambda: set(states(hook)) == {(f"r{n}", "raised") for n in range(3)})
+
+
+def test_what_a_server_refuses_is_tried_alone_and_holds_up_nothing(tmp_path: Path, ended: Ended) -> None:
+    hook, people = hooked(tmp_path, ended)
+    hook.start()
+    people.start()
+    hook.answer_as(400)
+    people.send("r1", 130)
+    wait_until(lambda: people.node.says("ChannelRefusal"))
+    hook.answer_as(200)
+    people.send("r2", 130)
+    wait_until(lambda: states(hook) == [("r2", "raised")])
+    assert people.ask("channels")[0]["waiting"] == 1
+
+
+def test_mail_goes_by_starttls_and_login_and_a_frozen_server_gets_it_later(tmp_path: Path, ended: Ended) -> None:
+    mail = Mail(tmp_path / "mail")
+    (tmp_path / "node").mkdir()
+    (tmp_path / "node" / "smtp.pass").write_text("let me in\n")
+    channels = (
+        f"channels:\n  night:\n    email: {{host: 127.0.0.1, port: {mail.port}, ca: {tmp_path}/mail/ca.pem, "
+        "user: holdfast, password: {file: smtp.pass}, from: gw@plant.example, to: [ann@example.com, nobody@example.com]}"
+        "\n    timeout: 2s\n    retry_min: 100ms\n    retry_max: 500ms\n"
+    )
+    people = People(
+        tmp_path / "node", channels, do="{notify: {channel: night, message: 'Grüße, {device}: {test.n:.1f}'}}"
+    )
+    ended += [people.node, mail]
+    mail.start()
+    people.start()
+    people.send("r1", 130)
+    wait_until(lambda: len(mail.mails()) == 1)
+    mail.freeze()
+    people.send("r1", 20)
+    wait_until(lambda: people.node.says("ChannelLost"))
+    people.node.kill()
+    mail.kill()
+    people.start()
+    mail.start()
+    wait_until(lambda: len({one["Message-ID"] for one in mail.mails()}) == 2)
+    first, second = mail.mails()[0], mail.mails()[-1]
+    assert first["Subject"] == "[critical] r1: hot raised"
+    assert first.get_content().startswith("Grüße, r1: 130.0")
+    assert (first["To"], first["Auto-Submitted"]) == ("ann@example.com, nobody@example.com", "auto-generated")
+    assert second["Subject"] == "[critical] r1: hot cleared"
+    assert second["References"] == first["Message-ID"]
+    assert people.node.says("not for nobody@example.com: 550 no such mailbox")
+    assert "let me in" not in people.node.log.read_text()
+
+
+def test_an_escalation_survives_a_kill_and_ends_with_an_acknowledgement(tmp_path: Path, ended: Ended) -> None:
+    phone = Webhook(tmp_path / "phone")
+    boss = Webhook(tmp_path / "boss")
+    ended += [phone, boss]
+    more = (
+        f'  phone: {{ntfy: {{url: "http://127.0.0.1:{phone.port}", topic: plant}}}}\n'
+        f'  boss: {{slack: {{url: "http://127.0.0.1:{boss.port}/services/T/B/x"}}}}\n'
+        "escalations:\n  hard: [{channel: ops}, {after: 2s, channel: phone}, {after: 15s, channel: boss}]\n"
+    )
+    hook, people = hooked(tmp_path, ended, more, do="{escalate: hard}")
+    for server in (hook, phone, boss):
+        server.start()
+    people.start()
+    people.send("r1", 130)
+    wait_until(lambda: len(hook.taken()) == 1)
+    people.node.kill()
+    people.start()
+    wait_until(lambda: len(phone.taken()) == 1)
+    note = phone.bodies()[0]
+    assert (note["topic"], note["priority"], note["message"]) == ("plant", 5, "r1 is at 130")
+    (alert,) = people.ask("alerts")
+    acked = people.ask(f"alerts/{alert['id']}/acknowledge", {"by": "ann", "comment": "on my way"})
+    assert (acked["acknowledged_by"], acked["comment"]) == ("ann", "on my way")
+    again = people.ask(f"alerts/{alert['id']}/acknowledge", {"by": "bob"})
+    assert again["acknowledged_by"] == "ann"
+    people.node.kill()
+    people.start()
+    assert people.ask("alerts")[0]["acknowledged_by"] == "ann"
+    wait_until(lambda: people.metric("holdfast_alerts_acknowledged_total") == 1)
+    people.send("r1", 20)
+    wait_until(lambda: [body["title"] for body in phone.bodies()][1:] == ["[critical] r1: hot cleared"])
+    assert boss.taken() == []
+    assert people.metric("holdfast_alert_steps_taken_total") == 2
+    kinds = {event["kind"] for event in people.ask("events?limit=10")}
+    assert kinds == {"alert.raised", "alert.acknowledged", "alert.cleared"}
