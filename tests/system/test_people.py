@@ -147,7 +147,8 @@ def test_mail_goes_by_starttls_and_login_and_a_frozen_server_gets_it_later(tmp_p
     (tmp_path / "node" / "smtp.pass").write_text("let me in\n")
     channels = (
         f"channels:\n  night:\n    email: {{host: 127.0.0.1, port: {mail.port}, ca: {tmp_path}/mail/ca.pem, "
-        "user: holdfast, password: {file: smtp.pass}, from: gw@plant.example, to: [ann@example.com, nobody@example.com]}"
+        "user: holdfast, password: {file: smtp.pass}, from: gw@plant.example, "
+        "to: [ann@example.com, nobody@example.com]}"
         "\n    timeout: 2s\n    retry_min: 100ms\n    retry_max: 500ms\n"
     )
     people = People(

@@ -1,6 +1,6 @@
-"""An HTTP server that we didn't write: Flask with Werkzeug, as a process. What it takes goes to a file, a line each, synced.
+"""An HTTP server that we didn't write: Flask with Werkzeug, as a process. What it takes goes to a file, a line each.
 
-python -m tests.system.people.webhook_server PORT RECORD: POST /hook takes; PUT /as/503 makes it answer so until /as/200.
+python -m tests.system.people.webhook_server PORT RECORD: POST takes; PUT /as/503 makes it answer so until PUT /as/200.
 """
 
 import json
