@@ -89,10 +89,13 @@ class House:
             self.telemetry,
             ways=self.ways,
             notices=lambda rule: rules.get(rule, ()),
-            lane_of=lambda event: self.lane_of(event),
+            lane_of=self._lane_of,
             on_acknowledged=lambda *about: self.acknowledged.append(about),
         )
         self._n = self.journal.head(Lane.CRITICAL)
+
+    def _lane_of(self, event: Event) -> Lane:
+        return self.lane_of(event)
 
     async def put(self, *events: Event, lane: Lane = Lane.CRITICAL) -> None:
         """Commit events, and have them taken."""
@@ -139,8 +142,8 @@ class House:
             counters.get(f"channel_{what}.{channel}", 0) for what in ("made", "told", "given_up", "settled", "dropped")
         )
         sql = "SELECT count(*) FROM alert_dispatches WHERE channel = ?"
-        waits = self.journal.look(lambda db: db.execute(sql, (channel,)).fetchone())
-        return bool(made == sum(ends) + waits[0])
+        ((waits,),) = self.journal.look(lambda db: db.execute(sql, (channel,)).fetchall())
+        return bool(made == sum(ends) + waits)
 
 
 OPS = "channels: {ops: {slack: {url: 'https://chat'}, takes: {}%s}}\n"

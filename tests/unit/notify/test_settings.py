@@ -20,7 +20,7 @@ GOOD = """node: gw
 channels:
   ops: {webhook: {url: "https://x/y", headers: {Authorization: {env: T}}, body: {text: "{message}", n: "{count}"}}}
   night: {email: {host: mail, user: u, password: {file: p}, from: a@b.c, to: [d@e.f]}, takes: {rules: [c-*]}}
-  phone: {ntfy: {url: "https://ntfy.sh", topic: {env: TOPIC}}, repeat: 4h, retry_for: 24h, group: {by: [rule], wait: 10s}}
+  phone: {ntfy: {url: "https://ntfy.sh", topic: {env: TOPIC}}, repeat: 4h, group: {by: [rule], wait: 10s}}
   team: {teams: {url: {file: teams.url}}, rate: {messages: 10, per: 1m}, over: drop}
 escalations:
   hard: [{channel: ops}, {after: 10m, channel: night}]
