@@ -67,23 +67,24 @@ class Backlog:
     oldest_ns: int = 0
 
 
-def put(tx: Transaction, one: Dispatch, limit: int) -> None:
-    """Have a channel tell something; once by its key. Beyond `limit` the channel's oldest goes, counted."""
+def put(tx: Transaction, one: Dispatch) -> None:
+    """Have a channel tell something; once by its key."""
     values = (one.channel, one.alert, one.key, one.what, one.since_ns, one.due_ns, one.wait_ns, one.clears, one.text)
     tx.db.execute(f"{_NEW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-    if not tx.db.changes():
-        return
-    tx.count(f"channel_made.{one.channel}")
-    tx.db.execute(
-        "DELETE FROM alert_dispatches WHERE id IN "
-        "(SELECT id FROM alert_dispatches WHERE channel = ? ORDER BY id DESC LIMIT -1 OFFSET ?)",
-        (one.channel, limit),
-    )
-    tx.count(f"channel_dropped.{one.channel}", tx.db.changes())
+    tx.count(f"channel_made.{one.channel}", tx.db.changes())
+
+
+def trim(tx: Transaction, channel: str, limit: int) -> None:
+    """Of what waits for a channel beyond `limit` the oldest goes, counted."""
+    found = row(tx.db, "SELECT count(*) FROM alert_dispatches WHERE channel = ?", (channel,))
+    excess = int(found[0]) - limit if found else 0
+    if excess > 0:
+        oldest = "SELECT id FROM alert_dispatches WHERE channel = ? ORDER BY id LIMIT ?"
+        drop(tx, [number for (number,) in rows(tx.db, oldest, (channel, excess))], "dropped")
 
 
 def drop(tx: Transaction, numbers: Iterable[int], why: str) -> None:
-    """These aren't told (any more). why: told, given_up, settled: the counter's name."""
+    """These aren't told (any more). why: told, given_up, settled, dropped: the counter's name."""
     sql = "DELETE FROM alert_dispatches WHERE id IN (SELECT value FROM json_each(?)) RETURNING channel"
     for (channel,) in rows(tx.db, sql, (_listed(list(numbers)),)):
         tx.count(f"channel_{why}.{channel}")
@@ -95,11 +96,15 @@ def of_alert(db: Connection, alert: int) -> list[Dispatch]:
     return [_dispatch(one) for one in rows(db, sql, (alert,))]
 
 
-def of_channel(db: Connection, channel: str, limit: int) -> list[Dispatch]:
-    """What waits for a channel, the earliest due first."""
-    which = "WHERE channel = ? ORDER BY due_ns - wait_ns, id LIMIT ?"
-    sql = f"SELECT {_COLUMNS} FROM alert_dispatches {which}"  # noqa: S608  # constants
-    return [_dispatch(one) for one in rows(db, sql, (channel, limit))]
+def of_channel(db: Connection, channel: str, now_ns: int, limit: int) -> list[Dispatch]:
+    """What waits for a channel: first what may go now, the most severe before the rest; then the earliest due."""
+    columns = ", ".join(f"d.{name}" for name in _COLUMNS.split(", "))
+    sql = (
+        f"SELECT {columns} FROM alert_dispatches d JOIN alerts a ON a.id = d.alert WHERE d.channel = ? "  # noqa: S608  # constants
+        "ORDER BY max(d.due_ns - d.wait_ns, ?), "
+        "CASE a.severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, d.due_ns, d.id LIMIT ?"
+    )
+    return [_dispatch(one) for one in rows(db, sql, (channel, now_ns, limit))]
 
 
 def backlog(db: Connection, channel: str) -> Backlog:

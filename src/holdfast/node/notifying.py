@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
-from holdfast.notify.ports import Acknowledged
+from holdfast.notify.ports import Acknowledged, Way
 from holdfast.notify.service import NotifyService, NotifySettings
-from holdfast.notify.ways import make_way
 from holdfast.transport.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -22,13 +21,18 @@ def make_notify(node: "Node", on_acknowledged: Acknowledged = lambda *_: None) -
     plan, clock = node.plan, node.clock
     settings = plan.settings
     secrets = Secrets(plan.path, os.environ)
+    ways: dict[str, Way] = {}
+    if settings.channels:
+        from holdfast.notify.ways import make_way  # noqa: PLC0415  # smtplib and email: for those who tell somebody
+
+        ways = {name: make_way(one, secrets, plan.path, clock) for name, one in settings.channels.items()}
     rules = {rule.name: rule.notices for rule in plan.rules}
     return NotifyService(
         NotifySettings(settings.channels, settings.escalations, settings.alerts),
         node.journal,
         clock,
         node.telemetry,
-        ways={name: make_way(one, secrets, plan.path, clock) for name, one in settings.channels.items()},
+        ways=ways,
         notices=lambda rule: rules.get(rule, ()),
         lane_of=lambda event: _lane_of(node, event),
         on_acknowledged=on_acknowledged,

@@ -41,6 +41,8 @@ class Book:
         tx.set_cursor(CURSOR, lane, upto)
         if changed:
             alerts.forget(tx, self.keep)
+            for name, channel in self.routing.channels.items():
+                dispatches.trim(tx, name, channel.settings.limit)
         return changed
 
     def _take(self, tx: Transaction, event: Event, flying: Collection[int], now_ns: int) -> bool:
@@ -146,7 +148,7 @@ class Book:
             dispatches.drop(tx, _reminders(tx, one), "settled")  # a step to the same channel counts as one
             key, due_ns = f"{alert.event}/again.{times}", now_ns + channel.repeat_ns
             again = Dispatch(one.channel, one.alert, key, "again", due_ns, due_ns, 0, one.clears, one.text)
-            dispatches.put(tx, again, channel.settings.limit)
+            dispatches.put(tx, again)
 
     def begin(self, tx: Transaction, open_before: Sequence[Event], heads: dict[Lane, int], now_ns: int) -> None:
         """A journal's first life with this book: what is open is shown, and nobody is told of it."""
@@ -178,8 +180,7 @@ class Book:
         if channel is None:
             return
         wait_ns = 0 if what == "step" else channel.wait_ns
-        one = Dispatch(name, alert, key, what, now_ns, now_ns + wait_ns, wait_ns, clears, text)
-        dispatches.put(tx, one, channel.settings.limit)
+        dispatches.put(tx, Dispatch(name, alert, key, what, now_ns, now_ns + wait_ns, wait_ns, clears, text))
 
 
 def acknowledge(tx: Transaction, number: int, by: str, comment: str, at_ns: int, flying: Collection[int]) -> bool:

@@ -27,7 +27,7 @@ from holdfast.storage.sqlite import Connection
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.backoff import Backoff
 
-LOOK_AT = 2_000
+LOOK_AT = 500
 """Dispatches looked at at once; more wait behind them."""
 LONGEST_REST_S = 30.0
 REFUSED_AGAIN_S = 300.0
@@ -154,12 +154,12 @@ class Delivery:
 
     async def _choose(self) -> Choice:
         shared = self._shared
-        waiting = await asyncio.to_thread(shared.journal.look, self._waiting)
         now_ns = shared.clock.wall_ns()
+        waiting = await asyncio.to_thread(shared.journal.look, lambda db: self._waiting(db, now_ns))
         return choose(waiting, shared.silencers, self.settings.group, now_ns, self._alone)
 
-    def _waiting(self, db: Connection) -> list[Waiting]:
-        found = [(one, alerts.find(db, one.alert)) for one in dispatches.of_channel(db, self.name, LOOK_AT)]
+    def _waiting(self, db: Connection, now_ns: int) -> list[Waiting]:
+        found = [(one, alerts.find(db, one.alert)) for one in dispatches.of_channel(db, self.name, now_ns, LOOK_AT)]
         return [(one, alert) for one, alert in found if alert is not None]
 
     async def _hold(self, choice: Choice) -> None:

@@ -1,5 +1,6 @@
 """What one message says: some alerts' changes, as text for people and as facts for templates. Pure."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ STATES: Mapping[str, State] = {
     "both": "raised and cleared",
 }
 RANK: Mapping[str, int] = {"critical": 0, "warning": 1, "info": 2}
+_PLAIN = re.compile(r"[A-Za-z0-9._/-]{1,128}")
 _LONGEST = 1_000
 """Characters of one alert's own message."""
 
@@ -152,7 +154,8 @@ def compose(at: str, chosen: Sequence[tuple[Dispatch, Alert]]) -> Message:
     items = [Item(one.key, STATES[one.what], alert, _words(one, alert)) for one, alert in chosen]
     items.sort(key=lambda item: (RANK[item.alert.severity], item.state, item.alert.id))
     keys = sorted(item.key for item in items)
-    number = keys[0] if len(keys) == 1 else blake2b("\0".join(keys).encode(), digest_size=16).hexdigest()
+    is_plain = len(keys) == 1 and _PLAIN.fullmatch(keys[0]) is not None  # it goes into headers
+    number = keys[0] if is_plain else blake2b("\0".join(keys).encode(), digest_size=16).hexdigest()
     return Message(number, at, tuple(items))
 
 

@@ -8,15 +8,14 @@ from msgspec import Meta, Struct, field
 from holdfast.kernel.scalars import Duration
 from holdfast.notify.filters import Filter
 from holdfast.notify.templates import template_findings
-from holdfast.transport.addresses import is_loopback
+from holdfast.transport.addresses import MailTls, is_loopback
 from holdfast.transport.errors import AddressInvalid
-from holdfast.transport.mail import Tls
 from holdfast.transport.posting import require_web_address
 from holdfast.transport.secrets import Secret, secret_findings
 
 Finding = tuple[tuple[str | int, ...], str]
 KINDS = ("webhook", "email", "ntfy", "slack", "teams")
-MAIL_PORTS: Mapping[Tls, int] = {"starttls": 587, "tls": 465, "none": 25}
+MAIL_PORTS: Mapping[MailTls, int] = {"starttls": 587, "tls": 465, "none": 25}
 Member = Literal["node", "device", "rule", "severity"]
 
 
@@ -81,7 +80,7 @@ class EmailSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     host: str
     port: int = 0
     """0 = 587, with `tls: tls` 465, with `tls: none` 25."""
-    tls: Tls = "starttls"
+    tls: MailTls = "starttls"
     ca: str = ""
     """PEM of the CA that signed the server's certificate; absent = the CAs that the system trusts."""
     user: str = ""

@@ -10,12 +10,10 @@ import socket
 import ssl
 from dataclasses import dataclass
 from email.message import EmailMessage
-from typing import Literal
 
+from holdfast.transport.addresses import MailTls
 from holdfast.transport.causes import explain
 from holdfast.transport.errors import CallFailed, MailRefused, TransportError
-
-Tls = Literal["starttls", "tls", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class MailServer:
 
     host: str
     port: int
-    tls: Tls
+    tls: MailTls
     context: ssl.SSLContext | None
     ca: str
     user: str

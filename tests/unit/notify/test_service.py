@@ -362,6 +362,20 @@ def test_what_waits_is_bounded_and_the_oldest_goes_counted(tmp_path: Path) -> No
     play(tmp_path, body, text=OPS % ", limit: 10")
 
 
+def test_behind_a_long_backlog_the_most_severe_still_goes_first(tmp_path: Path) -> None:
+    async def body(house: House) -> None:
+        house.ways["ops"].error = TellingFailed("away")
+        for part in range(6):
+            await house.raise_(*(f"d{part}-{n}" for n in range(100)), severity="info")
+        await house.tell()
+        await house.raise_("press", rule="guard")
+        house.ways["ops"].error = None
+        await house.pass_(100)
+        assert house.lines()[0] == ["press raised"]
+
+    play(tmp_path, body, text=OPS % ", group: {by: [rule], wait: 0s, most: 500}")
+
+
 # Reminders, acknowledgements
 
 
