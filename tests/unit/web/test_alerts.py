@@ -39,7 +39,7 @@ async def put(node: Running, *events: Event) -> None:
 
 def ask(node: Running, path: str, body: Any = None, method: str = "", **headers: str) -> tuple[int, Any]:
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(  # noqa: S310  # ours
+    request = urllib.request.Request(  # ours
         f"http://127.0.0.1:{node.port}/api/v1/{path}",
         data,
         {"Content-Type": "application/json", **headers},
