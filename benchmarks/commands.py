@@ -1,12 +1,12 @@
 """How long from a reading to the command that a rule makes of it, at the device, under load.
 
-    python -m benchmarks.commands [--rate 10000] [--seconds 20] [--alert]
+    python -m benchmarks.commands [--rate 10000] [--seconds 20] [--alert] [--rules 100]
 
 A gateway with one rule takes `rate` messages/s from 100 other devices. Beside them one device sends a hot reading and
 waits for its command at its own MQTT session (QoS 1), acknowledges and answers it, then cools down; so each latency is
 from before the reading's send to after the command's receipt, on this machine. At the end every command must be on
 disk, each with the answer it got. With --alert the rule publishes its event instead: what the same way costs without a
-command.
+command. With --rules so many other rules look at every device: limits, windows of samples and of time by turns.
 """
 
 import argparse
@@ -36,9 +36,22 @@ RULES = """rules:
 """
 COMMAND = '{command: {device: "{device}", name: stop, params: {because: "{rule}"}, deadline: 60s}}'
 ALERT = '{publish: "devices/{device}/commands/alert"}'
+OTHERS = (
+    "select: 'air.temperature as x', when: x > {limit}",
+    "select: 'avg(air.humidity) as x', window: sliding {n} samples, when: x > {limit}, for: 3 samples",
+    "select: 'max(air.co2) as x', window: tumbling {n}s, when: x > {limit}",
+    "select: 'light.illuminance as x', when: x > {limit}, for: 2 samples",
+)
+"""Rules whose limits nothing passes."""
 PAUSE_S = 0.02
 WARM_S = 2.0
 PROFILE = "builtin:rooms"
+
+
+def others(count: int) -> str:
+    """The text of so many further rules."""
+    lines = [OTHERS[i % len(OTHERS)].format(limit=100_000 + i, n=5 + i % 7) for i in range(count)]
+    return "".join(f"  other-{i}: {{{line}}}\n" for i, line in enumerate(lines))
 
 
 class Hotplate:
@@ -125,10 +138,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=10_000)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--alert", action="store_true")
+    parser.add_argument("--rules", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
-        (folder / "rules.yaml").write_text(RULES % (ALERT if args.alert else COMMAND))
+        (folder / "rules.yaml").write_text(RULES % (ALERT if args.alert else COMMAND) + others(args.rules))
         (folder / "gw.yaml").write_text(
             f"node: gw\nmqtt: {{listen: '127.0.0.1:{port}', anonymous: true}}\n"
             f"profiles: ['{PROFILE}']\nrules: [rules.yaml]\n"

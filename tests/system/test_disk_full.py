@@ -166,7 +166,7 @@ def test_a_disk_that_fills_up_while_rows_are_shed_for_the_quota_loses_none_uncou
         assert found.alerts == {f"hot-{n}": 1 for n in range(len(one.alerts))}
 
 
-@pytest.mark.parametrize("end", ["killed", "stopped"])
+@pytest.mark.parametrize("end", ["killed", pytest.param("stopped", marks=pytest.mark.slow)])
 def test_a_node_that_starts_on_a_full_disk_serves_as_soon_as_there_is_room(tmp_path: Path, end: str) -> None:
     with scene(tmp_path, f"ballast: 2MB, {REFUSE}") as one:
         one.wait_acked(RATE, PATIENCE_S)

@@ -197,6 +197,7 @@ def test_the_check_catches_a_build_that_acks_before_the_commit(tmp_path: Path) -
     pytest.fail("48 kills did not show the lost messages of a build that acks before the commit")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_check_catches_a_build_that_stores_the_watermark_in_a_second_transaction(tmp_path: Path) -> None:
     source = mutant(
@@ -230,6 +231,7 @@ def test_the_check_catches_a_build_that_stores_the_watermark_in_a_second_transac
     pytest.fail("64 kills did not show the doubled rows of a build that stores the watermark separately")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_check_catches_a_build_that_forgets_which_messages_it_has(tmp_path: Path) -> None:
     source = mutant(

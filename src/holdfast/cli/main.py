@@ -9,6 +9,7 @@ import typer
 
 from holdfast import __version__
 from holdfast.cli.adapter_commands import adapters
+from holdfast.cli.alert_commands import alerts, channels
 from holdfast.cli.asking import last, query, series, sql
 from holdfast.cli.codec_commands import codec
 from holdfast.cli.command_commands import command
@@ -91,6 +92,8 @@ app.add_typer(devices, name="devices")
 app.add_typer(adapters, name="adapters")
 app.add_typer(profile, name="profile")
 app.add_typer(command, name="command")
+app.add_typer(alerts, name="alerts")
+app.add_typer(channels, name="channels")
 app.add_typer(rules, name="rules")
 app.add_typer(audit, name="audit")
 app.add_typer(history, name="history")

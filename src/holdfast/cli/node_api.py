@@ -86,6 +86,10 @@ class Api:
         """POST a value as JSON, and wait long for the answer; errors as for `get`."""
         return self._call("POST", f"/api/v1/{path}", msgspec.json.encode(body), kind, LONG_S)
 
+    def delete(self, path: str, kind: type[T]) -> T:
+        """DELETE a path; errors as for `get`."""
+        return self._call("DELETE", f"/api/v1/{path}", None, kind, TIMEOUT_S)
+
     def _call(self, method: str, path: str, body: bytes | None, kind: type[T], wait_s: float) -> T:
         status, answer = self._exchange(method, path, body, wait_s)
         try:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from holdfast.kernel import stars
 from holdfast.kernel.scalars import Duration, Size
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,126}")
@@ -37,20 +38,4 @@ class DocumentsSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 def matcher(patterns: Iterable[str], child: str = "") -> Callable[[str], bool]:
     """Does a document's name match one of the patterns? In time that no pattern can stretch: children send theirs."""
-    wanted = [(pattern.replace(CHILD, child) if child else pattern).split("*") for pattern in patterns]
-    return lambda name: any(_fits(parts, name) for parts in wanted)
-
-
-def _fits(parts: list[str], name: str) -> bool:
-    """parts: what stands between the stars. The first place where a part fits is always the best one."""
-    first, *between = parts
-    if not between:
-        return name == first
-    *middle, last = between
-    at = len(first)
-    for part in middle:
-        found = name.find(part, at)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return name.startswith(first) and name.endswith(last) and at <= len(name) - len(last)
+    return stars.matcher(pattern.replace(CHILD, child) if child else pattern for pattern in patterns)

@@ -116,6 +116,13 @@ class ChildRules:
             self._take_over(done)
         return done
 
+    def acknowledge(self, rule: str, node: str, device: str) -> None:
+        """Somebody has seen an alert of a child's device."""
+        findings = self.engine.acknowledge(rule, node, device, 0)
+        if findings.moved:
+            self._progress = Progress(self._progress.end)
+            self._commit(findings, self.engine.snapshot())
+
     async def start(self) -> int:
         """Bring the engine to where it was, before children are let in; returns the rows read again."""
         stored = await asyncio.to_thread(self._journal.meta, CONSUMER)

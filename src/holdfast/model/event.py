@@ -9,6 +9,7 @@ from holdfast.model.lane import Lane
 Severity = Literal["info", "warning", "critical"]
 # What this version says. Nodes below may be newer and say more: what is read isn't held to this list.
 EventKind = Literal[
+    "alert.acknowledged",
     "alert.raised",
     "alert.cleared",
     "clock.stepped",
@@ -22,7 +23,8 @@ EventKind = Literal[
 ]
 
 
-FIRST_KINDS: frozenset[str] = frozenset(get_args(EventKind)) - {"command.ended", "rule.resumed", "rule.throttled"}
+_LATER = {"alert.acknowledged", "command.ended", "rule.resumed", "rule.throttled"}
+FIRST_KINDS: frozenset[str] = frozenset(get_args(EventKind)) - _LATER
 """Those that a parent reads which doesn't say that it takes others."""
 
 

@@ -9,6 +9,7 @@ import contextlib
 import random
 import uuid
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -44,10 +45,11 @@ from holdfast.node.commanding import Commanding
 from holdfast.node.foreign import make_brokers, make_routes
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
 from holdfast.node.machine import is_clock_synchronised
+from holdfast.node.notifying import make_notify
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.residency import key_of, leaving_of
 from holdfast.node.rulebook import RuleBook
-from holdfast.node.settings import NodePlan
+from holdfast.node.settings import NodePlan, unknown_channels
 from holdfast.node.shared_documents import shared_documents
 from holdfast.node.surroundings import Surroundings
 from holdfast.node.timekeeper import Timekeeper, keep_time
@@ -101,12 +103,13 @@ class Node:
         self.last_values = LastValues(self.journal.catalogue, heads={lane: self.journal.head(lane) for lane in Lane})
         self.seen = self._recall_seen()
         self.devices = DeviceService(settings.devices, self.journal, clock, telemetry)
-        self.scripts, self.intake, self.uplinks, self.child_rules = self._make_intake()
+        self.scripts, self.intake, self.uplinks = self._make_intake()
         self.quarantine = self._make_quarantine()
         self.commands = Commanding(self)
         self.told_devices = ToldDevices(self)
         self.mqtt = self._make_mqtt()
         self.ingest = self._make_ingest()
+        self.notify = make_notify(self)
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
@@ -132,8 +135,7 @@ class Node:
         settings = self.plan.settings
         await self.residency.apply()
         replayed = await asyncio.to_thread(self.intake.replay)
-        if self.child_rules is not None:
-            replayed += await self.child_rules.start()
+        replayed += await self.rulebook.start()
         if self.mqtt is not None:  # before anything is decided: an alert must find the sessions that wait for it
             self.mqtt.restore_retained(self.journal.retained())
             self.mqtt.on_retained(self._retain)
@@ -142,6 +144,7 @@ class Node:
         self.intake.start()
         await report_found(self.journal, self.clock, self.telemetry)
         await self.queues.start()
+        await self.notify.start()
         if settings.api is not None:
             self.web = build_server(self, settings.api)
             await self.web.start()
@@ -149,7 +152,6 @@ class Node:
         self._spawn(self._make_upkeep().run(), "upkeep")
         self._spawn(self.residency.run(), "residency")
         self._spawn(self.devices.run(), "devices")
-        self._spawn(self.rulebook.run(), "rules")
         if self.backups is not None:
             self._spawn(self.backups.run(), "backup")
         if self.keeper is not None:
@@ -188,14 +190,14 @@ class Node:
             self._spawn(self.adapters.supervise("host", settings.device, host.run), "host")
 
     def _spawn_syncing(self) -> None:
-        if self.child_rules is not None:
-            self._spawn(self.child_rules.run(), "rules of children")
-        for name, service in (*self.commands.tasks(), *self.told_devices.tasks()):
+        for name, service in (*self.rulebook.tasks(), *self.commands.tasks(), *self.told_devices.tasks()):
             self._spawn(service, name)
         if self.uplink is not None:
             self._spawn(self.uplink.run(), "uplink")
         for route in self.routes:
             self._spawn(route.run(), f"route {route.name}")
+        for name, service in self.notify.tasks():
+            self._spawn(service, name)
         if self.uplink is not None and self.link is not None:
             self._spawn(Repairs(self.journal, self.link, self.telemetry, self._branch).run(), "repairs")
         for inquiries in self.surroundings.inquiries():
@@ -224,7 +226,7 @@ class Node:
         await self.scripts.close()
         if self.web is not None:
             await self.web.stop(1.0)
-        for link in (self.link, self.documents, self.commands, self.told_devices):
+        for link in (self.link, self.documents, self.commands, self.told_devices, self.notify):
             if link is not None:
                 await link.close()
         await asyncio.to_thread(self._close_files)
@@ -274,7 +276,7 @@ class Node:
         """Since this object was made; the wall clock may have been set meanwhile."""
         return self.clock.boottime_ns() - self._started_ns
 
-    def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox, ChildRules | None]:
+    def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox]:
         settings, journal = self.plan.settings, self.journal
         here = place(self.plan.rules, settings.node, has_children=self.plan.children is not None).here
         engine = Engine(here, journal.catalogue, settings.node, settings.rule_limits.limits)
@@ -288,14 +290,15 @@ class Node:
         below = None
         if self.plan.children is not None:
             below = ChildRules(self.plan.rules, journal, preparer, intake, self.clock)
-        self.rulebook = RuleBook(self.plan.rule_files, engine, intake, self.clock, self.telemetry, below)
+        check = partial(unknown_channels, settings)
+        self.rulebook = RuleBook(self.plan.rule_files, engine, intake, self.clock, self.telemetry, below, check)
         scripts = ScriptRunner(self.clock, self.telemetry.emit)
         gauge = self.telemetry.gauge
         gauge("skew_missed_rows", "of devices past the skew table's bound", lambda: self.skew.not_followed)
         gauge("last_values_missed_rows", "of series past the page's bound", lambda: self.last_values.missed)
         gauge("codec_scripts_off", "codec scripts switched off now", lambda: scripts.switched_off)
         uplinks = UplinkInbox(intake.inbox, decoder, scripts, settings.intake.max_messages)
-        return scripts, intake, uplinks, below
+        return scripts, intake, uplinks
 
     def _recall_seen(self) -> SeenKeys:
         seen = SeenKeys(self.plan.settings.journal.keys_kept)

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -11,11 +12,12 @@ from prometheus_client.registry import Collector
 from holdfast.intake.children import ChildRules, place
 from holdfast.intake.service import IntakeService
 from holdfast.kernel.clock import Clock
-from holdfast.kernel.documents import SettingsInvalid
+from holdfast.kernel.documents import Problem, SettingsInvalid
 from holdfast.node.happenings import RulesChanged, RulesRefused
 from holdfast.stream.adoption import WORDS, joined
 from holdfast.stream.costs import RuleCost
 from holdfast.stream.engine import Engine
+from holdfast.stream.language.notifying import CompiledNotice
 from holdfast.stream.rules import CompiledRule
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import RulesStatus
@@ -25,6 +27,7 @@ LOOK_S = 5.0
 MOST_NAMED = 100
 """Rules with metrics of their own: those that cost most; the others are summed up as `other`."""
 Stamp = tuple[int, int, int]
+Check = Callable[[Sequence[CompiledRule]], Iterable[Problem]]
 
 
 class RuleBook:
@@ -38,10 +41,15 @@ class RuleBook:
         clock: Clock,
         telemetry: Telemetry,
         children: ChildRules | None,
+        check: Check,
     ) -> None:
-        """files: those that node.yaml names; the rules in them are at work already; children: where a node has some."""
+        """files: those that node.yaml names; the rules in them are at work already; children: where a node has some.
+
+        check: what is wrong with rules at this node, beyond what is wrong anywhere
+        """
         self._files, self._engine, self._intake = list(files), engine, intake
         self._clock, self._telemetry, self._children = clock, telemetry, children
+        self._check = check
         self._seen = self._stamps()
         self._loaded_ns = clock.wall_ns()
         self._one_at_a_time = asyncio.Lock()
@@ -53,6 +61,29 @@ class RuleBook:
                             lambda: children.lag_rows)  # fmt: skip
         telemetry.gauge("rules", "rules at work", lambda: len(self._names()))
         telemetry.gauge("rules_refused", "1: the files as they are now can't be used", lambda: bool(self.problems))
+
+    def notices(self, rule: str) -> Sequence[CompiledNotice]:
+        """Whom a rule has told."""
+        for engine in self._engines.values():
+            for one in engine.rules:
+                if one.name == rule:
+                    return one.notices
+        return ()
+
+    def acknowledged(self, node: str, device: str, rule: str, _now_ns: int) -> None:
+        """Somebody has seen an alert: one that was latched may end."""
+        self._intake.acknowledge(rule, node, device)
+        if self._children is not None:
+            self._children.acknowledge(rule, node, device)
+
+    async def start(self) -> int:
+        """Bring the rules over children's readings to where they were; returns the rows read again."""
+        return 0 if self._children is None else await self._children.start()
+
+    def tasks(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        """What is to run with the node, by name."""
+        below = [] if self._children is None else [("rules of children", self._children.run())]
+        return [("rules", self.run()), *below]
 
     async def run(self) -> None:
         """Look every few seconds whether a file changed, for ever."""
@@ -71,6 +102,8 @@ class RuleBook:
             self._seen = self._stamps()
             try:
                 rules = await asyncio.to_thread(_load, self._files)
+                if found := list(self._check(rules)):
+                    raise SettingsInvalid(found)
             except SettingsInvalid as invalid:
                 problems = [str(one) for one in invalid.problems]
                 if problems != self.problems:

@@ -4,6 +4,7 @@ Relative paths are relative to the file's own folder. `builtin:NAME` names a pro
 Holdfast.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
 from holdfast.node.rule_settings import RuleLimits
+from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
+from holdfast.notify.settings import findings as notify_findings
 from holdfast.queues.settings import QueueSettings
 from holdfast.queues.settings import findings as queue_findings
 from holdfast.residency.settings import ResidencyRule, findings
@@ -80,6 +83,12 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Foreign MQTT brokers that this node subscribes to."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
+    channels: dict[Name, ChannelSettings] = field(default_factory=dict)
+    """How people are told of alerts."""
+    escalations: dict[Name, Escalation] = field(default_factory=dict)
+    """Who is told after whom, until somebody acknowledges."""
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    """The book of alerts."""
     region: str = ""
     """Where this node is, as in `eu-1`; absent = a region of its own."""
     residency: tuple[ResidencyRule, ...] = ()
@@ -158,6 +167,7 @@ def read_plan(path: Path) -> NodePlan:
         problems += invalid.problems
     try:
         rules = _rules(document, problems)
+        problems += unknown_channels(document.value, rules)
     except SettingsInvalid as invalid:
         problems += invalid.problems
     if problems:
@@ -171,6 +181,19 @@ def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Sequenc
     from holdfast.stream.language.loading import load_rules  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
 
     return load_rules(_files(document, "rules", RULES, problems))
+
+
+def unknown_channels(settings: NodeSettings, rules: Sequence[CompiledRule]) -> Iterator[Problem]:
+    """Channels and escalations that rules name and node.yaml doesn't have."""
+    for notice in (notice for rule in rules for notice in rule.notices):
+        place = notice.place
+        if notice.channel and notice.channel not in settings.channels:
+            yield dataclasses.replace(
+                place, message=f"there is no channel `{notice.channel}` in `channels` of node.yaml"
+            )
+        if notice.escalation and notice.escalation not in settings.escalations:
+            said = f"there is no escalation `{notice.escalation}` in `escalations` of node.yaml"
+            yield dataclasses.replace(place, message=said)
 
 
 def _files(document: Document[NodeSettings], key: str, shipped: Path, problems: list[Problem]) -> list[Path]:
@@ -221,6 +244,9 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         problems.append(
             document.problem(("children",), "children need `api` with `tls`: sync never goes over plain HTTP")
         )
+    problems += [
+        document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
+    ]
     problems += _contradictory_commands(document)
     return problems + list(_contradictory_documents(document))
 

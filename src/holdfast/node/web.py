@@ -25,7 +25,7 @@ from holdfast.transport.tls import server_context
 from holdfast.uplink.status import UplinkStatus
 from holdfast.web.answers import BudgetStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
-from holdfast.web.deps import AppDocuments, Applications, Children, Past, WebDeps
+from holdfast.web.deps import Alerting, AppDocuments, Applications, Children, Past, WebDeps
 from holdfast.web.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         commands=node.commands.door(apps_book(plan)),
         below=node.told_devices.below,
         rules=node.rulebook,
+        alerting=Alerting(node.notify, journal.look),
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))

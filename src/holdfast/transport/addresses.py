@@ -1,13 +1,15 @@
 """Addresses as operators write them: `host:port` to listen on, `https://…` to call."""
 
 import ipaddress
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from holdfast.transport.errors import AddressInvalid
 
 LISTEN_HELP = 'an address such as "127.0.0.1:8080", "0.0.0.0:8443" or "[::1]:8080"'
 _LAST_PORT = 65535
+MailTls = Literal["starttls", "tls", "none"]
+"""How a mail server is spoken to: TLS by STARTTLS (RFC 3207), from the start (RFC 8314), or not at all."""
 
 
 class Address(NamedTuple):

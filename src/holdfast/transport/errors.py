@@ -6,6 +6,8 @@ TransportError
 ├── ReplyTooLarge    peer: it answered more than it may
 ├── AddressInvalid   operator: not host:port, or not an https:// URL
 ├── TlsUnusable      operator: a certificate, key or CA file can't be used
+├── SecretUnusable   operator: a secret's file or environment variable isn't there
+├── MailRefused      world: a mail server won't ever take this message
 └── ListenFailed     operator: the address can't be listened on; says what to do
 """
 
@@ -44,6 +46,18 @@ class TlsUnusable(TransportError):
     """A certificate, key or CA file can't be used."""
 
     hint = "paths are relative to node.yaml; the file must be PEM, and this user must be able to read it"
+
+
+class SecretUnusable(TransportError):
+    """A secret isn't where node.yaml says."""
+
+    hint = "paths are relative to node.yaml; this user must be able to read the file"
+
+
+class MailRefused(TransportError):
+    """A mail server said "never" to a message (RFC 5321 §4.2.1, 5yz); the same message would meet the same answer."""
+
+    hint = "check `from` and `to` of the channel; the mail server's log says more"
 
 
 class ListenFailed(TransportError):

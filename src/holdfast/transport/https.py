@@ -60,7 +60,7 @@ class HttpsClient:
         Raises:
             AddressInvalid: when `url` is not https://.
         """
-        library = _loaded()
+        library = loaded()
         self._url = require_https(url)
         self._host = library.URL(url).netloc.decode()
         self._ca, self._max_reply = ca, max_reply
@@ -68,7 +68,7 @@ class HttpsClient:
             max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_ALIVE_S
         )
         transport = library.AsyncHTTPTransport(
-            verify=tls, limits=limits, proxy=proxy, socket_options=_options(timeout_s)
+            verify=tls, limits=limits, proxy=proxy, socket_options=socket_options(timeout_s)
         )
         self._client: httpx.AsyncClient = library.AsyncClient(transport=transport, timeout=timeout_s, trust_env=False)
         self.sent_bytes = 0
@@ -86,7 +86,7 @@ class HttpsClient:
             PeerUntrusted: when its certificate is not the expected one; nothing was sent.
             ReplyTooLarge: when the answer is longer than `max_reply`.
         """
-        library = _loaded()
+        library = loaded()
         request = self._client.build_request(
             "POST",
             self._url + path,
@@ -123,7 +123,7 @@ class HttpsClient:
         return Response(answer.status_code, bytes(body), pause)
 
 
-def _loaded() -> Any:
+def loaded() -> Any:
     """Httpx, loaded by the first client that is made: 6 MiB that a node without a parent needn't pay."""
     # Its optional command line would bring rich, pygments and click along. None makes that import fail
     # (docs.python.org, "The import system", 5.3.1), which httpx is made for.
@@ -133,7 +133,8 @@ def _loaded() -> Any:
     return httpx
 
 
-def _options(timeout_s: float) -> list[tuple[int, int, int]]:
+def socket_options(timeout_s: float) -> list[tuple[int, int, int]]:
+    """For a client's sockets: small calls go at once, and a dead link is noticed in time."""
     tcp = socket.IPPROTO_TCP
     return [
         (tcp, socket.TCP_NODELAY, 1),

@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
+from holdfast.web.alerts import Alerts
 from holdfast.web.asking import Inquiry
 from holdfast.web.child_commands import ChildCommands
 from holdfast.web.child_devices import ChildDevices
@@ -49,6 +50,8 @@ def build_app(deps: WebDeps) -> Starlette:
         routes += Documents(deps.documents, deps.telemetry).routes()
     if deps.commands is not None:
         routes += CommandRoutes(deps.commands, deps.telemetry).routes()
+    if deps.alerting is not None:
+        routes += Alerts(deps.alerting, deps.clock).routes()
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     return Starlette(

@@ -23,6 +23,7 @@ from holdfast.kernel.clock import Clock
 from holdfast.model.event import Event
 from holdfast.model.message import Message
 from holdfast.model.series import Catalogue
+from holdfast.notify.service import NotifyService
 from holdfast.queues.service import Handed
 from holdfast.residency.report import Report
 from holdfast.storage.sqlite import Connection
@@ -181,6 +182,14 @@ class Commands:
 
 
 @dataclass(frozen=True, slots=True)
+class Alerting:
+    """Alerts and who is told of them. look: reads the journal's tables; blocking."""
+
+    service: NotifyService
+    look: Callable[[Callable[[Connection], Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class AppDocuments:
     """Shared documents, and the door for applications.
 
@@ -244,6 +253,7 @@ class WebDeps:
     adapters:    how the adapters are
     documents:   None: this node keeps no shared documents, and their paths don't exist
     commands:    None: there are no paths for commands
+    alerting:    None: there are no paths for alerts, as in a part's test
     below:       what children tell of their devices; None: this node takes no children
     rules:       None: nobody is asked, as in a part's test
     """
@@ -269,3 +279,4 @@ class WebDeps:
     commands: Commands | None = None
     below: DevicesBelow | None = None
     rules: RuleBook | None = None
+    alerting: Alerting | None = None

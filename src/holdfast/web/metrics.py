@@ -2,7 +2,7 @@
 
 `messages_rejected.stale` becomes `holdfast_messages_rejected_total{reason="stale"}`, `rows_committed.lane0` becomes
 `holdfast_rows_committed_total{lane="0"}`: the part behind the dot is a label from a closed set, as
-`orders` in `queue_acked.orders` is one of node.yaml's queues.
+`orders` in `queue_acked.orders` is one of node.yaml's queues, and `ops` in `channel_told.ops` one of its channels.
 """
 
 import re
@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-_LABELS = {"queue": "queue", "rule": "rule"}
+_LABELS = {"channel": "channel", "queue": "queue", "rule": "rule"}
 _LANE = re.compile(r"lane(\d)(?:\.(\w+))?")
 
 

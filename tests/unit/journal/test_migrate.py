@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tests.unit.journal.kept import a_store, do, fill, held, values
 
+from holdfast.journal import alerts, child_devices
 from holdfast.journal.blobs import decode_events, decode_readings
 from holdfast.journal.integrity import Damage, scan
 from holdfast.journal.ledger import balance
@@ -27,11 +28,11 @@ def laid_out(version: int, folder: Path) -> None:
 
 
 def test_there_is_a_stored_journal_of_every_older_schema() -> None:
-    assert [number for number, _ in migrations()] == [1, 2, 3, 4, 5, 6, 8]
-    assert {path.name for path in STORED.iterdir()} == {f"schema-{number}.db.gz" for number in (1, 2, 3, 4, 5)}
+    assert [number for number, _ in migrations()] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert {path.name for path in STORED.iterdir()} == {f"schema-{number}.db.gz" for number in (1, 2, 3, 4, 5, 6)}
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_a_journal_of_an_older_schema_keeps_everything(tmp_path: Path, version: int) -> None:
     laid_out(version, tmp_path)
     store, reader = a_store(tmp_path), JournalReader(tmp_path / FILE_NAME)
@@ -47,7 +48,7 @@ def test_a_journal_of_an_older_schema_keeps_everything(tmp_path: Path, version: 
     assert reader.cut(Lane.BULK) == (20, None)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_its_chain_ledger_and_children_go_on(tmp_path: Path, version: int) -> None:
     laid_out(version, tmp_path)
     store, reader = a_store(tmp_path), JournalReader(tmp_path / FILE_NAME)
@@ -70,6 +71,16 @@ def test_mqtt_sessions_stay_and_have_no_wills_yet(tmp_path: Path) -> None:
     (session,) = read_sessions(reader)
     assert (session.client, session.received, [one.body for one in session.letters]) == ("panel", [7], [b"letter"])
     assert read_wills(reader) == []
+
+
+def test_wills_and_childrens_devices_stay_and_there_are_no_alerts_yet(tmp_path: Path) -> None:
+    laid_out(6, tmp_path)
+    a_store(tmp_path)
+    reader = JournalReader(tmp_path / FILE_NAME)
+    assert [one.body for one in read_wills(reader)] == [b"will"]
+    assert child_devices.stored(reader) == [("leaf", b"\x80")]
+    assert reader.look(alerts.counts) == (0, 0)
+    assert reader.look(alerts.silences) == []
 
 
 def test_a_file_from_before_learns_to_shrink(tmp_path: Path) -> None:

@@ -176,9 +176,9 @@ async function loadSparks() {
 
 function showAlerts(events) {
   const items = events.map((e) => {
-    const cleared = e.kind === "alert.cleared";
+    const quiet = { "alert.cleared": "cleared", "alert.acknowledged": "acknowledged" }[e.kind];
     return make("li", {},
-      make("span", { class: `mark ${cleared ? "cleared" : e.severity}` }, cleared ? "cleared" : e.severity),
+      make("span", { class: `mark ${quiet ? "cleared" : e.severity}` }, quiet || e.severity),
       make("b", {}, `${e.rule} · ${e.device}`),
       make("time", { datetime: new Date(e.ts / 1e6).toISOString(), title: new Date(e.ts / 1e6).toLocaleString() }, lasting((state.now - e.ts) / 1e9)),
       make("p", {}, e.message));

@@ -1,0 +1,156 @@
+"""The commands over a node's alerts, as typed: `holdfast alerts …` and `holdfast channels …`.
+
+Exit codes: 0 all is well, 1 something was found (see each command), 2 wrong usage, or nothing to be asked.
+"""
+
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.core import Json, NodeFile, finish
+
+alerts = typer.Typer(help="Alerts: what is open, who deals with it, what is silenced.", no_args_is_help=True)
+channels = typer.Typer(help="The ways by which people are told.", no_args_is_help=True)
+Number = Annotated[int, typer.Argument(help="As `list` shows it.", metavar="ID", min=1)]
+By = Annotated[str, typer.Option(help="Who you are; your user name if not given.")]
+
+
+@alerts.command("list")
+def list_(  # typer fills them
+    settings: NodeFile,
+    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    severity: Annotated[str, typer.Option(help="Only of this severity.")] = "",
+    node: Annotated[str, typer.Option(help="Only of this node.")] = "",
+    device: Annotated[str, typer.Option(help="Only of this device.")] = "",
+    rule: Annotated[str, typer.Option(help="Only of this rule.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many, the newest.")] = 100,
+    json: Json = False,
+) -> None:
+    """Open alerts, newest first. Exit 1: nobody has acknowledged one of them."""
+
+    def body() -> int:
+        from holdfast.cli.alerts import show_alerts
+        from holdfast.cli.node_api import find, settings_of
+        from holdfast.journal.alerts import Wanted
+        from holdfast.kernel.clock import SystemClock
+
+        wanted = Wanted("all" if everything else "open", severity, node, device, rule)
+        return show_alerts(find(settings_of(settings)), wanted, limit, SystemClock(), json=json)
+
+    finish(body)
+
+
+@alerts.command()
+def ack(
+    settings: NodeFile,
+    number: Number,
+    by: By = "",
+    comment: Annotated[str, typer.Option(help="What you'll do, for the others.")] = "",
+    json: Json = False,
+) -> None:
+    """Acknowledge an alert: no more reminders, no escalation. Exit 1: somebody else did before."""
+
+    def body() -> int:
+        from holdfast.cli.alerts import acknowledge
+        from holdfast.cli.node_api import find, settings_of
+
+        return acknowledge(find(settings_of(settings)), number, by, comment, json=json)
+
+    finish(body)
+
+
+@alerts.command()
+def silence(  # noqa: PLR0917  # typer fills them
+    settings: NodeFile,
+    lasts: Annotated[str, typer.Option("--for", help="How long, as in 2h; or until a time, as 2026-05-01T12:00Z.")],
+    why: Annotated[str, typer.Option(help="It's kept with the silence.")],
+    rule: Annotated[list[str] | None, typer.Option(help="Only alerts of these rules; `*` is any text.")] = None,
+    node: Annotated[list[str] | None, typer.Option(help="Only of these nodes.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="Only of these devices.")] = None,
+    severity: Annotated[list[str] | None, typer.Option(help="Only of these severities.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every alert.")] = False,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """Tell nobody of some alerts for a while; they stay in the list, and are told afterwards if they're still open."""
+
+    def body() -> int:
+        from typing import get_args
+
+        from holdfast.cli.alerts import silence as begin
+        from holdfast.cli.node_api import Misused, find, settings_of
+        from holdfast.model.event import Severity
+        from holdfast.notify.filters import Filter
+
+        known = get_args(Severity)
+        levels: tuple[Severity, ...] = tuple(one for one in known if one in (severity or ()))
+        if len(levels) != len(set(severity or ())):
+            raise Misused(f"--severity {', '.join(severity or ())}", f"one of {', '.join(known)}")
+        match = Filter(levels, tuple(rule or ()), tuple(node or ()), tuple(device or ()))
+        if match.is_all != everything:
+            raise Misused("which alerts?", "give --rule, --device, --node or --severity; or --all, and nothing else")
+        return begin(find(settings_of(settings)), match, lasts, by, why, json=json)
+
+    finish(body)
+
+
+@alerts.command()
+def silences(
+    settings: NodeFile,
+    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    json: Json = False,
+) -> None:
+    """What is silenced, until when, by whom and why."""
+
+    def body() -> int:
+        from holdfast.cli.alerts import show_silences
+        from holdfast.cli.node_api import find, settings_of
+        from holdfast.kernel.clock import SystemClock
+
+        return show_silences(find(settings_of(settings)), SystemClock(), everything=everything, json=json)
+
+    finish(body)
+
+
+@alerts.command()
+def unsilence(settings: NodeFile, number: Number) -> None:
+    """Take a silence back."""
+
+    def body() -> int:
+        from holdfast.cli.alerts import unsilence as end
+        from holdfast.cli.node_api import find, settings_of
+
+        return end(find(settings_of(settings)), number)
+
+    finish(body)
+
+
+@channels.command("list")
+def channels_list(settings: NodeFile, json: Json = False) -> None:
+    """How each channel is, and what waits for it. Exit 1: one can't tell anybody."""
+
+    def body() -> int:
+        from holdfast.cli.alerts import show_channels
+        from holdfast.cli.node_api import find, settings_of
+        from holdfast.kernel.clock import SystemClock
+
+        return show_channels(find(settings_of(settings)), SystemClock(), json=json)
+
+    finish(body)
+
+
+@channels.command("test")
+def try_(
+    settings: NodeFile,
+    name: Annotated[str, typer.Argument(help="The channel's name.", metavar="CHANNEL")],
+    json: Json = False,
+) -> None:
+    """Tell a test message through a channel, now. Exit 1: nobody was told."""
+
+    def body() -> int:
+        from holdfast.cli.alerts import try_channel
+        from holdfast.cli.node_api import find, settings_of
+
+        return try_channel(find(settings_of(settings)), name, json=json)
+
+    finish(body)

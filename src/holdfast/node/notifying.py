@@ -1,0 +1,48 @@
+"""A node's alerts to people put together: channels, the rules' wishes, and what an acknowledgement sets off."""
+
+import os
+from typing import TYPE_CHECKING
+
+from holdfast.model.event import Event
+from holdfast.model.lane import Lane
+from holdfast.notify.ports import Way
+from holdfast.notify.service import NotifyService, NotifySettings
+from holdfast.transport.secrets import Secrets
+
+if TYPE_CHECKING:
+    from holdfast.node.node import Node
+
+
+def make_notify(node: "Node") -> NotifyService:
+    """The service; nothing is opened yet.
+
+    A secret that can't be read is no reason not to start: devices are served, and the channel says what it misses.
+    """
+    plan, clock = node.plan, node.clock
+    settings = plan.settings
+    secrets = Secrets(plan.path, os.environ)
+    ways: dict[str, Way] = {}
+    if settings.channels:
+        from holdfast.notify.ways import make_way  # noqa: PLC0415  # smtplib and email: for those who tell somebody
+
+        ways = {name: make_way(one, secrets, plan.path, clock) for name, one in settings.channels.items()}
+    return NotifyService(
+        NotifySettings(settings.channels, settings.escalations, settings.alerts),
+        node.journal,
+        clock,
+        node.telemetry,
+        ways=ways,
+        notices=node.rulebook.notices,
+        lane_of=lambda event: _lane_of(node, event),
+        on_acknowledged=node.rulebook.acknowledged,
+    )
+
+
+def _lane_of(node: "Node", event: Event) -> Lane:
+    """Where an acknowledgement lies: it goes no further than its alert, and to no parent that doesn't know the kind."""
+    if event.node == node.journal.node:
+        for lane in node.leaving.sort_events([event]).by_lane:
+            if lane.stays:
+                return lane
+    knows = node.uplink is None or node.uplink.standing.takes_any_kind
+    return event.lane if knows else Lane.SITE

@@ -1,0 +1,319 @@
+"""Routes for alerts, silences and channels: look, acknowledge, silence, try out. Changes are for this machine alone."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from holdfast.journal import alerts
+from holdfast.journal.alerts import Alert, Silence, Wanted
+from holdfast.kernel.clock import Clock
+from holdfast.kernel.errors import HoldfastError
+from holdfast.notify.delivery import ChannelStatus
+from holdfast.notify.errors import (
+    AlertOver,
+    AlertUnknown,
+    ChannelUnknown,
+    NotifyBusy,
+    RequestInvalid,
+    SilenceUnknown,
+    TellingFailed,
+    TellingRefused,
+)
+from holdfast.notify.filters import Filter
+from holdfast.notify.service import filter_of
+from holdfast.web.bodies import read_body, require_local
+from holdfast.web.deps import Alerting
+from holdfast.web.errors import Refused
+from holdfast.web.gate import Gate
+from holdfast.web.parameters import only, truth, whole
+from holdfast.web.responses import answer
+from holdfast.web.times import parse_time
+
+T = TypeVar("T")
+MAX_BODY = 64 << 10
+STALL_S = 30.0
+MOST_LISTED = 1_000
+RETRY_S = 1.0
+_LAST_ID = 1 << 36
+_HINT = "see docs/reference/http-api.md, Alerts"
+_STATUS: dict[type[HoldfastError], int] = {
+    AlertUnknown: 404,
+    SilenceUnknown: 404,
+    ChannelUnknown: 404,
+    AlertOver: 409,
+    RequestInvalid: 400,
+    NotifyBusy: 503,
+}
+_STATES: dict[str, Literal["open", "closed", "all"]] = {"open": "open", "closed": "closed", "all": "all"}
+
+
+class AlertRow(Struct, frozen=True):
+    """An alert as it stands. Times in ns UTC, 0 = not (yet); event: id of the event that raised it."""
+
+    id: int
+    node: str
+    device: str
+    rule: str
+    severity: str
+    state: str
+    message: str
+    event: str
+    raised_ns: int
+    heard_ns: int
+    cleared_ns: int
+    acknowledged_ns: int
+    acknowledged_by: str
+    comment: str
+    why: dict[str, Any]
+
+    @staticmethod
+    def of(one: Alert) -> "AlertRow":
+        """As it's stored."""
+        last = one.raised if one.cleared is None else one.cleared
+        return AlertRow(
+            one.id,
+            one.node,
+            one.device,
+            one.rule,
+            one.severity,
+            "open" if one.is_open else "closed",
+            last.message,
+            one.event,
+            one.raised_ns,
+            one.heard_ns,
+            one.cleared_ns,
+            one.acked_ns,
+            one.acked_by,
+            one.comment,
+            last.why,
+        )
+
+
+class AckRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who deals with an alert."""
+
+    by: str
+    comment: str = ""
+
+
+class SilenceRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What nobody shall be told of. until: a time, or `+2h`."""
+
+    until: str
+    by: str
+    why: str
+    match: Filter = Filter()
+
+
+class SilenceRow(Struct, frozen=True):
+    """A silence. Times in ns UTC; gone_ns: when it was taken back, 0 = it wasn't."""
+
+    id: int
+    match: Filter
+    by: str
+    why: str
+    made_ns: int
+    until_ns: int
+    gone_ns: int
+
+    @staticmethod
+    def of(one: Silence) -> "SilenceRow":
+        """As it's stored."""
+        return SilenceRow(one.id, filter_of(one), one.by, one.why, one.made_ns, one.until_ns, one.gone_ns)
+
+
+class ChannelRow(Struct, frozen=True):
+    """oldest_ns: since when the oldest waits that no silence holds; last_told_ns: in this life of the node."""
+
+    name: str
+    kind: str
+    where: str
+    state: str
+    detail: str
+    waiting: int
+    held: int
+    oldest_ns: int
+    told: int
+    given_up: int
+    settled: int
+    dropped: int
+    last_told_ns: int
+
+    @staticmethod
+    def of(one: ChannelStatus) -> "ChannelRow":
+        """As its service says."""
+        waits = one.backlog
+        return ChannelRow(
+            one.name,
+            one.kind,
+            one.where,
+            one.state,
+            one.detail,
+            waits.waiting,
+            waits.held,
+            waits.oldest_ns,
+            one.told,
+            one.given_up,
+            one.settled,
+            one.dropped,
+            one.last_told_ns,
+        )
+
+
+class TestReply(Struct, frozen=True):
+    """What came of a test message. detail: what went wrong, or was odd."""
+
+    __test__ = False  # no test, whatever its name makes pytest think
+    told: bool
+    detail: str = ""
+    hint: str = ""
+    took_s: float = 0.0
+
+
+class Gone(Struct, frozen=True):
+    """A silence that was taken back."""
+
+    id: int
+
+
+_ack = msgspec.json.Decoder(AckRequest)
+_silence = msgspec.json.Decoder(SilenceRequest)
+
+
+class Alerts:
+    """The routes for alerts of one node."""
+
+    def __init__(self, deps: Alerting, clock: Clock) -> None:
+        self._service, self._look, self._clock = deps.service, deps.look, clock
+        self._gate, self._trials = Gate(running=2, waiting=16), Gate(running=2, waiting=4)
+
+    def routes(self) -> list[Route]:
+        """The paths."""
+        return [
+            Route("/api/v1/alerts", self.page),
+            Route("/api/v1/alerts/{id:int}", self.one),
+            Route("/api/v1/alerts/{id:int}/acknowledge", self.acknowledge, methods=["POST"]),
+            Route("/api/v1/silences", self.silences),
+            Route("/api/v1/silences", self.silence, methods=["POST"]),
+            Route("/api/v1/silences/{id:int}", self.unsilence, methods=["DELETE"]),
+            Route("/api/v1/channels", self.channels),
+            Route("/api/v1/channels/{name}/test", self.test, methods=["POST"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """`?state=open|closed|all&severity=&node=&device=&rule=&acknowledged=&before=ID&limit=100`, newest first."""
+        params = request.query_params
+        only(params, "state", "severity", "node", "device", "rule", "acknowledged", "before", "limit")
+        state = _STATES.get(params.get("state", "open"))
+        if state is None:
+            raise Refused(400, f"state={params['state'][:60]!r} is not allowed", "open, closed or all")
+        wanted = Wanted(
+            state,
+            params.get("severity", ""),
+            params.get("node", ""),
+            params.get("device", ""),
+            params.get("rule", ""),
+            truth(params, "acknowledged", default=False) if "acknowledged" in params else None,
+            whole(params, "before", _LAST_ID, _LAST_ID),
+        )
+        limit = whole(params, "limit", 100, MOST_LISTED, 1)
+        found: list[Alert] = await self._read(partial(alerts.page, wanted=wanted, limit=limit))
+        return answer([AlertRow.of(one) for one in found])
+
+    async def one(self, request: Request) -> Response:
+        """One alert."""
+        only(request.query_params)
+        number = int(request.path_params["id"])
+        found: Alert | None = await self._read(partial(alerts.find, number=min(number, _LAST_ID)))
+        if found is None:
+            raise Refused(404, f"there is no alert {number}", AlertUnknown.hint)
+        return answer(AlertRow.of(found))
+
+    async def acknowledge(self, request: Request) -> Response:
+        """JSON `AckRequest` in, `AlertRow` out once it's on disk; who was first stays."""
+        only(request.query_params)
+        require_local(request, "alerts are only acknowledged from this machine", "holdfast alerts ack")
+        body = await _body(request, _ack)
+        number = min(int(request.path_params["id"]), _LAST_ID)
+        try:
+            found = await self._service.acknowledge(number, body.by, body.comment)
+        except HoldfastError as error:
+            raise _refusal(error) from error
+        return answer(AlertRow.of(found))
+
+    async def silences(self, request: Request) -> Response:
+        """`?all=false`: the silences that last, or all that are remembered; newest first."""
+        only(request.query_params, "all")
+        now_ns = 0 if truth(request.query_params, "all", default=False) else self._clock.wall_ns()
+        found: list[Silence] = await self._read(partial(alerts.silences, now_ns=now_ns))
+        return answer([SilenceRow.of(one) for one in found[:MOST_LISTED]])
+
+    async def silence(self, request: Request) -> Response:
+        """JSON `SilenceRequest` in, `SilenceRow` out once it's on disk."""
+        only(request.query_params)
+        require_local(request, "alerts are only silenced from this machine", "holdfast alerts silence")
+        body = await _body(request, _silence)
+        until_ns = parse_time("until", body.until, self._clock.wall_ns())
+        try:
+            made = await self._service.silence(body.match, until_ns, body.by, body.why)
+        except HoldfastError as error:
+            raise _refusal(error) from error
+        return answer(SilenceRow.of(made), 201)
+
+    async def unsilence(self, request: Request) -> Response:
+        """Take a silence back."""
+        only(request.query_params)
+        require_local(request, "silences are only ended from this machine", "holdfast alerts unsilence")
+        number = min(int(request.path_params["id"]), _LAST_ID)
+        try:
+            await self._service.unsilence(number)
+        except HoldfastError as error:
+            raise _refusal(error) from error
+        return answer(Gone(number))
+
+    async def channels(self, request: Request) -> Response:
+        """How the channels are, with what waits and the last error."""
+        only(request.query_params)
+        async with self._gate.enter():
+            found = await asyncio.to_thread(self._service.statuses)
+        return answer([ChannelRow.of(one) for one in found])
+
+    async def test(self, request: Request) -> Response:
+        """Tell a test message through a channel; 200 whatever came of it."""
+        only(request.query_params)
+        require_local(request, "channels are only tried out from this machine", "holdfast channels test")
+        began = self._clock.monotonic()
+        async with self._trials.enter():
+            try:
+                reply = TestReply(told=True, detail=await self._service.test(str(request.path_params["name"])))
+            except (TellingFailed, TellingRefused) as error:
+                reply = TestReply(told=False, detail=str(error), hint=error.hint)
+            except HoldfastError as error:
+                raise _refusal(error) from error
+        return answer(msgspec.structs.replace(reply, took_s=round(self._clock.monotonic() - began, 3)))
+
+    async def _read(self, read: Callable[..., T]) -> T:
+        async with self._gate.enter():
+            found: T = await asyncio.to_thread(self._look, read)
+            return found
+
+
+async def _body(request: Request, decoder: "msgspec.json.Decoder[T]") -> T:
+    try:
+        return decoder.decode(await read_body(request, MAX_BODY, STALL_S))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refused(400, f"the body can't be read: {error}", _HINT) from error
+
+
+def _refusal(error: HoldfastError) -> Refused:
+    status = _STATUS.get(type(error))
+    if status is None:
+        raise error
+    return Refused(status, str(error), error.hint, RETRY_S if status == 503 else None)
