@@ -318,7 +318,7 @@ class Node:
         if settings is None:
             return None
         mqtt = MqttServer(settings, self.commands.inbox, self.clock, self.telemetry, self.journal, self.plan.path)
-        self.intake.publish_through(mqtt.publisher)
+        self.intake.publish_through(mqtt.publisher, mqtt.hurry)
         return mqtt
 
     def _make_foreign(self) -> tuple[list[BrokerSubscriber], list[Route]]:
