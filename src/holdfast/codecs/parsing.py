@@ -131,7 +131,7 @@ def bounds_faults(payloads: Sequence[bytes]) -> list[Fault]:
     if not together.isascii():
         faults.extend(Fault(i, RejectReason.MALFORMED, "not UTF-8") for i, p in enumerate(whole) if not _is_utf8(p))
     # 33 levels need at least 33 openers: only a payload with so many is looked at closer.
-    if len(together) > 2 * MAX_DEPTH:
+    if len(together) > MAX_DEPTH:
         many = np.flatnonzero(_openers(together, np.where(sizes > MAX_BYTES, 0, sizes)) > MAX_DEPTH).tolist()
         told = {fault.at for fault in faults}
         deep = [i for i in many if i not in told and depth(payloads[i]) > MAX_DEPTH]

@@ -90,7 +90,7 @@ def decode(decoder: Decoder, messages: list[tuple[str, bytes]]) -> Decoded:
 
 
 @given(st.lists(message(), min_size=1, max_size=FEW))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_what_comes_alone_is_read_as_among_many(
     tmp_path_factory: pytest.TempPathFactory, messages: list[tuple[str, bytes]]
 ) -> None:
