@@ -367,6 +367,40 @@ def test_stopping_does_not_wait_beyond_its_deadline() -> None:
         assert any("unsettled=1" in line for line in running.log)
 
 
+def test_what_hurries_has_left_before_the_loop_does_anything_else() -> None:
+    with serving() as running:
+        sock = raw(running, connect("s"), subscribe("alerts/#", 0))
+        sock.settimeout(2)
+        assert sock.recv(9, socket.MSG_WAITALL) == b"\x20\x02\0\0\x90\x03\0\x01\0"
+
+        def alert() -> bytes:
+            running.server.publisher.publish("alerts/a", b"hot", qos=0)
+            running.server.hurry()
+            return sock.recv(100)  # the loop stands still meanwhile
+
+        with sock:
+            assert running.call(alert) == publish("alerts/a", b"hot")
+
+
+def test_what_hurries_and_does_not_fit_the_socket_comes_whole_and_in_order() -> None:
+    sent = [bytes([n]) * 900_000 for n in range(6)]
+    with serving() as running:
+        sock = raw(running, connect("s"), subscribe("alerts/#", 0))
+        sock.settimeout(10)
+
+        def alerts() -> None:
+            for payload in sent:
+                running.server.publisher.publish("alerts/a", payload, qos=0)
+                running.server.hurry()
+
+        with sock, sock.makefile("rb") as stream:
+            assert stream.read(9) == b"\x20\x02\0\0\x90\x03\0\x01\0"
+            running.call(alerts)
+            for payload in sent:
+                wanted = publish("alerts/a", payload)
+                assert stream.read(len(wanted)) == wanted
+
+
 def test_a_port_in_use_is_explained() -> None:
     async def scene(port: int) -> None:
         clock = SystemClock()

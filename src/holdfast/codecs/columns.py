@@ -18,7 +18,7 @@ from holdfast.model.quality import Quality, Reason, encode_quality
 from holdfast.model.series import Kind
 
 _FEW = 64
-_OUT_OF_RANGE = encode_quality(Quality.BAD, Reason.OUT_OF_RANGE)
+OUT_OF_RANGE = encode_quality(Quality.BAD, Reason.OUT_OF_RANGE)
 
 
 @dataclass(slots=True)
@@ -172,7 +172,7 @@ class Limits:
         if self._are_none:
             return np.zeros(len(cells.value), np.uint8)
         outside = (cells.value < self._low[cells.meaning]) | (cells.value > self._high[cells.meaning])
-        return outside.view(np.uint8) * np.uint8(_OUT_OF_RANGE)
+        return outside.view(np.uint8) * np.uint8(OUT_OF_RANGE)
 
 
 def _no_numbers(raw: NDArray[np.float64], f: Field, get: Getter, items: Sequence[Any]) -> list[Fault]:

@@ -113,6 +113,7 @@ class Decoder:
             else OpenReader(p, p.open, catalogue, node, self.announced, self._stuck, registry)
             for p in ranked
         ]
+        self._open = [reader for reader in self._readers if isinstance(reader, OpenReader)]
         self._catalogue = catalogue
         self._routes: dict[str, _Route] = {}
 
@@ -145,21 +146,19 @@ class Decoder:
             if run.refusals:
                 refused.update((first + i, why) for i, why in run.refusals.items())
             first += n
-        keys, lead, device = np.zeros(first, np.uint64), np.empty(first, np.int64), np.empty(first, np.int32)
-        lead.fill(NOT_TOLD)
-        device.fill(NOT_FOLLOWED)
-        about = Told(keys, lead, device)
+        about = Told(np.zeros(first, np.uint64), np.empty(first, np.int64), np.empty(first, np.int32))
+        about.lead.fill(NOT_TOLD)
+        about.devices.fill(NOT_FOLLOWED)
         parts = [self._readers[r].read(group, about, rejected, doubt) for r, group in groups.items()]
         if refused:
             rejected = [Rejection(r.message, *refused.get(r.message, (r.reason, r.detail))) for r in rejected]
         if len(rejected) > 1:
             rejected.sort(key=lambda r: r.message)
         batch, message = self._merge(parts)
-        payloads = chain.from_iterable([run.payloads for run in runs])
-        size = np.fromiter(map(len, payloads), np.int32, first)
-        batch = self._stuck.judge(batch)
-        total, skipped, replies = int(size.sum()), self._skipped(), self._replies()
-        return Decoded(batch, message, keys, lead, rejected, total, skipped, about.devices, size, replies)
+        sizes = list(map(len, chain.from_iterable([run.payloads for run in runs])))
+        batch, size = self._stuck.judge(batch), np.array(sizes, np.int32)
+        told = about.keys, about.lead, rejected, sum(sizes), self._skipped(), about.devices, size, self._replies()
+        return Decoded(batch, message, *told)
 
     def learn(self, retained: Mapping[str, bytes]) -> None:
         """Take what retained messages by topic say about others, as after a restart; makes no readings of them."""
@@ -176,16 +175,16 @@ class Decoder:
 
     def _skipped(self) -> Counter[str]:
         total: Counter[str] = Counter()
-        for reader in self._readers:
-            if isinstance(reader, OpenReader) and reader.skipped:
+        for reader in self._open:
+            if reader.skipped:
                 total.update(reader.skipped)
                 reader.skipped.clear()
         return total
 
     def _replies(self) -> Sequence[Reply]:
         total: list[Reply] = []
-        for reader in self._readers:
-            if isinstance(reader, OpenReader) and reader.replies:
+        for reader in self._open:
+            if reader.replies:
                 total += reader.replies
                 reader.replies = []
         return total

@@ -40,6 +40,14 @@ def as_named(name: str) -> Ruling:
     return Ruling(name)
 
 
+class Whole(NamedTuple):
+    """All of a device that is taken and whose metrics all have series, as plain values; see `DeviceSlots`."""
+
+    hash: int
+    number: int
+    series: list[int]
+
+
 class DeviceSlots:
     """The devices that one profile has seen, with their hash, the registry's ruling and the series of their metrics.
 
@@ -53,6 +61,7 @@ class DeviceSlots:
         self.slots: dict[str, int] = {}
         self.names: list[str] = []
         self.refused: dict[int, Ruling] = {}
+        self._whole: dict[str, Whole] = {}
         self.hashes = np.empty(64, np.uint64)
         self.numbers = np.empty(64, np.int32)
         self.is_refused = np.zeros(64, np.bool_)
@@ -75,6 +84,15 @@ class DeviceSlots:
         if ruling.refusal is not None:
             self.refused[new] = ruling
         return new
+
+    def whole(self, name: str) -> Whole | None:
+        """A device seen before, when nothing about it is missing or refused."""
+        known = self._whole.get(name)
+        if known is None and (slot := self.slots.get(name)) is not None and slot not in self.refused:
+            series = self.series[slot].tolist()
+            if UNNAMED not in series:
+                known = self._whole[name] = Whole(int(self.hashes[slot]), int(self.numbers[slot]), series)
+        return known
 
     def faults(self, slots: NDArray[np.intp]) -> list[tuple[int, RejectReason, str]]:
         """(place, reason, detail) of each message whose device is refused."""

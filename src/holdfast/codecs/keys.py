@@ -19,20 +19,31 @@ def device_hash(device: str) -> int:
 
 def id_words(ids: Sequence[int | str]) -> Keys:
     """Each id as 64 bits: integers as they are (two's complement), text hashed. Shape (n,)."""
-    try:
-        return np.fromiter(ids, np.int64, len(ids)).view(np.uint64)
-    except (TypeError, ValueError):
-        return np.array([_word(i) for i in ids], np.uint64)
+    if str in set(map(type, ids)):  # numpy would read `12` as a number: then its key hung on what came beside it
+        return np.array([word_one(i) for i in ids], np.uint64)
+    return np.fromiter(ids, np.int64, len(ids)).view(np.uint64)
+
+
+def word_one(message_id: int | str) -> int:
+    """As `id_words`, for one."""
+    if isinstance(message_id, int):
+        return message_id & _ALL
+    return int.from_bytes(blake2b(message_id.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
 
 
 def mix(devices: Keys, ids: Keys) -> Keys:
     """The key of each message, never 0."""
     if len(ids) <= _FEW:
         pairs = zip(devices.tolist(), ids.tolist(), strict=True)
-        return np.array([splitmix_one(device ^ splitmix_one(one)) or 1 for device, one in pairs], np.uint64)
+        return np.array([key_one(device, one) for device, one in pairs], np.uint64)
     keys = splitmix(devices ^ splitmix(ids))
     keys[keys == 0] = 1
     return keys
+
+
+def key_one(device: int, word: int) -> int:
+    """As `mix`, for one: plain integers beat columns when there are few."""
+    return splitmix_one(device ^ splitmix_one(word & _ALL)) or 1
 
 
 def splitmix(x: Keys) -> Keys:
@@ -44,14 +55,8 @@ def splitmix(x: Keys) -> Keys:
 
 
 def splitmix_one(x: int) -> int:
-    """As `splitmix`, for one: plain integers beat columns when there are few."""
+    """As `splitmix`, for one."""
     x = (x + _GAMMA) & _ALL
     x = ((x ^ (x >> 30)) * _FIRST) & _ALL
     x = ((x ^ (x >> 27)) * _SECOND) & _ALL
     return x ^ (x >> 31)
-
-
-def _word(message_id: int | str) -> int:
-    if isinstance(message_id, int):
-        return message_id & 0xFFFFFFFFFFFFFFFF
-    return int.from_bytes(blake2b(message_id.encode(errors="surrogatepass"), digest_size=8).digest(), "little")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from holdfast.codecs.columns import Cells, Limits, RecordList, Rectangle
 from holdfast.codecs.devices import UNNAMED, DeviceSlots, Registry
+from holdfast.codecs.few import FEW, few_reader
 from holdfast.codecs.keys import Keys, id_words, mix
 from holdfast.codecs.parsing import PayloadParser
 from holdfast.codecs.profiles import Profile
@@ -93,6 +94,7 @@ class ProfileReader:
         self._device = None if profile.device_path is None else shape.getters[profile.device_path]
         self._time = None if profile.time_path is None else shape.getters[profile.time_path]
         self._id = None if profile.id_path is None else shape.getters[profile.id_path]
+        self._few = few_reader(profile, shape)
         self._registry = registry
         self._devices = DeviceSlots(len(self._meanings), registry)
 
@@ -106,6 +108,14 @@ class ProfileReader:
         """The readings of a group and their messages' numbers; fills `about`, appends to `rejected`."""
         if len(self._devices.names) >= _DEVICES_REMEMBERED:
             self.forget_devices()
+        if not doubt and len(group.payloads) <= FEW and (few := self._read_few(group, about)) is not None:
+            return few
+        return self._read_columns(group, about, rejected, doubt)
+
+    def _read_columns(
+        self, group: Group, about: Told, rejected: list[Rejection], doubt: Doubt
+    ) -> tuple[Batch, NDArray[np.int32]]:
+        """As `read`, of any messages."""
         numbers = group.numbers()
         by_run = self._slots_of_runs(group)
         if by_run is not None:  # then also those are known whose payload says nothing
@@ -136,6 +146,24 @@ class ProfileReader:
         good = self._refuse(found + cells.faults, own, rejected)
         about.keys[own] = self._keys(items, slots, told)
         return self._batch(cells, good, slots, stamps, own)
+
+    def _read_few(self, group: Group, about: Told) -> tuple[Batch, NDArray[np.int32]] | None:
+        """As `read`, of a few messages that neighbour each other; None = they aren't, or something isn't plain."""
+        n, first = len(group.payloads), group.firsts[0]
+        if self._few is None or group.firsts[-1] + group.counts[-1] - first != n:
+            return None
+        names, received = group.devices, group.received
+        if len(names) != n:
+            names = [name for name, count in zip(names, group.counts, strict=True) for _ in range(count)]
+            received = [ns for ns, count in zip(received, group.counts, strict=True) for _ in range(count)]
+        found = self._few.read(group.payloads, names, received, first, self._devices)
+        if found is None:
+            return None
+        mine = slice(first, first + n)
+        about.keys[mine], about.devices[mine] = found.keys, found.devices
+        if found.lead is not None:
+            about.lead[mine] = found.lead
+        return found.batch, found.message
 
     def _slots_of_runs(self, group: Group) -> NDArray[np.intp] | None:
         """The slot of every message, when topics name the devices."""

@@ -37,6 +37,12 @@ def event_times(values: Sequence[Any], unit: TimeUnit) -> tuple[Times, NDArray[n
     return whole * _NS_PER_US, sane
 
 
+def ns_one(value: Any, unit: TimeUnit) -> int | None:
+    """As `event_times`, for one; None where it is no time."""
+    us = float(value.timestamp() if unit == "iso8601" else value) * _PER_US[unit]
+    return round(us) * _NS_PER_US if 0 <= us < LATEST_US else None
+
+
 def doubtful(received: Times, lead: Times | None, doubt: Doubt, near_ns: int) -> NDArray[np.uint8]:
     """What to think of each message's time when this node's own clock is in doubt: a quality byte or 0, shape (n,).
 

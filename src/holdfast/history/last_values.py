@@ -19,6 +19,7 @@ from holdfast.model.series import Catalogue, Kind
 
 _NEVER = np.iinfo(np.int64).min
 _LONGEST_TEXT = 200
+_FEW = 8
 
 
 class Last(NamedTuple):
@@ -133,6 +134,9 @@ class LastValues:
 
     def _take(self, batch: Batch, highest: int) -> None:
         self._make_room(highest)
+        if len(batch) <= _FEW and not batch.texts:
+            self._take_few(batch)
+            return
         np.add.at(self._count, batch.series, 1)  # its cost is the batch's, not the catalogue's
         rows = (batch.ts >= self._ts[batch.series]).nonzero()[0]
         ts = batch.ts[rows]
@@ -145,6 +149,15 @@ class LastValues:
         self._quality[series] = batch.quality[rows]
         if batch.texts:
             self._keep_texts(batch, rows)
+
+    def _take_few(self, batch: Batch) -> None:
+        """As `_take`, row by row: a dozen column operations cost more than a few rows."""
+        known, count = self._ts, self._count
+        columns = batch.series.tolist(), batch.ts.tolist(), batch.value.tolist(), batch.quality.tolist()
+        for series, ts, value, quality in zip(*columns, strict=True):
+            count[series] += 1
+            if ts >= known[series]:
+                known[series], self._value[series], self._quality[series] = ts, value, quality
 
     def _keep_texts(self, batch: Batch, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> None:
         speaks = self._catalogue.is_text[batch.series[rows]] & np.isfinite(batch.value[rows])

@@ -188,11 +188,11 @@ class Preparer:
     def _account(self, prepared: Prepared, decoded: Decoded, repeats: int) -> None:
         messages = len(decoded.keys)
         counts = prepared.counts
-        counts["messages_received"] += messages
-        counts["messages_accepted"] += messages - len(decoded.rejected) - repeats
-        counts["readings_accepted"] += len(prepared.batch)
-        counts["events_accepted"] += len(prepared.decisions)
-        counts["payload_bytes"] += decoded.payload_bytes
+        counts["messages_received"] = messages
+        counts["messages_accepted"] = messages - len(decoded.rejected) - repeats
+        counts["readings_accepted"] = len(prepared.batch)
+        counts["events_accepted"] = len(prepared.decisions)
+        counts["payload_bytes"] = decoded.payload_bytes
         if repeats:
             counts[f"messages_rejected.{RejectReason.DUPLICATE}"] += repeats
         for rejection in decoded.rejected:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Keys = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
 _FEW = 64
+_TAIL = 16
+"""Keys that are still looked for after some probes: few, and every round costs the same."""
 _RECALLED_AT_ONCE = 8_192
 
 
@@ -26,40 +28,42 @@ class _Table:
         found = np.zeros(len(keys), np.bool_)
         rest = np.arange(len(keys))
         at = keys & self._mask
-        while len(rest):
+        while len(rest) > _TAIL:
             slot = self._slots[at]
             hit = slot == keys[rest]
             found[rest[hit]] = True
             more = ~hit & (slot != 0)
             rest, at = rest[more], (at[more] + np.uint64(1)) & self._mask
+        for i, key in zip(rest.tolist(), keys[rest].tolist(), strict=True):
+            found[i] = self.place(key) < 0
         return found
 
-    def has(self, key: int) -> bool:
-        """Like `contains`, for one key: plain integers beat columns when there are few."""
-        at = key & (len(self._view) - 1)
-        while (slot := self._view[at]) != key:
+    def place(self, key: int) -> int:
+        """Where a key is missing, -1 where it's there. Plain integers beat columns when there are few."""
+        view, mask = self._view, len(self._view) - 1
+        at = key & mask
+        while (slot := view[at]) != key:
             if not slot:
-                return False
-            at = (at + 1) & (len(self._view) - 1)
-        return True
+                return at
+            at = (at + 1) & mask
+        return -1
 
-    def put(self, key: int) -> None:
-        """Like `insert`, for one key."""
-        at = key & (len(self._view) - 1)
-        while self._view[at]:
-            at = (at + 1) & (len(self._view) - 1)
-        self._view[at] = key
+    def put(self, key: int, place: int) -> None:
+        """Add a key that is missing there."""
+        self._view[place] = key
         self.count += 1
 
     def insert(self, keys: Keys) -> None:
         """Add distinct keys that are not in the table."""
         self.count += len(keys)
         at = keys & self._mask
-        while len(keys):
+        while len(keys) > _TAIL:
             free = self._slots[at] == 0
             self._slots[at[free]] = keys[free]  # of two keys for one slot the last stays; the other tries the next
             lost = self._slots[at] != keys
             keys, at = keys[lost], (at[lost] + np.uint64(1)) & self._mask
+        for key in keys.tolist():
+            self._view[self.place(key)] = key
 
 
 class SeenKeys:
@@ -108,19 +112,22 @@ class SeenKeys:
     def _admit_one(self, key: int) -> bool:
         if key == 0:
             return True
-        if self._young.has(key) or (self._old is not None and self._old.has(key)):
+        young, old = self._young, self._old
+        place = young.place(key)
+        if place < 0 or (old is not None and old.place(key) < 0):
             return False
-        self._young.put(key)
-        self._turn_over()
+        young.put(key, place)
+        if young.count >= self._half:
+            self._turn_over()
         return True
 
     def _turn_over(self) -> None:
-        if self._young.count >= self._half:
-            self._old, self._young = self._young, _Table(self._half)
+        self._old, self._young = self._young, _Table(self._half)
 
     def _remember(self, keys: Keys) -> None:
         while len(keys):
             room = self._half - self._young.count
             self._young.insert(keys[:room])
             keys = keys[room:]
-            self._turn_over()
+            if self._young.count >= self._half:
+                self._turn_over()

@@ -37,7 +37,12 @@ from holdfast.stream.rules import CompiledRule
 
 TICK_S = 0.25
 _REST = 2
-"""The next batch gathers so many times as long as the last took to decide: what any batch costs isn't paid often."""
+"""The next batch gathers so many times as long as one takes to decide: what any batch costs isn't paid often."""
+_SMOOTH = 1 / 8
+"""What the last one adds to that: one that another thread held up must not make the next wait, too."""
+_COMMITS_REST, _COMMITS_REST_MOST = 2, 0.016
+"""The next commit gathers so many times as long as the last took, at most so many seconds: a slow disk gets fewer."""
+
 
 BatchListener = Callable[[Batch], None]
 """Told of every decided batch, on the loop, before its commit; must be quick and keep no reference to rows."""
@@ -64,6 +69,7 @@ class IntakeService:
         self._preparer = preparer
         self._engine = engine
         self._publisher: Publisher | None = None
+        self._hurry: Callable[[], None] | None = None
         self._commands: CommandService | None = None
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -76,7 +82,7 @@ class IntakeService:
         self._sources = Waiting(settings.commit_pause)
         self._is_waited_for = self._must_commit = False
         self._decided_at = self._committed_at = -math.inf
-        self._pause = 0.0
+        self._pause = self._costs = self._commit_began = self._commit_took = 0.0
         self._is_gathering = False
         self._gathering_since = 0.0
         self._is_stopping = False
@@ -91,9 +97,12 @@ class IntakeService:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def publish_through(self, publisher: Publisher) -> None:
-        """Where alerts leave for local subscribers; without one they are only journalled."""
-        self._publisher = publisher
+    def publish_through(self, publisher: Publisher, hurry: Callable[[], None] | None = None) -> None:
+        """Where alerts leave for local subscribers; without one they are only journalled.
+
+        hurry: sends what was decided, commands included, before anything else is read
+        """
+        self._publisher, self._hurry = publisher, hurry
 
     def command_through(self, commands: CommandService) -> None:
         """Where rules' commands leave."""
@@ -239,7 +248,8 @@ class IntakeService:
         prepared = self._preparer.prepare(arrivals)
         self._decide(prepared)
         self._decided_at = self._clock.monotonic()
-        self._pause = min(self._settings.decide_within, _REST * (self._decided_at - now))
+        self._costs += _SMOOTH * (self._decided_at - now - self._costs)
+        self._pause = min(self._settings.decide_within, _REST * self._costs)
 
     def _schedule_commit(self) -> None:
         wait = self._commit_wait()
@@ -261,12 +271,16 @@ class IntakeService:
             return 0.0
         if any(prepared.decisions for prepared in self._pending) or (self._must_commit and not every):
             return 0.0
-        longest, since = (every, self._gathering_since) if every else (pause, self._committed_at)
-        return max(0.0, min(longest, since + longest - self._clock.monotonic()))
+        if every:
+            return max(0.0, min(every, self._gathering_since + every - self._clock.monotonic()))
+        rest = max(pause, min(_COMMITS_REST_MOST, _COMMITS_REST * self._commit_took))
+        return max(0.0, min(rest, self._committed_at + rest - self._clock.monotonic()))
 
     def _decide(self, prepared: Prepared) -> None:
         self._command(prepared)
         self._publish(prepared)
+        if self._hurry is not None and prepared.decisions:
+            self._hurry()
         self._reply(prepared)
         for listener in self._listeners:
             for batch in (prepared.batch, *prepared.derived):
@@ -306,6 +320,7 @@ class IntakeService:
     def _commit(self) -> None:
         self._commit_due = None
         self._must_commit = False
+        self._commit_began = self._clock.monotonic()
         work, self._pending = self._pending, []
         self._committing = work
         # Every batch decided so far is committed or in `work`, so the engine's state now is the state after `work`.
@@ -324,6 +339,7 @@ class IntakeService:
         work, self._committing = self._committing, ()
         error = commit.exception()
         self._committed_at = now = self._clock.monotonic()
+        self._commit_took = now - self._commit_began
         for prepared in work:
             if self._settings.commit_pause:
                 self._sources.settled(prepared.arrivals, now)

@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from holdfast.adapters.broker.subscriber import BrokerSubscriber
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.codecs.decoder import Decoder
 from holdfast.codecs.lorawan.runner import ScriptRunner
@@ -58,7 +57,6 @@ from holdfast.node.upkeep import Upkeep, report_found
 from holdfast.node.web import build_server
 from holdfast.queues.service import QueueService
 from holdfast.residency.service import Residency
-from holdfast.routes.service import Route
 from holdfast.storage.errors import DiskFull
 from holdfast.stream.engine import Engine
 from holdfast.stream.happenings import tell_refused
@@ -113,7 +111,8 @@ class Node:
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
-        self.brokers, self.routes = self._make_foreign()
+        self.brokers = make_brokers(plan, self.intake.inbox, clock, telemetry)
+        self.routes = make_routes(plan, self.journal, self.timekeeper, clock, telemetry)
         self.backups = self._make_backups()
         self.keeper = self._make_keeper()
         self.surroundings = Surroundings(self)
@@ -341,15 +340,8 @@ class Node:
         if settings is None:
             return None
         mqtt = MqttServer(settings, self.commands.inbox, self.clock, self.telemetry, self.journal, self.plan.path)
-        self.intake.publish_through(mqtt.publisher)
+        self.intake.publish_through(mqtt.publisher, mqtt.hurry)
         return mqtt
-
-    def _make_foreign(self) -> tuple[list[BrokerSubscriber], list[Route]]:
-        plan, clock, telemetry = self.plan, self.clock, self.telemetry
-        return (
-            make_brokers(plan, self.intake.inbox, clock, telemetry),
-            make_routes(plan, self.journal, self.timekeeper, clock, telemetry),
-        )
 
     def _make_upkeep(self) -> Upkeep:
         has_parent, has_files = self.uplink is not None, self.keeper is not None

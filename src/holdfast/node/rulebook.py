@@ -101,9 +101,7 @@ class RuleBook:
         async with self._one_at_a_time:
             self._seen = self._stamps()
             try:
-                rules = await asyncio.to_thread(_load, self._files)
-                if found := list(self._check(rules)):
-                    raise SettingsInvalid(found)
+                rules = await asyncio.to_thread(_load, self._files, self._check)
             except SettingsInvalid as invalid:
                 problems = [str(one) for one in invalid.problems]
                 if problems != self.problems:
@@ -191,12 +189,15 @@ def _rows(on: str, engine: Engine) -> list[RuleRow]:
     return rows
 
 
-def _load(files: Sequence[Path]) -> list[CompiledRule]:
+def _load(files: Sequence[Path], check: Check) -> list[CompiledRule]:
     if not files:
         return []
     from holdfast.stream.language.loading import load_rules  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
 
-    return load_rules(files)
+    rules = load_rules(files)
+    if problems := list(check(rules)):
+        raise SettingsInvalid(problems)
+    return rules
 
 
 def _stamp(file: Path) -> Stamp:

@@ -15,15 +15,16 @@ from holdfast.journal.records import GapReason, Group, GroupKind
 from holdfast.model.batch import concatenate
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
-from holdfast.routes.formats import Objects, encoder
+from holdfast.routes.formats import encoder
 from holdfast.routes.settings import RouteSettings, RowsSettings
+from holdfast.routes.spoken import Objects
 from holdfast.routes.topics import TopicTemplate
 
 LANES = (Lane.CRITICAL, Lane.NORMAL, Lane.BULK)
 """What a route may take. Rows that residency keeps in a region or at the site lie in lanes of their own."""
 Packet = tuple[bytes, bytes]
 """Topic, with its length before it, and payload."""
-Messages = list[dict[str, Any]]
+Messages = list[Any]
 _json = msgspec.json.Encoder()
 
 
@@ -138,18 +139,18 @@ class RowPacker:
         if not self._topic.places:
             yield self._topic.field({}), objects
             return
-        distinct, which = np.unique(series, return_inverse=True)
-        topics = [self._field(number) for number in distinct.tolist()]
-        if len(set(topics)) == 1:
-            yield topics[0], objects
+        numbers = series.tolist()
+        if len(distinct := set(map(self._field, set(numbers)))) == 1:
+            yield distinct.pop(), objects
             return
+        fields = map(self._field, numbers)
         if not self._rows.array:  # order over all topics, as they were committed
-            for one, at in zip(objects, which.tolist(), strict=True):
-                yield topics[at], [one]
+            for topic, one in zip(fields, objects, strict=True):
+                yield topic, [one]
             return
         chosen: dict[bytes, Messages] = {}
-        for one, at in zip(objects, which.tolist(), strict=True):
-            chosen.setdefault(topics[at], []).append(one)
+        for topic, one in zip(fields, objects, strict=True):
+            chosen.setdefault(topic, []).append(one)
         yield from chosen.items()
 
     def _field(self, number: int) -> bytes:

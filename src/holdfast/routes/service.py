@@ -194,11 +194,13 @@ class Route:
             waits.append(max(0.0, self._remember_due - now))
         if not self._may_send():
             waits.append(HELD_S)
+        # a timeout would cancel the wait, and be caught: five times the cost, a hundred times a second
+        alarm = asyncio.get_running_loop().call_later(min(waits), self._wake.set) if waits else None
         try:
-            async with asyncio.timeout(min(waits) if waits else None):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+            await self._wake.wait()
+        finally:
+            if alarm is not None:
+                alarm.cancel()
 
     async def _fetch(self) -> bool:
         """Make one parcel; is there one?"""

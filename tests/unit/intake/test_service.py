@@ -1,10 +1,13 @@
 """The hot path with a real journal, decoder and engine; only the device is ours."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import pytest
 
 from holdfast.adapters.port import Arrival
 from holdfast.codecs.decoder import Decoder
@@ -187,6 +190,29 @@ def test_what_a_pause_held_up_is_committed_after_it(tmp_path: Path) -> None:
             assert slip.settled_at == 5 * n
 
     with_site(tmp_path, body, IntakeSettings(commit_pause=0.02))
+
+
+def test_after_a_slow_commit_the_next_gathers_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(site: Site) -> None:
+        disk, loop = threading.Event(), asyncio.get_running_loop()
+        stuck = site.journal.submit(lambda _: disk.wait(5))
+        first = site.arrive(reading(1))
+        for _ in range(10):  # its commit is queued behind the stuck one
+            await asyncio.sleep(0)
+        site.clock.advance(1.0)
+        disk.set()
+        await asyncio.gather(stuck, asyncio.wait_for(first.done.wait(), 5))
+        waits, call_later = list[float](), loop.call_later
+
+        def noted(wait: float, *what: Any) -> asyncio.TimerHandle:
+            waits.append(wait)
+            return call_later(wait, *what)
+
+        monkeypatch.setattr(loop, "call_later", noted)
+        await asyncio.wait_for(site.arrive(reading(2)).done.wait(), 5)
+        assert 0.016 in waits
+
+    with_site(tmp_path, body, IntakeSettings(commit_pause=0.0005))
 
 
 def test_a_source_that_waits_for_its_receipts_is_not_held_up(tmp_path: Path) -> None:

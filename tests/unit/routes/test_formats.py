@@ -1,17 +1,22 @@
 """Readings as the three JSON formats say them."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from holdfast.model.batch import Batch
 from holdfast.model.quality import Quality, Reason, encode_quality
 from holdfast.model.series import Catalogue, Kind, Series
-from holdfast.routes.formats import encoder, times
+from holdfast.routes.formats import encoder
 from holdfast.routes.parcels import arrays
 from holdfast.routes.settings import FlatSettings, RowsSettings, topic_findings
+from holdfast.routes.spoken import times
 from holdfast.routes.topics import TopicTemplate
 
 T0 = 1_795_187_068_123_000_000
@@ -35,16 +40,18 @@ class Rows:
         self._rows.append((number, T0 + at, value, quality))
         return self
 
-    def said(self, **settings: Any) -> list[dict[str, Any]]:
+    def batch(self) -> Batch:
         series, ts, value, quality = zip(*self._rows, strict=True)
-        batch = Batch(
+        return Batch(
             np.array(series, np.int32),
             np.array(ts, np.int64),
             np.array(value, np.float64),
             np.array(quality, np.uint8),
             tuple(self._texts),
         )
-        objects, of = encoder(RowsSettings(**settings), self.catalogue)(batch)
+
+    def said(self, **settings: Any) -> list[dict[str, Any]]:
+        objects, of = encoder(RowsSettings(**settings), self.catalogue)(self.batch())
         assert len(of) == len(objects)
         found: list[dict[str, Any]] = json.loads(json.dumps(objects))
         return found
@@ -137,3 +144,42 @@ def test_topics_are_filled_in_and_wildcards_in_names_made_harmless() -> None:
 @pytest.mark.parametrize("topic", ["", "a/+", "a/#", "{devise}", "{device", "{device!r}", "{device:>9}"])
 def test_an_impossible_topic_is_refused(topic: str) -> None:
     assert list(topic_findings(topic, ("node", "device", "metric")))
+
+
+_METRICS = st.sampled_from([*sorted(KINDS), "air.humidity"])
+_PIECES = st.lists(
+    st.tuples(
+        st.sampled_from("ab"),
+        st.lists(_METRICS, min_size=1, max_size=4),
+        st.sampled_from([0, 1, 10**6, 1_500_000]),
+        st.sampled_from([0, 0, 0, 1, 2, encode_quality(Quality.BAD, Reason.OUT_OF_RANGE)]),
+        st.sampled_from([0.0, 1.0, 21.5, float("nan")]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(_PIECES, st.sampled_from(["s", "ms", "us", "ns", "iso8601"]), st.sampled_from(["", "site", "temp_c"]))
+@settings(max_examples=150, deadline=None)
+def test_flat_says_the_same_of_a_few_rows_as_of_many(
+    pieces: list[tuple[str, list[str], int, int, float]], unit: str, node: str
+) -> None:
+    rows, again = Rows(), 12
+    for turn in range(again):
+        for place, (device, metrics, at, quality, value) in enumerate(pieces):
+            for metric in metrics:
+                told = "open" if metric == "lock.state" else value
+                rows.add(device, metric, told, at + (turn * 10 + place) * 10**9, quality)
+    batch, flat = rows.batch(), FlatSettings(unit=unit, node=node, fields=FLAT.fields)  # type: ignore[arg-type]
+    encode = encoder(RowsSettings(format="flat", topic="up", flat=flat), rows.catalogue)
+    many, series = encode(batch)
+    few, firsts = [], []
+    starts = range(0, len(batch) + 1, len(batch) // again)
+    for start, end in pairwise(starts):
+        found, of = encode(batch.take(np.arange(start, end)))
+        few += found
+        firsts += of.tolist()
+    assert len(batch) // again <= 24
+    assert firsts == series.tolist()
+    assert msgspec.json.decode(msgspec.json.encode(few)) == msgspec.json.decode(msgspec.json.encode(many))

@@ -288,6 +288,11 @@ class MqttServer:
             loop.call_soon(self._flush)
         self._dirty.append(each)
 
+    def hurry(self) -> None:
+        """Send now what subscribers were told: else it leaves after all that is there to be read has been (G6)."""
+        for each in self._dirty:
+            each.hurry()
+
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for each in dirty:

@@ -6,9 +6,12 @@ there is one.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, cast
+
+import uvloop.loop
 
 from holdfast.adapters.mqtt import packets
 from holdfast.adapters.mqtt.connection import Connection
@@ -23,6 +26,7 @@ from holdfast.kernel.clock import Clock
 
 _LINGER_S = 5.0  # a peer that takes nothing any more is cut this long after its close
 _WRITE_LIMIT = 1024 * 1024  # bytes in a socket's buffer above which its subscriber doesn't keep up
+_PLAIN: type = vars(uvloop.loop)["TCPTransport"]  # its stubs don't tell
 
 
 class Server(Protocol):
@@ -245,8 +249,14 @@ class Socket(asyncio.Protocol):
 
     # For the server
 
-    def flush(self) -> None:
-        """Write what this turn gathered."""
+    def hurry(self) -> None:
+        """Write what this turn gathered if there's more than PUBACKs; uvloop gathers writes until all is read."""
+        if self._frames:
+            self.flush(at_once=True)
+            self._is_marked = True  # the server has it in its list
+
+    def flush(self, *, at_once: bool = False) -> None:
+        """Write what this turn gathered. at_once: past uvloop, if the socket takes it."""
         self._is_marked = False
         if not self._acks and not self._frames:
             return
@@ -254,7 +264,9 @@ class Socket(asyncio.Protocol):
         data = b"".join((*self._frames, acks)) if self._frames else acks
         self._frames = []
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+            rest = _after_sending(data, self._transport) if at_once else data
+            if rest:
+                self._transport.write(rest)
 
     def tick(self, now: float) -> None:
         """Keep-alive; cut a peer that doesn't let its connection close."""
@@ -307,6 +319,16 @@ def certified_name(certificate: dict[str, Any] | None, identity: str) -> str:
     else:
         names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
     return str(names[0]) if names and names[0].isprintable() else ""
+
+
+def _after_sending(data: bytes, transport: asyncio.Transport) -> bytes:
+    """What is left of `data` when the socket itself has taken what it can; all of it where others write there, too."""
+    if type(transport) is not _PLAIN or transport.get_write_buffer_size():
+        return data
+    try:
+        return data[os.write(transport.get_extra_info("socket").fileno(), data) :]
+    except OSError:  # it's full or gone, which the transport knows to handle
+        return data
 
 
 def _ignore(items: Sequence[Item], now: float) -> None:
