@@ -77,6 +77,9 @@ CONDITIONS: dict[Condition, Literal["ok", "full", "poisoned", "closed"]] = {
 class Node:
     """One node's parts, made from its plan. Made and used on one event loop."""
 
+    is_serving = False
+    _reloading: asyncio.Future[None] | None = None
+
     def __init__(self, plan: NodePlan, clock: Clock, telemetry: Telemetry) -> None:
         """Open the journal and build everything on it; no socket is opened yet.
 
@@ -121,9 +124,7 @@ class Node:
         self._attach_timekeeper()
         self.adapters = Adapters(clock, telemetry, self.mqtt, self.brokers)
         self.web: WebServer | None = None
-        self.is_serving = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._reloading: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         """Bring the parts up.

@@ -185,7 +185,9 @@ class _Reader:
         plan = stage.plan(
             spec, made.by, made.source.where, where, "" if made.where is None else canonical(made.where.node)
         )
-        made.faults["sql" if text.sql else "window"] += [*check_window(spec, plan.calls), *check_ordered_window(spec)]
+        place = "sql" if text.sql else "window"
+        if not made.faults[place]:
+            made.faults[place] += [*check_window(spec, plan.calls), *check_ordered_window(spec)]
         return self._finished(
             plan, selected, known, names, kinds, alarm, stage.quantities, spec.text if several else ""
         )
