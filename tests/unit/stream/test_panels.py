@@ -16,7 +16,7 @@ from holdfast.stream.evaluations import Evaluations, Samples
 from holdfast.stream.evidence import spoken
 from holdfast.stream.latest import Latest, Order
 from holdfast.stream.pairs import ranges
-from holdfast.stream.plans import AlarmSpec, Call, Input, StagePlan, Threshold, WindowSpec
+from holdfast.stream.plans import AlarmSpec, Call, Input, StagePlan, WindowSpec
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.state import State
 
