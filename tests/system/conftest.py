@@ -4,6 +4,7 @@ import pytest
 
 LONGEST = (
     "test_kill",
+    "test_people",
     "test_disk_full",
     "test_documents",
     "test_queues",

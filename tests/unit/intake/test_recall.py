@@ -14,18 +14,26 @@ from holdfast.model.event import Event
 RULES = """
 rules:
   hot:
-    select: avg(temperature) as t, count(temperature) as n
-    window: sliding 5 samples
-    when: t > 60
-    for: 2 samples
-    clear_when: t < 50
-  tight:
-    select: max(pressure) as p
-    window: sliding 3 samples
-    when: p > 8
-  both:
-    select: temperature, pressure
-    when: temperature > 70 and pressure > 5
+    {select: "avg(temperature) as t, count(temperature) as n", window: sliding 5 samples, when: t > 60,
+     for: 2 samples, clear_when: t < 50}
+  tight: {select: max(pressure) as p, window: sliding 3 samples, when: p > 8, latch: true}
+  both: {select: "temperature, pressure", when: temperature > 70 and pressure > 5, for: 1s, clear_for: 2 samples}
+  held: {select: temperature, when: temperature > 55, for: 2s, cooldown: 3s}
+  tens:
+    {select: "avg(temperature) as t, max(pressure) as p", window: tumbling 3s, when: t > 58,
+     do: [{store: {power.mean: t}}]}
+  hops: {select: "sum(pressure) as p", window: hopping 4s every 2s grace 1s, when: p > 20}
+  slide: {select: "max(temperature) as m", window: sliding 3s, when: m > 75}
+  visits: {select: "count(temperature) as n", window: session 1s, when: n > 2}
+  counts: {select: "avg(pressure) as p", window: count 4, when: p > 6}
+  gone: {select: temperature, absent: 3s}
+  then: {select: "temperature as t, pressure as p", when: t > 65, then: p > 7, within: 2s}
+  unless: {select: "temperature as t, pressure as p", when: t > 65, unless: p > 7, within: 1s}
+  above: {select: "max(t) as top", from: tens, window: sliding 2 samples, when: top > 60}
+  quiet: {select: "avg(temperature) as t", window: tumbling 5s, do: [{publish: "out/{device}", on: result}]}
+  day:
+    {select: "range(temperature) as r", window: calendar hour in Asia/Kolkata late 10s, when: r > 30}
+  runs: {select: "max(pressure) as p", window: state while temperature > 60, when: p > 7}
 """
 
 Op = Callable[[Plant], None]

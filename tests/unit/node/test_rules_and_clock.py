@@ -1,6 +1,7 @@
 """Rules on a machine that boots in 1970: once the clock is set, what they made is as if it had been right at once."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,54 @@ class Machine:
             for e in self.plant.events()
             if e.kind.startswith("alert.")
         ]
+
+
+WINDOWED = """
+rules:
+  means:
+    select: avg(temperature) as t, count(temperature) as n
+    window: tumbling 10s
+    do: [{publish: "out/{device}", on: result}]
+  held:
+    select: max(temperature) as t
+    window: tumbling 10s
+    when: t > 60
+    for: 20s
+"""
+
+
+def test_windows_of_1970_reopen_and_give_their_results_at_the_right_times(tmp_path: Path) -> None:
+    async def body(machine: Machine) -> None:
+        machine.plant.end()
+        machine.rules = compiled(tmp_path, WINDOWED)
+        machine.started()
+        sent = []
+        for i in range(60):
+            value = 70.0 if 20 <= i < 55 else 20.0
+            await machine.live(value)
+            sent.append((machine.clock.boottime_ns(), value))
+            machine.plant.tick()
+        machine.clock.advance(HOUR)
+        machine.plant.tick()
+        boot_ns = machine.clock.boottime_ns()
+        wrong = len(machine.plant.published)
+        assert wrong >= 6
+        await machine.plant.settled()
+        told = len(machine.alerts())
+        assert told == 2
+        await machine.set_clock()
+        windows: dict[int, list[float]] = {}
+        for at, value in sent:
+            ts = NOW - boot_ns + at
+            windows.setdefault(ts - ts % (10 * NS_PER_S), []).append(value)
+        machine.plant.tick()
+        again = [json.loads(payload) for topic, payload in machine.plant.published[wrong:] if topic == "out/press"]
+        assert [(one["from"], one["values"]["n"], one["values"]["t"]) for one in again] == [
+            (start, len(values), pytest.approx(sum(values) / len(values))) for start, values in sorted(windows.items())
+        ]
+        assert len(machine.alerts()) == told
+
+    on(tmp_path, body)
 
 
 def on(folder: Path, body: Callable[[Machine], Awaitable[None]]) -> None:
