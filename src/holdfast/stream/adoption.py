@@ -18,6 +18,7 @@ from holdfast.stream.plans import READINGS
 from holdfast.stream.routing import Routes
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.stages import Stage
+from holdfast.stream.windows.pool import MAX_SAMPLES
 
 if TYPE_CHECKING:
     from holdfast.stream.engine import Engine
@@ -180,6 +181,7 @@ class _Change:
         return line
 
     def _limit(self, line: Line) -> None:
+        line.stage.state.bound(max(judge.rule.most_samples or MAX_SAMPLES for judge in line.judges))
         default = self._engine.limits.cpu
         line.meter.budget = max(judge.rule.budget or default for judge in line.judges) if line.may_be_throttled else 0.0
 

@@ -29,15 +29,21 @@ class Clocks:
         state.declare("clock.behind", np.int64, 0)
         state.declare("clock.first", np.int64, NEVER)
 
-    def hear(self, rows: Rows, now_ns: int) -> None:
-        """Messages came; now_ns 0: nobody knows when."""
+    def behind(self, slots: Array) -> Array:
+        """How far these keys' times are behind the node's."""
+        return np.asarray(self._state["clock.behind"][slots])
+
+    def hear(self, rows: Rows, now_ns: int, behind: Array | None = None) -> None:
+        """Messages came; now_ns 0: nobody knows when. behind: what is known of it otherwise, shape (K,)."""
         first = self._state["clock.first"]
         if (unheard := first[rows.slots] == NEVER).any():
             first[rows.slots[unheard]] = rows.ts[rows.firsts[unheard]]
         latest = rows.ts if len(rows.ts) == len(rows.firsts) else np.maximum.reduceat(rows.ts, rows.firsts)
         newest = np.maximum(self._state["clock.newest"][rows.slots], latest)
         self._state["clock.newest"][rows.slots] = newest
-        if now_ns:
+        if behind is not None:
+            self._state["clock.behind"][rows.slots] = behind
+        elif now_ns:
             self._state["clock.behind"][rows.slots] = now_ns - newest
 
     def before(self, rows: Rows) -> Array:

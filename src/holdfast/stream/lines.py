@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from holdfast.model.series import Catalogue
 from holdfast.stream.costs import Meter, RuleCost, Stopwatch
@@ -16,6 +17,9 @@ from holdfast.stream.stages import Stage
 
 if TYPE_CHECKING:
     from holdfast.stream.relays import Relay
+
+
+Array = NDArray[Any]
 
 
 class Line:
@@ -69,14 +73,14 @@ class Line:
         self.meter.spend(-1, self._watch.now() - began)
         self.judge(*made, now_ns, to)
 
-    def take(self, rows: Rows, now_ns: int, to: Findings) -> None:
+    def take(self, rows: Rows, behind: Array | None, now_ns: int, to: Findings) -> None:
         """Take what a rule selected."""
         if self.meter.is_throttled:
             self._skip(len(rows), to)
             return
         began = self._begin()
         self.stage.state.grow(len(self.stage.route.keys))
-        made, late = self.stage.take(rows, now_ns)
+        made, late = self.stage.take(rows, now_ns, behind)
         self.meter.spend(-1, self._watch.now() - began)
         self.judge(made, None, late, now_ns, to)
 
@@ -93,9 +97,9 @@ class Line:
             meter.evaluations += len(evaluations.row)
             selected = self._judge(evaluations, to)
             for judge, relay, below in self.relays:
-                rows = relay.rows(evaluations, selected[id(judge)], judge)
-                if rows is not None:
-                    below.take(rows, now_ns, to)
+                relayed = relay.rows(evaluations, selected[id(judge)], judge)
+                if relayed is not None:
+                    below.take(*relayed, now_ns, to)
         stage.tallies.settle()
 
     def _judge(self, evaluations: Evaluations, to: Findings) -> dict[int, list[Any]]:

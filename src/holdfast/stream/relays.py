@@ -11,6 +11,7 @@ from holdfast.stream.rows import Rows
 from holdfast.stream.stages import Stage
 
 Array = NDArray[Any]
+_CUT = {"tumbling", "hopping", "calendar"}
 
 
 class Relay:
@@ -21,9 +22,15 @@ class Relay:
         self._judge, self._stage = judge, stage
         self._columns = [names.index(one.metric) if one.kind == "own" else -1 for one in stage.plan.inputs]
         self._slot_of: NDArray[np.int32] = np.empty(0, np.int32)
+        # A window's result bears its end, which is no part of it: within a longer window it belongs before that.
+        self._inward = int({judge.stage.plan.window.kind, stage.plan.window.kind} <= _CUT)
 
-    def rows(self, evaluations: Evaluations, selected: list[Any], judge: Judge) -> Rows | None:
-        """The messages that these results are, None when the stage wants none of them."""
+    def rows(self, evaluations: Evaluations, selected: list[Any], judge: Judge) -> tuple[Rows, Array | None] | None:
+        """The messages that these results are, None when the stage wants none of them; how far their keys are behind.
+
+        A key below goes by the clock of the one whose results it reads, less what those wait for. None: by its own, as
+        results of windows without a time are no sign of what time it is.
+        """
         self._grow()
         total = len(evaluations.row)
         above = np.repeat(evaluations.slots, np.diff(np.append(evaluations.firsts, total)))
@@ -44,7 +51,12 @@ class Relay:
             known = ~np.isnan(value)
             columns.append(value)
             fresh.append(None if known.all() else known)
-        return Rows(evaluations.row[order], evaluations.ts[order], key, firsts, slots, tuple(columns), tuple(fresh))
+        ts = evaluations.ts[order] - self._inward
+        rows = Rows(evaluations.row[order], ts, key, firsts, slots, tuple(columns), tuple(fresh))
+        wait = self._judge.stage.wait
+        return rows, None if wait is None else np.minimum.reduceat(
+            self._judge.stage.clocks.behind(above[order]), firsts
+        ) + wait
 
     def _grow(self) -> None:
         keys = self._judge.stage.route.keys

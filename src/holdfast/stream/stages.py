@@ -53,8 +53,8 @@ class Stage:
         evaluations, late = self.take(rows, now_ns)
         return evaluations, bad, late
 
-    def take(self, rows: Rows, now_ns: int) -> tuple[Evaluations | None, Skipped | None]:
-        """As `feed`, of messages."""
+    def take(self, rows: Rows, now_ns: int, behind: Array | None = None) -> tuple[Evaluations | None, Skipped | None]:
+        """As `feed`, of messages. behind: how far their keys' clocks are, where that is known otherwise."""
         self.taken += len(rows)
         for operator in self._operators:
             rows = rows.with_column(*operator.apply(rows))
@@ -62,12 +62,18 @@ class Stage:
             passed = self.plan.where(rows.columns)
             rows = rows.only(passed if np.ndim(passed) else np.full(len(rows), bool(passed)))
         newest = self.clocks.before(rows) if self.plan.window.kind not in _TIMELESS else rows.ts
-        self.clocks.hear(rows, now_ns)
+        self.clocks.hear(rows, now_ns, behind)
         return self._windows.feed(rows, newest)
 
     def close(self, now_ns: int) -> Evaluations | None:
         """The evaluations that are due because time passed."""
         return self._windows.close(self.times(now_ns - IDLE_NS))
+
+    @property
+    def wait(self) -> int | None:
+        """How long after its time a result may come, ns; None where results don't go by time."""
+        window = self.plan.window
+        return None if window.kind in {"count", "state"} else window.grace + window.ahead + window.gap
 
     def silent(self, now_ns: int, longer_ns: int) -> Array:
         """The slots of keys heard once, but not for so long by the node's clock."""

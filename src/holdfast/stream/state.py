@@ -4,7 +4,7 @@ Three kinds: arrays whose first axis is the slot; shared arrays that belong to n
 rows per slot and export them with a column `slot`.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,13 @@ class Table(Protocol):
     def nbytes(self) -> int:
         """Memory used."""
         ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A table with a limit of rows per slot."""
+
+    limit: int
 
 
 class State:
@@ -65,6 +72,12 @@ class State:
     def attach(self, name: str, table: Table) -> None:
         """Add a table."""
         self._tables[name] = table
+
+    def bound(self, rows: int) -> None:
+        """Let tables that are bounded keep at most so many rows per slot and column; more is trimmed as they grow."""
+        for table in self._tables.values():
+            if isinstance(table, Bounded):
+                table.limit = rows
 
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
