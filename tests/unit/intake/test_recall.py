@@ -84,7 +84,10 @@ def told(folder: Path, story: list[list[Op]], killed_after: Callable[[int], bool
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize(("seed", "every"), [(1, 1), (2, 3), (3, 7), (4, 29)])
+@pytest.mark.parametrize(
+    ("seed", "every"),
+    [(1, 1), (3, 7), pytest.param(2, 3, marks=pytest.mark.slow), pytest.param(4, 29, marks=pytest.mark.slow)],
+)
 def test_a_node_killed_between_any_two_commits_goes_on_bit_for_bit(tmp_path: Path, seed: int, every: int) -> None:
     story = a_story(seed, 60)
     for name in ("alone", "often"):

@@ -104,7 +104,8 @@ def test_a_device_that_a_rule_is_no_longer_about_is_forgotten_and_its_alert_ends
 
 
 @pytest.mark.timeout(180)
-def test_a_thousand_random_edits_touch_no_rule_but_the_edited(tmp_path: Path) -> None:
+@pytest.mark.parametrize("edits", [200, pytest.param(1_000, marks=pytest.mark.slow)])
+def test_random_edits_touch_no_rule_but_the_edited(tmp_path: Path, edits: int) -> None:
     rng = random.Random(6)
     texts = {f"r{i}": (i % 9 + 2, 60) for i in range(30)}
 
@@ -119,7 +120,7 @@ def test_a_thousand_random_edits_touch_no_rule_but_the_edited(tmp_path: Path) ->
     edited, alone = Feeder(written(texts)), Feeder(written(texts))
     touched: set[str] = set()
     compared = 0
-    for _ in range(1_000):
+    for _ in range(edits):
         name = f"r{rng.randrange(15)}"  # the other half is never edited
         touched.add(name)
         match rng.randrange(3):
@@ -137,7 +138,7 @@ def test_a_thousand_random_edits_touch_no_rule_but_the_edited(tmp_path: Path) ->
         assert untouched == [d.event.id for d in theirs if int(d.event.rule[1:]) >= 15]
         compared += len(untouched)
     assert len(touched) == 15
-    assert compared > 1_000
+    assert compared > edits
 
 
 @pytest.mark.slow

@@ -173,7 +173,7 @@ def told(decision: Decision) -> Told:
     return event.kind, event.device, event.ts, since, short, values["t"]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(spec=NUMBERS, story=NUMBERS)
 def test_alarms_equal_a_plain_reference_in_any_story(spec: int, story: int) -> None:
     catalogue, plain = Catalogue(), Plain(spec_of(spec))

@@ -181,7 +181,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, in_time_order=st.booleans())
 def test_equals_a_plain_reference_on_any_rows_in_any_batches(
     rules: list[CompiledRule], steps: list[list[Row] | int], *, in_time_order: bool
@@ -199,7 +199,7 @@ def test_equals_a_plain_reference_on_any_rows_in_any_batches(
         assert got == [o for _, o in pairs]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=STEPS, after=STEPS, strangers=st.lists(st.sampled_from(["d0", "d2", "d3"]), max_size=3))
 def test_a_restored_engine_goes_on_as_if_nothing_had_happened(
     rules: list[CompiledRule], before: list[list[Row] | int], after: list[list[Row] | int], strangers: list[str]

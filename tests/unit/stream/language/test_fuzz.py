@@ -83,7 +83,7 @@ def test_the_texts_that_are_mutated_below_are_good(folder: Path, text: str) -> N
     assert runs(folder, text)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(GOOD), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 6), WORDS), min_size=1, max_size=4))
 def test_a_mutated_rule_loads_or_is_refused(folder: Path, text: str, edits: list[tuple[float, int, str]]) -> None:
     for where, cut, word in edits:
@@ -92,14 +92,14 @@ def test_a_mutated_rule_loads_or_is_refused(folder: Path, text: str, edits: list
     runs(folder, text)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EXPRESSION, EXPRESSION, EXPRESSION)
 def test_a_rule_of_any_expressions_loads_and_runs_or_is_refused(folder: Path, a: str, b: str, c: str) -> None:
     quoted = [text.replace("'", "''") for text in (a, b, c)]
     runs(folder, "rules:\n  r: {{select: '{} as p, x as q', where: '{}', when: '{}'}}\n".format(*quoted))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(WORDS, max_size=25).map(" ".join),
     st.sampled_from(["select", "where", "when", "from", "window", "sql", "for"]),

@@ -182,7 +182,7 @@ def forget_often() -> Iterator[None]:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", SPECS)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STEPS, st.sampled_from([None, 0, 7]))
 def test_windows_are_what_a_plain_reference_says_in_any_batches_and_after_any_restart(
     name: str, steps: list[Step], skew: int | None
