@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.records import Group, GroupKind
 from holdfast.model.lane import Lane
-from holdfast.storage.sqlite import Connection, Row, row
+from holdfast.storage.sqlite import Connection, Row
 
 LANE_SHIFT = 56
 SEQ_MASK = (1 << LANE_SHIFT) - 1
@@ -107,19 +107,9 @@ def clipped(group: Group, first: int) -> Group:
 def read_groups(db: Connection, lane: Lane, after: int) -> Iterator[Group]:
     """Groups with rows above `after`, in order; a gap that straddles `after` is cut."""
     low, high = span(lane, after + 1)
-    is_first = True
-    for stored in db.execute(SELECT + "WHERE place >= ? AND place < ? ORDER BY place", (low, high)):
-        if is_first and stored[0] != low:  # one that begins right there leaves no room for a gap that straddles
-            yield from _straddling(db, low, after)
-        is_first = False
-        yield group_of(stored)
-    if is_first:
-        yield from _straddling(db, low, after)
-
-
-def _straddling(db: Connection, low: int, after: int) -> Iterator[Group]:
-    """What is left above `after` of a gap that begins before."""
-    sql = SELECT + "WHERE place > ? AND place < ? ORDER BY place DESC LIMIT 1"
-    before = row(db, sql, (low - after - 1, low))
+    base = low - after - 1
+    before = db.execute(SELECT + "WHERE place > ? AND place < ? ORDER BY place DESC LIMIT 1", (base, low)).fetchone()
     if before is not None and before[1] > after and before[2] == GroupKind.GAP:
         yield clipped(group_of(before), after + 1)
+    for stored in db.execute(SELECT + "WHERE place >= ? AND place < ? ORDER BY place", (low, high)):
+        yield group_of(stored)
