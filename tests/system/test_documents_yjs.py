@@ -24,7 +24,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("package.json", "package-lock.json", "client.mjs"):
         shutil.copy(Path(__file__).parent / "documents" / "yjs" / name, folder)
     made = subprocess.run(
-        [str(NODE), str(NPM), "ci", "--no-audit", "--no-fund"], cwd=folder, capture_output=True, text=True, check=False
+        [str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--fetch-timeout=20000"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if made.returncode:
         pytest.skip(f"npm can't install yjs: {made.stderr[-300:]}")

@@ -37,7 +37,7 @@ def mqtt_js(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mqttjs")
     for one in (HERE / "mqttjs").iterdir():
         shutil.copy(one, folder)
-    fetch([str(NODE), str(NPM), "ci", "--no-audit", "--no-fund"], folder)
+    fetch([str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--fetch-timeout=20000"], folder)
     return folder / "client.mjs"
 
 

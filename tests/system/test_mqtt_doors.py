@@ -68,7 +68,7 @@ def mqttjs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mqttjs")
     for name in ("package.json", "package-lock.json", "client.mjs"):
         shutil.copy(Path(__file__).parent / "mqttweb" / name, folder)
-    command = [str(NODE), str(NPM), "ci", "--no-audit", "--no-fund"]
+    command = [str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--fetch-timeout=20000"]
     made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if made.returncode:
         pytest.skip(f"npm can't install mqtt: {made.stderr[-300:]}")

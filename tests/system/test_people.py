@@ -234,7 +234,7 @@ def card_reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cards")
     for one in (Path(__file__).parent / "cards").iterdir():
         shutil.copy(one, folder)
-    argv = [str(NODE), str(NPM), "ci", "--no-audit", "--no-fund"]
+    argv = [str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--fetch-timeout=20000"]
     made = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
     if made.returncode:
         pytest.skip(f"adaptivecards can't be fetched: {made.stderr[-300:]}")

@@ -227,7 +227,7 @@ def test_an_edit_made_while_the_node_is_down_decides_nothing_anew_and_ends_what_
         press.kill()
         first = press.events()
         assert [(e.rule, e.kind) for e in first] == [("hot", "alert.raised")]
-        press.write(RULES.replace("for: 2 samples", "for: 3 samples").replace("  tight:", "  tighter:"))
+        press.write(RULES.replace("when: t > 60", "when: t > 60 and n > 0").replace("  tight:", "  tighter:"))
         press.up()
         eventually(lambda: len(press.events()) > 1, lambda: press.site.log("gw"))
         ended = press.events()[-1]

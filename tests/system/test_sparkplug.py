@@ -73,7 +73,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sparkplug")
     for one in HERE.iterdir():
         shutil.copy(one, folder)
-    fetch([str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--ignore-scripts"], folder)
+    fetch([str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--fetch-timeout=20000", "--ignore-scripts"], folder)
     return folder / "edge.mjs"
 
 
