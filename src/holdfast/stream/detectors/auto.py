@@ -31,26 +31,29 @@ class Constants:
     """What `auto` was built with; one set for every series, not settings for users. Lengths in readings."""
 
     memory: float = 5000.0  # of the views' means and deviations
-    patience: float = 60.0  # readings before the first score
+    patience: float = 270.0  # readings before the first score: a block, and some
     learning: float = 20.0  # readings before surprises are remembered
     clip: float = 12.0  # deviations: a greater one moves mean and variance no more than this
     least: float = 0.02  # of the range seen: the smallest deviation that counts as unusual
+    least_season: float = 1.0  # of the value's own deviation: the same for what is left after a cycle
     least_log: float = 0.2  # the same for the variances' logarithms
+    calm: float = 1.0  # deviations: differences well below it don't matter
     block: float = 256.0
     spread: float = 0.3  # of the logarithms of block maxima, at least
     doubt: float = 4.0  # how much wider the spread is while blocks are few
     record: float = 0.4  # weight of the record; the block maxima have the rest
     fade: float = 2.0  # of the series' length: time in which the record halves
     agree: float = 2.5  # order of the norm over the views: small = agreement counts, large = the strongest view
-    alarm: float = 1.0  # the norm at which the score is 0.5
+    alarm: float = 0.83  # the norm at which the score is 0.5
     rest: float = 0.05  # of the series' length: how long an alarm keeps the next one of its level away
     least_rest: float = 60.0
+    edge: float = 0.75  # the norm at which a level begins: what creeps past it to `alarm` doesn't raise one
     level: float = 1.6  # ratio of two neighbouring levels
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One row per reading. view: see `views.NAMES`; seen, expected: that view's, in the value's unit (variances: unit²)."""
+    """One row per reading. view: see `views.NAMES`; seen, expected: that view's, variances in unit²."""
 
     score: Array
     view: Array
@@ -108,11 +111,13 @@ class Auto:
         centre, variance = state["centre"][slots], state["variance"][slots]
         deviation = np.sqrt(variance)
         seen_views = views.look(state, slots, ts, x, seen, (centre[:, 0], np.maximum(deviation[:, 0], least)))
-        deviation = np.maximum(deviation, least[:, None])
-        deviation[:, views.VARIANCES] = np.maximum(deviation[:, views.VARIANCES], k.least_log)
+        floor = np.repeat(least[:, None], len(views.NAMES), axis=1)
+        floor[:, views.VARIANCES] = k.least_log
+        floor[:, views.DAY.start :] = np.maximum(least, k.least_season * deviation[:, 0])[:, None]
+        deviation = np.maximum(deviation, floor)
         off = seen_views - centre
         z = np.minimum(np.abs(off) / deviation, 1e3)
-        surprise = np.log1p(z)
+        surprise = np.log(z + k.calm)
         strength = np.maximum(self._against_past(slots, surprise), 0.0)
         total = _norm(strength, k.agree) * (seen > k.patience)
         out.score[at] = self._quiet(slots, total, seen)
@@ -172,7 +177,7 @@ class Auto:
         """The evidence, in the value's own terms."""
         rows = np.arange(len(view))
         value, usual = seen[0][rows, view], seen[1][rows, view]
-        from_origin = np.where((view == 0) | (view == 2) | (view == 3), origin, 0.0)  # noqa: PLR2004  # value and means
+        from_origin = np.where((view == 0) | (view == 2) | (view == 3), origin, 0.0)
         squared = (view >= views.VARIANCES.start) & (view < views.VARIANCES.stop)
         out.view[at] = view
         out.seen[at] = np.where(squared, np.exp(np.where(squared, value, 0)), value + from_origin)
@@ -201,4 +206,4 @@ def _norm(strength: Array, order: float) -> Array:
 
 
 def _level(total: Array, k: Constants) -> Array:
-    return np.floor(np.log(np.maximum(total, 1e-9) / k.alarm) / np.log(k.level))
+    return np.floor(np.log(np.maximum(total, 1e-9) / k.edge) / np.log(k.level))

@@ -45,7 +45,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A corpus' score under one profile; raw is the sum over the files, normalised 0 for silence and 100 for perfect."""
+    """A corpus' score under one profile; raw: summed over files; normalised: 0 for silence, 100 for perfect."""
 
     threshold: float
     raw: float

@@ -85,7 +85,7 @@ def look(state: State, slots: Array, ts: Array, x: Array, seen: Array, usual: tu
 
 
 def _against(state: State, name: str, slots: Array, place: Array, x: Array, instead: Array) -> Array:
-    """x less what the profile holds for its place in the cycle, or `instead` at places not seen yet; and x taken in."""
+    """What the profile doesn't explain of x, or `instead` at places of the cycle not seen yet; and x taken in."""
     profile, times = state[name], state[f"{name}_seen"]
     held, known = profile[slots, place].astype(float), times[slots, place].astype(float)
     residual = x - held

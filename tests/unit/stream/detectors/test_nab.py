@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from holdfast.stream.detectors.nab import PROFILES, Labelled, best, probation, score
 
-NAB = Path("/work/shared/data/nab")
+NAB = Path(os.environ.get("HOLDFAST_DATA", "/work/shared/data")) / "nab"
 DETECTORS = ("contextOSE", "twitterADVec", "windowedGaussian")
 needs_data = pytest.mark.skipif(not NAB.exists(), reason="the benchmark's files aren't here")
 
