@@ -28,10 +28,12 @@ class ProfileTold(msgspec.Struct, frozen=True):
     windows: int
     false_rows: int
     per_file: dict[str, float]
+    development: float
+    confirmation: float
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The report. CPU time includes the driver; found, false_rows, per_file: at the shipped setting."""
+    """The report. CPU time includes the driver; found and all after it are of the shipped setting."""
 
     detector: str
     files: int
@@ -71,6 +73,7 @@ def _group() -> None:
 
 def _told(run: "Run") -> Told:
     from holdfast.stream.detectors.auto import THRESHOLD
+    from holdfast.stream.detectors.corpus import halves
     from holdfast.stream.detectors.nab import PROFILES, best, score
 
     told = list[ProfileTold]()
@@ -78,19 +81,25 @@ def _told(run: "Run") -> Told:
         own, shipped = best(run.scored, profile), score(run.scored, profile, THRESHOLD)
         per_file = {file: round(value, 6) for file, value in shipped.per_file.items()}
         numbers = (own.normalised, own.threshold, shipped.normalised, THRESHOLD)
-        told.append(ProfileTold(name, *numbers, shipped.found, shipped.windows, shipped.false_rows, per_file))
+        parts = (
+            score({file: run.scored[file] for file in files}, profile, THRESHOLD).normalised
+            for files in halves(run.scored).values()
+        )
+        counts = (shipped.found, shipped.windows, shipped.false_rows)
+        told.append(ProfileTold(name, *numbers, *counts, per_file, *parts))
     us = 1e6 * run.cpu_s / max(run.rows, 1)
     return Told("auto", len(run.scored), run.rows, us, run.bytes_per_series, tuple(told))
 
 
 def _lines(told: Told) -> list[str]:
-    head = ["profile", "best", "at", "shipped", "at", "windows found", "false rows"]
+    head = ["profile", "best", "at", "shipped", "at", "windows found", "false rows", "development", "confirmation"]
     rows = [
         [
             p.profile,
             *(f"{p.best:.1f}", f"{p.best_threshold:.3f}", f"{p.shipped:.1f}", f"{p.shipped_threshold:.3f}"),
             f"{p.found} of {p.windows}",
             str(p.false_rows),
+            *(f"{p.development:.1f}", f"{p.confirmation:.1f}"),
         ]
         for p in told.profiles
     ]

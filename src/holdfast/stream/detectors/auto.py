@@ -206,4 +206,5 @@ def _norm(strength: Array, order: float) -> Array:
 
 
 def _level(total: Array, k: Constants) -> Array:
-    return np.floor(np.log(np.maximum(total, 1e-9) / k.edge) / np.log(k.level))
+    level: Array = np.floor(np.log(np.maximum(total, 1e-9) / k.edge) / np.log(k.level))
+    return level

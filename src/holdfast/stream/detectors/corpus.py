@@ -7,7 +7,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +62,18 @@ def read(folder: Path) -> dict[str, File]:
     except ValueError as error:
         raise CorpusUnreadable(folder / WINDOWS, str(error)) from None
     return {name: _file(folder / "data" / name, spans) for name, spans in windows.items()}
+
+
+def halves(names: Iterable[str]) -> dict[str, list[str]]:
+    """The files that `auto` was made with, and those it was checked on: in each category every second one by name."""
+    categories = dict[str, list[str]]()
+    for name in sorted(names):
+        categories.setdefault(name.partition("/")[0], []).append(name)
+    parts = categories.values()
+    return {
+        "development": [name for part in parts for name in part[0::2]],
+        "confirmation": [name for part in parts for name in part[1::2]],
+    }
 
 
 def run_auto(files: Mapping[str, File], constants: Constants | None = None) -> Run:
