@@ -11,6 +11,7 @@ from holdfast import __version__
 from holdfast.cli.adapter_commands import adapters
 from holdfast.cli.alert_commands import alerts, channels
 from holdfast.cli.asking import last, query, series, sql
+from holdfast.cli.bench import bench
 from holdfast.cli.codec_commands import codec
 from holdfast.cli.command_commands import command
 from holdfast.cli.core import audit, journal, ledger, quarantine, status
@@ -98,6 +99,7 @@ app.add_typer(rules, name="rules")
 app.add_typer(audit, name="audit")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")
+app.add_typer(bench, name="bench")
 app.command()(query)
 app.command()(last)
 app.command()(series)

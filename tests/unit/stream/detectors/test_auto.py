@@ -1,0 +1,164 @@
+"""`auto`: what it finds, what it leaves alone, and that neither batches nor a restart change a bit of it."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from holdfast.stream.detectors.auto import THRESHOLD, Auto, Scores
+from holdfast.stream.detectors.views import NAMES
+from holdfast.stream.state import State
+
+STEP_NS = 300 * 1_000_000_000
+DAY = 288
+WEEK = 7 * DAY
+FAULT = 10 * DAY + DAY // 2  # where the wave is at its mean
+Floats = NDArray[np.float64]
+
+
+def detector(slots: int) -> tuple[State, Auto]:
+    state = State()
+    auto = Auto(state)
+    state.grow(slots)
+    return state, auto
+
+
+def through(values: Floats) -> Floats:
+    """Scores of rows x series, a row at a time."""
+    _, auto = detector(values.shape[1])
+    slots = np.arange(values.shape[1])
+    rows = [auto.update(slots, np.full(len(slots), t * STEP_NS), row).score for t, row in enumerate(values)]
+    return np.array(rows)
+
+
+def days(series: int, count: int = 14) -> Floats:
+    """A daily wave with noise, rows x series, every series with a noise of its own."""
+    t = np.arange(count * DAY)[:, None]
+    noise = np.random.default_rng(7).normal(size=(len(t), series))
+    wave: Floats = 20 + 5 * np.sin(2 * np.pi * t / DAY) + 0.5 * noise
+    return wave
+
+
+def with_fault(kind: str) -> Floats:
+    values = days(8)
+    after = values[FAULT:]
+    ages = np.arange(len(after))[:, None]
+    if kind == "spike":
+        after[0] += 15
+    elif kind == "level shift":
+        after += 12
+    elif kind == "drift":
+        after += 0.05 * ages
+    elif kind == "stuck":
+        after[:] = after[0]
+    elif kind == "variance change":
+        after += np.random.default_rng(8).normal(size=after.shape) * 4
+    else:
+        after[:] = 20 + 0.5 * np.random.default_rng(9).normal(size=after.shape)
+    return values
+
+
+@pytest.mark.parametrize(
+    ("kind", "within"),
+    [
+        ("spike", 1),
+        ("level shift", 12),
+        ("drift", DAY),
+        ("stuck", DAY),
+        ("variance change", 72),
+        ("missing season", 2 * DAY),
+    ],
+)
+def test_a_planted_fault_is_found_within_its_delay_in_most_of_eight_series(kind: str, within: int) -> None:
+    found = (through(with_fault(kind))[FAULT : FAULT + within] >= THRESHOLD).any(axis=0)
+    assert found.sum() >= 7, f"{kind}: {found.sum()} of 8"
+
+
+def test_clean_days_raise_less_than_one_alarm_a_week() -> None:
+    values = days(20)
+    assert (through(values) >= THRESHOLD).sum() / (20 * len(values) / WEEK) < 1
+
+
+def test_after_five_nights_a_nightly_spike_is_this_series_way() -> None:
+    values = days(8)
+    values[::DAY] += 40
+    alarms = through(values) >= THRESHOLD
+    assert alarms[DAY : 2 * DAY].any()
+    assert alarms[5 * DAY :].sum() / (8 * 9 * DAY / WEEK) < 1
+
+
+def test_what_it_says_names_the_view_the_value_and_what_is_usual() -> None:
+    _, auto = detector(1)
+    values = days(1)[:, 0]
+    values[FAULT] = 99.0
+    for t, value in enumerate(values[:FAULT]):
+        auto.update(np.array([0]), np.array([t * STEP_NS]), np.array([value]))
+    scores = auto.update(np.array([0]), np.array([FAULT * STEP_NS]), values[FAULT : FAULT + 1])
+    name = NAMES[int(scores.view[0])]
+    assert scores.score[0] >= THRESHOLD
+    assert scores.seen[0] > scores.expected[0]
+    assert scores.explain(0).startswith(f"the {name} is ")
+    assert " above: " in scores.explain(0)
+
+
+def test_what_is_no_number_scores_0_and_teaches_nothing() -> None:
+    values, holes = days(1)[:, 0], np.array([np.nan, np.inf, -np.inf])
+    _, plain = detector(1)
+    _, holed = detector(1)
+    for t, value in enumerate(values[:1000]):
+        ts, slot = np.array([t * STEP_NS]), np.array([0])
+        bad = holed.update(np.zeros(3, int), np.repeat(ts, 3), holes)
+        assert not bad.score.any()
+        assert plain.update(slot, ts, np.array([value])).score == holed.update(slot, ts, np.array([value])).score
+
+
+def _feed(auto: Auto, slots: NDArray[np.int64], values: Floats, cuts: list[int]) -> list[Scores]:
+    ts = np.arange(len(slots)) * STEP_NS
+    ends = [0, *sorted({c % len(slots) for c in cuts} - {0}), len(slots)]
+    return [auto.update(slots[a:b], ts[a:b], values[a:b]) for a, b in pairwise(ends)]
+
+
+def _same(a: State, b: State) -> bool:
+    mine, other = a.export(a.capacity), b.export(b.capacity)
+    return all(np.array_equal(mine[name], other[name], equal_nan=True) for name in mine)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 20), st.lists(st.integers(0, 2000), max_size=12))
+@settings(max_examples=25, deadline=None)
+def test_scores_and_memory_are_the_same_bits_whatever_the_batches(seed: int, series: int, cuts: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    slots, values = rng.integers(0, series, 1500), rng.standard_t(2, 1500) * 10.0 ** rng.integers(-3, 6)
+    (one, whole), (other, parts) = detector(series), detector(series)
+    expected = _feed(whole, slots, values, [])[0]
+    got = _feed(parts, slots, values, cuts)
+    for column in ("score", "view", "seen", "expected", "deviations"):
+        assert np.array_equal(np.concatenate([getattr(s, column) for s in got]), getattr(expected, column))
+    assert _same(one, other)
+
+
+def test_a_restored_state_goes_on_bit_equal() -> None:
+    values = days(5)
+    slots = np.arange(5)
+    state, auto = detector(5)
+    for t, row in enumerate(values[:2000]):
+        auto.update(slots, np.full(5, t * STEP_NS), row)
+    restored, second = detector(5)
+    exported = {name: array.copy() for name, array in state.export(5).items()}
+    assert restored.fits(exported, {}, {})
+    restored.put(slots, exported, {}, {})
+    for t, row in enumerate(values[2000:3000]):
+        ts = np.full(5, (2000 + t) * STEP_NS)
+        assert np.array_equal(auto.update(slots, ts, row).score, second.update(slots, ts, row).score)
+    assert _same(state, restored)
+
+
+def test_a_series_takes_less_than_2_kb_however_long_it_lasts() -> None:
+    state, auto = detector(16)
+    before = state.nbytes
+    for t, row in enumerate(days(16)):
+        auto.update(np.arange(16), np.full(16, t * STEP_NS), row)
+    assert state.nbytes == before
+    assert state.nbytes / state.capacity <= 2000
