@@ -125,6 +125,7 @@ def by_sql(gateway: Gateway) -> Series:
     return as_series([list(json.loads(line).values()) for line in lines])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_every_way_of_asking_agrees_while_files_come_and_merge(gateway: Gateway) -> None:
     counts: list[int] = []

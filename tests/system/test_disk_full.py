@@ -149,6 +149,7 @@ def test_acks_stop_on_a_full_disk_where_nothing_may_go_and_resume_with_the_room(
         assert found.alerts == {f"hot-{n}": 1 for n in range(6)}
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_while_rows_are_shed_for_the_quota_loses_none_uncounted(tmp_path: Path) -> None:
     with scene(tmp_path, "ballast: 0, quota: 1MB") as one:
         one.wait_shed()

@@ -90,6 +90,7 @@ def one_site(folder: Path, plan: Plan, seed: int) -> int:
     return filed
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_kills_while_readings_become_files_lose_and_double_nothing(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:

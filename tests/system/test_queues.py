@@ -165,6 +165,7 @@ def test_lost_answers_double_nothing_and_without_the_marks_they_would(tmp_path: 
     assert verdict.doubled > 0
 
 
+@pytest.mark.slow
 def test_a_checkout_answers_while_link_and_processes_fail(tmp_path: Path) -> None:
     report = run(Shop(tmp_path), Trial(20, kill_every_s=3.0, cut_every_s=4.0, cut_s=6.0))
     print(report)
