@@ -12,7 +12,6 @@ from holdfast.stream.texts import Texts
 
 _SLOTS = 1_024
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-_TIMED = frozenset({"tumbling", "hopping", "calendar", "sliding", "session", "state"})
 _SAMPLE = 16
 """Bytes of a sample that a window keeps: time and value."""
 
@@ -108,7 +107,7 @@ def alarm_words(rule: CompiledRule) -> list[str]:
 
 
 def _then_text(rule: CompiledRule) -> str:
-    return str(getattr(rule, "then_text", "") or "the second condition")
+    return rule.then_text or "the second condition"
 
 
 def _held(samples: int, ns: int) -> str:
@@ -148,11 +147,6 @@ def action_words(rule: CompiledRule) -> list[str]:
         said.append(f"publish {topic}" + ("" if kinds >= {"raised", "cleared"} else f" ({', '.join(sorted(kinds))})"))
     said += [f"command {order.name} ({order.on})" for order in rule.orders]
     said += [f"store {stored.metric}" for stored in rule.stores]
-    for notice in getattr(rule, "notices", ()):  # branch `language`
+    for notice in rule.notices:
         said.append(f"escalate {notice.escalation}" if notice.escalation else f"notify {notice.channel}")
     return said
-
-
-def is_timed(spec: WindowSpec) -> bool:
-    """Whether time rather than a count of samples cuts the window."""
-    return spec.kind in _TIMED

@@ -31,9 +31,7 @@ def look_on(engine: Engine, take: Take, wanted: Callable[[CompiledRule], bool] =
     """Tell `take` of all that the wanted rules select from now on."""
     for line in engine.lines:
         line.relays += [(judge, Onlooker(take), line) for judge in line.judges if wanted(judge.rule)]
-        seat = getattr(line, "seat", None)  # branch `alarms`: rules that are looked at aren't judged in a panel
-        if seat is not None:
-            seat()
+        line.seat()  # rules that are looked at aren't judged in a panel
 
 
 def gives_results(rule: CompiledRule) -> bool:

@@ -9,7 +9,7 @@ from holdfast.stream.plans import AlarmSpec
 ONE = "1 sample"
 
 
-def parse_alarm(text: RuleText, has_when: bool, faults: Mapping[str, list[str]]) -> AlarmSpec:  # noqa: FBT001
+def parse_alarm(text: RuleText, has_when: bool, faults: Mapping[str, list[str]]) -> AlarmSpec:  # noqa: FBT001 - of the rule
     """The alarm; what doesn't go together is told at the key that is too much."""
     is_sequence = bool(text.then or text.unless)
     _check(text, has_when, faults)
@@ -32,7 +32,7 @@ def _spec(kind: str, hold: Hold, clear: Hold, cooldown: int, text: RuleText, wit
     )  # fmt: skip
 
 
-def _check(text: RuleText, has_when: bool, faults: Mapping[str, list[str]]) -> None:  # noqa: FBT001
+def _check(text: RuleText, has_when: bool, faults: Mapping[str, list[str]]) -> None:  # noqa: FBT001 - of the rule
     if text.absent:
         _check_absence(text, has_when, faults)
         return
@@ -53,7 +53,7 @@ def _check(text: RuleText, has_when: bool, faults: Mapping[str, list[str]]) -> N
         faults[key].append(f"`{key}` is about an alert; say in `when` what raises it")
 
 
-def _check_absence(text: RuleText, has_when: bool, faults: Mapping[str, list[str]]) -> None:  # noqa: FBT001
+def _check_absence(text: RuleText, has_when: bool, faults: Mapping[str, list[str]]) -> None:  # noqa: FBT001 - of the rule
     for key, is_said in (("when", has_when), ("then", bool(text.then)), ("unless", bool(text.unless))):
         if is_said:
             faults["absent"].append(f"`absent` stands instead of `{key}`; keep one of them")

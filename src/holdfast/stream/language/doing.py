@@ -1,6 +1,5 @@
 """`do:` compiled: what a rule publishes, sends, stores and whom it has told."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,7 +25,6 @@ KINDS: Mapping[str, frozenset[ActionKind]] = {
 RESULT_FACTS = ("ts", "ts_ms", "ts_s", "node", "device", "rule", "severity")
 Tell = Callable[[tuple[str | int, ...], list[str]], None]
 """Takes the faults of a place in the rule."""
-_UNIT = re.compile(r"\S{1,32}")
 
 
 @dataclass(slots=True)

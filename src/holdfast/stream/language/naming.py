@@ -15,7 +15,7 @@ TIME = "ts"
 PASSING = frozenset({"last", "first", "mode", "lag", "coalesce", "nullif", "text"})
 """Functions whose result is of their arguments' kind."""
 _CHOOSING = frozenset({"if", "iif"})
-_MAKING = frozenset(
+_BETWEEN = frozenset(
     [
         "lower",
         "upper",
@@ -27,43 +27,26 @@ _MAKING = frozenset(
         "left",
         "right",
         "replace",
-        "concat",
         "regexp_extract",
         "regexp_substr",
         "regexp_replace",
         "json_text",
-        "quality",
         "text",
     ]
 )
-_TAKING = frozenset(
-    [
-        "lower",
-        "upper",
-        "trim",
-        "ltrim",
-        "rtrim",
-        "substr",
-        "substring",
-        "left",
-        "right",
-        "replace",
-        "starts_with",
-        "ends_with",
-        "contains",
-        "to_number",
-        "length",
-        "position",
-        "regexp_like",
-        "regexp_matches",
-        "regexp_extract",
-        "regexp_substr",
-        "regexp_replace",
-        "json_value",
-        "json_text",
-        "text",
-    ]
-)
+"""Functions from texts to texts."""
+_MAKING = _BETWEEN | {"concat", "quality"}
+_TAKING = _BETWEEN | {
+    "starts_with",
+    "ends_with",
+    "contains",
+    "to_number",
+    "length",
+    "position",
+    "regexp_like",
+    "regexp_matches",
+    "json_value",
+}
 _TWO_TEXTS = frozenset({"starts_with", "ends_with", "contains", "position"})
 
 Level = Literal["message", "column"]

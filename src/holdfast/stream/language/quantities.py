@@ -193,7 +193,7 @@ def _in_unit_of(
     spelling: str,
     quantities: Quantities,
     faults: list[str],
-    is_difference: bool,  # noqa: FBT001
+    is_difference: bool,  # noqa: FBT001 - of the number
 ) -> float:
     wanted = quantities.units.get(carrier.key)
     if wanted is None and carrier.key in quantities.fixed:

@@ -16,7 +16,6 @@ MAX_WIDTH_S = 31 * 86_400.0
 MAX_OVERLAP = 10_000
 MAX_HOLD = 1_000_000
 MAX_SPAN_S = 366 * 86_400.0
-DAY_S = 86_400
 
 WINDOW_HELP = (
     "`none`, `sliding 10 samples`, `sliding 5m`, `sliding 10s ahead 5s`, `tumbling 10s`, `hopping 10m every 1m`, "
@@ -98,13 +97,19 @@ def parse_hold(text: str, faults: list[str]) -> Hold:
 
 def parse_span(text: str, faults: list[str]) -> int:
     """A duration of 1 ms to 366 days, ns."""
+    where, beyond = f"not `{' '.join(text.split())}`", f"expected 1ms to 366d, not `{text}`"
+    return _duration(text, MAX_SPAN_S, where, beyond, faults)
+
+
+def _duration(text: str, most_s: float, where: str, beyond: str, faults: list[str]) -> int:
+    """A duration of 1 ms to `most_s`, ns; else 0, and a fault: `beyond` of one that is longer or shorter."""
     try:
         seconds = parse_duration(text)
     except ValueError as error:
-        faults.append(f"{error}, not `{' '.join(text.split())}`")
+        faults.append(f"{error}, {where}")
         return 0
-    if not MIN_WIDTH_S <= seconds <= MAX_SPAN_S:
-        faults.append(f"expected 1ms to 366d, not `{text}`")
+    if not MIN_WIDTH_S <= seconds <= most_s:
+        faults.append(beyond)
         return 0
     return round(seconds * NS_PER_S)
 
@@ -209,15 +214,7 @@ def _starts(text: str, faults: list[str]) -> tuple[int, ...]:
 
 
 def _width(text: str, what: str, words: str, faults: list[str]) -> int:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        faults.append(f"{error}, in `{words}`")
-        return 0
-    if not MIN_WIDTH_S <= seconds <= MAX_WIDTH_S:
-        faults.append(f"{what} is 1ms to 31d long, not {text}")
-        return 0
-    return round(seconds * NS_PER_S)
+    return _duration(text, MAX_WIDTH_S, f"in `{words}`", f"{what} is 1ms to 31d long, not {text}", faults)
 
 
 def _span(text: str, words: str, faults: list[str]) -> int:

@@ -8,7 +8,6 @@ on event time alone.
 from math import gcd
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stream.plans import WindowSpec
@@ -153,8 +152,3 @@ class CalendarGrid:
 def grid_of(spec: WindowSpec) -> Grid:
     """The grid of a tumbling, hopping or calendar window."""
     return CalendarGrid(spec) if spec.kind == "calendar" else EvenGrid(spec)
-
-
-def never_minus(mark: Array, span: int) -> Array:
-    """`mark - span`, where `mark` may be the time before all times."""
-    return np.maximum(mark, -(1 << 62)) - span
