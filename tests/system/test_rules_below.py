@@ -22,6 +22,7 @@ pytestmark = pytest.mark.system
 RULES = """
 rules:
   hot: {select: air.temperature as t, when: t > 20, clear_when: t < 20, severity: critical}
+  any: {select: air.temperature as t, by: all, when: t > 20, for: 2 samples}
   warm: {select: avg(air.temperature) as t, window: sliding 4 samples, when: t > 20, for: 2 samples}
 """
 PERIOD = 8
@@ -96,7 +97,8 @@ def test_parents_decide_on_childrens_readings_once_whatever_is_killed(nodes: Cha
     for name in ("region", "hub"):
         found = settle(nodes, name, sum(expected.values()))
         assert Counter((e.rule, e.kind, e.ts) for e in found) == expected, f"{name} decided otherwise"
-        assert {(e.node, e.device) for e in found} == {("gw", "room-1")}
+        assert {(e.node, e.device) for e in found if e.rule != "any"} == {("gw", "room-1")}
+        assert {(e.node, e.device) for e in found if e.rule == "any"} == {(name, "all")}
         assert {e.why["decided_on"] for e in found} == {name}
 
 

@@ -18,7 +18,7 @@ from holdfast.stream.judges import Judge, column
 from holdfast.stream.limits import Limit, limits
 from holdfast.stream.replaying import Account, Alert
 from holdfast.stream.rules import CompiledRule
-from holdfast.stream.watching import look_on, place_of, slots_of
+from holdfast.stream.watching import look_on, slots_of
 
 MOST_PANELS = 6
 BINS = 1_000
@@ -75,7 +75,7 @@ class Recorded:
             bins = self._bins.get(judge.rule.name, [])
             known = max((len(one.low) for one in bins), default=0)
             for slot in range(known):
-                place = place_of(judge, slot, self._engine.node)
+                place = judge.place(slot)
                 alerts = [a for a in account.alerts if (a.rule, a.node, a.device) == (judge.rule.name, *place)]
                 found.append(Panel(judge.rule, place, slot, bins, alerts))
         found.sort(key=lambda panel: -len(panel.alerts))

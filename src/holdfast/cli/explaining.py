@@ -22,7 +22,7 @@ from holdfast.stream.judges import Judge
 from holdfast.stream.plans import READINGS
 from holdfast.stream.replaying import Replay
 from holdfast.stream.rules import CompiledRule
-from holdfast.stream.watching import look_on, place_of, shown, slots_of
+from holdfast.stream.watching import look_on, shown, slots_of
 
 EVENTS = 1_000
 """As many as the API gives at once."""
@@ -97,7 +97,7 @@ class Standings:
         for judge in self._replay.engine.judges():
             keys = range(len(judge.stage.route.keys)) if judge.rule.name == self._name else ()
             for slot in keys:
-                place = place_of(judge, slot, self._readings.node)
+                place = judge.place(slot)
                 if not device or device in (place[1], "/".join(place)):
                     found.append(self._standing(judge, slot, *place))
         return found

@@ -27,13 +27,15 @@ from holdfast.kernel.clock import Clock
 from holdfast.model.batch import Batch, concatenate
 from holdfast.model.lane import READING_LANES
 from holdfast.stream.adoption import Adoption
-from holdfast.stream.engine import Engine
+from holdfast.stream.engine import Engine, Limits
 from holdfast.stream.judges import Findings
 from holdfast.stream.rules import CompiledRule
 
 CONSUMER = "rules.children"
 ROWS_A_STEP = 20_000
 CHECKPOINT_S = 10.0
+LINGER_S = 0.02
+"""Rows gather for so long: a node may commit a thousand times a second, mostly rows of its own."""
 
 Ends = tuple[int, ...]
 """How far each of READING_LANES is read."""
@@ -89,12 +91,22 @@ class ChildRules:
     """Rules over children's rows. Loop thread only."""
 
     def __init__(
-        self, rules: Sequence[CompiledRule], journal: Journal, preparer: Preparer, intake: IntakeService, clock: Clock
+        self,
+        rules: Sequence[CompiledRule],
+        journal: Journal,
+        preparer: Preparer,
+        intake: IntakeService,
+        clock: Clock,
+        limits: Limits | None = None,
     ) -> None:
-        """rules: all of the node's; intake: what commits, publishes and sends commands."""
+        """rules: all of the node's; intake: what commits, publishes and sends commands.
+
+        limits: of devices a rule; rules here run behind the sync and are never throttled
+        """
         self._journal, self._preparer, self._intake, self._clock = journal, preparer, intake, clock
-        self.engine = Engine(self._placed(rules), journal.catalogue, journal.node, by_site=True)
+        self.engine = Engine(self._placed(rules), journal.catalogue, journal.node, limits, by_site=True)
         self._progress = Progress(tuple(journal.head(lane) for lane in READING_LANES))
+        self._at = self._progress.end
         self._edited: Adoption | None = None
         self._checkpoint_due = 0.0
         self._wake = asyncio.Event()
@@ -104,24 +116,23 @@ class ChildRules:
         """Rows not read yet; 0 where there are no rules to read them."""
         if not self.engine.rules:
             return 0
-        ends = zip(READING_LANES, self._progress.end, strict=True)
+        ends = zip(READING_LANES, self._at, strict=True)
         return sum(max(0, self._journal.head(lane) - end) for lane, end in ends)
 
     def adopt(self, rules: Sequence[CompiledRule]) -> Adoption:
         """Other rules from now on; rules: all of the node's."""
         if not self.engine.rules:
-            self._progress = Progress(tuple(self._journal.head(lane) for lane in READING_LANES))
+            self._at = tuple(self._journal.head(lane) for lane in READING_LANES)
         done = self.engine.adopt(self._placed(rules), 0)
         if done.is_change:
-            self._take_over(done)
+            self._checkpoint(done.findings)
         return done
 
     def acknowledge(self, rule: str, node: str, device: str) -> None:
         """Somebody has seen an alert of a child's device."""
         findings = self.engine.acknowledge(rule, node, device, 0)
         if findings.moved:
-            self._progress = Progress(self._progress.end)
-            self._commit(findings, self.engine.snapshot())
+            self._checkpoint(findings)
 
     async def start(self) -> int:
         """Bring the engine to where it was, before children are let in; returns the rows read again."""
@@ -134,21 +145,22 @@ class ChildRules:
     async def run(self) -> None:
         """Read on whenever something is committed, forever."""
         if self._edited is not None:
-            self._take_over(self._edited)
+            self._checkpoint(self._edited.findings)
         self._journal.on_commit(self._wake.set)
         while True:
             self._wake.clear()
             while self.engine.rules and await self._step():
                 pass
             await self._wake.wait()
+            await asyncio.sleep(LINGER_S)
 
     def _placed(self, rules: Sequence[CompiledRule]) -> list[CompiledRule]:
         return place(rules, self._journal.node, has_children=True).children
 
-    def _take_over(self, done: Adoption) -> None:
-        """What an edit ended is told, with a checkpoint of the new rules."""
-        self._progress = Progress(self._progress.end)
-        self._commit(done.findings, self.engine.snapshot())
+    def _checkpoint(self, findings: Findings) -> None:
+        """Tell of findings, with the state after them in place of the steps so far."""
+        self._progress = Progress(self._at)
+        self._commit(findings, self.engine.snapshot())
 
     def _recover(self, stored: str) -> int:
         self._progress = msgspec.json.decode(stored, type=Progress)
@@ -164,6 +176,7 @@ class ChildRules:
             batch = self._read(start, end)
             self._decide(batch)
             rows, start = rows + len(batch), end
+        self._at = self._progress.end
         self._edited = None if former is None else self.engine.adopt(wanted, 0)
         return rows
 
@@ -174,20 +187,24 @@ class ChildRules:
 
     async def _step(self) -> bool:
         """Read some rows and decide on them; are there any?"""
-        start = self._progress.end
+        start = self._at
         end = await asyncio.to_thread(self._reach, start)
         if end == start:
             return False
         batch = await asyncio.to_thread(self._read, start, end)
-        if self._progress.end != start:
+        if self._at != start:
             return True  # rules were edited from none meanwhile: they begin with what came then
+        self._at = end
+        if not len(batch):  # own rows, which were decided on when they came: nothing to remember
+            return True
         findings = self._decide(batch)
-        now, state = self._clock.monotonic(), None
-        self._progress = Progress(self._progress.base, (*self._progress.steps, end))
+        now = self._clock.monotonic()
         if now >= self._checkpoint_due:
             self._checkpoint_due = now + CHECKPOINT_S
-            self._progress, state = Progress(end), self.engine.snapshot()
-        self._commit(findings, state)
+            self._checkpoint(findings)
+        else:
+            self._progress = Progress(self._progress.base, (*self._progress.steps, end))
+            self._commit(findings, None)
         await self._intake.everything_stored()
         return True
 

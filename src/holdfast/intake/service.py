@@ -143,9 +143,7 @@ class IntakeService:
         self._take()
         prepared = self._preparer.acknowledge(rule, node, device, self._clock.wall_ns())
         if prepared.moved:  # also where it ends nothing yet: a person's word isn't lost
-            self._idle.clear()
-            self._decide(prepared)
-            self._process()
+            self.take(prepared)
 
     def clock_set(self, offset_ns: int, from_ns: int, to_ns: int) -> None:
         """The node's clock jumped by so much; for devices heard between these times by it, no time has passed."""
@@ -384,7 +382,5 @@ class IntakeService:
         """What came of no arrival: committed at once where it says something, with the next commit where it doesn't."""
         if prepared.is_quiet and not self._quiet.is_full:
             self._quiet.add(prepared)
-            return
-        self._idle.clear()
-        self._decide(prepared)
-        self._process()
+        else:
+            self.take(prepared)

@@ -289,7 +289,7 @@ class Node:
         intake.on_batch(self.last_values.update)
         below = None
         if self.plan.children is not None:
-            below = ChildRules(self.plan.rules, journal, preparer, intake, self.clock)
+            below = ChildRules(self.plan.rules, journal, preparer, intake, self.clock, settings.rule_limits.limits)
         check = partial(unknown_channels, settings)
         self.rulebook = RuleBook(self.plan.rule_files, engine, intake, self.clock, self.telemetry, below, check)
         scripts = ScriptRunner(self.clock, self.telemetry.emit)

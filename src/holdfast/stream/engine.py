@@ -177,9 +177,8 @@ class Engine:
         """Somebody has seen a rule's alert: one that was latched may end."""
         findings = Findings()
         for judge in self.judges():
-            keys = judge.stage.route.keys
-            if judge.rule.name == rule and (node, device) in keys:
-                judge.acknowledge(keys.index((node, device)), now_ns, findings)
+            if judge.rule.name == rule:
+                judge.acknowledge(node, device, now_ns, findings)
         return findings
 
     def clock_set(self, offset_ns: int, from_ns: int, to_ns: int) -> None:

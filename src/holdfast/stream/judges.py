@@ -120,9 +120,11 @@ class Judge:
         if self.alarm is not None and self.rule.alarm.has_timers:
             to.decided += [(-1, self.decide(t)) for t in self.alarm.due(times)]
 
-    def acknowledge(self, slot: int, now_ns: int, to: Findings) -> None:
-        """Somebody has seen the alert."""
-        if self.standing is not None:
+    def acknowledge(self, node: str, device: str, now_ns: int, to: Findings) -> None:
+        """Somebody has seen the alert of a key, called as its events call it."""
+        key = node if self.rule.stage.by != "all" else "", device if self.rule.stage.by == "device" else ""
+        slot = self.stage.route.find(key)
+        if self.standing is not None and slot is not None and self.place(slot) == (node, device):
             self.grow()
             to.moved = True
             time = int(self.stage.settled(now_ns)[slot])
@@ -183,7 +185,7 @@ class Judge:
         bad, late = self._told.take(place, t.slot, row)
         seen_late = late if self.rule.stage.window.kind not in _NEVER_LATE else None
         seen_all = Seen(t.ts, self._selected(columns), inputs, bad, seen_late, start, revision)
-        return decide(self.rule, self._place(t.slot), t, seen_all, self._node)
+        return decide(self.rule, self.place(t.slot), t, seen_all, self._node)
 
     def _decide_all(
         self, alarm: Alarm, evaluations: Evaluations, order: Order, values: list[Any], to: Findings
@@ -217,7 +219,8 @@ class Judge:
     def _shown(self, value: float, *, is_text: bool) -> Any:
         return self._texts.text(value) if is_text else value
 
-    def _place(self, slot: int) -> tuple[str, str]:
+    def place(self, slot: int) -> tuple[str, str]:
+        """Node and device of a key, as events name them."""
         node, device = self.stage.route.keys[slot]
         return node or self._node, device or ALL
 
@@ -242,7 +245,7 @@ class Judge:
         known = self._series[i]
         for new in np.unique(slot[known[slot] < 0]).tolist():
             stored = self.rule.stores[i]
-            known[new] = self._catalogue.intern(Series(*self._place(new), stored.metric, stored.unit, stored.kind))
+            known[new] = self._catalogue.intern(Series(*self.place(new), stored.metric, stored.unit, stored.kind))
         return known[slot]
 
     def _tell(self, evaluations: Evaluations, values: list[Any], to: Findings) -> None:
@@ -257,7 +260,7 @@ class Judge:
                 n: self._shown(c[at], is_text=i in self.rule.texts)
                 for i, (n, c) in enumerate(zip(self.rule.names, columns, strict=True))
             }
-            to.published += announce(self.rule, self._place(slot), evaluations, at, shown, self._results)
+            to.published += announce(self.rule, self.place(slot), evaluations, at, shown, self._results)
 
 
 _NEVER_LATE = frozenset({"each", "last", "count"})

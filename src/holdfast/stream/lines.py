@@ -118,6 +118,8 @@ class Line:
 
     def tick(self, now_ns: int, to: Findings) -> None:
         """Time passes."""
+        if not (self.stage.goes_by_time or self.stage.latest.wanted):
+            return
         began = self._begin()
         self._grow()
         closed = self.stage.close(now_ns)

@@ -169,6 +169,10 @@ class Route:
             return -1
         return self.slot(key)
 
+    def find(self, key: Key) -> int | None:
+        """The slot of a key, None for one that was never heard."""
+        return self._slots.get(key)
+
     def nodes(self) -> NDArray[np.intp]:
         """A number for the node of each slot's key, shape (keys,)."""
         return np.array(self._node_of, np.intp)

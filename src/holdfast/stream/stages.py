@@ -70,6 +70,11 @@ class Stage:
         return self._windows.close(self.times(now_ns - IDLE_NS))
 
     @property
+    def goes_by_time(self) -> bool:
+        """Whether time alone may close its windows."""
+        return self.plan.window.kind not in _ARRIVING
+
+    @property
     def wait(self) -> int | None:
         """How long after its time a result may come, ns; None where results don't go by time."""
         window = self.plan.window
@@ -90,7 +95,7 @@ class Stage:
     def settled(self, now_ns: int) -> Array:
         """Up to when each key's evaluations have been made, shape (keys,): what alarms' timers go by."""
         window = self.plan.window
-        if window.kind in _ARRIVING:
+        if not self.goes_by_time:
             return self.times(now_ns)
         return self.times(now_ns - IDLE_NS) - (window.grace + window.ahead)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from holdfast.stream.engine import Engine
 from holdfast.stream.evaluations import Evaluations
-from holdfast.stream.judges import ALL, Judge, column
+from holdfast.stream.judges import Judge, column
 from holdfast.stream.relays import Relay
 from holdfast.stream.rules import CompiledRule
 
@@ -44,12 +44,6 @@ def slots_of(evaluations: Evaluations, judge: Judge) -> tuple[NDArray[Any], NDAr
     slot = np.repeat(evaluations.slots, np.diff(np.append(evaluations.firsts, len(evaluations.row))))
     at = np.flatnonzero(judge.mine[slot]) if judge.is_mixed else np.arange(len(slot))
     return at, slot[at]
-
-
-def place_of(judge: Judge, slot: int, node: str) -> tuple[str, str]:
-    """Node and device of a key, as events name them. node: the engine's."""
-    found, device = judge.stage.route.keys[slot]
-    return found or node, device or ALL
 
 
 def shown(judge: Judge, selected: list[Any], at: NDArray[Any], total: int, engine: Engine) -> list[list[Any]]:

@@ -251,6 +251,25 @@ def test_an_alert_is_raised_once_and_cleared_by_its_own_condition(tmp_path: Path
     assert site.feed(1, 1, 6, 6, 6, 1) == ["alert.cleared", "alert.raised", "alert.cleared"]
 
 
+@pytest.mark.parametrize(
+    ("by", "place", "strangers"),
+    [("device", ("site", "d1"), [("site", "d2"), ("hub", "d1")]),
+     ("node", ("site", "all"), [("site", "d1"), ("hub", "all")]),
+     ("all", ("hub", "all"), [("site", "all"), ("hub", "d1")])],
+)  # fmt: skip
+def test_a_latched_alert_ends_once_somebody_has_seen_it(
+    tmp_path: Path, by: str, place: tuple[str, str], strangers: list[tuple[str, str]]
+) -> None:
+    site = Site(tmp_path, f"select: air.temperature as t, by: {by}, when: t > 5, latch: true")
+    (raised,) = site.decide(("d1", "air.temperature", BASE, 6.0, 0))
+    assert (raised.event.node, raised.event.device) == place
+    assert site.feed(1, start=1) == []
+    for stranger in strangers:
+        assert site.engine.acknowledge("r", *stranger, BASE + 2 * S).decisions == []
+    (cleared,) = site.engine.acknowledge("r", *place, BASE + 2 * S).decisions
+    assert (cleared.event.kind, cleared.event.node, cleared.event.device) == ("alert.cleared", *place)
+
+
 def test_an_alert_says_why(tmp_path: Path) -> None:
     rule = "select: avg(air.temperature) as t, window: sliding 30 samples, when: t > 5, for: 2 samples"
     site = Site(tmp_path, rule + ", severity: critical, message: '{device} is at {t:.1f}, {node}'")

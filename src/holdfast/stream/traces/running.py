@@ -21,7 +21,7 @@ from holdfast.stream.judges import Findings, Judge
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.traces.expecting import Got
 from holdfast.stream.traces.script import Acknowledged, Action, Given, Message, Restart, Silence, Trace
-from holdfast.stream.watching import gives_results, look_on, place_of, shown, slots_of
+from holdfast.stream.watching import gives_results, look_on, shown, slots_of
 
 _KINDS = {"alert.raised": "raised", "alert.cleared": "cleared"}
 
@@ -191,7 +191,7 @@ class _Run:
             values = dict(zip(judge.rule.names, (column[i] for column in columns), strict=True))
             if evaluations.revision is not None and int(evaluations.revision[e]):
                 values["revision"] = int(evaluations.revision[e])
-            place = place_of(judge, slot, self._trace.node)
+            place = judge.place(slot)
             self._got.append(Got(self._step, "result", judge.rule.name, *place, int(evaluations.ts[e]), values))
 
 
