@@ -64,11 +64,8 @@ class RuleBook:
 
     def notices(self, rule: str) -> Sequence[CompiledNotice]:
         """Whom a rule has told."""
-        for engine in self._engines.values():
-            for one in engine.rules:
-                if one.name == rule:
-                    return one.notices
-        return ()
+        found = next((one for engine in self._engines.values() if (one := engine.rule(rule)) is not None), None)
+        return () if found is None else found.notices
 
     def acknowledged(self, node: str, device: str, rule: str, _now_ns: int) -> None:
         """Somebody has seen an alert: one that was latched may end."""

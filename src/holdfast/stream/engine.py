@@ -78,6 +78,7 @@ class Engine:
     def connect(self, routes: Routes, places: dict[int, Line]) -> None:
         """The lines are as they will be: lead readings to them, and results from one to another."""
         self.routes, self._places = routes, places
+        self._order = {rule.name: i for i, rule in enumerate(self.rules)}
         judges = {judge.rule.name: (line, judge) for line in self.lines for judge in line.judges}
         for line in self.lines:
             line.relays = []
@@ -91,6 +92,11 @@ class Engine:
     def places(self) -> dict[int, Line]:
         """The stages that read readings, by their place in `routes`."""
         return self._places
+
+    def rule(self, name: str) -> CompiledRule | None:
+        """A rule at work by its name; of several windows one."""
+        place = self._order.get(name)
+        return None if place is None else self.rules[place]
 
     def judges(self) -> Iterator[Judge]:
         """All rules at work."""
@@ -149,8 +155,7 @@ class Engine:
 
     def _sort(self, findings: Findings) -> None:
         """Decisions in order of their deciding rows, then of time, then of the rules."""
-        place = {rule.name: i for i, rule in enumerate(self.rules)}
-        findings.decided.sort(key=lambda d: (d[0], d[1].event.ts, place[d[1].event.rule]))
+        findings.decided.sort(key=lambda d: (d[0], d[1].event.ts, self._order[d[1].event.rule]))
 
     def _sweep(self, now_ns: int, to: Findings) -> None:
         """Forget keys that were silent for too long; not those whose alert is raised."""
