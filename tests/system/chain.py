@@ -1,50 +1,22 @@
 """Gateway, region and hub as real processes, with a link between the lower two that can be cut."""
 
-import asyncio
 import ssl
 import subprocess
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.system.cable import Cable
 from tests.system.kill.site import ROOT, Site, free_port
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
-from holdfast.sim.cut import CutProxy
 
 LINK = "linger: 5ms, min_rows: 1, backoff_min: 50ms, backoff_max: 200ms, remember_every: 100ms"
 METRICS = 5
 """Readings a message."""
-
-
-class Cable:
-    """A proxy that can be cut, on a loop of its own."""
-
-    def __init__(self, target: int) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.proxy = CutProxy("127.0.0.1", target)
-        self._do(self.proxy.start())
-
-    def cut(self) -> None:
-        self._do(self.proxy.cut())
-
-    def restore(self) -> None:
-        self._do(self.proxy.restore())
-
-    def stop(self) -> None:
-        self._do(self.proxy.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _do(self, what: Any) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
 
 
 @dataclass
@@ -86,7 +58,7 @@ class Chain(Site):
         (self.folder / "gw.yaml").write_text(
             f"node: gw\ndata: gw\nmqtt: {{listen: '127.0.0.1:{self.mqtt}', anonymous: true}}\n"
             f"api: {{listen: '127.0.0.1:{self.gateway_api}'}}\nprofiles: [rooms.yaml]\n"
-            f"{self.parent('gw', self.cable.proxy.port, link)}{more}"
+            f"{self.parent('gw', self.cable.port, link)}{more}"
         )
 
     def hold_back(self) -> str:
@@ -152,7 +124,7 @@ class Chain(Site):
 
     def stop(self) -> None:
         super().stop()
-        self.cable.stop()
+        self.cable.close()
         self.client.close()
 
 

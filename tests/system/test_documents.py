@@ -32,11 +32,11 @@ def test_offline_edits_on_both_sides_of_a_cut_link_meet(site: Documents) -> None
     site.bring_up(*NODES)
     assert site.ask("a", "gw1", "set", "first", "everywhere") == "True"
     assert eventually(lambda: "everywhere" in site.ask("b", "gw2", "read", 1))
-    site.links.cut("gw1")
+    site.links["gw1"].cut()
     assert site.ask("a", "gw1", "set", "gateway", "edited here") == "True"
     assert site.ask("c", "hub", "set", "hub", "edited there") == "True"
     assert json.loads(site.ask("b", "gw2", "read", 2))[0] == {"first": "everywhere", "hub": "edited there"}
-    site.links.restore("gw1")
+    site.links["gw1"].restore()
     whole = {"first": "everywhere", "gateway": "edited here", "hub": "edited there"}
     for label, node in (("a", "gw1"), ("b", "gw2"), ("c", "hub")):
         assert eventually(lambda label=label, node=node: json.loads(site.ask(label, node, "read", 1))[0] == whole), (  # type: ignore[misc]
@@ -53,7 +53,8 @@ def test_counts_stay_exact_while_nodes_and_applications_are_killed_and_links_cut
     for label, node in places.items():
         site.app(label, node, "count", 2000, 0.004)
     for turn, victim in enumerate(("gw1", "a", "hub", "b", "gw2", "c", "gw1", "a", "hub")):
-        (site.links.cut if turn % 2 else site.links.restore)("gw1" if turn % 3 else "gw2")
+        link = site.links["gw1" if turn % 3 else "gw2"]
+        (link.cut if turn % 2 else link.restore)()
         time.sleep(0.8)
         site.kill(victim)
         if victim in places:
@@ -66,7 +67,7 @@ def test_counts_stay_exact_while_nodes_and_applications_are_killed_and_links_cut
         site.kill(label)
         kills += 1
     for gateway in ("gw1", "gw2"):
-        site.links.restore(gateway)
+        site.links[gateway].restore()
     acked = sum((site.folder / f"{label}.acked").read_bytes().count(b"1") for label in places)
     assert acked > 500
     for label, node in places.items():

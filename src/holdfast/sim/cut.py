@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Any
 
 _CHUNK = 1 << 16
 
@@ -15,7 +16,7 @@ class CutProxy:
         self._host, self._target = host, target_port
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Future[Any]] = set()
 
     async def start(self) -> None:
         """Listen."""
@@ -38,23 +39,38 @@ class CutProxy:
     async def stop(self) -> None:
         """Cut, and wait for what is under way to end."""
         await self.cut()
-        for task in self._pumps:
+        for task in self._under_way:
             task.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            far_reader, far_writer = await asyncio.open_connection(self._host, self._target)
-        except OSError:
-            writer.transport.abort()
+        server = self._server
+        if server is None:  # met before the cut, told after it
+            self._drop(writer)
             return
-        self._open |= {writer, far_writer}
-        for task in (
-            asyncio.ensure_future(self._pump(reader, far_writer, is_up=True)),
-            asyncio.ensure_future(self._pump(far_reader, writer, is_up=False)),
-        ):
-            self._pumps.add(task)
-            task.add_done_callback(self._pumps.discard)
+        self._open.add(writer)
+        dialling = asyncio.ensure_future(asyncio.open_connection(self._host, self._target))
+        self._keep(dialling)
+        try:
+            far_reader, far_writer = await dialling
+        except (OSError, asyncio.CancelledError):
+            self._drop(writer)
+            return
+        if server is not self._server:  # cut meanwhile
+            self._drop(writer)
+            far_writer.transport.abort()
+            return
+        self._open.add(far_writer)
+        self._keep(asyncio.ensure_future(self._pump(reader, far_writer, is_up=True)))
+        self._keep(asyncio.ensure_future(self._pump(far_reader, writer, is_up=False)))
+
+    def _keep(self, task: asyncio.Future[Any]) -> None:
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    def _drop(self, writer: asyncio.StreamWriter) -> None:
+        self._open.discard(writer)
+        writer.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_up: bool) -> None:
         with contextlib.suppress(OSError):
@@ -65,5 +81,4 @@ class CutProxy:
                     self.down_bytes += len(data)
                 writer.write(data)
                 await writer.drain()
-        self._open.discard(writer)
-        writer.transport.abort()
+        self._drop(writer)

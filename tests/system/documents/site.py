@@ -1,54 +1,24 @@
 """A hub and two gateways with shared documents, a link to each that can be cut, and applications as processes."""
 
-import asyncio
 import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.system.cable import Cable
 from tests.system.kill.site import ROOT, free_port
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
-from holdfast.sim.cut import CutProxy
 
 APP = Path(__file__).parent / "app.py"
 NODES = ("hub", "gw1", "gw2")
-
-
-class Links:
-    """The gateways' ways to the hub, each a proxy; they run on a loop of their own."""
-
-    def __init__(self, hub_port: int) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.proxies = {name: CutProxy("127.0.0.1", hub_port) for name in ("gw1", "gw2")}
-        for proxy in self.proxies.values():
-            self._do(proxy.start())
-
-    def cut(self, name: str) -> None:
-        self._do(self.proxies[name].cut())
-
-    def restore(self, name: str) -> None:
-        self._do(self.proxies[name].restore())
-
-    def stop(self) -> None:
-        for proxy in self.proxies.values():
-            self._do(proxy.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _do(self, call: object) -> None:
-        asyncio.run_coroutine_threadsafe(call, self._loop).result(10)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -62,7 +32,7 @@ class Documents:
     def prepare(self) -> None:
         create_authority(self.folder)
         pair = issue_certificate(self.folder, "hub", ["127.0.0.1"])
-        self.links = Links(self.ports["hub"])
+        self.links = {name: Cable(self.ports["hub"]) for name in ("gw1", "gw2")}
         for name in NODES:
             issue_token(self.folder / f"{name}-app.token")
         for name in ("gw1", "gw2"):
@@ -75,7 +45,7 @@ class Documents:
             "children: {tokens: {gw1: gw1.token, gw2: gw2.token}}\n",
         )
         for name in ("gw1", "gw2"):
-            port = self.links.proxies[name].port
+            port = self.links[name].port
             parent = f"url: 'https://127.0.0.1:{port}', ca: ca.pem, token_file: {name}.token"
             self._write(
                 name,
@@ -153,7 +123,8 @@ class Documents:
             for pipe in (process.stdout, process.stderr):
                 if pipe is not None:
                     pipe.close()
-        self.links.stop()
+        for link in self.links.values():
+            link.close()
 
 
 def eventually(is_true: Callable[[], bool], seconds: float = 30) -> bool:

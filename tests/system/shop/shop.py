@@ -1,6 +1,5 @@
 """A shop: two checkout workers on one database, a gateway, a link that can be cut, a hub, and the books."""
 
-import asyncio
 import contextlib
 import json
 import os
@@ -9,14 +8,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from tests.system.cable import Cable
 from tests.system.kill.site import ROOT, Site, free_port
 from tests.system.shop import books, till
 
@@ -26,40 +24,9 @@ from holdfast.journal.ledger import Ledger, balance
 from holdfast.journal.parent import CONSUMER
 from holdfast.journal.queued import Depth
 from holdfast.journal.reader import JournalReader
-from holdfast.sim.cut import CutProxy
 
 START_S = 30.0
 APPS = ("till-0", "till-1", "books")
-
-
-class Link:
-    """A proxy on a loop of its own."""
-
-    def __init__(self, target: int) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.proxy = CutProxy("127.0.0.1", target)
-        self._do(self.proxy.start())
-
-    @property
-    def port(self) -> int:
-        return self.proxy.port
-
-    def cut(self) -> None:
-        self._do(self.proxy.cut())
-
-    def restore(self) -> None:
-        self._do(self.proxy.restore())
-
-    def close(self) -> None:
-        self._do(self.proxy.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _do(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(30)
 
 
 @dataclass
@@ -76,7 +43,7 @@ class Shop:
         queues = "queues: {orders: {}, stock: {}}\napps: {shop: {token: shop.token, put: [orders, stock]}}\n"
         more = f"api: {{listen: '127.0.0.1:{self.api}'}}\n{queues}"
         self.site = Site(self.folder, self.source, more)
-        self.link = Link(self.site.hub)
+        self.link = Cable(self.site.hub)
         self.apps: dict[str, subprocess.Popen[bytes]] = {}
 
     def prepare(self) -> None:
