@@ -1,6 +1,7 @@
 """The same rule text at gateway, region and hub: parents decide on what children sent, once, whatever is killed."""
 
 import json
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -114,3 +115,33 @@ def test_a_cut_link_is_no_silence_and_its_backlog_is_judged_by_its_own_time(node
     nodes.cable.restore()
     expected = Counter((e.rule, e.kind, e.ts) for e in own_events(nodes, "gw"))
     assert Counter((e.rule, e.kind, e.ts) for e in settle(nodes, "hub", sum(expected.values()))) == expected
+
+
+@pytest.mark.timeout(150)
+def test_an_edit_at_a_parent_leaves_its_other_rules_alone_over_a_kill(nodes: Chain) -> None:
+    rules = nodes.folder / "of-the-hub.yaml"
+    rules.write_text(RULES)
+    hub = nodes.folder / "hub.yaml"
+    hub.write_text(hub.read_text().replace("[rules.yaml]", "[of-the-hub.yaml]"))
+    nodes.bring_up(["hub", "region", "gw"])
+    waves(nodes, PERIOD * 4 + PERIOD // 2 + 3)  # ends while it's warm
+    settle(nodes, "hub", len(own_events(nodes, "gw")))
+    rules.write_text("".join(line + "\n" for line in RULES.splitlines() if "warm:" not in line))
+    nodes.processes["hub"].send_signal(signal.SIGHUP)
+    end = time.monotonic() + 20
+    while "RulesChanged" not in nodes.log("hub"):
+        assert time.monotonic() < end, nodes.log("hub")
+        time.sleep(0.1)
+    waves(nodes, 20)
+    nodes.kill("hub")
+    nodes.bring_up(["hub"])
+    waves(nodes, 20)
+    expected = [(e.rule, e.kind, e.ts) for e in own_events(nodes, "gw") if e.rule == "hot"]
+    end = time.monotonic() + 30
+    while len([e for e in own_events(nodes, "hub") if e.rule == "hot"]) < len(expected) and time.monotonic() < end:
+        time.sleep(0.2)
+    found = own_events(nodes, "hub")
+    assert [(e.rule, e.kind, e.ts) for e in found if e.rule == "hot"] == expected
+    warm = [e for e in found if e.rule == "warm"]
+    assert (warm[-1].kind, warm[-1].why["because"]) == ("alert.cleared", "the rule was removed")
+    assert [e.kind for e in warm] == ["alert.raised", "alert.cleared"] * (len(warm) // 2)
