@@ -11,7 +11,7 @@ from holdfast.cli.node_api import as_json
 from holdfast.cli.words import table
 
 if TYPE_CHECKING:
-    from holdfast.stream.detectors.corpus import Run
+    from holdfast.stream.detectors.benches.corpus import Run
 
 bench = typer.Typer(help="Measure detectors on labelled data.", no_args_is_help=True)
 
@@ -51,7 +51,7 @@ def nab(
     """Score `auto` by NAB's rules, in one configuration for all files, row by row. Exit 2: the folder isn't NAB's."""
 
     def body() -> int:
-        from holdfast.stream.detectors.corpus import CorpusUnreadable, read, run_auto
+        from holdfast.stream.detectors.benches.corpus import CorpusUnreadable, read, run_auto
 
         try:
             files = read(folder)
@@ -72,9 +72,9 @@ def _group() -> None:
 
 
 def _told(run: "Run") -> Told:
-    from holdfast.stream.detectors.auto import THRESHOLD
-    from holdfast.stream.detectors.corpus import halves
-    from holdfast.stream.detectors.nab import PROFILES, best, score
+    from holdfast.stream.detectors.benches.corpus import halves
+    from holdfast.stream.detectors.benches.nab import PROFILES, best, score
+    from holdfast.stream.detectors.ports import THRESHOLD
 
     told = list[ProfileTold]()
     for name, profile in PROFILES.items():

@@ -1,6 +1,7 @@
-"""Detectors that say how unusual a reading is, with evidence; and how good they are on labelled data.
+"""Detectors that say how unusual a reading is, with evidence.
 
-auto:  one detector for every series, without settings
-views: what `auto` looks at
-nab:   the Numenta Anomaly Benchmark's rules of scoring
+ports:     what every detector takes and gives, and what its users are told about it
+catalogue: all of them by name
+auto:      one detector for every series, without settings; views: what it looks at
+benches/:  how good they are on labelled data
 """

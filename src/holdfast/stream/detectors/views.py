@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.state import State
+from holdfast.stream.detectors.ports import Scope
 
 Array = NDArray[Any]
 
@@ -39,7 +39,7 @@ VARIANCES = slice(4, 6)
 DAY, WEEK = slice(6, 9), slice(9, 12)
 
 
-def declare(state: State) -> None:
+def declare(state: Scope) -> None:
     """The arrays that `look` keeps."""
     for name in ("origin", "last"):
         state.declare(name, float, 0.0)
@@ -50,7 +50,7 @@ def declare(state: State) -> None:
         state.declare(f"{name}_seen", np.uint8, 0, bins)
 
 
-def look(state: State, slots: Array, ts: Array, x: Array, seen: Array, usual: tuple[Array, Array]) -> Array:
+def look(state: Scope, slots: Array, ts: Array, x: Array, seen: Array, usual: tuple[Array, Array]) -> Array:
     """The views of one reading per series, shape (n, views), and the reading taken in.
 
     slots:  all different
@@ -84,7 +84,7 @@ def look(state: State, slots: Array, ts: Array, x: Array, seen: Array, usual: tu
     return views
 
 
-def _against(state: State, name: str, slots: Array, place: Array, x: Array, instead: Array) -> Array:
+def _against(state: Scope, name: str, slots: Array, place: Array, x: Array, instead: Array) -> Array:
     """What the profile doesn't explain of x, or `instead` at places of the cycle not seen yet; and x taken in."""
     profile, times = state[name], state[f"{name}_seen"]
     held, known = profile[slots, place].astype(float), times[slots, place].astype(float)

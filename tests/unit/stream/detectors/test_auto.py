@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.auto import THRESHOLD, Auto, Scores
+from holdfast.stream.detectors.auto import Auto
+from holdfast.stream.detectors.ports import THRESHOLD, Scope, Scores
 from holdfast.stream.detectors.views import NAMES
 from holdfast.stream.state import State
 
@@ -21,7 +22,7 @@ Floats = NDArray[np.float64]
 
 def detector(slots: int) -> tuple[State, Auto]:
     state = State()
-    auto = Auto(state)
+    auto = Auto(Scope(state))
     state.grow(slots)
     return state, auto
 
@@ -97,11 +98,11 @@ def test_what_it_says_names_the_view_the_value_and_what_is_usual() -> None:
     for t, value in enumerate(values[:FAULT]):
         auto.update(np.array([0]), np.array([t * STEP_NS]), np.array([value]))
     scores = auto.update(np.array([0]), np.array([FAULT * STEP_NS]), values[FAULT : FAULT + 1])
-    name = NAMES[int(scores.view[0])]
+    name = NAMES[int(scores.aspect[0])]
     assert scores.score[0] >= THRESHOLD
     assert scores.seen[0] > scores.expected[0]
-    assert scores.explain(0).startswith(f"the {name} is ")
-    assert " above: " in scores.explain(0)
+    assert auto.explain(scores, 0).startswith(f"the {name} is ")
+    assert " above: " in auto.explain(scores, 0)
 
 
 def test_what_is_no_number_scores_0_and_teaches_nothing() -> None:
@@ -134,7 +135,7 @@ def test_scores_and_memory_are_the_same_bits_whatever_the_batches(seed: int, ser
     (one, whole), (other, parts) = detector(series), detector(series)
     expected = _feed(whole, slots, values, [])[0]
     got = _feed(parts, slots, values, cuts)
-    for column in ("score", "view", "seen", "expected", "deviations"):
+    for column in ("score", "aspect", "seen", "expected", "deviations"):
         assert np.array_equal(np.concatenate([getattr(s, column) for s in got]), getattr(expected, column))
     assert _same(one, other)
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stream.detectors.auto import Auto, Constants
-from holdfast.stream.detectors.nab import Labelled
+from holdfast.stream.detectors.benches.nab import Labelled
+from holdfast.stream.detectors.ports import Scope
 from holdfast.stream.state import State
 
 Array = NDArray[Any]
@@ -79,7 +80,7 @@ def halves(names: Iterable[str]) -> dict[str, list[str]]:
 def run_auto(files: Mapping[str, File], constants: Constants | None = None) -> Run:
     """Every file through one `Auto`, row by row in order, all files side by side."""
     state = State()
-    auto = Auto(state, constants)
+    auto = Auto(Scope(state), constants)
     state.grow(len(files))
     names = sorted(files, key=lambda name: -len(files[name].ts))
     scores = {name: np.zeros(len(files[name].ts)) for name in names}

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from holdfast.cli.main import app
-from holdfast.stream.detectors.corpus import CorpusUnreadable, halves, read
+from holdfast.stream.detectors.benches.corpus import CorpusUnreadable, halves, read
 
 NAB = Path(os.environ.get("HOLDFAST_DATA", "/work/shared/data")) / "nab"
 needs_data = pytest.mark.skipif(not NAB.exists(), reason="the benchmark's files aren't here")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from holdfast.stream.detectors.nab import PROFILES, Labelled, best, probation, score
+from holdfast.stream.detectors.benches.nab import PROFILES, Labelled, best, probation, score
 
 NAB = Path(os.environ.get("HOLDFAST_DATA", "/work/shared/data")) / "nab"
 DETECTORS = ("contextOSE", "twitterADVec", "windowedGaussian")

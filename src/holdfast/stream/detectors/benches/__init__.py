@@ -1,0 +1,1 @@
+"""Detectors judged on labelled data that lies in a folder."""

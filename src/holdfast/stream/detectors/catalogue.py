@@ -1,0 +1,32 @@
+"""All detectors by name."""
+
+from collections.abc import Mapping
+
+from holdfast.stream.detectors import auto
+from holdfast.stream.detectors.ports import Detector, Kind, Scope
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (auto.KIND,)}
+
+
+class OptionsInvalid(ValueError):
+    """A detector isn't known, or isn't to be made with these options; its text says what would be."""
+
+
+def make(name: str, scope: Scope, options: Mapping[str, float] | None = None, columns: int = 1) -> Detector:
+    """A detector over `columns` columns. Raises: OptionsInvalid."""
+    kind = KINDS.get(name)
+    if kind is None:
+        raise OptionsInvalid(f"no detector is called {name}; there are {', '.join(sorted(KINDS))}")
+    least, most = kind.columns
+    if not least <= columns <= most:
+        many = f"{least}" if least == most else f"{least} to {most}"
+        raise OptionsInvalid(f"{name} looks at {many} columns, not at {columns}")
+    chosen = kind.defaults()
+    for option, value in (options or {}).items():
+        if option not in chosen:
+            raise OptionsInvalid(f"{name} has no option {option}; it has {', '.join(sorted(chosen)) or 'none'}")
+        limits = next(o for o in kind.options if o.name == option)
+        if not limits.least <= value <= limits.most:
+            raise OptionsInvalid(f"{name}: {option} must be from {limits.least:g} to {limits.most:g}, not {value:g}")
+        chosen[option] = value
+    return kind.make(scope, chosen, columns)
