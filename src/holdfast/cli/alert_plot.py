@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
+from holdfast.cli import axes
 from holdfast.cli.picture import Colour, Picture, width_of
 from holdfast.cli.plot import drawn
 from holdfast.cli.words import plain
@@ -22,15 +22,9 @@ from holdfast.stream.watching import look_on, slots_of
 
 MOST_PANELS = 6
 BINS = 1_000
-WIDTH, PANEL, HEAD, FOOT = 1_200, 240, 40, 34
-_LEFT, _RIGHT = 90, 96
-_INK, _FAINT, _GRID = (40, 44, 52), (120, 126, 136), (228, 231, 235)
-_LINES: tuple[Colour, ...] = ((31, 100, 180), (205, 120, 20), (40, 140, 80), (130, 80, 170))
-_RED, _GREEN = (200, 40, 40), (40, 140, 80)
+PANEL, HEAD, FOOT = 240, 40, 34
+_RED, _GREEN = axes.RED, axes.GREEN
 _SEVERE: dict[str, Colour] = {"critical": (214, 39, 40), "warning": (240, 150, 30), "info": (90, 140, 220)}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800,
-            1209600, 2592000, 7776000)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,44 +78,40 @@ class Recorded:
 
 def picture(panels: Sequence[Panel], from_ns: int, to_ns: int, title: str) -> bytes:
     """A PNG, a panel below the other."""
-    made = Picture(WIDTH, HEAD + PANEL * len(panels) + FOOT)
-    made.text(_LEFT, 14, title[:100], _INK, 1.5)
+    made = Picture(axes.WIDTH, HEAD + PANEL * len(panels) + FOOT)
+    made.text(axes.LEFT, 14, title[:100], axes.INK, 1.5)
     for i, panel in enumerate(panels):
         _paint(made, panel, HEAD + i * PANEL, (from_ns, to_ns))
-    for ns, words in _ticks(from_ns, to_ns):
-        x = _x(ns, from_ns, to_ns)
-        made.line([x, x], [HEAD + PANEL * len(panels) - 12, HEAD + PANEL * len(panels) - 6], _FAINT)
-        made.text(x - width_of(words, 1.2) / 2, HEAD + PANEL * len(panels), words, _FAINT, 1.2)
+    for ns, words in axes.ticks(from_ns, to_ns):
+        x = axes.x_of(ns, from_ns, to_ns)
+        made.line([x, x], [HEAD + PANEL * len(panels) - 12, HEAD + PANEL * len(panels) - 6], axes.FAINT)
+        made.text(x - width_of(words, 1.2) / 2, HEAD + PANEL * len(panels), words, axes.FAINT, 1.2)
     return made.png()
 
 
-def _x(ns: float, from_ns: int, to_ns: int) -> float:
-    return _LEFT + (ns - from_ns) / (to_ns - from_ns) * (WIDTH - _LEFT - _RIGHT)
-
-
 def _paint(made: Picture, panel: Panel, top: float, span: tuple[int, int]) -> None:
-    upper, lower, right = top + 30, top + PANEL - 12, WIDTH - _RIGHT
+    upper, lower, right = top + 30, top + PANEL - 12, axes.WIDTH - axes.RIGHT
     held = limits(panel.rule)
     low, high = _bounds(panel, [limit.value for limit in held])
 
     def y_of(value: Any) -> Any:
         return upper + (high - value) / (high - low) * (lower - upper)
 
-    for value in _nice(low, high):
+    for value in axes.nice(low, high):
         y = float(y_of(value))
-        made.line([_LEFT, right], [y, y], _GRID)
+        made.line([axes.LEFT, right], [y, y], axes.GRID)
         words = f"{value:.6g}"
-        made.text(_LEFT - 8 - width_of(words, 1.2), y - 4, words, _FAINT, 1.2)
+        made.text(axes.LEFT - 8 - width_of(words, 1.2), y - 4, words, axes.FAINT, 1.2)
     for alert in panel.alerts:
         colour = _SEVERE[alert.severity]
         ends = span[1] if alert.cleared is None else alert.cleared
-        x0, x1 = (_x(min(max(ns, span[0]), span[1]), *span) for ns in (alert.raised, ends))
+        x0, x1 = (axes.x_of(min(max(ns, span[0]), span[1]), *span) for ns in (alert.raised, ends))
         made.area(x0, upper, x1, lower, colour, 0.22)
         made.area(x0, upper - 7, x1, upper - 2, colour)
-    made.line([_LEFT, _LEFT, right], [upper, lower, lower], _FAINT)
+    made.line([axes.LEFT, axes.LEFT, right], [upper, lower, lower], axes.FAINT)
     for i, bins in enumerate(panel.columns):
         if panel.slot < len(bins.low):
-            _curve(made, bins, panel.slot, _LINES[i % len(_LINES)], y_of)
+            axes.curve(made, bins, panel.slot, axes.LINES[i % len(axes.LINES)], y_of)
     _limits(made, held, y_of)
     _legend(made, panel, top + 6)
 
@@ -131,42 +121,25 @@ def _limits(made: Picture, held: Sequence[Limit], y_of: Any) -> None:
     below = -1e9
     for limit in sorted(held, key=lambda one: -one.value):
         y, colour = float(y_of(limit.value)), _GREEN if limit.clears else _RED
-        made.dashed(_LEFT, WIDTH - _RIGHT, y, colour)
+        made.dashed(axes.LEFT, axes.WIDTH - axes.RIGHT, y, colour)
         below = max(y - 4, below + 13)
-        made.text(WIDTH - _RIGHT + 6, below, f"{'ends ' if limit.clears else ''}{limit.value:g}"[:12], colour, 1.1)
-
-
-def _curve(made: Picture, bins: Bins, slot: int, colour: Colour, y_of: Any) -> None:
-    known = np.flatnonzero(np.isfinite(bins.last[slot]))
-    if not len(known):
-        return
-    x = _LEFT + (known + 0.5) / bins.count * (WIDTH - _LEFT - _RIGHT)
-    spread = np.full(3 * len(known), np.nan)
-    spread[0::3], spread[1::3] = y_of(bins.high[slot][known]), y_of(bins.low[slot][known])
-    made.line(np.repeat(x, 3), spread, _lighter(colour))
-    usual = max(4 * float(np.median(np.diff(known))) if len(known) > 1 else 1.0, 3.0)
-    y = y_of(bins.last[slot][known])
-    gaps = np.flatnonzero(np.diff(known) > usual) + 1
-    made.line(np.insert(x, gaps, np.nan), np.insert(y, gaps, np.nan), colour, 1.4)
-
-
-def _lighter(colour: Colour) -> Colour:
-    r, g, b = (255 - (255 - part) // 2 for part in colour)
-    return r, g, b
+        made.text(
+            axes.WIDTH - axes.RIGHT + 6, below, f"{'ends ' if limit.clears else ''}{limit.value:g}"[:12], colour, 1.1
+        )
 
 
 def _legend(made: Picture, panel: Panel, y: float) -> None:
-    x: float = _LEFT
-    made.text(x, y, panel.title, _INK)
+    x: float = axes.LEFT
+    made.text(x, y, panel.title, axes.INK)
     x += width_of(panel.title) + 24
     for i, name in enumerate(panel.rule.names):
-        colour = _LINES[i % len(_LINES)]
+        colour = axes.LINES[i % len(axes.LINES)]
         made.line([x, x + 16], [y + 4, y + 4], colour, 2)
         made.text(x + 22, y, name, colour)
         x += 22 + width_of(name) + 18
     count = len(panel.alerts)
     words = f"{count} alert{'' if count == 1 else 's'}"
-    made.text(WIDTH - 16 - width_of(words), y, words, _RED if count else _FAINT)
+    made.text(axes.WIDTH - 16 - width_of(words), y, words, _RED if count else axes.FAINT)
 
 
 def _bounds(panel: Panel, also: Sequence[float]) -> tuple[float, float]:
@@ -178,23 +151,6 @@ def _bounds(panel: Panel, also: Sequence[float]) -> tuple[float, float]:
     low, high = (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
     room = 0.06 * (high - low) or max(1.0, abs(high) * 0.06)
     return low - room, high + room
-
-
-def _nice(low: float, high: float) -> list[float]:
-    raw = (high - low) / 7
-    size = 10.0 ** np.floor(np.log10(raw))
-    step = float(next(size * f for f in (1, 2, 5, 10) if size * f >= raw))
-    first = float(np.ceil(low / step)) * step
-    return [round(first + i * step, 12) for i in range(int((high - first) / step) + 1)]
-
-
-def _ticks(from_ns: int, to_ns: int) -> list[tuple[int, str]]:
-    seconds = (to_ns - from_ns) / 1e9
-    step = next((s for s in _STEPS_S if seconds / s <= 8), _STEPS_S[-1])
-    style = "%m-%d" if step >= 86400 else "%m-%d %H:%M" if seconds > 86400 else "%H:%M" if step >= 60 else "%H:%M:%S"
-    first = -(-from_ns // (step * 10**9)) * step
-    moments = range(first, to_ns // 10**9 + 1, step)
-    return [(s * 10**9, f"{_EPOCH + timedelta(seconds=s):{style}}") for s in moments]
 
 
 def terminal(panels: Sequence[Panel], from_ns: int, to_ns: int, size: tuple[int, int], *, colours: bool) -> list[str]:

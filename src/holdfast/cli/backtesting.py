@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,36 +10,18 @@ import msgspec
 import typer
 
 from holdfast.cli.alert_plot import Recorded, picture, terminal
-from holdfast.cli.node_api import Api, File, Misused, as_json, file_of
-from holdfast.cli.readings import Readings, Wants, of_api, of_file, of_node, several
-from holdfast.cli.where import at_hand, open_node
+from holdfast.cli.node_api import Misused, as_json
+from holdfast.cli.readings import Readings, Wants, several
+from holdfast.cli.which_past import Wanted, past
 from holdfast.cli.words import lasting, many, plain, table, when
-from holdfast.journal.journal import FILE_NAME
 from holdfast.kernel.clock import Clock
 from holdfast.model.series import Kind, Series
-from holdfast.node.settings import NodePlan, NodeSettings
 from holdfast.stream.plans import READINGS
 from holdfast.stream.replaying import Account, Alert, Replay
 from holdfast.stream.rules import CompiledRule
-from holdfast.web.errors import Refused
-from holdfast.web.times import parse_time
 
 TERMINAL = "term"
 _SHOWN = 40
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """Which past, as typed: of a node, a data folder, or a file. columns: `COLUMN=METRIC[:UNIT]` of a wide file."""
-
-    start: str = ""
-    end: str = ""
-    node: str = ""
-    data: Path | None = None
-    file: Path | None = None
-    device: str = ""
-    columns: tuple[str, ...] = ()
-    token_file: Path | None = None
-    ca: Path | None = None
 
 
 class RuleTold(msgspec.Struct, frozen=True):
@@ -117,6 +99,12 @@ def chosen_rules(rules: Sequence[CompiledRule], name: str) -> list[CompiledRule]
     return [rule for rule in rules if rule.name in wanted]
 
 
+def sought(rules: Sequence[CompiledRule]) -> tuple[Wants, list[str]]:
+    """The series that these rules read, as a test and as patterns."""
+    metrics = {one.metric for rule in rules if rule.stage.source == READINGS for one in rule.stage.inputs}
+    return wants_of(rules), [f"*/{metric}" for metric in sorted(metrics - {""})]
+
+
 def wants_of(rules: Sequence[CompiledRule]) -> Wants:
     """Which series these rules read."""
 
@@ -134,69 +122,6 @@ def wants_of(rules: Sequence[CompiledRule]) -> Wants:
         return False
 
     return wants
-
-
-def past(wanted: Wanted, rules: Sequence[CompiledRule], clock: Clock) -> AbstractContextManager[Readings]:
-    """The readings that are asked for.
-
-    Raises:
-        Misused: when it isn't said where they are, or a time is none.
-    """
-    if [bool(wanted.node), wanted.data is not None, wanted.file is not None].count(True) > 1:
-        raise Misused("give one of --node, --data, --csv and --parquet", "as in `--csv last-month.csv`")
-    now = clock.wall_ns()
-    if wanted.file is not None:
-        start = time_of("--from", wanted.start, now) if wanted.start else None
-        end = time_of("--to", wanted.end, now) if wanted.end else None
-        return of_file(wanted.file, wanted.device, _columns(wanted.columns), start, end)
-    start, end = time_of("--from", wanted.start or "-24h", now), time_of("--to", wanted.end or "now", now)
-    if start >= end:
-        raise Misused("--from is not before --to", "as in --from -7d --to now")
-    where = (
-        _folder(wanted.data)
-        if wanted.data is not None
-        else open_node(wanted.node or at_hand(), wanted.token_file, wanted.ca)
-    )
-    if isinstance(where, Api) and "://" in wanted.node:
-        metrics = {
-            one.metric for rule in rules if rule.stage.source == READINGS for one in rule.stage.inputs if one.metric
-        }
-        return of_api(where, sorted(metrics), str(start / 1e9), str(end / 1e9))
-    if isinstance(where, Api):
-        from holdfast.cli.node_api import settings_of
-
-        where = file_of(settings_of(Path(wanted.node or at_hand())), "a backtest reads the files")
-    return of_node(where, wants_of(rules), start, end)
-
-
-def _folder(data: Path) -> File:
-    if not (data / FILE_NAME).exists():
-        raise Misused(f"there is no journal in {data}", "the folder that `data:` in node.yaml names")
-    has_lake = (data / "lake").is_dir()
-    plan = NodePlan(NodeSettings(node="past", data=str(data.absolute()), history=has_lake), data.absolute(), (), ())
-    return file_of(plan, "a folder was named")
-
-
-def _columns(texts: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for text in texts:
-        name, equals, metric = text.partition("=")
-        if not (name and equals and metric):
-            raise Misused(f"--column {text} isn't COLUMN=METRIC", "as in --column 'Temperature=motor.temperature:Cel'")
-        found[name] = metric
-    return found
-
-
-def time_of(name: str, text: str, now_ns: int) -> int:
-    """A time as typed.
-
-    Raises:
-        Misused: when it is none.
-    """
-    try:
-        return parse_time(name, text, now_ns)
-    except Refused as error:
-        raise Misused(str(error), error.hint) from error
 
 
 def replayed(rules: Sequence[CompiledRule], readings: Readings, clock: Clock, *, records: bool, to_end: bool) -> Ran:
@@ -240,7 +165,7 @@ def backtest(
     rules: Sequence[CompiledRule], wanted: Wanted, plot: str, clock: Clock, *, listed: bool, json: bool
 ) -> int:
     """Print what would have fired, and draw it. Returns 0."""
-    with past(wanted, rules, clock) as readings:
+    with past(wanted, *sought(rules), clock) as readings:
         ran = replayed(rules, readings, clock, records=bool(plot), to_end=_to_end(wanted))
         if json:
             typer.echo(as_json(ran.report))

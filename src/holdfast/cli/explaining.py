@@ -7,11 +7,12 @@ import msgspec
 import numpy as np
 import typer
 
-from holdfast.cli.backtesting import Wanted, past
+from holdfast.cli.backtesting import sought
 from holdfast.cli.node_api import Api, File, Misused, as_json
 from holdfast.cli.readings import Readings
 from holdfast.cli.tables import moment
 from holdfast.cli.tables import value as shown_value
+from holdfast.cli.which_past import Wanted, past
 from holdfast.cli.words import lasting, many, plain, table
 from holdfast.history.events import latest_everywhere
 from holdfast.kernel.clock import NS_PER_S, Clock
@@ -176,7 +177,7 @@ def show_rule(
     if wanted is None:
         typer.echo(as_json({"rule": name, "words": words}) if json else "\n".join(words))
         return 0
-    with past(wanted, rules, clock) as readings:
+    with past(wanted, *sought(rules), clock) as readings:
         found = Standings(rules, name, readings).at_end(device)
     if json:
         typer.echo(as_json({"rule": name, "words": words, "standing": found}))

@@ -16,6 +16,7 @@ from holdfast.cli.codec_commands import codec
 from holdfast.cli.command_commands import command
 from holdfast.cli.core import audit, journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
+from holdfast.cli.detect_commands import detect
 from holdfast.cli.device_commands import devices
 from holdfast.cli.history_commands import history
 from holdfast.cli.mqtt_commands import mqtt
@@ -104,6 +105,7 @@ app.command()(query)
 app.command()(last)
 app.command()(series)
 app.command()(sql)
+app.command()(detect)
 app.command()(demo)
 app.command()(sim)
 

@@ -58,7 +58,7 @@ def batch_of(table: pa.Table, catalogue: Catalogue, device: str, names: dict[str
     found = next((lower[name] for name in TIMES if name in lower), None)
     if found is None:
         raise Misused(f"no column of times among {', '.join(table.column_names[:10])}", f"one of {', '.join(TIMES)}")
-    ts, known = _times(table.column(found))
+    ts, known = times_of(table.column(found))
     if "ts_ns" in lower:
         ts = ts + table.column(lower["ts_ns"]).to_numpy().astype(np.int64)
     if not known.all():
@@ -162,7 +162,7 @@ def _qualities(table: pa.Table) -> NDArray[np.uint8]:
     return codes
 
 
-def _times(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def times_of(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Ns UTC, and which are known. Numbers are s, ms, us or ns since 1970, by size; times without zone are UTC."""
     kind = column.type
     try:

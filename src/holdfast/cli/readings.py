@@ -1,6 +1,6 @@
 """Readings of the past in order of time, whatever they lie in: a node's memory, a CSV or a Parquet file."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -121,13 +121,13 @@ class _Gatherer:
 
 
 @contextmanager
-def of_api(where: Api, metrics: Collection[str], start: str, end: str) -> Iterator[Readings]:
+def of_api(where: Api, patterns: Sequence[str], start: str, end: str) -> Iterator[Readings]:
     """Of a node elsewhere: fetched as a whole first."""
     client = Client.over(where.host, where.port, where.tls, where.token)
     parts = list[pa.RecordBatch]()
-    client.pour(parts.append, [f"*/{metric}" for metric in metrics], start, end)
+    client.pour(parts.append, patterns, start, end)
     if not parts:
-        raise Misused(f"{where} has no reading of {', '.join(metrics)} in that time", "look with `holdfast series`")
+        raise Misused(f"{where} has no reading of {', '.join(patterns)} in that time", "look with `holdfast series`")
     yield _of_table(pa.Table.from_batches(parts), str(where), "", {})
 
 

@@ -7,8 +7,9 @@ import msgspec
 import typer
 import yaml
 
-from holdfast.cli.backtesting import AlertTold, Wanted, kept, past, replayed
+from holdfast.cli.backtesting import AlertTold, kept, replayed, sought
 from holdfast.cli.node_api import as_json
+from holdfast.cli.which_past import Wanted, past
 from holdfast.cli.words import many, plain, table, when
 from holdfast.kernel.clock import Clock
 from holdfast.stream.rules import CompiledRule
@@ -109,7 +110,7 @@ def compared(
     old: Sequence[CompiledRule], new: Sequence[CompiledRule], wanted: Wanted, clock: Clock, difference: Difference
 ) -> Difference:
     """With the alerts that each would have raised over the past that is asked for."""
-    with past(wanted, [*old, *new], clock) as readings, kept(readings) as again:
+    with past(wanted, *sought([*old, *new]), clock) as readings, kept(readings) as again:
         a = replayed(old, again(), clock, records=False, to_end=True).report.alerts
         b = replayed(new, again(), clock, records=False, to_end=True).report.alerts
         source = readings.name

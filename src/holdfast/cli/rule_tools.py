@@ -13,7 +13,7 @@ from holdfast.cli.core import Json, finish, misused
 from holdfast.kernel.documents import SettingsInvalid
 
 if TYPE_CHECKING:
-    from holdfast.cli.backtesting import Wanted
+    from holdfast.cli.which_past import Wanted
 
 rules = typer.Typer(help="Rules: check them, test them, ask them, try them on the past.", no_args_is_help=True)
 EXIT_CONFIG = 78  # sysexits.h
@@ -171,7 +171,7 @@ def _wanted(  # noqa: PLR0917 - as typed
     start: str, end: str, node: str, data: Path | None, file: Path | None, device: str, column: list[str] | None,
     token_file: Path | None, ca: Path | None,
 ) -> "Wanted":  # fmt: skip
-    from holdfast.cli.backtesting import Wanted
+    from holdfast.cli.which_past import Wanted
 
     return Wanted(start, end, node, data, file, device, tuple(column or ()), token_file, ca)
 
