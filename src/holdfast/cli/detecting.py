@@ -77,6 +77,19 @@ def chosen(texts: Sequence[str]) -> list[Chosen]:
     return found
 
 
+def single(names: Sequence[str]) -> list[str]:
+    """Detectors of one series by name; without any name all of them.
+
+    Raises:
+        Misused: when there is none of a name.
+    """
+    there = [name for name, kind in KINDS.items() if kind.columns[0] == 1]
+    for name in names:
+        if name not in there:
+            raise Misused(f"no detector of one series is called {name}", f"there are {', '.join(there)}")
+    return list(names) or there
+
+
 def detect(readings: Readings, wish: Wish, *, json: bool) -> int:
     """Score, judge, print, draw. Returns 0.
 

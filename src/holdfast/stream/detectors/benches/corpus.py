@@ -11,16 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import process_time
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.auto import Auto, Constants
-from holdfast.stream.detectors.benches.nab import Labelled
-from holdfast.stream.detectors.ports import Scope
-from holdfast.stream.state import State
+from holdfast.stream.detectors import trials
+from holdfast.stream.detectors.benches.nab import Labelled, probation
+from holdfast.stream.detectors.ports import THRESHOLD
+from holdfast.stream.detectors.trials import Subject, Verdict, judge
 
 Array = NDArray[Any]
 WINDOWS = "labels/combined_windows.json"
@@ -50,7 +49,7 @@ class Run:
 
     scored: Mapping[str, Labelled]
     rows: int
-    cpu_s: float
+    us_per_row: float
     bytes_per_series: float
 
 
@@ -77,23 +76,27 @@ def halves(names: Iterable[str]) -> dict[str, list[str]]:
     }
 
 
-def run_auto(files: Mapping[str, File], constants: Constants | None = None) -> Run:
-    """Every file through one `Auto`, row by row in order, all files side by side."""
-    state = State()
-    auto = Auto(Scope(state), constants)
-    state.grow(len(files))
-    names = sorted(files, key=lambda name: -len(files[name].ts))
-    scores = {name: np.zeros(len(files[name].ts)) for name in names}
-    lengths = np.array([len(files[name].ts) for name in names])
-    started = process_time()
-    for row in range(lengths.max(initial=0)):
-        going = names[: int((lengths > row).sum())]
-        ts = np.array([files[name].ts[row] for name in going])
-        values = np.array([files[name].values[row] for name in going])
-        for name, score in zip(going, auto.update(np.arange(len(going)), ts, values).score, strict=True):
-            scores[name][row] = score
-    scored = {name: Labelled(scores[name], file.windows) for name, file in files.items()}
-    return Run(scored, int(lengths.sum()), process_time() - started, state.nbytes / max(state.capacity, 1))
+def run(files: Mapping[str, File], name: str = "auto") -> Run:
+    """Every file through one detector as it ships, each row seeing only those before it."""
+    subjects = [Subject(file, ("value",), one.ts, one.values) for file, one in files.items()]
+    ran = trials.run(name, {}, subjects)
+    scored = {
+        subject.name: Labelled(scores.score, files[subject.name].windows)
+        for subject, scores in zip(subjects, ran.scores, strict=True)
+    }
+    return Run(scored, sum(len(subject.ts) for subject in subjects), ran.us, ran.nbytes)
+
+
+def alarms_of(files: Mapping[str, File], run: Run) -> Verdict:
+    """Alarms and windows as a user counts them (see `trials`), at the shipped threshold, after the probation."""
+    subjects, scores = [], []
+    for name, file in files.items():
+        first = probation(len(file.ts))
+        order = first + np.argsort(file.ts[first:], kind="stable")
+        windows = [(int(file.ts[a]), int(file.ts[b])) for a, b in file.windows]
+        subjects.append(Subject(name, ("value",), file.ts[order], file.values[order], windows))
+        scores.append(run.scored[name].scores[order])
+    return judge(subjects, scores, THRESHOLD)
 
 
 def _file(path: Path, spans: Sequence[tuple[str, str]]) -> File:
