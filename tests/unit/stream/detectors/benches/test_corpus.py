@@ -53,9 +53,8 @@ def test_the_halves_take_turns_within_each_category() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_auto_scores_what_it_scored_when_it_was_made(tmp_path: Path) -> None:
-    said = CliRunner().invoke(
-        app, ["bench", "nab", str(NAB), "--detector", "auto", "--json", str(tmp_path / "out.json")]
-    )
+    out = tmp_path / "out.json"
+    said = CliRunner().invoke(app, ["bench", "nab", str(NAB), "--detector", "auto", "--json", str(out)])
     assert said.exit_code == 0, said.output
     (told,) = json.loads(out.read_text())["detectors"]
     standard = told["profiles"][0]
