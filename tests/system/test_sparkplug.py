@@ -1,7 +1,6 @@
 """Cirrus Link's Sparkplug edge node (npm: sparkplug-client), at the node's own listener and behind Mosquitto."""
 
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.system.foreign.site import Broker, have_mosquitto
 from tests.system.mqtt_peers import House, Peer, eventually
-from tests.system.test_mqtt_daily import NODE, NPM, fetch
+from tests.system.npm import NODE, fetched
 
 from holdfast.model.quality import Quality, Reason, encode_quality, quality_of
 
@@ -70,11 +69,7 @@ class Plant:
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sparkplug")
-    for one in HERE.iterdir():
-        shutil.copy(one, folder)
-    fetch([str(NODE), str(NPM), "ci", "--no-audit", "--no-fund", "--fetch-timeout=20000", "--ignore-scripts"], folder)
-    return folder / "edge.mjs"
+    return fetched(HERE, tmp_path_factory.mktemp("sparkplug")) / "edge.mjs"
 
 
 @pytest.fixture(params=["listener", "mosquitto"])
