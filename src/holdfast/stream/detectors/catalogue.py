@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from holdfast.stream.detectors import auto
+from holdfast.stream.detectors import auto, joint
 from holdfast.stream.detectors.ports import Detector, Kind, Scope
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (auto.KIND,)}
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (auto.KIND, joint.JOINT, joint.TURN)}
 
 
 class OptionsInvalid(ValueError):
