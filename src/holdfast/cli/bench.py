@@ -39,6 +39,30 @@ def nab(
     finish(body)
 
 
+@bench.command()
+def skab(
+    folder: Annotated[Path, typer.Argument(help="SKAB's folder, with data/ in it.", metavar="DIR")],
+    json: JsonFile = None,
+) -> None:
+    """Score `joint` and `turn` by SKAB's rules, in one configuration for all files, row by row. Exit 2: not SKAB's."""
+
+    def body() -> int:
+        from holdfast.cli.bench_skab import lines, told
+        from holdfast.stream.detectors.benches.skab import SkabUnreadable, read
+
+        try:
+            files = read(folder)
+        except SkabUnreadable as unreadable:
+            return misused(str(unreadable), unreadable.hint)
+        found = told(files)
+        if json:
+            json.write_text(as_json(found) + "\n")
+        typer.echo("\n".join(lines(found)))
+        return 0
+
+    finish(body)
+
+
 @bench.callback()
 def _group() -> None:
     """Measure detectors on labelled data."""

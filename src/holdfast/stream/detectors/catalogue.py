@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
-from holdfast.stream.detectors import auto, joint
+from holdfast.stream.detectors import auto, joint, mahalanobis, pca
 from holdfast.stream.detectors.ports import Detector, Kind, Scope
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (auto.KIND, joint.JOINT, joint.TURN)}
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind for kind in (auto.KIND, joint.JOINT, joint.TURN, mahalanobis.KIND, pca.KIND)
+}
 
 
 class OptionsInvalid(ValueError):

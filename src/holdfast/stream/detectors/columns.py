@@ -15,9 +15,19 @@ from holdfast.stream.detectors.ports import Scope
 Array = NDArray[Any]
 
 _BLOCK = 20.0
+TINY = 1e-12
+"""Of a column's first value: less is rounding, not a deviation."""
+MOST = 1e100
+"""Values beyond are taken as this, so that squares stay finite."""
 _CLIP = 4.0  # deviations: a farther value teaches no more than this
 _TRUST = 30.0  # readings before values are clipped
 _NAMES = ("seen", "origin", "last", "centre", "variance", "step", "sum", "blocks", "block_centre", "block_variance")
+
+
+def present(values: Array) -> Array:
+    """Rows with a number in some column."""
+    rows: Array = np.asarray(np.isfinite(values).any(axis=1))
+    return rows
 
 
 class Columns:
@@ -31,6 +41,7 @@ class Columns:
     def offsets(self, slots: Array, values: Array) -> tuple[Array, Array]:
         """Values less the column's first one, NaN where there's none; and which are there."""
         there = np.isfinite(values)
+        values = np.clip(values, -MOST, MOST)
         first = there & (self._state["seen"][slots] == 0)
         origin = np.where(first, values, self._state["origin"][slots])
         self._state["origin"][slots] = origin
@@ -70,14 +81,16 @@ class Columns:
     def smoothness(self, slots: Array) -> Array:
         """Von Neumann's ratio in [0.001, 1]: 1 is noise about a level, 0.001 a curve."""
         step, variance = self._state["step"][slots], self._state["variance"][slots]
-        return np.clip(step / np.maximum(variance, 1e-300), 1e-3, 1.0)
+        ratio: Array = np.clip(step / np.maximum(variance, 1e-300), 1e-3, 1.0)
+        return ratio
 
     def deviation(self, slots: Array) -> Array:
         """The usual deviation of a reading; never 0."""
-        tiny = 1e-9 * (1 + np.abs(self._state["origin"][slots]))
+        tiny = TINY * (1 + np.abs(self._state["origin"][slots]))
         return np.maximum(np.sqrt(self._state["variance"][slots]), tiny)
 
     def block_deviation(self, slots: Array) -> Array:
         """The usual deviation of a mean of `_BLOCK` readings, at least what noise alone would give."""
         least = self.deviation(slots) / np.sqrt(_BLOCK)
-        return np.maximum(np.sqrt(self._state["block_variance"][slots]), least)
+        deviation: Array = np.maximum(np.sqrt(self._state["block_variance"][slots]), least)
+        return deviation

@@ -8,7 +8,7 @@ blindly every 60 s scores far above published detectors, so `Blind` is reported 
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,7 +125,8 @@ def changes(turns: Mapping[str, Array], files: Mapping[str, Experiment]) -> Chan
 
 def flips(flags: Array) -> Array:
     """Where a flag begins or ends; a flag at the first row counts as begun there."""
-    return np.diff(flags.astype(int), prepend=0) != 0
+    edges: Array = np.diff(flags.astype(int), prepend=0) != 0
+    return edges
 
 
 def blind(files: Mapping[str, Experiment]) -> dict[str, Array]:
@@ -134,7 +135,7 @@ def blind(files: Mapping[str, Experiment]) -> dict[str, Array]:
 
 
 def halves(names: Iterable[str]) -> dict[str, list[str]]:
-    """The files that constants were chosen on and those they were checked on: in each group every second one by name."""
+    """The files that constants were chosen on, and the others: in each group every second one by name."""
     groups = dict[str, list[str]]()
     for name in sorted(names):
         groups.setdefault(name.partition("/")[0], []).append(name)
