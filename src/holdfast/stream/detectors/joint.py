@@ -158,7 +158,9 @@ class Turn:
         self._state["square"][slots] = taken
 
 
-_LEARN = Option("learn", 400, "readings", "how many are learnt from before the first score, and remembered", 60, 1e6)
+_LEARN = Option(
+    "learn", 400, "readings", "how many the deviations are learnt from, once, before the first score", 60, 1e6
+)
 
 JOINT = Kind(
     name="joint",
@@ -172,7 +174,7 @@ JOINT = Kind(
         Option("relearn", 3600, "readings", "of an alarm, after which the new state is learnt as usual", 1, 1e9),
     ),
     finds="a machine of several sensors that runs otherwise than usual, while that lasts; which sensor says so",
-    blind="slow changes, faults that keep each column's mean, states there from the beginning",
+    blind="slow changes, faults that keep each column's mean, states there from the beginning, noise that grew later",
     cost="O(columns) per reading; 96 bytes a column and 8 a series, 776 at 8 columns",
     reference="EWMA: Roberts 1959; smoothness: von Neumann 1941; hysteresis and the rest are ours",
     columns=(2, 64),
@@ -189,7 +191,7 @@ TURN = Kind(
         Option("rest", 30, "readings", "without another alarm after one", 1, 1e6),
     ),
     finds="when a machine of several sensors begins to run otherwise, and when it goes back",
-    blind="changes slower than the long mean, two changes within the rest",
+    blind="changes slower than the long mean, two within the rest; deviations are learnt once, from the first readings",
     cost="O(columns) per reading; 104 bytes a column and 8 a series, 840 at 8 columns",
     reference="two EWMAs: Roberts 1959; smoothness: von Neumann 1941; the rest is ours",
     columns=(2, 64),
