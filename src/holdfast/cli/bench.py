@@ -63,6 +63,21 @@ def skab(
     finish(body)
 
 
+@bench.command()
+def bearing(
+    folder: Annotated[Path, typer.Argument(help="Clips (*.npz) and their manifest.json.", metavar="DIR")],
+    json: Annotated[Path | None, typer.Option(help="Write the report here too.", metavar="FILE")] = None,
+) -> None:
+    """Name the faults of clips of raw vibration, each by itself. Exit 2: the folder has no such clips."""
+
+    def body() -> int:
+        from holdfast.cli.bench_bearing import show
+
+        return show(folder, json)
+
+    finish(body)
+
+
 @bench.callback()
 def _group() -> None:
     """Measure detectors on labelled data."""

@@ -26,6 +26,7 @@ class Cells:
     """Readings before they have a series or a time: columns of shape (k,).
 
     message: position of the message in the decoded list; meaning: column of the profile
+    shift: how much later than its message's time each is, ns; None = not at all
     """
 
     message: NDArray[np.intp]
@@ -33,6 +34,7 @@ class Cells:
     value: NDArray[np.float64]
     texts: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    shift: NDArray[np.int64] | None = None
 
 
 class Rectangle:
@@ -60,7 +62,7 @@ class Rectangle:
                 faults.extend(_no_numbers(raw, f, get, items))
             if f.meaning.missing:
                 raw = np.where(np.isin(raw, f.meaning.missing), np.nan, raw)
-            values[:, column] = _converted(raw, f, unit, items, faults)
+            values[:, column] = converted(raw, f, unit, items, faults)
         message, meaning = self._grid(n)
         if self._is_full:
             return Cells(message, meaning, values.ravel(), texts, faults)
@@ -182,13 +184,14 @@ def _no_numbers(raw: NDArray[np.float64], f: Field, get: Getter, items: Sequence
     return [Fault(i, RejectReason.NOT_A_NUMBER, detail) for i in suspects if get(items[i]) is not None]
 
 
-def _converted(
+def converted(
     raw: NDArray[np.float64], f: Field, unit: Getter | None, items: Sequence[Any], faults: list[Fault]
 ) -> NDArray[np.float64]:
+    """Values in stored units, shape (n,), of n items; unit: how to get at what an item says its unit is."""
     if f.meaning.kind is Kind.TEXT:
         return raw
     said = None if unit is None else list(map(unit, items))
-    return _apply(raw, f.meaning, said, np.arange(len(items)), faults)
+    return _apply(raw, f.meaning, said, np.arange(len(raw)), faults)
 
 
 def _apply(

@@ -120,7 +120,7 @@ class FewReader:
 def few_reader(profile: Profile, shape: Shape) -> FewReader | None:
     """A reader of few messages; None for profiles whose values are more than numbers at fixed paths of JSON."""
     is_plain_json = profile.format == "json" and profile.decode is None and profile.records is None
-    if not (is_plain_json and profile.fields):
+    if not (is_plain_json and profile.fields) or profile.samples is not None:
         return None
     for f in profile.fields:
         m = f.meaning

@@ -12,9 +12,15 @@ from holdfast.codecs.lorawan import plan as lorawan
 from holdfast.codecs.lorawan.errors import ScriptUnusable
 from holdfast.codecs.lorawan.scripts import load_script
 from holdfast.codecs.opening import decoder_of, is_open, open_of
-from holdfast.codecs.profiles import Decode, Field, Line, Meaning, Open, Profile, Records
+from holdfast.codecs.profiles import Decode, Field, Line, Meaning, Open, Profile, Records, Samples
 from holdfast.codecs.profiles import Path as FieldPath
-from holdfast.codecs.settings import ProfileSettings, ProfilesFile, ReadingSettings, RecordsSettings
+from holdfast.codecs.settings import (
+    ProfileSettings,
+    ProfilesFile,
+    ReadingSettings,
+    RecordsSettings,
+    SamplesSettings,
+)
 from holdfast.codecs.structs import clash
 from holdfast.codecs.topics import DEVICE, PatternInvalid, TopicPattern, compile_pattern
 from holdfast.kernel import documents
@@ -143,6 +149,7 @@ class _Reader:
             time_optional=s.time is not None and s.time.optional,
             decode=None if s.embedded is None and s.format in _TYPED_BY_MSGSPEC else decode,
             open=open_,
+            samples=None if s.samples is None else self._samples(s, s.samples),
         )
         return profile if open_ is not None else self._checked(profile)
 
@@ -164,9 +171,22 @@ class _Reader:
                 self._tell(("fields", path, "missing"), "words that mean nothing need a `map` instead of `fields`")
         return fields, records, None
 
+    def _samples(self, s: ProfileSettings, said: SamplesSettings) -> Samples:
+        if sum(one is not None for one in (said.rate_hz, said.rate_field, said.every_field)) != 1:
+            self._tell(
+                ("samples",), "how far samples are apart is said by one of `rate_hz`, `rate_field`, `every_field`"
+            )
+        if is_open(s) or s.records is not None or not s.fields:
+            self._tell(("samples",), "`samples` are arrays at fixed paths: name them under `fields`")
+        for path, f in s.fields.items():
+            if f.type not in ("float", "int") or f.missing:
+                self._tell(("fields", path), "samples are numbers, all of them: no other `type`, no `missing`")
+        per_s = 0.0 if said.every_field is None else {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[said.unit]
+        return Samples(said.rate_hz or 0.0, split(said.rate_field or said.every_field), per_s, said.time_of == "last")
+
     def _lorawan(self, s: ProfileSettings, pattern: TopicPattern, before: int) -> Profile | None:
         device = self._device_name(s.device, pattern)
-        for key in ("time", "id", "records"):
+        for key in ("time", "id", "records", "samples"):
             if getattr(s, key) is not None:
                 self._tell((key,), f"`{key}` isn't for `format: lorawan`: the network server's message says it")
         codec = None if s.codec is None else self._codec(s.codec, ("codec",))

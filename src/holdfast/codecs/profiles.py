@@ -64,6 +64,21 @@ class Records:
     rejects_unknown: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Fields are arrays of samples.
+
+    rate_hz: 0 = the payload says it at `path`, or says there how far apart they are
+    per_s:   units of time in a second, of what stands at `path`; 0 where that is a rate, Hz
+    of_last: the message's time is the last sample's
+    """
+
+    rate_hz: float
+    path: Path | None
+    per_s: float
+    of_last: bool
+
+
 Decode = Callable[[bytes], Any]
 """A payload to an object of dicts, lists and scalars.
 
@@ -128,6 +143,7 @@ class Profile:
     lorawan:   how its messages become what `open` reads; None = they already are
     decode:    of a format other than JSON with fixed fields or records
     open:      instead of fields and records
+    samples:   None = a field is one reading
     """
 
     name: str
@@ -148,6 +164,7 @@ class Profile:
     time_optional: bool = False
     decode: Decode | None = None
     open: Open | None = None
+    samples: Samples | None = None
 
     @property
     def meanings(self) -> tuple[Meaning, ...]:

@@ -14,7 +14,8 @@ from holdfast.codecs.keys import Keys, id_words, mix
 from holdfast.codecs.parsing import PayloadParser
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reject import Fault, Rejection, RejectReason
-from holdfast.codecs.structs import Getter, shape_of
+from holdfast.codecs.sampled import SampleArrays
+from holdfast.codecs.structs import Getter, Shape, shape_of
 from holdfast.codecs.stuck import Stuck
 from holdfast.codecs.times import Times, doubtful, event_times, with_doubt
 from holdfast.codecs.topics import name_fault
@@ -90,7 +91,7 @@ class ProfileReader:
         self._meanings = profile.meanings
         self._limits = Limits(self._meanings)
         self._parser = PayloadParser(shape.payload, profile.format, profile.decode)
-        self._columns = Rectangle(profile, shape) if profile.records is None else RecordList(profile.records, shape)
+        self._columns = _columns_of(profile, shape)
         self._device = None if profile.device_path is None else shape.getters[profile.device_path]
         self._time = None if profile.time_path is None else shape.getters[profile.time_path]
         self._id = None if profile.id_path is None else shape.getters[profile.id_path]
@@ -236,7 +237,9 @@ class ProfileReader:
         stamps: "_Stamps",
         own: NDArray[np.int32],
     ) -> tuple[Batch, NDArray[np.int32]]:
-        message, meaning, value = cells.message, cells.meaning, cells.value
+        message, meaning, value, times = cells.message, cells.meaning, cells.value, stamps.times[cells.message]
+        if cells.shift is not None:
+            times = times + cells.shift
         quality = self._limits.quality(cells)
         if stamps.ahead is not None:
             quality[stamps.ahead[message] & (quality == 0)] = _CLOCK_AHEAD
@@ -244,9 +247,10 @@ class ProfileReader:
             quality = with_doubt(quality, stamps.codes[message])
         if good is not None:
             keep = good[message]
-            message, meaning, value, quality = message[keep], meaning[keep], value[keep], quality[keep]
+            message, meaning, value = message[keep], meaning[keep], value[keep]
+            quality, times = quality[keep], times[keep]
         series = self._series(slots[message], meaning)
-        return Batch(series, stamps.times[message], value, quality, tuple(cells.texts)), own[message]
+        return Batch(series, times, value, quality, tuple(cells.texts)), own[message]
 
     def _series(self, slots: NDArray[np.intp], meaning: NDArray[np.intp]) -> NDArray[np.int32]:
         series = self._devices.series[slots, meaning]
@@ -260,6 +264,12 @@ class ProfileReader:
                     self._stuck.watch(np.array([number], np.int32), np.array([m.stuck_ns]))
             series = self._devices.series[slots, meaning]
         return series
+
+
+def _columns_of(profile: Profile, shape: Shape) -> Rectangle | RecordList | SampleArrays:
+    if profile.samples is not None:
+        return SampleArrays(profile, profile.samples, shape)
+    return Rectangle(profile, shape) if profile.records is None else RecordList(profile.records, shape)
 
 
 def _stale(which: NDArray[np.bool_], age: Times, stale_ns: int) -> Iterator[Fault]:

@@ -189,6 +189,19 @@ class TimeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     optional: bool = False
 
 
+class SamplesSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Fields are arrays of samples at even distances; one of rate_hz, rate_field (Hz), every_field says how far apart.
+
+    unit: of what stands at every_field; time_of: the sample whose time the message's is
+    """
+
+    rate_hz: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    rate_field: str | None = None
+    every_field: str | None = None
+    unit: Literal["s", "ms", "us", "ns"] = "s"
+    time_of: Literal["first", "last"] = "first"
+
+
 class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A device type's contract.
 
@@ -201,6 +214,7 @@ class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     roots:    members in which the payload proper may stand; the first one that's there
     scalar:   what a payload that's no object is called; `{last}` is the last level of `{device*}`, which then isn't
               the device's, and such payloads of a device that sends objects too are ignored
+    samples:  the fields are arrays, each element a reading with a time of its own
     rebirth_every: with `format: sparkplug` a node whose birth is wanted is asked for it at most once in so long; 0 =
               never
     """
@@ -230,6 +244,7 @@ class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     future_limit: Duration = 5.0
     fields: dict[str, FieldSettings] = field(default_factory=dict)
     records: RecordsSettings | None = None
+    samples: SamplesSettings | None = None
 
 
 class ProfilesFile(Struct, frozen=True, forbid_unknown_fields=True):

@@ -92,9 +92,14 @@ def clash(profile: Profile) -> str:
 def _leaves(profile: Profile) -> list[tuple[Path, _Leaf]]:
     found: list[tuple[Path, _Leaf]] = []
     for f in profile.fields:
-        found.append((f.path, _Leaf(_TYPES[f.meaning.kind], f.optional)))
+        type_ = _TYPES[f.meaning.kind]
+        if profile.samples is not None:
+            type_ = GenericAlias(list, (type_,)) | type_
+        found.append((f.path, _Leaf(type_, f.optional)))
         if f.unit_path is not None:
             found.append((f.unit_path, _Leaf(_Name, f.optional)))
+    if profile.samples is not None and profile.samples.path is not None:
+        found.append((profile.samples.path, _Leaf(float, optional=False)))
     if profile.device_path is not None:
         found.append((profile.device_path, _Leaf(_Name, optional=False)))
     if profile.time_path is not None:

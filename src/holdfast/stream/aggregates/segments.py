@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.model.quality import QUALITY_MASK, Quality
+from holdfast.stream.aggregates import vibrations
 from holdfast.stream.plans import Call
 
 Array = NDArray[Any]
@@ -37,12 +38,15 @@ class Segments:
         """
         self._ts, self._value, self._lo, self._hi, self._start, self._end = ts, value, lo, hi, start, end
         self._n = hi - lo
+        self._diagnoses = vibrations.Diagnoses()
 
     def get(self, call: Call) -> Array:
         """One number per window."""
         direct = _DIRECT.get(call.kind)
         if direct is not None:
             return direct(self)
+        if call.kind in vibrations.KINDS:
+            return vibrations.of_windows(call, self._ts, self._value, np.array((self._lo, self._hi)), self._diagnoses)
         maker = _MAKERS[call.kind]
         ends = np.cumsum(self._n)
         if not len(ends) or ends[-1] <= _AT_ONCE:
@@ -305,13 +309,13 @@ class Arrivals:
         """is_sorted: which windows' samples are in order of time."""
         self._ts, self._value, self._lo, self._hi = ts, value, lo, hi
         self._plain, odd = np.flatnonzero(is_sorted), np.flatnonzero(~is_sorted)
+        self._in_order = Segments(ts, value, lo[self._plain], hi[self._plain])
         self._odd = [odd] if len(odd) <= 1 else [p for p in np.split(odd, self._cuts(hi[odd] - lo[odd])) if len(p)]
 
     def get(self, call: Call) -> Array:
         """One number per window."""
         out = np.empty(len(self._lo))
-        lo, hi = self._lo[self._plain], self._hi[self._plain]
-        out[self._plain] = Segments(self._ts, self._value, lo, hi).get(call)
+        out[self._plain] = self._in_order.get(call)
         for part in self._odd:
             out[part] = self._sorted(part).get(call)
         return out
@@ -387,5 +391,5 @@ _MAKERS: dict[str, Callable[[Segments, Call], Array]] = {
     "mode": Segments.mode,
     "top": Segments.top,
 }
-KINDS = frozenset(_DIRECT) | frozenset(_MAKERS)
+KINDS = frozenset(_DIRECT) | frozenset(_MAKERS) | vibrations.KINDS
 """The aggregates that `Segments` knows."""

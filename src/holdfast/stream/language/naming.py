@@ -35,7 +35,7 @@ _BETWEEN = frozenset(
     ]
 )
 """Functions from texts to texts."""
-_MAKING = _BETWEEN | {"concat", "quality"}
+_MAKING = _BETWEEN | {"concat", "quality", "bearing_fault"}
 _TAKING = _BETWEEN | {
     "starts_with",
     "ends_with",

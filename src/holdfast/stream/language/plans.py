@@ -22,6 +22,7 @@ from holdfast.stream.language.staging import (
     has_quality,
     is_row_function,
 )
+from holdfast.stream.language.vibrating import USAGES, vibration_call
 from holdfast.stream.plans import Compute, Threshold, WindowSpec
 
 AGGREGATES: dict[str, str] = {
@@ -30,7 +31,8 @@ AGGREGATES: dict[str, str] = {
     "percentile": "percentile(x, 0.95)", "approx_percentile": "approx_percentile(x, 0.95)", "time_avg": "time_avg(x)",
     "integral": "integral(x)", "derivative": "derivative(x)", "slope": "slope(x)", "rate": "rate(x)",
     "increase": "increase(x)", "completeness": "completeness(x, '1s')", "distinct": "distinct(x)", "mode": "mode(x)",
-    "top": "top(x, k)", "good": "good(x)", "uncertain": "uncertain(x)", "bad": "bad(x)",
+    "top": "top(x, k)", "good": "good(x)", "uncertain": "uncertain(x)", "bad": "bad(x)", "rms": "rms(x)",
+    "crest_factor": "crest_factor(x)", "kurtosis": "kurtosis(x)", "skewness": "skewness(x)", **USAGES,
 }  # fmt: skip
 """By name, how each is written."""
 ALIASES = {
@@ -93,7 +95,7 @@ class Windows:
             return None
         return Leaf(self._stage.call(name), "truth" if name == "final" else "number")
 
-    def _aggregate(  # noqa: C901  # one check after the other
+    def _aggregate(  # noqa: C901, PLR0911  # one check after the other
         self, name: str, arguments: list[Any], node: Any, faults: list[str]
     ) -> Leaf | None:
         if arguments and isinstance(arguments[0], exp.Distinct):
@@ -104,6 +106,8 @@ class Windows:
             name = "distinct"
         if name == "count" and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
             return self._fact("messages", faults)
+        if name in USAGES:
+            return vibration_call(self._stage, name, arguments, node, faults)
         takes = 2 if "," in AGGREGATES[name] else 1
         if len(arguments) != takes or isinstance(arguments[0], exp.Star):
             usage = AGGREGATES[name].replace("(x", "(air.temperature")

@@ -50,7 +50,7 @@ _POINTS = frozenset(
         "least",
     ]
 )
-_DIFFERENCES = frozenset({"stddev", "range", "delta", "increase", "sum"})
+_DIFFERENCES = frozenset({"stddev", "range", "delta", "increase", "sum", "rms"})
 _SAME = frozenset({"coalesce", "nullif", "greatest", "least"})
 _BANDS = frozenset({"deadband", "swinging_door", "swinging_door_time"})
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)

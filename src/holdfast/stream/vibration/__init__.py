@@ -1,0 +1,1 @@
+"""What raw acceleration says of a machine: levels, spectra, and the fault of a rolling bearing. Pure, numpy only."""
