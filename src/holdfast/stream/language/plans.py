@@ -107,7 +107,7 @@ class Windows:
         if name == "count" and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
             return self._fact("messages", faults)
         if name in USAGES:
-            return vibration_call(self._stage, name, arguments, node, faults)
+            return vibration_call(self._stage, self._window, name, arguments, node, faults)
         takes = 2 if "," in AGGREGATES[name] else 1
         if len(arguments) != takes or isinstance(arguments[0], exp.Star):
             usage = AGGREGATES[name].replace("(x", "(air.temperature")

@@ -7,6 +7,7 @@ from holdfast.stream.aggregates.vibrations import BEARINGS
 from holdfast.stream.language.expressions import Kind, Leaf, constant
 from holdfast.stream.language.parsing import shown, text_of
 from holdfast.stream.language.staging import Stage
+from holdfast.stream.plans import WindowSpec
 from holdfast.stream.rowops.speeds import WithSpeed
 from holdfast.stream.vibration.bearings import bearing
 
@@ -16,12 +17,21 @@ USAGES: dict[str, str] = {
     **{name: f"{name}(x, rate_hz, rpm, '6205')" for name in sorted(BEARINGS)},
 }
 """By name, how each is written."""
+_AT_EVERY_MESSAGE = frozenset({"each", "last", "sliding"})
 _FEWEST_HZ, _MOST_HZ = 1.0, 1e6
 
 
-def vibration_call(stage: Stage, name: str, arguments: list[Any], node: Any, faults: list[str]) -> Leaf | None:
+def vibration_call(  # a call, where it stands, and where it is told of
+    stage: Stage, window: WindowSpec, name: str, arguments: list[Any], node: Any, faults: list[str]
+) -> Leaf | None:
     """The column of a call of one of `USAGES`; None, and the fault told, when it isn't as it should be."""
     said, before = shown(node), len(faults)
+    if window.kind in _AT_EVERY_MESSAGE:
+        faults.append(
+            f"`{said}` would be worked out anew at every sample in `window: {window.text}`; use one such as "
+            "`count 12000`, `tumbling 1s` or `hopping 10s every 1s`"
+        )
+        return None
     if len(arguments) != 4:
         faults.append(f"`{said}`: write `{USAGES[name]}`")
         return None

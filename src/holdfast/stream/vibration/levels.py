@@ -35,20 +35,24 @@ def crest_factor(x: Array) -> float:
 
 def kurtosis(x: Array) -> float:
     """Σ(x - mean)⁴ / n / σ⁴, Pearson's; unknown of equal samples."""
-    return _moment(x, 4)
+    off, square = _about_mean(x)
+    return float(np.mean(square * square)) / float(np.mean(square)) ** 2 if len(off) else math.nan
 
 
 def skewness(x: Array) -> float:
     """Σ(x - mean)³ / n / σ³; unknown of equal samples."""
-    return _moment(x, 3)
+    off, square = _about_mean(x)
+    return float(np.mean(square * off)) / math.pow(float(np.mean(square)), 1.5) if len(off) else math.nan
 
 
-def _moment(x: Array, power: int) -> float:
+def _about_mean(x: Array) -> tuple[Array, Array]:
+    """Deviations from the mean, the largest being 1, and their squares; none where all samples are equal."""
+    none = np.empty(0)
     if len(x) < 2:
-        return math.nan
+        return none, none
     off = x - np.mean(x)
     scale = float(np.abs(off).max())
     if not scale > np.abs(x).max() * 1e-14:  # what rounding leaves of equal samples is no shape
-        return math.nan
+        return none, none
     off /= scale  # neither 1e-200 nor 1e200 goes out of range
-    return float(np.mean(off**power)) / math.pow(float(np.mean(off * off)), power / 2)
+    return off, off * off

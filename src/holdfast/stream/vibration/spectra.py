@@ -1,6 +1,7 @@
 """Power spectra of a piece of signal, and levels of bands of them."""
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ def velocity_rms(x: Array, rate_hz: float, low_hz: float = 10.0, high_hz: float 
     return MM_PER_M * math.sqrt(float(np.sum(power[kept] / (2 * math.pi * hz[kept]) ** 2)))
 
 
+@lru_cache(maxsize=64)
 def hann(n: int) -> Array:
-    """Hann's window, periodic."""
+    """Hann's window, periodic. Not to be written to."""
     return np.asarray(0.5 - 0.5 * np.cos(2 * math.pi * np.arange(n) / n))

@@ -44,7 +44,7 @@ def noise(rng: np.random.Generator, n: int, colour: str = "white") -> Array:
     if colour == "pink":
         gain[1:] = 1 / np.sqrt(f[1:])
     elif colour == "resonant":
-        gain = sum(1 / np.abs(1 - (f / at) ** 2 + 0.04j * f / at) for at in (0.05, 0.19, 0.31))
+        gain = np.sum([1 / np.abs(1 - (f / at) ** 2 + 0.04j * f / at) for at in (0.05, 0.19, 0.31)], axis=0)
     elif colour == "impulsive":
         white = rng.standard_t(3, n)
     x = np.fft.irfft(np.fft.rfft(white) * gain, n)

@@ -14,7 +14,7 @@ RATE = 12_000.0
 
 
 def sine(hz: float, amplitude: float = 3.0, n: int = 12_000) -> np.ndarray:
-    return amplitude * np.sin(2 * math.pi * hz * np.arange(n) / RATE)
+    return np.asarray(amplitude * np.sin(2 * math.pi * hz * np.arange(n) / RATE))
 
 
 def test_a_sine_has_the_levels_that_a_sine_has() -> None:
