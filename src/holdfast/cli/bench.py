@@ -66,7 +66,7 @@ def skab(
 @bench.command()
 def bearing(
     folder: Annotated[Path, typer.Argument(help="Clips (*.npz) and their manifest.json.", metavar="DIR")],
-    json: Annotated[Path | None, typer.Option(help="Write the report here too.", metavar="FILE")] = None,
+    json: JsonFile = None,
 ) -> None:
     """Name the faults of clips of raw vibration, each by itself. Exit 2: the folder has no such clips."""
 

@@ -31,7 +31,7 @@ BEARING = ", ".join(
 def inner_race(seconds: float = 1.0, seed: int = 1) -> np.ndarray:
     rng, n = np.random.default_rng(seed), round(seconds * RATE)
     struck = 2 * impacts(rng, n, RATE, RPM / 60, ORDERS, "inner race") + noise(rng, n)
-    return np.asarray(struck.astype(np.float32), np.float64)
+    return struck.astype(np.float32).astype(np.float64)
 
 
 class Machine:
@@ -63,7 +63,7 @@ class Machine:
 
 
 def times(n: int, rate: float = RATE) -> np.ndarray:
-    return T0 + np.rint(np.arange(n) * 1e9 / rate).astype(np.int64)
+    return np.asarray(T0 + np.rint(np.arange(n) * 1e9 / rate).astype(np.int64))
 
 
 @pytest.mark.parametrize("window", ["count 12000", "tumbling 1s", "session 100ms max 900ms", "hopping 1s every 500ms"])
