@@ -7,7 +7,7 @@ in the lane's cut: then everything is looked at and asked again.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -21,8 +21,9 @@ from holdfast.history.lake.rollup import Steps
 from holdfast.history.names import matching
 from holdfast.history.question import Missing, Question, Source
 from holdfast.history.rows import Texts
-from holdfast.journal.records import Group
+from holdfast.journal.records import OWN, Group
 from holdfast.journal.snapshot import Snapshot
+from holdfast.journal.transaction import EXCERPT
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Series
@@ -95,7 +96,9 @@ class Above:
     def between(self, from_ns: int, to_ns: int, lane: Lane) -> Iterator[Group]:
         """See `ports.Between`."""
         if lane in self.after:
-            yield from self.moment.between(from_ns, to_ns, lane, self.after[lane])
+            for group in self.moment.between(from_ns, to_ns, lane, self.after[lane]):
+                # to the parent a filter's copies are the readings: it has no others
+                yield replace(group, origin=OWN) if group.origin == EXCERPT.peer else group
 
     @property
     def is_stale(self) -> bool:

@@ -10,6 +10,7 @@ from holdfast.history.ports import Between
 from holdfast.history.question import patient
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.records import GroupKind
+from holdfast.journal.transaction import EXCERPT
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 
@@ -67,7 +68,7 @@ class Scan:
         for lane in Lane:
             for group in groups.between(self._from_ns, self._to_ns - 1, lane):
                 self._check()
-                if group.kind != GroupKind.READINGS or group.ts_min >= self.before:
+                if group.kind != GroupKind.READINGS or group.ts_min >= self.before or group.origin == EXCERPT.peer:
                     continue
                 if self.scanned >= budget:
                     self.is_cut = True

@@ -146,8 +146,9 @@ class Tiers:
                     self._damaged.pop(day, None)
 
     def _asks_parent(self, asked: Asked) -> bool:
-        """Never about what residency keeps: even the question would tell, and the parent has none of it."""
-        if (self._catalogue.stay_of[asked.question.ids] != Stay.ANYWHERE).any():
+        """Never about what residency keeps: even the question would tell. A filter's parent has only excerpts."""
+        catalogue, ids = self._catalogue, asked.question.ids
+        if (catalogue.stay_of[ids] != Stay.ANYWHERE).any() or catalogue.is_local[ids].any():
             return False
         elsewhere = self._elsewhere
         return elsewhere is not None and elsewhere.has_parent and asked.parent and asked.depth > 0

@@ -22,10 +22,10 @@ from holdfast.intake.service import IntakeService
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import OWN, GroupKind
-from holdfast.journal.transaction import Transaction
+from holdfast.journal.transaction import EXCERPT, Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.model.batch import Batch, concatenate
-from holdfast.model.lane import READING_LANES
+from holdfast.model.lane import READING_LANES, padded
 from holdfast.stream.adoption import Adoption
 from holdfast.stream.engine import Engine, Limits
 from holdfast.stream.judges import Findings
@@ -163,7 +163,8 @@ class ChildRules:
         self._commit(findings, self.engine.snapshot())
 
     def _recover(self, stored: str) -> int:
-        self._progress = msgspec.json.decode(stored, type=Progress)
+        found = msgspec.json.decode(stored, type=Progress)
+        self._progress = Progress(padded(found.base), tuple(map(padded, found.steps)))
         checkpoint = self._journal.checkpoint(CONSUMER)
         wanted, former = self.engine.rules, None
         if checkpoint is not None:
@@ -232,7 +233,11 @@ class ChildRules:
                 if not groups:
                     break
                 at = groups[-1].last
-                wanted = (g for g in groups if g.kind is GroupKind.READINGS and (takes_own or g.origin != OWN))
+                wanted = (
+                    g
+                    for g in groups
+                    if g.kind is GroupKind.READINGS and g.origin != EXCERPT.peer and (takes_own or g.origin != OWN)
+                )
                 batches += [decode_readings(g.blob) for g in wanted]
         return concatenate(batches, self._journal.catalogue.is_text)
 

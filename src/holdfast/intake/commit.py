@@ -44,7 +44,7 @@ def writing(
         if quarantine:
             transaction.quarantine(quarantine, settings.quarantine_rows)
         transaction.retain(retained)
-        _remember(transaction, engine_state, told, is_woven=readings.stay is not None)
+        _remember(transaction, engine_state, told, is_woven=readings.place is not None)
         for one in commands:
             commanded.insert(transaction, one)
         for name, by in counts.items():

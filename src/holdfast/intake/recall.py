@@ -14,7 +14,7 @@ from holdfast.journal import weaves
 from holdfast.journal.journal import Journal
 from holdfast.journal.restamp import MOVED, REPAIR, Unrepaired
 from holdfast.kernel.documents import SettingsInvalid
-from holdfast.model.lane import READING_LANES, Lane
+from holdfast.model.lane import READING_LANES, Lane, padded
 from holdfast.stream import checkpoints, steps
 from holdfast.stream.engine import Engine
 from holdfast.stream.errors import SnapshotUnusable
@@ -62,7 +62,7 @@ def mended(journal: Journal, engine: Engine, now_ns: int) -> list[Findings]:
         return []
     found = msgspec.json.decode(text, type=Unrepaired)
     moved = Moved(found.offset_ns, found.from_ns, found.to_ns, found.is_unset)
-    after = dict(zip(READING_LANES, found.after, strict=True))
+    after = dict(zip(READING_LANES, padded(found.after), strict=True))
     batches = (batch for _, batch in weaves.in_order(journal, after))
     return [engine.restamped(moved, lambda quality: MOVED[quality], batches, now_ns)]
 

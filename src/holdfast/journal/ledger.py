@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from holdfast.journal.accounts import Accounts, BranchAccount, LaneAccount
+from holdfast.journal.filtered import AROUND, Filtered, filtered
 from holdfast.journal.parent import ACCOUNT, Account
 from holdfast.journal.records import Gap
 from holdfast.model.lane import Lane
@@ -83,6 +84,7 @@ class Rows(Struct, frozen=True):
     """Rows of all lanes: own readings, events, summaries and applications' messages, and what children sent.
 
     made: copies and aggregates made to leave in place of rows that stay
+    excerpts: copies of filtered readings, sent because of alerts
     """
 
     readings: int
@@ -93,6 +95,7 @@ class Rows(Struct, frozen=True):
     residual: int
     messages: int = 0
     made: int = 0
+    excerpts: int = 0
 
 
 class Ledger(Struct, frozen=True):
@@ -104,6 +107,7 @@ class Ledger(Struct, frozen=True):
     gaps: list[GapSpan]
     children: list[ChildRows]
     balanced: bool
+    filtered: Filtered | None = None
 
 
 def balance(accounts: Accounts, *, has_parent: bool) -> Ledger:
@@ -116,8 +120,11 @@ def balance(accounts: Accounts, *, has_parent: bool) -> Ledger:
     children = [_child(one) for one in accounts.children]
     residuals = [messages.residual, rows.residual]
     residuals += [lane.residual for lane in lanes] + [child.residual for child in children]
+    kept = next((one.head for one in accounts.lanes if one.lane is Lane.LOCAL), 0)
+    local = filtered(kept, counters, accounts.meta) if kept else None
+    residuals += [] if local is None else [local.residual]
     gaps = [_span(gap) for lane in accounts.lanes for gap in lane.gaps][-_MOST_GAPS:]
-    return Ledger(messages, rows, lanes, gaps, children, not any(residuals))
+    return Ledger(messages, rows, lanes, gaps, children, not any(residuals), local)
 
 
 def _messages(counters: Mapping[str, int]) -> Messages:
@@ -150,10 +157,10 @@ def _rows(counters: Mapping[str, int], lanes: Sequence[LaneRows]) -> Rows:
     summaries = counters.get("readings_summarised", 0)
     messages = counters.get("app_messages_accepted", 0)
     children = sum(counters.get(f"ingest_rows.lane{int(lane)}", 0) for lane in Lane)
-    made = counters.get(MADE, 0)
+    made, excerpts = counters.get(MADE, 0), counters.get(f"filter_rows.{AROUND}", 0)
     committed = sum(lane.committed for lane in lanes)
-    left = readings + events + summaries + messages + children + made - committed
-    return Rows(readings, events, summaries, children, committed, left, messages, made)
+    left = readings + events + summaries + messages + children + made + excerpts - committed
+    return Rows(readings, events, summaries, children, committed, left, messages, made, excerpts)
 
 
 def _child(one: BranchAccount) -> ChildRows:

@@ -32,7 +32,7 @@ class Account(Struct, frozen=True):
 
     def stays(self, lane: Lane) -> bool:
         """Do the lane's rows stay at this node for good?"""
-        return lane is Lane.SITE or (lane is Lane.REGION and not self.same_region)
+        return lane in (Lane.SITE, Lane.LOCAL) or (lane is Lane.REGION and not self.same_region)
 
     def with_gaps(self, lane: Lane, rows: int) -> Self:
         """The account after the parent took a gap."""

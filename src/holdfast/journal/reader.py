@@ -118,6 +118,16 @@ class JournalReader:
                     found.append(group_of(stored))
         return found
 
+    def events_after(self, lane: Lane, after: int, limit: int) -> list[Group]:
+        """The first `limit` groups of events above `after`, by the same index; damaged ones are passed over."""
+        sql = SELECT + f"WHERE place >= ? AND place < ? AND kind = {int(GroupKind.EVENTS)} ORDER BY place LIMIT ?"
+        found: list[Group] = []
+        with self._connection() as db:
+            for stored in rows(db, sql, (*span(lane, after + 1), limit)):
+                with suppress(GroupCorrupt):
+                    found.append(group_of(stored))
+        return found
+
     def first_time(self, lane: Lane, from_ns: int) -> int | None:
         """The earliest event time at or after `from_ns` (ns UTC) that the lane's readings may have; None = none."""
         low, high = span(lane)

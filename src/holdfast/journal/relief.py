@@ -24,7 +24,7 @@ from holdfast.model.lane import Lane
 GROUPS_PER_COMMIT = 500
 MESSAGES_PER_COMMIT = 100
 _NS = 1_000_000_000
-_AS_BULK = (Lane.BULK, Lane.REGION, Lane.SITE)
+_AS_BULK = (Lane.BULK, Lane.REGION, Lane.SITE, Lane.LOCAL)
 
 
 class Level(IntEnum):

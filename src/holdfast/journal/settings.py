@@ -64,6 +64,6 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
         """The settings of a lane; critical rows are never shed, whatever happens."""
         if lane is Lane.CRITICAL:
             return LaneSettings(when_full="refuse")
-        if lane.stays:
+        if lane.is_secret:
             return self.stay
         return self.normal if lane is Lane.NORMAL else self.bulk

@@ -12,7 +12,7 @@ from holdfast.journal.pieces import HISTORY, add_drops
 from holdfast.journal.records import GENESIS, OWN, Gap, GapReason, Group, GroupKind
 from holdfast.journal.rows import SELECT, SEQ_MASK, group_of, insert, place_of, span
 from holdfast.journal.summaries import summarise
-from holdfast.journal.transaction import Transaction
+from holdfast.journal.transaction import EXCERPT, Transaction
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.storage.sqlite import row, rows
@@ -277,7 +277,7 @@ def _summarise(tx: Transaction, run: Sequence[Head], step_ns: int) -> None:
     groups = [group_of(one) for one in stored]
     own: dict[str, list[Batch]] = {}
     for group in groups:
-        if group.kind is GroupKind.READINGS:
+        if group.kind is GroupKind.READINGS and group.origin != EXCERPT.peer:  # of those there are summaries
             own.setdefault(group.origin, []).append(blobs.decode_readings(group.blob))
     for batches in own.values():
         steps = summarise(batches, tx.catalogue, step_ns)

@@ -16,6 +16,8 @@ from holdfast.model.quality import Quality, Reason, encode_quality, is_usable
 from holdfast.model.series import Catalogue, Kind, Series
 
 STATISTICS = ("count", "min", "max", "mean")
+COUNTS = ("count", "uncertain", "bad")
+"""How many readings: of a filter's summaries the latter two as well."""
 _NS = 1_000_000_000
 _QUALITY = encode_quality(Quality.GOOD, Reason.SUMMARY)
 
@@ -37,6 +39,18 @@ def summarise(batches: Sequence[Batch], catalogue: Catalogue, step_ns: int) -> B
 def label(step_ns: int) -> str:
     """How a step is written in a series' name: 60s, 500ms."""
     return f"{step_ns // _NS}s" if step_ns % _NS == 0 else f"{step_ns // 1_000_000}ms"
+
+
+def named(series: Series, statistic: str, step_ns: int) -> Series:
+    """The series of a statistic of `series` over steps: ADR 9."""
+    metric = f"{series.metric}.{label(step_ns)}.{statistic}"
+    unit, kind = ("1", Kind.INT) if statistic in COUNTS else (series.unit, Kind.FLOAT)
+    return Series(series.node, series.device, metric, unit, kind)
+
+
+def rows_of(series: NDArray[np.int32], ts: NDArray[np.int64], value: NDArray[np.float64]) -> Batch:
+    """Readings that are summaries."""
+    return Batch(series, ts, value, np.full(len(series), _QUALITY, np.uint8))
 
 
 def _statistics(
@@ -65,21 +79,13 @@ def _readings(
         chosen = np.flatnonzero(np.ones(len(ids), np.bool_) if name == "count" else has_rows & ~is_text)
         if len(chosen):
             own = _derived(ids[chosen], name, catalogue, step_ns)
-            quality = np.full(len(chosen), _QUALITY, np.uint8)
-            parts.append(Batch(own, ts[chosen], columns[name][chosen], quality))
+            parts.append(rows_of(own, ts[chosen], columns[name][chosen]))
     return concatenate(parts)
 
 
 def _derived(ids: NDArray[np.int32], name: str, catalogue: Catalogue, step_ns: int) -> NDArray[np.int32]:
     distinct, place = np.unique(ids, return_inverse=True)
-    own = []
-    for one in distinct.tolist():
-        series = catalogue[one]
-        is_count = name == "count"
-        metric = f"{series.metric}.{label(step_ns)}.{name}"
-        unit, kind = ("1", Kind.INT) if is_count else (series.unit, Kind.FLOAT)
-        steps = Series(series.node, series.device, metric, unit, kind)
-        own.append(_as_free(catalogue, one, steps))
+    own = [_as_free(catalogue, one, named(catalogue[one], name, step_ns)) for one in distinct.tolist()]
     return np.array(own, np.int32)[place]
 
 

@@ -32,6 +32,8 @@ class Origin:
 NODE_ITSELF = Origin()
 MADE_TO_LEAVE = Origin("!residency")
 """Origin of rows made to leave in place of others: no node's name, and so not shown to the rules."""
+EXCERPT = Origin("!filter")
+"""Origin of readings in lane 2 that are copies of some in lane LOCAL: for the parent only, here they'd count twice."""
 _BY_RULE, _MADE = 1, 3  # `stays.MarkedBy`, which stands above this module
 
 
@@ -43,6 +45,8 @@ class Transaction:
         """For this room's own modules."""
         self.draft = draft
         self.catalogue = catalogue
+        self.appended_bytes = 0
+        """Bytes of the last appended group's blob."""
 
     def append_readings(self, lane: Lane, batch: Batch, origin: Origin = NODE_ITSELF) -> int:
         """Store a non-empty batch as the next group of `lane`; returns its last seq."""
@@ -253,6 +257,7 @@ class Transaction:
         origin: Origin,
     ) -> int:
         self.store_series()
+        self.appended_bytes = len(blob)
         first = self.draft.heads[lane] + 1
         last = first + n - 1
         chain = blobs.link(self.draft.chains[lane], canonical)

@@ -18,7 +18,7 @@ from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import OWN, Group, GroupKind
 from holdfast.journal.transaction import Transaction
 from holdfast.model.batch import Batch, concatenate
-from holdfast.model.lane import READING_LANES, Lane
+from holdfast.model.lane import READING_LANES, Lane, padded
 from holdfast.storage.sqlite import rows
 
 _AT_ONCE = 50_000
@@ -54,9 +54,9 @@ class Told:
     steps: bytes = b""
 
 
-def keep(tx: Transaction, stay: NDArray[np.uint8]) -> None:
-    """Remember the order of the readings that this commit has just stored. stay: of each row, as it came."""
-    packed = zlib.compress(stay.tobytes(), 1)
+def keep(tx: Transaction, place: NDArray[np.uint8]) -> None:
+    """Remember the order of the readings just stored. place: of each row, as it came, in READING_LANES."""
+    packed = zlib.compress(place.tobytes(), 1)
     tx.db.execute("INSERT INTO weaves (ends, lanes) VALUES (?, ?)", (_ends(tx), packed))
 
 
@@ -132,7 +132,7 @@ def _read(journal: JournalReader) -> list[Weave]:
         found = rows(db, "SELECT ends, lanes, steps FROM weaves ORDER BY id")
     return [
         Weave(
-            dict(zip(READING_LANES, msgspec.json.decode(ends), strict=True)),
+            dict(zip(READING_LANES, padded(msgspec.json.decode(ends)), strict=True)),
             np.frombuffer(zlib.decompress(lanes) if lanes else b"", np.uint8),
             steps or b"",
         )

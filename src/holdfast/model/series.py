@@ -53,6 +53,8 @@ class Catalogue:
         self._metric_of = np.empty(64, np.int32)
         self._is_text = np.zeros(64, np.bool_)
         self._stay_of = np.zeros(64, np.uint8)
+        self._is_local = np.zeros(64, np.bool_)
+        self._keeps: Callable[[Series], bool] | None = None
         self._rule: Callable[[Series], Stay] = _anywhere
         self.made: set[int] = set()
         """Series made to leave in place of others (pseudonyms, aggregates); no rule keeps them."""
@@ -93,6 +95,7 @@ class Catalogue:
             if is_made:
                 self.made.add(new)  # before anybody can see it
             self._stay_of[new] = Stay.ANYWHERE if is_made else self._rule(series)
+            self._is_local[new] = not is_made and self._keeps is not None and self._keeps(series)
             self._series.append(series)
             self._id_of[series] = new
             return new
@@ -103,6 +106,7 @@ class Catalogue:
         number = self._add(series, is_made=True) if known is None else known
         self.made.add(number)
         self._stay_of[number] = Stay.ANYWHERE
+        self._is_local[number] = False
         return number
 
     def set_stay(self, series_id: int, stay: Stay) -> None:
@@ -118,6 +122,18 @@ class Catalogue:
     def rule_by(self, rule: Callable[[Series], Stay]) -> None:
         """Ask `rule` how far each series may go that gets its number from here on."""
         self._rule = rule
+
+    def keep_by(self, keeps: Callable[[Series], bool]) -> None:
+        """Ask `keeps` of each series, known or new, whether its readings stay here though they'd be free to leave."""
+        with self._adding:
+            self._keeps = keeps
+            for number, series in enumerate(self._series):
+                self._is_local[number] = number not in self.made and keeps(series)
+
+    @property
+    def has_filter(self) -> bool:
+        """May there be series whose readings a filter keeps here?"""
+        return self._keeps is not None
 
     def device_id(self, node: str, device: str) -> int:
         """A dense number for a device; vector code groups by it."""
@@ -154,6 +170,11 @@ class Catalogue:
         """How far each series may go (`Stay`), shape (len,)."""
         return self._stay_of[: len(self._series)]
 
+    @property
+    def is_local(self) -> NDArray[np.bool_]:
+        """Whose readings a filter keeps here, unless a residency rule does so already; shape (len,)."""
+        return self._is_local[: len(self._series)]
+
     def may_leave(self, series: Series) -> Stay:
         """How far the readings of a series may go; a series never seen goes by the rules."""
         number = self._id_of.get(series)
@@ -165,6 +186,7 @@ class Catalogue:
         self._metric_of = np.resize(self._metric_of, size)
         self._is_text = np.resize(self._is_text, size)
         self._stay_of = np.resize(self._stay_of, size)
+        self._is_local = np.resize(self._is_local, size)
 
 
 def _anywhere(_: Series) -> Stay:

@@ -41,6 +41,7 @@ from holdfast.model.lane import Lane
 from holdfast.node.adapters import Adapters
 from holdfast.node.backup import Backups
 from holdfast.node.commanding import Commanding
+from holdfast.node.filtering import Filtering
 from holdfast.node.foreign import make_brokers, make_routes
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
 from holdfast.node.machine import is_clock_synchronised
@@ -100,6 +101,7 @@ class Node:
         secret = key_of(plan)
         self.leaving = leaving_of(plan, secret, self.journal, clock)
         self.residency = Residency(self.leaving.policy, secret, self.journal, clock, telemetry)
+        self.filtering = Filtering(plan, self.journal, self.timekeeper, telemetry)
         self.skew = SkewTable(self.journal.catalogue)
         self.last_values = LastValues(self.journal.catalogue, heads={lane: self.journal.head(lane) for lane in Lane})
         self.seen = self._recall_seen()
@@ -190,7 +192,8 @@ class Node:
             self._spawn(self.adapters.supervise("host", settings.device, host.run), "host")
 
     def _spawn_syncing(self) -> None:
-        for name, service in (*self.rulebook.tasks(), *self.commands.tasks(), *self.told_devices.tasks()):
+        parts = (self.rulebook, self.commands, self.told_devices, self.filtering)
+        for name, service in (task for part in parts for task in part.tasks()):
             self._spawn(service, name)
         if self.uplink is not None:
             self._spawn(self.uplink.run(), "uplink")
@@ -248,6 +251,7 @@ class Node:
                 await self.intake.drain()
                 await self.intake.stop()
                 await self.devices.store(everything=True)
+                await self.filtering.drain()
                 drained = True
         if self.uplink is not None and drained:
             drained = await self.uplink.drain(deadline_s)
@@ -266,7 +270,7 @@ class Node:
 
     def _attach_timekeeper(self) -> None:
         keep_time(self.timekeeper, self.intake)
-        self.timekeeper.attach(self.intake.everything_stored, None if self.uplink is None else self.uplink.offered)
+        self.timekeeper.attach(self.intake.everything_stored, self.filtering.offered(self.uplink))
         for forget in (self.skew.forget, self.devices.clock_stepped):
             self.timekeeper.on_step(forget)
         self.timekeeper.on_look(self.skew.turn)

@@ -46,6 +46,7 @@ from holdfast.stream.rules import BUILTIN as RULES
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import require_https
 from holdfast.transport.errors import AddressInvalid
+from holdfast.uplink.filtering.settings import findings as send_findings
 from holdfast.uplink.settings import ParentSettings
 from holdfast.web.settings import ApiSettings
 
@@ -224,6 +225,7 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
             require_https(settings.parent.url)
         except AddressInvalid as error:
             problems.append(document.problem(("parent", "url"), str(error)))
+        problems += [document.problem(where, text) for where, text in send_findings(settings.parent.send)]
     problems += [document.problem(where, text) for where, text in findings(settings.residency, settings.region)]
     problems += [
         document.problem((key, name, *where), text)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
+from holdfast.journal import filtered
 from holdfast.journal.journal import Journal
 from holdfast.journal.notices import wal_damaged
 from holdfast.journal.parent import CONSUMER, SAFE
@@ -153,12 +154,15 @@ class Upkeep:
         journal = self._journal
         filed = {lane: journal.cursor(HISTORY, lane) for lane in Lane}
         if self._has_files and not self._has_parent:  # other lanes hold events, too, which aren't in files
-            only_bulk = {lane: filed[lane] if lane is Lane.BULK else 0 for lane in Lane}
+            only_bulk = {lane: filed[lane] if lane in (Lane.BULK, Lane.LOCAL) else 0 for lane in Lane}
             return Delivered(only_bulk, only_bulk, is_top=True)
         applied = {lane: journal.cursor(CONSUMER, lane) for lane in Lane}
         safe = {lane: journal.cursor(SAFE, lane) for lane in Lane}
         if self._has_files:  # under more pressure what the parent holds goes, in files here or not
             safe = {lane: min(safe[lane], filed[lane]) for lane in Lane}
+            # What a filter keeps from the parent is held in files: it waits for nobody's ack.
+            applied[Lane.LOCAL] = min(filed[Lane.LOCAL], journal.cursor(filtered.CONSUMER, Lane.LOCAL))
+            safe[Lane.LOCAL] = min(filed[Lane.LOCAL], journal.cursor(filtered.RELEASED, Lane.LOCAL))
         return Delivered(applied, safe, is_top=not self._has_parent)
 
     def _relieve_now(self, store: Store) -> bool:

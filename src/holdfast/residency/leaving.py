@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.crypto.pseudonyms import keyed_digest, pseudonym
-from holdfast.journal import register, weaves
+from holdfast.journal import filtered, register, weaves
 from holdfast.journal.ledger import MADE
 from holdfast.journal.transaction import MADE_TO_LEAVE, NODE_ITSELF, Origin, Transaction
 from holdfast.model.batch import Batch
@@ -21,16 +21,20 @@ from holdfast.residency.rules import Policy
 
 Counts = Counter[tuple[str, str]]
 """(rule's pattern, what was done) -> rows."""
+_LOCAL = np.uint8(READING_LANES.index(Lane.LOCAL))
 NOBODY = "withheld"
 """The device of an alert whose device has no pseudonym."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """A commit's readings by lane. stay: of each row as they came, None when all may leave; copies: pseudonymised."""
+    """A commit's readings by lane. place: of each row as it came, in READING_LANES; None when all leave as they are.
+
+    copies: pseudonymised ones
+    """
 
     parts: dict[Lane, Batch]
-    stay: NDArray[np.uint8] | None = None
+    place: NDArray[np.uint8] | None = None
     copies: Batch = field(default_factory=Batch.empty)
     counts: Counts = field(default_factory=Counter)
     at_ns: int = 0
@@ -66,17 +70,20 @@ class Leaving:
         """Each row to its lane; texts go only where their rows go."""
         if not len(batch):
             return Sorted({})
-        if not self.policy:
+        if not self.policy and not self.catalogue.has_filter:
             return Sorted({Lane.BULK: batch})
         is_text = self.catalogue.is_text
         stay = self.catalogue.stay_of[batch.series]
-        if not stay.any():
+        place = np.where((stay == 0) & self.catalogue.is_local[batch.series], _LOCAL, stay)
+        if not place.any():
             return Sorted({Lane.BULK: batch.slim(is_text)})  # a repeat that was dropped may have left its text
         parts = {
             lane: batch.take(rows).slim(is_text)
-            for how_far, lane in enumerate(READING_LANES)
-            if (rows := stay == how_far).any()
+            for number, lane in enumerate(READING_LANES)
+            if (rows := place == number).any()
         }
+        if not stay.any():
+            return Sorted(parts, place)
         with self._growing:
             rules = self.policy.rule_of(self.catalogue)[batch.series]
             copy_of = self._copies()[batch.series]
@@ -88,7 +95,7 @@ class Leaving:
         counts: Counts = Counter()
         self._count(counts, "stayed", rules[stay > 0])
         self._count(counts, "pseudonymised", rules[copied])
-        return Sorted(parts, stay, copies, counts, self._now_ns())
+        return Sorted(parts, place, copies, counts, self._now_ns())
 
     def sort_events(self, events: Sequence[Event]) -> SortedEvents:
         """Alerts about what stays go where that stays; a stub without device, values or words may leave."""
@@ -180,8 +187,10 @@ def store(tx: Transaction, found: Sorted, origin: Origin = NODE_ITSELF) -> None:
     """Store sorted readings with what leaves in their place, and count both, inside the commit."""
     for lane, part in found.parts.items():
         tx.append_readings(lane, part, origin)
-    if found.stay is not None and origin is NODE_ITSELF:
-        weaves.keep(tx, found.stay)
+        if lane is Lane.LOCAL:
+            filtered.count_kept(tx, len(part))
+    if found.place is not None and origin is NODE_ITSELF:
+        weaves.keep(tx, found.place)
     if len(found.copies):
         tx.append_readings(Lane.BULK, found.copies, MADE_TO_LEAVE)
         tx.count(MADE, len(found.copies))

@@ -107,7 +107,7 @@ def report(
         children=children,
         scanned=scanned,
         misplaced=misplaced,
-        held={lane.name.lower(): reader.held_rows(lane, 0) for lane in Lane if lane.stays},
+        held={lane.name.lower(): reader.held_rows(lane, 0) for lane in Lane if lane.is_secret},
         notes=list(_shortened(children)),
     )
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from holdfast.journal import blobs
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import GapReason, Group, GroupKind
+from holdfast.journal.transaction import EXCERPT
 from holdfast.model.batch import concatenate
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
@@ -20,8 +21,10 @@ from holdfast.routes.settings import RouteSettings, RowsSettings
 from holdfast.routes.spoken import Objects
 from holdfast.routes.topics import TopicTemplate
 
-LANES = (Lane.CRITICAL, Lane.NORMAL, Lane.BULK)
-"""What a route may take. Rows that residency keeps in a region or at the site lie in lanes of their own."""
+LANES = (Lane.CRITICAL, Lane.NORMAL, Lane.BULK, Lane.LOCAL)
+"""What a route may take: what a filter keeps from the parent, too. What residency keeps lies in lanes of its own."""
+RAW = (Lane.BULK, Lane.LOCAL)
+"""Where a node's readings lie."""
 Packet = tuple[bytes, bytes]
 """Topic, with its length before it, and payload."""
 Messages = list[Any]
@@ -54,12 +57,13 @@ class Packer:
 
     def __init__(self, settings: RouteSettings, journal: Journal) -> None:
         self._settings, self._journal = settings, journal
+        raw = None if settings.readings is None else RowPacker(settings.readings, settings, journal)
         self._rows = {
-            Lane.BULK: None if settings.readings is None else RowPacker(settings.readings, settings, journal),
+            **dict.fromkeys(RAW, raw),
             Lane.NORMAL: None if settings.summaries is None else RowPacker(settings.summaries, settings, journal),
         }
         self._event_topic = None if settings.events is None else TopicTemplate(settings.events.topic)
-        wants = {Lane.BULK: settings.readings, Lane.NORMAL: settings.summaries or settings.events}
+        wants = {**dict.fromkeys(RAW, settings.readings), Lane.NORMAL: settings.summaries or settings.events}
         self.lanes = tuple(lane for lane in LANES if wants.get(lane, settings.events) is not None)
         """The lanes with rows for this route."""
 
@@ -80,7 +84,8 @@ class Packer:
         readings = []
         for group in groups:
             if group.kind is GroupKind.READINGS:
-                readings.append(group)
+                if group.origin != EXCERPT.peer:  # a copy for the parent; its original lies in lane LOCAL
+                    readings.append(group)
                 continue
             self._put_rows(parcel, readings, max_payload)
             readings = []

@@ -24,7 +24,7 @@ from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.lane import Lane
 from holdfast.routes.happenings import RouteConnected, RouteLeftOut, RouteLost, RouteMissed
-from holdfast.routes.parcels import Packer, Parcel
+from holdfast.routes.parcels import RAW, Packer, Parcel
 from holdfast.routes.ports import Upstream
 from holdfast.routes.settings import RouteSettings
 from holdfast.telemetry.happenings import Telemetry
@@ -209,7 +209,7 @@ class Route:
         for lane in self.lanes:
             if self._journal.head(lane) <= self._read[lane]:
                 continue
-            if lane is Lane.BULK:
+            if lane in RAW:
                 now = self._clock.monotonic()
                 if now < self._bulk_due:
                     continue
@@ -249,7 +249,7 @@ class Route:
     def _on_commit(self) -> None:
         """Wake the task, unless only bulk came, which has a time of its own: commits may come a thousand a second."""
         if self._bulk_due <= self._clock.monotonic() or any(
-            self._journal.head(lane) > self._read[lane] for lane in self.lanes if lane is not Lane.BULK
+            self._journal.head(lane) > self._read[lane] for lane in self.lanes if lane not in RAW
         ):
             self._wake.set()
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from holdfast.kernel.scalars import Duration, Hours, Rate, Size, Zone
+from holdfast.uplink.filtering.settings import SendRule
 
 Rows = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -90,6 +91,9 @@ class ParentSettings(Struct, frozen=True, forbid_unknown_fields=True):
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     questions: QuestionSettings | bool = True
     """May the parent ask for rows that haven't gone up? `true` = with the defaults."""
+
+    send: tuple[SendRule, ...] = ()
+    """Which series go up as summaries only, or not at all; absent = every reading goes up."""
 
     @property
     def asking(self) -> QuestionSettings | None:

@@ -27,7 +27,7 @@ from holdfast.journal.pieces import (
 )
 from holdfast.journal.reader import JournalReader, chain_at
 from holdfast.journal.records import Group, GroupKind
-from holdfast.journal.transaction import Transaction
+from holdfast.journal.transaction import EXCERPT, Transaction
 from holdfast.model.batch import Batch, concatenate
 from holdfast.model.lane import Lane
 
@@ -63,9 +63,11 @@ class _Gathered:
     chains: dict[Lane, tuple[int, bytes]] = field(default_factory=dict)
 
     def take(self, group: Group) -> None:
+        if group.origin == EXCERPT.peer:
+            return  # copies: their originals lie in lane LOCAL
         if group.kind is GroupKind.READINGS:
             batch = decode_readings(group.blob)
-            (self.kept if group.lane.stays else self.batches).append(batch)
+            (self.kept if group.lane.is_secret else self.batches).append(batch)
             self.rows += len(batch)
         elif group.kind is GroupKind.EVENTS:
             events = decode_events(group.blob)

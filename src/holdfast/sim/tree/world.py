@@ -16,7 +16,7 @@ from holdfast.journal.reader import JournalReader
 from holdfast.journal.records import Branch, GapReason, GroupKind
 from holdfast.journal.relief import Level
 from holdfast.kernel.errors import HoldfastError
-from holdfast.model.lane import OPEN_LANES, READING_LANES, SYNCED_LANES, Lane, Stay
+from holdfast.model.lane import OPEN_LANES, READING_LANES, STAY_LANES, SYNCED_LANES, Lane, Stay
 from holdfast.sim.tree.node import SimNode, kept
 from holdfast.sim.tree.virtual import VirtualLoop
 
@@ -161,7 +161,7 @@ class World:
             missing |= lost - machine.destroyed
             lost_alerts |= machine.alerts - alerts - machine.destroyed_alerts
         counts["gone"] = len(missing)
-        for lane, stay in zip(READING_LANES, Stay, strict=True):
+        for lane, stay in zip(STAY_LANES, Stay, strict=True):
             lost = {value for value in missing if kept(value) is stay}
             if len(lost) > (shed := self._gone_at_gateways(lane)):
                 raise CheckFailed(f"{len(lost)} acked values are nowhere, only {shed} are in a gap of {lane.name}")
