@@ -101,7 +101,6 @@ class Node:
         secret = key_of(plan)
         self.leaving = leaving_of(plan, secret, self.journal, clock)
         self.residency = Residency(self.leaving.policy, secret, self.journal, clock, telemetry)
-        self.filtering = Filtering(plan, self.journal, self.timekeeper, telemetry)
         self.skew = SkewTable(self.journal.catalogue)
         self.last_values = LastValues(self.journal.catalogue, heads={lane: self.journal.head(lane) for lane in Lane})
         self.seen = self._recall_seen()
@@ -282,6 +281,7 @@ class Node:
 
     def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox]:
         settings, journal = self.plan.settings, self.journal
+        self.filtering = Filtering(self.plan, journal, self.timekeeper, self.telemetry)
         here = place(self.plan.rules, settings.node, has_children=self.plan.children is not None).here
         engine = Engine(here, journal.catalogue, settings.node, settings.rule_limits.limits)
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node, registry=self.devices.ruling)

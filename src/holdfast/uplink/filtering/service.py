@@ -38,7 +38,7 @@ _NEVER = np.iinfo(np.int64).min
 
 @dataclass(slots=True)
 class _Due:
-    """What goes up with the next commit. excerpts: by entry."""
+    """What goes up with the next commit. excerpts: by entry; capped: entries that used up their day, and its rows."""
 
     over: Table = field(default_factory=empty)
     excerpts: list[Batch] = field(default_factory=list)
@@ -46,7 +46,7 @@ class _Due:
     capped: dict[str, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(len(self.over) or self.excerpts)
+        return bool(len(self.over) or self.excerpts or self.capped)
 
 
 class Filter:
@@ -69,6 +69,7 @@ class Filter:
         self._newest = np.empty(0, np.int64)
         self._owed: Counter[str] = Counter()
         self._remembered_s = clock.monotonic()
+        self._capped: dict[str, int] = {}
         self._passed: deque[tuple[float, int]] = deque()
         self._turning = asyncio.Lock()
         self._has_begun = False
@@ -219,7 +220,9 @@ class Filter:
                 due.excerpts.append(rows)
             else:
                 due.counts["filter_rows.over_cap"] += len(rows)
-                due.capped[rule.series] = due.capped.get(rule.series, 0) + len(rows)
+                if self._capped.get(rule.series) != wall_ns // _DAY_NS:
+                    self._capped[rule.series] = wall_ns // _DAY_NS
+                    due.capped[rule.series] = len(rows)
 
     def _must_remember(self) -> bool:
         journal = self._journal
