@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from holdfast.cli.node_api import LONG_S, Api, File, as_json
 from holdfast.cli.words import lasting, many, plain, size, table, when
+from holdfast.journal.filtered import Filtered
 from holdfast.journal.ledger import ChildRows, GapSpan, LaneRows, Ledger, Messages, balance
 from holdfast.journal.parent import CONSUMER
 from holdfast.kernel.clock import NS_PER_S
@@ -50,6 +51,8 @@ def said(report: Report) -> list[str]:
     ledger = report.ledger
     lines = [report.note] if report.note else []
     lines += [*_messages(ledger.messages), "", *_rows(ledger)]
+    if ledger.filtered is not None:
+        lines += ["", *_filtered(ledger.filtered)]
     if ledger.gaps:
         lines += ["", *_gaps(ledger.gaps)]
     if ledger.children:
@@ -72,6 +75,7 @@ def _rows(ledger: Ledger) -> list[str]:
         sources += f" + {many(rows.messages, 'application message')}"
     sources += f" + {rows.summaries:,} summaries" if rows.summaries else ""
     sources += f" + {rows.made:,} made to leave for what stays" if rows.made else ""
+    sources += f" + {rows.excerpts:,} copies sent around alerts" if rows.excerpts else ""
     sources += f" + {rows.from_children:,} from children" if rows.from_children else ""
     head = ["lane", "accepted", "delivered", "pending", "kept", "shed", "residual", ""]
     body = [
@@ -86,6 +90,16 @@ def _rows(ledger: Ledger) -> list[str]:
         f"rows      {rows.committed:,} accepted = {sources}{_left(rows.residual)}",
         *table([head, *body], range(1, 7)),
     ]
+
+
+def _filtered(found: Filtered) -> list[str]:
+    """Where the readings are that a filter keeps here."""
+    parts = f"{found.summarised:,} summarised + {found.open:,} in open steps + {found.waiting:,} not read yet"
+    parts += f" + {found.left_out:,} wanted by no summary" if found.left_out else ""
+    parts += f" + {found.shed:,} shed before" if found.shed else ""
+    raw = f"raw       {found.around:,} of them sent as well, around alerts"
+    raw += f"; {found.over_cap:,} more were over the day's bytes" if found.over_cap else ""
+    return [f"filter    {many(found.kept, 'reading')} kept here = {parts}{_left(found.residual)}", raw]
 
 
 def _shed(lane: LaneRows) -> int:

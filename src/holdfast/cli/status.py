@@ -10,6 +10,7 @@ from msgspec import Struct
 from holdfast.cli.node_api import Api, File, as_json, file_of
 from holdfast.cli.words import lasting, plain, size, table, when
 from holdfast.journal.documents import read_documents
+from holdfast.journal.filtered import Saving, saving
 from holdfast.journal.parent import ACCOUNT, CONSUMER, Account
 from holdfast.journal.relief import level_of
 from holdfast.journal.store import load_catalogue
@@ -57,6 +58,7 @@ class Glance(Struct, frozen=True):
     documents: DocumentsStatus | None = None
     brokers: list[BrokerStatus] = []
     routes: list[RouteStatus] = []
+    saving: Saving | None = None
 
 
 def show_status(where: Api | File, *, json: bool) -> int:
@@ -94,6 +96,7 @@ def from_api(api: Api) -> Glance:
         documents=status.documents,
         brokers=status.brokers,
         routes=status.routes,
+        saving=saving(status.counters),
     )
 
 
@@ -136,6 +139,7 @@ def from_file(file: File) -> Glance:
         series=series,
         children=children,
         documents=documents,
+        saving=saving(accounts.counters),
     )
 
 
@@ -153,6 +157,7 @@ def said(glance: Glance) -> list[str]:
         ["clock", glance.clock or "not known: only a running node watches it"],
         ["children", ", ".join(map(plain, glance.children)) or "none"],
         *_documents(glance.documents),
+        *_saving(glance.saving),
         *_foreign(glance),
     ]
     return ([glance.note] if glance.note else []) + table(rows)
@@ -198,6 +203,16 @@ def _documents(documents: DocumentsStatus | None) -> list[list[str]]:
         words += f"; {documents.waiting:,} with edits that the parent lacks"
     stuck = [["", f"stuck: {plain(name)}: {plain(why)}"] for name, why in sorted(documents.stuck.items())]
     return [["documents", words], *stuck]
+
+
+def _saving(found: Saving | None) -> list[list[str]]:
+    if found is None:
+        return []
+    sent = f"{size(found.summaries)} of summaries, {size(found.around)} around alerts"
+    return [
+        ["filter", f"{found.readings:,} readings kept here, {size(found.kept)}; sent instead: {sent}"],
+        ["", f"{found.share:.1%} saved, in bytes as the journal stores rows"],
+    ]
 
 
 def _foreign(glance: Glance) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """A hello as this node takes it: of every lane that the two nodes share, in lane order. Pure.
 
-The region lane counts only between nodes of one region; the site lane never does. What isn't heard of a lane changes
+The region lane counts only between nodes of one region; the site and local lanes never do. What isn't heard of a lane changes
 nothing that is remembered of it.
 """
 
@@ -10,6 +10,8 @@ from holdfast.journal.records import GENESIS, Incarnation
 from holdfast.model.lane import OPEN_LANES, SYNCED_LANES, Lane
 from holdfast.wire.messages import Hello, Proof, RegionHello
 
+_UNTOLD = (0,) * (len(Lane) - len(SYNCED_LANES))
+"""Heads of the lanes that no parent hears of."""
 Proofs = dict[tuple[Lane, int], Proof]
 
 
@@ -40,11 +42,12 @@ def hear(hello: Hello, region: str = "") -> Heard:
     starts = lane.starts + (0,) * (len(hello.history) - len(lane.starts))
     return Heard(
         node=hello.node,
-        heads=(*hello.heads, lane.head, 0),
-        heads_chain=(*hello.heads_chain, lane.chain, GENESIS),
-        applied=(*hello.applied, lane.applied, 0),
+        heads=(*hello.heads, lane.head, *_UNTOLD),
+        heads_chain=(*hello.heads_chain, lane.chain, *(GENESIS for _ in _UNTOLD)),
+        applied=(*hello.applied, lane.applied, *_UNTOLD),
         history=tuple(
-            Incarnation(start.uuid, (*start.heads, head, 0)) for start, head in zip(hello.history, starts, strict=False)
+            Incarnation(start.uuid, (*start.heads, head, *_UNTOLD))
+            for start, head in zip(hello.history, starts, strict=False)
         ),
         proofs={(Lane(proof.lane), proof.seq): proof for proof in hello.proofs},
         whole=hello.whole,

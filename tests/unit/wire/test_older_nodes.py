@@ -67,5 +67,5 @@ def test_an_older_childs_hello_is_heard_in_the_open_lanes_only() -> None:
 
     old = OldHello("gw", "u", (1, 2, 3), (GENESIS, GENESIS, GENESIS), 4, (OldStart("u", (0, 0, 1)),))
     heard = hear(msgspec.json.decode(msgspec.json.encode(old), type=Hello), "eu")
-    assert (heard.lanes, heard.heads) == (OPEN_LANES, (1, 2, 3, 0, 0))
-    assert heard.history[0].heads == (0, 0, 1, 0, 0)
+    assert (heard.lanes, heard.heads) == (OPEN_LANES, (1, 2, 3, 0, 0, 0))
+    assert heard.history[0].heads == (0, 0, 1, 0, 0, 0)

@@ -11,9 +11,9 @@ import pytest
 
 from holdfast.history.rows import Scan, Texts
 from holdfast.journal.blobs import decode_readings
-from holdfast.journal.filtered import RELEASED, saving
+from holdfast.journal.filtered import RELEASED, Filtered, saving
 from holdfast.journal.journal import FILE_NAME, Journal
-from holdfast.journal.ledger import Filtered, balance
+from holdfast.journal.ledger import balance
 from holdfast.journal.parent import CONSUMER
 from holdfast.journal.settings import JournalSettings
 from holdfast.journal.transaction import Transaction

@@ -1,5 +1,6 @@
 """Steps and windows beside plain models of them."""
 
+import itertools
 from collections.abc import Sequence
 from random import Random
 
@@ -83,7 +84,7 @@ ROWS = st.lists(
 def test_steps_are_what_a_plain_loop_says_however_the_readings_came(rows: list[Row], cuts: list[int]) -> None:
     catalogue = a_catalogue()
     at = sorted({0, len(rows), *(min(cut, len(rows)) for cut in cuts)})
-    parts = [rows[low:high] for low, high in zip(at, at[1:], strict=False)]
+    parts = [rows[low:high] for low, high in itertools.pairwise(at)]
     assert told(catalogue, parts) == pytest.approx(model(rows))
 
 
@@ -147,7 +148,5 @@ def test_windows_remembered_are_bounded_and_what_was_forgotten_is_never_sent_aga
     for n in range(100):
         assert windows.add(0, 1000 * n, 1000 * n + 10) == [(1000 * n, 1000 * n + 10)]
     assert len(windows.spans[0]) == MOST
-    assert windows.add(0, 0, 99_000) == [
-        (1000 * n + 11, 1000 * (n + 1) - 1) for n in range(99 - MOST, 99)
-    ]
+    assert windows.add(0, 0, 99_000) == [(1000 * n + 11, 1000 * (n + 1) - 1) for n in range(99 - MOST, 99)]
     assert windows.add(0, 5, 6) == []

@@ -1,0 +1,303 @@
+"""Bytes on the link with everything raw, against summaries, alerts and the raw readings around them.
+
+python -m benchmarks.filtering [--json FILE] [--quick]
+
+Each data set is stored as a gateway's backlog twice, in groups of 1,000 readings: once as it is, once through the real
+filter with `parent.send`. Then gateway and hub run as processes with a proxy between them that counts every byte of
+both ways, TLS and HTTP included, until the hub has it all. Alerts (`alert.raised` where `auto` first reaches the
+threshold, at most one an hour and series) go up in both. Time is the data's own, run through as fast as it goes.
+
+What must be kept: every reading, at the site; and of each window that people labelled, some raw readings at the hub.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.data import FOLDER, NODE, Rows, occupancy
+from benchmarks.drain import GROUP
+from benchmarks.pair import Pair
+from benchmarks.processes import free_port, wait_for_port
+from holdfast.journal.blobs import decode_readings
+from holdfast.journal.filtered import saving
+from holdfast.journal.journal import FILE_NAME, Journal, load_catalogue
+from holdfast.journal.ledger import balance
+from holdfast.journal.parent import CONSUMER
+from holdfast.journal.reader import JournalReader
+from holdfast.journal.settings import JournalSettings
+from holdfast.journal.transaction import Transaction
+from holdfast.kernel.clock import ManualClock
+from holdfast.model.batch import Batch
+from holdfast.model.event import Event
+from holdfast.model.lane import Lane, Stay
+from holdfast.model.series import Kind, Series
+from holdfast.residency.leaving import Leaving, store
+from holdfast.residency.rules import Policy
+from holdfast.stream.detectors.benches.corpus import File, read, run_auto
+from holdfast.stream.detectors.ports import THRESHOLD
+from holdfast.stream.engine import Engine
+from holdfast.telemetry.happenings import Telemetry
+from holdfast.uplink.filtering.rules import SendPolicy
+from holdfast.uplink.filtering.service import Filter
+from holdfast.uplink.filtering.settings import AroundSettings, SendRule
+
+HOUR_NS = 3600 * 10**9
+SENSITIVE = 0.3
+"""A threshold for those who would rather look once too often."""
+_LIMIT_S = 60.0
+Window = tuple[int, int, int]
+"""series, first and last ns UTC of what people labelled."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One data set under one entry of `parent.send`; alerts: (series, ns UTC), windows: what people labelled."""
+
+    rows: Rows
+    alerts: Sequence[tuple[int, int]]
+    windows: Sequence[Window] = ()
+    rule: SendRule | None = None
+
+
+def nab_cases(*, quick: bool) -> dict[str, Case]:
+    """NAB's files side by side, each a series read every 5 min, with steps of two lengths and alerts at two thresholds.
+
+    Half an hour around an alert is 12 or 13 readings.
+    """
+    files = read(FOLDER / "nab")
+    if quick:
+        files = dict(list(files.items())[:4])
+    names = sorted(files)
+    scores = run_auto(files).scored
+    series = tuple(
+        Series(NODE, name.rpartition("/")[2].removesuffix(".csv"), "value", "1", Kind.FLOAT) for name in names
+    )
+    rows = Rows(series, _side_by_side([files[name] for name in names]))
+    windows = [
+        (i, int(files[name].ts[a : b + 1].min()), int(files[name].ts[a : b + 1].max()))
+        for i, name in enumerate(names)
+        for a, b in files[name].windows
+    ]
+    around = AroundSettings(1800.0, 1800.0, per_day=1 << 40)
+    found = {}
+    for what, least in (("nab", THRESHOLD), ("nab_sensitive", SENSITIVE)):
+        alerts = _alerts([files[name] for name in names], [scores[name].scores for name in names], least)
+        for hours in (6, 24):
+            rule = SendRule("value", "summaries", every=hours * 3600.0, around=around)
+            found[f"{what}_{hours}h"] = Case(rows, alerts, windows, rule)
+    return found
+
+
+def demo_case(*, quick: bool) -> dict[str, Case]:
+    """The demo's rooms, a row a second as its devices send them: air and light filtered, every 5 min."""
+    rows = occupancy()
+    batch = rows.batch.take(np.arange(20_000)) if quick else rows.batch
+    start = int(batch.ts.min())
+    batch = Batch(batch.series, start + (batch.ts - start) // 60, batch.value, batch.quality)
+    order = [np.flatnonzero(batch.series == i) for i in range(len(rows.series))]
+    files = [File(batch.ts[at] * 60, batch.value[at], ()) for at in order]  # the minutes that the rows were taken at
+    scored = run_auto({str(i): one for i, one in enumerate(files)}).scored
+    raised = _alerts(files, [scored[str(i)].scores for i in range(len(files))], THRESHOLD)
+    alerts = [(series, ts // 60) for series, ts in raised]
+    rule = SendRule("*/*", "summaries", every=300.0, around=AroundSettings(60.0, 60.0, per_day=1 << 40))
+    return {"demo": Case(Rows(rows.series, batch), alerts, (), rule)}
+
+
+def _side_by_side(files: Sequence[File]) -> Batch:
+    ids = np.concatenate([np.full(len(one.ts), i, np.int32) for i, one in enumerate(files)])
+    turn = np.concatenate([np.arange(len(one.ts)) for one in files])
+    order = np.argsort(turn, kind="stable")
+    ts, value = np.concatenate([one.ts for one in files]), np.concatenate([one.values for one in files])
+    return Batch(ids[order], ts[order].astype(np.int64), value[order], np.zeros(len(ids), np.uint8))
+
+
+def _alerts(files: Sequence[File], scores: Sequence[NDArray[np.float64]], least: float) -> list[tuple[int, int]]:
+    """Where a score gets to the threshold, unless there was one of the series within the hour before."""
+    found = []
+    for series, (one, score) in enumerate(zip(files, scores, strict=True)):
+        last = -(2**62)
+        high = score >= least
+        for at in np.flatnonzero(high & ~np.concatenate([[False], high[:-1]])).tolist():
+            if one.ts[at] - last >= HOUR_NS:
+                last = int(one.ts[at])
+                found.append((series, last))
+    return found
+
+
+async def backlog(path: Path, case: Case, *, filters: bool) -> dict[str, float]:
+    """Store a case as the backlog of a stopped gateway, its filter having run along; what the filter counted."""
+    rules = (case.rule,) if filters and case.rule is not None else ()
+    clock = ManualClock(wall_ns=int(case.rows.batch.ts.max()) + 10 * 86_400 * 10**9)
+    journal = Journal(path, NODE, JournalSettings(quota=60_000_000_000), clock)
+    policy = SendPolicy(rules, NODE, lambda _: Stay.ANYWHERE)
+    if rules:
+        journal.catalogue.keep_by(policy.is_local)
+    for one in case.rows.series:
+        journal.catalogue.intern(one)
+    leaving = Leaving(Policy((), NODE), journal.catalogue)
+    service = Filter(policy, journal, clock, Telemetry(clock, lambda _: None))
+    await service.once()
+    alerts = sorted(case.alerts, key=lambda alert: alert[1])
+    batch, cpu = case.rows.batch, 0.0
+    left = dict.fromkeys(alerts)
+    for start in range(0, len(batch), GROUP):
+        part = batch.take(np.arange(start, min(start + GROUP, len(batch))))
+        seen = set(zip(part.series.tolist(), part.ts.tolist(), strict=True))
+        events = [_event(case.rows.series[s], ts) for s, ts in list(left) if (s, ts) in seen]
+        for key in seen & left.keys():
+            del left[key]
+        await journal.submit(_storing(leaving, part, events))
+        if rules and start // GROUP % 20 == 19:
+            began = time.process_time()
+            await service.once()
+            cpu += time.process_time() - began
+    for _ in range(2 if rules else 0):
+        await service.once()
+        clock.advance(60)
+    await service.drain()
+    counters = journal.counters()
+    ledger = balance(journal.accounts(CONSUMER, count=True), has_parent=True)
+    if not ledger.balanced or left:
+        raise SystemExit(f"the books of {path} don't balance, or {len(left)} alerts were left: {ledger}")
+    state = Engine((), journal.catalogue, NODE).snapshot()
+    heads = {lane: journal.head(lane) for lane in (Lane.BULK, Lane.LOCAL)}
+    await journal.submit(lambda tx: _at_end(tx, heads, state))
+    journal.close()
+    found = saving(counters)
+    share = 0.0 if found is None else found.share
+    return {"alerts": len(alerts), "journal_share_saved": share, "filter_us_per_reading": cpu / len(batch) * 1e6}
+
+
+def _storing(leaving: Leaving, part: Batch, events: Sequence[Event]):  # noqa: ANN202  # a write
+    found = leaving.sort(part)
+
+    def write(tx: Transaction) -> None:
+        store(tx, found)
+        tx.count("readings_accepted", len(part))
+        if events:
+            tx.append_events(Lane.CRITICAL, events)
+            tx.count("events_accepted", len(events))
+
+    return write
+
+
+def _at_end(tx: Transaction, heads: dict[Lane, int], state: bytes) -> None:
+    tx.checkpoint("rules", heads[Lane.BULK], state)
+    tx.set_cursor("rules", Lane.LOCAL, heads[Lane.LOCAL])
+
+
+def _event(series: Series, ts: int) -> Event:
+    """As a rule says it."""
+    why = {"inputs": {series.metric: 1.0}, "rule_version": "0123456789abcdef", "window": "20 samples", "score": 0.5}
+    return Event(
+        id=f"{abs(hash((series.device, ts))):032x}"[:32],
+        ts=ts,
+        kind="alert.raised",
+        severity="warning",
+        node=NODE,
+        device=series.device,
+        rule="unusual",
+        message=f"{series.metric} of {series.device} is unusual",
+        why=why,
+    )
+
+
+def carried(folder: Path, case: Case, *, filters: bool) -> dict[str, float]:
+    """Bytes of both ways until the hub has it all, and what there is then."""
+    folder.mkdir(parents=True)
+    port, pair = free_port(), Pair(folder)
+    send = "" if not filters or case.rule is None else _send(case.rule)
+    settings = pair.write_settings(parent_port=port, parent=send)
+    settings.write_text(settings.read_text().replace("rules: [alarm.yaml]\n", ""))
+    figures = asyncio.run(backlog(folder / "gw" / FILE_NAME, case, filters=filters))
+    command = [sys.executable, "-m", "benchmarks.proxy", str(port), str(pair.hub), "0", "0"]
+    proxy = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        with pair.up("hub"):
+            wait_for_port(port)
+            with pair.up("gw"):
+                until = time.monotonic() + _LIMIT_S
+                while not _agree(pair) and time.monotonic() < until:
+                    time.sleep(0.05)
+                if not _agree(pair):
+                    raise SystemExit("the hub hasn't got everything")
+    finally:
+        proxy.terminate()
+        said, _ = proxy.communicate(timeout=10)
+    found = json.loads(said)
+    raw = _raw_at(folder / "hub" / FILE_NAME, case)
+    kept = len(_raw_at(folder / "gw" / FILE_NAME, case, (Lane.BULK, Lane.LOCAL)))
+    shown = sum(any(s == i and a <= ts <= b for s, ts in raw) for i, a, b in case.windows)
+    all_kept = {(s, t) for s, t in zip(case.rows.batch.series.tolist(), case.rows.batch.ts.tolist(), strict=True)}
+    figures |= {"link": found["up"] + found["down"], "link_up": found["up"], "raw_at_hub": len(raw)}
+    return figures | {"windows": len(case.windows), "windows_shown": shown, "kept": kept, "readings": len(all_kept)}
+
+
+def _agree(pair: Pair) -> bool:
+    gateway, hub = (JournalReader(pair.folder / name / FILE_NAME) for name in ("gw", "hub"))
+    try:
+        branches, heads = hub.branches("gw"), gateway.heads()
+        lanes = (Lane.CRITICAL, Lane.NORMAL, Lane.BULK)
+        return bool(branches) and all(branches[-1].marks[lane].wm == heads[lane] for lane in lanes)
+    finally:
+        gateway.close()
+        hub.close()
+
+
+def _raw_at(path: Path, case: Case, lanes: Sequence[Lane] = (Lane.BULK,)) -> set[tuple[int, int]]:
+    """(series, ns UTC) of the raw readings that a node has."""
+    reader, catalogue = JournalReader(path), load_catalogue(path)
+    number = {series: i for i, series in enumerate(case.rows.series)}
+    found = set[tuple[int, int]]()
+    for lane in lanes:
+        for group in reader.between(0, 2**62, lane):
+            batch = decode_readings(group.blob)
+            ids = [number[catalogue[i]] for i in batch.series.tolist()]
+            found |= set(zip(ids, batch.ts.tolist(), strict=True))
+    reader.close()
+    return found
+
+
+def _send(rule: SendRule) -> str:
+    around = rule.around
+    words = "" if around is None else f", around: {{before: {around.before}s, after: {around.after}s, per_day: 1TB}}"
+    return f", send: [{{series: '{rule.series}', as: summaries, every: {rule.every}s{words}}}]"
+
+
+def measure(folder: Path, *, quick: bool = False) -> dict[str, dict[str, float]]:
+    """All data sets, raw and filtered."""
+    cases = {**demo_case(quick=quick), **nab_cases(quick=quick)}
+    figures = {}
+    for name, case in cases.items():
+        raw = carried(folder / name / "raw", case, filters=False)
+        sent = carried(folder / name / "filtered", case, filters=True)
+        saved = 1 - sent["link"] / raw["link"]
+        figures[name] = {**sent, "link_raw": raw["link"], "share_saved": round(saved, 4)}
+        print(name, json.dumps(figures[name]), flush=True)
+    return figures
+
+
+def main() -> None:
+    """Measure, and say so."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), quick=options.quick)
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
