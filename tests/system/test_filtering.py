@@ -40,7 +40,7 @@ rules:
   stuffy:
     select: air.co2
     from: readings
-    when: '"air.co2" > 1995'
+    when: '"air.co2" > 1975'
     severity: critical
 """
 Row = tuple[str, str, int, float]
@@ -173,7 +173,7 @@ def test_the_hub_has_each_summary_and_each_reading_around_an_alert_once_and_the_
     # raw readings around alerts, and what was never filtered
     raised = site.alerts("gw")
     assert {event.id for event in raised} == {event.id for event in site.alerts("hub")}
-    assert len(raised) > 5
+    assert len(raised) > 3
     spans = [(event.device, event.ts // 1_000_000) for event in raised]
     around = Counter(
         row

@@ -15,10 +15,14 @@ def mark(wm: int, seen: int, bounds: Sequence[int] = (), history: str = "a", for
     return Mark(wm, chain(wm, history), seen, fork, bounds=tuple(Bound(b, chain(b, history)) for b in bounds))
 
 
+NONE = (0,) * (len(Lane) - 3)
+"""Of the lanes after bulk."""
+
+
 def known(*starts: tuple[str, int], wm: int, seen: int, bounds: Sequence[int] = (), number: int = 0) -> Branch:
-    incarnations = tuple(Incarnation(uuid, (0, 0, head, 0, 0)) for uuid, head in starts)
+    incarnations = tuple(Incarnation(uuid, (0, 0, head, *NONE)) for uuid, head in starts)
     return Branch(
-        "gw", number, incarnations=incarnations, marks=(Mark(), Mark(), mark(wm, seen, bounds), Mark(), Mark())
+        "gw", number, incarnations=incarnations, marks=(Mark(), Mark(), mark(wm, seen, bounds), *(Mark() for _ in NONE))
     )
 
 
@@ -76,8 +80,8 @@ def test_an_old_image_is_a_new_branch_from_where_it_was_taken() -> None:
     assert verdict.branch.parent == 0
     bulk = verdict.branch.marks[2]
     assert (bulk.wm, bulk.start, bulk.fork, bulk.chain) == (40, 40, 60, chain(40))
-    assert verdict.held == (0, 0, 40, 0, 0)
-    assert verdict.unseen == (0, 0, 40, 0, 0)
+    assert verdict.held == (0, 0, 40, *NONE)
+    assert verdict.unseen == (0, 0, 40, *NONE)
 
 
 def test_an_image_from_several_starts_ago_forks_at_its_own_time() -> None:
@@ -119,8 +123,8 @@ def test_a_new_disk_under_an_old_name_starts_at_nothing() -> None:
     assert isinstance(verdict, Fork)
     assert verdict.branch.reason == "replaced"
     assert verdict.branch.marks[2].start == 0
-    assert verdict.held == (0, 0, 80, 0, 0)
-    assert verdict.unseen == (0, 0, 40, 0, 0)
+    assert verdict.held == (0, 0, 80, *NONE)
+    assert verdict.unseen == (0, 0, 40, *NONE)
 
 
 def test_a_branch_that_was_thought_dead_is_revived_and_said_so() -> None:
