@@ -1,6 +1,6 @@
 """Bytes on the link with everything raw, against summaries, alerts and the raw readings around them.
 
-python -m benchmarks.filtering [--json FILE] [--quick]
+python -m benchmarks.filtering [--json FILE] [--quick] [--only demo]
 
 Each data set is stored as a gateway's backlog twice, in groups of 1,000 readings: once as it is, once through the real
 filter with `parent.send`. Then gateway and hub run as processes with a proxy between them that counts every byte of
@@ -17,14 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import FOLDER, NODE, Rows, occupancy
+from benchmarks.data import FOLDER, NODE, Rows, Site, occupancy
 from benchmarks.drain import GROUP
 from benchmarks.pair import Pair
 from benchmarks.processes import free_port, wait_for_port
@@ -49,11 +49,13 @@ from holdfast.stream.engine import Engine
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.uplink.filtering.rules import SendPolicy
 from holdfast.uplink.filtering.service import Filter
-from holdfast.uplink.filtering.settings import AroundSettings, SendRule
+from holdfast.uplink.filtering.settings import AroundSettings, SendRule, Statistic
 
 HOUR_NS = 3600 * 10**9
 SENSITIVE = 0.3
 """A threshold for those who would rather look once too often."""
+STATISTICS: tuple[Statistic, ...] = ("min", "max", "mean")
+ROOMS, ROUNDS = 50, 3_600
 _LIMIT_S = 60.0
 Window = tuple[int, int, int]
 """series, first and last ns UTC of what people labelled."""
@@ -93,24 +95,35 @@ def nab_cases(*, quick: bool) -> dict[str, Case]:
     for what, least in (("nab", THRESHOLD), ("nab_sensitive", SENSITIVE)):
         alerts = _alerts([files[name] for name in names], [scores[name].scores for name in names], least)
         for hours in (6, 24):
-            rule = SendRule("value", "summaries", every=hours * 3600.0, around=around)
+            rule = SendRule("value", "summaries", every=hours * 3600.0, statistics=STATISTICS, around=around)
             found[f"{what}_{hours}h"] = Case(rows, alerts, windows, rule)
     return found
 
 
-def demo_case(*, quick: bool) -> dict[str, Case]:
-    """The demo's rooms, a row a second as its devices send them: air and light filtered, every 5 min."""
-    rows = occupancy()
-    batch = rows.batch.take(np.arange(20_000)) if quick else rows.batch
-    start = int(batch.ts.min())
-    batch = Batch(batch.series, start + (batch.ts - start) // 60, batch.value, batch.quality)
+def demo_cases(*, quick: bool) -> dict[str, Case]:
+    """The demo's data, a row a second, summaries every 5 min: its two rooms as they stand, three hours.
+
+    And an hour of fifty rooms that replay it, each from a place of its own and from its end to its start again: jumps
+    that are in no room, so that there are many alerts.
+    """
+    rounds = 300 if quick else ROUNDS
+    rooms, site = occupancy(), Site(ROOMS, 1_700_000_100 * 10**9)
+    return {"demo": _sixty_fold(rooms), "demo_jumps": _sixty_fold(Rows(site.series, site.rounds(0, rounds, rounds)))}
+
+
+def _sixty_fold(rows: Rows) -> Case:
+    """Readings of every minute as if they came every second; alerts are those of the minutes."""
+    batch = rows.batch
     order = [np.flatnonzero(batch.series == i) for i in range(len(rows.series))]
-    files = [File(batch.ts[at] * 60, batch.value[at], ()) for at in order]  # the minutes that the rows were taken at
+    files = [File(batch.ts[at], batch.value[at], ()) for at in order]
     scored = run_auto({str(i): one for i, one in enumerate(files)}).scored
     raised = _alerts(files, [scored[str(i)].scores for i in range(len(files))], THRESHOLD)
-    alerts = [(series, ts // 60) for series, ts in raised]
-    rule = SendRule("*/*", "summaries", every=300.0, around=AroundSettings(60.0, 60.0, per_day=1 << 40))
-    return {"demo": Case(Rows(rows.series, batch), alerts, (), rule)}
+    start = int(batch.ts.min())
+    faster = Batch(batch.series, start + (batch.ts - start) // 60_000_000 * 1_000_000, batch.value, batch.quality)
+    alerts = [(series, start + (ts - start) // 60_000_000 * 1_000_000) for series, ts in raised]
+    around = AroundSettings(30.0, 30.0, per_day=1 << 40)
+    rule = SendRule("*/*", "summaries", every=300.0, statistics=STATISTICS, around=around)
+    return Case(Rows(rows.series, faster), alerts, (), rule)
 
 
 def _side_by_side(files: Sequence[File]) -> Batch:
@@ -178,7 +191,7 @@ async def backlog(path: Path, case: Case, *, filters: bool) -> dict[str, float]:
     return {"alerts": len(alerts), "journal_share_saved": share, "filter_us_per_reading": cpu / len(batch) * 1e6}
 
 
-def _storing(leaving: Leaving, part: Batch, events: Sequence[Event]):  # noqa: ANN202  # a write
+def _storing(leaving: Leaving, part: Batch, events: Sequence[Event]) -> Callable[[Transaction], None]:
     found = leaving.sort(part)
 
     def write(tx: Transaction) -> None:
@@ -271,20 +284,31 @@ def _raw_at(path: Path, case: Case, lanes: Sequence[Lane] = (Lane.BULK,)) -> set
 def _send(rule: SendRule) -> str:
     around = rule.around
     words = "" if around is None else f", around: {{before: {around.before}s, after: {around.after}s, per_day: 1TB}}"
-    return f", send: [{{series: '{rule.series}', as: summaries, every: {rule.every}s{words}}}]"
+    what = f"series: '{rule.series}', as: summaries, every: {rule.every}s, statistics: [{', '.join(rule.statistics)}]"
+    return f", send: [{{{what}{words}}}]"
 
 
-def measure(folder: Path, *, quick: bool = False) -> dict[str, dict[str, float]]:
+def measure(folder: Path, *, quick: bool = False, only: str = "") -> dict[str, dict[str, float]]:
     """All data sets, raw and filtered."""
-    cases = {**demo_case(quick=quick), **nab_cases(quick=quick)}
-    figures = {}
+    cases = {**demo_cases(quick=quick), **nab_cases(quick=quick)}
+    nothing = replace(cases["demo"], rows=_rows(cases["demo"].rows, 1), alerts=())
+    idle = carried(folder / "idle", nothing, filters=False)["link"]
+    figures: dict[str, dict[str, float]] = {"idle": {"link": idle}}
     for name, case in cases.items():
+        if not name.startswith(only):
+            continue
         raw = carried(folder / name / "raw", case, filters=False)
         sent = carried(folder / name / "filtered", case, filters=True)
         saved = 1 - sent["link"] / raw["link"]
-        figures[name] = {**sent, "link_raw": raw["link"], "share_saved": round(saved, 4)}
+        of_rows = 1 - (sent["link"] - idle) / (raw["link"] - idle)
+        shares = {"share_saved": round(saved, 4), "share_saved_but_for_idle": round(of_rows, 4)}
+        figures[name] = {**sent, "link_raw": raw["link"], **shares}
         print(name, json.dumps(figures[name]), flush=True)
     return figures
+
+
+def _rows(rows: Rows, count: int) -> Rows:
+    return Rows(rows.series, rows.batch.take(np.arange(count)))
 
 
 def main() -> None:
@@ -292,9 +316,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", type=Path)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default="", help="names of data sets that begin so")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), quick=options.quick)
+        figures = measure(Path(folder), quick=options.quick, only=options.only)
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1))
 
