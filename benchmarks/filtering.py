@@ -8,6 +8,9 @@ both ways, TLS and HTTP included, until the hub has it all. Alerts (`alert.raise
 threshold, at most one an hour and series) go up in both. Time is the data's own, run through as fast as it goes.
 
 What must be kept: every reading, at the site; and of each window that people labelled, some raw readings at the hub.
+
+A backlog is where raw readings cost least: a body has 20,000 of them, in columns. `live` is a minute of devices that
+send as time goes by, so that bodies leave every half second.
 """
 
 import argparse
@@ -56,6 +59,7 @@ SENSITIVE = 0.3
 """A threshold for those who would rather look once too often."""
 STATISTICS: tuple[Statistic, ...] = ("min", "max", "mean")
 ROOMS, ROUNDS = 50, 3_600
+DEVICE = Path(__file__).parents[1] / "tests" / "system" / "kill" / "device.py"
 _LIMIT_S = 60.0
 Window = tuple[int, int, int]
 """series, first and last ns UTC of what people labelled."""
@@ -294,6 +298,9 @@ def measure(folder: Path, *, quick: bool = False, only: str = "") -> dict[str, d
     nothing = replace(cases["demo"], rows=_rows(cases["demo"].rows, 1), alerts=())
     idle = carried(folder / "idle", nothing, filters=False)["link"]
     figures: dict[str, dict[str, float]] = {"idle": {"link": idle}}
+    if "live".startswith(only):
+        figures["live"] = _live(folder / "live", 10.0 if quick else 60.0)
+        print("live", json.dumps(figures["live"]), flush=True)
     for name, case in cases.items():
         if not name.startswith(only):
             continue
@@ -305,6 +312,38 @@ def measure(folder: Path, *, quick: bool = False, only: str = "") -> dict[str, d
         figures[name] = {**sent, "link_raw": raw["link"], **shares}
         print(name, json.dumps(figures[name]), flush=True)
     return figures
+
+
+def live(folder: Path, seconds: float, *, filters: bool) -> dict[str, float]:
+    """Bytes of both ways while four devices send ten messages of five readings a second each, and the hub listens."""
+    folder.mkdir(parents=True)
+    port, pair, record = free_port(), Pair(folder), folder / "record.txt"
+    send = ", send: [{series: '*/*', as: summaries, every: 10s, grace: 1s, statistics: [min, max, mean]}]"
+    settings = pair.write_settings(parent_port=port, parent=send if filters else "")
+    settings.write_text(
+        settings.read_text().replace("rules: [alarm.yaml]\n", "").replace("'builtin:rooms'", "rooms.yaml")
+    )
+    command = [sys.executable, "-m", "benchmarks.proxy", str(port), str(pair.hub), "0", "0"]
+    proxy = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        with pair.up("hub", "gw"):
+            words = [str(DEVICE), str(pair.mqtt), str(record), "4", "40", "1"]
+            device = subprocess.Popen([sys.executable, *words])
+            time.sleep(seconds)
+            device.terminate()
+            device.wait()
+            time.sleep(15.0)  # the last steps
+    finally:
+        proxy.terminate()
+        said, _ = proxy.communicate(timeout=10)
+    found = json.loads(said)
+    return {"link": found["up"] + found["down"], "readings": 5 * len(record.read_text().splitlines())}
+
+
+def _live(folder: Path, seconds: float) -> dict[str, float]:
+    raw, sent = (live(folder / name, seconds, filters=name == "filtered") for name in ("raw", "filtered"))
+    share = 1 - sent["link"] / sent["readings"] * raw["readings"] / raw["link"]
+    return {**sent, "link_raw": raw["link"], "readings_raw": raw["readings"], "share_saved": round(share, 4)}
 
 
 def _rows(rows: Rows, count: int) -> Rows:

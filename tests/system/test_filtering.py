@@ -156,19 +156,19 @@ def test_the_hub_has_each_summary_and_each_reading_around_an_alert_once_and_the_
     wanted = Counter((device, metric, ms // 2_000 * 2_000) for device, metric, ms, _ in air)
     counted: Counter[tuple[str, str, int]] = Counter()
     sums: Counter[tuple[str, str, int]] = Counter()
-    means: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
+    means: dict[tuple[str, str, int], list[float]] = {}
     for device, metric, ms, value in site.rows("hub", Lane.NORMAL):
         name, _, statistic = metric.rpartition(".2s.")
         if statistic == "count":
             counted[device, name, ms] += int(value)
             sums[device, name, ms] += 1
         elif statistic == "mean":
-            means.setdefault((device, name, ms), []).append((value, 0.0))
+            means.setdefault((device, name, ms), []).append(value)
     assert counted == wanted
     for key, n in sums.items():
         mine = [value for device, metric, ms, value in air if (device, metric, ms // 2_000 * 2_000) == key]
         if n == 1:
-            assert means[key][0][0] == pytest.approx(float(np.mean(mine)))
+            assert means[key][0] == pytest.approx(float(np.mean(mine)))
     assert max(sums.values()) < 10
     # raw readings around alerts, and what was never filtered
     raised = site.alerts("gw")
@@ -188,4 +188,9 @@ def test_the_hub_has_each_summary_and_each_reading_around_an_alert_once_and_the_
     assert known is not None
     assert (known.kept, known.summarised, known.around) == (len(kept), len(air), around.total())
     assert known.left_out == len(kept) - len(air)
+    # and raw here, in files and journal together
+    for device in {row[0] for row in air}:
+        lines = site.say("query", "gw.yaml", f"{device}/air.co2", "--from", "-1h", "--format", "csv").splitlines()
+        mine = [row for row in air if row[:2] == (device, "air.co2")]
+        assert sum("air.co2" in line for line in lines) == len(mine)
     print(site.say("ledger", "gw.yaml"), site.say("status", "gw.yaml"))  # for the how-to

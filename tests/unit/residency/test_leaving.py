@@ -145,6 +145,7 @@ def test_an_alert_without_inputs_counts_as_strict_as_its_device(tmp_path: Path) 
 def test_a_restart_shows_the_rules_the_rows_in_the_order_they_came(commits: list[list[Reading]], done: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         house = House(Path(folder), [CAMERA, BADGE])
+        house.catalogue.keep_by(lambda series: series.metric == "m")  # as a filter does
         after = dict.fromkeys(READING_LANES, 0)
         came: list[tuple[int, float]] = []
         for n, readings in enumerate(commits):
@@ -163,6 +164,15 @@ def test_a_restart_shows_the_rules_the_rows_in_the_order_they_came(commits: list
         assert shown == came
         house.reader.close()
         house.store.close()
+
+
+def test_an_order_stored_before_there_was_a_local_lane_is_read_with_nothing_in_it(tmp_path: Path) -> None:
+    house = House(tmp_path, [CAMERA])
+    house.commit(house.batch([("camera-1", "n", 1.0), ("press-1", "n", 2.0)]))
+    house.store.commit([lambda tx: tx.db.execute("UPDATE weaves SET ends = '[1, 0, 1]'")])
+    house.commit(house.batch([("press-1", "n", 3.0), ("camera-1", "n", 4.0)], start=10))
+    shown = [batch.value.tolist() for _, batch in weaves.in_order(house.reader, dict.fromkeys(READING_LANES, 0))]
+    assert shown == [[1.0, 2.0], [3.0, 4.0]]
 
 
 def test_summaries_of_pseudonymised_rows_may_leave_as_they_may(tmp_path: Path) -> None:

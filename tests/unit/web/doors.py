@@ -101,7 +101,8 @@ class Book:
 
 
 LANES = tuple(
-    LaneAccount(lane, head, sent, 0) for lane, head, sent in zip(Lane, (0, 0, 3, 0, 0), (0, 0, 2, 0, 0), strict=True)
+    LaneAccount(lane, head, sent, 0)
+    for lane, head, sent in zip(Lane, (0, 0, 3, 0, 0, 0), (0, 0, 2, 0, 0, 0), strict=True)
 )
 
 

@@ -50,7 +50,7 @@ class SendRule(Struct, frozen=True, forbid_unknown_fields=True, rename={"as_": "
         Raises:
             NameInvalid: when it is no name.
         """
-        return Pattern(self.series if "/" in self.series else DEVICE + self.series)
+        return Pattern(DEVICE + self.series if self.series and "/" not in self.series else self.series)
 
 
 def findings(rules: Sequence[SendRule]) -> Iterator[Finding]:
