@@ -24,10 +24,10 @@ def test_status_of_a_stopped_node_is_read_from_its_file_and_says_so(tmp_path: Pa
     settings = make_site(tmp_path, [message(1)], more="parent: {url: 'https://hub:1', ca: ca.pem, token_file: t}\n")
     found = told("status", settings)
     assert (found["source"], found["running"], found["node"], found["uptime_s"]) == ("file", False, "gw", None)
-    assert (found["backlog"], found["parent"], found["link"]) == ([0, 0, 40, 0, 0], "https://hub:1", None)
+    assert (found["backlog"], found["parent"], found["link"]) == ([0, 0, 40, 0, 0, 0], "https://hub:1", None)
     assert (found["journal"]["condition"], found["journal"]["heads"], found["series"]) == (
         "closed",
-        [0, 0, 40, 0, 0],
+        [0, 0, 40, 0, 0, 0],
         1,
     )
     text = holdfast("status", settings).stdout
@@ -40,7 +40,7 @@ def test_rows_that_are_gone_are_no_backlog(tmp_path: Path) -> None:
     flip(tmp_path, 11)
     assert told("journal", "scan", settings, "--repair")["whole"] is True
     pending = [lane["pending"] for lane in told("ledger", settings)["ledger"]["lanes"]]
-    assert told("status", settings)["backlog"] == pending == [1, 0, 30, 0, 0]  # the event tells of the damage
+    assert told("status", settings)["backlog"] == pending == [1, 0, 30, 0, 0, 0]  # the event tells of the damage
 
 
 def test_status_shows_that_a_process_holds_the_journal(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_each_lane_is_its_own_dense_sequence_that_survives_reopening(tmp_path: P
         assert await journal.submit(appending(batch(4), Lane.CRITICAL)) == 4
 
     async def second(journal: Journal) -> None:
-        assert [journal.head(lane) for lane in Lane] == [4, 0, 5, 0, 0]
+        assert [journal.head(lane) for lane in Lane] == [4, 0, 5, 0, 0, 0]
         assert await journal.submit(appending(batch(1))) == 6
 
     with_journal(tmp_path, first)
@@ -203,8 +203,8 @@ def test_a_childs_state_and_series_are_remembered(tmp_path: Path) -> None:
     first, second = Branch("gw-1"), Branch("gw-1", 1, 0, "restored", 7, 3, 0, is_suspect=True)
     second = replace(
         second,
-        incarnations=(Incarnation("abc", (0, 1, 2, 0, 0)),),
-        marks=(Mark(1, bytes(16)), Mark(), bulk, Mark(), Mark()),
+        incarnations=(Incarnation("abc", (0, 1, 2, 0, 0, 0)),),
+        marks=(Mark(1, bytes(16)), Mark(), bulk, Mark(), Mark(), Mark()),
     )
     names = [Series("gw-1", "d", m, "Cel", Kind.FLOAT) for m in ("a", "b")]
 
