@@ -1,7 +1,7 @@
 """A hello as this node takes it: of every lane that the two nodes share, in lane order. Pure.
 
-The region lane counts only between nodes of one region; the site and local lanes never do. What isn't heard of a lane changes
-nothing that is remembered of it.
+The region lane counts only between nodes of one region; the site and local lanes never do. What isn't heard of a lane
+changes nothing that is remembered of it.
 """
 
 from dataclasses import dataclass
