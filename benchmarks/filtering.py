@@ -46,7 +46,7 @@ from holdfast.model.lane import Lane, Stay
 from holdfast.model.series import Kind, Series
 from holdfast.residency.leaving import Leaving, store
 from holdfast.residency.rules import Policy
-from holdfast.stream.detectors.benches.corpus import File, read, run_auto
+from holdfast.stream.detectors.benches.corpus import File, read, run
 from holdfast.stream.detectors.ports import THRESHOLD
 from holdfast.stream.engine import Engine
 from holdfast.telemetry.happenings import Telemetry
@@ -84,7 +84,7 @@ def nab_cases(*, quick: bool) -> dict[str, Case]:
     if quick:
         files = dict(list(files.items())[:4])
     names = sorted(files)
-    scores = run_auto(files).scored
+    scores = run(files).scored
     series = tuple(
         Series(NODE, name.rpartition("/")[2].removesuffix(".csv"), "value", "1", Kind.FLOAT) for name in names
     )
@@ -120,7 +120,7 @@ def _sixty_fold(rows: Rows) -> Case:
     batch = rows.batch
     order = [np.flatnonzero(batch.series == i) for i in range(len(rows.series))]
     files = [File(batch.ts[at], batch.value[at], ()) for at in order]
-    scored = run_auto({str(i): one for i, one in enumerate(files)}).scored
+    scored = run({str(i): one for i, one in enumerate(files)}).scored
     raised = _alerts(files, [scored[str(i)].scores for i in range(len(files))], THRESHOLD)
     start = int(batch.ts.min())
     faster = Batch(batch.series, start + (batch.ts - start) // 60_000_000 * 1_000_000, batch.value, batch.quality)

@@ -191,6 +191,6 @@ def test_the_hub_has_each_summary_and_each_reading_around_an_alert_once_and_the_
     # and raw here, in files and journal together
     for device in {row[0] for row in air}:
         lines = site.say("query", "gw.yaml", f"{device}/air.co2", "--from", "-1h", "--format", "csv").splitlines()
-        mine = [row for row in air if row[:2] == (device, "air.co2")]
-        assert sum("air.co2" in line for line in lines) == len(mine)
+        there_too = [row for row in air if row[:2] == (device, "air.co2")]
+        assert sum("air.co2" in line for line in lines) == len(there_too)
     print(site.say("ledger", "gw.yaml"), site.say("status", "gw.yaml"))  # for the how-to

@@ -50,9 +50,12 @@ def test_the_first_entry_that_matches_decides_and_only_about_own_series_that_may
     rules = (SendRule("press/air.co2", "raw"), SendRule("air.*", "summaries"), SendRule("other/press/*", "nothing"))
     kept = Series("gw", "secret", "air.co2", "", Kind.FLOAT)
     policy = SendPolicy(rules, "gw", lambda series: Stay.SITE if series == kept else Stay.ANYWHERE)
-    found = {
-        name: policy.matching(Series(*name.split("/"), "", Kind.FLOAT))
-        for name in ("gw/press/air.co2", "gw/press/air.h2", "gw/hall/air.co2", "gw/hall/air", "other/press/air.co2")
-    }
-    assert list(found.values()) == [NONE, 1, 1, NONE, NONE]
+    names = [
+        ("gw", "press", "air.co2"),
+        ("gw", "press", "air.h2"),
+        ("gw", "hall", "air"),
+        ("other", "press", "air.co2"),
+    ]
+    found = [policy.matching(Series(node, device, metric, "", Kind.FLOAT)) for node, device, metric in names]
+    assert found == [NONE, 1, NONE, NONE]
     assert policy.matching(kept) == NONE
