@@ -121,7 +121,7 @@ def test_rows_of_every_lane_are_found_and_events_are_passed_over() -> None:
     stored = StoredGroups()
     for lane in Lane:
         stored.add([Row(0, 10 + lane, 1.0)], lane=lane)
-    assert [ts for ts, _ in points(ask(stored, "d0/m"))] == [10, 11, 12, 13, 14]
+    assert [ts for ts, _ in points(ask(stored, "d0/m"))] == [10, 11, 12, 13, 14, 15]
 
 
 def test_a_series_newer_than_the_question_is_not_part_of_the_answer() -> None:
