@@ -2,11 +2,35 @@
 
 from collections.abc import Mapping
 
-from holdfast.stream.detectors import auto, joint, mahalanobis, pca
+from holdfast.stream.detectors import (
+    adwin,
+    auto,
+    bocpd,
+    discord,
+    forest,
+    joint,
+    mahalanobis,
+    pca,
+    seasonal,
+    spectral,
+)
 from holdfast.stream.detectors.ports import Detector, Kind, Scope
 
 KINDS: Mapping[str, Kind] = {
-    kind.name: kind for kind in (auto.KIND, joint.JOINT, joint.TURN, mahalanobis.KIND, pca.KIND)
+    kind.name: kind
+    for kind in (
+        auto.KIND,
+        seasonal.KIND,
+        bocpd.KIND,
+        adwin.KIND,
+        discord.KIND,
+        spectral.KIND,
+        forest.KIND,
+        joint.JOINT,
+        joint.TURN,
+        mahalanobis.KIND,
+        pca.KIND,
+    )
 }
 
 
