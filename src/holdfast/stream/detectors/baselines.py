@@ -13,8 +13,8 @@ from holdfast.stream.detectors.ports import Scope
 
 Array = NDArray[Any]
 
-MOST = 1e120
-"""Greater values are no readings: their squares' sums wouldn't be numbers."""
+MOST = 1e30
+"""Greater values are no readings: nothing that is measured is so great, and single precision ends soon after."""
 _CLIP = 6.0  # deviations: a reading further off teaches no more than this
 _FREE = 20.0  # readings before anything is clipped
 _FAR = 1e6  # deviations: further off is as far
@@ -47,7 +47,7 @@ class Usual:
 
 
 def usable(values: Array) -> Array:
-    """Which values are readings: finite, and small enough to be squared."""
+    """Which values are readings: finite, and no greater than a reading may be."""
     finite: Array = np.abs(values) <= MOST
     return finite
 

@@ -133,7 +133,7 @@ def _mixed(weight: Array, mean: Array, spread: Array) -> tuple[Array, Array, Arr
 
 
 def log_density(x: Array, mean: Array, kappa: Array, alpha: Array, beta: Array) -> Array:
-    """Of the Student's t that a normal-inverse-gamma posterior predicts, with 2 alpha degrees of freedom (Murphy 2007)."""
+    """Of Student's t with 2 alpha degrees of freedom, which a normal-inverse-gamma posterior predicts (Murphy 2007)."""
     width = 2 * beta * (kappa + 1) / kappa
     gammas = _half_step(alpha) - 0.5 * np.log(np.pi * width)
     density: Array = gammas - (alpha + 0.5) * np.log1p((x - mean) ** 2 / width)

@@ -1,9 +1,10 @@
 """`discord`: is the course of the last m readings unlike every course before?
 
-After the matrix profile (Yeh et al. 2016) and DAMP, its online form that looks back only (Lu et al. 2022). Instead of the whole past, a bounded sample of earlier windows is kept: the newest, and a few from ever longer ago. The
-distance to the nearest is ranked among the series' own earlier distances (see `tails`). Windows are z-normalised within
-bounds: by no less than a share of the series' own deviation, for the noise of a flat stretch has no shape worth
-comparing (De Paepe et al. 2019), and by no more than it, or else a spike would be scaled away.
+After the matrix profile (Yeh et al. 2016) and DAMP, its online form that looks back only (Lu et al. 2022). Instead of
+the whole past, a bounded sample of earlier windows is kept: the newest, and a few from ever longer ago. The distance to
+the nearest is ranked among the series' own earlier distances (see `tails`). Windows are z-normalised within bounds: by
+no less than a share of the series' own deviation, for the noise of a flat stretch has no shape worth comparing (De
+Paepe et al. 2019), and by no more than it, or else a spike would be scaled away.
 """
 
 from collections.abc import Mapping, Sequence

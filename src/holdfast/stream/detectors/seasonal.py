@@ -2,9 +2,9 @@
 
 A robust profile of the day (half hours) and one of the week (hours): the centre of each bin is Huber's, learned a
 reading at a time (Huber 1964; the recursion: Robbins and Monro 1951), so a fault hardly teaches. Bins go by the times
-of readings, so gaps and uneven spacing do no harm; Holt-Winters (Winters 1960) counts readings and would slip at every gap.
-A profile speaks only after one whole cycle, in bins that it has seen, and only where it has explained a share of the
-deviation: a series without a rhythm is left alone.
+of readings, so gaps and uneven spacing do no harm; Holt-Winters (Winters 1960) counts readings and would slip at every
+gap. A profile speaks only after one whole cycle, in bins that it has seen, and only where it has explained a share of
+the deviation: a series without a rhythm is left alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,8 @@ class Cycle:
         return place
 
 
-CYCLES = (Cycle("day", _DAY_S, 1800), Cycle("week", _WEEK_S, 3600))
+CYCLES = (Cycle("week", _WEEK_S, 3600), Cycle("day", _DAY_S, 1800))
+"""The longer one first: where it explains more, the shorter one has nothing to say."""
 _HUBER = 1.5  # deviations: a reading further off moves its bin no more than this
 _REMEMBERED = 30  # readings of a bin
 _HOUR_S = 3600.0  # memory of the short mean
@@ -59,7 +60,7 @@ class Seasonal:
 
     aspects: Sequence[str] = tuple(
         f"{what} for the {when}"
-        for when in ("time of day", "hour of the week")
+        for when in ("hour of the week", "time of day")
         for what in ("value", "last hour's mean")
     )
 
@@ -68,6 +69,7 @@ class Seasonal:
         self._baseline = Baseline(scope)
         scope.declare("first", np.int64, -1)
         scope.declare("before", np.int64, 0)
+        scope.declare("rate", float, 0.0)
         for cycle in CYCLES:
             scope.declare(f"{cycle.name}_centre", np.float32, 0.0, cycle.bins)
             scope.declare(f"{cycle.name}_seen", np.uint8, 0, cycle.bins)
@@ -92,14 +94,15 @@ class Seasonal:
         state["first"][slots] = first = np.where(usual.seen == 1, seconds, state["first"][slots])
         before = np.where(usual.seen == 1, seconds, state["before"][slots])
         state["before"][slots] = seconds
-        rate = 1 - np.exp(-np.clip(seconds - before, 0, _DAY_S) / _HOUR_S)
-        best = np.zeros(len(slots))
+        rate = self._rate(slots, np.clip(seconds - before, 0, _DAY_S))
+        best, least = np.zeros(len(slots)), np.full(len(slots), np.inf)
         for place, cycle in enumerate(CYCLES):
             places = cycle.place(seconds + self._zone_s)
             fresh = places != cycle.place(before + self._zone_s)
-            told_now = self._cycle(cycle, slots, (places, fresh, rate), usual)
-            speaks = told_now[0] & (seconds - first >= cycle.length_s)
-            for which, (off, expected, seen) in enumerate(told_now[1]):
+            error, looks = self._cycle(cycle, slots, (places, fresh, rate), usual)
+            speaks = (error < least) & (seconds - first >= cycle.length_s)
+            least = np.where(speaks, error, least)
+            for which, (off, expected, seen) in enumerate(looks):
                 far = np.where(speaks, np.abs(off), 0.0)
                 score = far / (far + self._limit)
                 better = score > best
@@ -110,12 +113,21 @@ class Seasonal:
                 out.seen[rows], out.expected[rows] = seen[better], expected[better]
                 out.deviations[rows] = far[better]
 
+    def _rate(self, slots: Array, passed: Array) -> tuple[Array, Array]:
+        """What the short mean keeps and what it adds; behind a gap, one reading isn't an hour's mean."""
+        state = self._scope
+        rate = 1 - np.exp(-passed / _HOUR_S)
+        usual = state["rate"][slots]
+        add = np.where(usual > 0, np.minimum(rate, 1.5 * usual), rate)
+        state["rate"][slots] = np.where(usual > 0, usual + (add - usual) / 100, rate)
+        return 1 - rate, add
+
     def _cycle(
-        self, cycle: Cycle, slots: Array, when: tuple[Array, Array, Array], usual: Usual
+        self, cycle: Cycle, slots: Array, when: tuple[Array, Array, tuple[Array, Array]], usual: Usual
     ) -> tuple[Array, list[tuple[Array, Array, Array]]]:
-        """Whether there is such a rhythm; value and short mean as deviations, what's usual and what's seen; learned."""
+        """The profile's error, inf if there is no such rhythm; value and short mean: deviations, usual, seen; learned."""
         state, name = self._scope, cycle.name
-        place, fresh, rate = when
+        place, fresh, (keep, add) = when
         centre = state[f"{name}_centre"][slots, place].astype(float)
         known = state[f"{name}_seen"][slots, place].astype(float)
         error, plain, spread, mean, mean_spread, visits = (
@@ -124,13 +136,13 @@ class Seasonal:
         residual = usual.x - centre
         believed = (known >= _KNOWN) & (visits >= cycle.bins / 2) & (error < _RHYTHM * plain)
         deviation = np.maximum(spread, _LEAST * usual.deviation)
-        mean = mean + rate * (np.where(known >= _KNOWN, residual, 0.0) - mean)
+        mean = keep * mean + add * np.where(known >= _KNOWN, residual, 0.0)
         wide = np.maximum(mean_spread, _LEAST * usual.deviation)
         self._learn_bin(cycle, slots, place, (residual, known, deviation))
         self._learn_errors(cycle, slots, usual, (residual, known, mean))
         self._compare(cycle, slots, usual, (residual, fresh & (known >= _KNOWN)))
         value, expected = usual.x + usual.origin, centre + usual.origin
-        return believed, [(residual / deviation, expected, value), (mean / wide, expected, expected + mean)]
+        return np.where(believed, error, np.inf), [(residual / deviation, expected, value), (mean / wide, expected, expected + mean)]
 
     def _learn_bin(self, cycle: Cycle, slots: Array, place: Array, what: tuple[Array, Array, Array]) -> None:
         """The bin's centre; its first readings count in full, for nothing is known to clip them by."""
@@ -183,6 +195,6 @@ KIND = Kind(
     finds="a usual value at an unusual time: a missing night, a holiday's load on a workday, a shifted timetable",
     blind="anything in its first day (first week for the week), series without a daily or weekly rhythm, summer time: "
     "after the clocks change, steep hours are off for some days",
-    cost="O(1) per reading, 1,264 bytes a series",
+    cost="O(1) per reading, 1,272 bytes a series",
     reference="centre: Huber 1964; instead of Holt-Winters: Winters 1960; running quantities: Robbins and Monro 1951",
 )
