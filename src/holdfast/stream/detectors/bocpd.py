@@ -166,7 +166,7 @@ KIND = Kind(
     name="bocpd",
     make=_make,
     options=(
-        Option("every", 1000.0, "readings", "how often a change is to be expected", least=2.0, most=1e9),
+        Option("every", 10_000.0, "readings", "how often a change is to be expected", least=2.0, most=1e9),
         Option(
             "outliers",
             0.001,

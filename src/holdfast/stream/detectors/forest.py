@@ -22,7 +22,7 @@ TREES, DEPTH, STRETCH = 24, 6, 250
 NODES = 2 ** (DEPTH + 1) - 1
 _ENOUGH = 0.1 * STRETCH  # a part of less mass isn't looked into further, as in the paper
 _SHORT = 5.0  # readings: memory of the short mean
-_REACH = 6.0  # deviations either way that are cut up; beyond is the last part
+_HALF = 2.0  # deviations at which half of the room to either side is used up; no value is beyond it
 _LEAST = 0.05  # the smallest difference of the logarithms of masses that counts
 
 
@@ -88,7 +88,7 @@ class Forest:
         short = np.where(seen[:, None] > 0, state["short"][slots], x)
         state["short"][slots] = short + (x - short) / _SHORT
         off = np.concatenate([np.stack([u.off for u in usual], axis=1), (x - short) / deviation], axis=1)
-        path = self._path(np.clip(off / (2 * _REACH) + 0.5, 0.0, 1.0))
+        path = self._path(0.5 + 0.5 * off / (_HALF + np.abs(off)))
         judged = np.flatnonzero(seen >= STRETCH)
         if len(judged):
             rarity = self._rarity(slots[judged], path[judged])

@@ -125,7 +125,7 @@ class Seasonal:
     def _cycle(
         self, cycle: Cycle, slots: Array, when: tuple[Array, Array, tuple[Array, Array]], usual: Usual
     ) -> tuple[Array, list[tuple[Array, Array, Array]]]:
-        """The profile's error, inf if there is no such rhythm; value and short mean: deviations, usual, seen; learned."""
+        """The profile's error, inf if there is no such rhythm; deviations, usual, seen of value and short mean."""
         state, name = self._scope, cycle.name
         place, fresh, (keep, add) = when
         centre = state[f"{name}_centre"][slots, place].astype(float)
@@ -142,7 +142,8 @@ class Seasonal:
         self._learn_errors(cycle, slots, usual, (residual, known, mean))
         self._compare(cycle, slots, usual, (residual, fresh & (known >= _KNOWN)))
         value, expected = usual.x + usual.origin, centre + usual.origin
-        return np.where(believed, error, np.inf), [(residual / deviation, expected, value), (mean / wide, expected, expected + mean)]
+        looks = [(residual / deviation, expected, value), (mean / wide, expected, expected + mean)]
+        return np.where(believed, error, np.inf), looks
 
     def _learn_bin(self, cycle: Cycle, slots: Array, place: Array, what: tuple[Array, Array, Array]) -> None:
         """The bin's centre; its first readings count in full, for nothing is known to clip them by."""
@@ -193,8 +194,8 @@ KIND = Kind(
         Option("zone", 0.0, "minutes", "how far the site's clock is ahead of UTC", least=-1440.0, most=1440.0),
     ),
     finds="a usual value at an unusual time: a missing night, a holiday's load on a workday, a shifted timetable",
-    blind="anything in its first day (first week for the week), series without a daily or weekly rhythm, summer time: "
-    "after the clocks change, steep hours are off for some days",
+    blind="anything in its first two days, unusual weekends in its first two weeks, series without a daily or weekly "
+    "rhythm, summer time: after the clocks change, steep hours are off for some days",
     cost="O(1) per reading, 1,272 bytes a series",
     reference="centre: Huber 1964; instead of Holt-Winters: Winters 1960; running quantities: Robbins and Monro 1951",
 )
