@@ -69,11 +69,9 @@ def clean(series: str, columns: int) -> Array:
     """Readings each five minutes, rows x columns; columns are one thing measured in several places."""
     t = np.arange(FAULT + AFTER)[:, None] - np.arange(columns)
     noise = np.random.default_rng(20).normal(size=(len(t), columns))
-    if series == "daily wave":
-        return 20 + 5 * np.sin(2 * np.pi * t / DAY) + 0.4 * noise
-    if series == "fast wave":
-        return 20 + 5 * np.sin(2 * np.pi * t / 23.7) + 0.3 * noise
-    return 20 + noise
+    amplitude, period, share = {"daily wave": (5, DAY, 0.4), "fast wave": (5, 23.7, 0.3), "noise": (0, 1, 1.0)}[series]
+    values: Array = 20 + amplitude * np.sin(2 * np.pi * t / period) + share * noise
+    return values
 
 
 def spoilt(values: Array, fault: str) -> tuple[Array, Array]:

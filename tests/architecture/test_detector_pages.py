@@ -22,9 +22,8 @@ def the_same_but_for_rounding(old: str, new: str) -> bool:
 @pytest.mark.parametrize("name", sorted(KINDS))
 def test_a_detectors_section_and_picture_are_current(name: str) -> None:
     sample = shown(KINDS[name])
-    assert the_same_but_for_rounding(
-        PAGE.read_text().split(f"## {name}\n")[1].split("\n## ")[0] + "\n", "\n".join(section(KINDS[name], sample)[1:])
-    )
+    written = PAGE.read_text().split(f"## {name}\n")[1].split("\n## ")[0]
+    assert the_same_but_for_rounding(written, "\n".join(section(KINDS[name], sample)[1:]))
     assert the_same_but_for_rounding((PICTURES / f"{name}.svg").read_text(), picture(KINDS[name], sample))
 
 

@@ -35,10 +35,12 @@ def clean(kind: str, days: int = DAYS) -> Floats:
     """Rows x series, every series with a noise of its own."""
     t = np.arange(days * DAY)[:, None]
     noise = np.random.default_rng(7).normal(size=(len(t), SERIES))
+    day: Floats = np.sin(2 * np.pi * t / DAY)
+    short: Floats = np.sin(2 * np.pi * t / 23.7)
     if kind == "day":
-        return 20 + 5 * np.sin(2 * np.pi * t / DAY) + 0.5 * noise
+        return 20 + 5 * day + 0.5 * noise
     if kind == "short":
-        return 20 + 5 * np.sin(2 * np.pi * t / 23.7) + 0.3 * noise
+        return 20 + 5 * short + 0.3 * noise
     if kind == "duty":
         return 20 + 5 * ((t // 20) % 2) + 0.1 * noise
     if kind == "walk":
