@@ -43,12 +43,14 @@ SAMPLES: Mapping[str, Sample] = {
     "cusum": Sample("noise", "level shift"),
     "discord": Sample("fast wave", "skipped beat"),
     "ewma": Sample("noise", "level shift"),
+    "joint": Sample("noise", "level shift"),
     "mad": Sample("noise", "spike"),
     "missing": Sample("daily wave", "gap"),
     "page_hinkley": Sample("noise", "drift"),
     "seasonal": Sample("daily wave", "missing night"),
     "spectral_residual": Sample("fast wave", "spike"),
     "stuck": Sample("daily wave", "stuck"),
+    "turn": Sample("noise", "level shift"),
     "zscore": Sample("noise", "spike"),
 }
 
@@ -111,7 +113,7 @@ def shown(kind: Kind) -> Shown:
         scores[row] = said.score[0]
         if row >= FAULT and scores[row] >= THRESHOLD and not says:
             after = int(comes[FAULT:row].sum())
-            when = "At once" if not after else f"After {after} readings"
+            when = "At once" if not after else f"After {after} reading{'s' * (after > 1)}"
             says = f"{when} it says: *{detector.explain(said, 0)}*."
     drawn_rows = np.flatnonzero(comes)
     drawn_rows = drawn_rows[drawn_rows >= FAULT - BEFORE]
@@ -137,6 +139,7 @@ def page(samples: Mapping[str, Shown]) -> str:
 def section(kind: Kind, sample: Shown) -> list[str]:
     """A kind's part of the page."""
     least, most = kind.columns
+    together = f" for {least} columns" if least > 1 else ""
     lines = [
         f"## {kind.name}",
         "",
@@ -146,7 +149,7 @@ def section(kind: Kind, sample: Shown) -> list[str]:
         "",
         f"- **Finds** {kind.finds}.",
         f"- **Can't see** {kind.blind}.",
-        f"- **Costs** {kind.cost}; measured here: {sample.bytes_per_series:,.0f} bytes.",
+        f"- **Costs** {kind.cost}; measured here: {sample.bytes_per_series:,.0f} bytes{together}.",
         f"- **From** {kind.reference}.",
     ]
     if most > 1:
