@@ -19,7 +19,7 @@ _CLIP = 6.0  # deviations: a reading further off teaches no more than this
 _FREE = 20.0  # readings before anything is clipped
 _FAR = 1e6  # deviations: further off is as far
 _RESOLUTION = 4e-15  # of the value, and of the range seen: differences below it are rounding
-_SMALLEST = 1e-150
+_SMALLEST = 1e-60
 _NEIGHBOURS = 500.0  # readings over which the noise is taken
 _LEAST_NOISE = 1e-3  # of the usual deviation
 

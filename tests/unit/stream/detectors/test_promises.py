@@ -53,14 +53,14 @@ def same(a: State, b: State) -> bool:
 
 
 @every_detector
-@given(st.integers(0, 2**32), st.integers(1, 9), st.lists(st.integers(0, 1500), max_size=12))
-@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 3), st.lists(st.integers(0, 1000), max_size=12))
+@settings(max_examples=6, deadline=None)
 def test_scores_and_memory_are_the_same_bits_whatever_the_batches(
     name: str, seed: int, series: int, cuts: list[int]
 ) -> None:
     rng = np.random.default_rng(seed)
-    slots = rng.integers(0, series, 1500)
-    values = wide(name, rng.standard_t(2, 1500) * 10.0 ** rng.integers(-3, 6))
+    slots = rng.integers(0, series, 1000)
+    values = wide(name, rng.standard_t(2, 1000) * 10.0 ** rng.integers(-3, 6))
     (one, whole), (other, parts) = detector(name, series), detector(name, series)
     expected = feed(whole, slots, values, [])[0]
     got = feed(parts, slots, values, cuts)
@@ -107,7 +107,7 @@ def test_what_is_no_number_scores_0_and_teaches_nothing(name: str) -> None:
 @every_detector
 def test_constants_resolution_and_great_numbers_raise_no_alarm(name: str) -> None:
     rng = np.random.default_rng(5)
-    n = 2000
+    n = 1200
     noise = rng.normal(size=n)
     columns = [np.zeros(n), np.full(n, 5.0), np.full(n, -1e12), 1e12 + np.sign(noise), 1e7 + noise, noise - 1e6]
     columns += [1e-9 * noise, 1e20 * noise]
@@ -119,8 +119,11 @@ def test_constants_resolution_and_great_numbers_raise_no_alarm(name: str) -> Non
 @every_detector
 def test_scores_are_within_0_and_1_and_explained_in_words_and_finite_numbers(name: str) -> None:
     rng = np.random.default_rng(6)
-    values = rng.normal(size=(1500, 4)) * 10.0 ** rng.integers(-200, 25, size=(1500, 4))
-    scores = through(name, values)
+    values = rng.normal(size=(800, 4)) * 10.0 ** rng.integers(-200, 25, size=(800, 4))
+    jumps = np.zeros((800, 1))
+    jumps[400:] = 1.0
+    jumps[600:] = 1e20
+    scores = through(name, np.hstack([values, jumps]))
     assert np.isfinite(scores).all()
     assert scores.min() >= 0
     assert scores.max() <= 1
