@@ -1,0 +1,221 @@
+"""`novelty`: how far a series is from anything that it has done before, for any series, without settings.
+
+Nine numbers are taken of each reading: the value, its short and its long mean, each as it is, less what is usual at
+this time of day, and less what is usual at this hour of the week. Each of the nine keeps a few leaders: places of its
+range where it has been, at least a share of the range apart. How far it is from the nearest of them, in shares of its
+range, is how new it is. The mean of the nine is then compared with its own long-run mean and deviation: a series that
+always does new things is not strange when it does another.
+
+One alarm per incident: after it, silence until no reading has been strange for some hours.
+
+Sees the past only; O(1) per reading. It's a plain relative of what does well on such data, rebuilt for a bound on memory
+and no knowledge of a series' future range: contexts not seen before (CAD-OSE, Smirnov 2016), prototypes with vigilance
+(adaptive resonance: Carpenter, Grossberg and Rosen 1991; ARTime, Hampton 2022), the likelihood of a novelty against its
+own history (Ahmad, Lavin, Purdy and Agha 2017); leaders: Hartigan 1975.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, rounds
+
+Array = NDArray[Any]
+
+NAMES = (
+    "value",
+    "short mean",
+    "long mean",
+    "value against the time of day",
+    "short mean against the time of day",
+    "long mean against the time of day",
+    "value against the hour of the week",
+    "short mean against the hour of the week",
+    "long mean against the hour of the week",
+)
+_VIEWS, _LEADERS = len(NAMES), 14
+_PLAIN = 3  # the first views are values; the others are differences
+_DAY_BINS, _WEEK_BINS = 48, 168
+_NS, _HOUR_S, _DAY_S = 1_000_000_000, 3_600, 86_400
+_NONE = np.float32(np.inf)  # no leader here yet
+_GREATEST = 1e37  # values beyond are taken as this: leaders are of single precision
+_UNSEEN = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """What `novelty` was built with; one set for every series. Lengths in readings where nothing else is said."""
+
+    short: float = 5.0  # memory of the short mean
+    long: float = 40.0  # memory of the long mean
+    apart: float = 0.09  # of a view's range: leaders are further than this from each other
+    memory: float = 5000.0  # of the mean and deviation of what is new
+    floor: float = 0.02  # of the range: the smallest deviation that counts
+    profile: float = 30.0  # how many readings a place of a profile remembers
+    patience: float = 150.0  # readings before the first alarm
+    pause: float = 30.0  # readings that must not be strange before the next alarm
+    stronger: float = 4.0  # so many times as strange as the alarm before: one more at once
+
+
+class Novelty:
+    """The detector over many series; everything it remembers is in its scope, by slot.
+
+    strange:  deviations above the usual novelty from which a reading is an alarm
+    quiet_h:  hours without a strange reading that end an incident
+    learning_h: hours of a series before its first alarm
+    """
+
+    aspects = NAMES
+
+    def __init__(
+        self,
+        state: Scope,
+        strange: float = 0.75,
+        quiet_h: float = 6.0,
+        learning_h: float = 24.0,
+        constants: Constants | None = None,
+    ) -> None:
+        self._state, self._is, self._strange = state, constants or Constants(), strange
+        self._quiet_ns, self._learning_ns = int(quiet_h * _HOUR_S * _NS), int(learning_h * _HOUR_S * _NS)
+        self._spans = np.array([self._is.short, self._is.long])
+        for name in ("seen", "origin", "centre", "usual", "variance", "held", "strange_seen"):
+            state.declare(name, float, 0.0)
+        state.declare("since", np.int64, _UNSEEN)
+        state.declare("strange_ts", np.int64, 0)
+        state.declare("means", float, 0.0, 6)
+        state.declare("low", np.float32, np.inf, _VIEWS)
+        state.declare("high", np.float32, -np.inf, _VIEWS)
+        state.declare("leaders", np.float32, np.inf, _VIEWS * _LEADERS)
+        for name, bins in (("day", _DAY_BINS), ("week", _WEEK_BINS)):
+            state.declare(name, np.float32, 0.0, bins)
+            state.declare(f"{name}_seen", np.uint8, 0, bins)
+
+    def update(self, slots: Array, ts: Array, values: Array) -> Scores:
+        """See `Detector`."""
+        out = Scores.none(len(slots))
+        for at in rounds(slots, np.isfinite(values)):
+            self._round(slots[at], ts[at], np.clip(values[at], -_GREATEST, _GREATEST), at, out)
+        return out
+
+    def explain(self, scores: Scores, row: int) -> str:
+        """See `Detector`."""
+        seen, nearest = scores.seen[row], scores.expected[row]
+        name, how = NAMES[int(scores.aspect[row])], "higher" if seen > nearest else "lower"
+        return f"the {name} is {seen:.6g}, which is new: {abs(seen - nearest):.6g} {how} than the nearest before"
+
+    def _round(self, slots: Array, ts: Array, values: Array, at: Array, out: Scores) -> None:
+        """One reading per series."""
+        state = self._state
+        seen = state["seen"][slots] + 1
+        state["seen"][slots] = seen
+        state["since"][slots] = np.minimum(state["since"][slots], ts)
+        state["origin"][slots] = origin = np.where(seen == 1, values, state["origin"][slots])
+        views = self._look(slots, ts, values - origin, seen)
+        away, nearest = self._away(slots, views)
+        deviations = self._unusual(slots, away.mean(axis=1), seen)
+        out.score[at] = self._quiet(slots, ts, np.maximum(deviations, 0.0) / self._strange, seen)
+        view, rows = away.argmax(axis=1), np.arange(len(at))
+        offset = np.where(view < _PLAIN, origin, 0.0)
+        out.aspect[at] = view
+        out.seen[at] = views[rows, view] + offset
+        out.expected[at] = nearest[rows, view] + offset
+        out.deviations[at] = deviations
+
+    def _look(self, slots: Array, ts: Array, x: Array, seen: Array) -> Array:
+        """The views of one reading per series, shape (n, views), which is taken in."""
+        state, k = self._state, self._is
+        centre = state["centre"][slots]
+        seconds = ts // _NS
+        by_day = self._against("day", slots, seconds % _DAY_S * _DAY_BINS // _DAY_S, x, x - centre)
+        by_week = self._against("week", slots, seconds // _HOUR_S % _WEEK_BINS, x, by_day)
+        state["centre"][slots] = centre + (x - centre) / np.minimum(seen, k.memory)
+        now = np.stack((x, by_day, by_week), axis=1)
+        means = state["means"][slots].reshape(-1, 3, 2)
+        means += np.maximum(1 / self._spans, 1 / seen[:, None])[:, None] * (now[:, :, None] - means)
+        state["means"][slots] = means.reshape(-1, 6)
+        return np.concatenate((now[:, :, None], means), axis=2).reshape(-1, _VIEWS)
+
+    def _against(self, name: str, slots: Array, place: Array, x: Array, instead: Array) -> Array:
+        """What the profile doesn't explain of x, or `instead` where it knows nothing; and x taken in."""
+        profile, times = self._state[name], self._state[f"{name}_seen"]
+        held, known = profile[slots, place].astype(float), times[slots, place].astype(float)
+        left = x - held
+        profile[slots, place] = held + left / np.minimum(known + 1, self._is.profile)
+        times[slots, place] = np.minimum(known + 1, 255)
+        return np.where(known > 0, left, instead)
+
+    def _away(self, slots: Array, views: Array) -> tuple[Array, Array]:
+        """How far each view is from where it has been, in shares of its range, and its nearest leader."""
+        state = self._state
+        low, high = np.minimum(state["low"][slots], views), np.maximum(state["high"][slots], views)
+        state["low"][slots], state["high"][slots] = low, high
+        leaders = state["leaders"][slots].reshape(-1, _VIEWS, _LEADERS)
+        gaps = np.abs(leaders - views[:, :, None].astype(np.float32))
+        which = gaps.argmin(axis=2)[:, :, None]
+        nearest = np.take_along_axis(leaders, which, axis=2)[:, :, 0].astype(float)
+        first = np.isinf(nearest)
+        nearest = np.where(first, views, nearest)
+        width = high - low
+        away = np.abs(views - nearest) / np.where(width > 0, width, 1.0)
+        row, view = np.nonzero(first | (away > self._is.apart))
+        if len(row):
+            self._follow(slots[row], view, leaders[row, view], views[row, view])
+        return away, nearest
+
+    def _follow(self, slots: Array, view: Array, leaders: Array, value: Array) -> None:
+        """New leaders: in free places, else in that of the one that is nearest to another."""
+        leaders.sort(axis=1)  # free places come last
+        place = (leaders < _NONE).sum(axis=1)
+        full = place == _LEADERS
+        if full.any():
+            place[full] = np.diff(leaders[full], axis=1).argmin(axis=1) + 1
+        rows = np.arange(len(leaders))
+        leaders[rows, place] = value
+        self._state["leaders"].reshape(-1, _VIEWS, _LEADERS)[slots, view] = leaders
+
+    def _unusual(self, slots: Array, novelty: Array, seen: Array) -> Array:
+        """Deviations above the series' own usual novelty, which learns this one."""
+        state, k = self._state, self._is
+        usual, variance = state["usual"][slots], state["variance"][slots]
+        off, rate = novelty - usual, 1 / np.minimum(seen, k.memory)
+        state["usual"][slots] = usual + rate * off
+        state["variance"][slots] = variance + rate * (off * off * (1 - rate) - variance)
+        deviations: Array = off / np.sqrt(variance + k.floor**2)
+        return deviations
+
+    def _quiet(self, slots: Array, ts: Array, strength: Array, seen: Array) -> Array:
+        """The score in [0, 1]; 0 while learning and in an incident that was reported."""
+        state, k = self._state, self._is
+        strength = np.where((seen > k.patience) & (ts - state["since"][slots] >= self._learning_ns), strength, 0.0)
+        calm = np.abs(ts - state["strange_ts"][slots]) >= self._quiet_ns
+        calm &= seen - state["strange_seen"][slots] >= k.pause
+        held = np.where(calm, 0.0, state["held"][slots])
+        strange = strength >= 1
+        told = strange & (strength <= k.stronger * held)
+        state["held"][slots] = np.where(strange, np.maximum(held, strength), held)
+        which = slots[strange]
+        state["strange_ts"][which], state["strange_seen"][which] = ts[strange], seen[strange]
+        return np.where(told, 0.0, strength / (1 + strength))
+
+
+def _make(scope: Scope, options: Mapping[str, float], _columns: int) -> Novelty:
+    return Novelty(scope, options["strange"], options["quiet"], options["learning"])
+
+
+KIND = Kind(
+    name="novelty",
+    make=_make,
+    options=(
+        Option("strange", 0.75, "deviations", "how far above the usual novelty of the series an alarm begins", 0.05, 100),
+        Option("quiet", 6, "hours", "without a strange reading, which end an incident: it's told once", 0, 8_760),
+        Option("learning", 24, "hours", "of a series before its first alarm", 0, 8_760),
+    ),
+    finds="values, levels and times of day where a series has not been: spikes, gaps between usual levels, shifts, "
+    "drifts, a missing or moved daily or weekly rhythm",
+    blind="what was there from the beginning, an unusual order of usual values, more or less noise within the usual range",
+    cost="O(1) per reading, 1,796 bytes a series",
+    reference="leaders: Hartigan 1975; unseen contexts: CAD-OSE, Smirnov 2016; likelihood of novelty: Ahmad et al. 2017",
+)
