@@ -2,19 +2,17 @@
 
 Nine numbers are taken of each reading: the value, its short and its long mean, each as it is, less what is usual at
 this time of day, and less what is usual at this hour of the week. Each of the nine keeps a few leaders: places of its
-range where it has been, at least a share of the range apart. How far it is from the nearest of them, in shares of its
-range, is how new it is. The mean of the nine is then compared with its own long-run mean and deviation: a series that
-always does new things is not strange when it does another.
+range where it has been, at least a share of the range apart. How far it is from the nearest of them is how new it is.
+The mean of the nine is then compared with its own long-run mean and deviation: in a series that always does new things
+one more is nothing strange. One alarm per incident: then silence until no reading has been strange for some hours.
 
-One alarm per incident: after it, silence until no reading has been strange for some hours.
-
-Sees the past only; O(1) per reading. It's a plain relative of what does well on such data, rebuilt for a bound on memory
-and no knowledge of a series' future range: contexts not seen before (CAD-OSE, Smirnov 2016), prototypes with vigilance
-(adaptive resonance: Carpenter, Grossberg and Rosen 1991; ARTime, Hampton 2022), the likelihood of a novelty against its
-own history (Ahmad, Lavin, Purdy and Agha 2017); leaders: Hartigan 1975.
+Sees the past only; O(1) per reading. It is new in its parts' arrangement, not in its parts: contexts not seen before
+(CAD-OSE, Smirnov 2016), prototypes with vigilance (adaptive resonance: Carpenter, Grossberg and Rosen 1991; for series
+ARTime, Hampton 2022), novelty against its own history (Ahmad, Lavin, Purdy and Agha 2017), leaders (Hartigan 1975).
+Other than these it is told no range beforehand, and its memory is bounded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +34,14 @@ NAMES = (
     "short mean against the hour of the week",
     "long mean against the hour of the week",
 )
-_VIEWS, _LEADERS = len(NAMES), 14
+_VIEWS, _LEADERS = len(NAMES), 15
 _PLAIN = 3  # the first views are values; the others are differences
 _DAY_BINS, _WEEK_BINS = 48, 168
+_ABOUT = 0.5
 _NS, _HOUR_S, _DAY_S = 1_000_000_000, 3_600, 86_400
 _NONE = np.float32(np.inf)  # no leader here yet
 _GREATEST = 1e37  # values beyond are taken as this: leaders are of single precision
-_UNSEEN = np.iinfo(np.int64).max
+_ROUNDING = 1e-5  # of the value's range: what a view does within this is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +50,9 @@ class Constants:
 
     short: float = 5.0  # memory of the short mean
     long: float = 40.0  # memory of the long mean
-    apart: float = 0.09  # of a view's range: leaders are further than this from each other
+    apart: float = 0.08  # of a view's range: leaders are further than this from each other
     memory: float = 5000.0  # of the mean and deviation of what is new
-    floor: float = 0.02  # of the range: the smallest deviation that counts
+    floor: float = 0.22  # of `apart`: the smallest deviation that counts
     profile: float = 30.0  # how many readings a place of a profile remembers
     patience: float = 150.0  # readings before the first alarm
     pause: float = 30.0  # readings that must not be strange before the next alarm
@@ -68,7 +67,7 @@ class Novelty:
     learning_h: hours of a series before its first alarm
     """
 
-    aspects = NAMES
+    aspects: Sequence[str] = NAMES
 
     def __init__(
         self,
@@ -83,8 +82,8 @@ class Novelty:
         self._spans = np.array([self._is.short, self._is.long])
         for name in ("seen", "origin", "centre", "usual", "variance", "held", "strange_seen"):
             state.declare(name, float, 0.0)
-        state.declare("since", np.int64, _UNSEEN)
-        state.declare("strange_ts", np.int64, 0)
+        for name in ("since", "strange_ts"):
+            state.declare(name, np.int64, 0)
         state.declare("means", float, 0.0, 6)
         state.declare("low", np.float32, np.inf, _VIEWS)
         state.declare("high", np.float32, -np.inf, _VIEWS)
@@ -103,21 +102,24 @@ class Novelty:
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
         seen, nearest = scores.seen[row], scores.expected[row]
-        name, how = NAMES[int(scores.aspect[row])], "higher" if seen > nearest else "lower"
-        return f"the {name} is {seen:.6g}, which is new: {abs(seen - nearest):.6g} {how} than the nearest before"
+        name, how = NAMES[int(scores.aspect[row])], "above" if seen > nearest else "below"
+        return (
+            f"the {name} is {seen:.6g}, which is new: {abs(seen - nearest):.6g} {how} {nearest:.6g}, the nearest so far"
+        )
 
     def _round(self, slots: Array, ts: Array, values: Array, at: Array, out: Scores) -> None:
         """One reading per series."""
         state = self._state
         seen = state["seen"][slots] + 1
         state["seen"][slots] = seen
-        state["since"][slots] = np.minimum(state["since"][slots], ts)
+        state["since"][slots] = np.where(seen == 1, ts, state["since"][slots])
         state["origin"][slots] = origin = np.where(seen == 1, values, state["origin"][slots])
         views = self._look(slots, ts, values - origin, seen)
         away, nearest = self._away(slots, views)
         deviations = self._unusual(slots, away.mean(axis=1), seen)
         out.score[at] = self._quiet(slots, ts, np.maximum(deviations, 0.0) / self._strange, seen)
-        view, rows = away.argmax(axis=1), np.arange(len(at))
+        # the first, so the simplest, of those that are about as new as the newest
+        view, rows = (away >= _ABOUT * away.max(axis=1)[:, None]).argmax(axis=1), np.arange(len(at))
         offset = np.where(view < _PLAIN, origin, 0.0)
         out.aspect[at] = view
         out.seen[at] = views[rows, view] + offset
@@ -148,7 +150,7 @@ class Novelty:
         return np.where(known > 0, left, instead)
 
     def _away(self, slots: Array, views: Array) -> tuple[Array, Array]:
-        """How far each view is from where it has been, in shares of its range, and its nearest leader."""
+        """How far each view is from where it has been, in distances that leaders are apart, and its nearest leader."""
         state = self._state
         low, high = np.minimum(state["low"][slots], views), np.maximum(state["high"][slots], views)
         state["low"][slots], state["high"][slots] = low, high
@@ -158,9 +160,9 @@ class Novelty:
         nearest = np.take_along_axis(leaders, which, axis=2)[:, :, 0].astype(float)
         first = np.isinf(nearest)
         nearest = np.where(first, views, nearest)
-        width = high - low
-        away = np.abs(views - nearest) / np.where(width > 0, width, 1.0)
-        row, view = np.nonzero(first | (away > self._is.apart))
+        width = np.maximum(high - low, _ROUNDING * (high - low)[:, :1])
+        away = np.abs(views - nearest) / (self._is.apart * np.where(width > 0, width, 1.0))
+        row, view = np.nonzero(first | (away > 1))
         if len(row):
             self._follow(slots[row], view, leaders[row, view], views[row, view])
         return away, nearest
@@ -189,7 +191,9 @@ class Novelty:
     def _quiet(self, slots: Array, ts: Array, strength: Array, seen: Array) -> Array:
         """The score in [0, 1]; 0 while learning and in an incident that was reported."""
         state, k = self._state, self._is
-        strength = np.where((seen > k.patience) & (ts - state["since"][slots] >= self._learning_ns), strength, 0.0)
+        strength = np.where(
+            (seen > k.patience) & (np.abs(ts - state["since"][slots]) >= self._learning_ns), strength, 0.0
+        )
         calm = np.abs(ts - state["strange_ts"][slots]) >= self._quiet_ns
         calm &= seen - state["strange_seen"][slots] >= k.pause
         held = np.where(calm, 0.0, state["held"][slots])
@@ -209,13 +213,16 @@ KIND = Kind(
     name="novelty",
     make=_make,
     options=(
-        Option("strange", 0.75, "deviations", "how far above the usual novelty of the series an alarm begins", 0.05, 100),
+        Option(
+            "strange", 0.75, "deviations", "how far above the usual novelty of the series an alarm begins", 0.05, 100
+        ),
         Option("quiet", 6, "hours", "without a strange reading, which end an incident: it's told once", 0, 8_760),
         Option("learning", 24, "hours", "of a series before its first alarm", 0, 8_760),
     ),
     finds="values, levels and times of day where a series has not been: spikes, gaps between usual levels, shifts, "
-    "drifts, a missing or moved daily or weekly rhythm",
-    blind="what was there from the beginning, an unusual order of usual values, more or less noise within the usual range",
-    cost="O(1) per reading, 1,796 bytes a series",
-    reference="leaders: Hartigan 1975; unseen contexts: CAD-OSE, Smirnov 2016; likelihood of novelty: Ahmad et al. 2017",
+    "drifts, stuck values, a missing or moved daily or weekly rhythm",
+    blind="what was there from the beginning, a fault that came before, an unusual order of usual values, other noise "
+    "within the usual range; a counter that only grows is always new: give it the counter's rate",
+    cost="O(1) per reading, 1,812 bytes a series",
+    reference="leaders: Hartigan 1975; unseen contexts: Smirnov 2016 (CAD-OSE); likelihood: Ahmad et al. 2017",
 )
