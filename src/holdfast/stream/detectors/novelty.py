@@ -44,6 +44,10 @@ _GREATEST = 1e37  # values beyond are taken as this: leaders are of single preci
 _ROUNDING = 1e-5  # of the value's range: what a view does within this is rounding
 
 
+STRANGE = 0.65
+"""Deviations from which a reading is an alarm, where nothing else is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Constants:
     """What `novelty` was built with; one set for every series. Lengths in readings where nothing else is said."""
@@ -62,9 +66,9 @@ class Constants:
 class Novelty:
     """The detector over many series; everything it remembers is in its scope, by slot.
 
-    strange:  deviations above the usual novelty from which a reading is an alarm
+    strange:  deviations above the usual novelty from which a reading is an alarm, in a series that has long been known
     quiet_h:  hours without a strange reading that end an incident
-    learning_h: hours of a series before its first alarm
+    learning_h: hours of a series before its first alarm; twice as strange is needed then, and ever less later
     """
 
     aspects: Sequence[str] = NAMES
@@ -72,7 +76,7 @@ class Novelty:
     def __init__(
         self,
         state: Scope,
-        strange: float = 0.75,
+        strange: float = STRANGE,
         quiet_h: float = 6.0,
         learning_h: float = 24.0,
         constants: Constants | None = None,
@@ -191,9 +195,10 @@ class Novelty:
     def _quiet(self, slots: Array, ts: Array, strength: Array, seen: Array) -> Array:
         """The score in [0, 1]; 0 while learning and in an incident that was reported."""
         state, k = self._state, self._is
-        strength = np.where(
-            (seen > k.patience) & (np.abs(ts - state["since"][slots]) >= self._learning_ns), strength, 0.0
-        )
+        known = np.abs(ts - state["since"][slots])
+        # known for d times the learning, a series needs to be 1 + 1/d times as strange
+        strength = strength * (known / np.maximum(known + self._learning_ns, 1))
+        strength = np.where((seen > k.patience) & (known >= self._learning_ns), strength, 0.0)
         calm = np.abs(ts - state["strange_ts"][slots]) >= self._quiet_ns
         calm &= seen - state["strange_seen"][slots] >= k.pause
         held = np.where(calm, 0.0, state["held"][slots])
@@ -213,11 +218,9 @@ KIND = Kind(
     name="novelty",
     make=_make,
     options=(
-        Option(
-            "strange", 0.75, "deviations", "how far above the usual novelty of the series an alarm begins", 0.05, 100
-        ),
+        Option("strange", STRANGE, "deviations", "from a series' usual novelty, where an alarm begins", 0.05, 100),
         Option("quiet", 6, "hours", "without a strange reading, which end an incident: it's told once", 0, 8_760),
-        Option("learning", 24, "hours", "of a series before its first alarm", 0, 8_760),
+        Option("learning", 24, "hours", "of a series before its first alarm, which must be twice as strange", 0, 8_760),
     ),
     finds="values, levels and times of day where a series has not been: spikes, gaps between usual levels, shifts, "
     "drifts, stuck values, a missing or moved daily or weekly rhythm",
