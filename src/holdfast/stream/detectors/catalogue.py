@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from holdfast.stream.detectors import auto, joint, mahalanobis, novelty, pca
+from holdfast.stream.detectors import auto, either, joint, mahalanobis, novelty, pca
 from holdfast.stream.detectors.ports import Detector, Kind, Scope
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
-    for kind in (auto.KIND, joint.JOINT, joint.TURN, mahalanobis.KIND, novelty.KIND, pca.KIND)
+    for kind in (auto.KIND, either.KIND, joint.JOINT, joint.TURN, mahalanobis.KIND, novelty.KIND, pca.KIND)
 }
 
 

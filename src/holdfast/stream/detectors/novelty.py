@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.stream.detectors.incidents import Incidents, score_of
 from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, rounds
 
 Array = NDArray[Any]
@@ -59,8 +60,6 @@ class Constants:
     floor: float = 0.22  # of `apart`: the smallest deviation that counts
     profile: float = 30.0  # how many readings a place of a profile remembers
     patience: float = 150.0  # readings before the first alarm
-    pause: float = 30.0  # readings that must not be strange before the next alarm
-    stronger: float = 4.0  # so many times as strange as the alarm before: one more at once
 
 
 class Novelty:
@@ -82,12 +81,11 @@ class Novelty:
         constants: Constants | None = None,
     ) -> None:
         self._state, self._is, self._strange = state, constants or Constants(), strange
-        self._quiet_ns, self._learning_ns = int(quiet_h * _HOUR_S * _NS), int(learning_h * _HOUR_S * _NS)
+        self._learning_ns, self._incidents = int(learning_h * _HOUR_S * _NS), Incidents(state, quiet_h)
         self._spans = np.array([self._is.short, self._is.long])
-        for name in ("seen", "origin", "centre", "usual", "variance", "held", "strange_seen"):
+        for name in ("seen", "origin", "centre", "usual", "variance"):
             state.declare(name, float, 0.0)
-        for name in ("since", "strange_ts"):
-            state.declare(name, np.int64, 0)
+        state.declare("since", np.int64, 0)
         state.declare("means", float, 0.0, 6)
         state.declare("low", np.float32, np.inf, _VIEWS)
         state.declare("high", np.float32, -np.inf, _VIEWS)
@@ -193,21 +191,13 @@ class Novelty:
         return deviations
 
     def _quiet(self, slots: Array, ts: Array, strength: Array, seen: Array) -> Array:
-        """The score in [0, 1]; 0 while learning and in an incident that was reported."""
+        """The score in [0, 1]; 0 while learning and in an incident that was told."""
         state, k = self._state, self._is
         known = np.abs(ts - state["since"][slots])
         # known for d times the learning, a series needs to be 1 + 1/d times as strange
         strength = strength * (known / np.maximum(known + self._learning_ns, 1))
         strength = np.where((seen > k.patience) & (known >= self._learning_ns), strength, 0.0)
-        calm = np.abs(ts - state["strange_ts"][slots]) >= self._quiet_ns
-        calm &= seen - state["strange_seen"][slots] >= k.pause
-        held = np.where(calm, 0.0, state["held"][slots])
-        strange = strength >= 1
-        told = strange & (strength <= k.stronger * held)
-        state["held"][slots] = np.where(strange, np.maximum(held, strength), held)
-        which = slots[strange]
-        state["strange_ts"][which], state["strange_seen"][which] = ts[strange], seen[strange]
-        return np.where(told, 0.0, strength / (1 + strength))
+        return score_of(self._incidents.once(slots, ts, seen, strength))
 
 
 def _make(scope: Scope, options: Mapping[str, float], _columns: int) -> Novelty:
