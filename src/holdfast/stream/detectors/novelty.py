@@ -39,6 +39,7 @@ _VIEWS, _LEADERS = len(NAMES), 15
 _PLAIN = 3  # the first views are values; the others are differences
 _DAY_BINS, _WEEK_BINS = 48, 168
 _ABOUT = 0.5
+_TICK_NS = 300 * 1_000_000_000
 _NS, _HOUR_S, _DAY_S = 1_000_000_000, 3_600, 86_400
 _NONE = np.float32(np.inf)  # no leader here yet
 _GREATEST = 1e37  # values beyond are taken as this: leaders are of single precision
@@ -51,7 +52,11 @@ STRANGE = 0.65
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What `novelty` was built with; one set for every series. Lengths in readings where nothing else is said."""
+    """What `novelty` was built with; one set for every series.
+
+    Lengths in ticks where nothing else is said: a tick is a reading, but five minutes where readings come faster, so
+    that what comes every second isn't known after an hour.
+    """
 
     short: float = 5.0  # memory of the short mean
     long: float = 40.0  # memory of the long mean
@@ -116,10 +121,12 @@ class Novelty:
         state["seen"][slots] = seen
         state["since"][slots] = np.where(seen == 1, ts, state["since"][slots])
         state["origin"][slots] = origin = np.where(seen == 1, values, state["origin"][slots])
-        views = self._look(slots, ts, values - origin, seen)
+        known = np.abs(ts - state["since"][slots])
+        tick = np.maximum(1.0, _TICK_NS * (seen - 1) / np.maximum(known, 1))  # in readings
+        views = self._look(slots, ts, values - origin, (seen, tick))
         away, nearest = self._away(slots, views)
-        deviations = self._unusual(slots, away.mean(axis=1), seen)
-        out.score[at] = self._quiet(slots, ts, np.maximum(deviations, 0.0) / self._strange, seen)
+        deviations = self._unusual(slots, away.mean(axis=1), (seen, tick))
+        out.score[at] = self._quiet(slots, ts, np.maximum(deviations, 0.0) / self._strange, (seen, known))
         # the first, so the simplest, of those that are about as new as the newest
         view, rows = (away >= _ABOUT * away.max(axis=1)[:, None]).argmax(axis=1), np.arange(len(at))
         offset = np.where(view < _PLAIN, origin, 0.0)
@@ -128,26 +135,27 @@ class Novelty:
         out.expected[at] = nearest[rows, view] + offset
         out.deviations[at] = deviations
 
-    def _look(self, slots: Array, ts: Array, x: Array, seen: Array) -> Array:
+    def _look(self, slots: Array, ts: Array, x: Array, age: tuple[Array, Array]) -> Array:
         """The views of one reading per series, shape (n, views), which is taken in."""
-        state, k = self._state, self._is
+        state, k, (seen, tick) = self._state, self._is, age
         centre = state["centre"][slots]
         seconds = ts // _NS
-        by_day = self._against("day", slots, seconds % _DAY_S * _DAY_BINS // _DAY_S, x, x - centre)
-        by_week = self._against("week", slots, seconds // _HOUR_S % _WEEK_BINS, x, by_day)
-        state["centre"][slots] = centre + (x - centre) / np.minimum(seen, k.memory)
+        by_day = self._against("day", slots, (seconds % _DAY_S * _DAY_BINS // _DAY_S, tick), x, x - centre)
+        by_week = self._against("week", slots, (seconds // _HOUR_S % _WEEK_BINS, tick), x, by_day)
+        state["centre"][slots] = centre + (x - centre) / np.minimum(seen, k.memory * tick)
         now = np.stack((x, by_day, by_week), axis=1)
         means = state["means"][slots].reshape(-1, 3, 2)
-        means += np.maximum(1 / self._spans, 1 / seen[:, None])[:, None] * (now[:, :, None] - means)
+        rate = np.maximum(1 / (self._spans * tick[:, None]), 1 / seen[:, None])
+        means += rate[:, None] * (now[:, :, None] - means)
         state["means"][slots] = means.reshape(-1, 6)
         return np.concatenate((now[:, :, None], means), axis=2).reshape(-1, _VIEWS)
 
-    def _against(self, name: str, slots: Array, place: Array, x: Array, instead: Array) -> Array:
+    def _against(self, name: str, slots: Array, at: tuple[Array, Array], x: Array, instead: Array) -> Array:
         """What the profile doesn't explain of x, or `instead` where it knows nothing; and x taken in."""
-        profile, times = self._state[name], self._state[f"{name}_seen"]
+        profile, times, (place, tick) = self._state[name], self._state[f"{name}_seen"], at
         held, known = profile[slots, place].astype(float), times[slots, place].astype(float)
         left = x - held
-        profile[slots, place] = held + left / np.minimum(known + 1, self._is.profile)
+        profile[slots, place] = held + left / np.minimum(known + 1, self._is.profile * tick)
         times[slots, place] = np.minimum(known + 1, 255)
         return np.where(known > 0, left, instead)
 
@@ -180,23 +188,22 @@ class Novelty:
         leaders[rows, place] = value
         self._state["leaders"].reshape(-1, _VIEWS, _LEADERS)[slots, view] = leaders
 
-    def _unusual(self, slots: Array, novelty: Array, seen: Array) -> Array:
+    def _unusual(self, slots: Array, novelty: Array, age: tuple[Array, Array]) -> Array:
         """Deviations above the series' own usual novelty, which learns this one."""
-        state, k = self._state, self._is
+        state, k, (seen, tick) = self._state, self._is, age
         usual, variance = state["usual"][slots], state["variance"][slots]
-        off, rate = novelty - usual, 1 / np.minimum(seen, k.memory)
+        off, rate = novelty - usual, 1 / np.minimum(seen, k.memory * tick)
         state["usual"][slots] = usual + rate * off
         state["variance"][slots] = variance + rate * (off * off * (1 - rate) - variance)
         deviations: Array = off / np.sqrt(variance + k.floor**2)
         return deviations
 
-    def _quiet(self, slots: Array, ts: Array, strength: Array, seen: Array) -> Array:
+    def _quiet(self, slots: Array, ts: Array, strength: Array, age: tuple[Array, Array]) -> Array:
         """The score in [0, 1]; 0 while learning and in an incident that was told."""
-        state, k = self._state, self._is
-        known = np.abs(ts - state["since"][slots])
+        seen, known = age
         # known for d times the learning, a series needs to be 1 + 1/d times as strange
         strength = strength * (known / np.maximum(known + self._learning_ns, 1))
-        strength = np.where((seen > k.patience) & (known >= self._learning_ns), strength, 0.0)
+        strength = np.where((seen > self._is.patience) & (known >= self._learning_ns), strength, 0.0)
         return score_of(self._incidents.once(slots, ts, seen, strength))
 
 
