@@ -65,6 +65,7 @@ class Constants:
     floor: float = 0.22  # of `apart`: the smallest deviation that counts
     profile: float = 30.0  # how many readings a place of a profile remembers
     patience: float = 150.0  # readings before the first alarm
+    crowd: float = 0.1  # how much stranger a reading must be, per logarithm of the readings in a tick: more chances
 
 
 class Novelty:
@@ -126,7 +127,8 @@ class Novelty:
         views = self._look(slots, ts, values - origin, (seen, tick))
         away, nearest = self._away(slots, views)
         deviations = self._unusual(slots, away.mean(axis=1), (seen, tick))
-        out.score[at] = self._quiet(slots, ts, np.maximum(deviations, 0.0) / self._strange, (seen, known))
+        enough = self._strange * (1 + self._is.crowd * np.log(tick))
+        out.score[at] = self._quiet(slots, ts, np.maximum(deviations, 0.0) / enough, (seen, known))
         # the first, so the simplest, of those that are about as new as the newest
         view, rows = (away >= _ABOUT * away.max(axis=1)[:, None]).argmax(axis=1), np.arange(len(at))
         offset = np.where(view < _PLAIN, origin, 0.0)
