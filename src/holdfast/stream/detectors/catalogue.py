@@ -7,9 +7,11 @@ from holdfast.stream.detectors import (
     auto,
     bocpd,
     discord,
+    either,
     forest,
     joint,
     mahalanobis,
+    novelty,
     pca,
     seasonal,
     spectral,
@@ -20,6 +22,8 @@ KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         auto.KIND,
+        novelty.KIND,
+        either.KIND,
         seasonal.KIND,
         bocpd.KIND,
         adwin.KIND,

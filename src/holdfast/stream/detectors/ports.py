@@ -30,6 +30,10 @@ class Scope:
         """See `State.declare`."""
         self._state.declare(self._prefix + name, dtype, fill, width)
 
+    def part(self, prefix: str) -> "Scope":
+        """A part of this part, for a detector that is made of others."""
+        return Scope(self._state, self._prefix + prefix)
+
     def __getitem__(self, name: str) -> Array:
         return self._state[self._prefix + name]
 

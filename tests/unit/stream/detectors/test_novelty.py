@@ -1,0 +1,298 @@
+"""`novelty`: what it finds and leaves alone, that it is what it says, that batches and restarts change no bit."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from holdfast.stream.detectors.catalogue import OptionsInvalid, make
+from holdfast.stream.detectors.novelty import NAMES, Constants, Novelty
+from holdfast.stream.detectors.ports import THRESHOLD, Scope, Scores
+from holdfast.stream.state import State
+
+STEP_NS = 300 * 1_000_000_000
+DAY = 288
+WEEK = 7 * DAY
+FAULT = 10 * DAY + DAY // 2  # where the wave is at its mean
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def detector(slots: int, constants: Constants | None = None) -> tuple[State, Novelty]:
+    state = State()
+    novelty = Novelty(Scope(state), constants=constants)
+    state.grow(slots)
+    return state, novelty
+
+
+def through(values: Floats, step_ns: int = STEP_NS) -> Floats:
+    """Scores of rows x series, a row at a time."""
+    _, novelty = detector(values.shape[1])
+    slots = np.arange(values.shape[1])
+    rows = [novelty.update(slots, np.full(len(slots), t * step_ns), row).score for t, row in enumerate(values)]
+    return np.array(rows)
+
+
+def days(series: int, count: int = 14) -> Floats:
+    """A daily wave with noise, rows x series, every series with a noise of its own."""
+    t = np.arange(count * DAY)[:, None]
+    noise = np.random.default_rng(7).normal(size=(len(t), series))
+    wave: Floats = 20 + 5 * np.sin(2 * np.pi * t / DAY) + 0.5 * noise
+    return wave
+
+
+def with_fault(kind: str) -> Floats:
+    values = days(8)
+    after = values[FAULT:]
+    ages = np.arange(len(after))[:, None]
+    if kind == "spike":
+        after[0] += 15
+    elif kind == "level shift":
+        after += 12
+    elif kind == "drift":
+        after += 0.05 * ages
+    elif kind == "stuck":
+        after[:] = after[0]
+    elif kind == "variance change":
+        after += np.random.default_rng(8).normal(size=after.shape) * 4
+    else:
+        after[:] = 20 + 0.5 * np.random.default_rng(9).normal(size=after.shape)
+    return values
+
+
+@pytest.mark.parametrize(
+    ("kind", "within"),
+    [
+        ("spike", 1),
+        ("level shift", 1),
+        ("drift", DAY // 4),
+        ("stuck", DAY // 6),
+        ("variance change", 12),
+        ("missing season", DAY // 6),
+    ],
+)
+def test_a_planted_fault_is_found_within_its_delay_in_most_of_eight_series(kind: str, within: int) -> None:
+    found = (through(with_fault(kind))[FAULT : FAULT + within] >= THRESHOLD).any(axis=0)
+    assert found.sum() >= 7, f"{kind}: {found.sum()} of 8"
+
+
+def test_clean_days_raise_less_than_one_alarm_in_five_weeks() -> None:
+    values = days(20)
+    assert (through(values) >= THRESHOLD).sum() / (20 * len(values) / WEEK) < 0.2
+
+
+@pytest.mark.parametrize("offset", [0.0, -1e12, 1e7])
+def test_noise_without_a_rhythm_raises_less_than_one_alarm_a_week_wherever_it_lies(offset: float) -> None:
+    values = offset + np.random.default_rng(5).normal(size=(2 * WEEK, 20))
+    assert (through(values) >= THRESHOLD).sum() / 40 < 1
+
+
+@pytest.mark.parametrize("value", [0.0, -3.3, 1e12, 1e308])
+def test_a_constant_series_is_never_strange(value: float) -> None:
+    assert not through(np.full((WEEK, 1), value)).any()
+
+
+def test_values_too_great_for_squares_raise_no_alarm_and_no_warning() -> None:
+    values = np.random.default_rng(6).choice([-1e308, 1e308], size=(WEEK, 2))
+    scores = through(values)
+    assert np.isfinite(scores).all()
+    assert not (scores[DAY + 1 :] >= THRESHOLD).any()
+
+
+def test_one_night_is_enough_to_learn_a_nightly_spike() -> None:
+    values = days(8)
+    values[::DAY] += 40
+    alarms = through(values) >= THRESHOLD
+    assert alarms[DAY : 2 * DAY].any(axis=0).all()
+    assert alarms[2 * DAY :].sum() / (8 * 12 * DAY / WEEK) < 0.3
+
+
+def test_there_is_no_alarm_on_the_first_day_however_fast_readings_come() -> None:
+    values = np.random.default_rng(4).normal(size=(5000, 2))
+    values[4000] = 100
+    assert not (through(values, step_ns=1_000_000_000) >= THRESHOLD).any()
+
+
+def test_an_incident_is_told_once_until_it_has_been_calm_for_six_hours() -> None:
+    values = days(4)
+    values[FAULT : FAULT + 40 : 3] += 15
+    values[FAULT + 40 + 72 + 1] += 60
+    alarms = through(values)[FAULT:] >= THRESHOLD
+    assert (alarms[: 40 + 72].sum(axis=0) == 1).all()
+    assert alarms[40 + 72 + 1].all()
+
+
+def test_what_is_far_stranger_is_told_even_within_an_incident() -> None:
+    values = days(4)
+    values[FAULT] += 4
+    values[FAULT + 5] += 400
+    assert (through(values)[FAULT + 5] >= THRESHOLD).all()
+
+
+def test_a_clock_set_back_a_year_does_not_silence_a_series_for_a_year() -> None:
+    _, novelty = detector(1)
+    values, year = days(1)[:, 0], 365 * DAY * STEP_NS
+    values[FAULT], values[FAULT + 100] = 60.0, 120.0
+    scores = [
+        novelty.update(
+            np.array([0]), np.array([t * STEP_NS + (year if t < FAULT + 50 else 0)]), np.array([value])
+        ).score[0]
+        for t, value in enumerate(values[: FAULT + 101])
+    ]
+    assert scores[FAULT] >= THRESHOLD
+    assert scores[FAULT + 100] >= THRESHOLD
+
+
+def test_what_it_says_names_the_view_the_value_and_the_nearest_so_far() -> None:
+    _, novelty = detector(1)
+    values = days(1)[:, 0]
+    values[FAULT] = 99.0
+    for t, value in enumerate(values[:FAULT]):
+        novelty.update(np.array([0]), np.array([t * STEP_NS]), np.array([value]))
+    scores = novelty.update(np.array([0]), np.array([FAULT * STEP_NS]), values[FAULT : FAULT + 1])
+    assert scores.score[0] >= THRESHOLD
+    assert NAMES[int(scores.aspect[0])] == "value"
+    assert scores.seen[0] == pytest.approx(99)
+    assert scores.expected[0] == pytest.approx(values[:FAULT].max(), abs=0.08 * np.ptp(values))
+    told = novelty.explain(scores, 0)
+    assert told.startswith("the value is 99, which is new: 7")
+    assert told.endswith("the nearest so far")
+
+
+def test_what_is_no_number_scores_0_and_teaches_nothing() -> None:
+    values, holes = days(1)[:, 0], np.array([np.nan, np.inf, -np.inf])
+    _, plain = detector(1)
+    _, holed = detector(1)
+    for t, value in enumerate(values[:1000]):
+        ts, slot = np.array([t * STEP_NS]), np.array([0])
+        bad = holed.update(np.zeros(3, int), np.repeat(ts, 3), holes)
+        assert not bad.score.any()
+        assert plain.update(slot, ts, np.array([value])).score == holed.update(slot, ts, np.array([value])).score
+
+
+class _Place:
+    """A profile: what was usual at each place of a cycle."""
+
+    def __init__(self) -> None:
+        self.held, self.known = dict[int, float](), dict[int, int]()
+
+    def left(self, place: int, x: float, instead: float) -> float:
+        known, held = self.known.get(place, 0), self.held.get(place, 0.0)
+        self.held[place] = held + (x - held) / min(known + 1, 30)
+        self.known[place] = known + 1
+        return x - held if known else instead
+
+
+def _plainly(ts: Ints, values: Floats) -> list[float]:
+    """The deviations of one series, in plain Python; nothing is shared with the detector."""
+    day, week, centre, usual, variance, found = _Place(), _Place(), 0.0, 0.0, 0.0, list[float]()
+    means = [[0.0, 0.0] for _ in range(3)]
+    ranges = [[np.inf, -np.inf] for _ in range(9)]
+    leaders: list[list[float]] = [[] for _ in range(9)]
+    for n, (at, value) in enumerate(zip(ts.tolist(), values.tolist(), strict=True), start=1):
+        x, second = value - values[0], at // 1_000_000_000
+        by_day = day.left(second % 86_400 // 1_800, x, x - centre)
+        by_week = week.left(second // 3_600 % 168, x, by_day)
+        centre += (x - centre) / min(n, 5000)
+        views = list[float]()
+        for now, both in zip((x, by_day, by_week), means, strict=True):
+            for i, span in enumerate((5, 40)):
+                both[i] += (now - both[i]) * max(1 / span, 1 / n)
+            views += [now, *both]
+        total = 0.0
+        for view, ends, led in zip(views, ranges, leaders, strict=True):
+            ends[:] = min(ends[0], view), max(ends[1], view)
+            width = ends[1] - ends[0]
+            away = min((abs(view - leader) for leader in led), default=0.0) / (0.08 * (width or 1))
+            if not led or away > 1:
+                if len(led) == 15:
+                    led.sort()
+                    gaps = [b - a for a, b in pairwise(led)]
+                    del led[gaps.index(min(gaps)) + 1]
+                led.append(view)
+            total += away
+        off, rate = total / 9 - usual, 1 / min(n, 5000)
+        found.append(off / (variance + 0.22**2) ** 0.5)
+        usual += rate * off
+        variance += rate * (off * off * (1 - rate) - variance)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_is_what_plain_python_makes_of_the_same_series(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ts = np.cumsum(rng.integers(300, 3600, 1500)) * 1_000_000_000
+    values = rng.standard_t(3, 1500).cumsum() * 10.0 ** rng.integers(-3, 6)
+    _, novelty = detector(1)
+    got = novelty.update(np.zeros(1500, int), ts, values).deviations
+    assert np.abs(got - _plainly(ts, values)).max() < 2e-3
+
+
+def _feed(novelty: Novelty, slots: Ints, values: Floats, cuts: list[int]) -> list[Scores]:
+    ts = np.arange(len(slots)) * STEP_NS
+    ends = [0, *sorted({c % len(slots) for c in cuts} - {0}), len(slots)]
+    return [novelty.update(slots[a:b], ts[a:b], values[a:b]) for a, b in pairwise(ends)]
+
+
+def _same(a: State, b: State) -> bool:
+    mine, other = a.export(a.capacity), b.export(b.capacity)
+    return all(np.array_equal(mine[name], other[name], equal_nan=True) for name in mine)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 20), st.lists(st.integers(0, 600), max_size=12))
+@settings(max_examples=15, deadline=None)
+def test_scores_and_memory_are_the_same_bits_whatever_the_batches(seed: int, series: int, cuts: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    slots, values = rng.integers(0, series, 600), rng.standard_t(2, 600) * 10.0 ** rng.integers(-3, 6)
+    (one, whole), (other, parts) = detector(series), detector(series)
+    expected = _feed(whole, slots, values, [])[0]
+    got = _feed(parts, slots, values, cuts)
+    for column in ("score", "aspect", "seen", "expected", "deviations"):
+        assert np.array_equal(
+            np.concatenate([getattr(s, column) for s in got]), getattr(expected, column), equal_nan=True
+        )
+    assert _same(one, other)
+
+
+def test_a_restored_state_goes_on_bit_equal() -> None:
+    values = days(5)
+    slots = np.arange(5)
+    state, novelty = detector(5)
+    for t, row in enumerate(values[:2000]):
+        novelty.update(slots, np.full(5, t * STEP_NS), row)
+    restored, second = detector(5)
+    exported = {name: array.copy() for name, array in state.export(5).items()}
+    assert restored.fits(exported, {}, {})
+    restored.put(slots, exported, {}, {})
+    for t, row in enumerate(values[2000:3000]):
+        ts = np.full(5, (2000 + t) * STEP_NS)
+        assert np.array_equal(novelty.update(slots, ts, row).score, second.update(slots, ts, row).score)
+    assert _same(state, restored)
+
+
+def test_a_series_takes_less_than_2_kb_however_long_it_lasts() -> None:
+    state, novelty = detector(16)
+    before = state.nbytes
+    for t, row in enumerate(days(16)):
+        novelty.update(np.arange(16), np.full(16, t * STEP_NS), row)
+    assert state.nbytes == before
+    assert state.nbytes / state.capacity <= 2000
+
+
+def test_options_in_words_change_what_is_strange_and_are_held_to_their_limits() -> None:
+    values = days(1)
+    values[FAULT] += 8
+    alarms = list[int]()
+    for strange in (0.65, 20.0):
+        state = State()
+        novelty = make("novelty", Scope(state), {"strange": strange})
+        state.grow(1)
+        scores = novelty.update(np.zeros(len(values), int), np.arange(len(values)) * STEP_NS, values[:, 0]).score
+        alarms.append(int((scores >= THRESHOLD).sum()))
+    assert alarms[0] >= 1
+    assert alarms[1] == 0
+    with pytest.raises(OptionsInvalid, match=r"strange must be from 0\.05"):
+        make("novelty", Scope(State()), {"strange": 0.0})
