@@ -1,4 +1,4 @@
-"""What `auto` looks at: eight numbers per reading, each of which leaves its usual range when something of its kind is
+"""What `auto` looks at: nine numbers per reading, each of which leaves its usual range when something of its kind is
 wrong.
 
 All are taken from the past and the reading itself in O(1), over offsets from a series' first value, so that single
@@ -26,11 +26,11 @@ _CLIP = 8.0  # deviations: a reading farther out moves them no more than this
 _UNCLIPPED = 20  # readings before it's known what is far
 _UNIT_SHARE = 1e-2  # of the long-run deviation, added to short ones before their logarithms
 _TINY = 1e-12
-_LEVELS = 16  # in which the order of values is counted, over +- 2 deviations
-_LEVELS_PER_DEVIATION = 4.0
+_SPAN = 4.0  # deviations that the levels share among them, in which the order of values is counted
 _LAG = 5  # readings from the level that is the context to the one that follows
 _UNSEEN = 0.1  # how often a level counts as seen that never followed
 _FULL = 255
+_FINE, _COARSE = 16, 8  # levels: the one tells more, the other sooner
 
 NAMES: Sequence[str] = (
     "value",
@@ -41,8 +41,9 @@ NAMES: Sequence[str] = (
     "spread",
     "jitter",
     "order of values",
+    "order of coarse values",
 )
-SPREAD, JITTER, ORDER = 5, 6, 7
+SPREAD, JITTER, ORDERS = 5, 6, slice(7, 9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,14 @@ def declare(state: Scope) -> None:
     """The arrays that `look` keeps."""
     for name in ("origin", "last", "centre", "variance", "short_mean", "long_mean", "long_square", "step_square"):
         state.declare(name, float, 0.0)
-    for name in ("by_day", "order"):
-        state.declare(name, float, 0.0)
+    state.declare("by_day", float, 0.0)
     for name, bins in (("day", DAY_BINS), ("week", WEEK_BINS)):
         state.declare(name, np.float32, 0.0, bins)
         state.declare(f"{name}_seen", np.uint8, 0, bins)
-    state.declare("levels", np.uint8, 0, _LAG)
-    state.declare("followed", np.uint8, 0, _LEVELS * _LEVELS)
+    for name, levels in (("fine", _FINE), ("coarse", _COARSE)):
+        state.declare(f"{name}_surprise", float, 0.0)
+        state.declare(f"{name}_lately", np.uint8, 0, _LAG)
+        state.declare(f"{name}_followed", np.uint8, 0, levels * levels)
 
 
 def look(state: Scope, slots: Array, ts: Array, x: Array, seen: Array) -> Look:
@@ -88,8 +90,10 @@ def look(state: Scope, slots: Array, ts: Array, x: Array, seen: Array) -> Look:
     base[:, 0], base[:, 1], base[:, 2] = origin, origin, slow + origin
     base[:, 3], base[:, 4] = x - off_day + origin, x - off_week + origin
     views[:, SPREAD], views[:, JITTER] = _spreads(state, slots, (x, far), (seen, long), deviation)
-    surprise = _order(state, slots, x - centre, seen, deviation)
-    views[:, ORDER] = _towards(state, "order", slots, surprise, short)
+    z = np.clip((x - centre) / np.maximum(deviation, _TINY), -_SPAN, _SPAN)
+    for view, name, levels in ((ORDERS.start, "fine", _FINE), (ORDERS.start + 1, "coarse", _COARSE)):
+        surprise = _order(state, name, slots, (z / _SPAN + 0.5, seen), levels)
+        views[:, view] = _towards(state, f"{name}_surprise", slots, surprise, short)
     _learn(state, slots, x - centre, seen, deviation)
     return Look(views, base, deviation)
 
@@ -127,24 +131,21 @@ def _spreads(
     return spread, np.log(np.sqrt(_towards(state, "step_square", slots, step * step, rate)) + least) - spread
 
 
-def _order(state: Scope, slots: Array, off: Array, seen: Array, deviation: Array) -> Array:
+def _order(state: Scope, name: str, slots: Array, reading: tuple[Array, Array], levels: int) -> Array:
     """How surprising the value's level is some readings after the level that was, in nats; and the pair counted."""
-    z = np.clip(off / np.maximum(deviation, _TINY), -_LEVELS, _LEVELS)
-    level = np.clip(np.floor(z * _LEVELS_PER_DEVIATION) + _LEVELS // 2, 0, _LEVELS - 1).astype(np.int64)
-    ring, counts, place = state["levels"], state["followed"], seen.astype(np.int64) % _LAG
-    start = ring[slots, place].astype(np.int64) * _LEVELS
+    share, seen = reading
+    level = np.clip(np.floor(share * levels), 0, levels - 1).astype(np.int64)
+    ring, counts, place = state[f"{name}_lately"], state[f"{name}_followed"], seen.astype(np.int64) % _LAG
+    start = ring[slots, place].astype(np.int64) * levels
     ring[slots, place] = level
-    row = counts[slots[:, None], start[:, None] + np.arange(_LEVELS)]
-    known = seen > _LAG
-    times = row[np.arange(len(slots)), level].astype(float)
+    row = counts[slots[:, None], start[:, None] + np.arange(levels)]
+    known, times = seen > _LAG, row[np.arange(len(slots)), level]
     total = row.sum(axis=1, dtype=float)
-    full = known & (times >= _FULL)
-    if full.any():
-        which = full.nonzero()[0][:, None]
-        counts[slots[which], start[which] + np.arange(_LEVELS)] = row[which[:, 0]] // 2
-    cell = start + level
-    counts[slots, cell] += known
-    return np.where(known, np.log((total + _LEVELS * _UNSEEN) / (times + _UNSEEN)), 0.0)
+    full = (known & (times == _FULL)).nonzero()[0]
+    if len(full):
+        counts[slots[full, None], start[full, None] + np.arange(levels)] = row[full] // 2
+    counts[slots, start + level] += known
+    return np.where(known, np.log((total + levels * _UNSEEN) / (times + _UNSEEN)), 0.0)
 
 
 def _learn(state: Scope, slots: Array, off: Array, seen: Array, deviation: Array) -> None:
