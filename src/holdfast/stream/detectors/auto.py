@@ -1,10 +1,11 @@
 """`auto`: how unusual a reading is, for any series, without settings.
 
-Each view (see `views`) has the range it has ever been in. A reading is as unusual as it leaves such a range by, as a
-share of the range, times a power of how long the range has held: of n readings that differ only by chance the last one
-is outside the others' range once in n/2, so that records are rare by themselves, rarer the longer a series is known,
-whatever its distribution. A new record is the range's new end, so a spike every night is soon this series' way; ends
-recede slowly, so what happened a year ago is news again. Scores of 0.5 and more are alarms.
+Each view (see `views`) has the range it has ever been in. A reading is as unusual as the share of its range by which a
+view leaves it, a whole one at most, times a power of the series' age: of n readings that differ only by chance the
+last is outside the others' range once in n/2, so records are rare by themselves, and rarer the longer a series is
+known, whatever its distribution. A new record is the range's new end, so a spike every night is soon this series' way;
+ends recede slowly, so what happened a year ago is news again. Scores of 0.5 and more are alarms; then only what is
+stronger is one, until some hours have passed.
 
 Time counts in ticks: at most one per reading and one per five minutes. What comes every second isn't known after five
 minutes, and what comes once an hour has no more to say than its readings.
@@ -24,7 +25,7 @@ from holdfast.stream.detectors import views
 from holdfast.stream.detectors.ports import Kind, Scope, Scores, rounds
 
 Array = NDArray[Any]
-_MOST = 1e100  # so that squares stay finite
+_MOST = 1e30  # so that squares stay finite, and profiles in single precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Constants:
     patience: float = 150.0  # ticks before the first score
     alarm: float = 0.09  # share of the range, after 1000 ticks, at which the score is 0.5
     growth: float = 0.6  # power of the ticks: how much more a record counts in a long-known series
-    rest: float = 60.0  # ticks in which what was reached falls to 1/e; nothing below it is news
+    rest: float = 60.0  # ticks in which what was reached falls to 1/e
+    more: float = 1.25  # how many times as strong as that the next one must be to be news
     fade: float = 0.35 / 105_120  # of a range per tick: how fast each end recedes; half of it in a year
     least: float = 1e-6  # of the value's range: views' ranges count as this wide at least, against rounding
 
@@ -101,18 +103,20 @@ class Auto:
         end = np.where(seen - high >= low - seen, high, low)
         wide = np.maximum(width, (k.least * width[:, 0])[:, None])
         # what never moved and moves now is off by a whole range; the very first reading is off by nothing
-        excess = np.where(wide > 0, off / np.where(wide > 0, wide, 1.0), 1.0 * ((off > 0) & (high >= low)))
+        excess = np.where(wide > 0, np.minimum(off, wide) / np.where(wide > 0, wide, 1.0), 1.0 * (off > 0))
+        excess[high[:, 0] < low[:, 0]] = 0.0
         back = (k.fade * tick)[:, None] * width
         state["low"][slots] = np.minimum(low + back, seen)
         state["high"][slots] = np.maximum(high - back, seen)
         return excess, end
 
     def _quiet(self, slots: Array, strength: Array, tick: Array, age: Array) -> Array:
-        """The score in [0, 1], 0 where as much was reached not long ago."""
+        """The score in [0, 1], 0 in the beginning and where as much was reached not long ago."""
         state, k = self._state, self._is
+        strength = np.where(age > k.patience, strength, 0.0)
         held = state["held"][slots] * (1 - tick / k.rest)
         state["held"][slots] = np.maximum(held, strength)
-        return np.where((strength > held) & (age > k.patience), strength / (strength + k.alarm), 0.0)
+        return np.where(strength > k.more * held, strength / (strength + k.alarm), 0.0)
 
     def _show(self, out: Scores, at: Array, view: Array, look: views.Look, end: Array) -> None:
         """The evidence, in the value's own terms."""
@@ -133,6 +137,6 @@ KIND = Kind(
     options=(),
     finds="what a series didn't do before: spikes, shifts, drifts, changed noise, a missing rhythm, an unusual order",
     blind="what was there from the beginning, what comes back within the old range at its usual time and order",
-    cost="O(1) per reading, 1,685 bytes a series",
+    cost="O(1) per reading, 1,674 bytes a series",
     reference="records of exchangeable readings: Renyi 1962; order of values as in CAD-OSE: Smirnov 2016",
 )

@@ -1,5 +1,4 @@
-"""What `auto` looks at: nine numbers per reading, each of which leaves its usual range when something of its kind is
-wrong.
+"""What `auto` looks at: nine numbers per reading, each of which leaves its usual range when its kind of thing is wrong.
 
 All are taken from the past and the reading itself in O(1), over offsets from a series' first value, so that single
 precision is enough for the profiles even of a counter at 1e9. Complexity O(1) per reading; memory as declared.
@@ -27,7 +26,7 @@ _UNCLIPPED = 20  # readings before it's known what is far
 _UNIT_SHARE = 1e-2  # of the long-run deviation, added to short ones before their logarithms
 _TINY = 1e-12
 _SPAN = 4.0  # deviations that the levels share among them, in which the order of values is counted
-_LAG = 5  # readings from the level that is the context to the one that follows
+LAG = 5  # readings from the level that is the context to the one that follows
 _UNSEEN = 0.1  # how often a level counts as seen that never followed
 _FULL = 255
 _FINE, _COARSE = 16, 8  # levels: the one tells more, the other sooner
@@ -65,7 +64,7 @@ def declare(state: Scope) -> None:
         state.declare(f"{name}_seen", np.uint8, 0, bins)
     for name, levels in (("fine", _FINE), ("coarse", _COARSE)):
         state.declare(f"{name}_surprise", float, 0.0)
-        state.declare(f"{name}_lately", np.uint8, 0, _LAG)
+        state.declare(f"{name}_lately", np.uint8, 0, LAG)
         state.declare(f"{name}_followed", np.uint8, 0, levels * levels)
 
 
@@ -92,7 +91,7 @@ def look(state: Scope, slots: Array, ts: Array, x: Array, seen: Array) -> Look:
     views[:, SPREAD], views[:, JITTER] = _spreads(state, slots, (x, far), (seen, long), deviation)
     z = np.clip((x - centre) / np.maximum(deviation, _TINY), -_SPAN, _SPAN)
     for view, name, levels in ((ORDERS.start, "fine", _FINE), (ORDERS.start + 1, "coarse", _COARSE)):
-        surprise = _order(state, name, slots, (z / _SPAN + 0.5, seen), levels)
+        surprise = order(state, name, slots, (z / _SPAN + 0.5, seen), levels)
         views[:, view] = _towards(state, f"{name}_surprise", slots, surprise, short)
     _learn(state, slots, x - centre, seen, deviation)
     return Look(views, base, deviation)
@@ -131,15 +130,15 @@ def _spreads(
     return spread, np.log(np.sqrt(_towards(state, "step_square", slots, step * step, rate)) + least) - spread
 
 
-def _order(state: Scope, name: str, slots: Array, reading: tuple[Array, Array], levels: int) -> Array:
+def order(state: Scope, name: str, slots: Array, reading: tuple[Array, Array], levels: int) -> Array:
     """How surprising the value's level is some readings after the level that was, in nats; and the pair counted."""
     share, seen = reading
     level = np.clip(np.floor(share * levels), 0, levels - 1).astype(np.int64)
-    ring, counts, place = state[f"{name}_lately"], state[f"{name}_followed"], seen.astype(np.int64) % _LAG
+    ring, counts, place = state[f"{name}_lately"], state[f"{name}_followed"], seen.astype(np.int64) % LAG
     start = ring[slots, place].astype(np.int64) * levels
     ring[slots, place] = level
     row = counts[slots[:, None], start[:, None] + np.arange(levels)]
-    known, times = seen > _LAG, row[np.arange(len(slots)), level]
+    known, times = seen > LAG, row[np.arange(len(slots)), level]
     total = row.sum(axis=1, dtype=float)
     full = (known & (times == _FULL)).nonzero()[0]
     if len(full):
