@@ -8,7 +8,7 @@ ends recede slowly, so what happened a year ago is news again. Scores of 0.5 and
 stronger is one, until some hours have passed.
 
 Time counts in ticks: at most one per reading and one per five minutes. What comes every second isn't known after five
-minutes, and what comes once an hour has no more to say than its readings.
+minutes, and what comes once an hour has no more to say than its readings. The first day is silent.
 
 Sees the past only. O(1) per reading, `State.nbytes` per series whatever the history's length. It can't see: what was
 there from the beginning, what comes back within the old range at its usual time and order, dates (public holidays).
@@ -34,6 +34,7 @@ class Constants:
 
     tick_ns: float = 300e9
     patience: float = 150.0  # ticks before the first score
+    first: int = 86_400_000_000_000  # ns before the first score: a day, as most things that are measured know days
     alarm: float = 0.09  # share of the range, after 1000 ticks, at which the score is 0.5
     growth: float = 0.6  # power of the ticks: how much more a record counts in a long-known series
     rest: float = 60.0  # ticks in which what was reached falls to 1/e
@@ -53,6 +54,7 @@ class Auto:
         views.declare(state)
         for name in ("seen", "age", "held"):
             state.declare(name, float, 0.0)
+        state.declare("begun", np.int64, 0)
         state.declare("latest", np.int64, 0)
         state.declare("low", float, np.inf, len(views.NAMES))
         state.declare("high", float, -np.inf, len(views.NAMES))
@@ -73,26 +75,29 @@ class Auto:
 
     def _round(self, slots: Array, ts: Array, values: Array, at: Array, out: Scores) -> None:
         """One reading per series."""
-        state, k = self._state, self._is
+        state = self._state
         seen = state["seen"][slots] + 1
         state["seen"][slots] = seen
         state["origin"][slots] = origin = np.where(seen == 1, values, state["origin"][slots])
-        tick = self._ticks(slots, ts, seen)
+        tick, known = self._ticks(slots, ts, seen)
         age = state["age"][slots] + tick
         state["age"][slots] = age
         look = views.look(state, slots, ts, values - origin, seen)
         excess, end = self._beyond(slots, look.views, tick)
         view = excess.argmax(axis=1)
-        strength = excess[np.arange(len(at)), view] * (age / 1000) ** k.growth
-        out.score[at] = self._quiet(slots, np.maximum(strength, 0.0), tick, age)
+        strength = excess[np.arange(len(at)), view] * (age / 1000) ** self._is.growth
+        heard = np.where(known & (age > self._is.patience), np.maximum(strength, 0.0), 0.0)
+        out.score[at] = self._quiet(slots, heard, tick)
         self._show(out, at, view, look, end)
 
-    def _ticks(self, slots: Array, ts: Array, seen: Array) -> Array:
-        """The time since the last reading: one tick at most, none of a late reading."""
-        latest = self._state["latest"][slots]
-        tick = np.where(seen > 1, np.clip((ts - latest) / self._is.tick_ns, 0.0, 1.0), 1.0)
-        self._state["latest"][slots] = np.where(seen > 1, np.maximum(latest, ts), ts)
-        return tick
+    def _ticks(self, slots: Array, ts: Array, seen: Array) -> tuple[Array, Array]:
+        """The time since the last reading: one tick at most, none of a late reading; and if the first is long ago."""
+        state, k = self._state, self._is
+        latest = np.where(seen > 1, state["latest"][slots], ts)
+        state["latest"][slots] = np.maximum(latest, ts)
+        state["begun"][slots] = begun = np.where(seen > 1, state["begun"][slots], ts)
+        tick = np.where(seen > 1, np.clip((ts - latest) / k.tick_ns, 0.0, 1.0), 1.0)
+        return tick, ts - begun >= k.first
 
     def _beyond(self, slots: Array, seen: Array, tick: Array) -> tuple[Array, Array]:
         """How far views are beyond their ranges, as shares of them, and the nearer end; and the views taken in."""
@@ -110,10 +115,9 @@ class Auto:
         state["high"][slots] = np.maximum(high - back, seen)
         return excess, end
 
-    def _quiet(self, slots: Array, strength: Array, tick: Array, age: Array) -> Array:
-        """The score in [0, 1], 0 in the beginning and where as much was reached not long ago."""
+    def _quiet(self, slots: Array, strength: Array, tick: Array) -> Array:
+        """The score in [0, 1], 0 where as much was reached not long ago."""
         state, k = self._state, self._is
-        strength = np.where(age > k.patience, strength, 0.0)
         held = state["held"][slots] * (1 - tick / k.rest)
         state["held"][slots] = np.maximum(held, strength)
         return np.where(strength > k.more * held, strength / (strength + k.alarm), 0.0)
@@ -137,6 +141,6 @@ KIND = Kind(
     options=(),
     finds="what a series didn't do before: spikes, shifts, drifts, changed noise, a missing rhythm, an unusual order",
     blind="what was there from the beginning, what comes back within the old range at its usual time and order",
-    cost="O(1) per reading, 1,674 bytes a series",
+    cost="O(1) per reading, 1,682 bytes a series",
     reference="records of exchangeable readings: Renyi 1962; order of values as in CAD-OSE: Smirnov 2016",
 )
