@@ -3,9 +3,9 @@
 Each view (see `views`) has the range it has ever been in. A reading is as unusual as the share of its range by which a
 view leaves it, a whole one at most, times a power of the series' age: of n readings that differ only by chance the
 last is outside the others' range once in n/2, so records are rare by themselves, and rarer the longer a series is
-known, whatever its distribution. A new record is the range's new end, so a spike every night is soon this series' way;
-ends recede slowly, so what happened a year ago is news again. Scores of 0.5 and more are alarms; then only what is
-stronger is one, until some hours have passed.
+known, whatever its distribution. A record moves the range's end nearly to itself, so a spike every night is news twice
+and then this series' way; ends recede slowly, so what happened a year ago is news again. Scores of 0.5 and more are
+alarms; then only what is stronger is one, until some hours have passed.
 
 Time counts in ticks: at most one per reading and one per five minutes. What comes every second isn't known after five
 minutes, and what comes once an hour has no more to say than its readings. The first day is silent.
@@ -35,10 +35,11 @@ class Constants:
     tick_ns: float = 300e9
     patience: float = 150.0  # ticks before the first score
     first: int = 86_400_000_000_000  # ns before the first score: a day, as most things that are measured know days
-    alarm: float = 0.09  # share of the range, after 1000 ticks, at which the score is 0.5
+    alarm: float = 0.095  # share of the range, after 1000 ticks, at which the score is 0.5
     growth: float = 0.6  # power of the ticks: how much more a record counts in a long-known series
     rest: float = 60.0  # ticks in which what was reached falls to 1/e
     more: float = 1.25  # how many times as strong as that the next one must be to be news
+    learn: float = 0.9  # of the way to a new record that a range's end goes at once: the second time is news, too
     fade: float = 0.35 / 105_120  # of a range per tick: how fast each end recedes; half of it in a year
     least: float = 1e-6  # of the value's range: views' ranges count as this wide at least, against rounding
 
@@ -111,8 +112,9 @@ class Auto:
         excess = np.where(wide > 0, np.minimum(off, wide) / np.where(wide > 0, wide, 1.0), 1.0 * (off > 0))
         excess[high[:, 0] < low[:, 0]] = 0.0
         back = (k.fade * tick)[:, None] * width
-        state["low"][slots] = np.minimum(low + back, seen)
-        state["high"][slots] = np.maximum(high - back, seen)
+        kept = np.where((width > 0) & (off > 0), (1 - k.learn) * off, 0.0)
+        state["low"][slots] = np.where(seen < low, seen + kept, np.minimum(low + back, seen))
+        state["high"][slots] = np.where(seen > high, seen - kept, np.maximum(high - back, seen))
         return excess, end
 
     def _quiet(self, slots: Array, strength: Array, tick: Array) -> Array:

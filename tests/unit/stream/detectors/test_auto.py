@@ -84,25 +84,27 @@ def test_clean_days_raise_less_than_one_alarm_a_week() -> None:
     assert (through(values) >= THRESHOLD).sum() / (20 * len(values) / WEEK) < 1
 
 
-def test_a_nightly_spike_is_news_the_first_night_and_this_series_way_from_the_second() -> None:
+def test_a_nightly_spike_is_news_the_first_night_and_this_series_way_from_the_third() -> None:
     values = days(8)
     values[DAY::DAY] += 40
     alarms = through(values) >= THRESHOLD
     assert alarms[DAY].all()
-    assert alarms[DAY + 1 :].sum() / (8 * 13 * DAY / WEEK) < 1
+    assert alarms[2 * DAY + 1 :].sum() / (8 * 12 * DAY / WEEK) < 1
 
 
 def test_a_spike_as_high_as_one_long_ago_is_news_again() -> None:
     values = np.random.default_rng(3).normal(size=1200)
-    values[[300, 600, 1100]] = 40
+    spikes = [300, 400, 500, 600, 1100]
+    values[spikes] = 40
     heard = []
     for fade in (0.0, 0.001):
         state = State()
         auto = Auto(Scope(state), Constants(fade=fade))
         state.grow(1)
         slots, ts = np.zeros(1200, np.int64), np.arange(1200) * STEP_NS
-        heard.append((auto.update(slots, ts, values).score[[300, 600, 1100]] >= THRESHOLD).tolist())
-    assert heard == [[True, False, False], [True, True, True]]
+        heard.append((auto.update(slots, ts, values).score[spikes] >= THRESHOLD).tolist())
+    assert [one[0] for one in heard] == [True, True]
+    assert [one[-1] for one in heard] == [False, True]
 
 
 def test_the_first_day_is_silent_however_many_readings_it_has() -> None:
@@ -142,7 +144,7 @@ def test_what_never_moved_raises_nothing_until_it_moves() -> None:
 @pytest.mark.parametrize(("centre", "size"), [(1e12, 1), (-1e12, 1), (1e7, 0), (-5, 1e-9), (0, 1e300), (1e9, 1e-7)])
 def test_values_of_any_size_are_scored_without_a_warning_and_few_are_alarms(centre: float, size: float) -> None:
     rng = np.random.default_rng(5)
-    values = centre + size * rng.integers(-1, 2, (1500, 4))
+    values: Floats = (centre + size * rng.integers(-1, 2, (1500, 4))).astype(np.float64)
     score = through(values)
     assert np.isfinite(score).all()
     assert ((score >= 0) & (score < 1)).all()
