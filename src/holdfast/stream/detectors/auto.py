@@ -1,14 +1,18 @@
 """`auto`: how unusual a reading is, for any series, without settings.
 
-Each view (see `views`) is compared with its own long-run mean and deviation; the logarithm of that surprise is then
-compared with the greatest surprises of earlier stretches of the same series (block maxima, as in extreme value theory)
-and with the record, which fades. So a series with a spike every night learns that spikes are its way. Views that agree
-add up. One strong score, then quiet: a level that was reached isn't reported again until it has faded, over a share of
-the series' length. Scores of 0.5 and more are alarms.
+Each view (see `views`) has the range it has ever been in. A reading is as unusual as the share of its range by which a
+view leaves it, a whole one at most, times a power of the series' age: of n readings that differ only by chance the
+last is outside the others' range once in n/2, so records are rare by themselves, and rarer the longer a series is
+known, whatever its distribution. A record moves the range's end nearly to itself, so a spike every night is news twice
+and then this series' way; ends recede slowly, so what happened a year ago is news again. Scores of 0.5 and more are
+alarms; then only what is stronger is one, until some hours have passed.
+
+Time counts in ticks: at most one per reading and one per five minutes. What comes every second isn't known after five
+minutes, and what comes once an hour has no more to say than its readings. The first day is silent.
 
 Sees the past only. O(1) per reading, `State.nbytes` per series whatever the history's length. It can't see: what was
-there from the beginning, changes slower than some thousand readings, an unusual order of usual values, and dates
-(public holidays). Block maxima: Gumbel 1958; running variance: Welford 1962.
+there from the beginning, what comes back within the old range at its usual time and order, dates (public holidays).
+Records of exchangeable readings: Renyi 1962; order as transitions between levels, as in CAD-OSE (Smirnov 2016).
 """
 
 from dataclasses import dataclass
@@ -18,34 +22,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stream.detectors import views
-from holdfast.stream.detectors.ports import Kind, Scope, Scores, rounds, told
+from holdfast.stream.detectors.ports import Kind, Scope, Scores, rounds
 
 Array = NDArray[Any]
+_MOST = 1e30  # so that squares stay finite, and profiles in single precision
 
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What `auto` was built with; one set for every series, not settings for users. Lengths in readings."""
+    """What `auto` was built with; one set for every series, not settings for users."""
 
-    memory: float = 5000.0  # of the views' means and deviations
-    patience: float = 270.0  # readings before the first score: a block, and some
-    learning: float = 20.0  # readings before surprises are remembered
-    clip: float = 12.0  # deviations: a greater one moves mean and variance no more than this
-    least: float = 0.02  # of the range seen: the smallest deviation that counts as unusual
-    least_season: float = 1.0  # of the value's own deviation: the same for what is left after a cycle
-    least_log: float = 0.2  # the same for the variances' logarithms
-    calm: float = 1.0  # deviations: differences well below it don't matter
-    block: float = 256.0
-    spread: float = 0.3  # of the logarithms of block maxima, at least
-    doubt: float = 4.0  # how much wider the spread is while blocks are few
-    record: float = 0.4  # weight of the record; the block maxima have the rest
-    fade: float = 2.0  # of the series' length: time in which the record halves
-    agree: float = 2.5  # order of the norm over the views: small = agreement counts, large = the strongest view
-    alarm: float = 0.83  # the norm at which the score is 0.5
-    rest: float = 0.05  # of the series' length: how long an alarm keeps the next one of its level away
-    least_rest: float = 60.0
-    edge: float = 0.75  # the norm at which a level begins: what creeps past it to `alarm` doesn't raise one
-    level: float = 1.6  # ratio of two neighbouring levels
+    tick_ns: float = 300e9
+    patience: float = 150.0  # ticks before the first score
+    first: int = 86_400_000_000_000  # ns before the first score: a day, as most things that are measured know days
+    alarm: float = 0.095  # share of the range, after 1000 ticks, at which the score is 0.5
+    growth: float = 0.6  # power of the ticks: how much more a record counts in a long-known series
+    rest: float = 60.0  # ticks in which what was reached falls to 1/e
+    more: float = 1.25  # how many times as strong as that the next one must be to be news
+    learn: float = 0.9  # of the way to a new record that a range's end goes at once: the second time is news, too
+    fade: float = 0.35 / 105_120  # of a range per tick: how fast each end recedes; half of it in a year
+    least: float = 1e-6  # of the value's range: views' ranges count as this wide at least, against rounding
 
 
 class Auto:
@@ -57,130 +53,96 @@ class Auto:
         self._state = state
         self._is = constants or Constants()
         views.declare(state)
-        width = len(views.NAMES)
-        for name, of, fill in (("seen", float, 0), ("low", float, np.inf), ("high", float, -np.inf)):
-            state.declare(name, of, fill)
-        for name in ("centre", "variance"):
-            state.declare(name, float, 0.0, width)
-        for name in ("record", "peak", "peak_mean", "peak_variance"):
-            state.declare(name, np.float32, 0.0, width)
-        for name in ("blocks", "held"):
+        for name in ("seen", "age", "held"):
             state.declare(name, float, 0.0)
+        state.declare("begun", np.int64, 0)
+        state.declare("latest", np.int64, 0)
+        state.declare("low", float, np.inf, len(views.NAMES))
+        state.declare("high", float, -np.inf, len(views.NAMES))
 
     def update(self, slots: Array, ts: Array, values: Array) -> Scores:
         """See `Detector`."""
         out = Scores.none(len(slots))
         for at in rounds(slots, np.isfinite(values)):
-            self._round(slots[at], ts[at], values[at], at, out)
+            self._round(slots[at], ts[at], np.clip(values[at], -_MOST, _MOST), at, out)
         return out
 
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
-        return told(views.NAMES[int(scores.aspect[row])], scores, row)
+        above = scores.seen[row] > scores.expected[row]
+        how, most = ("above", "most") if above else ("below", "least")
+        so_far = f"{scores.deviations[row]:.1f} deviations {how}: {scores.expected[row]:.6g} was the {most} so far"
+        return f"the {views.NAMES[int(scores.aspect[row])]} is {scores.seen[row]:.6g}, {so_far}"
 
     def _round(self, slots: Array, ts: Array, values: Array, at: Array, out: Scores) -> None:
         """One reading per series."""
-        state, k = self._state, self._is
+        state = self._state
         seen = state["seen"][slots] + 1
         state["seen"][slots] = seen
         state["origin"][slots] = origin = np.where(seen == 1, values, state["origin"][slots])
-        x = values - origin
-        low, high = np.minimum(state["low"][slots], x), np.maximum(state["high"][slots], x)
-        state["low"][slots], state["high"][slots] = low, high
-        least = k.least * (high - low) + 1e-12
-        centre, variance = state["centre"][slots], state["variance"][slots]
-        deviation = np.sqrt(variance)
-        seen_views = views.look(state, slots, ts, x, seen, (centre[:, 0], np.maximum(deviation[:, 0], least)))
-        floor = np.repeat(least[:, None], len(views.NAMES), axis=1)
-        floor[:, views.VARIANCES] = k.least_log
-        floor[:, views.DAY.start :] = np.maximum(least, k.least_season * deviation[:, 0])[:, None]
-        deviation = np.maximum(deviation, floor)
-        off = seen_views - centre
-        z = np.minimum(np.abs(off) / deviation, 1e3)
-        surprise = np.log(z + k.calm)
-        strength = np.maximum(self._against_past(slots, surprise), 0.0)
-        total = _norm(strength, k.agree) * (seen > k.patience)
-        out.score[at] = self._quiet(slots, total, seen)
-        view = strength.argmax(axis=1)
-        self._show(out, at, view, (seen_views, centre, z), origin)
-        self._learn(slots, off, z, seen, (centre, variance))
-        self._remember(slots, surprise, seen)
+        tick, known = self._ticks(slots, ts, seen)
+        age = state["age"][slots] + tick
+        state["age"][slots] = age
+        look = views.look(state, slots, ts, values - origin, seen)
+        excess, end = self._beyond(slots, look.views, tick)
+        view = excess.argmax(axis=1)
+        strength = excess[np.arange(len(at)), view] * (age / 1000) ** self._is.growth
+        heard = np.where(known & (age > self._is.patience), np.maximum(strength, 0.0), 0.0)
+        out.score[at] = self._quiet(slots, heard, tick)
+        self._show(out, at, view, look, end)
 
-    def _against_past(self, slots: Array, surprise: Array) -> Array:
-        """How far surprises are above those of earlier blocks and above the record, in spreads."""
+    def _ticks(self, slots: Array, ts: Array, seen: Array) -> tuple[Array, Array]:
+        """The time since the last reading: one tick at most, none of a late reading; and if the first is long ago."""
         state, k = self._state, self._is
-        doubt = 1 + k.doubt / np.maximum(state["blocks"][slots], 1)
-        spread = np.sqrt(state["peak_variance"][slots] + (k.spread**2 * doubt)[:, None])
-        over_blocks = (surprise - state["peak_mean"][slots]) / spread
-        over_record = (surprise - state["record"][slots]) / k.spread
-        return k.record * over_record + (1 - k.record) * over_blocks
+        latest = np.where(seen > 1, state["latest"][slots], ts)
+        state["latest"][slots] = np.maximum(latest, ts)
+        state["begun"][slots] = begun = np.where(seen > 1, state["begun"][slots], ts)
+        tick = np.where(seen > 1, np.clip((ts - latest) / k.tick_ns, 0.0, 1.0), 1.0)
+        return tick, ts - begun >= k.first
 
-    def _quiet(self, slots: Array, total: Array, seen: Array) -> Array:
-        """The score in [0, 1], 0 where as high a level was reached not long ago."""
+    def _beyond(self, slots: Array, seen: Array, tick: Array) -> tuple[Array, Array]:
+        """How far views are beyond their ranges, as shares of them, and the nearer end; and the views taken in."""
         state, k = self._state, self._is
-        held = state["held"][slots]
-        held -= held / np.maximum(k.rest * seen, k.least_rest)
-        new = _level(total, k) > _level(held, k)
-        state["held"][slots] = np.maximum(held, total)
-        return np.where(new & (total > 0), total / (total + k.alarm), 0.0)
+        low, high = state["low"][slots], state["high"][slots]
+        width = np.where(high >= low, high - low, 0.0)
+        off = np.maximum(seen - high, low - seen)
+        end = np.where(seen - high >= low - seen, high, low)
+        wide = np.maximum(width, (k.least * width[:, 0])[:, None])
+        # what never moved and moves now is off by a whole range; the very first reading is off by nothing
+        excess = np.where(wide > 0, np.minimum(off, wide) / np.where(wide > 0, wide, 1.0), 1.0 * (off > 0))
+        excess[high[:, 0] < low[:, 0]] = 0.0
+        back = (k.fade * tick)[:, None] * width
+        kept = np.where((width > 0) & (off > 0), (1 - k.learn) * off, 0.0)
+        state["low"][slots] = np.where(seen < low, seen + kept, np.minimum(low + back, seen))
+        state["high"][slots] = np.where(seen > high, seen - kept, np.maximum(high - back, seen))
+        return excess, end
 
-    def _learn(self, slots: Array, off: Array, z: Array, seen: Array, moments: tuple[Array, Array]) -> None:
-        """Means and variances of the views, to which a far outlier counts as a near one."""
-        k, (centre, variance) = self._is, moments
-        rate = 1 / np.minimum(seen, k.memory)[:, None]
-        held = np.where((seen < k.learning)[:, None], off, off * (np.minimum(z, k.clip) / np.maximum(z, 1e-9)))
-        self._state["centre"][slots] = centre + rate * held
-        self._state["variance"][slots] = variance + rate * (held * held * (1 - rate) - variance)
-
-    def _remember(self, slots: Array, surprise: Array, seen: Array) -> None:
-        """The greatest surprises: of this block, of blocks before, ever."""
+    def _quiet(self, slots: Array, strength: Array, tick: Array) -> Array:
+        """The score in [0, 1], 0 where as much was reached not long ago."""
         state, k = self._state, self._is
-        taken = seen > k.learning
-        fade = (np.log(2) / (k.fade * np.maximum(seen, 100)))[:, None]
-        now = np.where(taken[:, None], surprise, 0.0)
-        state["record"][slots] = np.maximum(state["record"][slots] - fade, now)
-        state["peak"][slots] = np.maximum(state["peak"][slots], now)
-        ended = seen % k.block == 0
-        if not ended.any():
-            return
-        which = slots[ended]
-        blocks = state["blocks"][which] + 1
-        state["blocks"][which] = blocks
-        rate = 1 / np.minimum(blocks, 100)[:, None]
-        mean, variance = state["peak_mean"][which].astype(float), state["peak_variance"][which].astype(float)
-        off = state["peak"][which] - mean
-        state["peak_mean"][which] = mean + rate * off
-        state["peak_variance"][which] = variance + rate * (off * off * (1 - rate) - variance)
-        state["peak"][which] = 0
+        held = state["held"][slots] * (1 - tick / k.rest)
+        state["held"][slots] = np.maximum(held, strength)
+        return np.where(strength > k.more * held, strength / (strength + k.alarm), 0.0)
 
-    def _show(self, out: Scores, at: Array, view: Array, seen: tuple[Array, Array, Array], origin: Array) -> None:
+    def _show(self, out: Scores, at: Array, view: Array, look: views.Look, end: Array) -> None:
         """The evidence, in the value's own terms."""
         rows = np.arange(len(view))
-        value, usual = seen[0][rows, view], seen[1][rows, view]
-        from_origin = np.where((view == 0) | (view == 2) | (view == 3), origin, 0.0)
-        squared = (view >= views.VARIANCES.start) & (view < views.VARIANCES.stop)
-        out.aspect[at] = view
-        out.seen[at] = np.where(squared, np.exp(np.where(squared, value, 0)), value + from_origin)
-        out.expected[at] = np.where(squared, np.exp(np.where(squared, usual, 0)), usual + from_origin)
-        out.deviations[at] = seen[2][rows, view]
-
-
-def _norm(strength: Array, order: float) -> Array:
-    summed: Array = (strength**order).sum(axis=1)
-    return summed ** (1 / order)
-
-
-def _level(total: Array, k: Constants) -> Array:
-    level: Array = np.floor(np.log(np.maximum(total, 1e-9) / k.edge) / np.log(k.level))
-    return level
+        seen, bound, base = look.views[rows, view], end[rows, view], look.base[rows, view]
+        bound = np.where(np.isfinite(bound), bound, seen)
+        spread = (view == views.SPREAD) | (view == views.JITTER)
+        seen = np.where(spread, np.exp(np.where(spread, seen, 0.0)), seen + base)
+        bound = np.where(spread, np.exp(np.where(spread, bound, 0.0)), bound + base)
+        out.aspect[at], out.seen[at], out.expected[at] = view, seen, bound
+        known = (view < views.JITTER) & (look.deviation > 0)
+        out.deviations[at] = np.where(known, np.abs(seen - bound) / np.where(known, look.deviation, 1.0), 0.0)
 
 
 KIND = Kind(
     name="auto",
     make=lambda scope, _options, _columns: Auto(scope),
     options=(),
-    finds="what a series didn't do before: spikes, shifts, changed noise, a missing daily or weekly rhythm",
-    blind="what was there from the beginning, changes over some thousand readings, an unusual order of usual values",
-    cost="O(1) per reading, 1,584 bytes a series",
-    reference="block maxima: Gumbel 1958; running variance: Welford 1962; the rest is ours",
+    finds="what a series didn't do before: spikes, shifts, drifts, changed noise, a missing rhythm, an unusual order",
+    blind="what was there from the beginning, what comes back within the old range at its usual time and order",
+    cost="O(1) per reading, 1,682 bytes a series",
+    reference="records of exchangeable readings: Renyi 1962; order of values as in CAD-OSE: Smirnov 2016",
 )
