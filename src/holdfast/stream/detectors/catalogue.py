@@ -2,12 +2,25 @@
 
 from collections.abc import Mapping
 
-from holdfast.stream.detectors import auto, joint, mahalanobis, pca
+from holdfast.stream.detectors import auto, charts, joint, mahalanobis, pca, points, presence
 from holdfast.stream.detectors.ports import Detector, Kind, Scope
 
-KINDS: Mapping[str, Kind] = {
-    kind.name: kind for kind in (auto.KIND, joint.JOINT, joint.TURN, mahalanobis.KIND, pca.KIND)
-}
+_ALL = (
+    auto.KIND,
+    points.ZSCORE,
+    points.MAD,
+    points.RATE,
+    charts.EWMA,
+    charts.CUSUM,
+    charts.PAGE_HINKLEY,
+    presence.STUCK,
+    presence.MISSING,
+    joint.JOINT,
+    joint.TURN,
+    mahalanobis.KIND,
+    pca.KIND,
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
 
 
 class OptionsInvalid(ValueError):
