@@ -55,9 +55,8 @@ class Told(msgspec.Struct, frozen=True):
     detectors: list[DetectorTold]
 
 
-def bench_faults(data: Path | None, only: str, seeds: int, json: Path | None) -> int:
+def bench_faults(data: Path | None, names: Sequence[str], seeds: int, json: Path | None) -> int:
     """The command's body."""
-    names = [name for name in only.split(",") if name] or list(KINDS)
     unknown = [name for name in names if name not in KINDS]
     if unknown:
         return misused(f"no detector is called {unknown[0]}", f"there are {', '.join(KINDS)}")
