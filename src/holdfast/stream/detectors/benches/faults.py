@@ -149,5 +149,6 @@ class _Run:
             now = values[row, which, 0] if self._columns == 1 else values[row, which, : self._columns]
             come = np.isfinite(now) if now.ndim == 1 else np.isfinite(now).any(axis=1)
             self.fed += int(come.sum())
-            scores[to, come] = detector.update(slots[come], self._ts[row, which][come], now[come]).score
+            if come.any():
+                scores[to, come] = detector.update(slots[come], self._ts[row, which][come], now[come]).score
         return scores
