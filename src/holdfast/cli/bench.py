@@ -1,4 +1,4 @@
-"""`holdfast bench …`: how good the detectors are on labelled data that lies in a folder."""
+"""`holdfast bench …`: how good the detectors are, on labelled data that lies in a folder and on planted faults."""
 
 from pathlib import Path
 from typing import Annotated
@@ -74,6 +74,24 @@ def bearing(
         from holdfast.cli.bench_bearing import show
 
         return show(folder, json)
+
+    finish(body)
+
+
+@bench.command()
+def faults(
+    data: Annotated[Path | None, typer.Option(help="A folder with occupancy/, skab/ and nab/.", metavar="DIR")] = None,
+    detector: Annotated[list[str] | None, typer.Option(help="Only this one; may come several times.")] = None,
+    seeds: Annotated[int, typer.Option(help="Series of each shape.", min=1, max=100)] = 8,
+    json: JsonFile = None,
+) -> None:
+    """What each detector finds of planted faults, how soon, and its false alarms; with --data on real data, too."""
+
+    def body() -> int:
+        from holdfast.cli.bench_faults import bench_faults
+        from holdfast.stream.detectors.catalogue import KINDS
+
+        return bench_faults(data, detector or list(KINDS), seeds, json)
 
     finish(body)
 

@@ -28,9 +28,9 @@ WINDOWS = "labels/combined_windows.json"
 class CorpusUnreadable(Exception):
     """A folder isn't NAB's, or a file of it isn't as it should be."""
 
-    def __init__(self, path: Path, why: str) -> None:
+    def __init__(self, path: Path, why: str, hint: str = "") -> None:
         self.path, self.why = path, why
-        self.hint = f"give the folder that holds data/ and {WINDOWS}, as in numenta/NAB"
+        self.hint = hint or f"give the folder that holds data/ and {WINDOWS}, as in numenta/NAB"
         super().__init__(f"{path}: {why}")
 
 
