@@ -84,7 +84,7 @@ def _with_sources(rules: Sequence[CompiledRule], names: set[str]) -> set[str]:
 
 def _of_others(rule: CompiledRule, node: str) -> CompiledRule:
     inner = rule.matches
-    return replace(rule, matches=lambda n, device: n != node and inner(n, device))
+    return replace(rule, matches=lambda n, device, metric="": n != node and inner(n, device, metric))
 
 
 class ChildRules:

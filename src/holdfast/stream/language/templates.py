@@ -23,12 +23,14 @@ class Template:
         )
 
 
-def parse_message(text: str, columns: tuple[str, ...] | None, faults: list[str]) -> Template:
-    """A message template over the facts and `columns` (None: not known, take any)."""
+def parse_message(
+    text: str, columns: tuple[str, ...] | None, faults: list[str], texts: tuple[str, ...] = ()
+) -> Template:
+    """A message template over the facts and `columns` (None: not known, take any). texts: those that are no numbers."""
     template = _parse(text, faults)
     for _, name, spec in template.steps:
         if name is not None:
-            _check(name, spec, columns, faults)
+            _check(name, spec, columns, faults, (*FACTS, *texts))
     return template
 
 
@@ -72,8 +74,8 @@ def _parse(text: str, faults: list[str]) -> Template:
     return Template(tuple(steps))
 
 
-def _check(name: str, spec: str, columns: tuple[str, ...] | None, faults: list[str]) -> None:
-    if name in FACTS:
+def _check(name: str, spec: str, columns: tuple[str, ...] | None, faults: list[str], texts: tuple[str, ...]) -> None:
+    if name in texts:
         sample: object = "text"
     elif columns is None or name in columns:
         sample = 1.0
