@@ -180,6 +180,14 @@ class Engine:
             if refused != known:
                 self._refused[line.plan.signature] = refused
 
+    def watches(self, rule: str, place: tuple[str, str, str]) -> bool:
+        """Whether a detector of this rule knows the series: node, device, metric."""
+        return any(
+            judge.thresholds is not None and judge.slot_of(*place) is not None
+            for judge in self.judges()
+            if judge.rule.name == rule
+        )
+
     def label(self, rule: str, place: tuple[str, str, str], label: Label, instead: Label | None = None) -> bool:
         """Somebody said what a detector's alert was worth; False where no rule knows the series.
 

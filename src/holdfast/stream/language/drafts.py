@@ -282,8 +282,8 @@ def _take_group(statement: Any, text: RuleText, made: Draft) -> None:
     for one, key in zip([p for p in parts if not is_window(p)], keys, strict=True):
         if key not in ("device", "node", "metric"):
             faults.append(
-                f"`group by {shown(one)}`: a rule keeps series, devices or nodes apart; group by device, metric, node "
-                "and a window"
+                f"`group by {shown(one)}`: a rule keeps devices or nodes apart, or series by device, metric; group by "
+                "these and a window"
             )
     if "metric" in keys and "device" not in keys:
         faults.append("a series is a device's: group by device, metric")
