@@ -88,10 +88,15 @@ def decide(rule: CompiledRule, device: tuple[str, str], transition: Transition, 
     return Decision(event, tuple(notices), tuple(one for one in made if one is not None))
 
 
+_OWN_WAY = frozenset({"ts_ms", "ts_s", "metric"})
+
+
 def _payload(wanted: Mapping[str, str], event: Event, values: Shown) -> bytes | None:
     if not wanted:
         return None
-    known = {**values, **{name: getattr(event, name) for name in PAYLOAD_FACTS if not name.startswith("ts_")}}
+    known = {**values, **{name: getattr(event, name) for name in PAYLOAD_FACTS if name not in _OWN_WAY}}
+    if event.metric:
+        known["metric"] = event.metric
     known |= {"ts_ms": event.ts // 1_000_000, "ts_s": event.ts / 1e9}
     return msgspec.json.encode({member: known[fact] for member, fact in wanted.items()})
 

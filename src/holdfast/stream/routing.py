@@ -1,5 +1,6 @@
 """Which stages read which series: tables by series id, extended when the catalogue grows. No strings per reading."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str]
 """(node, device, metric): ("n", "d", "") for a rule by device, ("n", "", "") by node, ("", "", "") for one over all."""
+METRIC = "{metric}"
+"""In the name of a metric that a rule by series makes: the metric that it's made of."""
 _EVERY = ""
 """In place of a metric: the stage reads every one."""
 _WORD = 64
@@ -205,7 +208,7 @@ def key_of(by: By, node: str, device: str, metric: str = "") -> Key:
 
 def named(metric: str, of: str) -> str:
     """The metric that a rule makes of the series `of`."""
-    return metric.replace("{metric}", of)
+    return metric.replace(METRIC, of)
 
 
 class Routes:
@@ -221,6 +224,7 @@ class Routes:
         """made: metrics that rules make, which these never read."""
         self._catalogue = catalogue
         self.made = made
+        self._like = [re.compile(re.escape(one).replace(r"\{metric\}", ".+")) for one in made if METRIC in one]
         self._known = 0
         self._readers: dict[str, list[int]] = {}
         self._series_of: dict[str, list[int]] = {}
@@ -229,6 +233,10 @@ class Routes:
         """Series that couldn't be converted, until somebody takes them."""
         self.wanted: NDArray[np.bool_] = np.empty(0, np.bool_)
         self.interest: NDArray[np.uint64] = np.empty((0, 1), np.uint64)
+
+    def is_made(self, metric: str) -> bool:
+        """Whether a rule makes series of this metric."""
+        return metric in self.made or any(one.fullmatch(metric) for one in self._like)
 
     def add(self, route: Route) -> int:
         """A stage that reads readings: its place."""
@@ -281,7 +289,7 @@ class Routes:
 
     def _admit(self, i: int, series: Series, place: int) -> None:
         route = self.routes[place]
-        if route is None or series.metric in self.made:
+        if route is None or self.is_made(series.metric):
             return
         if route.admit(i, series, self._catalogue.device_id(series.node, series.device)):
             self.wanted[i] = True

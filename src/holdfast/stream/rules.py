@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # importing them loads sqlglot: 8 MiB that a node without rul
 
 BUILTIN = Path(__file__).parent / "builtin"
 """Rule files that ship with Holdfast."""
-PAYLOAD_FACTS = ("id", "ts", "ts_ms", "ts_s", "node", "device", "rule", "severity", "kind", "message")
+PAYLOAD_FACTS = ("id", "ts", "ts_ms", "ts_s", "node", "device", "metric", "rule", "severity", "kind", "message")
 """What a published object may hold besides the selected columns. ts: ns UTC."""
 
 ActionKind = EventKind | Literal["result"]

@@ -215,7 +215,7 @@ class _Reader:
         made, text = self._draft, self._text
         units = tuple(quantities.of_column(tree.name) for tree in made.select)
         when, clear, then = self._conditions(known)
-        doings = Doer(names, kinds, units, self._tell).compiled(text.do, self._problem)
+        doings = Doer(names, kinds, units, self._tell, by_series=made.by == "series").compiled(text.do, self._problem)
         if doings.stores and part:
             self._tell(("do",), ["several windows would store into one series; give each window a rule of its own"])
         when_text = " ".join((text.when or (_said(made, "when") if "when" in made.conditions else "")).split())

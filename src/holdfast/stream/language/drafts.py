@@ -183,7 +183,7 @@ def _take_columns(parts: list[Any], place: str, made: Draft) -> None:
         if parsing.dotted(inner) in {"device", "node"} and (inner is part or part.alias == parsing.dotted(inner)):
             continue
         name, node = _named(part, faults, lowered=place == "sql")
-        if name in names or name in TAKEN:
+        if name in names or name in TAKEN or (name == "metric" and made.by == "series"):
             faults.append(f"`{name}` stands for something else already; choose another name")
         names.add(name)
         if name:

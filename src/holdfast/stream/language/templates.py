@@ -34,14 +34,15 @@ def parse_message(
     return template
 
 
-def parse_topic(text: str, faults: list[str]) -> Template:
-    """A topic template over the facts."""
+def parse_topic(text: str, faults: list[str], more: tuple[str, ...] = ()) -> Template:
+    """A topic template over the facts, and over more where there are."""
+    allowed = (*FACTS, *more)
     if not text or text.startswith("$") or len(text) > MAX_TOPIC or any(c in text for c in "+#\0"):
         faults.append("a topic is 1 to 1,000 characters without +, # or a leading $")
     template = _parse(text, faults)
     for _, name, spec in template.steps:
-        if name is not None and (name not in FACTS or spec):
-            faults.append(f"`{{{name}}}` can't stand in a topic; allowed: {', '.join(f'{{{f}}}' for f in FACTS)}")
+        if name is not None and (name not in allowed or spec):
+            faults.append(f"`{{{name}}}` can't stand in a topic; allowed: {', '.join(f'{{{f}}}' for f in allowed)}")
     return template
 
 
