@@ -16,7 +16,7 @@ from holdfast.storage.sqlite import Connection, Row, row, rows
 
 Label = Literal["confirmed", "rejected"]
 KEEP = 100_000
-"""Labels kept; of more, the oldest go."""
+"""Labels kept; of more, those of the oldest alerts go."""
 _COLUMNS = "event, alert, raised, cleared_ns, label, known, by_whom, comment, made_ns"
 _pack, _unpack = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(Event).decode
 
@@ -60,9 +60,8 @@ def put(tx: Transaction, one: Labelled) -> None:
         ),
     )  # fmt: skip
     tx.db.execute(
-        "DELETE FROM alert_labels WHERE made_ns < "
-        "(SELECT made_ns FROM alert_labels ORDER BY made_ns DESC LIMIT 1 OFFSET ?)",
-        (KEEP - 1,),
+        "DELETE FROM alert_labels WHERE alert <= (SELECT alert FROM alert_labels ORDER BY alert DESC LIMIT 1 OFFSET ?)",
+        (KEEP,),
     )
     tx.count(f"alerts_{one.label}")
 
@@ -71,26 +70,26 @@ def settling(one: Labelled) -> Settle:
     """Notes that the rule engine knows this label."""
 
     def settle(tx: Transaction) -> None:
-        tx.db.execute("UPDATE alert_labels SET known = ? WHERE event = ?", (one.label, one.event))
+        tx.db.execute("UPDATE alert_labels SET known = ? WHERE alert = ?", (one.label, one.alert))
 
     return settle
 
 
-def find(db: Connection, event: str) -> Labelled | None:
-    """The label of the alert that an event raised."""
-    found = row(db, f"SELECT {_COLUMNS} FROM alert_labels WHERE event = ?", (event,))  # noqa: S608  # constants
+def find(db: Connection, alert: int) -> Labelled | None:
+    """An alert's label."""
+    found = row(db, f"SELECT {_COLUMNS} FROM alert_labels WHERE alert = ?", (alert,))  # noqa: S608  # constants
     return None if found is None else _labelled(found)
 
 
 def unsettled(db: Connection) -> list[Labelled]:
     """Those that the rule engine hasn't been told of, in order."""
-    sql = f"SELECT {_COLUMNS} FROM alert_labels WHERE label <> known ORDER BY made_ns, event"  # noqa: S608  # constants
+    sql = f"SELECT {_COLUMNS} FROM alert_labels WHERE label <> known ORDER BY made_ns, alert"  # noqa: S608  # constants
     return [_labelled(one) for one in rows(db, sql)]
 
 
 def page(db: Connection, rule: str, limit: int) -> list[Labelled]:
     """The newest labels, newest first. rule: empty = of all."""
-    sql = f"SELECT {_COLUMNS} FROM alert_labels ORDER BY made_ns DESC, event"  # noqa: S608  # constants
+    sql = f"SELECT {_COLUMNS} FROM alert_labels ORDER BY made_ns DESC, alert DESC"  # noqa: S608  # constants
     found = (_labelled(one) for one in rows(db, sql))
     chosen = (one for one in found if rule in ("", one.raised.rule))
     return [one for one, _ in zip(chosen, range(limit), strict=False)]

@@ -30,7 +30,7 @@ def labelled(node: str, alert: Alert, one: Labelled) -> Event:
     """The event that says what a detector's alert was worth."""
     words = f": {one.comment}" if one.comment else ""
     return Event(
-        id=blake2b(f"labelled\0{node}\0{alert.event}\0{one.made_ns}".encode(), digest_size=16).hexdigest(),
+        id=blake2b(f"labelled\0{node}\0{alert.event}\0{one.label}\0{one.made_ns}".encode(), digest_size=16).hexdigest(),
         ts=one.made_ns,
         lane=alert.raised.lane,
         kind=LABELLED,

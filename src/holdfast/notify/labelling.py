@@ -10,7 +10,7 @@ from holdfast.storage.sqlite import Connection
 def look(db: Connection, number: int) -> tuple[Alert | None, Labelled | None]:
     """An alert, and its label."""
     found = alerts.find(db, number)
-    return found, None if found is None else alert_labels.find(db, found.event)
+    return found, None if found is None else alert_labels.find(db, found.id)
 
 
 def require_detector(alert: Alert, node: str) -> None:

@@ -16,6 +16,7 @@ from holdfast.stream.adoption import Adoption
 from holdfast.stream.costs import RuleCost, Stopwatch
 from holdfast.stream.detecting import Label
 from holdfast.stream.errors import SnapshotUnusable
+from holdfast.stream.evidence import Decision
 from holdfast.stream.judges import Findings, Judge
 from holdfast.stream.lines import Line
 from holdfast.stream.plans import READINGS
@@ -155,8 +156,14 @@ class Engine:
         return findings
 
     def _sort(self, findings: Findings) -> None:
-        """Decisions in order of their deciding rows, then of time, then of the rules."""
-        findings.decided.sort(key=lambda d: (d[0], d[1].event.ts, self._order[d[1].event.rule]))
+        """Decisions in order of their deciding rows, then of time, then of the rules, then of the series' names."""
+
+        def place(decided: tuple[int, Decision]) -> tuple[int, int, int, str, str]:
+            row, event = decided[0], decided[1].event
+            metric = event.metric  # a message's series may be numbered differently after a restart
+            return row, event.ts, self._order[event.rule], event.device if metric else "", metric
+
+        findings.decided.sort(key=place)
 
     def _sweep(self, now_ns: int, to: Findings) -> None:
         """Forget keys that were silent for too long; not those whose alert is raised."""

@@ -102,17 +102,18 @@ def _payload(wanted: Mapping[str, str], event: Event, values: Shown) -> bytes | 
 
 
 def _message(rule: CompiledRule, kind: EventKind, known: Mapping[str, object], values: Mapping[str, object]) -> str:
-    if rule.message is not None:
-        text = rule.message.render(known)
-    else:
-        who = f"{known['device']} {known['metric']}" if "metric" in known else str(known["device"])
-        if rule.watch is not None and kind == "alert.raised" and known["explanation"]:
-            return f"{who}: {known['explanation']}"
-        if rule.watch is not None:
-            return f"{who} is as usual again"
-        said = ", ".join(_said(k, v) for k, v in values.items())
-        text = f"{who}: {rule.when_text} ({said})"
+    text = _own_words(rule, kind, known, values) if rule.message is None else rule.message.render(known)
     return text if kind == "alert.raised" else f"cleared: {text}"
+
+
+def _own_words(rule: CompiledRule, kind: EventKind, known: Mapping[str, object], values: Mapping[str, object]) -> str:
+    """The engine's sentence: the condition, or what a detector says."""
+    who = f"{known['device']} {known['metric']}" if "metric" in known else str(known["device"])
+    if rule.watch is not None:
+        explained = known["explanation"] or f"score = {values['score']}"
+        return f"{who}: {explained}" if kind == "alert.raised" else f"{who} is as usual again"
+    said = ", ".join(_said(k, v) for k, v in values.items())
+    return f"{who}: {rule.when_text} ({said})"
 
 
 def _said(name: str, value: object) -> str:

@@ -132,7 +132,7 @@ class Judge:
     def label(self, place: tuple[str, str, str], label: Label, instead: Label | None) -> bool:
         """Somebody said what an alert of a series was worth; False where the rule knows no such series."""
         slot = self.slot_of(*place)
-        if self.thresholds is None or slot is None:
+        if self.thresholds is None or slot is None or not self.stage.clocks.is_heard(slot):
             return False
         self.grow()
         self.thresholds.label(slot, label, instead)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.unit.intake.rules import START_NS, Plant, compiled
 
+from holdfast.journal.alert_labels import Label
 from holdfast.kernel.clock import ManualClock
 from holdfast.model.event import Event
 
@@ -33,10 +34,15 @@ rules:
   quiet: {select: "avg(temperature) as t", window: tumbling 5s, do: [{publish: "out/{device}", on: result}]}
   day:
     {select: "range(temperature) as r", window: calendar hour in Asia/Kolkata late 10s, when: r > 30}
+  mean: {select: avg(value) as m, by: series, window: tumbling 2s, when: m > 40, latch: true}
+  unusual: {detect: auto, select: "*"}
+  odd: {select: "max(anomaly(pressure)) as a, count(expected(pressure)) as n", window: count 3, when: n > 1}
   runs: {select: "max(pressure) as p", window: state while temperature > 60, when: p > 7}
 """
 
 Op = Callable[[Plant], None]
+METRICS = ("temperature", "pressure")
+SAID: tuple[Label, ...] = ("confirmed", "rejected", "rejected")
 
 
 def a_story(seed: int, length: int) -> list[list[Op]]:
@@ -47,7 +53,13 @@ def a_story(seed: int, length: int) -> list[list[Op]]:
         device, kind = f"press-{rng.randrange(4)}", rng.random()
         if kind < 0.15:
             return Plant.tick
-        if kind < 0.25:
+        if kind < 0.2:
+            place, said = ("gw", device, rng.choice(METRICS)), rng.choice(SAID)
+            return lambda plant: plant.label("unusual", place, said)
+        if kind < 0.23:
+            metric = rng.choice(METRICS)
+            return lambda plant: plant.intake.acknowledge("mean", "gw", device, metric)
+        if kind < 0.28:
             rule = rng.choice(["hot", "tight", "both"])
             return lambda plant: plant.intake.acknowledge(rule, "gw", device)
         values = {m: round(rng.gauss(mean, wide), 2) for m, mean, wide in (("t", 55, 15), ("p", 6, 2))}

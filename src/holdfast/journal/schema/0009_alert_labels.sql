@@ -3,12 +3,12 @@ ALTER TABLE alerts ADD COLUMN metric TEXT NOT NULL DEFAULT '';
 DROP INDEX alerts_open;
 CREATE UNIQUE INDEX alerts_open ON alerts (node, device, rule, metric) WHERE cleared_ns = 0;
 
--- What people said of detectors' alerts: confirmed or rejected. event: id of the event that raised the alert; raised:
--- that event (msgpack), without samples. known: what the rule engine has been told of it, '' = nothing yet: where that
--- isn't the label, it's told again after a start. Times in ns UTC.
+-- What people said of detectors' alerts: confirmed or rejected. alert: its number; event: id of the event that raised it;
+-- raised: that event (msgpack), without samples. known: what the rule engine has been told of it, '' = nothing yet: where
+-- that isn't the label, it's told again after a start. Times in ns UTC.
 CREATE TABLE alert_labels (
-    event      TEXT PRIMARY KEY,
-    alert      INTEGER NOT NULL,
+    alert      INTEGER PRIMARY KEY,
+    event      TEXT NOT NULL,
     raised     BLOB NOT NULL,
     cleared_ns INTEGER NOT NULL,
     label      TEXT NOT NULL,
@@ -16,5 +16,4 @@ CREATE TABLE alert_labels (
     by_whom    TEXT NOT NULL,
     comment    TEXT NOT NULL,
     made_ns    INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX alert_labels_by_time ON alert_labels (made_ns);
+);
