@@ -258,6 +258,9 @@ _FACTS: tuple[tuple[str, str, Callable[[RuleCost], float]], ...] = (
     ("state_bytes", "memory of its windows and alarms", lambda one: one.state_bytes),
     ("evaluations", "windows and messages that it judged", lambda one: one.evaluations),
     ("decisions", "alerts raised and cleared", lambda one: one.decisions),
+    ("keys", "devices or series that it keeps apart", lambda one: one.keys),
+    ("alerts_confirmed", "alerts of its detector that people confirmed", lambda one: one.confirmed),
+    ("alerts_rejected", "alerts of its detector that people rejected", lambda one: one.rejected),
     ("rows_skipped", "readings that it missed while throttled", lambda one: one.skipped),
     ("throttled", "1: it is over its budget, and misses readings", lambda one: int(one.is_throttled)),
 )

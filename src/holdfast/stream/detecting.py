@@ -44,17 +44,18 @@ class Watch:
 
     def threshold_after(self, steps: Any) -> Any:
         """The threshold of series that labels have moved so far."""
-        return np.round(np.clip(self.threshold + STEP * steps, *self._bounds()), 9)
+        return np.round(np.clip(self.threshold + STEP * steps, *self.bounds()), 9)
 
     def step(self, steps: int, label: Label) -> int:
         """Where one more label moves it."""
-        low, high = self._bounds()
+        low, high = self.bounds()
         there = self.threshold + STEP * steps
         if label == "rejected":
             return steps + (there < high - 1e-9)
         return steps - (there > low + 1e-9)
 
-    def _bounds(self) -> tuple[float, float]:
+    def bounds(self) -> tuple[float, float]:
+        """Between which labels move a series' threshold."""
         return min(self.threshold, LEAST), max(self.threshold, MOST)
 
 
@@ -93,6 +94,10 @@ class Thresholds:
         """How a series stands."""
         steps, confirmed, rejected = (int(self._state[PREFIX + n][slot]) for n in ("steps", "confirmed", "rejected"))
         return Labelled(float(self.watch.threshold_after(steps)), confirmed, rejected)
+
+    def totals(self) -> tuple[int, int]:
+        """How many alerts were confirmed and rejected."""
+        return int(self._state[PREFIX + "confirmed"].sum()), int(self._state[PREFIX + "rejected"].sum())
 
     def labelled(self) -> list[int]:
         """The slots with any label."""

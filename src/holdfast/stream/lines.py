@@ -168,6 +168,7 @@ class Line:
             len(stage.route.turned_away),
             meter.budget,
             meter.is_throttled,
+            *((0, 0) if judge.thresholds is None else judge.thresholds.totals()),
         )
 
     def _begin(self) -> int:
