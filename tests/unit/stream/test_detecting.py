@@ -257,6 +257,7 @@ rules:
         ("{detect: {detector: auto, wibble: 3}, select: '*'}", "auto has no option wibble; it has none"),
         ("{detect: {threshold: 1.5}, select: '*'}", "threshold: a score above 0 and up to 1, not 1.5"),
         ("{detect: {k: many}, select: '*'}", "k: 'many' is no number"),
+        ("{detect: pca, select: '*'}", "pca looks at several columns together: `select: anomaly(a, b, 'pca') as"),
         ("{detect: auto, select: avg(x)}", "`avg(x)` is no metric; beside `detect` stand metrics"),
         ("{detect: auto}", "is no metric; beside `detect` stand metrics"),
         ("{detect: auto, select: '*', when: score > 1}", "`when` has no place beside `detect`"),

@@ -66,6 +66,12 @@ def _watch(said: str | Mapping[str, float | str], faults: list[str]) -> Watch | 
     texts = [f"{key}: {value!r} is no number" for key, value in given.items() if isinstance(value, str)]
     faults += texts
     options = {key: float(value) for key, value in given.items() if not isinstance(value, str)}
+    kind = KINDS.get(str(name))
+    if kind is not None and kind.columns[0] > 1:
+        faults.append(
+            f"{name} looks at several columns together: `select: anomaly(a, b, '{name}') as score` and `when`"
+        )
+        return None
     if texts or not _is_made(str(name), options, 1, faults, ("threshold",)):
         return None
     return Watch(str(name), options, float(threshold))
