@@ -144,7 +144,7 @@ class Leaving:
     def _stay_of(self, event: Event) -> tuple[Stay, int]:
         """How far an event may go: as the strictest of the series it was decided on, and that one's rule.
 
-        One about a series goes by that alone. Without inputs (a device that fell silent) all series of its device count.
+        One about a series goes by that alone. Without inputs (a device fell silent) all series of its device count.
         """
         catalogue = self.catalogue
         if not self.policy or event.node != self.policy.node:
