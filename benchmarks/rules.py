@@ -1,9 +1,10 @@
-"""The engine alone, one core: `python -m benchmarks.rules [--seconds 50] [--only plain,like,different,sessions]`.
+"""The engine alone, one core: `python -m benchmarks.rules [--seconds 50] [--only plain,like,…]`.
 
 plain:     1 rule over 1,000 series
 like:      1,000 threshold rules that differ in limit only, beside 1 rule: (a) each for one device, (b) each for all
 different: 1,000 rules of other metrics, aggregates, windows and expressions, on 500 messages a second
 sessions:  10,000 devices with a session each, where that window is there
+detectors: each detector over 1,000 series that have 600 readings behind them, beside a threshold over each of them
 
 Everything that is compared runs by turns in one process; CPU time of the process, medians over rounds.
 """
@@ -13,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ import numpy as np
 from holdfast.kernel.documents import SettingsInvalid
 from holdfast.model.batch import Batch
 from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.stream.detectors.catalogue import KINDS
 from holdfast.stream.engine import Engine
 from holdfast.stream.language.loading import load_rules
 from holdfast.stream.rules import CompiledRule
@@ -159,13 +162,34 @@ def sessions(seconds: float) -> Iterator[str]:
     yield f"10,000 keyed sessions: {30_000 / median / 1e6:.2f} M readings/s, state {state / 2**20:.1f} MiB"
 
 
+def detectors(seconds: float) -> Iterator[str]:
+    """Readings a second of every detector of one column."""
+    rules = {"value > 99 by series": "  r: {select: value, by: series, when: value > 99}"}
+    rules |= {
+        f"detect: {name}": f"  r: {{detect: {name}, select: '*'}}" for name, k in KINDS.items() if k.columns[0] == 1
+    }
+    fleets = {name: Fleet(compiled([rule]), 100, METRICS) for name, rule in rules.items()}
+    for fleet in fleets.values():
+        fleet.cost(100, 600)
+    for messages in (100, 50, 10, 1):
+        count = max(1, 100 // messages)
+        subjects: dict[str, Callable[[], float]] = {n: partial(f.cost, messages, count) for n, f in fleets.items()}
+        for name, costs in rounds(seconds / 4, subjects).items():
+            rate = messages * METRICS * count / statistics.median(costs)
+            (cost,) = fleets[name].engine.costs()
+            yield (
+                f"{name}, 1,000 series, batches of {messages * METRICS:,}: {rate:,.0f} readings/s, "
+                f"{cost.state_bytes / 1000:,.0f} B a series ({len(costs)} rounds)"
+            )
+
+
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=45)
     parser.add_argument("--only", default="plain,like,different,sessions")
     options = parser.parse_args()
-    parts = {"plain": plain, "like": like, "different": various, "sessions": sessions}
+    parts = {"plain": plain, "like": like, "different": various, "sessions": sessions, "detectors": detectors}
     chosen = options.only.split(",")
     for name in chosen:
         for line in parts[name](options.seconds / len(chosen)):

@@ -3,11 +3,14 @@
 Exit codes: 0 all is well, 1 something was found (see each command), 2 wrong usage, or nothing to be asked.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli.core import Json, NodeFile, finish
+
+if TYPE_CHECKING:
+    from holdfast.journal.alert_labels import Label
 
 alerts = typer.Typer(help="Alerts: what is open, who deals with it, what is silenced.", no_args_is_help=True)
 channels = typer.Typer(help="The ways by which people are told.", no_args_is_help=True)
@@ -55,6 +58,55 @@ def ack(
         from holdfast.cli.node_api import find, settings_of
 
         return acknowledge(find(settings_of(settings)), number, by, comment, json=json)
+
+    finish(body)
+
+
+@alerts.command()
+def confirm(
+    settings: NodeFile,
+    number: Number,
+    by: By = "",
+    comment: Annotated[str, typer.Option(help="What it was.")] = "",
+    json: Json = False,
+) -> None:
+    """A detector's alert was right: its series' threshold goes down a step. The last word on an alert counts."""
+    finish(lambda: _labelled(settings, number, "confirmed", by, comment, json=json))
+
+
+@alerts.command()
+def reject(
+    settings: NodeFile,
+    number: Number,
+    by: By = "",
+    comment: Annotated[str, typer.Option(help="Why it was none.")] = "",
+    json: Json = False,
+) -> None:
+    """A detector's alert was none: its series' threshold goes up a step. The last word on an alert counts."""
+    finish(lambda: _labelled(settings, number, "rejected", by, comment, json=json))
+
+
+def _labelled(settings: NodeFile, number: int, said: "Label", by: str, comment: str, *, json: bool) -> int:
+    from holdfast.cli.alerts import label
+    from holdfast.cli.node_api import find, settings_of
+
+    return label(find(settings_of(settings)), number, said, by, comment, json=json)
+
+
+@alerts.command()
+def labels(
+    settings: NodeFile,
+    rule: Annotated[str, typer.Option(help="Only of this rule's alerts.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many, the newest.")] = 100,
+    json: Json = False,
+) -> None:
+    """What was confirmed and rejected, with what the detector saw: examples to judge detectors by."""
+
+    def body() -> int:
+        from holdfast.cli.alerts import show_labels
+        from holdfast.cli.node_api import find, settings_of
+
+        return show_labels(find(settings_of(settings)), rule, limit, json=json)
 
     finish(body)
 

@@ -9,13 +9,24 @@ import typer
 
 from holdfast.cli.node_api import Api, File, Misused, as_json
 from holdfast.cli.words import lasting, plain, table, when
-from holdfast.journal import alerts
+from holdfast.journal import alert_labels, alerts
+from holdfast.journal.alert_labels import Label
 from holdfast.journal.alerts import Wanted
 from holdfast.journal.dispatches import backlog
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.notify.filters import Filter
 from holdfast.storage.sqlite import Connection
-from holdfast.web.alerts import AckRequest, AlertRow, ChannelRow, Gone, SilenceRequest, SilenceRow, TestReply
+from holdfast.web.alerts import (
+    AckRequest,
+    AlertRow,
+    ChannelRow,
+    Gone,
+    LabelRequest,
+    LabelRow,
+    SilenceRequest,
+    SilenceRow,
+    TestReply,
+)
 
 R = TypeVar("R")
 _MESSAGE, _WORDS = 60, 40
@@ -47,7 +58,7 @@ def _alert_lines(found: Sequence[AlertRow], clock: Clock) -> list[str]:
             _lasted(one, now_ns),
             one.severity,
             plain(one.node),
-            plain(one.device),
+            plain(" ".join(filter(None, (one.device, one.metric)))),
             plain(one.rule),
             plain(f"{one.acknowledged_by}{': ' if one.comment else ''}{one.comment}", _WORDS) or "-",
             plain(one.message, _MESSAGE),
@@ -73,6 +84,41 @@ def acknowledge(where: Api | File, number: int, by: str, comment: str, *, json: 
     said = "is acknowledged by" if same else "was acknowledged before, by"
     typer.echo(f"Alert {number} ({plain(found.rule)} at {plain(found.device)}) {said} {plain(found.acknowledged_by)}.")
     return 0 if same else 1
+
+
+def label(where: Api | File, number: int, said: Label, by: str, comment: str, *, json: bool) -> int:
+    """Say what a detector's alert was worth. Returns 0."""
+    found = _running(where).post(f"alerts/{number}/label", LabelRequest(said, by or _me(), comment), LabelRow)
+    series = plain(" ".join(filter(None, (found.device, found.metric))))
+    moves = "goes up" if found.label == "rejected" else "goes down"
+    typer.echo(
+        as_json(found)
+        if json
+        else f"Alert {number} ({plain(found.rule)} at {series}) is {found.label} by {plain(found.by)}: "
+        f"the threshold of this series {moves}."
+    )
+    return 0
+
+
+def show_labels(where: Api | File, rule: str, limit: int, *, json: bool) -> int:
+    """Print what people said of detectors' alerts. Returns 0."""
+    if isinstance(where, Api):
+        found = where.get("alert-labels", list[LabelRow], {"rule": rule, "limit": f"{limit}"})
+    else:
+        found = [LabelRow.of(one) for one in _read(where, lambda db: alert_labels.page(db, rule, limit))]
+    if json:
+        typer.echo(as_json(found))
+        return 0
+    head = ["alert", "labelled", "label", "by", "node", "device", "metric", "rule", "raised", "comment"]
+    body = [
+        [
+            str(one.alert), when(one.labelled_ns), one.label, plain(one.by), plain(one.node), plain(one.device),
+            plain(one.metric), plain(one.rule), when(one.raised_ns), plain(one.comment, _WORDS) or "-",
+        ]
+        for one in found
+    ]  # fmt: skip
+    typer.echo("\n".join([*_note(where), *(table([head, *body], (0,)) if body else ["Nothing is labelled."])]))
+    return 0
 
 
 def silence(where: Api | File, match: Filter, lasts: str, by: str, why: str, *, json: bool) -> int:

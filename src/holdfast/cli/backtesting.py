@@ -113,11 +113,12 @@ def wants_of(rules: Sequence[CompiledRule]) -> Wants:
             if rule.stage.source != READINGS:
                 continue
             for one in rule.stage.inputs:
-                if (one.metric, one.is_text) != (series.metric, series.kind == Kind.TEXT):
+                is_any = one.kind == "own" and rule.stage.reads_every
+                if (series.metric if is_any else one.metric, one.is_text) != (series.metric, series.kind == Kind.TEXT):
                     continue
                 if one.kind == "other" and one.device == series.device:
                     return True
-                if one.kind == "own" and rule.matches(series.node, series.device):
+                if one.kind == "own" and rule.matches(series.node, series.device, series.metric):
                     return True
         return False
 

@@ -17,7 +17,7 @@ from holdfast.cli.words import lasting, many, plain, table
 from holdfast.history.events import latest_everywhere
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.model.event import Event
-from holdfast.stream.describing import action_words, alarm_words, cost, reads, window_words
+from holdfast.stream.describing import action_words, alarm_words, cost, detector_words, reads, window_words
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.judges import Judge
 from holdfast.stream.plans import READINGS
@@ -52,7 +52,12 @@ class Standing(msgspec.Struct, frozen=True):
 
 def explain(rule: CompiledRule, text: Mapping[str, object]) -> list[str]:
     """The rule in plain words. text: as YAML has it."""
-    who = {"device": "each device by itself", "node": "all devices of a node together", "all": "all devices together"}
+    who = {
+        "device": "each device by itself",
+        "node": "all devices of a node together",
+        "all": "all devices together",
+        "series": "each series by itself",
+    }
     source = str(text.get("from", READINGS))
     rows = [
         ["reads", ", ".join(reads(rule)) or "nothing"],
@@ -60,13 +65,17 @@ def explain(rule: CompiledRule, text: Mapping[str, object]) -> list[str]:
     ]
     if text.get("where"):
         rows.append(["where", plain(str(text["where"]))])
+    if rule.watch is not None:
+        select = text.get("select")
+        rows.append(["metrics", plain(", ".join(map(str, select)) if isinstance(select, list) else str(select))])
+        rows += [["detector" if i == 0 else "", words] for i, words in enumerate(detector_words(rule.watch))]
     rows.append(["looks at", window_words(rule.stage.window)])
     rows.append(["computes", ", ".join(rule.names)])
     rows += [["alert" if i == 0 else "", words] for i, words in enumerate(alarm_words(rule))]
     rows += [["does" if i == 0 else "", words] for i, words in enumerate(action_words(rule))]
     memory = cost(rule)
     extra = f" and {memory.sample} B a message in its window" if memory.sample else ""
-    rows.append(["keeps", f"{memory.key} B a device{extra}"])
+    rows.append(["keeps", f"{memory.key:,} B a {'series' if rule.stage.by == 'series' else 'device'}{extra}"])
     rows.append(["stage", f"{rule.stage.signature}, version {rule.version}"])
     return [f"{rule.name}{'/' + rule.part if rule.part else ''} ({rule.severity})", *("  " + t for t in table(rows))]
 
@@ -221,10 +230,13 @@ def event_lines(event: Event) -> list[str]:
             "rule",
             f"{event.rule}, version {why.get('rule_version', 'unknown')}, decided on {why.get('decided_on', '?')}",
         ],
+        *([["series", plain(event.metric)]] if event.metric else []),
         ["because", plain(str(why.get("condition", "")))],
         ["with", ", ".join(f"{name} = {shown_value(value)}" for name, value in values.items())],
         ["window", _window(window)],
     ]
+    if why.get("detector"):
+        rows.append(["detector", _detector(why["detector"])])
     if why.get("because"):
         rows.append(["why now", plain(str(why["because"]))])
     if why.get("held_samples"):
@@ -239,6 +251,13 @@ def event_lines(event: Event) -> list[str]:
         lines.append(f"{plain(metric)}: {many(len(ts), 'sample')}")
         lines += [f"  {moment(t)}  {shown_value(v)}" for t, v in zip(ts, numbers, strict=True)]
     return lines
+
+
+def _detector(said: Mapping[str, Any]) -> str:
+    options = ", ".join(f"{name} {value:g}" for name, value in said.get("options", {}).items())
+    labels = ", ".join(f"{said[name]} {name}" for name in ("confirmed", "rejected") if said.get(name))
+    named = f"{said.get('name')}{f' ({options})' if options else ''}, threshold {said.get('threshold', 0):g}"
+    return plain(f"{named}{f' after {labels}' if labels else ''}")
 
 
 def _window(window: Mapping[str, Any]) -> str:

@@ -72,6 +72,12 @@ def _notes(row: RuleRow) -> list[str]:
         notes.append(
             f"has not seen {many(row.skipped, 'reading')}: more than its {row.budget:.0%} of a core was needed"
         )
+    for one in row.labels[:3]:
+        series = plain(f"{one.device} {one.metric}")
+        said = f"{one.confirmed} confirmed, {one.rejected} rejected"
+        notes.append(f"{series}: threshold {one.threshold:g} ({said})")
+    if len(row.labels) > 3:
+        notes.append(f"and {many(len(row.labels) - 3, 'labelled series')}")
     if row.keys_refused:
         notes.append(f"refuses {many(row.keys_refused, 'device')} beyond its `limits: {{keys}}`")
     return notes

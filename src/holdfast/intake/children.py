@@ -19,6 +19,7 @@ from msgspec import Struct
 from holdfast.intake.prepare import Preparer
 from holdfast.intake.recall import former_rules
 from holdfast.intake.service import IntakeService
+from holdfast.journal.alert_labels import Labelled, Settle, settling
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import OWN, GroupKind
@@ -84,7 +85,7 @@ def _with_sources(rules: Sequence[CompiledRule], names: set[str]) -> set[str]:
 
 def _of_others(rule: CompiledRule, node: str) -> CompiledRule:
     inner = rule.matches
-    return replace(rule, matches=lambda n, device: n != node and inner(n, device))
+    return replace(rule, matches=lambda n, device, metric="": n != node and inner(n, device, metric))
 
 
 class ChildRules:
@@ -128,9 +129,14 @@ class ChildRules:
             self._checkpoint(done.findings)
         return done
 
-    def acknowledge(self, rule: str, node: str, device: str) -> None:
+    def label(self, one: Labelled) -> None:
+        """Somebody said what a detector's alert about a child's series was worth."""
+        self.engine.label(one.raised.rule, one.place, one.label, one.known or None)
+        self._checkpoint(Findings(), settling(one))
+
+    def acknowledge(self, rule: str, node: str, device: str, metric: str = "") -> None:
         """Somebody has seen an alert of a child's device."""
-        findings = self.engine.acknowledge(rule, node, device, 0)
+        findings = self.engine.acknowledge(rule, node, device, 0, metric)
         if findings.moved:
             self._checkpoint(findings)
 
@@ -157,10 +163,10 @@ class ChildRules:
     def _placed(self, rules: Sequence[CompiledRule]) -> list[CompiledRule]:
         return place(rules, self._journal.node, has_children=True).children
 
-    def _checkpoint(self, findings: Findings) -> None:
+    def _checkpoint(self, findings: Findings, *also: Settle) -> None:
         """Tell of findings, with the state after them in place of the steps so far."""
         self._progress = Progress(self._at)
-        self._commit(findings, self.engine.snapshot())
+        self._commit(findings, self.engine.snapshot(), *also)
 
     def _recover(self, stored: str) -> int:
         found = msgspec.json.decode(stored, type=Progress)
@@ -209,9 +215,10 @@ class ChildRules:
         await self._intake.everything_stored()
         return True
 
-    def _commit(self, findings: Findings, state: bytes | None) -> None:
+    def _commit(self, findings: Findings, state: bytes | None, *also: Settle) -> None:
         prepared = self._preparer.elsewhere(findings)
         prepared.also.append(_writing(_packed(self._progress), self._progress.end, state))
+        prepared.also += also
         self._intake.take(prepared)
 
     def _reach(self, start: Ends) -> Ends:

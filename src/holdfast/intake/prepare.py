@@ -16,6 +16,7 @@ from holdfast.intake.seen import SeenKeys
 from holdfast.intake.skew import SkewTable
 from holdfast.intake.throttling import Throttle
 from holdfast.intake.uplinks import originals, run_of
+from holdfast.journal import alert_labels
 from holdfast.journal.commanded import Stored
 from holdfast.journal.records import QuarantineRow
 from holdfast.journal.transaction import Transaction
@@ -25,7 +26,7 @@ from holdfast.model.event import Event
 from holdfast.stream.engine import Engine
 from holdfast.stream.evidence import Decision
 from holdfast.stream.judges import Findings
-from holdfast.stream.steps import Acknowledged, ClockSet, Elsewhere, Fed, Step, Ticked
+from holdfast.stream.steps import Acknowledged, ClockSet, Elsewhere, Fed, Labelled, Step, Ticked
 
 
 class Watcher(Protocol):
@@ -129,13 +130,21 @@ class Preparer:
         prepared.decisions += said
         return _counted(prepared)
 
-    def acknowledge(self, rule: str, node: str, device: str, now_ns: int) -> Prepared:
-        """Somebody has seen a rule's alert."""
-        prepared = _nothing()
-        findings = self._engine.acknowledge(rule, node, device, now_ns)
+    def acknowledge(self, rule: str, place: tuple[str, str, str], now_ns: int) -> Prepared:
+        """Somebody has seen a rule's alert. place: node, device, metric."""
+        prepared, (node, device, metric) = _nothing(), place
+        findings = self._engine.acknowledge(rule, node, device, now_ns, metric)
         made = self._take(findings, prepared)
-        prepared.steps, prepared.moved = [Acknowledged(now_ns, rule, node, device, made)], findings.moved
+        prepared.steps, prepared.moved = [Acknowledged(now_ns, rule, node, device, made, metric)], findings.moved
         return _counted(prepared)
+
+    def label(self, one: alert_labels.Labelled) -> Prepared:
+        """Somebody said what a detector's alert was worth."""
+        prepared, step = _nothing(), Labelled(one.raised.rule, one.place, one.label, one.known or None)
+        self._engine.label(step.rule, step.place, step.label, step.instead)
+        prepared.steps, prepared.moved = [step], True
+        prepared.also.append(alert_labels.settling(one))
+        return prepared
 
     def clock_set(self, offset_ns: int, from_ns: int, to_ns: int) -> Prepared:
         """The node's clock jumped by so much; see `Engine.clock_set`."""

@@ -24,6 +24,7 @@ from holdfast.intake.prepare import Prepared, Preparer
 from holdfast.intake.recall import Quiet, mended, recall
 from holdfast.intake.settings import IntakeSettings
 from holdfast.intake.waiting import Waiting
+from holdfast.journal.alert_labels import Labelled
 from holdfast.journal.journal import Journal
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
@@ -135,13 +136,21 @@ class IntakeService:
             self._take_over([done.findings])
         return done
 
-    def acknowledge(self, rule: str, node: str, device: str) -> None:
-        """Somebody has seen a rule's alert."""
+    def label(self, one: Labelled) -> None:
+        """Somebody said what a detector's alert was worth; the commit of the rules' step notes that they know."""
         if not self._free.is_set():
-            self._later.append(lambda: self.acknowledge(rule, node, device))
+            self._later.append(lambda: self.label(one))
             return
         self._take()
-        prepared = self._preparer.acknowledge(rule, node, device, self._clock.wall_ns())
+        self.take(self._preparer.label(one))
+
+    def acknowledge(self, rule: str, node: str, device: str, metric: str = "") -> None:
+        """Somebody has seen a rule's alert."""
+        if not self._free.is_set():
+            self._later.append(lambda: self.acknowledge(rule, node, device, metric))
+            return
+        self._take()
+        prepared = self._preparer.acknowledge(rule, (node, device, metric), self._clock.wall_ns())
         if prepared.moved:  # also where it ends nothing yet: a person's word isn't lost
             self.take(prepared)
 

@@ -1,7 +1,7 @@
 """The tables of alerts and silences, as reads and as writes that belong into a transaction.
 
-Laws: of a (node, device, rule) at most one alert is open; one that is cleared stays cleared; the first acknowledgement
-stands. So whatever is done twice (an event read again after a crash, two people at once) is done once.
+Laws: of a (node, device, rule, metric) at most one alert is open; one that is cleared stays cleared; the first
+acknowledgement stands. So whatever is done twice (an event read again after a crash, two people at once) is done once.
 """
 
 from collections.abc import Sequence
@@ -44,6 +44,11 @@ class Alert:
     acked_ns: int
     acked_by: str
     comment: str
+
+    @property
+    def metric(self) -> str:
+        """Of the series that it's about; empty = the device as a whole."""
+        return self.raised.metric
 
     @property
     def is_open(self) -> bool:
@@ -93,9 +98,19 @@ def add(tx: Transaction, event: Event, heard_ns: int) -> int:
     """An alert was raised; returns its number."""
     found = row(
         tx.db,
-        "INSERT INTO alerts (node, device, rule, severity, event, raised_ns, heard_ns, raised) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-        (event.node, event.device, event.rule, event.severity, event.id, event.ts, heard_ns, _pack(event)),
+        "INSERT INTO alerts (node, device, rule, metric, severity, event, raised_ns, heard_ns, raised) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        (
+            event.node,
+            event.device,
+            event.rule,
+            event.metric,
+            event.severity,
+            event.id,
+            event.ts,
+            heard_ns,
+            _pack(event),
+        ),
     )
     return int(found[0]) if found else 0
 
@@ -143,10 +158,17 @@ def find(db: Connection, number: int) -> Alert | None:
     return None if found is None else _alert(found)
 
 
-def find_open(db: Connection, node: str, device: str, rule: str) -> Alert | None:
-    """The open one of a rule and device."""
+def find_open(db: Connection, event: Event) -> Alert | None:
+    """The open one of what an event is about: its rule and device, or series."""
     sql = f"SELECT {_COLUMNS} FROM alerts WHERE {_OPEN} "  # noqa: S608  # constants
-    found = row(db, sql + "AND node = ? AND device = ? AND rule = ?", (node, device, rule))
+    found = row(db, sql + "AND node = ? AND device = ? AND rule = ? AND metric = ?",
+                (event.node, event.device, event.rule, event.metric))  # fmt: skip
+    return None if found is None else _alert(found)
+
+
+def raised_by(db: Connection, event: str) -> Alert | None:
+    """The one that the event with this id raised."""
+    found = row(db, f"SELECT {_COLUMNS} FROM alerts WHERE event = ?", (event,))  # noqa: S608  # constants
     return None if found is None else _alert(found)
 
 
@@ -210,7 +232,7 @@ def forget_silences(tx: Transaction, keep: int) -> None:
 def add_quietly(tx: Transaction, events: Sequence[Event], heard_ns: int) -> None:
     """Alerts that were open before anybody kept this book: they're shown, and nobody is told."""
     for event in events:
-        if find_open(tx.db, event.node, event.device, event.rule) is None:
+        if find_open(tx.db, event) is None:
             add(tx, event, heard_ns)
 
 

@@ -12,6 +12,7 @@ EventKind = Literal[
     "alert.acknowledged",
     "alert.raised",
     "alert.cleared",
+    "alert.labelled",
     "clock.stepped",
     "command.ended",
     "journal.damaged",
@@ -23,7 +24,7 @@ EventKind = Literal[
 ]
 
 
-_LATER = {"alert.acknowledged", "command.ended", "rule.resumed", "rule.throttled"}
+_LATER = {"alert.acknowledged", "alert.labelled", "command.ended", "rule.resumed", "rule.throttled"}
 FIRST_KINDS: frozenset[str] = frozenset(get_args(EventKind)) - _LATER
 """Those that a parent reads which doesn't say that it takes others."""
 
@@ -46,3 +47,8 @@ class Event(Struct, frozen=True, kw_only=True):
     rule: str
     message: str
     why: dict[str, object]
+
+    @property
+    def metric(self) -> str:
+        """Of the series that it's about; empty = the device as a whole. In `why`, so that older nodes pass it on."""
+        return str(self.why.get("metric", ""))

@@ -35,11 +35,12 @@ def make_notify(node: "Node") -> NotifyService:
         notices=node.rulebook.notices,
         lane_of=lambda event: _lane_of(node, event),
         on_acknowledged=node.rulebook.acknowledged,
+        on_label=node.rulebook.label,
     )
 
 
 def _lane_of(node: "Node", event: Event) -> Lane:
-    """Where an acknowledgement lies: it goes no further than its alert, and to no parent that doesn't know the kind."""
+    """Where what people said lies: it goes no further than its alert, and to no parent that doesn't know the kind."""
     if event.node == node.journal.node:
         for lane in node.leaving.sort_events([event]).by_lane:
             if lane.stays:

@@ -11,17 +11,20 @@ from prometheus_client.registry import Collector
 
 from holdfast.intake.children import ChildRules, place
 from holdfast.intake.service import IntakeService
+from holdfast.journal.alert_labels import Labelled
+from holdfast.journal.alerts import Alert
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.documents import Problem, SettingsInvalid
 from holdfast.node.happenings import RulesChanged, RulesRefused
 from holdfast.stream.adoption import WORDS, joined
 from holdfast.stream.costs import RuleCost
 from holdfast.stream.engine import Engine
+from holdfast.stream.judges import Judge
 from holdfast.stream.language.notifying import CompiledNotice
 from holdfast.stream.rules import CompiledRule
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import RulesStatus
-from holdfast.web.rule_answers import RuleFate, RuleList, RuleRow, RulesReloaded, as_raw
+from holdfast.web.rule_answers import RuleFate, RuleList, RuleRow, RulesReloaded, SeriesLabels, as_raw
 
 LOOK_S = 5.0
 MOST_NAMED = 100
@@ -67,11 +70,19 @@ class RuleBook:
         found = next((one for engine in self._engines.values() if (one := engine.rule(rule)) is not None), None)
         return () if found is None else found.notices
 
-    def acknowledged(self, node: str, device: str, rule: str, _now_ns: int) -> None:
+    def acknowledged(self, alert: Alert) -> None:
         """Somebody has seen an alert: one that was latched may end."""
-        self._intake.acknowledge(rule, node, device)
+        place = alert.rule, alert.node, alert.device, alert.metric
+        self._intake.acknowledge(*place)
         if self._children is not None:
-            self._children.acknowledge(rule, node, device)
+            self._children.acknowledge(*place)
+
+    def label(self, one: Labelled) -> None:
+        """Somebody said what a detector's alert was worth: the series' threshold moves."""
+        if self._children is not None and self._children.engine.watches(one.raised.rule, one.place):
+            self._children.label(one)
+        else:
+            self._intake.label(one)
 
     async def start(self) -> int:
         """Bring the rules over children's readings to where they were; returns the rows read again."""
@@ -181,9 +192,21 @@ def _rows(on: str, engine: Engine) -> list[RuleRow]:
                 keys=cost.keys,
                 keys_refused=cost.refused,
                 text=as_raw(rule.document),
+                labels=_labels(judge),
             )
         )
     return rows
+
+
+def _labels(judge: Judge) -> list[SeriesLabels]:
+    """The series of which people confirmed or rejected alerts."""
+    thresholds, found = judge.thresholds, list[SeriesLabels]()
+    if thresholds is None:
+        return found
+    for slot in thresholds.labelled():
+        one = thresholds.at(slot)
+        found.append(SeriesLabels(*judge.place(slot), judge.metric(slot), one.threshold, one.confirmed, one.rejected))
+    return found
 
 
 def _load(files: Sequence[Path], check: Check) -> list[CompiledRule]:
@@ -235,6 +258,9 @@ _FACTS: tuple[tuple[str, str, Callable[[RuleCost], float]], ...] = (
     ("state_bytes", "memory of its windows and alarms", lambda one: one.state_bytes),
     ("evaluations", "windows and messages that it judged", lambda one: one.evaluations),
     ("decisions", "alerts raised and cleared", lambda one: one.decisions),
+    ("keys", "devices or series that it keeps apart", lambda one: one.keys),
+    ("alerts_confirmed", "alerts of its detector that people confirmed", lambda one: one.confirmed),
+    ("alerts_rejected", "alerts of its detector that people rejected", lambda one: one.rejected),
     ("rows_skipped", "readings that it missed while throttled", lambda one: one.skipped),
     ("throttled", "1: it is over its budget, and misses readings", lambda one: int(one.is_throttled)),
 )

@@ -10,18 +10,20 @@ wasn't told yet becomes one message that says both, or none: never two stale one
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from holdfast.journal import alerts, dispatches
+from holdfast.journal import alert_labels, alerts, dispatches
+from holdfast.journal.alert_labels import Label, Labelled
 from holdfast.journal.alerts import Alert
 from holdfast.journal.dispatches import RAISES, Dispatch, Step, What
 from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
-from holdfast.notify.routing import ACKNOWLEDGED, CLEARED, RAISED, Routing
+from holdfast.notify.routing import ACKNOWLEDGED, CLEARED, LABELLED, RAISED, Routing
 from holdfast.notify.settings import StepSettings
 
 CURSOR = "alerts"
 """The consumer's name in the journal."""
+LABELS = frozenset({"confirmed", "rejected"})
 _LARGE = "inputs"
 """In `why`: every sample of the window. Who wants to see those finds them in the event itself."""
 
@@ -46,7 +48,9 @@ class Book:
         return changed
 
     def _take(self, tx: Transaction, event: Event, flying: Collection[int], now_ns: int) -> bool:
-        found = alerts.find_open(tx.db, event.node, event.device, event.rule)
+        if event.kind == LABELLED:
+            return self._labelled(tx, event)
+        found = alerts.find_open(tx.db, event)
         if event.kind == RAISED:
             return self._raised(tx, event, found, now_ns)
         if found is None:
@@ -58,6 +62,19 @@ class Book:
             by, comment = (str(event.why.get(name, "")) for name in ("by", "comment"))
             return acknowledge(tx, found.id, by or event.node, comment, event.ts, flying)
         return False
+
+    def _labelled(self, tx: Transaction, event: Event) -> bool:
+        """A node below was told what an alert was worth; what this one was told is stored already."""
+        why, label = event.why, event.why.get("label")
+        alert = alerts.raised_by(tx.db, str(why.get("event", "")))
+        if alert is None or why.get("said_by") == self.routing.node or label not in LABELS:
+            return False
+        by, comment = (str(why.get(name, "")) for name in ("by", "comment"))
+        kind: Label = "confirmed" if label == "confirmed" else "rejected"
+        alert_labels.put(
+            tx, Labelled(alert.event, alert.id, alert.raised, alert.cleared_ns, kind, kind, by, comment, event.ts)
+        )
+        return True
 
     def _raised(self, tx: Transaction, event: Event, found: Alert | None, now_ns: int) -> bool:
         if alerts.is_known(tx.db, event.id):

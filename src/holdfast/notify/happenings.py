@@ -65,6 +65,19 @@ class AlertAcknowledged(Happening, frozen=True):
     by: str
 
 
+class AlertLabelled(Happening, frozen=True):
+    """Somebody said what a detector's alert was worth: its series' threshold moves."""
+
+    metric = "alert_labels"
+    alert: int
+    node: str
+    device: str
+    series: str
+    rule: str
+    label: str
+    by: str
+
+
 class SilenceChanged(Happening, frozen=True):
     """Somebody silenced alerts, or took that back."""
 

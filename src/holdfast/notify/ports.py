@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from holdfast.journal.alert_labels import Labelled
+from holdfast.journal.alerts import Alert
 from holdfast.notify.messages import Message
 
 
@@ -40,8 +42,10 @@ class RuleNotice(Protocol):
 
 RuleNotices = Callable[[str], Sequence[RuleNotice]]
 """What the rule of a name does, as it is now."""
-Acknowledged = Callable[[str, str, str, int], None]
-"""Called with node, device, rule and the time (ns UTC) when somebody has acknowledged an alert, after the commit."""
+Acknowledged = Callable[[Alert], None]
+"""Called when somebody has acknowledged an alert, after the commit."""
+OnLabel = Callable[[Labelled], None]
+"""Called with every label made here, after the commit and until its `known` says that it was understood."""
 
 
 class Way(Protocol):

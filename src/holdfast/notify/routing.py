@@ -13,6 +13,7 @@ from holdfast.notify.ports import RuleNotice, RuleNotices
 from holdfast.notify.settings import ChannelSettings, Escalation, EscalationSettings, escalation
 
 RAISED, CLEARED, ACKNOWLEDGED = "alert.raised", "alert.cleared", "alert.acknowledged"
+LABELLED = "alert.labelled"
 KINDS: Mapping[str, frozenset[str]] = {
     "both": frozenset({RAISED, CLEARED}),
     "raised": frozenset({RAISED}),
@@ -112,4 +113,5 @@ class Routing:
         values: Any = event.why.get("values")
         known = dict(values) if isinstance(values, dict) else {}
         facts = {"device": event.device, "node": event.node, "rule": event.rule, "severity": event.severity}
+        facts |= {"metric": event.metric, "explanation": str(event.why.get("explanation", ""))}
         return notice.message.render({**known, **facts})

@@ -13,11 +13,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from holdfast.journal import alerts, blobs, dispatches
+from holdfast.journal import alert_labels, alerts, blobs, dispatches
+from holdfast.journal.alert_labels import Label, Labelled
 from holdfast.journal.alerts import Alert, Silence, groups_of_events
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import Journal
@@ -27,15 +29,16 @@ from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
-from holdfast.notify.acknowledging import acknowledged
+from holdfast.notify import labelling
+from holdfast.notify.acknowledging import acknowledged, labelled
 from holdfast.notify.book import CURSOR, Book, acknowledge
 from holdfast.notify.choosing import Silencer
 from holdfast.notify.delivery import ChannelStatus, Delivery, Shared
 from holdfast.notify.errors import AlertOver, AlertUnknown, ChannelUnknown, NotifyBusy, RequestInvalid, SilenceUnknown
 from holdfast.notify.filters import Filter
-from holdfast.notify.happenings import AlertAcknowledged, AlertsUnreadable, SilenceChanged
+from holdfast.notify.happenings import AlertAcknowledged, AlertLabelled, AlertsUnreadable, SilenceChanged
 from holdfast.notify.messages import Message
-from holdfast.notify.ports import Acknowledged, RuleNotices, Way
+from holdfast.notify.ports import Acknowledged, OnLabel, RuleNotices, Way
 from holdfast.notify.routing import CLEARED, RAISED, Routing
 from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
 from holdfast.notify.trial import trial
@@ -75,7 +78,8 @@ class NotifyService:
         ways: Mapping[str, Way],
         notices: RuleNotices = lambda _: (),
         lane_of: Callable[[Event], Lane] = lambda event: event.lane,
-        on_acknowledged: Acknowledged = lambda *_: None,
+        on_acknowledged: Acknowledged = lambda _: None,
+        on_label: OnLabel = lambda _: None,
     ) -> None:
         """Take what it needs.
 
@@ -83,9 +87,10 @@ class NotifyService:
         notices:         what a rule does to have people told
         lane_of:         where an event that is made here may lie: it may have to stay, or the parent may not know it
         on_acknowledged: told of every acknowledgement made here
+        on_label:        told of every label made here, and at the start of those that weren't understood yet
         """
         self._journal, self._clock, self._telemetry = journal, clock, telemetry
-        self._lane_of, self._on_acknowledged = lane_of, on_acknowledged
+        self._lane_of, self._on_acknowledged, self._on_label = lane_of, on_acknowledged, on_label
         routing = Routing(journal.node, settings.channels, settings.escalations, notices)
         self._book = Book(routing, settings.alerts.keep)
         self._shared = Shared(journal, self._book, clock, telemetry, asyncio.Lock(), set())
@@ -111,6 +116,8 @@ class NotifyService:
             self._at = heads
         await journal.submit(lambda tx: self._book.tidy(tx, now_ns))
         await self._read_silences()
+        for one in await asyncio.to_thread(journal.look, alert_labels.unsettled):
+            self._on_label(one)
 
     def tasks(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """What is to run with the node, by name."""
@@ -180,8 +187,39 @@ class NotifyService:
             is_new, after = await asyncio.shield(self._journal.submit(write))
         if is_new:
             self._telemetry.emit(AlertAcknowledged(number, found.node, found.device, found.rule, by))
-            self._on_acknowledged(found.node, found.device, found.rule, now_ns)
+            self._on_acknowledged(found)
         return after or found
+
+    async def label(self, number: int, label: Label, by: str, comment: str) -> Labelled:
+        """Somebody says what a detector's alert was worth; the last word counts. Returns when it's on disk.
+
+        Raises:
+            AlertUnknown, RequestInvalid, NotifyBusy: nothing changed.
+        """
+        _require_text("by", by)
+        _require_length("comment", comment)
+        self._require_journal()
+        async with self._shared.turn:
+            found, before = await asyncio.to_thread(self._journal.look, partial(labelling.look, number=number))
+            if found is None:
+                raise AlertUnknown(f"there is no alert {number}")
+            labelling.require_detector(found, self._journal.node)
+            if before is not None and before.label == label:
+                return before
+            one = labelling.said(found, before, label, by, comment, self._clock.wall_ns())
+            event = labelled(self._journal.node, found, one)
+            lane = self._lane_of(event)
+
+            def write(tx: Transaction) -> None:
+                alert_labels.put(tx, one)
+                tx.append_events(lane, [msgspec.structs.replace(event, lane=lane)])
+                tx.count("events_accepted")
+
+            await asyncio.shield(self._journal.submit(write))
+        place = found.node, found.device, found.metric
+        self._telemetry.emit(AlertLabelled(number, *place, found.rule, label, by))
+        self._on_label(one)
+        return one
 
     async def silence(self, match: Filter, until_ns: int, by: str, why: str) -> Silence:
         """Have nobody told of some alerts until a time. Returns when it's on disk.
@@ -297,13 +335,13 @@ class NotifyService:
 
     def _open_before(self, heads: Mapping[Lane, int]) -> list[Event]:
         """The alerts that were open when this book was begun. Blocking, any thread."""
-        found: dict[tuple[str, str, str], Event] = {}
+        found: dict[tuple[str, ...], Event] = {}
         for lane in LANES:
             after = 0
             while after < heads[lane]:
                 groups = self._journal.look(lambda db: groups_of_events(db, lane, after, GROUPS_AT_ONCE))  # noqa: B023  # run in this turn
                 for event in (event for group in groups for event in blobs.decode_events(group.blob)):
-                    key = event.node, event.device, event.rule
+                    key = event.node, event.device, event.rule, event.metric
                     if event.kind == RAISED:
                         found[key] = event
                     elif event.kind == CLEARED:

@@ -151,7 +151,7 @@ class Leaving:
     def _stay_of(self, event: Event) -> tuple[Stay, int]:
         """How far an event may go: as the strictest of the series it was decided on, and that one's rule.
 
-        Without inputs (a device that fell silent) all series of its device count.
+        One about a series goes by that alone. Without inputs (a device fell silent) all series of its device count.
         """
         catalogue = self.catalogue
         if not self.policy or event.node != self.policy.node:
@@ -159,7 +159,9 @@ class Leaving:
         device = catalogue.device_id(event.node, event.device)
         mine = np.flatnonzero(catalogue.device_of == device)
         inputs = event.why.get("inputs")
-        if isinstance(inputs, dict) and inputs:
+        if event.metric:
+            mine = np.array([i for i in mine if catalogue[int(i)].metric == event.metric], np.intp)
+        elif isinstance(inputs, dict) and inputs:
             mine = np.array([i for i in mine if catalogue[int(i)].metric in inputs], np.intp)
         if not len(mine) or not catalogue.stay_of[mine].any():
             return Stay.ANYWHERE, -1

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from holdfast.stream.costs import Meter
+from holdfast.stream.detecting import PREFIX
 from holdfast.stream.judges import Findings, Judge
 from holdfast.stream.lines import Line
 from holdfast.stream.plans import READINGS
-from holdfast.stream.routing import Routes
+from holdfast.stream.routing import Key, Routes
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.stages import Stage
 from holdfast.stream.windows.pool import MAX_SAMPLES
@@ -121,7 +122,7 @@ class _Change:
     def _withdraw(self, judge: Judge, slots: list[int], why: str) -> int:
         if slots:
             self.done.findings.decided += [(-1, one) for one in judge.abandon(self._now_ns, why, slots)]
-            judge.state.forget(np.array(slots, np.intp))
+            judge.forget(np.array(slots, np.intp))
         return len(slots)
 
     def make(self) -> None:
@@ -198,7 +199,7 @@ class _Change:
             old.rule = rule
             return old
         judge = Judge(rule, stage, engine.node, engine.catalogue, engine.texts)
-        if old is None or not _keeps_alarms(old, rule):
+        if old is None or not (_keeps_alarms(old, rule) or _keeps_labels(old, judge)):
             return judge
         keys = old.stage.route.keys
         if old.rule.matches is rule.matches:
@@ -210,7 +211,10 @@ class _Change:
             is_same = old.stage is stage
             mine = kept if is_same else np.array([stage.route.slot(keys[slot]) for slot in kept.tolist()], np.intp)
             judge.state.grow(len(stage.route.keys))
-            judge.state.inherit(old.state, kept, mine)
+            if _keeps_alarms(old, rule):
+                judge.state.inherit(old.state, kept, mine)
+            else:
+                judge.state.take(PREFIX, old.state, kept, mine)
         return judge
 
 
@@ -218,8 +222,14 @@ def _keeps_alarms(judge: Judge, rule: CompiledRule) -> bool:
     return judge.rule.shape == rule.shape and judge.rule.stage.by == rule.stage.by
 
 
-def _is_about(rule: CompiledRule, key: tuple[str, str]) -> bool:
-    return rule.stage.by != "device" or rule.matches(*key)
+def _keeps_labels(old: Judge, judge: Judge) -> bool:
+    """What people said of alerts outlives every edit but that of the detector."""
+    mine, theirs = judge.rule.watch, old.rule.watch
+    return mine is not None and theirs is not None and mine.detector == theirs.detector
+
+
+def _is_about(rule: CompiledRule, key: Key) -> bool:
+    return rule.stage.by not in ("device", "series") or rule.matches(*key)
 
 
 def _fate(judge: Judge, rule: CompiledRule) -> Fate:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from holdfast.stream.errors import SnapshotUnusable
+from holdfast.stream.routing import Key
 from holdfast.stream.state import State
 from holdfast.stream.texts import Texts
 
@@ -47,10 +48,10 @@ class StoredRule(Struct, frozen=True):
 
 
 class StoredStage(Struct, frozen=True):
-    """A stage, and the rules that judge it."""
+    """A stage, and the rules that judge it. keys: (node, device), or (node, device, metric) of rules by series."""
 
     signature: str
-    keys: list[tuple[str, str]]
+    keys: list[tuple[str, ...]]
     state: StoredState
     rules: list[StoredRule]
 
@@ -81,20 +82,25 @@ class Found:
     def put(self) -> None:
         """Take them over."""
         for state, line, stored, plain in self.parts:
-            slots = np.array([line.stage.route.slot(key) for key in stored.keys], np.intp)
+            slots = np.array([line.stage.route.slot(_key(key)) for key in stored.keys], np.intp)
             state.grow(len(line.stage.route.keys))
             state.put(slots, *plain)
 
 
+def _key(stored: tuple[str, ...]) -> Key:
+    node, device, metric = (*stored, "", "", "")[:3]
+    return node, device, metric
+
+
 _Plain = tuple[dict[str, Array], dict[str, Array], dict[str, dict[str, Array]]]
-_DTYPES = ("<f8", "<i8", "|b1", "<i2", "<i4", "|u1")
+_DTYPES = ("<f8", "<f4", "<i8", "|b1", "<i2", "<i4", "|i1", "|u1", "<u2", "<u4", "<u8")
 
 
 def write(lines: "Sequence[Line]", texts: Texts, swept: int) -> bytes:
     """The checkpoint's bytes."""
     stages = []
     for line in lines:
-        keys = list(line.stage.route.keys)
+        keys: list[tuple[str, ...]] = [key if key[2] else key[:2] for key in line.stage.route.keys]
         rules = []
         for judge in line.judges:
             rule = judge.rule

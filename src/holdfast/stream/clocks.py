@@ -33,6 +33,10 @@ class Clocks:
         """How far these keys' times are behind the node's."""
         return np.asarray(self._state["clock.behind"][slots])
 
+    def is_heard(self, slot: int) -> bool:
+        """Whether the key was heard already; a catalogue may know series that are yet to come, as in a replay."""
+        return slot < len(self._state["clock.newest"]) and int(self._state["clock.newest"][slot]) != NEVER
+
     def hear(self, rows: Rows, now_ns: int, behind: Array | None = None) -> None:
         """Messages came; now_ns 0: nobody knows when. behind: what is known of it otherwise, shape (K,)."""
         first = self._state["clock.first"]

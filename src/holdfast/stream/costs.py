@@ -130,7 +130,8 @@ class RuleCost:
     state_bytes: of its alarms and its part of the stage's memory
     messages, evaluations, decisions: looked at, made, taken
     skipped:    readings that it hasn't seen because it was throttled
-    keys:       devices that it keeps apart; refused: those beyond its limit
+    keys:       devices or series that it keeps apart; refused: those beyond its limit
+    confirmed, rejected: alerts of its detector, by people
     """
 
     rule: str
@@ -146,6 +147,8 @@ class RuleCost:
     refused: int
     budget: float
     is_throttled: bool
+    confirmed: int = 0
+    rejected: int = 0
 
     @property
     def ns_per_message(self) -> float:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.series import Catalogue
+from holdfast.stream.detecting import STEP, Watch
+from holdfast.stream.detectors.catalogue import KINDS
 from holdfast.stream.judges import Judge
 from holdfast.stream.plans import READINGS, AlarmSpec, WindowSpec
 from holdfast.stream.rules import CompiledRule
@@ -41,7 +43,9 @@ def reads(rule: CompiledRule) -> list[str]:
     """What it reads: metrics, columns of another rule, other devices' series."""
     found = []
     for one in rule.stage.inputs:
-        if one.kind == "own":
+        if one.kind == "own" and rule.stage.reads_every:
+            found.append("every numeric series")
+        elif one.kind == "own":
             found.append(one.metric if rule.stage.source == READINGS else f"{rule.stage.source}.{one.metric}")
         elif one.kind == "other":
             found.append(f"{one.device}/{one.metric}")
@@ -59,6 +63,23 @@ def cost(rule: CompiledRule) -> Cost:
     columns = max(1, len([i for i in rule.stage.inputs if i.kind == "own"]))
     kept = rule.stage.window.kind in ("sliding", "session", "count", "state")
     return Cost(key, 8 + (_SAMPLE - 8) * columns if kept else 0)
+
+
+def detector_words(watch: Watch) -> list[str]:
+    """What a rule's detector is, what it finds and doesn't, and what people's labels do."""
+    kind = KINDS[watch.detector]
+    chosen = {**kind.defaults(), **watch.options}
+    units = {option.name: option.unit for option in kind.options}
+    options = ", ".join(f"{name} {value:g} {units[name]}".strip() for name, value in chosen.items())
+    low, high = watch.bounds()
+    return [
+        f"{watch.detector}{f' ({options})' if options else ''}, alarm from a score of {watch.threshold:g}",
+        f"finds {kind.finds}",
+        f"doesn't see {kind.blind}",
+        f"costs {kind.cost}",
+        f"a confirmed alert moves its series' threshold down by {STEP:g}, to {low:g} at least",
+        f"a rejected one moves it up by as much, to {high:g} at most",
+    ]
 
 
 def window_words(spec: WindowSpec) -> str:

@@ -14,7 +14,9 @@ from holdfast.model.series import Catalogue
 from holdfast.stream import adoption, checkpoints
 from holdfast.stream.adoption import Adoption
 from holdfast.stream.costs import RuleCost, Stopwatch
+from holdfast.stream.detecting import Label
 from holdfast.stream.errors import SnapshotUnusable
+from holdfast.stream.evidence import Decision
 from holdfast.stream.judges import Findings, Judge
 from holdfast.stream.lines import Line
 from holdfast.stream.plans import READINGS
@@ -154,8 +156,14 @@ class Engine:
         return findings
 
     def _sort(self, findings: Findings) -> None:
-        """Decisions in order of their deciding rows, then of time, then of the rules."""
-        findings.decided.sort(key=lambda d: (d[0], d[1].event.ts, self._order[d[1].event.rule]))
+        """Decisions in order of their deciding rows, then of time, then of the rules, then of the series' names."""
+
+        def place(decided: tuple[int, Decision]) -> tuple[int, int, int, str, str]:
+            row, event = decided[0], decided[1].event
+            metric = event.metric  # a message's series may be numbered differently after a restart
+            return row, event.ts, self._order[event.rule], event.device if metric else "", metric
+
+        findings.decided.sort(key=place)
 
     def _sweep(self, now_ns: int, to: Findings) -> None:
         """Forget keys that were silent for too long; not those whose alert is raised."""
@@ -166,8 +174,9 @@ class Engine:
             gone = np.setdiff1d(silent, kept)
             if len(gone):
                 to.moved = True
-                for state in (line.stage.state, *(judge.state for judge in line.judges)):
-                    state.forget(gone)
+                line.stage.state.forget(gone)
+                for judge in line.judges:
+                    judge.forget(gone)
 
     def _tell_turned_away(self, to: Findings) -> None:
         for line in self.lines:
@@ -178,12 +187,28 @@ class Engine:
             if refused != known:
                 self._refused[line.plan.signature] = refused
 
-    def acknowledge(self, rule: str, node: str, device: str, now_ns: int) -> Findings:
+    def watches(self, rule: str, place: tuple[str, str, str]) -> bool:
+        """Whether a detector of this rule knows the series: node, device, metric."""
+        return any(
+            judge.thresholds is not None and judge.slot_of(*place) is not None
+            for judge in self.judges()
+            if judge.rule.name == rule
+        )
+
+    def label(self, rule: str, place: tuple[str, str, str], label: Label, instead: Label | None = None) -> bool:
+        """Somebody said what a detector's alert was worth; False where no rule knows the series.
+
+        place: node, device and metric as its events call them; instead: what was said of the same alert before
+        """
+        found = [judge.label(place, label, instead) for judge in self.judges() if judge.rule.name == rule]
+        return any(found)
+
+    def acknowledge(self, rule: str, node: str, device: str, now_ns: int, metric: str = "") -> Findings:
         """Somebody has seen a rule's alert: one that was latched may end."""
         findings = Findings()
         for judge in self.judges():
             if judge.rule.name == rule:
-                judge.acknowledge(node, device, now_ns, findings)
+                judge.acknowledge(node, device, metric, now_ns, findings)
         return findings
 
     def clock_set(self, offset_ns: int, from_ns: int, to_ns: int) -> None:

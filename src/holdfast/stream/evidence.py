@@ -10,6 +10,7 @@ import msgspec
 
 from holdfast.model.event import Event, EventKind
 from holdfast.stream.alarms.ports import Cause, Transition
+from holdfast.stream.detecting import Labelled, Watch
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.language.orders import Ordered
 from holdfast.stream.language.templates import topic
@@ -46,11 +47,17 @@ class Seen:
     late: int | None
     start: int | None = None
     revision: int | None = None
+    metric: str = ""
+    """Of the series, in rules by series."""
+    labelled: Labelled | None = None
+    """How the series stands, in rules with a detector."""
 
 
-def event_id(rule: CompiledRule, node: str, device: str, kind: EventKind, ts: int, revision: int | None = None) -> str:
+def event_id(
+    rule: CompiledRule, node: str, device: str, kind: EventKind, ts: int, revision: int | None = None, metric: str = ""
+) -> str:
     """The same decision on the same rows has the same id, whenever and wherever it is made (G7)."""
-    again = (str(revision),) if revision else ()
+    again = ((str(revision),) if revision else ()) + (("series", metric) if metric else ())
     facts = "\0".join((rule.name, rule.part, rule.version, node, device, kind, str(ts), *again))
     return blake2b(facts.encode(), digest_size=16).hexdigest()
 
@@ -61,8 +68,11 @@ def decide(rule: CompiledRule, device: tuple[str, str], transition: Transition, 
     kind = transition.kind
     values = {k: _json(v) for k, v in seen.values.items()}
     facts: dict[str, object] = {"device": name, "node": node, "rule": rule.name, "severity": rule.severity}
+    if seen.metric:
+        facts["metric"] = seen.metric
+    explanation = "" if rule.watch is None else rule.watch.explain(values)
     event = Event(
-        id=event_id(rule, node, name, kind, seen.ts, seen.revision),
+        id=event_id(rule, node, name, kind, seen.ts, seen.revision, seen.metric),
         ts=seen.ts,
         lane=rule.lane,
         kind=kind,
@@ -70,29 +80,40 @@ def decide(rule: CompiledRule, device: tuple[str, str], transition: Transition, 
         node=node,
         device=name,
         rule=rule.name,
-        message=_message(rule, kind, {**values, **facts}, values),
-        why=_why(rule, transition, seen, values, judge),
+        message=_message(rule, kind, {**values, **facts, "explanation": explanation}, values),
+        why=_why(rule, transition, seen, values, judge, explanation),
     )
     notices = ((topic(a.topic, facts), _payload(a.payload, event, values)) for a in rule.actions if kind in a.kinds)
     made = (order.made(event, place, {**values, **facts}) for place, order in enumerate(rule.orders))
     return Decision(event, tuple(notices), tuple(one for one in made if one is not None))
 
 
+_OWN_WAY = frozenset({"ts_ms", "ts_s", "metric"})
+
+
 def _payload(wanted: Mapping[str, str], event: Event, values: Shown) -> bytes | None:
     if not wanted:
         return None
-    known = {**values, **{name: getattr(event, name) for name in PAYLOAD_FACTS if not name.startswith("ts_")}}
+    known = {**values, **{name: getattr(event, name) for name in PAYLOAD_FACTS if name not in _OWN_WAY}}
+    if event.metric:
+        known["metric"] = event.metric
     known |= {"ts_ms": event.ts // 1_000_000, "ts_s": event.ts / 1e9}
     return msgspec.json.encode({member: known[fact] for member, fact in wanted.items()})
 
 
 def _message(rule: CompiledRule, kind: EventKind, known: Mapping[str, object], values: Mapping[str, object]) -> str:
-    if rule.message is not None:
-        text = rule.message.render(known)
-    else:
-        said = ", ".join(_said(k, v) for k, v in values.items())
-        text = f"{known['device']}: {rule.when_text} ({said})"
+    text = _own_words(rule, kind, known, values) if rule.message is None else rule.message.render(known)
     return text if kind == "alert.raised" else f"cleared: {text}"
+
+
+def _own_words(rule: CompiledRule, kind: EventKind, known: Mapping[str, object], values: Mapping[str, object]) -> str:
+    """The engine's sentence: the condition, or what a detector says."""
+    who = f"{known['device']} {known['metric']}" if "metric" in known else str(known["device"])
+    if rule.watch is not None:
+        explained = known["explanation"] or f"score = {values['score']}"
+        return f"{who}: {explained}" if kind == "alert.raised" else f"{who} is as usual again"
+    said = ", ".join(_said(k, v) for k, v in values.items())
+    return f"{who}: {rule.when_text} ({said})"
 
 
 def _said(name: str, value: object) -> str:
@@ -101,7 +122,9 @@ def _said(name: str, value: object) -> str:
     return f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}"
 
 
-def _why(rule: CompiledRule, transition: Transition, seen: Seen, values: Shown, judge: str) -> dict[str, object]:
+def _why(
+    rule: CompiledRule, transition: Transition, seen: Seen, values: Shown, judge: str, explanation: str
+) -> dict[str, object]:
     condition = rule.when_text if transition.kind == "alert.raised" else rule.clear_text
     window: dict[str, Any] = {"text": rule.stage.window.text}
     if seen.start is not None:
@@ -123,10 +146,23 @@ def _why(rule: CompiledRule, transition: Transition, seen: Seen, values: Shown, 
     }
     if seen.late is not None:
         why["late"] = seen.late
+    if seen.metric:
+        why["metric"] = seen.metric
+    if rule.watch is not None and seen.labelled is not None:
+        why |= _of_detector(rule.watch, seen.labelled, explanation)
+        why["condition"] = f"score {'>=' if transition.kind == 'alert.raised' else '<'} {seen.labelled.threshold:g}"
     because = _because(rule, transition.cause)
     if because:
         why["because"] = because
     return why
+
+
+def _of_detector(watch: Watch, labelled: Labelled, explanation: str) -> dict[str, object]:
+    """Which detector it was with which options, and where this series' threshold is."""
+    detector = {"name": watch.detector, "options": dict(watch.options), "threshold": labelled.threshold}
+    if labelled.confirmed or labelled.rejected:
+        detector |= {"confirmed": labelled.confirmed, "rejected": labelled.rejected}
+    return {"explanation": explanation, "detector": detector}
 
 
 def _because(rule: CompiledRule, cause: Cause) -> str:
@@ -161,10 +197,15 @@ def _json(value: float | str | None) -> float | str | None:
 
 
 def announce(
-    rule: CompiledRule, place: tuple[str, str], evaluations: Evaluations, at: int, shown: Shown, actions: list[Action]
+    rule: CompiledRule,
+    place: tuple[str, str, str],
+    evaluations: Evaluations,
+    at: int,
+    shown: Shown,
+    actions: list[Action],
 ) -> list[tuple[str, bytes]]:
-    """The messages of a result: of evaluation `at`, of a key at `place` (node, device)."""
-    node, name = place
+    """The messages of a result: of evaluation `at`, of a key at `place` (node, device, metric)."""
+    node, name, metric = place
     ts = int(evaluations.ts[at])
     values = {k: _json(v) for k, v in shown.items()}
     facts: dict[str, object] = {"device": name, "node": node, "rule": rule.name, "severity": rule.severity}
@@ -174,6 +215,8 @@ def announce(
         whole["from"] = known["from"] = int(evaluations.start[at])
     if evaluations.revision is not None and evaluations.final is not None:
         whole |= {"revision": int(evaluations.revision[at]), "final": bool(evaluations.final[at])}
+    if metric:
+        whole["metric"] = known["metric"] = facts["metric"] = metric
     whole["values"] = values
     return [
         (topic(a.topic, facts), msgspec.json.encode({m: known.get(f) for m, f in a.payload.items()} or whole))

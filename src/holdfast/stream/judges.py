@@ -13,9 +13,12 @@ from holdfast.model.batch import Batch
 from holdfast.model.series import Catalogue, Series
 from holdfast.stream.alarms.making import make_alarm
 from holdfast.stream.alarms.ports import Alarm, Judged, Standing, Transition
+from holdfast.stream.detecting import PREFIX, Label, Thresholds
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.evidence import Decision, Seen, Shown, announce, decide
 from holdfast.stream.latest import Order
+from holdfast.stream.plans import VALUE
+from holdfast.stream.routing import key_of, named
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.stages import Stage
 from holdfast.stream.state import State
@@ -82,6 +85,7 @@ class Judge:
     def _keep_own(self) -> None:
         if self.rule.when is not None or self.rule.alarm.kind != "condition":
             self.standing = self.alarm = make_alarm(self.state, self.rule.alarm)
+        self.thresholds = None if self.rule.watch is None else Thresholds(self.state, self.rule.watch)
         self._told = Told(self.state, self.stage.tallies)
         self._pair_of: Callable[[int], int] | None = None
 
@@ -120,11 +124,24 @@ class Judge:
         if self.alarm is not None and self.rule.alarm.has_timers:
             to.decided += [(-1, self.decide(t)) for t in self.alarm.due(times)]
 
-    def acknowledge(self, node: str, device: str, now_ns: int, to: Findings) -> None:
+    def slot_of(self, node: str, device: str, metric: str) -> int | None:
+        """The slot of a key called as its events call it."""
+        slot = self.stage.route.find(key_of(self.rule.stage.by, node, device, metric))
+        return slot if slot is not None and (*self.place(slot), self.metric(slot)) == (node, device, metric) else None
+
+    def label(self, place: tuple[str, str, str], label: Label, instead: Label | None) -> bool:
+        """Somebody said what an alert of a series was worth; False where the rule knows no such series."""
+        slot = self.slot_of(*place)
+        if self.thresholds is None or slot is None or not self.stage.clocks.is_heard(slot):
+            return False
+        self.grow()
+        self.thresholds.label(slot, label, instead)
+        return True
+
+    def acknowledge(self, node: str, device: str, metric: str, now_ns: int, to: Findings) -> None:
         """Somebody has seen the alert of a key, called as its events call it."""
-        key = node if self.rule.stage.by != "all" else "", device if self.rule.stage.by == "device" else ""
-        slot = self.stage.route.find(key)
-        if self.standing is not None and slot is not None and self.place(slot) == (node, device):
+        slot = self.slot_of(node, device, metric)
+        if self.standing is not None and slot is not None:
             self.grow()
             to.moved = True
             time = int(self.stage.settled(now_ns)[slot])
@@ -150,13 +167,20 @@ class Judge:
             self.standing.end(slot)
         return made
 
+    def forget(self, slots: Array) -> None:
+        """How these keys stand is gone; what people said of their alerts isn't."""
+        if self.thresholds is None:
+            self.state.forget(slots)
+        else:
+            self.state.clear(slots, *(name for name in self.state.export(0) if not name.startswith(PREFIX)))
+
     def grow(self) -> None:
         """Make room for the stage's keys."""
         keys, known = self.stage.route.keys, len(self.mine)
         if len(keys) == known:
             return
         self.state.grow(len(keys))
-        new = [self.rule.matches(*key) for key in keys[known:]] if self.rule.stage.by == "device" else []
+        new = [self.rule.matches(*key) for key in keys[known:]] if self.rule.stage.by in ("device", "series") else []
         new += [True] * (len(keys) - known - len(new))
         self.mine = np.append(self.mine, new)
         self.is_mixed = not self.mine.all()
@@ -178,23 +202,24 @@ class Judge:
             if at == seen:
                 start = None if evaluations.start is None else int(evaluations.start[at])
                 revision = None if evaluations.revision is None else int(evaluations.revision[at])
-                inputs = self._inputs(evaluations, at)
+                inputs = self._inputs(evaluations, at, t.slot)
         if columns is None:
             columns = self.stage.latest.inputs(t.slot)
         place = t.slot if self._pair_of is None else self._pair_of(t.slot)
         bad, late = self._told.take(place, t.slot, row)
         seen_late = late if self.rule.stage.window.kind not in _NEVER_LATE else None
-        seen_all = Seen(t.ts, self._selected(columns), inputs, bad, seen_late, start, revision)
+        seen_all = Seen(t.ts, self._selected(columns), inputs, bad, seen_late, start, revision, self.metric(t.slot),
+                        None if self.thresholds is None else self.thresholds.at(t.slot))  # fmt: skip
         return decide(self.rule, self.place(t.slot), t, seen_all, self._node)
 
     def _decide_all(
         self, alarm: Alarm, evaluations: Evaluations, order: Order, values: list[Any], to: Findings
     ) -> None:
         rule = self.rule
-        when = order.pick(False if rule.when is None else rule.when(values), np.bool_)
+        when = self._holds(order, values)
         if not np.count_nonzero(when) and alarm.rests(order.slots):
             return
-        clear = order.pick(False if rule.clear is None else rule.clear(values), np.bool_)
+        clear = self._clears(order, values)
         then = None if rule.then is None else order.pick(rule.then(values), np.bool_)
         times = order.times if rule.alarm.has_timers else order.ts
         judged = Judged(order.slots, order.firsts, order.ts, times, when, clear, then, order.again)
@@ -202,13 +227,28 @@ class Judge:
             row = int(evaluations.row[order.place(t.at)])
             to.decided.append((row, self.decide(t, evaluations, order)))
 
-    def _inputs(self, evaluations: Evaluations, at: int) -> dict[str, tuple[list[int], list[Any]]]:
+    def _holds(self, order: Order, values: list[Any]) -> Array:
+        if self.thresholds is not None:
+            return np.asarray(order.pick(values[0], np.float64) >= self._limits(self.thresholds, order))
+        return order.pick(False if self.rule.when is None else self.rule.when(values), np.bool_)
+
+    def _clears(self, order: Order, values: list[Any]) -> Array:
+        if self.thresholds is not None:
+            return np.asarray(order.pick(values[0], np.float64) < self._limits(self.thresholds, order))
+        return order.pick(False if self.rule.clear is None else self.rule.clear(values), np.bool_)
+
+    @staticmethod
+    def _limits(thresholds: Thresholds, order: Order) -> Any:
+        limits = thresholds.of(order.slots)
+        return limits[order.keys] if isinstance(limits, np.ndarray) else limits
+
+    def _inputs(self, evaluations: Evaluations, at: int, slot: int) -> dict[str, tuple[list[int], list[Any]]]:
         """The samples that an evaluation looked at."""
         found = {}
         for i, one in enumerate(self.rule.stage.inputs):
             if one.kind == "own":
                 ts, samples = evaluations.evidence.samples(at, i)
-                found[one.metric] = ts, [self._shown(v, is_text=one.is_text) for v in samples]
+                found[self._called(one.metric, slot)] = ts, [self._shown(v, is_text=one.is_text) for v in samples]
         return found
 
     def _selected(self, columns: list[Any]) -> Shown:
@@ -221,8 +261,16 @@ class Judge:
 
     def place(self, slot: int) -> tuple[str, str]:
         """Node and device of a key, as events name them."""
-        node, device = self.stage.route.keys[slot]
+        node, device, _ = self.stage.route.keys[slot]
         return node or self._node, device or ALL
+
+    def metric(self, slot: int) -> str:
+        """Of a key's series, empty where the rule doesn't keep series apart."""
+        return self.stage.route.keys[slot][2]
+
+    def _called(self, name: str, slot: int) -> str:
+        """An input as people know it: in a rule by series `value` is the series."""
+        return self.metric(slot) if name == VALUE and self.rule.stage.reads_every else name
 
     def _store(self, evaluations: Evaluations, values: list[Any], to: Findings) -> None:
         """The columns that become series; an unknown number is no reading."""
@@ -245,7 +293,9 @@ class Judge:
         known = self._series[i]
         for new in np.unique(slot[known[slot] < 0]).tolist():
             stored = self.rule.stores[i]
-            known[new] = self._catalogue.intern(Series(*self.place(new), stored.metric, stored.unit, stored.kind))
+            known[new] = self._catalogue.intern(
+                Series(*self.place(new), named(stored.metric, self.metric(new)), stored.unit, stored.kind)
+            )
         return known[slot]
 
     def _tell(self, evaluations: Evaluations, values: list[Any], to: Findings) -> None:
@@ -260,7 +310,9 @@ class Judge:
                 n: self._shown(c[at], is_text=i in self.rule.texts)
                 for i, (n, c) in enumerate(zip(self.rule.names, columns, strict=True))
             }
-            to.published += announce(self.rule, self.place(slot), evaluations, at, shown, self._results)
+            to.published += announce(
+                self.rule, (*self.place(slot), self.metric(slot)), evaluations, at, shown, self._results
+            )
 
 
 _NEVER_LATE = frozenset({"each", "last", "count"})

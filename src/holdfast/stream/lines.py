@@ -29,7 +29,7 @@ class Line:
         self, plan: StagePlan, stage: Stage, judges: Sequence[Judge], watch: Stopwatch, catalogue: Catalogue
     ) -> None:
         self.plan, self.stage = plan, stage
-        self._metrics = tuple(catalogue.metric_id(m) for m in dict.fromkeys(plan.read))
+        self._metrics = () if plan.reads_every else tuple(catalogue.metric_id(m) for m in dict.fromkeys(plan.read))
         self.judges = list(judges)
         self.relays: list[tuple[Judge, Relay, Line]] = []
         self.meter = Meter()
@@ -66,7 +66,7 @@ class Line:
             self._skip(int(np.count_nonzero(self.stage.route.slot_of[arrived.series] >= 0)), to)
             return
         began = self._begin()
-        mine = arrived.of(self._metrics)
+        mine = arrived if self.plan.reads_every else arrived.of(self._metrics)
         if mine is None:
             return
         made = self.stage.feed(mine, now_ns)
@@ -168,6 +168,7 @@ class Line:
             len(stage.route.turned_away),
             meter.budget,
             meter.is_throttled,
+            *((0, 0) if judge.thresholds is None else judge.thresholds.totals()),
         )
 
     def _begin(self) -> int:

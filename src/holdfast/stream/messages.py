@@ -20,7 +20,8 @@ class Messages:
         self._state, self._plan, self._route = state, plan, route
         self._own = [i for i, one in enumerate(plan.inputs) if one.kind == "own"]
         others = sum(one.kind == "other" for one in plan.inputs)
-        self._is_plain = len(plan.inputs) == 1 and bool(self._own) and plan.by == "device" and not plan.wants_quality
+        is_apart = plan.by in ("device", "series")
+        self._is_plain = len(plan.inputs) == 1 and bool(self._own) and is_apart and not plan.wants_quality
         if not self._is_plain:
             for i in self._own:
                 state.declare(f"last{i}", np.float64, np.nan)
@@ -41,7 +42,8 @@ class Messages:
             if not self._plan.wants_quality:
                 mine &= arrived.usable
         if self._is_plain:
-            return _plain(arrived, slot, mine, route.converted(arrived.series, arrived.value)), skipped
+            by_series = self._plan.reads_every
+            return _plain(arrived, slot, mine, route.converted(arrived.series, arrived.value), by_series), skipped
         at = mine.nonzero()[0]
         if not len(at):
             self._learn_others(arrived)
@@ -134,11 +136,13 @@ class Messages:
         return np.flatnonzero(mine)
 
 
-def _plain(arrived: Arrived, slot: Array, mine: Array, value: Array) -> Rows | None:
-    """One metric by device: every row is a message."""
+def _plain(arrived: Arrived, slot: Array, mine: Array, value: Array, by_series: bool) -> Rows | None:  # noqa: FBT001 - of the plan
+    """One column by device or series: every row is a message."""
     row, ts = arrived.row, arrived.ts
-    if np.count_nonzero(mine) < len(mine):
+    if by_series or np.count_nonzero(mine) < len(mine):
         at = mine.nonzero()[0]
+        if by_series:  # a device's rows, of several series, are in order of arrival: each series' stay so
+            at = at[np.argsort(slot[at], kind="stable")]
         if not len(at):
             return None
         row, ts, value, slot = row[at], ts[at], value[at], slot[at]

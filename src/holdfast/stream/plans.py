@@ -5,7 +5,7 @@ have the same signature share one stage and its memory; so an edit that leaves t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from numpy.typing import NDArray
@@ -19,8 +19,11 @@ Array = NDArray[Any]
 Compute = Callable[[Sequence[Any]], Any]
 """Columns in, a column (or one number for all rows) out."""
 
-By = Literal["device", "node", "all"]
-"""What a rule keeps apart: every device, every node, or nothing."""
+By = Literal["device", "node", "all", "series"]
+"""What a rule keeps apart: every device, every node, nothing, or every series of every device."""
+
+VALUE = "value"
+"""What a series' own value is called in rules by series."""
 
 READINGS = "readings"
 
@@ -42,7 +45,8 @@ class Fact(Protocol):
 class Input:
     """One column that a stage's messages begin with.
 
-    metric:    of the key's own devices ("own"), or the selected column's name of the rule that is the source
+    metric:    of the key's own devices ("own"), or the selected column's name of the rule that is the source;
+               `VALUE` in a stage by series over readings: whatever metric the key is of
     kind:      own · other: the series `metric` of the device called `device`, as last known when the message came ·
                fact: one number per key, from `of(node, device)`, looked up when the key is first seen
     is_text:   the column holds codes of texts (`texts.code`)
@@ -65,12 +69,22 @@ class RowOperator(Protocol):
         ...
 
 
+class WideOperator(Protocol):
+    """Several computed columns at once."""
+
+    def apply(self, rows: "Rows") -> list[tuple[Array, Array | None]]:
+        """Each as of a `RowOperator`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """How to make a `RowOperator`; its column follows those of the inputs and of the steps before it."""
 
-    make: "Callable[[State, str], RowOperator]"
+    make: "Callable[[State, str], RowOperator | WideOperator]"
     """(state, a name unique in the stage)."""
+    columns: int = 1
+    """How many it makes; of several it's a `WideOperator`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +130,8 @@ class WindowSpec:
     end: int = -1
     grace: int = 0
     late: int = 0
+    shown: int = field(default=0, repr=False)
+    """Of `each`: samples before the message's own that alerts show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +152,11 @@ class StagePlan:
     def metrics(self) -> tuple[str, ...]:
         """The own metrics, by input."""
         return tuple(i.metric for i in self.inputs if i.kind == "own")
+
+    @property
+    def reads_every(self) -> bool:
+        """Whether it reads every series there is, each by itself."""
+        return self.by == "series" and self.source == READINGS
 
     @property
     def read(self) -> tuple[str, ...]:

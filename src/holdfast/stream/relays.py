@@ -11,6 +11,7 @@ from holdfast.stream.rows import Rows
 from holdfast.stream.stages import Stage
 
 Array = NDArray[Any]
+_UNKNOWN = -2
 _CUT = {"tumbling", "hopping", "calendar"}
 
 
@@ -31,9 +32,9 @@ class Relay:
         A key below goes by the clock of the one whose results it reads, less what those wait for. None: by its own, as
         results of windows without a time are no sign of what time it is.
         """
-        self._grow()
         total = len(evaluations.row)
         above = np.repeat(evaluations.slots, np.diff(np.append(evaluations.firsts, total)))
+        self._grow(above)
         slot = self._slot_of[above]
         if judge.is_mixed:
             slot = np.where(judge.mine[above], slot, -1)
@@ -58,8 +59,12 @@ class Relay:
             self._judge.stage.clocks.behind(above[order]), firsts
         ) + wait
 
-    def _grow(self) -> None:
-        keys = self._judge.stage.route.keys
-        route = self._stage.route
-        new = [route.slot_for(*key) if route.is_meant(*key) else -1 for key in keys[len(self._slot_of) :]]
-        self._slot_of = np.append(self._slot_of, np.array(new, np.int32))
+    def _grow(self, above: Array) -> None:
+        """Know the keys that these results are of; others, of which there's none yet, aren't keys below."""
+        keys, route = self._judge.stage.route.keys, self._stage.route
+        more = len(keys) - len(self._slot_of)
+        if more:
+            self._slot_of = np.append(self._slot_of, np.full(more, _UNKNOWN, np.int32))
+        new = above[self._slot_of[above] == _UNKNOWN]
+        for slot in dict.fromkeys(new.tolist()):
+            self._slot_of[slot] = route.slot_for(*keys[slot]) if route.is_meant(*keys[slot]) else -1

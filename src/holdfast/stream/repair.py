@@ -58,8 +58,9 @@ class Repair:
         behind = np.where(newest <= moved.to_ns, state["clock.behind"][:count] - moved.offset_ns,
                           state["clock.behind"][:count])[slots]  # fmt: skip
         kept = [(judge, _latched(judge, renewed)) for judge in line.judges]
-        for one in (state, *(judge.state for judge in line.judges)):
-            one.forget(slots)
+        state.forget(slots)
+        for judge in line.judges:
+            judge.forget(slots)
         for judge, (at, arrays) in kept:
             for name, values in arrays.items():
                 judge.state[name][at] = values
@@ -104,19 +105,19 @@ class Repair:
         with np.errstate(all="ignore"):
             for line in self._engine.lines:
                 line.tick(now_ns, self._findings)
-        changed = dict[tuple[str, str, str, str], str]()
+        changed = dict[tuple[str, ...], str]()
         for judge in self._engine.judges():
             before, now = self._raised[id(judge)], set(judge.raised())
             keys, text = judge.stage.route.keys, judge.rule.stage.window.text
             for slot in before ^ now:
-                node, device = keys[slot]
-                place = (judge.rule.name, text, node or self._engine.node, device or "all")
+                node, device, metric = keys[slot]
+                place = (judge.rule.name, text, node or self._engine.node, device or "all", metric)
                 changed[place] = "alert.raised" if slot in now else "alert.cleared"
         last = {}
         for _, decision in self._findings.decided:
             event = decision.event
             window: Any = event.why.get("window", {})
-            place = (event.rule, window.get("text", ""), event.node, event.device)
+            place = (event.rule, window.get("text", ""), event.node, event.device, event.metric)
             if changed.get(place) == event.kind:
                 last[place] = decision
         self._findings.decided = [(-1, decision) for decision in last.values()]

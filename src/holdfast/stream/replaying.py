@@ -66,13 +66,13 @@ class Account:
     readings: int = 0
     first: int | None = None
     last: int | None = None
-    _open: dict[tuple[Key, object], Alert] = field(default_factory=dict)
+    _open: dict[tuple[object, ...], Alert] = field(default_factory=dict)
 
     def take(self, event: Event, *, open_end: bool) -> None:
         """An event came."""
         key = (event.rule, event.node, event.device)
         window: Any = event.why.get("window", {})
-        place = key, window.get("text")  # a rule may have several windows, each with an alert of its own
+        place = key, window.get("text"), event.metric  # a rule may have several windows, each with an alert of its own
         if event.kind == "alert.raised":
             values: Any = event.why.get("values", {})
             self.counts[key] = self.counts.get(key, 0) + 1

@@ -1,5 +1,6 @@
 """Which stages read which series: tables by series id, extended when the catalogue grows. No strings per reading."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,13 +12,17 @@ from numpy.typing import NDArray
 from holdfast.model.errors import UnitError
 from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.model.units import conversion, payload_unit
-from holdfast.stream.plans import StagePlan
+from holdfast.stream.plans import VALUE, By, StagePlan
 
 if TYPE_CHECKING:
     from holdfast.stream.language.devices import Matches
 
-Key = tuple[str, str]
-"""(node, device): ("n", "") for a rule by node, ("", "") for one over all."""
+Key = tuple[str, str, str]
+"""(node, device, metric): ("n", "d", "") for a rule by device, ("n", "", "") by node, ("", "", "") for one over all."""
+METRIC = "{metric}"
+"""In the name of a metric that a rule by series makes: the metric that it's made of."""
+_EVERY = ""
+"""In place of a metric: the stage reads every one."""
 _WORD = 64
 _T = TypeVar("_T", bound=np.generic)
 
@@ -56,7 +61,7 @@ class Route:
     other_of:  series id to its place among the inputs of kind "other", -1 for none
     scale_of, zero_of: series id to what its values are multiplied by, and what is added then; for `converts` only
     converts:  whether any series is converted
-    keys:      (node, device) by slot. Slots are the stage's own, so its state outlives a renumbered catalogue
+    keys:      by slot. Slots are the stage's own, so its state outlives a renumbered catalogue
     """
 
     def __init__(self, plan: StagePlan, matches: "Sequence[Matches]") -> None:
@@ -110,13 +115,15 @@ class Route:
             ):
                 self.other_of[series_id] = place
                 is_read = True
-        wanted = ("own", series.metric, is_text)
+        every = self.plan.reads_every
+        wanted = ("own", VALUE if every else series.metric, is_text)
         mine = [i for i, one in enumerate(self.plan.inputs) if (one.kind, one.metric, one.is_text) == wanted]
-        if not mine or not self.is_meant(series.node, series.device):
+        key = (series.node, series.device, series.metric if every else "")
+        if not mine or not self.is_meant(*key):
             return is_read
         if not self._convert(series_id, series, self.plan.inputs[mine[0]].unit):
             return is_read
-        slot = self.slot_for(series.node, series.device)
+        slot = self.slot_for(*key)
         if slot < 0:
             return is_read
         self.slot_of[series_id] = slot
@@ -149,21 +156,21 @@ class Route:
             self._generation[i] = generation
             known = known[:0]
         if len(known) < len(self.keys):
-            new = [np.nan if of is None else of(*key) for key in self.keys[len(known) :]]
+            new = [np.nan if of is None else of(*key[:2]) for key in self.keys[len(known) :]]
             known = self._facts[i] = np.append(known, new)
         return known
 
-    def is_meant(self, node: str, device: str) -> bool:
-        """Whether any of the stage's rules is about this device."""
-        found = self._matched.get((node, device))
+    def is_meant(self, node: str, device: str, metric: str) -> bool:
+        """Whether any of the stage's rules is about this device, or series."""
+        key = node, device, metric
+        found = self._matched.get(key)
         if found is None:
-            found = self._matched[node, device] = any(one(node, device) for one in self.matches)
+            found = self._matched[key] = any(one(*key) for one in self.matches)
         return found
 
-    def slot_for(self, node: str, device: str) -> int:
-        """The slot of the key that a device belongs to; -1 for a new key beyond `most_keys`."""
-        by = self.plan.by
-        key = (node, device) if by == "device" else (node, "") if by == "node" else ("", "")
+    def slot_for(self, node: str, device: str, metric: str) -> int:
+        """The slot of the key that a series belongs to; -1 for a new key beyond `most_keys`."""
+        key = key_of(self.plan.by, node, device, metric)
         if self.most_keys and len(self.keys) >= self.most_keys and key not in self._slots:
             self.turned_away.add(key)
             return -1
@@ -186,6 +193,24 @@ class Route:
         return known
 
 
+def key_of(by: By, node: str, device: str, metric: str = "") -> Key:
+    """What a rule keeps a series under."""
+    match by:
+        case "series":
+            return node, device, metric
+        case "device":
+            return node, device, ""
+        case "node":
+            return node, "", ""
+        case _:
+            return "", "", ""
+
+
+def named(metric: str, of: str) -> str:
+    """The metric that a rule makes of the series `of`."""
+    return metric.replace(METRIC, of)
+
+
 class Routes:
     """All stages' routes, and the tables that tell at once which stages a batch touches.
 
@@ -199,6 +224,7 @@ class Routes:
         """made: metrics that rules make, which these never read."""
         self._catalogue = catalogue
         self.made = made
+        self._like = [re.compile(re.escape(one).replace(r"\{metric\}", ".+")) for one in made if METRIC in one]
         self._known = 0
         self._readers: dict[str, list[int]] = {}
         self._series_of: dict[str, list[int]] = {}
@@ -207,6 +233,10 @@ class Routes:
         """Series that couldn't be converted, until somebody takes them."""
         self.wanted: NDArray[np.bool_] = np.empty(0, np.bool_)
         self.interest: NDArray[np.uint64] = np.empty((0, 1), np.uint64)
+
+    def is_made(self, metric: str) -> bool:
+        """Whether a rule makes series of this metric."""
+        return metric in self.made or any(one.fullmatch(metric) for one in self._like)
 
     def add(self, route: Route) -> int:
         """A stage that reads readings: its place."""
@@ -221,7 +251,7 @@ class Routes:
         route.resize(len(self.wanted))
         for metric in _metrics(route):
             self._readers.setdefault(metric, []).append(place)
-            for i in self._series_of.get(metric, ()):
+            for i in range(self._known) if metric == _EVERY else self._series_of.get(metric, ()):
                 self._admit(i, self._catalogue[i], place)
         return place
 
@@ -247,7 +277,7 @@ class Routes:
             self._resize(max(count, 2 * len(self.wanted)))
         for i, series in enumerate(self._catalogue.since(self._known), self._known):
             self._series_of.setdefault(series.metric, []).append(i)
-            for place in self._readers.get(series.metric, ()):
+            for place in (*self._readers.get(series.metric, ()), *self._readers.get(_EVERY, ())):
                 self._admit(i, series, place)
         self._known = count
         found = [one for route in self.routes if route is not None for one in route.refused]
@@ -259,7 +289,7 @@ class Routes:
 
     def _admit(self, i: int, series: Series, place: int) -> None:
         route = self.routes[place]
-        if route is None or series.metric in self.made:
+        if route is None or self.is_made(series.metric):
             return
         if route.admit(i, series, self._catalogue.device_id(series.node, series.device)):
             self.wanted[i] = True
@@ -287,7 +317,8 @@ class Routes:
 
 
 def _metrics(route: Route) -> set[str]:
-    return {one.metric for one in route.plan.inputs if one.kind != "fact"}
+    every = route.plan.reads_every
+    return {_EVERY if every and one.kind == "own" else one.metric for one in route.plan.inputs if one.kind != "fact"}
 
 
 def _longer(table: NDArray[_T], size: int, fill: float) -> NDArray[_T]:

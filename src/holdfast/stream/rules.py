@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from holdfast.model.event import EventKind, Severity
 from holdfast.model.lane import Lane
 from holdfast.model.series import Kind
+from holdfast.stream.detecting import Watch
 from holdfast.stream.plans import AlarmSpec, Compute, StagePlan, Threshold
 
 if TYPE_CHECKING:  # importing them loads sqlglot: 8 MiB that a node without rules needn't pay
@@ -18,7 +19,7 @@ if TYPE_CHECKING:  # importing them loads sqlglot: 8 MiB that a node without rul
 
 BUILTIN = Path(__file__).parent / "builtin"
 """Rule files that ship with Holdfast."""
-PAYLOAD_FACTS = ("id", "ts", "ts_ms", "ts_s", "node", "device", "rule", "severity", "kind", "message")
+PAYLOAD_FACTS = ("id", "ts", "ts_ms", "ts_s", "node", "device", "metric", "rule", "severity", "kind", "message")
 """What a published object may hold besides the selected columns. ts: ns UTC."""
 
 ActionKind = EventKind | Literal["result"]
@@ -102,6 +103,8 @@ class CompiledRule:
     """Keys that the rule may keep apart, 0 = the node's default."""
     most_samples: int = 0
     """Samples that the rule may keep per key, 0 = the node's default."""
+    watch: Watch | None = None
+    """Its detector, and the threshold that a series begins with; `when` says the same of that."""
 
     @property
     def lane(self) -> Lane:

@@ -57,7 +57,9 @@ class Stage:
         """As `feed`, of messages. behind: how far their keys' clocks are, where that is known otherwise."""
         self.taken += len(rows)
         for operator in self._operators:
-            rows = rows.with_column(*operator.apply(rows))
+            made = operator.apply(rows)
+            for column in made if isinstance(made, list) else [made]:
+                rows = rows.with_column(*column)
         if self.plan.where is not None:
             passed = self.plan.where(rows.columns)
             rows = rows.only(passed if np.ndim(passed) else np.full(len(rows), bool(passed)))

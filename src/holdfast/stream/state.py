@@ -131,6 +131,13 @@ class State:
             self._tables[name].put(columns)
         return True
 
+    def take(self, prefix: str, old: "State", slots: Array, mine: Array) -> None:
+        """Take over another state's arrays whose names begin so, as far as both have them. Slots as in `inherit`."""
+        size = int(slots.max()) + 1 if len(slots) else 0
+        for name, theirs in old.export(size).items():
+            if name.startswith(prefix) and name in self._arrays and _alike(theirs, self._arrays[name], 1):
+                self._arrays[name][mine] = theirs[slots]
+
     @property
     def nbytes(self) -> int:
         """Memory used."""

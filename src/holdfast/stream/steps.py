@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from holdfast.model.batch import Batch
+from holdfast.stream.detecting import Label
 
 if TYPE_CHECKING:
     from holdfast.stream.engine import Engine
@@ -39,6 +40,7 @@ class Acknowledged(Struct, frozen=True, array_like=True, tag=2):
     node: str
     device: str
     made: int = 0
+    metric: str = ""
 
 
 class ClockSet(Struct, frozen=True, array_like=True, tag=3):
@@ -56,13 +58,22 @@ class Throttled(Struct, frozen=True, array_like=True, tag=4):
     on: bool
 
 
+class Labelled(Struct, frozen=True, array_like=True, tag=6):
+    """`label`."""
+
+    rule: str
+    place: tuple[str, str, str]
+    label: Label
+    instead: Label | None = None
+
+
 class Elsewhere(Struct, frozen=True, array_like=True, tag=5):
     """Nothing that this engine was told: so many readings of the commit were made by rules over children's."""
 
     made: int
 
 
-Step = Fed | Ticked | Acknowledged | ClockSet | Throttled | Elsewhere
+Step = Fed | Ticked | Acknowledged | ClockSet | Throttled | Elsewhere | Labelled
 _decoder = msgspec.msgpack.Decoder(list[Step])
 
 
@@ -86,15 +97,24 @@ def replay(engine: "Engine", steps: bytes, batch: Batch) -> None:
         match step:
             case Fed(now_ns, rows):
                 engine.evaluate(_part(batch, at, at + rows), now_ns)
-            case Ticked(now_ns):
-                engine.tick(now_ns)
-            case Acknowledged(now_ns, rule, node, device):
-                engine.acknowledge(rule, node, device, now_ns)
-            case ClockSet(offset_ns, from_ns, to_ns):
-                engine.clock_set(offset_ns, from_ns, to_ns)
-            case Throttled(stage, on):
-                engine.throttle(stage, on=on)
+            case _:
+                _tell(engine, step)
         at += _stored(step)
+
+
+def _tell(engine: "Engine", step: Step) -> None:
+    """What brought no readings."""
+    match step:
+        case Ticked(now_ns):
+            engine.tick(now_ns)
+        case Acknowledged(now_ns, rule, node, device, _, metric):
+            engine.acknowledge(rule, node, device, now_ns, metric)
+        case Labelled(rule, place, label, instead):
+            engine.label(rule, place, label, instead)
+        case ClockSet(offset_ns, from_ns, to_ns):
+            engine.clock_set(offset_ns, from_ns, to_ns)
+        case Throttled(stage, on):
+            engine.throttle(stage, on=on)
 
 
 def _unmade(step: Step) -> Step:

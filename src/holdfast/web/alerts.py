@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from holdfast.journal import alerts
+from holdfast.journal import alert_labels, alerts
+from holdfast.journal.alert_labels import Label, Labelled
 from holdfast.journal.alerts import Alert, Silence, Wanted
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
@@ -72,6 +73,7 @@ class AlertRow(Struct, frozen=True):
     acknowledged_by: str
     comment: str
     why: dict[str, Any]
+    metric: str = ""
 
     @staticmethod
     def of(one: Alert) -> "AlertRow":
@@ -93,6 +95,7 @@ class AlertRow(Struct, frozen=True):
             one.acked_by,
             one.comment,
             last.why,
+            one.metric,
         )
 
 
@@ -101,6 +104,46 @@ class AckRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     by: str
     comment: str = ""
+
+
+class LabelRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a detector's alert was worth, and who says so."""
+
+    label: Label
+    by: str
+    comment: str = ""
+
+
+class LabelRow(Struct, frozen=True):
+    """What somebody said of a detector's alert. Times in ns UTC, 0 = not (yet); why: of the event that raised it.
+
+    settled: the rule engine has moved the series' threshold
+    """
+
+    alert: int
+    event: str
+    node: str
+    device: str
+    metric: str
+    rule: str
+    label: str
+    by: str
+    comment: str
+    labelled_ns: int
+    raised_ns: int
+    cleared_ns: int
+    settled: bool
+    message: str
+    why: dict[str, Any]
+
+    @staticmethod
+    def of(one: Labelled) -> "LabelRow":
+        """As it's stored."""
+        event = one.raised
+        return LabelRow(
+            one.alert, one.event, *one.place, event.rule, one.label, one.by, one.comment, one.made_ns, event.ts,
+            one.cleared_ns, one.label == one.known, event.message, event.why,
+        )  # fmt: skip
 
 
 class SilenceRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,6 +227,7 @@ class Gone(Struct, frozen=True):
 
 
 _ack = msgspec.json.Decoder(AckRequest)
+_label = msgspec.json.Decoder(LabelRequest)
 _silence = msgspec.json.Decoder(SilenceRequest)
 
 
@@ -200,6 +244,8 @@ class Alerts:
             Route("/api/v1/alerts", self.page),
             Route("/api/v1/alerts/{id:int}", self.one),
             Route("/api/v1/alerts/{id:int}/acknowledge", self.acknowledge, methods=["POST"]),
+            Route("/api/v1/alerts/{id:int}/label", self.label, methods=["POST"]),
+            Route("/api/v1/alert-labels", self.labels),
             Route("/api/v1/silences", self.silences),
             Route("/api/v1/silences", self.silence, methods=["POST"]),
             Route("/api/v1/silences/{id:int}", self.unsilence, methods=["DELETE"]),
@@ -247,6 +293,25 @@ class Alerts:
         except HoldfastError as error:
             raise _refusal(error) from error
         return answer(AlertRow.of(found))
+
+    async def label(self, request: Request) -> Response:
+        """JSON `LabelRequest` in, `LabelRow` out once it's on disk; the last word counts."""
+        only(request.query_params)
+        require_local(request, "alerts are only labelled from this machine", "holdfast alerts confirm")
+        body = await _body(request, _label)
+        number = min(int(request.path_params["id"]), _LAST_ID)
+        try:
+            found = await self._service.label(number, body.label, body.by, body.comment)
+        except HoldfastError as error:
+            raise _refusal(error) from error
+        return answer(LabelRow.of(found))
+
+    async def labels(self, request: Request) -> Response:
+        """`?rule=&limit=100`: what people said of detectors' alerts, newest first."""
+        only(request.query_params, "rule", "limit")
+        rule, limit = request.query_params.get("rule", ""), whole(request.query_params, "limit", 100, MOST_LISTED, 1)
+        found: list[Labelled] = await self._read(partial(alert_labels.page, rule=rule, limit=limit))
+        return answer([LabelRow.of(one) for one in found])
 
     async def silences(self, request: Request) -> Response:
         """`?all=false`: the silences that last, or all that are remembered; newest first."""

@@ -6,6 +6,17 @@ import msgspec
 from msgspec import Struct
 
 
+class SeriesLabels(Struct, frozen=True):
+    """A series of which people confirmed or rejected a detector's alerts, and where its threshold is by now."""
+
+    node: str
+    device: str
+    metric: str
+    threshold: float
+    confirmed: int
+    rejected: int
+
+
 class RuleRow(Struct, frozen=True):
     """One rule, of one of its windows (`part`).
 
@@ -16,6 +27,7 @@ class RuleRow(Struct, frozen=True):
     cpu_us_per_reading, cpu_share: what it costs a message, and of one core over the last 10 s
     budget:   the share of a core that it may use, 0 = any
     keys_refused: devices beyond its limit
+    labels:   of rules with a detector: series whose alerts people confirmed or rejected
     """
 
     rule: str
@@ -36,6 +48,7 @@ class RuleRow(Struct, frozen=True):
     keys: int
     keys_refused: int
     text: msgspec.Raw = msgspec.Raw(b"null")
+    labels: list[SeriesLabels] = []
 
 
 class RuleList(Struct, frozen=True):

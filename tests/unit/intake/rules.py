@@ -6,6 +6,7 @@ from typing import cast
 
 import msgspec
 import numpy as np
+from tests.events import alert
 
 from holdfast.adapters.port import Arrival
 from holdfast.codecs.decoder import Decoder
@@ -14,6 +15,7 @@ from holdfast.intake.prepare import Preparer
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.service import IntakeService
 from holdfast.intake.settings import IntakeSettings
+from holdfast.journal.alert_labels import Label, Labelled
 from holdfast.journal.blobs import decode_events
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.records import GroupKind
@@ -108,6 +110,12 @@ class Plant:
         body = {"ts": self.clock.wall_ns() / NS_PER_S, "id": f"{self.clock.wall_ns()}/{self._number}", **values}
         payloads = (msgspec.json.encode(body),)
         self.intake.inbox.offer(Arrival("c", f"plant/{device}", payloads, self.clock.wall_ns(), Slip(), False))
+
+    def label(self, rule: str, place: tuple[str, str, str], said: Label) -> None:
+        """Somebody says what an alert of a series was worth."""
+        node, device, metric = place
+        raised = alert(1, node=node, device=device, rule=rule, why={"metric": metric})
+        self.intake.label(Labelled("e", 1, raised, 0, said, "", "ann", "", self.clock.wall_ns()))
 
     async def settled(self) -> None:
         await self.intake.everything_stored()

@@ -10,6 +10,7 @@ import msgspec
 from tests.events import alert
 
 from holdfast.journal import alerts
+from holdfast.journal.alert_labels import Labelled
 from holdfast.journal.alerts import Alert, Wanted
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.settings import JournalSettings
@@ -80,7 +81,8 @@ class House:
         self.journal = Journal(folder / FILE_NAME, "gw", JournalSettings(), clock)
         self.ways = {name: Paper() for name in parts.channels}
         self.telemetry = Telemetry(clock, self.log.append)
-        self.acknowledged: list[tuple[str, str, str, int]] = []
+        self.acknowledged: list[tuple[str, str, str]] = []
+        self.labels: list[Labelled] = []
         self.lane_of: Callable[[Event], Lane] = lambda event: event.lane
         self.service = NotifyService(
             NotifySettings(parts.channels, parts.escalations, parts.alerts),
@@ -90,7 +92,8 @@ class House:
             ways=self.ways,
             notices=lambda rule: rules.get(rule, ()),
             lane_of=self._lane_of,
-            on_acknowledged=lambda *about: self.acknowledged.append(about),
+            on_acknowledged=lambda one: self.acknowledged.append((one.node, one.device, one.rule)),
+            on_label=self.labels.append,
         )
         self._n = self.journal.head(Lane.CRITICAL)
 

@@ -141,6 +141,15 @@ def test_an_alert_without_inputs_counts_as_strict_as_its_device(tmp_path: Path) 
     assert [e.id for e in house.events(Lane.CRITICAL)] == [alert(2).id]
 
 
+def test_an_event_about_a_series_goes_as_far_as_that_series_also_without_inputs(tmp_path: Path) -> None:
+    house = House(tmp_path, [ResidencyRule("mixed/secret", "site", alerts="stay")])
+    about = [("open", "alert.cleared"), ("open", "alert.labelled"), ("secret", "alert.cleared")]
+    told = [alert(i, device="mixed", kind=kind, why={"metric": metric}) for i, (metric, kind) in enumerate(about)]
+    house.commit(house.batch([("mixed", "secret", 1.0), ("mixed", "open", 1.0)]), told)
+    assert [e.id for e in house.events(Lane.CRITICAL)] == [told[0].id, told[1].id]
+    assert [e.id for e in house.events(Lane.SITE)] == [told[2].id]
+
+
 @given(st.lists(READINGS, max_size=5), st.integers(0, 4))
 def test_a_restart_shows_the_rules_the_rows_in_the_order_they_came(commits: list[list[Reading]], done: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,8 @@ from holdfast.kernel.documents import Document, Problem
 from holdfast.model.errors import UnitError
 from holdfast.model.units import payload_unit
 from holdfast.stream.language import parsing
-from holdfast.stream.language.alarming import parse_alarm, shape_of
+from holdfast.stream.language.alarming import ONE, parse_alarm, shape_of
+from holdfast.stream.language.detecting import QUIET_NS
 from holdfast.stream.language.doing import Doer
 from holdfast.stream.language.drafts import Draft, DraftWindow
 from holdfast.stream.language.expressions import Compiler, Kind
@@ -86,7 +87,7 @@ class _Reader:
     ) -> None:  # fmt: skip
         self._document, self._name, self._text, self._draft = document, name, text, made
         self._folder, self._below, self._problems = folder, below, problems
-        self._select = "sql" if text.sql else "select"
+        self._select = "detect" if text.detect else "sql" if text.sql else "select"
         self.work = ""
 
     def rules(self) -> list[CompiledRule]:
@@ -100,9 +101,11 @@ class _Reader:
         learn_kinds(made.trees(), kinds)
         settle(made.trees(), made.units, quantities, made.faults)
         alarm = parse_alarm(text, "when" in made.conditions or bool(text.when), made.faults)
+        if made.watch is not None and text.clear_for == ONE:
+            alarm = replace(alarm, clear_ns=QUIET_NS)
         parts = []
         for window in made.windows:
-            stage = Stage(source, kinds, quantities, self._folder)
+            stage = Stage(source, kinds, quantities, self._folder, made.by == "series" and source.columns is None)
             parts.append(self._part(stage, window, alarm, several=len(made.windows) > 1))
         return parts
 
@@ -125,6 +128,10 @@ class _Reader:
             )
             return None
         rule = above[0]
+        if self._draft.by == "series" and rule.stage.by != "series":
+            self._draft.faults["by" if key == "from" else key].append(
+                f"rule `{name}` keeps no series apart, so none are left to be; say `by: series` there"
+            )
         columns: dict[str, Kind] = {
             column: "text" if i in rule.texts else "truth" if i in rule.truths else "number"
             for i, column in enumerate(rule.names)
@@ -208,7 +215,7 @@ class _Reader:
         made, text = self._draft, self._text
         units = tuple(quantities.of_column(tree.name) for tree in made.select)
         when, clear, then = self._conditions(known)
-        doings = Doer(names, kinds, units, self._tell).compiled(text.do, self._problem)
+        doings = Doer(names, kinds, units, self._tell, by_series=made.by == "series").compiled(text.do, self._problem)
         if doings.stores and part:
             self._tell(("do",), ["several windows would store into one series; give each window a rule of its own"])
         when_text = " ".join((text.when or (_said(made, "when") if "when" in made.conditions else "")).split())
@@ -221,7 +228,7 @@ class _Reader:
                 names or [],
                 {tree.name: canonical(tree.node) for tree in made.select},
             )
-            if "when" in trees and alarm.kind == "condition"
+            if "when" in trees and alarm.kind == "condition" and made.watch is None
             else None
         )
         return CompiledRule(
@@ -235,7 +242,7 @@ class _Reader:
             clear_text=_clear_text(text, when_text), alarm=alarm, threshold=limit, message=self._message(names, kinds),
             actions=tuple(doings.actions), orders=tuple(doings.orders), notices=tuple(doings.notices),
             stores=tuple(doings.stores), budget=text.limits.cpu or 0.0, most_keys=text.limits.keys,
-            most_samples=text.limits.samples,
+            most_samples=text.limits.samples, watch=made.watch,
         )  # fmt: skip
 
     def _conditions(
@@ -262,7 +269,8 @@ class _Reader:
         if not self._text.message:
             return None
         faults = self._draft.faults["message"]
-        message = parse_message(self._text.message, None if names is None else tuple(names), faults)
+        more = (("metric",) if self._draft.by == "series" else ()) + (("explanation",) if self._draft.watch else ())
+        message = parse_message(self._text.message, None if names is None else (*names, *more), faults, more)
         texts = [name for name, kind in zip(names or [], kinds, strict=False) if kind == "text"]
         for _, name, spec in message.steps:
             if name in texts and spec:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlglot import exp
 
@@ -11,24 +11,31 @@ from holdfast.stream.language import parsing
 from holdfast.stream.language.naming import names_in
 from holdfast.stream.plans import READINGS
 
-Matches = Callable[[str, str], bool]
-"""(node, device) to whether the rule is about it."""
-
-ALLOWED = "`device` and `node` with =, <>, like, in (…), and, or, not"
+ALLOWED = "`device` and `node` (and by series `metric`) with =, <>, like, in (…), and, or, not"
+PLACES = frozenset({"device", "node", "metric"})
 
 
-def everything(_node: str, _device: str) -> bool:
+class Matches(Protocol):
+    """Which devices, or series, a rule is about."""
+
+    def __call__(self, node: str, device: str, metric: str = "", /) -> bool:
+        """Whether it's about this one. metric: of rules by series."""
+        ...
+
+
+def everything(_node: str, _device: str, _metric: str = "", /) -> bool:
     """Every device."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class SourceText:
-    """`from:` as read. where: which devices, equal for equal text."""
+    """`from:` as read. where: which devices, equal for equal text; of_metrics: it chooses metrics, too."""
 
     name: str = READINGS
     matches: Matches = everything
     where: str = ""
+    of_metrics: bool = False
 
 
 def parse_source(text: str, faults: list[str]) -> SourceText:
@@ -47,7 +54,8 @@ def read_source(tree: Any, faults: list[str]) -> SourceText:
     where = tree.args.get("where")
     if where is None:
         return SourceText(name)
-    return SourceText(name, predicate(where.this, faults), parsing.canonical(where.this))
+    of_metrics = any(name == "metric" for _, name in names_in(where.this))
+    return SourceText(name, predicate(where.this, faults), parsing.canonical(where.this), of_metrics)
 
 
 def source_name(tree: Any) -> str | None:
@@ -60,10 +68,15 @@ def source_name(tree: Any) -> str | None:
     return str(table.this.name)
 
 
+def both(one: Matches, other: Matches) -> Matches:
+    """What both mean."""
+    return lambda n, d, m="": one(n, d, m) and other(n, d, m)
+
+
 def is_of_devices(node: Any) -> bool:
     """Whether an expression speaks of `device` and `node` only."""
     names = {name for _, name in names_in(node)}
-    return bool(names) and names <= {"device", "node"}
+    return bool(names) and names <= PLACES
 
 
 def predicate(node: Any, faults: list[str]) -> Matches:
@@ -72,18 +85,18 @@ def predicate(node: Any, faults: list[str]) -> Matches:
         return predicate(node.this, faults)
     if isinstance(node, exp.Not):
         inner = predicate(node.this, faults)
-        return lambda n, d: not inner(n, d)
+        return lambda n, d, m="": not inner(n, d, m)
     if isinstance(node, exp.And | exp.Or):
         left, right = predicate(node.left, faults), predicate(node.right, faults)
         if isinstance(node, exp.And):
-            return lambda n, d: left(n, d) and right(n, d)
-        return lambda n, d: left(n, d) or right(n, d)
+            return lambda n, d, m="": left(n, d, m) and right(n, d, m)
+        return lambda n, d, m="": left(n, d, m) or right(n, d, m)
     return _leaf(node, faults)
 
 
 def _leaf(node: Any, faults: list[str]) -> Matches:
     name = parsing.dotted(node.this) if isinstance(node, exp.EQ | exp.NEQ | exp.Like | exp.In) else None
-    if name not in {"device", "node"}:
+    if name not in PLACES:
         faults.append(f"`{parsing.shown(node)}` can't choose devices; allowed: {ALLOWED}")
         return everything
     literals = node.expressions if isinstance(node, exp.In) else [node.expression]
@@ -92,8 +105,10 @@ def _leaf(node: Any, faults: list[str]) -> Matches:
         return everything
     test = _text_test(node, [str(v.this) for v in literals])
     if name == "device":
-        return lambda _node, device: test(device)
-    return lambda node, _device: test(node)
+        return lambda _node, device, _metric="": test(device)
+    if name == "metric":
+        return lambda _node, _device, metric="": test(metric)
+    return lambda node, _device, _metric="": test(node)
 
 
 def _text_test(node: Any, values: list[str]) -> Callable[[str], bool]:

@@ -14,6 +14,7 @@ from holdfast.stream.language.orders import CompiledOrder, compile_order
 from holdfast.stream.language.parsing import is_metric_name
 from holdfast.stream.language.settings import ActionText, StoredText
 from holdfast.stream.language.templates import parse_topic
+from holdfast.stream.routing import METRIC
 from holdfast.stream.rules import PAYLOAD_FACTS, Action, ActionKind, Stored
 
 KINDS: Mapping[str, frozenset[ActionKind]] = {
@@ -22,7 +23,7 @@ KINDS: Mapping[str, frozenset[ActionKind]] = {
     "cleared": frozenset({"alert.cleared"}),
     "result": frozenset({"result"}),
 }
-RESULT_FACTS = ("ts", "ts_ms", "ts_s", "node", "device", "rule", "severity")
+RESULT_FACTS = ("ts", "ts_ms", "ts_s", "node", "device", "metric", "rule", "severity")
 Tell = Callable[[tuple[str | int, ...], list[str]], None]
 """Takes the faults of a place in the rule."""
 
@@ -41,15 +42,19 @@ class Doer:
     """Compiles the actions of one rule."""
 
     def __init__(
-        self, names: Sequence[str] | None, kinds: Sequence[Kind | None], units: Sequence[str], tell: Tell
-    ) -> None:
+        self, names: Sequence[str] | None, kinds: Sequence[Kind | None], units: Sequence[str], tell: Tell,
+        *, by_series: bool = False,
+    ) -> None:  # fmt: skip
         """names: of the selected columns, None = not known; kinds, units: theirs."""
+        self._by_series = by_series
         self._names = None if names is None else tuple(names)
         self._kinds, self._units, self._tell = kinds, units, tell
 
     def compiled(self, texts: Sequence[ActionText], problem: Callable[[tuple[str | int, ...]], Problem]) -> Doings:
         """problem: an empty problem at a place, for what can only be checked when the node's channels are known."""
-        made = Doings()
+        made, names = Doings(), self._names
+        if names is not None and self._by_series:
+            names = (*names, "metric", "explanation")
         for i, one in enumerate(texts):
             said = [bool(one.publish), one.command is not None, bool(one.notify), bool(one.escalate), bool(one.store)]
             if said.count(True) != 1:
@@ -67,7 +72,7 @@ class Doer:
             else:
                 place = ("do", i, "notify" if one.notify else "escalate")
                 faults = []
-                made.notices.append(compile_notice(one, self._names, problem(place), faults))
+                made.notices.append(compile_notice(one, names, problem(place), faults))
                 self._tell(place, faults)
         return made
 
@@ -77,7 +82,7 @@ class Doer:
 
     def _published(self, i: int, text: ActionText) -> Action:
         faults: list[str] = []
-        topic = parse_topic(text.publish, faults)
+        topic = parse_topic(text.publish, faults, ("metric",) if self._by_series else ())
         self._tell(("do", i, "publish"), faults)
         if self._names is not None:
             known = (*(RESULT_FACTS if text.on == "result" else PAYLOAD_FACTS), *self._names)
@@ -91,7 +96,9 @@ class Doer:
         for metric, said in texts.items():
             faults: list[str] = []
             text = StoredText(said) if isinstance(said, str) else said
-            if not is_metric_name(metric):
+            if self._by_series and METRIC not in metric:
+                faults.append(f"`{metric}` would be one series for all of a device; write `{METRIC}.{metric}`")
+            elif not is_metric_name(metric.replace(METRIC, "x", 1) if self._by_series else metric):
                 faults.append(f"`{metric}` is no metric name: dotted lower-case words, such as `power.mean_10m`")
             column = self._place(text.column, faults)
             at = -1 if not text.at else self._place(text.at, faults)

@@ -1,22 +1,32 @@
 """A rule's parts as trees, whether its keys said them or one SQL statement; not yet compiled."""
 
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlglot import exp
 
+from holdfast.stream.detecting import Watch
+from holdfast.stream.evaluations import EVIDENCE
 from holdfast.stream.language import parsing
-from holdfast.stream.language.devices import SourceText, is_of_devices, parse_source, predicate, source_name
-from holdfast.stream.language.naming import Level, Tree
+from holdfast.stream.language.detecting import watching
+from holdfast.stream.language.devices import (
+    Matches,
+    SourceText,
+    both,
+    is_of_devices,
+    parse_source,
+    predicate,
+    source_name,
+)
+from holdfast.stream.language.naming import Level, Tree, names_in
 from holdfast.stream.language.parsing import call, canonical, shown
 from holdfast.stream.language.plans import AGGREGATES, ALIASES
 from holdfast.stream.language.settings import RuleText
 from holdfast.stream.language.sqlwindows import is_window, window_of
 from holdfast.stream.language.staging import ROW_FUNCTIONS
 from holdfast.stream.language.windowtext import WindowText, parse_window
-from holdfast.stream.plans import By
+from holdfast.stream.plans import READINGS, By
 
 TAKEN = frozenset({"device", "node", "rule", "severity"})
 _INSTEAD = {
@@ -50,6 +60,7 @@ class Draft:
     by: By = "device"
     windows: list[DraftWindow] = field(default_factory=list)
     conditions: dict[str, Tree] = field(default_factory=dict)
+    watch: Watch | None = None
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     complete: bool = True
 
@@ -71,7 +82,9 @@ def tree(place: str, level: Level, node: Any, name: str = "") -> Tree:
 def draft(text: RuleText) -> Draft:
     """The parts of a rule."""
     made = Draft()
-    if text.sql:
+    if text.detect:
+        _read_detect(text, made)
+    elif text.sql:
         _read_sql(text, made)
     else:
         _read_keys(text, made)
@@ -96,6 +109,9 @@ def draft(text: RuleText) -> Draft:
 
 def _read_keys(text: RuleText, made: Draft) -> None:
     made.by = text.by or "device"
+    if not isinstance(text.select, str):
+        made.faults["select"].append("a list of metrics belongs beside `detect`; columns are one text with commas")
+        return
     parts = parsing.columns(text.select, made.faults["select"], made.units)
     made.complete = parts is not None
     _take_columns(parts or [], "select", made)
@@ -104,7 +120,31 @@ def _read_keys(text: RuleText, made: Draft) -> None:
         node = parsing.condition(text.where, made.faults["where"])
         if node is not None:
             made.where = tree("where", "message", node)
+    _check_metrics(made, "from")
     _take_windows(text, made)
+
+
+def _check_metrics(made: Draft, place: str) -> None:
+    if made.source.of_metrics and made.by != "series":
+        made.faults[place].append("`metric` is chosen by rules that keep series apart: `by: series`")
+
+
+def _read_detect(text: RuleText, made: Draft) -> None:
+    """`detect:` is short for a rule by series that selects what the detector says."""
+    watched = watching(text, made.faults)
+    made.watch = watched.watch
+    made.by = "series"
+    for part in parsing.columns(watched.select, made.faults["detect"]) or []:
+        made.select.append(tree("detect", "message", part.this, part.alias))
+    node = parsing.condition(watched.when, made.faults["detect"])
+    if node is not None:
+        made.conditions["when"] = tree("detect", "column", node)
+    made.source = parse_source(_quoted(text.source), made.faults["from"])
+    if made.source.name != READINGS:
+        made.faults["from"].append("a detector watches series of `readings`; over a rule's columns use anomaly(column)")
+    made.source = replace(made.source, matches=both(made.source.matches, watched.chooses))
+    window = parse_window("none", made.faults["detect"])
+    made.windows.append(DraftWindow(replace(window, spec=replace(window.spec, shown=EVIDENCE)), ("detect",)))
 
 
 def _quoted(text: str) -> str:
@@ -143,7 +183,7 @@ def _take_columns(parts: list[Any], place: str, made: Draft) -> None:
         if parsing.dotted(inner) in {"device", "node"} and (inner is part or part.alias == parsing.dotted(inner)):
             continue
         name, node = _named(part, faults, lowered=place == "sql")
-        if name in names or name in TAKEN:
+        if name in names or name in TAKEN or (name == "metric" and made.by == "series"):
             faults.append(f"`{name}` stands for something else already; choose another name")
         names.add(name)
         if name:
@@ -210,13 +250,14 @@ def _take_where(statement: Any, name: str | None, made: Draft) -> None:
     rest = [one for one in parts if not is_of_devices(one)]
     tests = [predicate(one, made.faults["sql"]) for one in devices]
     said = " and ".join(canonical(one) for one in devices)
-    made.source = SourceText(name or "readings", _all_of(tests), said)
+    of_metrics = any(name == "metric" for one in devices for _, name in names_in(one))
+    made.source = SourceText(name or "readings", _all_of(tests), said, of_metrics)
     if rest:
         made.where = tree("sql", "message", exp.and_(*(one.copy() for one in rest)) if len(rest) > 1 else rest[0])
 
 
-def _all_of(tests: "list[Callable[[str, str], bool]]") -> Callable[[str, str], bool]:
-    return lambda node, device: all(test(node, device) for test in tests)
+def _all_of(tests: "list[Matches]") -> Matches:
+    return lambda node, device, metric="": all(test(node, device, metric) for test in tests)
 
 
 def _conjuncts(node: Any) -> list[Any]:
@@ -239,14 +280,20 @@ def _take_group(statement: Any, text: RuleText, made: Draft) -> None:
     keys = [parsing.dotted(one) for one in parts if not is_window(one)]
     windows = [one for one in parts if is_window(one)]
     for one, key in zip([p for p in parts if not is_window(p)], keys, strict=True):
-        if key not in ("device", "node"):
+        if key not in ("device", "node", "metric"):
             faults.append(
-                f"`group by {shown(one)}`: a rule keeps devices or nodes apart; group by device, node and a window"
+                f"`group by {shown(one)}`: a rule keeps devices or nodes apart, or series by device, metric; group by "
+                "these and a window"
             )
+    if "metric" in keys and "device" not in keys:
+        faults.append("a series is a device's: group by device, metric")
     if group is None:
         made.by = "device"
     else:
-        made.by = "device" if "device" in keys else "node" if "node" in keys else "all"
+        made.by = (
+            "series" if "metric" in keys else "device" if "device" in keys else "node" if "node" in keys else "all"
+        )
+    _check_metrics(made, "sql")
     if len(windows) > 1:
         faults.append("one window in `group by`; several stand in the key `window`, as a list")
     if windows and text.window != "none":

@@ -35,7 +35,7 @@ _BETWEEN = frozenset(
     ]
 )
 """Functions from texts to texts."""
-_MAKING = _BETWEEN | {"concat", "quality", "bearing_fault"}
+_MAKING = _BETWEEN | {"concat", "quality", "bearing_fault", "anomaly_aspect"}
 _TAKING = _BETWEEN | {
     "starts_with",
     "ends_with",

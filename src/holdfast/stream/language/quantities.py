@@ -48,6 +48,7 @@ _POINTS = frozenset(
         "nullif",
         "greatest",
         "least",
+        "expected",
     ]
 )
 _DIFFERENCES = frozenset({"stddev", "range", "delta", "increase", "sum", "rms"})

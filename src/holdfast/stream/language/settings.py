@@ -76,8 +76,8 @@ class LimitsText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 class RuleText(Struct, frozen=True, forbid_unknown_fields=True):
     """One rule: which readings, which window, which condition, what then."""
 
-    select: str = ""
-    """Comma-separated columns: `avg(air.temperature) as avg_temp, room.occupied`."""
+    select: str | tuple[str, ...] = ""
+    """Comma-separated columns: `avg(air.temperature) as avg_temp, room.occupied`; beside `detect`: metrics."""
     when: str = ""
     """The condition that raises the alert, over the selected columns. Without: every evaluation is a result."""
     source: str = field(default="readings", name="from")
@@ -94,7 +94,9 @@ class RuleText(Struct, frozen=True, forbid_unknown_fields=True):
     do: tuple[ActionText, ...] = (ActionText(DEFAULT_TOPIC),)
     sql: str = ""
     """`SELECT … FROM … WHERE … GROUP BY device, TUMBLINGWINDOW(ss, 10) HAVING …` in place of the keys that say it."""
-    by: Literal["device", "node", "all"] | None = None
+    detect: str | dict[str, float | str] = ""
+    """A detector's name, or a mapping with `detector`, `threshold` and its options: it watches the selected series."""
+    by: Literal["device", "node", "all", "series"] | None = None
     """What is kept apart; absent = by device."""
     where: str = ""
     """Which messages count, before the window."""

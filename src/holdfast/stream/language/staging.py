@@ -10,13 +10,27 @@ from typing import Any
 from sqlglot import exp
 
 from holdfast.stream.language import parsing
+from holdfast.stream.language.detecting import detector_of
 from holdfast.stream.language.expressions import OPERATORS, Compiler, Kind, Leaf, constant
 from holdfast.stream.language.naming import FACTS, TIME, Kinds, Tree, calls_in, names_in
 from holdfast.stream.language.nearness import near
-from holdfast.stream.language.parsing import call, shown, text_of
+from holdfast.stream.language.parsing import call, canonical, shown, text_of
 from holdfast.stream.language.quantities import Quantities
 from holdfast.stream.language.tables import TableUnusable, table_at
-from holdfast.stream.plans import READINGS, By, Call, Compute, Input, RowOperator, StagePlan, Step, WindowSpec
+from holdfast.stream.plans import (
+    READINGS,
+    VALUE,
+    By,
+    Call,
+    Compute,
+    Input,
+    RowOperator,
+    StagePlan,
+    Step,
+    WideOperator,
+    WindowSpec,
+)
+from holdfast.stream.rowops.anomalies import PARTS, Anomaly
 from holdfast.stream.rowops.plain import Computed, Condition, Fresh, QualityOf, Time
 from holdfast.stream.rowops.previous import Changed, Delta, Elapsed, Lag
 from holdfast.stream.rowops.thinning import Deadband, SwingingDoor
@@ -35,6 +49,7 @@ ROW_FUNCTIONS = {
     "quality": "quality(metric)",
     "latest": "latest('device', 'metric')",
     "lookup": "lookup('table.csv', 'column'[, key])",
+    **{name: f"{name}(x[, y, …][, 'detector'[, option, …]])" for name in PARTS},
 }
 MOST_LAG = 1_000
 
@@ -55,12 +70,13 @@ class Source:
 
 @dataclass(slots=True)
 class Stage:
-    """A stage while it's being put together. keys: what each step computes, as text."""
+    """A stage while it's being put together. keys: what each step's columns are, as text; by_series: over readings."""
 
     source: Source
     kinds: Kinds
     quantities: Quantities
     folder: Path
+    by_series: bool = False
     inputs: list[Input] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -120,6 +136,8 @@ class Stage:
         return self._add(Input(name, "fact", is_text=found.is_text, of=found)), kind
 
     def _is_known(self, node: Any, name: str) -> bool:
+        if self.by_series:
+            return name == VALUE
         return parsing.is_metric(node, name) if self.source.columns is None else name in self.source.columns
 
     def _is_text(self, name: str) -> bool:
@@ -131,7 +149,12 @@ class Stage:
             faults.append(f"`{name}` can't be computed with; choose devices in `from: readings where {name} = '…'`")
             return None
         if not self._is_known(node, name):
-            if self.source.columns is None:
+            if self.by_series:
+                faults.append(
+                    f"`{name}` isn't known by series: `{VALUE}` is every series' own; choose series in "
+                    f"`from: readings where metric like '{name}'`"
+                )
+            elif self.source.columns is None:
                 faults.append(f"`{name}` is no metric name: dotted lower-case words, such as `air.temperature`")
             else:
                 known = ", ".join(self.source.columns)
@@ -145,12 +168,14 @@ class Stage:
                 return Leaf(i, "text" if one.is_text else kind)
         return None
 
-    def step(self, key: str, make: "Callable[[State, str], RowOperator]", kind: Kind) -> Leaf:
-        """The column of a step, added when it's new."""
+    def step(
+        self, key: str, make: "Callable[[State, str], RowOperator | WideOperator]", kind: Kind, columns: int = 1
+    ) -> Leaf:
+        """The column of a step, added when it's new; of several the first."""
         if key not in self.keys:
-            self.keys.append(key)
-            self.steps.append(Step(make))
-            self.of_step.append(kind)
+            self.keys += [key, *(f"{key} {i}" for i in range(1, columns))]
+            self.steps.append(Step(make, columns))
+            self.of_step += [kind] * columns
         return Leaf(len(self.inputs) + self.keys.index(key), kind)
 
     def time(self) -> Leaf:
@@ -190,8 +215,9 @@ class Stage:
         files = str(self.folder) if any("lookup(" in k or "inside(" in k for k in (*self.keys, where_text)) else ""
         inputs = [(i.metric, i.kind, i.device, i.is_text, i.unit) for i in self.inputs]
         work = (
-            self.source.name, self.source.signature, by, chosen if by != "device" else "", inputs, self.keys,
-            where_text, files, replace(window, text=""), self.calls, self.wants_quality,
+            self.source.name, self.source.signature, by, "" if by in ("device", "series") else chosen, inputs,
+            self.keys, where_text, files, replace(window, text=""), self.calls, self.wants_quality,
+            *([window.shown] if window.shown else []),
         )  # fmt: skip
         signature = blake2b(repr(work).encode(), digest_size=12).hexdigest()
         return StagePlan(
@@ -240,6 +266,8 @@ def row_function(stage: Stage, node: Any, faults: list[str]) -> Leaf | None:
     name, arguments = call(node)  # type: ignore[misc]  # the caller knows it to be one
     if name in ("latest", "lookup"):
         return _known_elsewhere(stage, name, arguments, node, faults)
+    if name in PARTS:
+        return _anomaly(stage, name, arguments, node, faults)
     columns = arguments if name == "had_changed" else arguments[:1]
     rest = arguments[len(columns) :]
     least = 1 if name in ("deadband", "swinging_door", "swinging_door_time") else 0
@@ -279,6 +307,21 @@ def _remembering(stage: Stage, name: str, at: tuple[int, ...], kind: Kind, numbe
         "fresh": (lambda _state, _called: Fresh(first), "truth"),
     }
     return stage.step(key, *makers[name])
+
+
+def _anomaly(stage: Stage, name: str, arguments: list[Any], node: Any, faults: list[str]) -> Leaf | None:
+    """A detector's column: one step for all that is asked of one."""
+    columns, detector, options = detector_of(arguments, node, faults)
+    leaves = [stage.column(one, faults) for one in columns]
+    if detector is None or any(leaf is None for leaf in leaves):
+        return None
+    at = tuple(leaf.position for leaf in leaves if leaf is not None)
+    if any(leaf is not None and leaf.kind == "text" for leaf in leaves):
+        faults.append(f"`{shown(node)}`: a detector watches numbers, and that is text")
+        return None
+    key = f"anomaly {[canonical(one) for one in columns]} {detector} {sorted(options.items())}"
+    first = stage.step(key, lambda state, called: Anomaly(state, called, at, detector, options), "number", len(PARTS))
+    return Leaf(first.position + PARTS.index(name), "text" if name == "anomaly_aspect" else "number")
 
 
 def _quality(stage: Stage, leaf: Leaf, node: Any, faults: list[str]) -> Leaf | None:

@@ -23,23 +23,26 @@ class Template:
         )
 
 
-def parse_message(text: str, columns: tuple[str, ...] | None, faults: list[str]) -> Template:
-    """A message template over the facts and `columns` (None: not known, take any)."""
+def parse_message(
+    text: str, columns: tuple[str, ...] | None, faults: list[str], texts: tuple[str, ...] = ()
+) -> Template:
+    """A message template over the facts and `columns` (None: not known, take any). texts: those that are no numbers."""
     template = _parse(text, faults)
     for _, name, spec in template.steps:
         if name is not None:
-            _check(name, spec, columns, faults)
+            _check(name, spec, columns, faults, (*FACTS, *texts))
     return template
 
 
-def parse_topic(text: str, faults: list[str]) -> Template:
-    """A topic template over the facts."""
+def parse_topic(text: str, faults: list[str], more: tuple[str, ...] = ()) -> Template:
+    """A topic template over the facts, and over more where there are."""
+    allowed = (*FACTS, *more)
     if not text or text.startswith("$") or len(text) > MAX_TOPIC or any(c in text for c in "+#\0"):
         faults.append("a topic is 1 to 1,000 characters without +, # or a leading $")
     template = _parse(text, faults)
     for _, name, spec in template.steps:
-        if name is not None and (name not in FACTS or spec):
-            faults.append(f"`{{{name}}}` can't stand in a topic; allowed: {', '.join(f'{{{f}}}' for f in FACTS)}")
+        if name is not None and (name not in allowed or spec):
+            faults.append(f"`{{{name}}}` can't stand in a topic; allowed: {', '.join(f'{{{f}}}' for f in allowed)}")
     return template
 
 
@@ -72,8 +75,8 @@ def _parse(text: str, faults: list[str]) -> Template:
     return Template(tuple(steps))
 
 
-def _check(name: str, spec: str, columns: tuple[str, ...] | None, faults: list[str]) -> None:
-    if name in FACTS:
+def _check(name: str, spec: str, columns: tuple[str, ...] | None, faults: list[str], texts: tuple[str, ...]) -> None:
+    if name in texts:
         sample: object = "text"
     elif columns is None or name in columns:
         sample = 1.0

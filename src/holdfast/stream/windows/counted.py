@@ -44,7 +44,9 @@ class LastSamples:
         more = {column_of(c) for c in plan.calls if c.column >= 0 and c.kind not in KINDS}
         self._by_time, self._rated = sorted(c for c in more if c >= 0), sorted(c for c in more if c < 0)
         self._marks = {quality(c): Ring(state, f"rated{quality(c)}", self._width) for c in self._rated}
-        self._rings = {i: Ring(state, f"ring{i}", self._width) for i in sorted(used)}
+        shown = max(self._width, plan.window.shown)
+        wide = {i for i, one in enumerate(plan.inputs) if one.kind == "own"}
+        self._rings = {i: Ring(state, f"ring{i}", shown if i in wide else self._width) for i in sorted(used)}
 
     def feed(self, rows: Rows, newest: Array) -> tuple[Evaluations | None, Skipped | None]:  # noqa: ARG002 - the port's
         """Every message is an evaluation; none is ever late."""
@@ -58,17 +60,17 @@ class LastSamples:
             fresh = rows.fresh[i]
             if fresh is None:
                 tape = ring.splice(rows.slots, rows.firsts, rows.key, rows.ts, rows.columns[i])
-                starts = rows.key * n
-                starts += np.arange(1, len(starts) + 1)
+                starts = rows.key * tape.width
+                starts += np.arange(1 + tape.width - n, len(starts) + 1 + tape.width - n)
             else:
                 seen = np.cumsum(fresh)
                 firsts = seen[rows.firsts] - fresh[rows.firsts]
                 tape = ring.splice(rows.slots, firsts, rows.key[fresh], rows.ts[fresh], rows.columns[i][fresh])
-                starts = rows.key * n + seen
+                starts = rows.key * tape.width + seen + (tape.width - n)
             windows[i] = TapeWindows(tape.values, tape.ts, n, starts)
             tapes[i], ends[i] = tape, starts + n
         for i in self._by_time:
-            others[i] = _by_time(tapes[i], ends[i])
+            others[i] = _by_time(tapes[i], ends[i], n)
         inputs = [
             _fact(c.kind, rows) if c.column < 0 else (windows if c.kind in KINDS else others)[column_of(c)].get(c)
             for c in self._plan.calls
@@ -83,19 +85,19 @@ class LastSamples:
         firsts = seen[rows.firsts] - told[rows.firsts]
         tape = self._marks[column].splice(rows.slots, firsts, rows.key[told], rows.ts[told], codes)
         ends = rows.key * self._width + seen + self._width
-        return _by_time(tape, ends if rows.live is None else ends[rows.live])
+        return _by_time(tape, ends if rows.live is None else ends[rows.live], self._width)
 
     def close(self, times: Array) -> None:  # noqa: ARG002 - the windowing port's
         """Nothing is ever due: samples decide, not time."""
         return
 
 
-def _by_time(tape: Tape, ends: Array) -> Arrivals:
+def _by_time(tape: Tape, ends: Array, width: int) -> Arrivals:
     """The windows that end there, for aggregates that want samples by time; a place without a sample is left out."""
     known = tape.values == tape.values
     ts, value = tape.ts[known], tape.values[known]
     place = np.append(0, np.cumsum(known))
-    lo, hi = place[ends - tape.width], place[ends]
+    lo, hi = place[ends - width], place[ends]
     falls = np.append(0, np.cumsum(ts[1:] < ts[:-1]))
     last = max(len(falls) - 1, 0)
     return Arrivals(ts, value, lo, hi, falls[np.clip(hi - 1, 0, last)] <= falls[np.minimum(lo, last)])

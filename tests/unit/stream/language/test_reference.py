@@ -24,7 +24,7 @@ def test_every_key_aggregate_and_function_is_on_the_page() -> None:
 
 def test_the_examples_on_the_page_load(tmp_path: Path) -> None:
     examples = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 6
     for i, example in enumerate(examples):
         path = tmp_path / f"{i}.yaml"
         path.write_text(example if example.startswith("rules:") else f"rules:\n{example}", encoding="utf-8")

@@ -79,7 +79,7 @@ class Site:
         names = tuple(f"c{i}" for i in range(len(plan.calls)))
         action = Action(parse_topic("r", []), frozenset({"result"}), {})
         values = tuple(partial(_nth, i=i) for i in range(len(names)))
-        rule = CompiledRule("r", "v", "info", lambda _n, _d: True, plan, names, values, actions=(action,))
+        rule = CompiledRule("r", "v", "info", lambda *_: True, plan, names, values, actions=(action,))
         self.engine = Engine([rule], self.catalogue, "n")
 
     def feed(self, rows: list[Row]) -> list[Result]:
@@ -93,7 +93,7 @@ class Site:
         """Rows that came too late, by device."""
         (judge,) = self.engine.judges()
         counts = judge.stage.state["skipped.late"].tolist()
-        return {device: n for (_, device), n in zip(judge.stage.route.keys, counts, strict=False) if n}
+        return {device: n for (_, device, _), n in zip(judge.stage.route.keys, counts, strict=False) if n}
 
 
 def results(findings: Findings) -> list[Result]:

@@ -31,9 +31,9 @@ def test_every_aggregate_of_the_last_samples_is_what_its_formula_says(
     batches: list[list[tuple[int, int, float]]], width: int
 ) -> None:
     calls = tuple(Call(kind, 0, PLAIN.get(kind, ((),))[0]) for kind in KINDS)
-    stage = Stage(StagePlan("s", (Input("x"),), calls, WindowSpec("last", "", samples=width)), [lambda _n, _d: True])
+    stage = Stage(StagePlan("s", (Input("x"),), calls, WindowSpec("last", "", samples=width)), [lambda *_: True])
     for device in range(3):
-        stage.route.slot(("n", f"d{device}"))
+        stage.route.slot(("n", f"d{device}", ""))
     stage.state.grow(3)
     arrived: dict[int, list[tuple[float, float]]] = {}
     for batch in batches:
@@ -58,8 +58,8 @@ def test_every_aggregate_of_the_last_samples_is_what_its_formula_says(
 def test_the_last_values_are_counted_by_quality_usable_or_not() -> None:
     calls = tuple(Call(kind, 0) for kind in ("good", "uncertain", "bad", "count"))
     plan = StagePlan("s", (Input("x"),), calls, WindowSpec("last", "", samples=3), wants_quality=True)
-    stage = Stage(plan, [lambda _n, _d: True])
-    stage.route.slot(("n", "d"))
+    stage = Stage(plan, [lambda *_: True])
+    stage.route.slot(("n", "d", ""))
     stage.state.grow(1)
     got = list[list[float]]()
     for codes in ([0], [2, 1], [6], [0, 0], [2, 2, 2, 0]):

@@ -61,10 +61,10 @@ class Harness:
         self.late: list[tuple[int, int]] = []
 
     def start(self) -> None:
-        self.stage = Stage(self.plan, [lambda _n, _d: True])
+        self.stage = Stage(self.plan, [lambda *_: True])
         names = {slot: key for key, slot in enumerate(self.slots)}
         for slot in range(len(self.slots)):
-            assert self.stage.route.slot(("n", f"d{names[slot]}")) == slot
+            assert self.stage.route.slot(("n", f"d{names[slot]}", "")) == slot
         self.stage.state.grow(len(self.slots))
 
     def restart(self, slots: list[int]) -> None:

@@ -32,7 +32,7 @@ def rule_of(spec: WindowSpec) -> CompiledRule:
     names = tuple(f"c{i}" for i in range(len(CALLS)))
     action = Action(parse_topic("r", []), frozenset({"result"}), {})
     values = tuple(partial(nth, i=i) for i in range(len(CALLS)))
-    return CompiledRule("r", "1", "info", lambda _n, _d: True, plan, names, values, actions=(action,))
+    return CompiledRule("r", "1", "info", lambda *_: True, plan, names, values, actions=(action,))
 
 
 Row = tuple[str, str, int, float, int]

@@ -14,9 +14,9 @@ CALLS = (Call("count", 0), Call("avg", 0), Call("max", 0), Call("messages"))
 
 
 def stage_of(keys: int, spec: WindowSpec, calls: tuple[Call, ...] = CALLS) -> Stage:
-    stage = Stage(StagePlan("s", (Input("power"),), calls, spec), [lambda _n, _d: True])
+    stage = Stage(StagePlan("s", (Input("power"),), calls, spec), [lambda *_: True])
     for key in range(keys):
-        stage.route.slot(("n", f"d{key}"))
+        stage.route.slot(("n", f"d{key}", ""))
     stage.state.grow(keys)
     return stage
 
@@ -89,8 +89,8 @@ def test_ten_seconds_above_200_ampere_can_be_written_as_a_state() -> None:
     inputs = (Input("current"), Input("is_above", "fact"))
     calls = (Call("window_seconds"), Call("max", 0))
     plan = StagePlan("s", inputs, calls, WindowSpec("state", "", begin=1))
-    stage = Stage(plan, [lambda _n, _d: True])
-    stage.route.slot(("n", "motor"))
+    stage = Stage(plan, [lambda *_: True])
+    stage.route.slot(("n", "motor", ""))
     stage.state.grow(1)
     current = np.array([150.0] * 3 + [230.0] * 12 + [180.0] + [210.0] * 4 + [100.0])
     ts, n = np.arange(len(current)) * S, len(current)
