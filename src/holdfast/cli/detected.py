@@ -45,6 +45,7 @@ class Tried(msgspec.Struct, frozen=True):
     """
 
     detector: str
+    options: dict[str, float]
     subjects: int
     us: float
     bytes: int

@@ -25,6 +25,7 @@ from holdfast.stream.detectors.trials import Run, Subject, Verdict, alarms, best
 ALL = "all"
 TERMINAL = "term"
 _MOST_SUBJECTS = 10_000
+_MATTERS = 0.05  # of F1: what is less may be chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def detect(readings: Readings, wish: Wish, *, json: bool) -> int:
         Misused: when there is nothing to score, or labels or options are wrong.
     """
     series, labels = _series(readings, wish)
-    found: list[tuple[Sequence[Subject], Run]] = []
+    found: list[tuple[Sequence[Subject], Run, Mapping[str, float]]] = []
     left_out = []
     for one in wish.detectors:
         subjects = series if KINDS[one.name].columns[0] == 1 else _together(series, labels, one)
@@ -105,7 +106,7 @@ def detect(readings: Readings, wish: Wish, *, json: bool) -> int:
             left_out.append(one.name)
             continue
         try:
-            found.append((subjects, run(one.name, one.options, subjects)))
+            found.append((subjects, run(one.name, one.options, subjects), one.options))
         except OptionsInvalid as error:
             raise Misused(str(error), "see docs/reference/detectors.md") from error
     if not found:
@@ -116,7 +117,7 @@ def detect(readings: Readings, wish: Wish, *, json: bool) -> int:
     else:
         typer.echo("\n".join(lines(report)))
     if wish.plot:
-        _draw(readings, found, wish, quiet=json)
+        _draw(readings, found[0][0], found[0][1], wish, quiet=json)
     return 0
 
 
@@ -194,11 +195,11 @@ def _together(series: Sequence[Subject], labels: Sequence[Label], one: Chosen) -
 def _report(
     readings: Readings,
     series: Sequence[Subject],
-    found: Sequence[tuple[Sequence[Subject], Run]],
+    found: Sequence[tuple[Sequence[Subject], Run, Mapping[str, float]]],
     threshold: float,
     left_out: Sequence[str],
 ) -> Report:
-    tried = [_tried(subjects, one, threshold) for subjects, one in found]
+    tried = [_tried(subjects, one, options, threshold) for subjects, one, options in found]
     subject = max(series, key=lambda one: len(one.ts))
     about = traits(subject.ts, subject.values)
     return Report(
@@ -220,7 +221,7 @@ def _rounded(about: Traits) -> dict[str, float]:
     return {name: round(float(getattr(about, name)), 4) for name in about.__dataclass_fields__}
 
 
-def _tried(subjects: Sequence[Subject], one: Run, threshold: float) -> Tried:
+def _tried(subjects: Sequence[Subject], one: Run, options: Mapping[str, float], threshold: float) -> Tried:
     scores = [score.score for score in one.scores]
     has_labels = any(subject.windows for subject in subjects)
     verdict = judge(subjects, scores, threshold)
@@ -244,9 +245,8 @@ def _tried(subjects: Sequence[Subject], one: Run, threshold: float) -> Tried:
                 )
             )
     told.sort(key=lambda alarm: alarm.from_ns)
-    return Tried(
-        one.name, len(subjects), round(one.us, 3), round(one.nbytes), _judged(verdict), best, later, told, has_labels
-    )
+    cost = (round(one.us, 3), round(one.nbytes))
+    return Tried(one.name, dict(options), len(subjects), *cost, _judged(verdict), best, later, told, has_labels)
 
 
 def _judged(verdict: Verdict) -> Judged:
@@ -276,26 +276,35 @@ def _advice(tried: Sequence[Tried], about: Traits) -> list[str]:
         f"{best.verdict.false_alarms} false alarms at {best.verdict.threshold:g}"
         + (", best of those tried" if len(labelled) > 1 else "")
     ]
-    return said + _threshold_advice(best)
+    return [*said, *_threshold_advice(best), *_rule_advice(best)]
+
+
+def _rule_advice(one: Tried) -> list[str]:
+    if KINDS[one.detector].columns[0] > 1:
+        return []
+    options = {name: f"{value:g}" for name, value in one.options.items()}
+    if one.verdict.threshold != THRESHOLD:
+        options["threshold"] = f"{one.verdict.threshold:g}"
+    words = ", ".join(f"{name}: {value}" for name, value in {"detector": one.detector, **options}.items())
+    return [f"as a rule: detect: {'{' + words + '}' if options else one.detector}"]
 
 
 def _threshold_advice(one: Tried) -> list[str]:
-    if one.best is None or one.best.f1 <= one.verdict.f1 or one.best.threshold == one.verdict.threshold:
-        return [f"threshold {one.verdict.threshold:g}: no other is better on these labels"]
+    if one.best is None or one.best.f1 < one.verdict.f1 + _MATTERS:
+        return [f"threshold {one.verdict.threshold:g}: no other is much better on these labels"]
     gain = f"{one.best.found} of {one.best.windows} windows, {one.best.false_alarms} false alarms"
     if one.later is None:
         return [f"threshold {one.best.threshold:g}: {gain}; too few labels to check that on others"]
     picked, later, shipped = one.later
     other = f"F1 {later.f1:.2f}, {shipped.f1:.2f} at {shipped.threshold:g}"
-    if later.f1 > shipped.f1:
+    if later.f1 >= shipped.f1 + _MATTERS:
         why = f"chosen on the earlier half of the labels it's better on the later half too ({other})"
         return [f"threshold {picked:g}: {why}; at {one.best.threshold:g}: {gain}"]
     why = f"one chosen on the earlier half of the labels is no better on the later half ({other})"
     return [f"threshold {shipped.threshold:g}: {one.best.threshold:g} fits better here ({gain}), but {why}"]
 
 
-def _draw(readings: Readings, found: Sequence[tuple[Sequence[Subject], Run]], wish: Wish, *, quiet: bool) -> None:
-    subjects, one = found[0]
+def _draw(readings: Readings, subjects: Sequence[Subject], one: Run, wish: Wish, *, quiet: bool) -> None:
     panels = detect_plot.panels(subjects, one, wish.threshold)
     span = (readings.from_ns, readings.to_ns)
     if wish.plot == TERMINAL:

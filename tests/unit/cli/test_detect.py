@@ -90,6 +90,10 @@ def test_it_is_said_as_a_table_with_alarms_and_advice(folder: Path) -> None:
     assert "2 of 2" in done.stdout
     assert "alarms of auto" in done.stdout
     assert "auto: finds 2 of 2 windows" in done.stdout
+    assert "as a rule: detect: auto\n" in done.stdout
+    other = holdfast("detect", folder / "press.csv", "--labels", folder / "labels.csv", "--detector", "mad:limit=6",
+                     "--threshold", "0.6")  # fmt: skip
+    assert "as a rule: detect: {detector: mad, limit: 6, threshold: 0.6}" in other.stdout
     without = holdfast("detect", folder / "press.csv")
     assert "a week and series" in without.stdout
     assert "needs no settings" in without.stdout
