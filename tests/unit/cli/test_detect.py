@@ -99,6 +99,15 @@ def test_it_is_said_as_a_table_with_alarms_and_advice(folder: Path) -> None:
     assert "needs no settings" in without.stdout
 
 
+def test_what_is_wrong_with_several_series_together_is_called_by_its_metric(folder: Path) -> None:
+    words = (folder / "press.csv", "--detector", "mahalanobis", "--series")
+    report = told(*words, "*/load", "--series", "*/flow")
+    assert {alarm["why"].split(" is ")[0] for alarm in report["tried"][0]["alarms"]} == {"load"}
+    alone = holdfast("detect", *words, "*/load")
+    assert alone.exit_code == 2
+    assert "no device here has as many series" in alone.output.replace("\n", " ")
+
+
 def test_a_picture_is_drawn_with_a_strip_of_scores(folder: Path) -> None:
     png = folder / "out.png"
     done = holdfast("detect", folder / "press.csv", "--labels", folder / "labels.csv", "--plot", png)

@@ -209,7 +209,7 @@ class Novelty:
         return score_of(self._incidents.once(slots, ts, seen, strength))
 
 
-def _make(scope: Scope, options: Mapping[str, float], _columns: int) -> Novelty:
+def _make(scope: Scope, options: Mapping[str, float], _columns: Sequence[str]) -> Novelty:
     return Novelty(scope, options["strange"], options["quiet"], options["learning"])
 
 

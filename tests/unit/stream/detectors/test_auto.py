@@ -1,12 +1,10 @@
-"""`auto`: what it finds, what it leaves alone, and that neither batches nor a restart change a bit of it."""
+"""`auto`: what it finds, what it leaves alone."""
 
 import math
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from holdfast.stream.detectors.auto import Auto, Constants
@@ -195,17 +193,6 @@ def test_what_it_says_names_the_view_the_value_and_what_is_usual() -> None:
     assert " above: " in auto.explain(scores, 0)
 
 
-def test_what_is_no_number_scores_0_and_teaches_nothing() -> None:
-    values, holes = days(1)[:, 0], np.array([np.nan, np.inf, -np.inf])
-    _, plain = detector(1)
-    _, holed = detector(1)
-    for t, value in enumerate(values[:1000]):
-        ts, slot = np.array([t * STEP_NS]), np.array([0])
-        bad = holed.update(np.zeros(3, int), np.repeat(ts, 3), holes)
-        assert not bad.score.any()
-        assert plain.update(slot, ts, np.array([value])).score == holed.update(slot, ts, np.array([value])).score
-
-
 def _feed(auto: Auto, slots: NDArray[np.int64], values: Floats, cuts: list[int]) -> list[Scores]:
     ts = np.arange(len(slots)) * STEP_NS
     ends = [0, *sorted({c % len(slots) for c in cuts} - {0}), len(slots)]
@@ -215,41 +202,3 @@ def _feed(auto: Auto, slots: NDArray[np.int64], values: Floats, cuts: list[int])
 def _same(a: State, b: State) -> bool:
     mine, other = a.export(a.capacity), b.export(b.capacity)
     return all(np.array_equal(mine[name], other[name], equal_nan=True) for name in mine)
-
-
-@given(st.integers(0, 2**32), st.integers(1, 6), st.lists(st.integers(0, 1000), max_size=12))
-@settings(max_examples=20, deadline=None)
-def test_scores_and_memory_are_the_same_bits_whatever_the_batches(seed: int, series: int, cuts: list[int]) -> None:
-    rng = np.random.default_rng(seed)
-    slots, values = rng.integers(0, series, 900), rng.standard_t(2, 900) * 10.0 ** rng.integers(-3, 6)
-    (one, whole), (other, parts) = detector(series), detector(series)
-    expected = _feed(whole, slots, values, [])[0]
-    got = _feed(parts, slots, values, cuts)
-    for column in ("score", "aspect", "seen", "expected", "deviations"):
-        assert np.array_equal(np.concatenate([getattr(s, column) for s in got]), getattr(expected, column))
-    assert _same(one, other)
-
-
-def test_a_restored_state_goes_on_bit_equal() -> None:
-    values = days(5)
-    slots = np.arange(5)
-    state, auto = detector(5)
-    for t, row in enumerate(values[:2000]):
-        auto.update(slots, np.full(5, t * STEP_NS), row)
-    restored, second = detector(5)
-    exported = {name: array.copy() for name, array in state.export(5).items()}
-    assert restored.fits(exported, {}, {})
-    restored.put(slots, exported, {}, {})
-    for t, row in enumerate(values[2000:3000]):
-        ts = np.full(5, (2000 + t) * STEP_NS)
-        assert np.array_equal(auto.update(slots, ts, row).score, second.update(slots, ts, row).score)
-    assert _same(state, restored)
-
-
-def test_a_series_takes_less_than_2_kb_however_long_it_lasts() -> None:
-    state, auto = detector(16)
-    before = state.nbytes
-    for t, row in enumerate(days(16)):
-        auto.update(np.arange(16), np.full(16, t * STEP_NS), row)
-    assert state.nbytes == before
-    assert state.nbytes / state.capacity <= 2000
