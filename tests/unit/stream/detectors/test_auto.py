@@ -1,14 +1,14 @@
 """`auto`: what it finds, what it leaves alone."""
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from holdfast.stream.detectors import views
 from holdfast.stream.detectors.auto import Auto, Constants
-from holdfast.stream.detectors.ports import THRESHOLD, Scope, Scores
+from holdfast.stream.detectors.ports import THRESHOLD, Scope
 from holdfast.stream.detectors.views import LAG, NAMES, declare, order
 from holdfast.stream.state import State
 
@@ -191,14 +191,18 @@ def test_what_it_says_names_the_view_the_value_and_what_is_usual() -> None:
     assert scores.seen[0] > scores.expected[0]
     assert auto.explain(scores, 0).startswith(f"the {name} is ")
     assert " above: " in auto.explain(scores, 0)
+    assert 15 < scores.expected[0] < 30
 
 
-def _feed(auto: Auto, slots: NDArray[np.int64], values: Floats, cuts: list[int]) -> list[Scores]:
-    ts = np.arange(len(slots)) * STEP_NS
-    ends = [0, *sorted({c % len(slots) for c in cuts} - {0}), len(slots)]
-    return [auto.update(slots[a:b], ts[a:b], values[a:b]) for a, b in pairwise(ends)]
-
-
-def _same(a: State, b: State) -> bool:
-    mine, other = a.export(a.capacity), b.export(b.capacity)
-    return all(np.array_equal(mine[name], other[name], equal_nan=True) for name in mine)
+def test_what_is_unusual_for_its_time_is_told_as_the_reading_beside_what_is_usual_then() -> None:
+    _, auto = detector(1)
+    values = days(1)[:, 0]
+    row = 10 * DAY + DAY // 4  # where the wave is at its highest
+    values[row] = 15.5  # within its range
+    told = auto.update(np.zeros(row + 1, int), np.arange(row + 1) * STEP_NS, values[: row + 1])
+    assert told.score[row] >= THRESHOLD
+    assert views.BESIDE.start < told.aspect[row] < views.BESIDE.stop
+    assert told.expected[row] == pytest.approx(25, abs=1.5)
+    if NAMES[int(told.aspect[row])].startswith("value"):
+        assert told.seen[row] == pytest.approx(15.5)
+    assert auto.explain(told, row).endswith(f" below: {told.expected[row]:.6g} is usual")

@@ -159,6 +159,18 @@ def test_what_it_says_names_the_view_the_value_and_the_nearest_so_far() -> None:
     assert told.endswith("the nearest so far")
 
 
+def test_what_is_new_for_its_time_is_told_in_the_series_own_terms() -> None:
+    _, novelty = detector(1)
+    values = days(1)[:, 0]
+    row = 10 * DAY + DAY // 4
+    values[row] = 15.5  # usual at night, not at this time
+    told = novelty.update(np.zeros(row + 1, int), np.arange(row + 1) * STEP_NS, values[: row + 1])
+    assert told.score[row] >= THRESHOLD
+    assert NAMES[int(told.aspect[row])] == "value for the time of day"
+    assert told.seen[row] == pytest.approx(15.5)
+    assert 17 < told.expected[row] < 25
+
+
 class _Place:
     """A profile: what was usual at each place of a cycle."""
 
