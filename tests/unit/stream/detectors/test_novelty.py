@@ -1,5 +1,6 @@
 """`novelty`: what it finds and leaves alone, that it is what it says."""
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -61,6 +62,14 @@ def with_fault(kind: str) -> Floats:
     return values
 
 
+@cache
+def scores_of_faults() -> dict[str, Floats]:
+    """All kinds side by side: a round costs about the same for six times as many series."""
+    kinds = ("spike", "level shift", "drift", "stuck", "variance change", "missing season")
+    scores = through(np.hstack([with_fault(kind)[: FAULT + 2 * DAY] for kind in kinds]))
+    return dict(zip(kinds, np.split(scores, len(kinds), axis=1), strict=True))
+
+
 @pytest.mark.parametrize(
     ("kind", "within"),
     [
@@ -73,7 +82,7 @@ def with_fault(kind: str) -> Floats:
     ],
 )
 def test_a_planted_fault_is_found_within_its_delay_in_most_of_eight_series(kind: str, within: int) -> None:
-    found = (through(with_fault(kind))[FAULT : FAULT + within] >= THRESHOLD).any(axis=0)
+    found = (scores_of_faults()[kind][FAULT : FAULT + within] >= THRESHOLD).any(axis=0)
     assert found.sum() >= 7, f"{kind}: {found.sum()} of 8"
 
 
