@@ -74,7 +74,7 @@ class Auto:
             return told(views.NAMES[view], scores, row)
         how, most = ("above", "most") if seen > expected else ("below", "least")
         far = f", {scores.deviations[row]:.1f} deviations {how}" if scores.deviations[row] else ""
-        return f"the {views.NAMES[view]} is {seen:.6g}{far}: {expected:.6g} was the {most} so far"
+        return f"the {views.NAMES[view]} is {seen:.6g}{far}: {expected:.6g} was about the {most} so far"
 
     def _round(self, slots: Array, ts: Array, values: Array, at: Array, out: Scores) -> None:
         """One reading per series."""
