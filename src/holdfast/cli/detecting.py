@@ -233,7 +233,7 @@ def _tried(subjects: Sequence[Subject], one: Run, options: Mapping[str, float], 
     for subject, speaker, score in zip(subjects, one.speakers, one.scores, strict=True):
         for first, last in alarms(subject.ts, score.score, threshold):
             row = first + int(score.score[first : last + 1].argmax())
-            is_right = any(a <= subject.ts[first] <= b for a, b in subject.windows) if subject.windows else None
+            is_right = subject.is_right(first)
             why = speaker.explain(score, row)
             told.append(
                 Alarm(

@@ -39,6 +39,10 @@ class Subject:
         """How long it was watched."""
         return float(self.ts[-1] - self.ts[0]) / WEEK_NS if len(self.ts) else 0.0
 
+    def is_right(self, row: int) -> bool | None:
+        """Whether an alarm that begins at this row begins in a window; None: there are none."""
+        return any(start <= self.ts[row] <= end for start, end in self.windows) if self.windows else None
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
