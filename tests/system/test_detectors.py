@@ -22,19 +22,21 @@ RULES = """rules:
     window: count 50
     when: score > 0.5
 """
-MINUTES, SPIKES = 480, {300: 80.0, 440: 150.0}
+TICKS, SPIKES = 480, {300: 80.0, 440: 150.0}
+TICK_S = 300
+"""Between readings: `auto` says nothing on the first day."""
 AT_ONCE = 24
 
 
 def a_story(seed: int = 3) -> list[Batch]:
-    """Minutes of two presses; spikes in the temperature of the first."""
-    rng, start = random.Random(seed), (int(time.time()) - 90_000) // 60 * 60
+    """Forty hours of two presses, from a midnight some days ago; spikes in the temperature of the first."""
+    rng, start = random.Random(seed), (int(time.time()) - 172_800) // 86_400 * 86_400
     messages = []
-    for minute in range(MINUTES):
+    for tick in range(TICKS):
         for press in range(2):
-            body = {"id": 2 * minute + press, "ts": start + 60 * minute, "t": rng.gauss(57, 1), "p": rng.gauss(5, 0.1)}
-            if not press and minute in SPIKES:
-                body["t"] = SPIKES[minute]
+            body = {"id": 2 * tick + press, "ts": start + TICK_S * tick, "t": rng.gauss(57, 1), "p": rng.gauss(5, 0.1)}
+            if not press and tick in SPIKES:
+                body["t"] = SPIKES[tick]
             messages.append((f"plant/press-{press}", json.dumps(body).encode()))
     return [messages[i : i + AT_ONCE] for i in range(0, len(messages), AT_ONCE)]
 

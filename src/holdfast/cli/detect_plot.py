@@ -33,10 +33,8 @@ def panels(subjects: Sequence[Subject], run: Run, threshold: float) -> list[Pane
     """Those with labels or most alarms first."""
     found = []
     for subject, scores in zip(subjects, run.scores, strict=True):
-        marks = list[tuple[int, bool | None]]()
-        for first, _ in alarms(subject.ts, scores.score, threshold):
-            is_right = any(a <= subject.ts[first] <= b for a, b in subject.windows) if subject.windows else None
-            marks.append((first, is_right))
+        begun = [first for first, _ in alarms(subject.ts, scores.score, threshold)]
+        marks = [(first, subject.is_right(first)) for first in begun]
         found.append(Panel(subject, scores.score, threshold, marks))
     found.sort(key=lambda panel: (-len(panel.subject.windows), -len(panel.marks)))
     return found[:MOST_PANELS]

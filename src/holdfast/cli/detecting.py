@@ -110,7 +110,8 @@ def detect(readings: Readings, wish: Wish, *, json: bool) -> int:
         except OptionsInvalid as error:
             raise Misused(str(error), "see docs/reference/detectors.md") from error
     if not found:
-        raise Misused(f"{', '.join(left_out)} looks at several series of a device together; there's one", "try auto")
+        wants = ", ".join("{} at {} to {}".format(name, *KINDS[name].columns) for name in left_out)
+        raise Misused(f"no device here has as many series as are looked at together: {wants}", "try auto")
     report = _report(readings, series, found, wish.threshold, left_out)
     if json:
         typer.echo(as_json(report))
@@ -180,7 +181,7 @@ def _together(series: Sequence[Subject], labels: Sequence[Label], one: Chosen) -
         devices.setdefault(subject.name.rpartition("/")[0], []).append(subject)
     found = list[Subject]()
     for device, mine in devices.items():
-        if not least <= len(mine) <= most or (found and len(mine) != len(found[0].columns)):
+        if not least <= len(mine) <= most:
             continue
         ts = np.unique(np.concatenate([subject.ts for subject in mine]))
         values = np.full((len(ts), len(mine)), np.nan)
@@ -229,11 +230,11 @@ def _tried(subjects: Sequence[Subject], one: Run, options: Mapping[str, float], 
     halves = checked(subjects, scores) if has_labels else None
     later = (halves.chosen, _judged(halves.later), _judged(halves.shipped)) if halves else None
     told = list[Alarm]()
-    for subject, score in zip(subjects, one.scores, strict=True):
+    for subject, speaker, score in zip(subjects, one.speakers, one.scores, strict=True):
         for first, last in alarms(subject.ts, score.score, threshold):
             row = first + int(score.score[first : last + 1].argmax())
-            is_right = any(a <= subject.ts[first] <= b for a, b in subject.windows) if subject.windows else None
-            why = one.detector.explain(score, row)
+            is_right = subject.is_right(first)
+            why = speaker.explain(score, row)
             told.append(
                 Alarm(
                     subject.name,

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.baselines import Baseline, Usual, usable
-from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, rounds, told
+from holdfast.stream.detectors.baselines import ByBaseline, Usual
+from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, scored, told
 
 Array = NDArray[Any]
 
@@ -26,24 +26,17 @@ _RANGE = 2.0  # deviations: values within [0, 1], as in the paper, have a range 
 _MOST_ALIKE = 0.99
 
 
-class Adwin:
+class Adwin(ByBaseline):
     """The detector over many series; its memory is in the scope, by slot."""
 
     aspects: Sequence[str] = ("mean",)
 
     def __init__(self, scope: Scope, delta: float, *, alike: bool) -> None:
-        self._scope, self._delta, self._alike = scope, delta, alike
-        self._baseline = Baseline(scope)
+        super().__init__(scope)
+        self._delta, self._alike = delta, alike
         scope.declare("count", np.uint8, 0, ROWS)
         scope.declare("sum", float, 0.0, ROWS * _PLACES)
         scope.declare("square", float, 0.0, ROWS * _PLACES)  # about the bucket's own mean
-
-    def update(self, slots: Array, ts: Array, values: Array) -> Scores:  # noqa: ARG002  # it counts readings
-        """See `Detector`."""
-        out = Scores.none(len(slots))
-        for at in rounds(slots, usable(values)):
-            self._round(slots[at], self._baseline.take(slots[at], values[at]), at, out)
-        return out
 
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
@@ -54,15 +47,14 @@ class Adwin:
         kept: Array = (self._scope["count"][slots] * 2.0 ** np.arange(ROWS)).sum(axis=1)
         return kept
 
-    def _round(self, slots: Array, usual: Usual, at: Array, out: Scores) -> None:
+    def _round(self, slots: Array, _ts: Array, usual: Usual, at: Array, out: Scores) -> None:
         """One reading per series."""
         far = np.where(usual.seen > _PATIENCE, _CLIP * usual.deviation, np.inf) if self._alike else np.inf
         self._insert(slots, usual.mean + np.clip(usual.x - usual.mean, -far, far))
         alike = np.minimum(np.maximum(1 - (usual.noise / usual.deviation) ** 2, 0), _MOST_ALIKE)
         fewer = (1 + alike) / (1 - alike) if self._alike else np.ones(len(slots))
         ratio, new, old, deviation = self._cut(slots, fewer, usual.deviation)
-        score = ratio / (1 + ratio)
-        out.score[at] = np.where(usual.seen > _PATIENCE, score, 0.0)
+        out.score[at] = np.where(usual.seen > _PATIENCE, scored(ratio, 1.0), 0.0)
         out.seen[at], out.expected[at] = new + usual.origin, old + usual.origin
         out.deviations[at] = np.abs(new - old) / deviation
         left = np.flatnonzero(ratio > 1)
@@ -137,7 +129,7 @@ class Adwin:
         return bound
 
 
-def _make(scope: Scope, options: Mapping[str, float], _columns: int) -> Adwin:
+def _make(scope: Scope, options: Mapping[str, float], _columns: Sequence[str]) -> Adwin:
     return Adwin(scope, options["delta"], alike=options["alike"] > 0)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stream.detectors import views
-from holdfast.stream.detectors.ports import Kind, Scope, Scores, rounds
+from holdfast.stream.detectors.ports import Kind, Scope, Scores, rounds, told
 
 Array = NDArray[Any]
 _MOST = 1e30  # so that squares stay finite, and profiles in single precision
@@ -69,10 +69,12 @@ class Auto:
 
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
-        above = scores.seen[row] > scores.expected[row]
-        how, most = ("above", "most") if above else ("below", "least")
-        so_far = f"{scores.deviations[row]:.1f} deviations {how}: {scores.expected[row]:.6g} was the {most} so far"
-        return f"the {views.NAMES[int(scores.aspect[row])]} is {scores.seen[row]:.6g}, {so_far}"
+        view, seen, expected = int(scores.aspect[row]), scores.seen[row], scores.expected[row]
+        if views.BESIDE.start <= view < views.BESIDE.stop:
+            return told(views.NAMES[view], scores, row)
+        how, most = ("above", "most") if seen > expected else ("below", "least")
+        far = f", {scores.deviations[row]:.1f} deviations {how}" if scores.deviations[row] else ""
+        return f"the {views.NAMES[view]} is {seen:.6g}{far}: {expected:.6g} was about the {most} so far"
 
     def _round(self, slots: Array, ts: Array, values: Array, at: Array, out: Scores) -> None:
         """One reading per series."""
@@ -129,6 +131,8 @@ class Auto:
         rows = np.arange(len(view))
         seen, bound, base = look.views[rows, view], end[rows, view], look.base[rows, view]
         bound = np.where(np.isfinite(bound), bound, seen)
+        # what is looked at beside something is told beside it: no reader knows how far off it may be
+        bound = np.where((view >= views.BESIDE.start) & (view < views.BESIDE.stop), 0.0, bound)
         spread = (view == views.SPREAD) | (view == views.JITTER)
         seen = np.where(spread, np.exp(np.where(spread, seen, 0.0)), seen + base)
         bound = np.where(spread, np.exp(np.where(spread, bound, 0.0)), bound + base)

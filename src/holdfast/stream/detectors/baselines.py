@@ -3,13 +3,15 @@
 Values become offsets from a series' first one, so that 1e12 ± 1 keeps its ± 1. Running mean and variance: Welford 1962.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.ports import Scope
+from holdfast.stream.detectors.ports import Scope, Scores, rounds
 
 Array = NDArray[Any]
 
@@ -92,3 +94,23 @@ class Baseline:
 
     def _of(self, part: str) -> Array:
         return self._scope[f"{self._name}_{part}"]
+
+
+class ByBaseline(ABC):
+    """A detector of one column that takes readings one per series at a time, beside what was usual before."""
+
+    aspects: Sequence[str]
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope, self._baseline = scope, Baseline(scope)
+
+    def update(self, slots: Array, ts: Array, values: Array) -> Scores:
+        """See `Detector`."""
+        out = Scores.none(len(slots))
+        for at in rounds(slots, usable(values)):
+            self._round(slots[at], ts[at], self._baseline.take(slots[at], values[at]), at, out)
+        return out
+
+    @abstractmethod
+    def _round(self, slots: Array, ts: Array, usual: Usual, at: Array, out: Scores, /) -> None:
+        """One reading of each of these different slots; their results go to `out` at `at`."""

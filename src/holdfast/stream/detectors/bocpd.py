@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.baselines import Baseline, Usual, usable
-from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, rounds, told
+from holdfast.stream.detectors.baselines import ByBaseline, Usual
+from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, told
 
 Array = NDArray[Any]
 
@@ -30,14 +30,14 @@ _HABIT = 1.2  # how much further than its habit a series must change
 _STRICT = 6  # the power to which falling short of it counts
 
 
-class Bocpd:
+class Bocpd(ByBaseline):
     """The detector over many series; its memory is in the scope, by slot."""
 
     aspects: Sequence[str] = ("level", "spread")
 
     def __init__(self, scope: Scope, every: float, outliers: float) -> None:
-        self._scope, self._hazard, self._outliers = scope, 1 / every, outliers
-        self._baseline = Baseline(scope)
+        super().__init__(scope)
+        self._hazard, self._outliers = 1 / every, outliers
         for part in _PARTS:
             scope.declare(f"run_{part}", float, 1.0, RUNS)
         scope.declare("run_weight", float, 0.0, RUNS)
@@ -45,18 +45,11 @@ class Bocpd:
         for name in ("habit", "level", "spread"):
             scope.declare(name, float, 0.0)
 
-    def update(self, slots: Array, ts: Array, values: Array) -> Scores:  # noqa: ARG002  # it counts readings
-        """See `Detector`."""
-        out = Scores.none(len(slots))
-        for at in rounds(slots, usable(values)):
-            self._round(slots[at], self._baseline.take(slots[at], values[at]), at, out)
-        return out
-
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
         return told(f"{self.aspects[int(scores.aspect[row])]} since a change a short while ago", scores, row)
 
-    def _round(self, slots: Array, usual: Usual, at: Array, out: Scores) -> None:
+    def _round(self, slots: Array, _ts: Array, usual: Usual, at: Array, out: Scores) -> None:
         """One reading per series."""
         state = self._scope
         runs = np.flatnonzero(usual.seen > _LEARN)
@@ -158,7 +151,7 @@ def _half_step(a: Array) -> Array:
     return np.asarray(series + steps)
 
 
-def _make(scope: Scope, options: Mapping[str, float], _columns: int) -> Bocpd:
+def _make(scope: Scope, options: Mapping[str, float], _columns: Sequence[str]) -> Bocpd:
     return Bocpd(scope, options["every"], options["outliers"])
 
 

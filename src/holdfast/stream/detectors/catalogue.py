@@ -1,6 +1,6 @@
 """All detectors by name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from holdfast.stream.detectors import (
     adwin,
@@ -53,15 +53,18 @@ class OptionsInvalid(ValueError):
     """A detector isn't known, or isn't to be made with these options; its text says what would be."""
 
 
-def make(name: str, scope: Scope, options: Mapping[str, float] | None = None, columns: int = 1) -> Detector:
-    """A detector over `columns` columns. Raises: OptionsInvalid."""
+def make(
+    name: str, scope: Scope, options: Mapping[str, float] | None = None, columns: int | Sequence[str] = 1
+) -> Detector:
+    """A detector over so many columns, or over columns that it calls by these names. Raises: OptionsInvalid."""
+    names = [f"column {c + 1}" for c in range(columns)] if isinstance(columns, int) else columns
     kind = KINDS.get(name)
     if kind is None:
         raise OptionsInvalid(f"no detector is called {name}; there are {', '.join(sorted(KINDS))}")
     least, most = kind.columns
-    if not least <= columns <= most:
+    if not least <= len(names) <= most:
         many = f"{least}" if least == most else f"{least} to {most}"
-        raise OptionsInvalid(f"{name} looks at {many} columns, not at {columns}")
+        raise OptionsInvalid(f"{name} looks at {many} columns, not at {len(names)}")
     chosen = kind.defaults()
     for option, value in (options or {}).items():
         if option not in chosen:
@@ -70,4 +73,4 @@ def make(name: str, scope: Scope, options: Mapping[str, float] | None = None, co
         if not limits.least <= value <= limits.most:
             raise OptionsInvalid(f"{name}: {option} must be from {limits.least:g} to {limits.most:g}, not {value:g}")
         chosen[option] = value
-    return kind.make(scope, chosen, columns)
+    return kind.make(scope, chosen, names)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stream.detectors.habits import DAY_S, MARGIN, ByReading, Clock, Limit, Pace
-from holdfast.stream.detectors.points import CLIP, HALF_LIFE, LEARNING, Moments, standardised
+from holdfast.stream.detectors.points import CLIP, HALF_LIFE, LEARNING, FadingMoments, standardised
 from holdfast.stream.detectors.ports import THRESHOLD, Kind, Option, Scope, Scores, told
 
 Array = NDArray[Any]
@@ -42,7 +42,7 @@ class Ewma(ByReading):
     def __init__(self, scope: Scope, options: Mapping[str, float]) -> None:
         self._scope, self._keep = scope, np.log1p(-options["weight"]) if options["weight"] < 1 else -np.inf
         self._clock, self._pace = Clock(scope), Pace(scope)
-        self._moments = Moments(scope, options["half_life"], options["clip"])
+        self._moments = FadingMoments(scope, options["half_life"], options["clip"])
         self._limit = Limit(scope, options)
         scope.declare("smooth", float, 0.0)
         scope.declare("share", float, 0.0)
@@ -84,7 +84,7 @@ class Sums(ByReading):
         self._scope = scope
         self._allowance, self._clip, self._learning = options["allowance"], options["clip"], options["learning"]
         self._clock = Clock(scope)
-        self._moments = Moments(scope, half_life, options["clip"])
+        self._moments = FadingMoments(scope, half_life, options["clip"])
         self._limit = Limit(scope, options)
         scope.declare("sums", float, 0.0, 2)
         scope.declare("run", np.int32, 0, 2)

@@ -5,29 +5,40 @@ flow). Von Neumann's ratio, half the mean squared step over the variance, tells 
 readings, near 0 for a smooth curve (von Neumann 1941). Lengths are in readings.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.ports import Scope
+from holdfast.stream.detectors.ports import MOST, Scope, Scores, rounds
 
 Array = NDArray[Any]
 
 _BLOCK = 20.0
 TINY = 1e-12
 """Of a column's first value: less is rounding, not a deviation."""
-MOST = 1e100
-"""Values beyond are taken as this, so that squares stay finite."""
 _CLIP = 4.0  # deviations: a farther value teaches no more than this
 _TRUST = 30.0  # readings before values are clipped
 _NAMES = ("seen", "origin", "last", "centre", "variance", "step", "sum", "blocks", "block_centre", "block_variance")
 
 
-def present(values: Array) -> Array:
-    """Rows with a number in some column."""
-    rows: Array = np.asarray(np.isfinite(values).any(axis=1))
-    return rows
+class ByRow(ABC):
+    """A detector of several columns that takes readings one per series at a time and counts them."""
+
+    aspects: Sequence[str]
+
+    def update(self, slots: Array, ts: Array, values: Array) -> Scores:  # noqa: ARG002  # it counts readings
+        """See `Detector`. A reading of which all columns are missing isn't one."""
+        out = Scores.none(len(slots))
+        for at in rounds(slots, np.asarray(np.isfinite(values).any(axis=1))):
+            self._round(slots[at], values[at], at, out)
+        return out
+
+    @abstractmethod
+    def _round(self, slots: Array, values: Array, at: Array, out: Scores, /) -> None:
+        """One reading of each of these different slots, with a number in some column; results go to `out` at `at`."""
 
 
 class Columns:

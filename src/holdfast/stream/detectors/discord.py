@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.baselines import Baseline, Usual, usable
-from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, rounds
+from holdfast.stream.detectors.baselines import ByBaseline, Usual
+from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores
 from holdfast.stream.detectors.tails import ONE_IN, Tail
 
 Array = NDArray[Any]
@@ -28,24 +28,17 @@ _LEAST = 0.01  # the smallest difference of distances that counts
 _TOGETHER = 64  # series whose distances are taken at once: their windows fit a core's cache
 
 
-class Discord:
+class Discord(ByBaseline):
     """The detector over many series; its memory is in the scope, by slot."""
 
     def __init__(self, scope: Scope, m: int, one_in: float) -> None:
-        self._scope, self._m = scope, m
+        super().__init__(scope)
+        self._m = m
         self.aspects: Sequence[str] = (f"course of the last {m} readings",)
-        self._baseline = Baseline(scope)
         self._tail = Tail(scope, one_in, least=_LEAST)
         scope.declare("ring", float, 0.0, 2 * m)  # the last m, and the m before, which are old enough to be kept
         scope.declare("windows", np.float32, 0.0, WINDOWS * m)
         scope.declare("kept", np.int64, 0)
-
-    def update(self, slots: Array, ts: Array, values: Array) -> Scores:  # noqa: ARG002  # it counts readings
-        """See `Detector`."""
-        out = Scores.none(len(slots))
-        for at in rounds(slots, usable(values)):
-            self._round(slots[at], self._baseline.take(slots[at], values[at]), at, out)
-        return out
 
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
@@ -55,7 +48,7 @@ class Discord:
             f"{scores.deviations[row]:.1f} deviations apart"
         )
 
-    def _round(self, slots: Array, usual: Usual, at: Array, out: Scores) -> None:
+    def _round(self, slots: Array, _ts: Array, usual: Usual, at: Array, out: Scores) -> None:
         """One reading per series."""
         ring, m = self._scope["ring"], self._m
         past = np.concatenate([ring[slots][:, 1:], usual.x[:, None]], axis=1)
@@ -115,7 +108,7 @@ def _shape(windows: Array, deviation: Array) -> tuple[Array, Array, Array]:
     return (off / scale[:, None]).astype(np.float32), mean, scale
 
 
-def _make(scope: Scope, options: Mapping[str, float], _columns: int) -> Discord:
+def _make(scope: Scope, options: Mapping[str, float], _columns: Sequence[str]) -> Discord:
     return Discord(scope, int(options["m"]), options["one_in"])
 
 

@@ -63,6 +63,6 @@ KIND = Kind(
     ),
     finds="what `auto` or `novelty` find",
     blind="what neither sees; and it remembers twice as much as one of them",
-    cost="O(1) per reading, some 3,500 bytes a series",
+    cost="O(1) per reading, 3,526 bytes a series",
     reference="see `auto` and `novelty`; one alarm of several detectors: Kittler et al. 1998 (maximum rule)",
 )

@@ -53,14 +53,14 @@ def grown(features: int) -> tuple[Array, Array]:
 class Forest:
     """The detector over many series of one or more columns; its memory is in the scope, by slot."""
 
-    def __init__(self, scope: Scope, columns: int, one_in: float) -> None:
-        self._scope, self._columns = scope, columns
-        of = [""] if columns == 1 else [f" of column {c + 1}" for c in range(columns)]
+    def __init__(self, scope: Scope, columns: Sequence[str], one_in: float) -> None:
+        self._scope, self._columns = scope, len(columns)
+        of = [""] if len(columns) == 1 else [f" of {name}" for name in columns]
         self.aspects: Sequence[str] = [f"{what}{c}" for what in ("value", "value against its short mean") for c in of]
-        self._baselines = [Baseline(scope, f"base{c}") for c in range(columns)]
+        self._baselines = [Baseline(scope, f"base{c}") for c in range(self._columns)]
         self._tail = Tail(scope, one_in, least=_LEAST)
-        self._which, self._threshold = grown(2 * columns)
-        scope.declare("short", float, 0.0, columns)
+        self._which, self._threshold = grown(2 * self._columns)
+        scope.declare("short", float, 0.0, self._columns)
         scope.declare("seen", np.int64, 0)
         scope.declare("mass", np.uint8, 0, TREES * NODES)
         scope.declare("next_mass", np.uint8, 0, TREES * NODES)
@@ -136,7 +136,7 @@ class Forest:
         out.deviations[at] = np.minimum(np.abs(off[rows, feature]), 1e6)
 
 
-def _make(scope: Scope, options: Mapping[str, float], columns: int) -> Forest:
+def _make(scope: Scope, options: Mapping[str, float], columns: Sequence[str]) -> Forest:
     return Forest(scope, columns, options["one_in"])
 
 
@@ -145,7 +145,8 @@ KIND = Kind(
     make=_make,
     options=(ONE_IN,),
     finds="readings and steps in places where the series hardly ever is, between its usual values as well as outside",
-    blind="order in time beyond one step; how far outside a reading is; after 250 readings of a fault that's its place",
+    blind="order in time beyond one step; how far outside a reading is; after 250 readings of a fault that's its "
+    "place; readings of which a column is missing",
     cost="O(24 trees of depth 6) per reading; 6,200 bytes a series of one column, 80 for each more",
     reference="Tan, Ting and Liu 2011, Fast Anomaly Detection for Streaming Data (IJCAI)",
     columns=(1, 8),

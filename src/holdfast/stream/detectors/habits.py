@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.ports import Option, Scope, Scores, rounds
+from holdfast.stream.detectors.ports import MOST, Option, Scope, Scores, rounds, scored
 
 Array = NDArray[Any]
 
 NS = 1_000_000_000
 DAY_S = 86_400.0
-MOST = 1e100
-"""Values beyond are taken for this much: their squares and sums stay finite."""
 STRONGEST = 1e9
 """No statistic goes further: ratios and single precision stay finite."""
 _BLOCKS = 16
@@ -37,12 +35,6 @@ MARGIN = Option(
     0.0,
     100.0,
 )
-
-
-def scored(statistic: Array, limit: Array) -> Array:
-    """In [0, 1], 0.5 where the statistic is at its limit; an infinite limit scores 0."""
-    score: Array = statistic / (statistic + limit)
-    return score
 
 
 class ByReading(ABC):

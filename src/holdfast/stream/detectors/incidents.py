@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.ports import Scope
+from holdfast.stream.detectors.ports import Scope, scored
 
 Array = NDArray[Any]
 
@@ -18,8 +18,7 @@ _NS_PER_HOUR = 3_600 * 1_000_000_000
 
 def score_of(strength: Array) -> Array:
     """Strengths from 0, with 1 where an alarm begins, as scores in [0, 1], with 0.5 there."""
-    score: Array = strength / (1 + strength)
-    return score
+    return scored(strength, 1.0)
 
 
 def strength_of(score: Array) -> Array:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.columns import Columns, present
-from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, rounds
+from holdfast.stream.detectors.columns import ByRow, Columns
+from holdfast.stream.detectors.ports import THRESHOLD, Kind, Option, Scope, Scores, scored
 
 Array = NDArray[Any]
 _CLIP = 30.0  # deviations: a single reading moves a mean as if it were no farther
@@ -25,7 +25,6 @@ class _Means:
 
     def __init__(self, scope: Scope, columns: int, learn: float, *, lagging: bool) -> None:
         """lagging: the long mean follows the short one, not the readings, so a slow onset reaches it later."""
-        self.names = [f"column {c + 1}" for c in range(columns)]
         self.columns = Columns(scope, columns, learn)
         self._state, self._learn, self._lagging = scope, learn, lagging
         for name in ("short", "long"):
@@ -67,26 +66,17 @@ def _told(names: Sequence[str], scores: Scores, row: int) -> str:
     return f"{name} is about {seen:.6g} of late, {usual:.6g} is usual: {scores.deviations[row]:.1f} of its deviations"
 
 
-class Joint:
+class Joint(ByRow):
     """The state: a score of 0.5 and more as long as the machine runs otherwise than usual."""
 
-    def __init__(self, scope: Scope, options: Mapping[str, float], columns: int) -> None:
-        self._state, self._options = scope, options
-        self._means = _Means(scope, columns, options["learn"], lagging=True)
-        self.aspects: Sequence[str] = self._means.names
+    def __init__(self, scope: Scope, options: Mapping[str, float], columns: Sequence[str]) -> None:
+        self._state, self._options, self.aspects = scope, options, columns
+        self._means = _Means(scope, len(columns), options["learn"], lagging=True)
         scope.declare("on", float, 0.0)
-
-    def update(self, slots: Array, ts: Array, values: Array) -> Scores:
-        """See `Detector`."""
-        del ts
-        out, values = Scores.none(len(slots)), values.reshape(len(slots), -1)
-        for at in rounds(slots, present(values)):
-            self._round(slots[at], values[at], at, out)
-        return out
 
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
-        return _told(self._means.names, scores, row)
+        return _told(self.aspects, scores, row)
 
     def _round(self, slots: Array, values: Array, at: Array, out: Scores) -> None:
         """One reading per series."""
@@ -102,33 +92,24 @@ class Joint:
         total = far.max(axis=1)
         limit = np.where(on, k["release"], 1.0) * k["alarm"]
         now = total > limit
-        out.score[at] = total / (total + limit)
+        out.score[at] = scored(total, limit)
         self._state["on"][slots] = np.where(now, self._state["on"][slots] + 1, 0)
         self._means.show(out, at, slots, far, (short, long))
         columns.learn(slots, x, there & (~ready | relearns[:, None]))
 
 
-class Turn:
+class Turn(ByRow):
     """The change: a score of 0.5 and more at the reading where the machine begins to run otherwise."""
 
-    def __init__(self, scope: Scope, options: Mapping[str, float], columns: int) -> None:
-        self._state, self._options = scope, options
-        self._means = _Means(scope, columns, options["learn"], lagging=False)
-        self.aspects: Sequence[str] = self._means.names
+    def __init__(self, scope: Scope, options: Mapping[str, float], columns: Sequence[str]) -> None:
+        self._state, self._options, self.aspects = scope, options, columns
+        self._means = _Means(scope, len(columns), options["learn"], lagging=False)
         scope.declare("rest", float, 0.0)
-        scope.declare("square", float, 0.0, columns)
-
-    def update(self, slots: Array, ts: Array, values: Array) -> Scores:
-        """See `Detector`."""
-        del ts
-        out, values = Scores.none(len(slots)), values.reshape(len(slots), -1)
-        for at in rounds(slots, present(values)):
-            self._round(slots[at], values[at], at, out)
-        return out
+        scope.declare("square", float, 0.0, len(columns))
 
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
-        return _told(self._means.names, scores, row)
+        return _told(self.aspects, scores, row)
 
     def _round(self, slots: Array, values: Array, at: Array, out: Scores) -> None:
         """One reading per series."""
@@ -142,8 +123,8 @@ class Turn:
         far = np.where(ready, apart * np.sqrt(columns.smoothness(slots)) / usual, 0.0)
         total = far.max(axis=1)
         rest = np.maximum(self._state["rest"][slots] - 1, 0)
-        score = np.where(rest > 0, 0.0, total / (total + k["alarm"]))
-        self._state["rest"][slots] = np.where(score >= 0.5, k["rest"], rest)
+        score = np.where(rest > 0, 0.0, scored(total, k["alarm"]))
+        self._state["rest"][slots] = np.where(score >= THRESHOLD, k["rest"], rest)
         out.score[at] = score
         self._means.show(out, at, slots, far, means)
         self._take(slots, apart, there & ~ready)

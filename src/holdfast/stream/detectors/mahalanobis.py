@@ -11,32 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.columns import present
+from holdfast.stream.detectors.columns import ByRow
 from holdfast.stream.detectors.moments import Moments, normal
-from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, rounds
+from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, scored
 
 Array = NDArray[Any]
 
 
-class Mahalanobis:
+class Mahalanobis(ByRow):
     """The detector; what it remembers is in `scope`, by slot."""
 
-    def __init__(self, scope: Scope, options: Mapping[str, float], columns: int) -> None:
-        self._state, self._k, self._lag = scope, columns, int(options["lag"])
+    def __init__(self, scope: Scope, options: Mapping[str, float], columns: Sequence[str]) -> None:
+        self._state, self._k, self._lag = scope, len(columns), int(options["lag"])
+        self.aspects = columns
         self._alarm, self._learn = options["alarm"], options["learn"]
-        self.aspects: Sequence[str] = [f"column {c + 1}" for c in range(columns)]
-        self._moments = Moments(scope, columns * (2 if self._lag else 1), options["memory"])
+        self._moments = Moments(scope, self._k * (2 if self._lag else 1), options["memory"])
         if self._lag:
-            scope.declare("past", float, np.nan, columns * self._lag)
+            scope.declare("past", float, np.nan, self._k * self._lag)
             scope.declare("place", np.int64, 0)
-
-    def update(self, slots: Array, ts: Array, values: Array) -> Scores:
-        """See `Detector`. A reading of which all columns are missing isn't one."""
-        del ts
-        out, values = Scores.none(len(slots)), values.reshape(len(slots), -1)
-        for at in rounds(slots, present(values)):
-            self._round(slots[at], values[at], at, out)
-        return out
 
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
@@ -55,7 +47,7 @@ class Mahalanobis:
         squares = np.maximum((pulled * z).sum(axis=1), 0.0)
         far = np.maximum(normal(squares, there.sum(axis=1)), 0.0)
         known = moments.seen(slots) >= np.maximum(self._learn, 5 * wide.shape[1])
-        out.score[at] = np.where(known, far / (far + self._alarm), 0.0)
+        out.score[at] = np.where(known, scored(far, self._alarm), 0.0)
         own = np.sqrt(precise.diagonal(axis1=1, axis2=2))
         apart = (pulled / own)[:, : self._k]
         column, rows = np.abs(np.where(there[:, : self._k], apart, 0.0)).argmax(axis=1), np.arange(len(at))

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.columns import MOST, TINY
-from holdfast.stream.detectors.ports import Scope
+from holdfast.stream.detectors.columns import TINY
+from holdfast.stream.detectors.ports import MOST, Scope
 
 Array = NDArray[Any]
 

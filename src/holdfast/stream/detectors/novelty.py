@@ -28,15 +28,15 @@ NAMES = (
     "value",
     "short mean",
     "long mean",
-    "value against the time of day",
-    "short mean against the time of day",
-    "long mean against the time of day",
-    "value against the hour of the week",
-    "short mean against the hour of the week",
-    "long mean against the hour of the week",
+    "value for the time of day",
+    "short mean for the time of day",
+    "long mean for the time of day",
+    "value for the hour of the week",
+    "short mean for the hour of the week",
+    "long mean for the hour of the week",
 )
 _VIEWS, _LEADERS = len(NAMES), 15
-_PLAIN = 3  # the first views are values; the others are differences
+_PLAIN = 3  # the first views are of values; each three after them are less what is usual at a time
 _DAY_BINS, _WEEK_BINS = 48, 168
 _ABOUT = 0.5
 _TICK_NS = 300 * 1_000_000_000
@@ -131,7 +131,8 @@ class Novelty:
         out.score[at] = self._quiet(slots, ts, np.maximum(deviations, 0.0) / enough, (seen, known))
         # the first, so the simplest, of those that are about as new as the newest
         view, rows = (away >= _ABOUT * away.max(axis=1)[:, None]).argmax(axis=1), np.arange(len(at))
-        offset = np.where(view < _PLAIN, origin, 0.0)
+        # views are less the origin, or less what is usual at that time; with it they are in the series' own terms
+        offset = values - views[rows, view // _PLAIN * _PLAIN]
         out.aspect[at] = view
         out.seen[at] = views[rows, view] + offset
         out.expected[at] = nearest[rows, view] + offset
@@ -209,7 +210,7 @@ class Novelty:
         return score_of(self._incidents.once(slots, ts, seen, strength))
 
 
-def _make(scope: Scope, options: Mapping[str, float], _columns: int) -> Novelty:
+def _make(scope: Scope, options: Mapping[str, float], _columns: Sequence[str]) -> Novelty:
     return Novelty(scope, options["strange"], options["quiet"], options["learning"])
 
 

@@ -11,34 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.columns import present
+from holdfast.stream.detectors.columns import ByRow
 from holdfast.stream.detectors.moments import Moments, normal
-from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, rounds
+from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, scored
 
 Array = NDArray[Any]
 _EVERY = 50
 _LEAST = 1e-3  # variance of a direction, of a column's own
 
 
-class Pca:
+class Pca(ByRow):
     """The detector; what it remembers is in `scope`, by slot."""
 
-    def __init__(self, scope: Scope, options: Mapping[str, float], columns: int) -> None:
-        self._state, self._k = scope, columns
-        self._rank = min(int(options["rank"]), columns - 1)
+    def __init__(self, scope: Scope, options: Mapping[str, float], columns: Sequence[str]) -> None:
+        self._state, self._k, self.aspects = scope, len(columns), columns
+        self._rank = min(int(options["rank"]), self._k - 1)
         self._alarm, self._learn = options["alarm"], options["learn"]
-        self.aspects: Sequence[str] = [f"column {c + 1}" for c in range(columns)]
-        self._moments = Moments(scope, columns, options["memory"])
-        scope.declare("directions", float, 0.0, columns * columns)
-        scope.declare("spreads", float, 1.0, columns)
-
-    def update(self, slots: Array, ts: Array, values: Array) -> Scores:
-        """See `Detector`. A reading of which all columns are missing isn't one."""
-        del ts
-        out, values = Scores.none(len(slots)), values.reshape(len(slots), -1)
-        for at in rounds(slots, present(values)):
-            self._round(slots[at], values[at], at, out)
-        return out
+        self._moments = Moments(scope, self._k, options["memory"])
+        scope.declare("directions", float, 0.0, self._k * self._k)
+        scope.declare("spreads", float, 1.0, self._k)
 
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
@@ -60,7 +51,7 @@ class Pca:
         far_q = normal(q * mean / square, mean**2 / square)  # a sum of unequal squares as Box 1954 has it
         far = np.maximum(np.maximum(normal(t2, np.full(len(at), float(rank))), far_q), 0.0)
         known = moments.seen(slots) >= np.maximum(self._learn, _EVERY)
-        out.score[at] = np.where(known, far / (far + self._alarm), 0.0)
+        out.score[at] = np.where(known, scored(far, self._alarm), 0.0)
         explained = (directions[:, :, :rank] * along[:, None, :rank]).sum(axis=2)
         apart = np.where(there, z - explained, 0.0)
         column, rows = np.abs(apart).argmax(axis=1), np.arange(len(at))

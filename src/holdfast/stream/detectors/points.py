@@ -23,7 +23,7 @@ HALF_LIFE = Option(
 CLIP = Option("clip", 3.0, "deviations", "a farther reading teaches as if it were this far only", 1.0, 1e9)
 
 
-class Moments:
+class FadingMoments:
     """Mean and variance of a series' past, updated as in Welford 1962, with weights that fade as in West 1979.
 
     Readings beyond `clip` deviations teach as if they were there (winsorised), so an outlier doesn't widen what is
@@ -81,7 +81,7 @@ class ZScore(ByReading):
 
     def __init__(self, scope: Scope, options: Mapping[str, float]) -> None:
         self._clock = Clock(scope)
-        self._moments = Moments(scope, options["half_life"], options["clip"])
+        self._moments = FadingMoments(scope, options["half_life"], options["clip"])
         self._limit = Limit(scope, options)
 
     def explain(self, scores: Scores, row: int) -> str:
@@ -146,7 +146,7 @@ class Rate(ByReading):
     def __init__(self, scope: Scope, options: Mapping[str, float]) -> None:
         self._scope = scope
         self._clock, self._pace = Clock(scope), Pace(scope)
-        self._moments = Moments(scope, options["half_life"], options["clip"])
+        self._moments = FadingMoments(scope, options["half_life"], options["clip"])
         self._limit = Limit(scope, options)
         scope.declare("last", float, 0.0)
 

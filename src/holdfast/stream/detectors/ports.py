@@ -18,6 +18,8 @@ Array = NDArray[Any]
 
 THRESHOLD = 0.5
 """Scores from here on are alarms, for every detector: its options say what gets there."""
+MOST = 1e100
+"""Values beyond are taken for this much, or for less: their squares and sums stay finite."""
 
 
 class Scope:
@@ -97,14 +99,14 @@ class Option:
 class Kind:
     """A detector as its users choose it.
 
-    make:      (scope, options, columns) → detector; every option is given, defaults filled in
+    make:      (scope, options, columns' names) → detector; every option is given, defaults filled in
     finds:     what it's for; blind: what it can't see; cost: complexity per reading and bytes per series
     reference: paper or source
     columns:   least and most columns that it looks at together
     """
 
     name: str
-    make: Callable[[Scope, Mapping[str, float], int], Detector]
+    make: Callable[[Scope, Mapping[str, float], Sequence[str]], Detector]
     options: tuple[Option, ...]
     finds: str
     blind: str
@@ -115,6 +117,12 @@ class Kind:
     def defaults(self) -> dict[str, float]:
         """The options as they ship."""
         return {option.name: option.default for option in self.options}
+
+
+def scored(statistic: Array, limit: Any) -> Array:
+    """In [0, 1], 0.5 where the statistic is at its limit; an infinite limit scores 0."""
+    score: Array = statistic / (statistic + limit)
+    return score
 
 
 def told(name: str, scores: Scores, row: int) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.habits import NS, ByReading, Clock, Habit, Pace, scored
-from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores
+from holdfast.stream.detectors.habits import NS, ByReading, Clock, Habit, Pace
+from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, scored
 
 Array = NDArray[Any]
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.baselines import Baseline, Usual, usable
-from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, rounds, told
+from holdfast.stream.detectors.baselines import ByBaseline, Usual
+from holdfast.stream.detectors.ports import Kind, Option, Scope, Scores, scored, told
 
 Array = NDArray[Any]
 
@@ -55,7 +55,7 @@ _LEAST = 0.02  # of the usual deviation: what is left after the rhythm is no fin
 _KNOWN = 2  # readings before a bin is believed
 
 
-class Seasonal:
+class Seasonal(ByBaseline):
     """The detector over many series; its memory is in the scope, by slot."""
 
     aspects: Sequence[str] = tuple(
@@ -65,8 +65,8 @@ class Seasonal:
     )
 
     def __init__(self, scope: Scope, limit: float, zone_s: int) -> None:
-        self._scope, self._limit, self._zone_s = scope, limit, zone_s
-        self._baseline = Baseline(scope)
+        super().__init__(scope)
+        self._limit, self._zone_s = limit, zone_s
         scope.declare("first", np.int64, -1)
         scope.declare("before", np.int64, 0)
         scope.declare("rate", float, 0.0)
@@ -75,13 +75,6 @@ class Seasonal:
             scope.declare(f"{cycle.name}_seen", np.uint8, 0, cycle.bins)
             for part in ("error", "plain", "spread", "mean", "mean_spread", "times", "visits"):
                 scope.declare(f"{cycle.name}_{part}", float, 0.0)
-
-    def update(self, slots: Array, ts: Array, values: Array) -> Scores:
-        """See `Detector`."""
-        out = Scores.none(len(slots))
-        for at in rounds(slots, usable(values)):
-            self._round(slots[at], ts[at], self._baseline.take(slots[at], values[at]), at, out)
-        return out
 
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
@@ -104,7 +97,7 @@ class Seasonal:
             least = np.where(speaks, error, least)
             for which, (off, expected, seen) in enumerate(looks):
                 far = np.where(speaks, np.abs(off), 0.0)
-                score = far / (far + self._limit)
+                score = scored(far, self._limit)
                 better = score > best
                 best = np.where(better, score, best)
                 rows = at[better]
@@ -182,7 +175,7 @@ class Seasonal:
             state[f"{name}_{part}"][slots] = old + rate * (np.minimum(np.abs(off), most) - old)
 
 
-def _make(scope: Scope, options: Mapping[str, float], _columns: int) -> Seasonal:
+def _make(scope: Scope, options: Mapping[str, float], _columns: Sequence[str]) -> Seasonal:
     return Seasonal(scope, options["limit"], int(options["zone"]) * 60)
 
 

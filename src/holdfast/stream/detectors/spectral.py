@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.baselines import Baseline, Usual, usable
-from holdfast.stream.detectors.ports import Kind, Scope, Scores, rounds, told
+from holdfast.stream.detectors.baselines import ByBaseline, Usual
+from holdfast.stream.detectors.ports import Kind, Scope, Scores, told
 from holdfast.stream.detectors.tails import ONE_IN, Tail
 
 Array = NDArray[Any]
@@ -44,29 +44,21 @@ def saliency(windows: Array) -> Array:
     return power
 
 
-class SpectralResidual:
+class SpectralResidual(ByBaseline):
     """The detector over many series; its memory is in the scope, by slot."""
 
     aspects: Sequence[str] = (f"value among the last {RING}",)
 
     def __init__(self, scope: Scope, one_in: float) -> None:
-        self._scope = scope
-        self._baseline = Baseline(scope)
+        super().__init__(scope)
         self._tail = Tail(scope, one_in, least=0.05)
         scope.declare("ring", float, 0.0, RING)
-
-    def update(self, slots: Array, ts: Array, values: Array) -> Scores:  # noqa: ARG002  # it counts readings
-        """See `Detector`."""
-        out = Scores.none(len(slots))
-        for at in rounds(slots, usable(values)):
-            self._round(slots[at], self._baseline.take(slots[at], values[at]), at, out)
-        return out
 
     def explain(self, scores: Scores, row: int) -> str:
         """See `Detector`."""
         return told(self.aspects[0], scores, row)
 
-    def _round(self, slots: Array, usual: Usual, at: Array, out: Scores) -> None:
+    def _round(self, slots: Array, _ts: Array, usual: Usual, at: Array, out: Scores) -> None:
         ring = self._scope["ring"]
         before = ring[slots]
         windows = np.concatenate([before[:, 1:], usual.x[:, None]], axis=1)
@@ -84,7 +76,7 @@ class SpectralResidual:
             self._tail.learn(slots[full], salient)
 
 
-def _make(scope: Scope, options: Mapping[str, float], _columns: int) -> SpectralResidual:
+def _make(scope: Scope, options: Mapping[str, float], _columns: Sequence[str]) -> SpectralResidual:
     return SpectralResidual(scope, options["one_in"])
 
 

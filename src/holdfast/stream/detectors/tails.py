@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.ports import Option, Scope
+from holdfast.stream.detectors.ports import Option, Scope, scored
 
 Array = NDArray[Any]
 
@@ -48,7 +48,7 @@ class Tail:
         below = np.minimum(numbers / np.maximum(level, self._least), 1.0)
         surprise = -np.log(_SHARE) * below + sure * np.log1p(above / (sure * excess))
         known = self._of("seen")[slots] > _START
-        return np.where(known, surprise / (surprise + self._alarm), 0.0)
+        return np.where(known, scored(surprise, self._alarm), 0.0)
 
     def learn(self, slots: Array, numbers: Array) -> None:
         """Take numbers in; slots all different."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stream.detectors.catalogue import KINDS, make
+from holdfast.stream.detectors.catalogue import make
 from holdfast.stream.detectors.ports import THRESHOLD, Detector, Scope, Scores
 from holdfast.stream.state import State
 
@@ -20,6 +20,7 @@ Array = NDArray[Any]
 WEEK_NS = 7 * 86_400 * 1_000_000_000
 _APART = 10.0  # usual intervals: alarms closer than that are one
 _AT_ONCE = 4_096  # readings of a subject that are scored at once
+_ONE = ("value",)
 _LEAST_WINDOWS = 4  # a threshold is chosen on one half of so many and checked on the other
 
 
@@ -38,13 +39,20 @@ class Subject:
         """How long it was watched."""
         return float(self.ts[-1] - self.ts[0]) / WEEK_NS if len(self.ts) else 0.0
 
+    def is_right(self, row: int) -> bool | None:
+        """Whether an alarm that begins at this row begins in a window; None: there are none."""
+        return any(start <= self.ts[row] <= end for start, end in self.windows) if self.windows else None
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A detector's scores of all subjects. cpu_s: of this process; us: per reading; nbytes: per subject."""
+    """A detector's scores of all subjects. us: of CPU per reading; nbytes: per subject.
 
-    detector: Detector
+    speakers: of each subject the detector that scored it, which knows its columns' names
+    """
+
     name: str
+    speakers: Sequence[Detector]
     scores: Sequence[Scores]
     us: float
     nbytes: float
@@ -85,13 +93,30 @@ class Verdict:
 
 
 def run(name: str, options: Mapping[str, float], subjects: Sequence[Subject]) -> Run:
-    """All subjects side by side, each from a detector that knows nothing yet. Raises: OptionsInvalid."""
-    state = State()
-    columns = max((len(subject.columns) for subject in subjects), default=KINDS[name].columns[0])
-    detector = make(name, Scope(state), options, columns)
-    state.grow(len(subjects))
+    """All subjects that have the same columns side by side, from detectors that know nothing yet.
+
+    Raises: OptionsInvalid.
+    """
+    groups = dict[Sequence[str], list[int]]()
+    for i, subject in enumerate(subjects):
+        groups.setdefault(_ONE if len(subject.columns) == 1 else subject.columns, []).append(i)
     found = [Scores.none(len(subject.ts)) for subject in subjects]
-    longest = max((len(subject.ts) for subject in subjects), default=0)
+    speakers, spent, nbytes = dict[int, Detector](), 0.0, 0.0
+    for columns, which in groups.items():
+        state = State()
+        detector = make(name, Scope(state), options, columns)
+        state.grow(len(which))
+        spent += _feed(detector, [subjects[i] for i in which], [found[i] for i in which])
+        speakers |= dict.fromkeys(which, detector)
+        nbytes += state.nbytes / state.capacity * len(which)
+    readings = sum(len(subject.ts) for subject in subjects)
+    told = [speakers[i] for i in range(len(subjects))]
+    return Run(name, told, found, 1e6 * spent / max(readings, 1), nbytes / max(len(subjects), 1))
+
+
+def _feed(detector: Detector, subjects: Sequence[Subject], found: Sequence[Scores]) -> float:
+    """Score them side by side, into `found`; seconds of CPU."""
+    longest = max(len(subject.ts) for subject in subjects)
     began = process_time()
     for start in range(0, longest, _AT_ONCE):
         going = [i for i, subject in enumerate(subjects) if len(subject.ts) > start]
@@ -100,9 +125,7 @@ def run(name: str, options: Mapping[str, float], subjects: Sequence[Subject]) ->
         ts = np.concatenate([subjects[i].ts[part] for i in going])
         scores = detector.update(slots, ts, np.concatenate([subjects[i].values[part] for i in going]))
         _share_out(scores, slots, [found[i] for i in going], part)
-    spent = process_time() - began
-    readings = sum(len(subject.ts) for subject in subjects)
-    return Run(detector, name, found, 1e6 * spent / max(readings, 1), state.nbytes / max(state.capacity, 1))
+    return process_time() - began
 
 
 def _share_out(scores: Scores, slots: Array, into: Sequence[Scores], part: slice) -> None:

@@ -34,7 +34,7 @@ _FINE, _COARSE = 16, 8  # levels: the one tells more, the other sooner
 NAMES: Sequence[str] = (
     "value",
     "short mean",
-    "departure from the long mean",
+    "value beside its long mean",
     "short mean for the time of day",
     "value for the hour of the week",
     "spread",
@@ -42,7 +42,7 @@ NAMES: Sequence[str] = (
     "order of values",
     "order of coarse values",
 )
-SPREAD, JITTER, ORDERS = 5, 6, slice(7, 9)
+BESIDE, SPREAD, JITTER, ORDERS = slice(2, 5), 5, 6, slice(7, 9)
 
 
 @dataclass(frozen=True, slots=True)

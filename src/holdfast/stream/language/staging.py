@@ -315,13 +315,13 @@ def _anomaly(stage: Stage, name: str, arguments: list[Any], node: Any, faults: l
     leaves = [stage.column(one, faults) for one in columns]
     if detector is None or any(leaf is None for leaf in leaves):
         return None
-    at = tuple(leaf.position for leaf in leaves if leaf is not None)
+    named = [(shown(one), leaf.position) for one, leaf in zip(columns, leaves, strict=True) if leaf is not None]
     if any(leaf is not None and leaf.kind == "text" for leaf in leaves):
         faults.append(f"`{shown(node)}`: a detector watches numbers, and that is text")
         return None
     key = f"anomaly {[canonical(one) for one in columns]} {detector} {sorted(options.items())}"
-    first = stage.step(key, lambda state, called: Anomaly(state, called, at, detector, options), "number", len(PARTS))
-    return Leaf(first.position + PARTS.index(name), "text" if name == "anomaly_aspect" else "number")
+    made = stage.step(key, lambda state, step: Anomaly(state, step, named, detector, options), "number", len(PARTS))
+    return Leaf(made.position + PARTS.index(name), "text" if name == "anomaly_aspect" else "number")
 
 
 def _quality(stage: Stage, leaf: Leaf, node: Any, faults: list[str]) -> Leaf | None:

@@ -1,6 +1,6 @@
 """How unusual a column is: a detector of `stream.detectors` as five computed columns; its memory is the stage's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,11 @@ class Anomaly:
     """
 
     def __init__(
-        self, state: State, name: str, columns: tuple[int, ...], detector: str, options: Mapping[str, float]
+        self, state: State, name: str, columns: Sequence[tuple[str, int]], detector: str, options: Mapping[str, float]
     ) -> None:
-        self._columns, self._state, self._kept = columns, state, f"{name}.said"
-        self._detector = catalogue.make(detector, Scope(state, f"{name}."), options, len(columns))
+        """columns: what the rule calls each, by which the detector speaks of it, and its place."""
+        self._columns, self._state, self._kept = [place for _, place in columns], state, f"{name}.said"
+        self._detector = catalogue.make(detector, Scope(state, f"{name}."), options, [said for said, _ in columns])
         state.declare(self._kept, np.float64, np.nan, len(PARTS) - 1)
         state.declare(f"{name}.aspect", np.int32, -1)
         self._aspect = f"{name}.aspect"

@@ -25,15 +25,6 @@ def power_spectrum(x: Array, rate_hz: float) -> tuple[Array, Array]:
     return np.arange(len(lines)) * (rate_hz / n), lines
 
 
-def welch(x: Array, rate_hz: float, length: int) -> tuple[Array, Array]:
-    """(frequencies, Hz; density, unit²/Hz): the mean over pieces of `length` samples, half overlapping (Welch)."""
-    length = min(length, len(x))
-    step = max(length // 2, 1)
-    starts = range(0, len(x) - length + 1, step)
-    pieces = [power_spectrum(x[at : at + length], rate_hz) for at in starts]
-    return pieces[0][0], np.mean([power for _, power in pieces], axis=0) / (rate_hz / length)
-
-
 def band_power(x: Array, rate_hz: float, low_hz: float, high_hz: float) -> float:
     """The power of low_hz <= f <= high_hz, unit²: of all frequencies it's the variance."""
     if len(x) < 2:

@@ -158,7 +158,7 @@ def test_every_tree_halves_its_space_and_a_readings_mass_is_counted_on_its_whole
     assert set(which.ravel()) == {0, 1}
     assert len({tuple(row) for row in threshold}) == TREES
     state = State()
-    forest = Forest(Scope(state), 1, 1000.0)
+    forest = Forest(Scope(state), ["value"], 1000.0)
     state.grow(1)
     for value in np.random.default_rng(8).normal(size=STRETCH):
         forest.update(ONE, ONE, np.array([value]))

@@ -162,27 +162,14 @@ def test_a_column_that_wanders_counts_less_than_a_noisy_one() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("level", [0.0, 1e12, -1e7, 1e300])
-def test_constant_and_huge_columns_raise_nothing_and_are_never_nan(name: str, level: float) -> None:
-    _, found = detector(name, 2, 3)
-    noise = np.random.default_rng(1).normal(size=(900, 2, 3)) if level != 1e300 else np.zeros((900, 2, 3))
-    values = level + noise
-    values[:, :, 0] = level
+def test_columns_that_are_constant_beside_some_that_are_not_raise_nothing_and_are_never_nan(name: str) -> None:
+    levels = np.array([0.0, 1e12, -1e7, 1e300])
+    _, found = detector(name, len(levels), 3)
+    values = levels[:, None] + np.random.default_rng(1).normal(size=(900, len(levels), 3))
+    values[:, :, 0] = levels
     said = through(found, values)
     assert not flags(said).any()
     assert all(np.isfinite(s.score).all() for s in said)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_what_has_no_number_scores_0_and_teaches_nothing(name: str) -> None:
-    (one, plain), (other, holed) = detector(name, 1, 4), detector(name, 1, 4)
-    slot = np.zeros(1, int)
-    for t, row in enumerate(machines(800)[:, :1]):
-        ts = np.array([t])
-        bad = holed.update(slot, ts, np.array([[np.nan, np.inf, -np.inf, np.nan]]))
-        assert bad.score[0] == 0
-        assert plain.update(slot, ts, row).score[0] == holed.update(slot, ts, row).score[0]
-    assert _same(one, other)
 
 
 def _same(a: State, b: State) -> bool:
@@ -194,17 +181,15 @@ def _columns(said: list[Scores], column: str) -> NDArray[Any]:
     return np.concatenate([getattr(s, column) for s in said])
 
 
-@pytest.mark.parametrize(("name", "lag"), [*((name, 0) for name in NAMES), ("mahalanobis", 3)])
 @given(seed=st.integers(0, 2**32), series=st.integers(1, 6), cuts=st.lists(st.integers(1, 599), max_size=10))
-@settings(max_examples=10, deadline=None)
-def test_scores_and_memory_are_the_same_bits_whatever_the_batches(
-    name: str, lag: int, seed: int, series: int, cuts: list[int]
+@settings(max_examples=4, deadline=None)
+def test_with_lag_scores_and_memory_are_the_same_bits_whatever_the_batches(
+    seed: int, series: int, cuts: list[int]
 ) -> None:
     rng = np.random.default_rng(seed)
     slots, values = rng.integers(0, series, 600), rng.standard_t(2, (600, 4)) * 10.0 ** rng.integers(-3, 6)
     values[rng.random(values.shape) < 0.05] = np.nan
-    options = {"learn": 60.0} | ({"lag": float(lag)} if lag else {})
-    (one, whole), (other, parts) = (detector(name, series, 4, **options) for _ in range(2))
+    (one, whole), (other, parts) = (detector("mahalanobis", series, 4, learn=60, lag=3) for _ in range(2))
     ends = [0, *sorted(set(cuts)), 600]
     expected = whole.update(slots, np.arange(600), values)
     got = [parts.update(slots[a:b], np.arange(a, b), values[a:b]) for a, b in pairwise(ends)]
@@ -215,16 +200,14 @@ def test_scores_and_memory_are_the_same_bits_whatever_the_batches(
     assert _same(one, other)
 
 
-@pytest.mark.parametrize(("name", "lag"), [*((name, 0) for name in NAMES), ("mahalanobis", 3)])
-def test_a_restored_state_goes_on_bit_equal(name: str, lag: int) -> None:
-    options = {"lag": float(lag)} if lag else {}
-    (state, found), (restored, second) = (detector(name, MACHINES, 4, **options) for _ in range(2))
-    values, slots = machines(1200), np.arange(MACHINES)
-    through(found, values[:700])
+def test_with_lag_a_restored_state_goes_on_bit_equal() -> None:
+    (state, found), (restored, second) = (detector("mahalanobis", MACHINES, 4, lag=3) for _ in range(2))
+    values, slots = machines(500), np.arange(MACHINES)
+    through(found, values[:300])
     exported = {key: array.copy() for key, array in state.export(MACHINES).items()}
     assert restored.fits(exported, {}, {})
     restored.put(slots, exported, {}, {})
-    for row in values[700:]:
+    for row in values[300:]:
         ts = np.zeros(MACHINES, int)
         assert np.array_equal(found.update(slots, ts, row).score, second.update(slots, ts, row).score)
     assert _same(state, restored)
