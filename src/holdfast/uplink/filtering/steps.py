@@ -126,7 +126,8 @@ def _means(table: Table) -> NDArray[np.float64]:
         power = 10.0 ** np.abs(places)
         rounded = np.where(places >= 0, np.rint(mean * power) / power, np.rint(mean / power) * power)
     usable = np.isfinite(rounded) & (span > 0)
-    return np.clip(np.where(usable, rounded, mean), table["min"], table["max"])
+    within: NDArray[np.float64] = np.clip(np.where(usable, rounded, mean), table["min"], table["max"])
+    return within
 
 
 def _ids(rows: Table, name: str, catalogue: Catalogue) -> NDArray[np.int32]:
