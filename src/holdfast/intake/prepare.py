@@ -199,7 +199,7 @@ class Preparer:
         counts = prepared.counts
         counts["messages_received"] = messages
         counts["messages_accepted"] = messages - len(decoded.rejected) - repeats
-        counts["readings_accepted"] = len(prepared.batch)
+        counts["readings_accepted"] += len(prepared.batch)  # beside what rules made of them
         counts["events_accepted"] = len(prepared.decisions)
         counts["payload_bytes"] = decoded.payload_bytes
         if repeats:

@@ -17,13 +17,20 @@ from holdfast.uplink.service import UplinkService
 class Filtering:
     """The filter of a plan. Without entries, what an earlier one kept is brought to its end."""
 
-    def __init__(self, plan: NodePlan, journal: Journal, timekeeper: Timekeeper, telemetry: Telemetry) -> None:
-        """From here on series are asked whether their readings stay."""
+    def __init__(
+        self,
+        plan: NodePlan,
+        journal: Journal,
+        timekeeper: Timekeeper,
+        telemetry: Telemetry,
+        is_result: Callable[[str], bool],
+    ) -> None:
+        """From here on series are asked whether their readings stay. is_result: does a rule store this metric?"""
         self.service: Filter | None = None
         parent = plan.settings.parent
         if parent is None or not (parent.send or journal.head(Lane.LOCAL)):
             return
-        policy = SendPolicy(parent.send, journal.node, policy_of(plan).stay)
+        policy = SendPolicy(parent.send, journal.node, policy_of(plan).stay, is_result)
         if parent.send:
             journal.catalogue.keep_by(policy.is_local)
         self.service = Filter(policy, journal, timekeeper.clock, telemetry, timekeeper.may_sync)

@@ -281,9 +281,9 @@ class Node:
 
     def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox]:
         settings, journal = self.plan.settings, self.journal
-        self.filtering = Filtering(self.plan, journal, self.timekeeper, self.telemetry)
         here = place(self.plan.rules, settings.node, has_children=self.plan.children is not None).here
         engine = Engine(here, journal.catalogue, settings.node, settings.rule_limits.limits)
+        self.filtering = Filtering(self.plan, journal, self.timekeeper, self.telemetry, engine.is_result)
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node, registry=self.devices.ruling)
         self.devices.on_change(decoder.forget_devices)
         decoder.learn(journal.retained())

@@ -100,6 +100,10 @@ class Engine:
         place = self._order.get(name)
         return None if place is None else self.rules[place]
 
+    def is_result(self, metric: str) -> bool:
+        """Does a rule at work store this metric?"""
+        return self.routes.is_made(metric)
+
     def judges(self) -> Iterator[Judge]:
         """All rules at work."""
         return (judge for line in self.lines for judge in line.judges)

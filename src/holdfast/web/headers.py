@@ -1,4 +1,4 @@
-"""Security headers on every answer; and nothing escapes: an unexpected error is told to telemetry and answered 500."""
+"""Security headers on answers to browsers; nothing escapes: an unexpected error goes to telemetry, and is a 500."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +21,9 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _HSTS = "max-age=31536000"
+NODES = "/api/v1/sync/"
+"""Only nodes come here, with a token of their own: nothing is shown, and each answer's bytes cost somebody's link."""
+_FOR_NODES = {"X-Content-Type-Options": "nosniff"}
 
 
 class Shell:
@@ -38,9 +41,10 @@ class Shell:
             if message["type"] == "http.response.start":
                 has_begun = True
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for_node = scope["path"].startswith(NODES)
+                for name, value in (_FOR_NODES if for_node else HEADERS).items():
                     headers.setdefault(name, value)
-                if scope["scheme"] == "https":
+                if scope["scheme"] == "https" and not for_node:
                     headers.setdefault("Strict-Transport-Security", _HSTS)
             await send(message)
 

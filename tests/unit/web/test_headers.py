@@ -13,6 +13,13 @@ def test_every_answer_has_the_security_headers(path: str) -> None:
     assert headers["strict-transport-security"]
 
 
+@pytest.mark.parametrize("path", ["/api/v1/sync/hello", "/api/v1/sync/batch", "/api/v1/sync/nothing"])
+def test_answers_to_nodes_have_no_headers_for_browsers(path: str) -> None:
+    headers = call(make_deps(), "POST", path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert not {"content-security-policy", "strict-transport-security", "referrer-policy"} & set(headers)
+
+
 def test_an_unexpected_error_is_told_to_the_log_and_not_to_the_caller() -> None:
     log: list[str] = []
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holdfast.journal.blobs import decode_events, decode_readings
 from holdfast.journal.errors import GroupCorrupt
@@ -72,9 +71,11 @@ def open_windows(
         if event.node != policy.node or not event.device:
             continue
         device = catalogue.device_id(event.node, event.device)
-        mine = np.flatnonzero((catalogue.device_of[: len(places)] == device) & (places != NONE))
-        about = _about(event, catalogue, mine)
-        for series in mine.tolist():
+        its = np.flatnonzero(catalogue.device_of[: len(places)] == device)
+        mine = its[places[its] != NONE].tolist()
+        metrics = {one: catalogue[one].metric for one in its.tolist()}
+        about = _about(event, {one: metric for one, metric in metrics.items() if not policy.is_result(metric)}, mine)
+        for series in mine:
             around = policy.rules[places[series]].around
             if around is None or event.kind not in around.of or (around.scope == "series" and series not in about):
                 continue
@@ -83,13 +84,16 @@ def open_windows(
     return {series: spans for series, spans in new.items() if spans}
 
 
-def _about(event: Event, catalogue: Catalogue, mine: NDArray[np.intp]) -> set[int]:
-    """Those of a device's series that an event names; all where it names none."""
-    inputs, metric = event.why.get("inputs"), event.why.get("metric")
-    names = set(inputs) if isinstance(inputs, dict) else set()
-    names |= {metric} if isinstance(metric, str) else set()
-    named = {one for one in mine.tolist() if catalogue[one].metric in names}
-    return named or set(mine.tolist())
+def _about(event: Event, metrics: Mapping[int, str], mine: Sequence[int]) -> set[int]:
+    """Those of `mine` that an event names; all where it names no reading of its device (a rule's result, silence).
+
+    One about a series goes by that alone, whatever else was looked at. metrics: of all readings of the device.
+    """
+    inputs = event.why.get("inputs")
+    names = {event.metric} if event.metric else set(inputs) if isinstance(inputs, dict) else set()
+    if names.isdisjoint(metrics.values()):
+        return set(mine)
+    return {one for one in mine if metrics.get(one) in names}
 
 
 def read_back(journal: Journal, upto: int, spans: Mapping[int, Sequence[Span]]) -> Batch:

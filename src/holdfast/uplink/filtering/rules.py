@@ -17,9 +17,19 @@ NONE = -1
 class SendPolicy:
     """The entries over a node's own series; children's rows go on as their own node sent them."""
 
-    def __init__(self, rules: Sequence[SendRule], node: str, stay: Callable[[Series], Stay]) -> None:
-        """Take checked entries. stay: the residency rules, which decide first."""
-        self.rules, self.node = tuple(rules), node
+    def __init__(
+        self,
+        rules: Sequence[SendRule],
+        node: str,
+        stay: Callable[[Series], Stay],
+        is_result: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """Take checked entries.
+
+        stay:      the residency rules, which decide first
+        is_result: does a rule store this metric? It goes up as it is unless an entry ends with its own last word
+        """
+        self.rules, self.node, self.is_result = tuple(rules), node, is_result
         self._stay = stay
         self._patterns = [rule.pattern for rule in rules]
         self._place_of = np.empty(0, np.int16)
@@ -37,7 +47,15 @@ class SendPolicy:
         """The place of the entry by which a series' readings stay here; NONE when they go up, or must not."""
         if series.node != self.node:
             return NONE
-        place = next((i for i, pattern in enumerate(self._patterns) if pattern.means(series)), NONE)
+        last = _last_word(series.metric) if self.is_result(series.metric) else None
+        place = next(
+            (
+                i
+                for i, pattern in enumerate(self._patterns)
+                if pattern.means(series) and (last is None or _last_word(pattern.text) == last)
+            ),
+            NONE,
+        )
         if place == NONE or self.rules[place].as_ == "raw" or self._stay(series) is not Stay.ANYWHERE:
             return NONE
         return place
@@ -51,3 +69,7 @@ class SendPolicy:
             places = [NONE if known + i in made else self.matching(one) for i, one in enumerate(new)]
             self._place_of = np.concatenate([self._place_of, np.array(places, np.int16)])
         return self._place_of
+
+
+def _last_word(name: str) -> str:
+    return name.rpartition("/")[2].rpartition(".")[2]

@@ -32,6 +32,10 @@ REMEMBER_S = 30.0
 REMEMBER_ROWS = 500_000
 HOLD_S = 60.0
 """Readings wait so much longer than the longest `before` for an alert about them."""
+GATHER_S, GATHER_SHARE = 60.0, 1 / 12
+"""Steps that are over wait for others to go up with, at most so long and for such a share of their length: series of
+one step end within a reading's interval of each other, and a request costs more than a summary."""
+GATHER_STEPS = 500
 _DAY_NS = 86_400 * NS_PER_S
 _NEVER = np.iinfo(np.int64).min
 
@@ -67,6 +71,7 @@ class Filter:
         self._at = journal.cursor(CONSUMER, Lane.LOCAL)
         self._events = {lane: journal.cursor(CONSUMER, lane) for lane in EVENT_LANES}
         self._newest = np.empty(0, np.int64)
+        self._over_since: float | None = None
         self._owed: Counter[str] = Counter()
         self._remembered_s = clock.monotonic()
         self._capped: dict[str, int] = {}
@@ -202,8 +207,22 @@ class Filter:
         end = table["start"] + table["length"] + grace
         is_past = end <= self._newest[series]
         is_quiet = (end <= wall_ns) & (now_s >= table["touched"] + grace / NS_PER_S)
-        over = is_past | is_quiet | (lengths[series] != table["length"])
-        due.over, self._state.steps = table[over], table[~over]
+        is_former = lengths[series] != table["length"]
+        over = is_past | is_quiet | is_former
+        if is_former.any() or self._have_gathered(table[over], now_s):
+            due.over, self._state.steps = table[over], table[~over]
+
+    def _have_gathered(self, over: Table, now_s: float) -> bool:
+        """Do the steps that are over go up now? A reading that comes while they wait is still in them."""
+        if not len(over):
+            return False
+        if self._over_since is None:
+            self._over_since = now_s
+        patience = min(GATHER_S, float(over["length"].min()) / NS_PER_S * GATHER_SHARE)
+        if len(over) < GATHER_STEPS and now_s < self._over_since + patience:
+            return False
+        self._over_since = None
+        return True
 
     def _send_raw(self, raw: Batch, due: _Due, wall_ns: int) -> None:
         """Raw readings of windows, as far as the day's bytes of their entry reach: first come, first served."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from random import Random
 
@@ -27,7 +27,7 @@ from holdfast.residency.rules import Policy
 from holdfast.residency.settings import ResidencyRule
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.uplink.filtering.rules import SendPolicy
-from holdfast.uplink.filtering.service import HOLD_S, Filter
+from holdfast.uplink.filtering.service import GATHER_SHARE, HOLD_S, Filter
 from holdfast.uplink.filtering.settings import AroundSettings, SendRule
 
 START = 1_700_000_040 * NS_PER_S  # a whole number of minutes
@@ -37,6 +37,7 @@ RULES = (
     SendRule("noise", "nothing"),
     SendRule("door.open", "raw"),
 )
+GATHERED_S = RULES[0].every * GATHER_SHARE
 Row = tuple[str, str, float, float]
 """device, metric, at_s, value"""
 
@@ -50,13 +51,14 @@ class Running:
         clock: ManualClock,
         rules: Sequence[SendRule] = RULES,
         residency: Sequence[ResidencyRule] = (),
+        results: Collection[str] = (),
     ) -> None:
         self.clock, self.log = clock, list[str]()
         self.journal = Journal(folder / FILE_NAME, "gw", JournalSettings(), clock)
         stays = Policy(residency, "gw", "")
         self.journal.catalogue.rule_by(stays.stay)
         self.leaving = Leaving(stays, self.journal.catalogue)
-        policy = SendPolicy(rules, "gw", stays.stay)
+        policy = SendPolicy(rules, "gw", stays.stay, lambda metric: metric in results)
         if rules:
             self.journal.catalogue.keep_by(policy.is_local)
         self.filter = Filter(policy, self.journal, clock, Telemetry(clock, self.log.append))
@@ -74,7 +76,9 @@ class Running:
 
         await self.journal.submit(write)
 
-    async def alert(self, device: str, metric: str, at_s: float, kind: str = "alert.raised") -> None:
+    async def alert(
+        self, device: str, metric: str, at_s: float, kind: str = "alert.raised", *, by_series: bool = False
+    ) -> None:
         ts = START + round(at_s * NS_PER_S)
         event = Event(
             id=f"{ts:032x}",
@@ -85,7 +89,7 @@ class Running:
             device=device,
             rule="high",
             message="",
-            why={"inputs": {metric: 1.0}},
+            why={"inputs": {metric: 1.0}} | ({"metric": metric} if by_series else {}),
         )
 
         def write(tx: Transaction) -> None:
@@ -136,8 +140,9 @@ def test_each_series_goes_up_as_the_first_entry_that_matches_says(tmp_path: Path
         assert node.rows(Lane.BULK) == [("room", "door.open", 1.0, 3.0), ("room", "other", 2.0, 4.0)]
         clock.advance(70)
         await node.filter.once()
-        clock.advance(6)
-        await node.filter.once()
+        for seconds in (6, GATHERED_S):
+            clock.advance(seconds)
+            await node.filter.once()
         assert {(metric, value) for _, metric, _, value in node.rows(Lane.NORMAL)} == {
             ("air.co2.60s.count", 1.0),
             *((f"air.co2.60s.{name}", 1.0) for name in ("min", "max", "mean", "first", "last")),
@@ -156,16 +161,87 @@ def test_a_step_goes_up_when_its_series_is_past_it_and_its_grace_or_has_long_bee
         await node.filter.once()
         assert node.counted() == {}  # a reading stamped 59 s may still be on its way
         await node.publish([("room", "air.co2", 65.0, 65.0)])
+        for seconds in (0, GATHERED_S - 1):
+            clock.advance(seconds)
+            await node.filter.once()
+        await node.publish([("room", "air.co2", 66.0, 65.0)])
+        clock.advance(1)
         await node.filter.once()
         assert node.counted() == {("room/air.co2", 0.0): 60}
-        clock.advance(6)
-        await node.filter.once()
-        assert node.counted()["room/air.co2", 60.0] == 6
+        for seconds in (6, GATHERED_S):
+            clock.advance(seconds)
+            await node.filter.once()
+        assert node.counted()["room/air.co2", 60.0] == 7
         await node.publish([("room", "air.co2", 30.0, 1000.0)])  # late: a second summary of the step
-        await node.filter.once()
+        for seconds in (0, GATHERED_S):
+            clock.advance(seconds)
+            await node.filter.once()
         assert node.counted()["room/air.co2", 0.0] == 61
         assert [v for _, m, at, v in node.rows(Lane.NORMAL) if m.endswith(".max") and not at] == [59.0, 1000.0]
-        assert node.account().summarised == 67
+        assert node.account().summarised == 68
+        node.journal.close()
+
+    live(body)
+
+
+def test_series_whose_steps_end_within_some_seconds_have_their_summaries_in_one_commit(tmp_path: Path) -> None:
+    async def body(clock: ManualClock) -> None:
+        node = Running(tmp_path, clock)
+        devices = [f"room-{i}" for i in range(5)]
+        clock.advance(60)
+        await node.publish([(device, "air.co2", 30.0, 1.0) for device in devices])
+        for at_s, device in enumerate(devices, 65):
+            await node.publish([(device, "air.co2", float(at_s), 1.0)])
+            await node.filter.once()
+            clock.advance(1)
+        assert node.rows(Lane.NORMAL) == []
+        await node.filter.once()
+        (group,) = node.journal.read(Lane.NORMAL, 0, 10**6)
+        assert len(group) == 6 * 5
+        node.journal.close()
+
+    live(body)
+
+
+def test_an_alert_about_one_series_opens_no_window_of_another_not_even_where_that_one_goes_up_raw(
+    tmp_path: Path,
+) -> None:
+    async def body(clock: ManualClock) -> None:
+        node = Running(tmp_path, clock)
+        await node.filter.once()
+        rows = [*every_second(50), *every_second(50, "air.h2"), *every_second(50, "door.open")]
+        await node.publish(rows)
+        await node.alert("room", "door.open", 25, by_series=True)
+        await node.filter.once()
+        assert {row[1] for row in node.rows(Lane.BULK)} == {"door.open"}
+        await node.alert("room", "air.co2", 25, by_series=True)
+        await node.filter.once()
+        assert {row[1] for row in node.rows(Lane.BULK)} == {"door.open", "air.co2"}
+        await node.alert("room", "quiet", 26)  # names no reading: it's about the device
+        await node.filter.once()
+        assert {row[1] for row in node.rows(Lane.BULK)} == {"door.open", "air.co2", "air.h2"}
+        node.journal.close()
+
+    live(body)
+
+
+def test_what_rules_store_goes_up_as_it_is_unless_an_entry_ends_with_its_own_last_word(tmp_path: Path) -> None:
+    async def body(clock: ManualClock) -> None:
+        rules = (*RULES, SendRule("*.score", "nothing"))
+        node = Running(tmp_path, clock, rules, results=("air.co2.mean_5m", "air.co2.score"))
+        metrics = ("air.co2", "air.co2.mean_5m", "air.co2.score")
+        await node.publish([("room", metric, 1, 1.0) for metric in metrics])
+        assert [row[1] for row in node.rows(Lane.LOCAL)] == ["air.co2", "air.co2.score"]
+        assert [row[1] for row in node.rows(Lane.BULK)] == ["air.co2.mean_5m"]
+        clock.advance(3600)
+        for _ in range(3):
+            clock.advance(10)
+            await node.filter.once()
+        assert {row[1].partition(".60s.")[0] for row in node.rows(Lane.NORMAL)} == {"air.co2"}
+        await node.alert("room", "air.co2.mean_5m", 1)  # of a result: what it was made of goes up
+        await node.filter.once()
+        assert [row[1] for row in node.rows(Lane.BULK)] == ["air.co2.mean_5m", "air.co2"]
+        assert node.account().left_out == 1
         node.journal.close()
 
     live(body)
@@ -315,8 +391,9 @@ def test_nothing_is_counted_twice_or_left_out_wherever_it_is_killed(tmp_path: Pa
                     node = Running(tmp_path, clock)
         clock.advance(3600)
         await node.filter.once()
-        clock.advance(10)
-        await node.filter.once()
+        for _ in range(2):
+            clock.advance(10)
+            await node.filter.once()
         assert node.counted() == wanted
         inside = [row for row in sent if any(row[0] == d and at - 20 <= row[2] <= at + 30 for d, at in spans)]
         assert Counter(node.rows(Lane.BULK)) == Counter(inside)

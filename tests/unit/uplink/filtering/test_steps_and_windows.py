@@ -85,7 +85,31 @@ def test_steps_are_what_a_plain_loop_says_however_the_readings_came(rows: list[R
     catalogue = a_catalogue()
     at = sorted({0, len(rows), *(min(cut, len(rows)) for cut in cuts)})
     parts = [rows[low:high] for low, high in itertools.pairwise(at)]
-    assert told(catalogue, parts) == pytest.approx(model(rows))
+    found, wanted = told(catalogue, parts), model(rows)
+    assert found.keys() == wanted.keys()
+    for (device, statistic, start), value in wanted.items():
+        span = wanted[device, "max", start] - wanted[device, "min", start] if statistic == "mean" else 0.0
+        assert found[device, statistic, start] == pytest.approx(value, abs=span / 20_000)
+
+
+@pytest.mark.parametrize("offset", [0.0, 20.0, 1e12, -1e-9])
+@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1.0, 1e7, 1e200])
+def test_a_mean_has_no_digits_below_a_ten_thousandth_of_the_range_and_lies_within_it(
+    offset: float, scale: float
+) -> None:
+    catalogue = a_catalogue(1)
+    values = [offset + scale * part for part in (0.1, 0.7, 0.35, 0.2, 0.9, 0.77, 0.1)]
+    found = told(catalogue, [[(0, i, value, 0) for i, value in enumerate(values)]])
+    low, high, mean = (found["d0", name, 0] for name in ("min", "max", "mean"))
+    assert low <= mean <= high
+    assert mean == pytest.approx(sum(values) / len(values), rel=1e-15, abs=(high - low) / 20_000)
+    if offset in (0.0, 20.0) and scale == 1.0:
+        assert len(repr(mean)) <= len("20.12345")
+
+
+def test_a_series_that_didnt_change_has_its_own_value_as_its_mean() -> None:
+    found = told(a_catalogue(1), [[(0, i, 0.1, 0) for i in range(7)]])
+    assert found["d0", "mean", 0] == 0.1
 
 
 def test_a_number_that_is_none_counts_as_bad_and_a_text_is_only_counted() -> None:
