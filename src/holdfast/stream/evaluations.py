@@ -50,7 +50,12 @@ class Evaluations:
 
 
 class Windowing(Protocol):
-    """How a stage cuts its messages into windows; keeps its memory in the stage's `State`."""
+    """How a stage cuts its messages into windows; keeps its memory in the stage's `State`.
+
+    stirred: whether the last `close` changed anything there, with an evaluation or without
+    """
+
+    stirred: bool
 
     def feed(self, rows: Rows, newest: Array) -> tuple[Evaluations | None, Skipped | None]:
         """Take messages in: the evaluations they cause, and those that came too late.

@@ -124,8 +124,8 @@ class Line:
         self._grow()
         closed = self.stage.close(now_ns)
         self.meter.spend(-1, self._watch.now() - began)
+        to.moved |= self.stage.stirred
         if closed is not None:
-            to.moved = True
             self.judge(closed, None, None, now_ns, to)
         if self.stage.latest.wanted:
             times, before = self.stage.settled(now_ns), len(to.decided)

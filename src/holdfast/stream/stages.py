@@ -72,6 +72,11 @@ class Stage:
         return self._windows.close(self.times(now_ns - IDLE_NS))
 
     @property
+    def stirred(self) -> bool:
+        """Whether the last `close` changed anything, with an evaluation or without."""
+        return self._windows.stirred
+
+    @property
     def goes_by_time(self) -> bool:
         """Whether time alone may close its windows."""
         return self.plan.window.kind not in _ARRIVING

@@ -70,7 +70,7 @@ class AlignedWindows:
     """One stage's tumbling, hopping or calendar windows."""
 
     def __init__(self, state: State, plan: StagePlan) -> None:
-        self._state, self._plan = state, plan
+        self._state, self._plan, self.stirred = state, plan, False
         self._grace, self._late = plan.window.grace, plan.window.late
         self._grid = grid_of(plan.window)
         self._tells_final = self._late > 0 and any(call.kind == "final" for call in plan.calls)
@@ -261,6 +261,7 @@ class AlignedWindows:
     def close(self, times: Array) -> Evaluations | None:
         """See `Windowing`."""
         count, grid, state = len(times), self._grid, self._state
+        self.stirred = False
         if not count:
             return None
         reach = times - self._grace
@@ -270,6 +271,7 @@ class AlignedWindows:
         slots = np.flatnonzero(is_due & ~state["quiet"][:count] & (state["mark"][:count] > NEVER))
         if not len(slots):
             return None
+        self.stirred = True
         reach, mark = reach[slots], state["mark"][slots]
         firm = state["firm"][slots] if self._late else mark
         low = grid.open_at(mark), grid.open_at(firm)

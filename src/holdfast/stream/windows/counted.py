@@ -87,6 +87,8 @@ class LastSamples:
         ends = rows.key * self._width + seen + self._width
         return _by_time(tape, ends if rows.live is None else ends[rows.live], self._width)
 
+    stirred = False
+
     def close(self, times: Array) -> None:  # noqa: ARG002 - the windowing port's
         """Nothing is ever due: samples decide, not time."""
         return

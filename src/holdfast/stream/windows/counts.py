@@ -57,6 +57,8 @@ class Counts:
         self._forget(rows)
         return found, None
 
+    stirred = False
+
     def close(self, times: Array) -> None:  # noqa: ARG002 - the port's
         """Nothing is ever due: messages decide, not time."""
         return

@@ -52,6 +52,7 @@ class Ordered:
         self._grace = plan.window.grace
         self._waiting = Waiting(state, plan) if self._grace else None
         state.declare("order.passed", np.int64, NEVER)
+        self.stirred = False
 
     def feed(self, rows: Rows, newest: Array) -> tuple[Evaluations | None, Skipped | None]:
         """See `Windowing`."""
@@ -75,9 +76,11 @@ class Ordered:
         due = self._inner.due(len(times))
         if self._waiting is not None:
             due = np.minimum(due, self._waiting.due(len(times)))
+        self.stirred = False
         slots = np.flatnonzero((due <= mark) & (mark > self._state["order.passed"][: len(times)]))
         if not len(slots):
             return None
+        self.stirred = True
         self._state["order.passed"][slots] = mark[slots]
         rows = self._moments(slots, mark[slots])
         if self._waiting is not None:

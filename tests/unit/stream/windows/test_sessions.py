@@ -125,3 +125,14 @@ def test_a_message_without_a_known_value_still_keeps_its_session_open() -> None:
     closed = stage.close(20 * S)
     assert closed is not None
     assert [float(column[0]) for column in closed.inputs] == [2.0, 2.0, 3.0, 3.0]
+
+
+def test_time_that_only_lets_a_message_into_its_session_says_that_something_changed() -> None:
+    stage = stage_of(1, WindowSpec("session", "", gap=5 * S, grace=10 * S))
+    feed(stage, 1, 100 * S, 1.0, 100 * S)
+    assert stage.close(105 * S + IDLE_NS) is None
+    assert not stage.stirred
+    assert stage.close(111 * S + IDLE_NS) is None
+    assert stage.stirred, "a tick that is forgotten would let a replay take messages that came too late"
+    assert stage.close(112 * S + IDLE_NS) is None
+    assert not stage.stirred
