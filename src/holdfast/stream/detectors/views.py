@@ -82,7 +82,8 @@ def look(state: Scope, slots: Array, ts: Array, x: Array, seen: Array) -> Look:
     mean, far = _towards(state, "short_mean", slots, x, short), x - state["long_mean"][slots]
     slow = _towards(state, "long_mean", slots, x, long)
     off_day = _against(state, "day", slots, (seconds % _DAY_S) * DAY_BINS // _DAY_S, x, x - centre)
-    off_week = _against(state, "week", slots, (seconds // _HOUR_S) % WEEK_BINS, x, off_day)
+    # an hour of the week that wasn't there yet has nothing to be beside: a first weekend is no news
+    off_week = _against(state, "week", slots, (seconds // _HOUR_S) % WEEK_BINS, x, np.zeros(len(x)))
     views, base = np.empty((len(slots), len(NAMES))), np.zeros((len(slots), len(NAMES)))
     views[:, 0], views[:, 1], views[:, 2] = x, mean, x - slow
     views[:, 3], views[:, 4] = _towards(state, "by_day", slots, off_day, short), off_week
