@@ -48,7 +48,7 @@ def migrating(home: Path, schema: int, steps: int, variants: range) -> int:
 
 @pytest.mark.timeout(120)
 def test_a_power_cut_during_a_migration_leaves_the_old_schema_or_the_new(ram: Path) -> None:
-    assert migrating(ram, 1, 2, range(1)) > 100
+    assert migrating(ram, 6, 2, range(1)) > 100
 
 
 @pytest.mark.timeout(120)

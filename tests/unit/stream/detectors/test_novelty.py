@@ -6,17 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.unit.stream.detectors.faulty_days import DAY, FAULT, STEP_NS, WEEK, Floats, days, scores_of, scores_of_faults
 
 from holdfast.stream.detectors.catalogue import OptionsInvalid, make
 from holdfast.stream.detectors.novelty import NAMES, Constants, Novelty
 from holdfast.stream.detectors.ports import THRESHOLD, Scope
 from holdfast.stream.state import State
 
-STEP_NS = 300 * 1_000_000_000
-DAY = 288
-WEEK = 7 * DAY
-FAULT = 10 * DAY + DAY // 2  # where the wave is at its mean
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
@@ -28,46 +24,12 @@ def detector(slots: int, constants: Constants | None = None) -> tuple[State, Nov
 
 
 def through(values: Floats, step_ns: int = STEP_NS) -> Floats:
-    """Scores of rows x series, a row at a time."""
-    _, novelty = detector(values.shape[1])
-    slots = np.arange(values.shape[1])
-    rows = [novelty.update(slots, np.full(len(slots), t * step_ns), row).score for t, row in enumerate(values)]
-    return np.array(rows)
-
-
-def days(series: int, count: int = 14) -> Floats:
-    """A daily wave with noise, rows x series, every series with a noise of its own."""
-    t = np.arange(count * DAY)[:, None]
-    noise = np.random.default_rng(7).normal(size=(len(t), series))
-    wave: Floats = 20 + 5 * np.sin(2 * np.pi * t / DAY) + 0.5 * noise
-    return wave
-
-
-def with_fault(kind: str) -> Floats:
-    values = days(8)
-    after = values[FAULT:]
-    ages = np.arange(len(after))[:, None]
-    if kind == "spike":
-        after[0] += 15
-    elif kind == "level shift":
-        after += 12
-    elif kind == "drift":
-        after += 0.05 * ages
-    elif kind == "stuck":
-        after[:] = after[0]
-    elif kind == "variance change":
-        after += np.random.default_rng(8).normal(size=after.shape) * 4
-    else:
-        after[:] = 20 + 0.5 * np.random.default_rng(9).normal(size=after.shape)
-    return values
+    return scores_of(detector(values.shape[1])[1], values, step_ns)
 
 
 @cache
-def scores_of_faults() -> dict[str, Floats]:
-    """All kinds side by side: a round costs about the same for six times as many series."""
-    kinds = ("spike", "level shift", "drift", "stuck", "variance change", "missing season")
-    scores = through(np.hstack([with_fault(kind)[: FAULT + 2 * DAY] for kind in kinds]))
-    return dict(zip(kinds, np.split(scores, len(kinds), axis=1), strict=True))
+def faults() -> dict[str, Floats]:
+    return scores_of_faults(through)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +44,7 @@ def scores_of_faults() -> dict[str, Floats]:
     ],
 )
 def test_a_planted_fault_is_found_within_its_delay_in_most_of_eight_series(kind: str, within: int) -> None:
-    found = (scores_of_faults()[kind][FAULT : FAULT + within] >= THRESHOLD).any(axis=0)
+    found = (faults()[kind][FAULT : FAULT + within] >= THRESHOLD).any(axis=0)
     assert found.sum() >= 7, f"{kind}: {found.sum()} of 8"
 
 
