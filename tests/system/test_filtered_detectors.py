@@ -5,20 +5,13 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.system.held import Held
 from tests.system.test_detectors import cli
 from tests.system.test_rules import Batch, Press, eventually
 
-from holdfast.journal.blobs import decode_events, decode_readings
-from holdfast.journal.journal import FILE_NAME, load_catalogue
-from holdfast.journal.ledger import Ledger, balance
-from holdfast.journal.parent import CONSUMER
-from holdfast.journal.reader import JournalReader
-from holdfast.journal.records import GroupKind
-from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 
 pytestmark = pytest.mark.system
@@ -49,45 +42,16 @@ READINGS, EVERY_S, SPIKES, STEP_S = 480, 300, {300: 80.0, 420: 150.0}, 120
 BEFORE_S, AFTER_S = 900, 1_200
 AT_ONCE, FIRST, SECOND = 48, 13, 16
 """Messages of a batch; batches until the first spike was told, and until the hub comes back."""
-Row = tuple[str, str, int, float]
-"""device, metric, s, value"""
 
 
-class Filtered(Press):
+class Filtered(Held, Press):
+    tick_ns = 10**9
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, RULES)
         self.site.prepare()
         ports = {"mqtt": self.site.mqtt, "api": self.api, "hub": self.site.hub}
         (folder / "gw.yaml").write_text(GATEWAY.format(**ports))
-
-    def rows(self, name: str, *lanes: Lane) -> Iterator[Row]:
-        path = self.folder / name / FILE_NAME
-        reader, catalogue = JournalReader(path), load_catalogue(path)
-        for group in itertools.chain(*(reader.between(0, 2**62, lane) for lane in lanes)):
-            if group.kind is GroupKind.READINGS:
-                batch = decode_readings(group.blob)
-                columns = batch.series.tolist(), batch.ts.tolist(), batch.value.tolist()
-                for number, ts, value in zip(*columns, strict=True):
-                    yield catalogue[number].device, catalogue[number].metric, ts // 10**9, value
-        reader.close()
-
-    def said(self, name: str) -> list[Event]:
-        reader = JournalReader(self.folder / name / FILE_NAME)
-        groups = [g for lane in (Lane.CRITICAL, Lane.NORMAL) for g in reader.between(0, 2**62, lane)]
-        reader.close()
-        return [one for g in groups if g.kind is GroupKind.EVENTS for one in decode_events(g.blob)]
-
-    def ledger(self, name: str) -> Ledger:
-        reader = JournalReader(self.folder / name / FILE_NAME)
-        try:
-            return balance(reader.accounts(CONSUMER, count=True), has_parent=name == "gw")
-        finally:
-            reader.close()
-
-    def is_settled(self) -> bool:
-        ledger = self.ledger("gw")
-        known = ledger.filtered
-        return known is not None and not (known.open or known.waiting or any(one.pending for one in ledger.lanes))
 
 
 def a_story(seed: int = 3) -> list[Batch]:

@@ -4,19 +4,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.system.held import Held, Row
 from tests.system.kill.site import Site
 
-from holdfast.journal.blobs import decode_events, decode_readings
-from holdfast.journal.journal import FILE_NAME, load_catalogue
-from holdfast.journal.ledger import Ledger, balance
-from holdfast.journal.parent import CONSUMER
-from holdfast.journal.reader import JournalReader
-from holdfast.journal.records import GroupKind
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 
@@ -43,11 +37,9 @@ rules:
     when: '"air.co2" > 1975'
     severity: critical
 """
-Row = tuple[str, str, int, float]
-"""device, metric, ms, value"""
 
 
-class Filtered(Site):
+class Filtered(Held, Site):
     def prepare(self) -> None:
         super().prepare()
         (self.folder / "alerts.yaml").write_text(ALERTS)
@@ -59,38 +51,8 @@ class Filtered(Site):
         rest = "rules: [alerts.yaml]\nhistory: {every: 1s}\n"
         path.write_text(path.read_text().partition("parent:")[0] + rest + parent)
 
-    def rows(self, name: str, lane: Lane) -> Iterator[Row]:
-        reader, catalogue = (
-            JournalReader(self.folder / name / FILE_NAME),
-            load_catalogue(self.folder / name / FILE_NAME),
-        )
-        for group in reader.between(0, 2**62, lane):
-            if group.kind is GroupKind.READINGS:
-                batch = decode_readings(group.blob)
-                for number, ts, value in zip(
-                    batch.series.tolist(), batch.ts.tolist(), batch.value.tolist(), strict=True
-                ):
-                    yield catalogue[number].device, catalogue[number].metric, ts // 1_000_000, value
-        reader.close()
-
     def alerts(self, name: str) -> list[Event]:
-        reader = JournalReader(self.folder / name / FILE_NAME)
-        groups = [g for g in reader.between(0, 2**62, Lane.CRITICAL) if g.kind is GroupKind.EVENTS]
-        reader.close()
-        events = (event for group in groups for event in decode_events(group.blob))
-        return [event for event in events if event.kind == "alert.raised"]
-
-    def ledger(self, name: str) -> Ledger:
-        reader = JournalReader(self.folder / name / FILE_NAME)
-        try:
-            return balance(reader.accounts(CONSUMER, count=True), has_parent=name == "gw")
-        finally:
-            reader.close()
-
-    def is_settled(self) -> bool:
-        ledger = self.ledger("gw")
-        known = ledger.filtered
-        return known is not None and not (known.open or known.waiting or any(one.pending for one in ledger.lanes))
+        return [event for event in self.said(name) if event.kind == "alert.raised"]
 
     def say(self, *words: str) -> str:
         command = [sys.executable, "-m", "holdfast", *words]
@@ -168,7 +130,8 @@ def test_the_hub_has_each_summary_and_each_reading_around_an_alert_once_and_the_
     for key, n in sums.items():
         mine = [value for device, metric, ms, value in air if (device, metric, ms // 2_000 * 2_000) == key]
         if n == 1:
-            assert means[key][0] == pytest.approx(float(np.mean(mine)))
+            promised = (max(mine) - min(mine)) / 20_000  # docs/how-to/edge-filtering.md
+            assert means[key][0] == pytest.approx(float(np.mean(mine)), abs=promised + 1e-9, rel=0)
     assert max(sums.values()) < 10
     # raw readings around alerts, and what was never filtered
     raised = site.alerts("gw")
