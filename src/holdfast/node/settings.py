@@ -36,6 +36,8 @@ from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
 from holdfast.node.rule_settings import RuleLimits
+from holdfast.notify.planned import MaintenanceSettings
+from holdfast.notify.planned import findings as maintenance_findings
 from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
 from holdfast.notify.settings import findings as notify_findings
 from holdfast.queues.settings import QueueSettings
@@ -90,6 +92,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who is told after whom, until somebody acknowledges."""
     alerts: AlertSettings = field(default_factory=AlertSettings)
     """The book of alerts."""
+    maintenance: dict[Name, MaintenanceSettings] = field(default_factory=dict)
+    """Planned works: nobody is told of what they mean while they last."""
     region: str = ""
     """Where this node is, as in `eu-1`; absent = a region of its own."""
     residency: tuple[ResidencyRule, ...] = ()
@@ -249,6 +253,7 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]
+    problems += [document.problem(where, text) for where, text in maintenance_findings(settings.maintenance)]
     problems += _contradictory_commands(document)
     return problems + list(_contradictory_documents(document))
 

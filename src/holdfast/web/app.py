@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
+from holdfast.web.alert_stories import AlertStories
 from holdfast.web.alerts import Alerts
 from holdfast.web.asking import Inquiry
 from holdfast.web.child_commands import ChildCommands
@@ -19,6 +20,7 @@ from holdfast.web.documents import Documents
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.headers import Shell
+from holdfast.web.maintenance import Maintenance
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
@@ -52,6 +54,8 @@ def build_app(deps: WebDeps) -> Starlette:
         routes += CommandRoutes(deps.commands, deps.telemetry).routes()
     if deps.alerting is not None:
         routes += Alerts(deps.alerting, deps.clock).routes()
+        routes += AlertStories(deps.alerting, deps.clock, deps.catalogue).routes()
+        routes += Maintenance(deps.alerting, deps.clock).routes()
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     return Starlette(
