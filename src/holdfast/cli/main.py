@@ -24,6 +24,7 @@ from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.rule_commands import rules
 from holdfast.cli.sim import sim
+from holdfast.cli.tail_command import tail
 from holdfast.kernel.documents import SettingsInvalid
 
 app = typer.Typer(
@@ -105,6 +106,7 @@ app.command()(query)
 app.command()(last)
 app.command()(series)
 app.command()(sql)
+app.command()(tail)
 app.command()(detect)
 app.command()(demo)
 app.command()(sim)

@@ -52,7 +52,7 @@ class Devices:
         for name, known in (("state", STATES), ("status", STATUSES)):
             if params.get(name, known[0]) not in known:
                 raise Refused(400, f"{params[name][:40]!r} is no {name}", f"one of {', '.join(known)}")
-        await self._recall_children()
+        await self.recall_children()
         found = [row for row in self._book.rows() if _fits(row, params)]
         return answer(DeviceList(len(found), found[offset : offset + limit]))
 
@@ -60,7 +60,7 @@ class Devices:
         """One device by any of its names, with its gaps and series; `?node=`: a child's."""
         only(request.query_params, "node")
         name = str(request.path_params["name"])
-        await self._recall_children()
+        await self.recall_children()
         try:
             return answer(await self._book.detail(name, request.query_params.get("node", "")))
         except DeviceUnknown as error:
@@ -88,7 +88,7 @@ class Devices:
         except DeviceUnfit as error:
             raise Refused(400, str(error), error.hint) from error
 
-    async def _recall_children(self) -> None:
+    async def recall_children(self) -> None:
         """Look up in store, once, what memory can't know of children's series: readings from before the start."""
         known = self._deps.past.known
         unsure = known.unsure([i for i in self._book.children_series() if i not in self._looked])
