@@ -37,7 +37,6 @@ def build_app(deps: WebDeps) -> Starlette:
     series = Series(deps, gate)
     devices = None if deps.devices is None else Devices(deps, deps.devices, gate)
     routes: list[BaseRoute] = [
-        *page.routes(),
         *Reading(deps, gate).routes(),
         *series.routes(),
         *Live(deps, gate, series, devices).routes(),
@@ -59,7 +58,7 @@ def build_app(deps: WebDeps) -> Starlette:
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     return Starlette(
-        routes=routes,
+        routes=[*routes, *page.routes()],
         middleware=[Middleware(Shell, telemetry=deps.telemetry)],
         exception_handlers={Refused: refused, HoldfastError: unable, HTTPException: unrouted},
     )
