@@ -242,6 +242,17 @@ def test_a_viewer_that_sees_nothing_is_sent_two_frames_and_then_all_it_missed_in
     assert late["data"]["r"]["skipped"] == 0
 
 
+def test_who_follows_after_everybody_left_has_missed_nothing() -> None:
+    sitting = Sitting()
+    sitting.readings(TEMPERATURE)
+    sitting.heard(rows(0, [1.0]))
+    sitting.viewer.unwatch("r")
+    sitting.readings(TEMPERATURE)
+    sitting.heard(rows(0, [2.0]))
+    told = sitting.next()["data"]["r"]
+    assert (told["series"][TEMPERATURE]["value"], told["skipped"]) == ([2.0], 0)
+
+
 def test_what_a_viewer_missed_for_too_long_is_counted_as_skipped() -> None:
     sitting = Sitting()
     sitting.sources.following = Following(sitting.deps.catalogue, most=100)

@@ -59,6 +59,7 @@ class Following:
         if not self._followed:
             self._fresh, self._fresh_rows, self._held = [], 0, 0
             self._turns.clear()
+            self._turned = self._count.copy()  # whoever follows next has missed nothing
 
     def take(self, batch: Batch) -> None:
         """A batch's rows, as far as they're followed."""
