@@ -25,7 +25,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 _LOOKS = ("GET", "HEAD", "OPTIONS")
 _BODIES = ("POST", "PUT", "PATCH")
-_MARK = "__need__"
+MARK = "__need__"
+"""Where a handler carries what it needs."""
 _LOGIN_HINT = "log in at `/login`, or send `Authorization: Bearer <token>`"
 Reason = Literal["host", "origin", "kind", "login", "role"]
 
@@ -77,7 +78,7 @@ def needs(role: Role | None, *, tokens: bool = False, quiet: bool = False) -> Ca
     """Mark a handler with the role that it needs."""
 
     def mark(handler: F) -> F:
-        setattr(handler, _MARK, Need(role, tokens=tokens, quiet=quiet))
+        setattr(handler, MARK, Need(role, tokens=tokens, quiet=quiet))
         return handler
 
     return mark
@@ -85,13 +86,13 @@ def needs(role: Role | None, *, tokens: bool = False, quiet: bool = False) -> Ca
 
 def needs_token(handler: F) -> F:
     """Mark a handler that checks the token of a child or an application itself."""
-    setattr(handler, _MARK, Need(None, foreign=True))
+    setattr(handler, MARK, Need(None, foreign=True))
     return handler
 
 
 def need_of(path: str, methods: set[str], handler: object) -> Need:
     """What a route needs; where it doesn't say, as much as it could."""
-    marked: Need | None = getattr(handler, _MARK, None)
+    marked: Need | None = getattr(handler, MARK, None)
     if marked is not None:
         return marked
     if not path.startswith("/api/") and path != "/metrics":
