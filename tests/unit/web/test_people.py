@@ -196,7 +196,7 @@ def test_a_cookie_alone_changes_nothing(node: Running) -> None:
 
 def test_applications_keep_their_own_door(node: Running) -> None:
     token = (node.folder / "shop.token").read_text().strip()
-    put = {"messages": [{"n": 1, "id": "a", "body": "aGk="}]}
+    put = {"stream": "till", "messages": [{"n": 1, "body": "aGk="}]}
     base = f"http://127.0.0.1:{node.port}/api/v1"
     said = httpx.post(f"{base}/queues/orders/put", json=put, headers={"Authorization": f"Bearer {token}"})
     assert said.status_code == 200, said.text
