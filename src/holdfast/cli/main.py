@@ -20,6 +20,7 @@ from holdfast.cli.detect_commands import detect
 from holdfast.cli.device_commands import devices
 from holdfast.cli.history_commands import history
 from holdfast.cli.mqtt_commands import mqtt
+from holdfast.cli.people_commands import audit_people, people
 from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.rule_commands import rules
@@ -119,7 +120,9 @@ app.add_typer(command, name="command")
 app.add_typer(alerts, name="alerts")
 app.add_typer(channels, name="channels")
 app.add_typer(rules, name="rules")
+audit.command("people")(audit_people)
 app.add_typer(audit, name="audit")
+app.add_typer(people, name="people")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")
 app.add_typer(bench, name="bench")

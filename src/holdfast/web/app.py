@@ -18,8 +18,10 @@ from holdfast.web.devices import Devices
 from holdfast.web.documents import Documents
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
+from holdfast.web.guard import Door
 from holdfast.web.headers import Shell
 from holdfast.web.live.service import Live
+from holdfast.web.people import PeopleRoutes
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
@@ -57,6 +59,9 @@ def build_app(deps: WebDeps) -> Starlette:
         routes += Alerts(deps.alerting, deps.clock).routes()
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
+    door = Door("", deps.telemetry) if deps.door is None else deps.door
+    routes += PeopleRoutes(door, deps.audit).routes()
+    door.before(routes)
     return Starlette(
         routes=[*routes, *page.routes()],
         middleware=[Middleware(Shell, telemetry=deps.telemetry)],
