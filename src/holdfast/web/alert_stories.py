@@ -25,10 +25,11 @@ from holdfast.model.series import Catalogue
 from holdfast.notify.errors import AlertUnknown
 from holdfast.storage.sqlite import Connection
 from holdfast.web.alerts import LAST_ID, AlertRow, body, refusal
-from holdfast.web.bodies import require_local
 from holdfast.web.deps import Alerting
+from holdfast.web.door import OPERATOR, needs
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
+from holdfast.web.guard import name_of
 from holdfast.web.parameters import only
 from holdfast.web.responses import answer
 
@@ -40,10 +41,10 @@ _OF = re.compile(r"\b(?:avg|min|max|last|first|median)\(\s*\"?([\w.:/-]+)\"?\s*\
 
 
 class CommentRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What somebody has to say about an alert."""
+    """What somebody has to say about an alert. by: where nobody logs in."""
 
-    by: str
-    comment: str
+    by: str = ""
+    comment: str = ""
 
 
 class TimelineRow(Struct, frozen=True):
@@ -146,14 +147,14 @@ class AlertStories:
         found = await self._found(request)
         return answer([one for one in map(_row, found.lines) if one.kind == "commented"])
 
+    @needs(OPERATOR)
     async def comment(self, request: Request) -> Response:
         """JSON `CommentRequest` in, `TimelineRow` out once it's on disk."""
         only(request.query_params)
-        require_local(request, "alerts are only commented from this machine", "holdfast alerts comment")
         said = await body(request, _said)
         number = min(int(request.path_params["id"]), LAST_ID)
         try:
-            made = await self._service.comment(number, said.by, said.comment)
+            made = await self._service.comment(number, name_of(request, said.by), said.comment)
         except HoldfastError as error:
             raise refusal(error) from error
         return answer(_row(made), 201)

@@ -1,4 +1,4 @@
-"""Routes for planned works: look, plan, end. Changes are for this machine alone."""
+"""Routes for planned works: look, plan, end."""
 
 import asyncio
 
@@ -16,19 +16,20 @@ from holdfast.notify.filters import Filter
 from holdfast.notify.hours import Hours
 from holdfast.notify.planned import Works, hours_of, match_of
 from holdfast.web.alerts import LAST_ID, MOST_LISTED, Gone, body, refusal
-from holdfast.web.bodies import require_local
 from holdfast.web.deps import Alerting
+from holdfast.web.door import OPERATOR, needs
 from holdfast.web.gate import Gate
+from holdfast.web.guard import name_of
 from holdfast.web.parameters import only, truth
 from holdfast.web.responses import answer
 from holdfast.web.times import parse_time
 
 
 class MaintenanceRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Works to be planned. begin, end: a time, or `+2h`; empty = now, and with `hours` for ever."""
+    """Works to be planned. begin, end: a time, or `+2h`; empty = now, and with `hours` for ever; by: see `AckRequest`."""
 
-    by: str
-    why: str
+    by: str = ""
+    why: str = ""
     match: Filter = Filter()
     begin: str = msgspec.field(name="from", default="")
     end: str = msgspec.field(name="to", default="")
@@ -96,23 +97,24 @@ class Maintenance:
             found = await asyncio.to_thread(self._look, lambda db: maintenance.page(db, after_ns))
         return answer([MaintenanceRow.of(one, now_ns) for one in found[:MOST_LISTED]])
 
+    @needs(OPERATOR)
     async def plan(self, request: Request) -> Response:
         """JSON `MaintenanceRequest` in, `MaintenanceRow` out once it's on disk."""
         only(request.query_params)
-        require_local(request, "works are only planned from this machine", "holdfast alerts maintenance plan")
         wanted, now_ns = await body(request, _wanted), self._clock.wall_ns()
         begin_ns = parse_time("from", wanted.begin, now_ns) if wanted.begin else now_ns
         end_ns = parse_time("to", wanted.end, now_ns) if wanted.end else 0
         try:
-            made = await self._quieting.plan(wanted.match, begin_ns, end_ns, wanted.hours, wanted.by, wanted.why)
+            by = name_of(request, wanted.by)
+            made = await self._quieting.plan(wanted.match, begin_ns, end_ns, wanted.hours, by, wanted.why)
         except HoldfastError as error:
             raise refusal(error) from error
         return answer(MaintenanceRow.of(made, now_ns), 201)
 
+    @needs(OPERATOR)
     async def end(self, request: Request) -> Response:
         """End works that last, or take back what is planned."""
         only(request.query_params)
-        require_local(request, "works are only ended from this machine", "holdfast alerts maintenance end")
         number = min(int(request.path_params["id"]), LAST_ID)
         try:
             await self._quieting.end(number)
