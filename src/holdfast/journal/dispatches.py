@@ -110,7 +110,7 @@ def of_channel(db: Connection, channel: str, now_ns: int, limit: int) -> list[Di
 def backlog(db: Connection, channel: str) -> Backlog:
     """How much waits for a channel; reminders whose time hasn't come don't."""
     sql = (
-        "SELECT count(*), coalesce(sum(held > 0), 0), coalesce(min(CASE WHEN held = 0 THEN since_ns END), 0) "
+        "SELECT count(*), coalesce(sum(held <> 0), 0), coalesce(min(CASE WHEN held = 0 THEN since_ns END), 0) "
         "FROM alert_dispatches WHERE channel = ? AND what <> 'again'"
     )
     found = row(db, sql, (channel,))

@@ -261,6 +261,7 @@ class NotifyService:
 
         if not await asyncio.shield(self._journal.submit(write)):
             raise RequestInvalid(f"alert {number} has {MOST_COMMENTS} comments", "write the rest somewhere else")
+        self.revision += 1
         self._telemetry.emit(AlertCommented(number, found.node, found.device, found.rule, by))
         return Line(number, now_ns, "commented", by, text, event.id)
 

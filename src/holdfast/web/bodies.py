@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
-from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect, Request
 

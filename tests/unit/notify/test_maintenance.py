@@ -31,6 +31,7 @@ def test_what_is_raised_in_works_is_marked_and_told_at_their_end_if_it_lasts(tmp
         assert house.lines() == [["e1 raised"]]
         assert {one.device: bool(one.maintenance) for one in house.alerts()} == {"d1": True, "d2": True, "e1": False}
         assert house.history(1) == [("planned", "ops", "1")]
+        assert house.service.channels["ops"].status().backlog.held == 2
         await house.clear("d2")
         await house.pass_(1799)
         assert house.lines() == [["e1 raised"]]

@@ -92,7 +92,7 @@ function Head({ one, onAct, onHelp }: { one: AlertDetail; onAct: (act: Act) => v
         {one.acknowledged_ns > 0 && <Badge mood="good">{`acknowledged by ${one.acknowledged_by}`}</Badge>}
         {!!one.maintenance && <Badge mood="info" title="It was raised during planned works: nobody was told while they lasted.">{`in maintenance ${one.maintenance}`}</Badge>}
         {one.label && <Badge mood={one.label === "confirmed" ? "good" : "warn"}>{`${one.label} by ${one.label_by}`}</Badge>}
-        <span class="faint small">{`alert ${one.id}`}</span>
+        <span class="soft small">{`alert ${one.id}`}</span>
       </div>
       <h1>{one.message}</h1>
       <p class="soft">
@@ -116,7 +116,7 @@ function Head({ one, onAct, onHelp }: { one: AlertDetail; onAct: (act: Act) => v
             <Button needs="operator" aria-pressed={one.label === "rejected"} onClick={() => onAct("rejected")}>It was none</Button>
           </>
         )}
-        <Button look="quiet" aria-label="Keys" onClick={onHelp}>
+        <Button look="quiet" class="keys-button" aria-label="Keys" onClick={onHelp}>
           <kbd>?</kbd>
         </Button>
       </div>

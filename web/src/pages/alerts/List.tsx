@@ -8,7 +8,7 @@ import { Badge, Button, Card, Empty, ErrorNote, Loading, Page, Search, Segment }
 import { Table, type Column } from "~/parts/Table";
 import { ActDialog, isTyping, KeysDialog, type Act } from "~/pages/alerts/acts";
 import { fits, moodOf, RANK, useAlerts, type Alert, type Filters } from "~/pages/alerts/data";
-import { Strip, WIDTHS } from "~/pages/alerts/Strip";
+import { fitting, Strip, WIDTHS } from "~/pages/alerts/Strip";
 
 const HEIGHT = 56;
 const STATES = [
@@ -68,8 +68,9 @@ export function List() {
   const filters: Filters = {
     state: read("state"), severity: read("severity"), device: read("device"), rule: read("rule"), node: read("node"), text: read("q"),
   };
-  const key = JSON.stringify(filters), isGrouped = read("group") === "rule", hours = Number(read("hours")) || 24;
+  const key = JSON.stringify(filters), isGrouped = read("group") === "rule";
   const shown = useMemo(() => alerts.filter(fits(filters)), [alerts, key]);
+  const fit = useMemo(() => fitting(shown), [shown]), hours = Number(read("hours")) || fit;
   const lines = useMemo(() => linesOf(shown, isGrouped, shut), [shown, isGrouped, shut]);
   const columns = useMemo(() => columnsFor(alerts), [alerts]);
   const toggle = (rule: string): void => {
@@ -92,7 +93,7 @@ export function List() {
       const begin = (what: Act): void => {
         if (line?.one && may("operator") && (what !== "acknowledge" || isNew(line.one))) setAct({ act: what, one: line.one });
       };
-      if (event.key === "j" || event.key === "ArrowDown") move(index < 0 ? 1 : 1);
+      if (event.key === "j" || event.key === "ArrowDown") move(1);
       else if (event.key === "k" || event.key === "ArrowUp") move(-1);
       else if (event.key === "Enter" && line && !(event.target instanceof HTMLElement && event.target.closest("button, a"))) open(line);
       else if (event.key === "a") begin("acknowledge");
@@ -112,12 +113,12 @@ export function List() {
     <Page
       title="Alerts"
       about={isLoading ? undefined : openCount ? `${openCount} open, ${newCount} of them not acknowledged` : "Nothing is open."}
-      actions={<Button look="quiet" onClick={() => setHelp(true)}>Keys <kbd>?</kbd></Button>}
+      actions={<Button look="quiet" class="keys-button" onClick={() => setHelp(true)}>Keys <kbd>?</kbd></Button>}
     >
       {error && <ErrorNote error={error} />}
       <Card
         title="When" note="by device"
-        actions={<Segment label="How far back" value={String(hours)} choices={WIDTHS} onChange={(width) => change({ hours: width === "24" ? "" : width })} />}
+        actions={<Segment label="How far back" value={String(hours)} choices={WIDTHS} onChange={(width) => change({ hours: width })} />}
       >
         <Strip alerts={shown} hours={hours} onPick={(device) => change({ device: filters.device === device ? "" : device })} />
       </Card>
@@ -186,7 +187,7 @@ function columnsFor(alerts: readonly Alert[]): Column<Line>[] {
   const columns: Column<Line>[] = [
     { name: "Severity", cell: ({ one, group }) => (one ? <Severity one={one} /> : group && <span class={`fold ${group.isShut ? "shut" : ""}`} aria-hidden="true">▾</span>) },
     { name: "What", cell: ({ one, group }) => (one ? <What one={one} /> : group && <Head group={group} />) },
-    { name: "Raised", cell: ({ one }) => one && <Raised one={one} /> },
+    { name: "Raised", wideOnly: true, cell: ({ one }) => one && <Raised one={one} /> },
     { name: "Lasts", wideOnly: true, isNumber: true, cell: ({ one }) => one && <Lasts one={one} /> },
     { name: "Who", wideOnly: true, cell: ({ one }) => one && <span class="soft">{one.acknowledged_by || "—"}</span> },
   ];
@@ -204,6 +205,7 @@ function What({ one }: { one: Alert }) {
     <div class={`what ${one.state}`}>
       <strong title={one.message}>{one.message}</strong>
       <span class="soft small">
+        <span class="only-narrow">{`${ago(one.raised_ns)} · `}</span>
         {[one.device, one.metric].filter(Boolean).join(" · ")} · {one.rule}
         {one.maintenance ? " · maintenance" : ""}
         {one.comments ? ` · ${one.comments} ${one.comments === 1 ? "comment" : "comments"}` : ""}

@@ -10,6 +10,15 @@ export const WIDTHS = [
 ] as const;
 const LANES = 8, MOST = 600, TICKS = 6;
 
+/** The least width (hours) that shows when nearly all of them were raised. */
+export function fitting(alerts: readonly Alert[]): number {
+  for (const width of [1, 24]) {
+    const from = (now.peek() - width * 3_600_000) * 1e6;
+    if (alerts.filter((one) => one.raised_ns >= from).length >= 0.9 * alerts.length) return width;
+  }
+  return 168;
+}
+
 interface Lane {
   device: string;
   node: string;
