@@ -7,10 +7,10 @@ from pathlib import Path
 
 import typer
 
-from holdfast.cli.backtesting import chosen_rules
+from holdfast.backtesting.accounts import chosen_rules
+from holdfast.backtesting.differences import texts_of
 from holdfast.cli.explaining import event_lines, find_event, lookback, show_rule
 from holdfast.cli.node_api import Misused, as_json, settings_of
-from holdfast.cli.rule_diff import texts_of
 from holdfast.cli.rule_files import loaded
 from holdfast.cli.where import at_hand, open_node
 from holdfast.cli.which_past import Wanted, time_of

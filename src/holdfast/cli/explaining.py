@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 import typer
 
-from holdfast.cli.backtesting import sought
+from holdfast.backtesting.accounts import sought
+from holdfast.backtesting.readings import Readings
 from holdfast.cli.node_api import Api, File, Misused, as_json
-from holdfast.cli.readings import Readings
 from holdfast.cli.tables import moment
 from holdfast.cli.tables import value as shown_value
 from holdfast.cli.which_past import Wanted, past
