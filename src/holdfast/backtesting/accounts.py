@@ -124,18 +124,22 @@ def replayed(rules: Sequence[CompiledRule], readings: Readings, clock: Clock, *,
     for batch in readings.batches:
         replay.feed(batch)
     account = replay.finish(readings.to_ns if to_end else 0)
-    wall = max(clock.monotonic() - began, 1e-9)
+    return Ran(account, told(rules, replay, readings, max(clock.monotonic() - began, 1e-9)), recorded)
+
+
+def told(rules: Sequence[CompiledRule], replay: Replay, readings: Readings, wall_s: float) -> Report:
+    """What came of a run that is over."""
+    account = replay.account
     span = ((account.last or 0) - (account.first or 0)) / 1e9
     counted = {key[0] for key in account.counts} | set(account.results)
     unread = replay.unread()
     quiet = [rule.name for rule in rules if rule.name not in counted and rule.name not in unread]
-    told = [_told(key, count, account, readings.to_ns) for key, count in sorted(account.counts.items())]
-    report = Report(
-        readings.name, readings.from_ns, readings.to_ns, account.readings, readings.series, wall, span / wall, told,
+    rows = [_told(key, count, account, readings.to_ns) for key, count in sorted(account.counts.items())]
+    return Report(
+        readings.name, readings.from_ns, readings.to_ns, account.readings, readings.series, wall_s, span / wall_s, rows,
         account.results, account.cut_results, account.commands, quiet, unread, readings.notes,
         [_alert(one) for one in account.alerts],
     )  # fmt: skip
-    return Ran(account, report, recorded)
 
 
 def _told(key: tuple[str, str, str], count: int, account: Account, end: int) -> RuleTold:

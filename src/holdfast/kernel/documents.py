@@ -18,6 +18,7 @@ from holdfast.kernel.shape import Finding, Shape
 
 T = TypeVar("T")
 Where = tuple[str | int, ...]
+MOST_DEEP = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,24 @@ def load(path: Path, into: type[T]) -> Document[T]:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise SettingsInvalid([Problem(str(path), 1, (), f"can't be read: {reason}")]) from None
     return parse(text, into, path)
+
+
+def guard(text: str, path: Path) -> None:
+    """Refuse text from afar that `parse` would choke on: aliases (they multiply), and nesting beyond all reason.
+
+    Raises:
+        SettingsInvalid: with the first such place.
+    """
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MOST_DEEP or isinstance(event, yaml.AliasEvent):
+                line, column = (mark.line + 1, mark.column + 1) if (mark := event.start_mark) else (1, 0)
+                said = "nested too deeply" if depth > MOST_DEEP else "aliases aren't taken here"
+                raise SettingsInvalid([Problem(str(path), line, (), said, column)])
+    except yaml.YAMLError:
+        return  # what is wrong is said by `parse`
 
 
 def parse(text: str, into: type[T], path: Path) -> Document[T]:

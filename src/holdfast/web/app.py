@@ -43,7 +43,7 @@ def build_app(deps: WebDeps) -> Starlette:
     if deps.devices is not None:
         routes += Devices(deps, deps.devices, gate).routes()
     if deps.rules is not None:
-        routes += Rules(deps.rules).routes()
+        routes += Rules(deps.rules, deps.clock).routes()
     if deps.children is not None:
         routes += _for_children(deps, deps.children)
     if deps.documents is not None:
