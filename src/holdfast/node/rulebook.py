@@ -215,7 +215,7 @@ class RuleBook:
             enabled=off is None,
             off_by="" if off is None else off.by,
             off_ns=0 if off is None else off.at_ns,
-            waits_for="" if off is not None else shelf.waits_for(name),
+            waits_for=shelf.waits_for(name),
             revision=self.editor.revision(name),
         )
 

@@ -46,10 +46,11 @@ class Shelf:
 
     def waits_for(self, name: str) -> str:
         """The rule that a rule reads from and that is switched off; empty = it's switched off itself, or on."""
-        while name and name not in self.switched:
-            one = self.rule(name)
-            name = "" if one is None or one.stage.source == READINGS else one.stage.source
-        return name
+        above = name
+        while above and above not in self.switched:
+            one = self.rule(above)
+            above = "" if one is None or one.stage.source == READINGS else one.stage.source
+        return "" if above == name else above
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path, PosixPath, PurePath
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -143,7 +143,7 @@ class Column:
         return math.nan if number is None else number
 
 
-class Inside(Path):
+class Inside(PosixPath):
     """A folder that a rule may name files in and below, and none elsewhere: of rules that people write from afar."""
 
     def __truediv__(self, name: str | os.PathLike[str]) -> "Inside":
