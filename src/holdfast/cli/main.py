@@ -79,7 +79,8 @@ def check(settings: NodeFile) -> None:
     except SettingsInvalid as invalid:
         typer.echo(str(invalid), err=True)
         raise typer.Exit(EXIT_CONFIG) from None
-    typer.echo(f"{settings}: good; {len(plan.profiles)} profiles, {len(plan.rules)} rules")
+    off = f", {len(plan.shelf.off)} more switched off" if plan.shelf.off else ""
+    typer.echo(f"{settings}: good; {len(plan.profiles)} profiles, {len(plan.rules)} rules{off}")
 
 
 @app.command()

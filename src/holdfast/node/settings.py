@@ -37,6 +37,7 @@ from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
 from holdfast.node.rule_settings import RuleLimits
+from holdfast.node.shelf import FOLDER, Shelf, Sources, read_shelf
 from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
 from holdfast.notify.settings import findings as notify_findings
 from holdfast.queues.settings import QueueSettings
@@ -111,6 +112,7 @@ class NodePlan:
     folder: Path
     profiles: tuple[Profile, ...]
     rules: tuple[CompiledRule, ...]
+    shelf: Shelf = Shelf()  # noqa: RUF009  # frozen
 
     @property
     def data(self) -> Path:
@@ -149,6 +151,11 @@ class NodePlan:
             for text in texts
         ]
 
+    @property
+    def rule_sources(self) -> Sources:
+        """Where rules lie: those files, and what was made from the page."""
+        return Sources(self.rule_files, self.data / FOLDER)
+
     def ports(self) -> list[tuple[str, int]]:
         """Every (host, port) that the node listens on."""
         mqtt, api = self.settings.mqtt, self.settings.api
@@ -170,27 +177,24 @@ def read_plan(path: Path) -> NodePlan:
     settings, folder = document.value, path.absolute().parent
     problems = list(_contradictions(document))
     profiles: Sequence[Profile] = ()
-    rules: Sequence[CompiledRule] = ()
+    shelf = Shelf()
     try:
         profiles = load_profiles(_files(document, "profiles", PROFILES, problems))
     except SettingsInvalid as invalid:
         problems += invalid.problems
     try:
-        rules = _rules(document, problems)
-        problems += unknown_channels(document.value, rules)
+        shelf = _rules(document, problems)
+        problems += unknown_channels(document.value, [*shelf.at_work, *shelf.off])
     except SettingsInvalid as invalid:
         problems += invalid.problems
     if problems:
         raise SettingsInvalid(problems)
-    return NodePlan(settings, folder, tuple(profiles), tuple(rules))
+    return NodePlan(settings, folder, tuple(profiles), shelf.at_work, shelf)
 
 
-def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Sequence[CompiledRule]:
-    if not document.value.rules:
-        return ()
-    from holdfast.stream.language.loading import load_rules  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
-
-    return load_rules(_files(document, "rules", RULES, problems))
+def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Shelf:
+    files = _files(document, "rules", RULES, problems)
+    return read_shelf(Sources(files, document.path.absolute().parent / document.value.data / FOLDER))
 
 
 def unknown_channels(settings: NodeSettings, rules: Sequence[CompiledRule]) -> Iterator[Problem]:

@@ -48,7 +48,7 @@ def build_app(deps: WebDeps) -> Starlette:
     if devices is not None:
         routes += devices.routes()
     if deps.rules is not None:
-        routes += Rules(deps.rules).routes()
+        routes += Rules(deps.rules, deps.clock).routes()
     if deps.children is not None:
         routes += _for_children(deps, deps.children)
     if deps.documents is not None:
