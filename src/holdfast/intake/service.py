@@ -77,6 +77,7 @@ class IntakeService:
         self._listeners: list[BatchListener] = []
         self._pending: list[Prepared] = []
         self._committing: Sequence[Prepared] = ()
+        self.when_committed: Callable[[Sequence[Prepared], float], None] = lambda _work, _took_s: None
         self._timer: asyncio.Handle | None = None
         self._ticker: asyncio.Handle | None = None
         self._commit_due: asyncio.Handle | None = None
@@ -360,6 +361,7 @@ class IntakeService:
                 self._commands.settle(prepared.commands)
         if error is not None and not self.failed.done():
             self.failed.set_result(error if isinstance(error, HoldfastError) else HoldfastError(repr(error)))
+        self.when_committed(() if error else work, self._commit_took)
         self._stored += len(work)
         self._tell_waiting()
         self._process()
