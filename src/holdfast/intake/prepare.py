@@ -93,7 +93,7 @@ class Preparer:
         watcher: counts the devices' messages
         tracer:  None = nothing is traced
         """
-        self._tracer = tracer
+        self.tracer = tracer
         self._decoder = decoder
         self._seen = seen
         self._engine = engine
@@ -104,18 +104,18 @@ class Preparer:
 
     def prepare(self, arrivals: list[Arrival]) -> Prepared:
         """Decode, dedupe and decide one micro-batch."""
-        if self._tracer is None:
+        if self.tracer is None:
             return self._prepare(arrivals)[0]
-        began = self._tracer.now()
+        began = self.tracer.now()
         prepared, message, decoded_ns = self._prepare(arrivals)
-        prepared.course = begin(self._tracer, self._engine, prepared, message, (began, decoded_ns))
+        prepared.course = begin(self.tracer, self._engine, prepared, message, (began, decoded_ns))
         return prepared
 
     def _prepare(self, arrivals: list[Arrival]) -> tuple[Prepared, NDArray[np.int32], int]:
         """The micro-batch; which message each of its rows came from; when it was decoded, where that is traced."""
         doubt = self._doubt()
         decoded = self._decoder.decode(list(map(run_of, arrivals)), doubt)
-        decoded_ns = 0 if self._tracer is None else self._tracer.now()
+        decoded_ns = 0 if self.tracer is None else self.tracer.now()
         if self._skew is not None and not doubt.unset_before:
             self._skew.offer(decoded)
         fresh = self._fresh(decoded)

@@ -11,6 +11,7 @@ from holdfast.history.lake.settings import HistorySettings
 from holdfast.history.lake.view import View, view
 from holdfast.history.query import History
 from holdfast.node.asking import Around, AskingDoor, Upward, questions_of
+from holdfast.reporting.service import ReportService
 from holdfast.storage.folder import DiskFolder
 from holdfast.uplink.plan import Session
 from holdfast.uplink.questions import Inquiries
@@ -30,6 +31,8 @@ class Surroundings:
         # Without a keeper there may still be files of a time when there was one.
         self.lake = Lake(DiskFolder(folder)) if node.keeper is None else node.keeper.lake
         around = Around(journal, node.clock, node.telemetry)
+        self.reporting: ReportService | None = None
+        """What keeps the log and the traces; set before the node starts."""
         self.history = History(journal, journal.catalogue, self.memory, around)
         self.answering = Answering(self.history.tiers, journal.catalogue)
         children, api, parent = node.plan.children, node.plan.settings.api, node.plan.settings.parent

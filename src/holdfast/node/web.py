@@ -64,6 +64,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         below=node.told_devices.below,
         rules=node.rulebook,
         alerting=Alerting(node.notify, journal.look),
+        reporting=node.surroundings.reporting,
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))

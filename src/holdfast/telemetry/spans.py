@@ -73,6 +73,7 @@ class Sampler:
 
     def __init__(self, share: float) -> None:
         """share: of all readings, 0 to 1."""
+        self.share = share
         self._limit = np.uint64(min(_FULL, int(share * 2**64)))
         self.is_on = share > 0
         self._keys = np.empty(0, np.uint64)

@@ -22,6 +22,7 @@ from holdfast.web.headers import Shell
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
+from holdfast.web.reports import Reports
 from holdfast.web.responses import refused, unable, unrouted
 from holdfast.web.rules import Rules
 from holdfast.web.series import Series
@@ -38,6 +39,7 @@ def build_app(deps: WebDeps) -> Starlette:
         *Series(deps, gate).routes(),
         *State(deps).routes(),
         *Quarantine(deps).routes(),
+        *Reports(deps).routes(),
     ]
     if deps.devices is not None:
         routes += Devices(deps, deps.devices, gate).routes()
