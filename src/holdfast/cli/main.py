@@ -22,6 +22,7 @@ from holdfast.cli.history_commands import history
 from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
+from holdfast.cli.report_commands import trace
 from holdfast.cli.rule_commands import rules
 from holdfast.cli.sim import sim
 from holdfast.kernel.documents import SettingsInvalid
@@ -127,6 +128,7 @@ app.command()(last)
 app.command()(series)
 app.command()(sql)
 app.command()(detect)
+app.command()(trace)
 app.command()(demo)
 app.command()(sim)
 

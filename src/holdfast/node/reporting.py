@@ -59,5 +59,5 @@ def reports_of(node: "Node") -> ReportService:
             logs=settings.exports("log", has_residency=has_residency),
         )
     service = ReportService(folder, kept, telemetry, export)
-    node.surroundings.reporting = service
+    node.surroundings.report_by(service)
     return service

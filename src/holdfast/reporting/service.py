@@ -1,7 +1,7 @@
 """Stores spans and log lines every few seconds, and offers them to a collector. `run` is its only task's body."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,8 @@ from holdfast.telemetry.lines import LogLine
 from holdfast.telemetry.spans import Span
 
 STORE_EVERY_S = 5.0
+Below = Callable[[str, Sequence[Span]], Awaitable[tuple[list[Span], list[str]]]]
+"""(trace, the steps known here) to the steps below, and why some are missing."""
 Kind = Literal["logs", "traces"]
 KINDS: tuple[Kind, Kind] = ("logs", "traces")
 
@@ -31,6 +33,8 @@ class ReportService:
         self._spans = Kept(Span, self._roll(folder, "traces", kept[1]))
         self.reports = Reports(self._lines, self._spans)
         self._export = export
+        self.below: Below | None = None
+        """Asks the nodes below for their steps of a trace."""
         self._seen = 0
         tracer = telemetry.tracer
         if tracer is not None:

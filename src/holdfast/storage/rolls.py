@@ -1,7 +1,7 @@
 """Lines on disk within a bound: files that are only appended to, of which the oldest goes when there are too many.
 
 On disk: `<name>-00000012.jsonl` in one folder, each about an eighth of the bound. A line is whole or it isn't there:
-what a crash left half written at the end of a file is cut off when the roll is opened. Nothing is synced: these lines
+what a crash left half written at the end of a file is cut off before more is added. Nothing is synced: these lines
 say how things went, they are no data, and a power cut may take the last seconds of them.
 """
 
@@ -28,7 +28,7 @@ class Roll:
     """One kind of lines. Blocking; any thread."""
 
     def __init__(self, folder: Path, name: str, most_bytes: int) -> None:
-        """Open nothing but what a crash left. most_bytes: of all files together.
+        """Look what there is; nothing is made or changed before the first line. most_bytes: of all files together.
 
         Raises:
             StorageUnusable: when the folder can't be used.
@@ -36,14 +36,13 @@ class Roll:
         self._folder, self._name = folder, name
         self._most, self._piece = most_bytes, max(SMALLEST_PIECE, most_bytes // PIECES)
         self._lock = threading.Lock()  # questions read on worker threads while the node writes
+        self._is_mine = False
         with _told(folder):
-            make_directory(folder)
             self._sizes = {int(p.stem.rpartition("-")[2]): p.stat().st_size for p in folder.glob(f"{name}-*.jsonl")}
         self.marked: Place | None = None
         """How far a reader is that wants every line; None = there is no such reader."""
         self.missed = 0
         """Lines that went before that reader had them."""
-        self._mend()
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Add lines, none of which holds a newline; the oldest file goes when there are too many.
@@ -52,6 +51,10 @@ class Roll:
             StorageUnusable: when they can't be written; some of them may be.
         """
         with self._lock, _told(self._folder):
+            if not self._is_mine:
+                make_directory(self._folder)
+                self._mend()
+            self._is_mine = False  # until all is written: half a line may be there then
             newest = max(self._sizes, default=0)
             if not self._sizes or self._sizes[newest] >= self._piece:
                 newest += 1
@@ -59,13 +62,15 @@ class Roll:
             with self._path(newest).open("ab") as out:
                 out.write(text)
             self._sizes[newest] = self._sizes.get(newest, 0) + len(text)
+            self._is_mine = True
             self._shrink()
 
     def mark(self, was: Place | None, place: Place) -> None:
         """The reader that wants every line went on from `was`; nothing happens when that isn't where it is now."""
         with self._lock:
-            if self.marked == was:
-                self.marked = place
+            newest = max(self._sizes, default=0)
+            if self.marked == was:  # a power cut may have taken lines that it had
+                self.marked = min(place, Place(newest, self._sizes.get(newest, 0)))
 
     def unread_bytes(self) -> int:
         """Behind the mark."""
@@ -130,10 +135,10 @@ class Roll:
             return
         newest = max(self._sizes)
         _, whole = self._lines(newest, 0)
-        if whole < self._sizes[newest]:
-            with _told(self._folder), self._path(newest).open("r+b") as file:
+        if whole < self._path(newest).stat().st_size:
+            with self._path(newest).open("r+b") as file:
                 file.truncate(whole)
-            self._sizes[newest] = whole
+        self._sizes[newest] = whole
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{self._name}-{number:08d}.jsonl"

@@ -8,13 +8,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.kernel.clock import NS_PER_MS
-from holdfast.reporting.questions import LEVELS, LinesWanted, TracesWanted
+from holdfast.reporting.questions import LEVELS, LinesWanted, TracesWanted, ordered
 from holdfast.reporting.service import ReportService
 from holdfast.telemetry.spans import trace_id
 from holdfast.web.deps import WebDeps
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
-from holdfast.web.parameters import only, whole
+from holdfast.web.parameters import only, truth, whole
 from holdfast.web.report_answers import LogAnswer, TraceAnswer, TraceList
 from holdfast.web.responses import answer
 from holdfast.web.times import parse_time
@@ -90,23 +90,30 @@ class Reports:
         return answer(TraceList(rows, share, let_go))
 
     async def trace(self, request: Request) -> Response:
-        """One trace by its id, or by its reading: `/api/v1/traces/of?series=NODE/DEVICE/METRIC&ts=NS`."""
+        """One trace by its id, or by its reading: `/api/v1/traces/of?series=NODE/DEVICE/METRIC&ts=NS`.
+
+        `below=true`: the child that brought it is asked for its steps, too.
+        """
         params, number = request.query_params, request.path_params["id"]
         if number == "of":
-            only(params, "series", "ts")
+            only(params, "series", "ts", "below")
             ts = params.get("ts", "")
             if not _NS.fullmatch(ts):
                 raise Refused(400, f"ts={ts[:60]!r} is not allowed", "the reading's time in ns since 1970")
             number = trace_id(params.get("series", ""), int(ts))
         else:
-            only(params)
+            only(params, "below")
         if not _ID.fullmatch(number):
             raise Refused(400, f"{number[:60]!r} is no trace's id", "32 hex digits; an alert's is its event's id")
         async with self._gate.enter():
             spans = await asyncio.to_thread(self._service.reports.trace, number)
+        notes = list[str]()
+        if truth(params, "below", default=False) and self._service.below is not None:
+            below, notes = await self._service.below(number, spans)
+            spans = ordered([*spans, *below])
         if not spans:
             raise Refused(404, f"nothing is known here of trace {number}", "it wasn't followed, or is too old by now")
-        return answer(TraceAnswer(number, spans))
+        return answer(TraceAnswer(number, spans, notes))
 
 
 def _one_of(name: str, text: str, allowed: tuple[str, ...]) -> str:
