@@ -82,10 +82,9 @@ class IntakeService:
         self._ticker: asyncio.Handle | None = None
         self._commit_due: asyncio.Handle | None = None
         self._sources = Waiting(settings.commit_pause)
-        self._is_waited_for = self._must_commit = False
+        self._is_waited_for = self._must_commit = self._is_gathering = False
         self._decided_at = self._committed_at = -math.inf
         self._pause = self._costs = self._commit_began = self._commit_took = 0.0
-        self._is_gathering = False
         self._gathering_since = 0.0
         self._is_stopping = False
         self._checkpoint_due = 0.0
