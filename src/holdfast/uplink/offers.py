@@ -56,10 +56,9 @@ def encode(
     trust: Trust = STRANGER,
     follow: Follow | None = None,
 ) -> Encoded:
-    """The body of an offer.
+    """The body of an offer; `follow` takes note of the traces in it.
 
-    at: where the parent is, with the chain there, as the parent told it; the group that ends there may be gone here
-    follow: takes note of the traces in it
+    at: where the parent is, with the chain there, as it told it; the group that ends there may be gone here
 
     Raises:
         LaneClosed: when the parent must not have the lane; nothing was read.
@@ -90,8 +89,8 @@ def encode(
         region=trust.region if offer.lane.stays else "",
     )
     rows = groups[-1].last - offer.after
-    gap_rows = rows if header.kind == "gaps" else 0
     body = _body(header, groups, Names(catalogue, trust), offer.effort, follow)
+    gap_rows = rows if header.kind == "gaps" else 0
     return Encoded(body, rows, gap_rows, Bound(header.last, header.chain), time.thread_time() - began)
 
 
