@@ -22,7 +22,7 @@ from holdfast.cli.history_commands import history
 from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
-from holdfast.cli.report_commands import trace
+from holdfast.cli.report_commands import support_bundle, trace
 from holdfast.cli.rule_commands import rules
 from holdfast.cli.sim import sim
 from holdfast.kernel.documents import SettingsInvalid
@@ -129,6 +129,7 @@ app.command()(series)
 app.command()(sql)
 app.command()(detect)
 app.command()(trace)
+app.command("support-bundle")(support_bundle)
 app.command()(demo)
 app.command()(sim)
 

@@ -7,7 +7,7 @@ is what finds a password that somebody also typed into a rule's message, or that
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -118,8 +118,3 @@ class Redactor:
         text, times = pattern.subn(by, text)
         self.removed += times
         return text
-
-
-def without(rows: Iterable[Mapping[str, Any]], *names: str) -> list[dict[str, Any]]:
-    """Rows without some members."""
-    return [{key: value for key, value in row.items() if key not in names} for row in rows]

@@ -38,3 +38,25 @@ def trace(
         return show_trace([settings, *(also or [])], number.strip().lower(), wanted, last=last, json=json)
 
     finish(body)
+
+
+def support_bundle(
+    settings: NodeFile,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file: .tar.zst or .zip; it must not be there yet.")
+    ] = None,
+) -> None:
+    """All that somebody needs who helps, in one file, without secrets; of a running node or a stopped one."""
+
+    def body() -> int:
+        from holdfast.cli.bundle import default_target, make_bundle
+        from holdfast.cli.node_api import settings_of
+        from holdfast.kernel.clock import SystemClock
+
+        clock, plan = SystemClock(), settings_of(settings)
+        target = output or default_target(plan.settings.node, clock)
+        if not target.name.endswith((".tar.zst", ".zip")):
+            return misused(f"{target} is no kind of file that can be made", "name it .tar.zst or .zip")
+        return make_bundle(plan, settings, target, clock)
+
+    finish(body)
