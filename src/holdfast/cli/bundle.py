@@ -119,8 +119,8 @@ def _pieces(
         yield "quarantine.json", lambda: as_json(_refused(file))
     if isinstance(where, Api):
         api = where
-        for path, params in ASKED.items():
-            yield f"{path}.json", lambda path=path, params=params: as_json(api.get(path, object, params))  # type: ignore[misc]  # as above
+        for name, params in ASKED.items():
+            yield f"{name}.json", lambda name=name, params=params: as_json(api.get(name, object, params))  # type: ignore[misc]  # as above
         yield "full-status.json", lambda: as_json(api.get("status", object))
         yield "metrics.txt", api.metrics
     reports = files_of(plan)

@@ -1,4 +1,4 @@
-"""What a support bundle says of the journal: its file, pragmas, schema, tables, and whether it reads as it was written."""
+"""What a support bundle says of the journal: file, pragmas, schema, tables, and whether it reads as it was written."""
 
 import os
 from typing import Any

@@ -1,8 +1,8 @@
 """Takes secrets out of what is shown to others. Pure.
 
-Twice: settings are gone through by the names of their keys; then every text that leaves is searched for each secret that
-was found there or in a file that the settings name, as it stands and as JSON, URLs and base64 write it. The second pass
-is what finds a password that somebody also typed into a rule's message, or that a server sent back in its refusal.
+Twice: settings are gone through by the names of their keys; then every text that leaves is searched for each secret
+that was found there or in a file that the settings name, as it stands and as JSON, URLs and base64 write it. The second
+pass is what finds a password that somebody also typed into a rule's message, or that a server sent back.
 """
 
 import base64
