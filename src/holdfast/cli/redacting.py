@@ -107,7 +107,7 @@ class Redactor:
             self.learn(parts.query)
         if hidden:
             for piece in parts.path.split("/"):
-                if len(piece) >= 8:  # the parts that are tokens; `api` and `services` are words
+                if len(piece) >= (20 if piece.isalpha() else 8):  # `api` and `services` are words, and no tokens
                     self.learn(piece)
         self.removed += 1
         path = f"/{GONE}" if hidden else parts.path
