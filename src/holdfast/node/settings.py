@@ -42,6 +42,7 @@ from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
 from holdfast.notify.settings import findings as notify_findings
 from holdfast.queues.settings import QueueSettings
 from holdfast.queues.settings import findings as queue_findings
+from holdfast.reporting.settings import TelemetrySettings
 from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.routes.settings import RouteSettings
 from holdfast.stream.rules import BUILTIN as RULES
@@ -98,6 +99,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where this node is, as in `eu-1`; absent = a region of its own."""
     residency: tuple[ResidencyRule, ...] = ()
     """What must stay here or in the region; the first rule that matches a series decides."""
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    """The log, traces, and the collector that gets both."""
     commands: CommandSettings = field(default_factory=CommandSettings)
     """How commands reach devices, and who may send them."""
     residency_key: str = ""
@@ -262,6 +265,10 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]
+    reports = settings.telemetry.findings(
+        is_encrypted=settings.journal.key is not None, has_residency=bool(settings.residency)
+    )
+    problems += [document.problem(("telemetry", *where), text) for where, text in reports]
     problems += [*_contradictory_people(document), *_contradictory_commands(document)]
     return problems + list(_contradictory_documents(document))
 

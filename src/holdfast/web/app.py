@@ -25,6 +25,7 @@ from holdfast.web.people import PeopleRoutes
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
+from holdfast.web.reports import Reports
 from holdfast.web.responses import refused, unable, unrouted
 from holdfast.web.rules import Rules
 from holdfast.web.series import Series
@@ -44,6 +45,7 @@ def build_app(deps: WebDeps) -> Starlette:
         *Live(deps, gate, series, devices).routes(),
         *State(deps).routes(),
         *Quarantine(deps).routes(),
+        *Reports(deps).routes(),
     ]
     if devices is not None:
         routes += devices.routes()
