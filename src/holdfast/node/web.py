@@ -38,10 +38,21 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
     Raises:
         HoldfastError: when a certificate, key or token can't be used.
     """
+    plan, tls = node.plan, settings.tls
+    context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
+    return WebServer(build_app(make_deps(node, settings)), settings.address, context, connections=settings.connections)
+
+
+def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
+    """What the app may ask of the node.
+
+    Raises:
+        HoldfastError: when a token can't be used.
+    """
     plan, journal, keeper = node.plan, node.journal, node.keeper
     history = node.history
     latest = Latest(journal, journal.catalogue, node.surroundings.memory)
-    deps = WebDeps(
+    return WebDeps(
         clock=node.clock,
         telemetry=node.telemetry,
         catalogue=journal.catalogue,
@@ -64,10 +75,8 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         below=node.told_devices.below,
         rules=node.rulebook,
         alerting=Alerting(node.notify, journal.look),
+        sites=node.surroundings.desk,
     )
-    tls = settings.tls
-    context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
-    return WebServer(build_app(deps), settings.address, context, connections=settings.connections)
 
 
 def _documents(node: "Node") -> AppDocuments | None:

@@ -19,12 +19,14 @@ from holdfast.web.documents import Documents
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.headers import Shell
+from holdfast.web.metrics import CounterCollector
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
 from holdfast.web.responses import refused, unable, unrouted
 from holdfast.web.rules import Rules
 from holdfast.web.series import Series
+from holdfast.web.sites import Sites
 from holdfast.web.state import State
 from holdfast.web.sync import Sync
 
@@ -33,6 +35,7 @@ def build_app(deps: WebDeps) -> Starlette:
     """The app of one node; opens nothing."""
     # Each question decodes on a thread of its own; two leave a core to the hot path on the smallest machines.
     gate = Gate(running=2, waiting=16)
+    deps.telemetry.registry.register(CounterCollector(deps.counters))
     routes = [
         *page.routes(),
         *Reading(deps, gate).routes(),
@@ -69,7 +72,9 @@ def _for_children(deps: WebDeps, children: Children) -> list[Route]:
     if deps.commands is not None and deps.commands.below is not None:
         routes += ChildCommands(sync.senders, children.who, deps.commands.below).routes()
     if deps.below is not None:
-        routes += ChildDevices(sync.senders, children.who, deps.below).routes()
+        routes += ChildDevices(sync.senders, children.who, deps.below, deps.sites).routes()
+    if deps.sites is not None:
+        routes += Sites(deps.sites).routes()
     if deps.documents is not None:
         shared = deps.documents
         routes += ChildDocuments(sync.senders, children.who, shared.keeper, shared.settings).routes()

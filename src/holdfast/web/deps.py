@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from holdfast.adapters.supervised import AdapterStatus
 from holdfast.commands.below import Below
 from holdfast.commands.service import CommandService
@@ -31,8 +34,11 @@ from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
 from holdfast.web.rule_answers import RuleList, RulesReloaded
+from holdfast.web.site_answers import SiteRow
 from holdfast.wire.asking import Ask, Poll
+from holdfast.wire.looking import Call, CallReply
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
+from holdfast.wire.sites import SiteTold
 
 if TYPE_CHECKING:  # importing it loads pycrdt
     from holdfast.documents.keeper import Keeper
@@ -222,6 +228,30 @@ class DeviceBook(Protocol):
         ...
 
 
+class SiteDesk(Protocol):
+    """`node.sites.Desk`: the nodes below, and looks at them. Loop thread only."""
+
+    async def here(self) -> SiteRow:
+        """This node."""
+        ...
+
+    async def rows(self) -> list[SiteRow]:
+        """All below, by name of the node."""
+        ...
+
+    async def row(self, node: str) -> SiteRow | None:
+        """One of them; None = it isn't known."""
+        ...
+
+    async def look(self, node: str, call: Call) -> CallReply:
+        """What the site's own page says now; raises `SiteUnreached`."""
+        ...
+
+    def take(self, teller: str, rows: Sequence[SiteTold]) -> bool:
+        """A child tells; does this node lack something that the rows build on?"""
+        ...
+
+
 class RuleBook(Protocol):
     """`node.rulebook.RuleBook`."""
 
@@ -256,6 +286,8 @@ class WebDeps:
     alerting:    None: there are no paths for alerts, as in a part's test
     below:       what children tell of their devices; None: this node takes no children
     rules:       None: nobody is asked, as in a part's test
+    sees:        of these series' ids those that whoever asks may know of; None: all
+    sites:       None: this node takes no children, and the paths don't exist
     """
 
     clock: Clock
@@ -280,3 +312,5 @@ class WebDeps:
     below: DevicesBelow | None = None
     rules: RuleBook | None = None
     alerting: Alerting | None = None
+    sees: Callable[[NDArray[np.int32]], NDArray[np.int32]] | None = None
+    sites: "SiteDesk | None" = None

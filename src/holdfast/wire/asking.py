@@ -19,6 +19,7 @@ from holdfast.model.series import Kind, Series
 from holdfast.wire.errors import WireError
 from holdfast.wire.frame import Effort, seal, unseal
 from holdfast.wire.integers import Int64s
+from holdfast.wire.looking import Call
 from holdfast.wire.messages import VERSION, Count, Name, Seq
 from holdfast.wire.numbers import Float64s, group_rows, pack_numbers, unpack_numbers
 from holdfast.wire.packing import Packer, Unpacker, indexes
@@ -41,12 +42,16 @@ Reached = Annotated[tuple[Seq, ...], Meta(min_length=len(LANES), max_length=len(
 
 
 class Poll(Struct, frozen=True):
-    """A child is ready to be asked. branch, session: those of its open session; wait_s: how long it stays."""
+    """A child is ready to be asked. branch, session: those of its open session; wait_s: how long it stays.
+
+    calls: may its own pages be looked at (`Ask.call`)?
+    """
 
     branch: Count
     session: int
     wait_s: Annotated[float, Meta(ge=0, le=60)] = 25.0
     version: int = VERSION
+    calls: bool = False
 
 
 class Ask(Struct, frozen=True, omit_defaults=True):
@@ -59,6 +64,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     branch:     down only: what the parent calls the history that `after` counts in
     depth:      how many nodes further it may be passed on
     within_s:   what comes later isn't waited for
+    call:       down only, where the poll took calls: a look at the node's own pages, and nothing of the above counts
     """
 
     id: Name
@@ -76,6 +82,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     depth: Annotated[int, Meta(ge=0, le=16)] = 0
     within_s: Annotated[float, Meta(ge=0, le=60)] = 3.0
     version: int = VERSION
+    call: Call | None = None
 
 
 class Part(NamedTuple):
