@@ -64,7 +64,7 @@ class Desk:
         one = self._below.get(node)
         child = node if one is None or not one.via else one.via[0]
         if child != node:
-            call = Call(f"sites/{node}/api/v1/{call.path}", call.query)
+            call = Call(f"sites/{node}/api/{call.path}", call.query)
         if len(call.path) > MAX_PATH:
             raise SiteUnreached("the path is too long to be passed on")
         questions = self._node.surroundings.questions

@@ -31,7 +31,7 @@ class Surroundings:
     def __init__(self, node: "Node") -> None:
         """Open nothing."""
         self._node, journal = node, node.journal
-        folder = node.plan.data / (node.plan.history or HistorySettings()).lake
+        self.folder = folder = node.plan.data / (node.plan.history or HistorySettings()).lake
         # Without a keeper there may still be files of a time when there was one.
         self.lake = Lake(DiskFolder(folder)) if node.keeper is None else node.keeper.lake
         around = Around(journal, node.clock, node.telemetry)

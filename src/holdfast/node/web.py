@@ -7,6 +7,7 @@ from holdfast.documents.settings import matcher
 from holdfast.history.events import latest_everywhere
 from holdfast.history.lake.health import memory_status
 from holdfast.history.latest import Latest
+from holdfast.history.sql_desk import SqlDesk
 from holdfast.identity.tokens import TokenBook
 from holdfast.journal.ledger import Ledger, balance
 from holdfast.journal.parent import CONSUMER
@@ -76,6 +77,9 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
         rules=node.rulebook,
         alerting=Alerting(node.notify, journal.look),
         sites=node.surroundings.desk,
+        sql=SqlDesk(
+            journal.access.path, journal.access.key, None if plan.history is None else node.surroundings.folder
+        ),
     )
 
 

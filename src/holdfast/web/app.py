@@ -8,6 +8,7 @@ from starlette.routing import Route
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
 from holdfast.web.alerts import Alerts
+from holdfast.web.analytics import Analytics
 from holdfast.web.asking import Inquiry
 from holdfast.web.child_commands import ChildCommands
 from holdfast.web.child_devices import ChildDevices
@@ -42,6 +43,7 @@ def build_app(deps: WebDeps) -> Starlette:
         *Series(deps, gate).routes(),
         *State(deps).routes(),
         *Quarantine(deps).routes(),
+        *Analytics(deps).routes(),
     ]
     if deps.devices is not None:
         routes += Devices(deps, deps.devices, gate).routes()

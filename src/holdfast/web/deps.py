@@ -16,6 +16,7 @@ from holdfast.history.lake.health import MemoryStatus
 from holdfast.history.last_values import LastValues
 from holdfast.history.latest import Latest
 from holdfast.history.query import History
+from holdfast.history.sql_desk import SqlDesk
 from holdfast.intake.replay import Replayed, Verdict
 from holdfast.journal.ledger import Ledger
 from holdfast.journal.quarantine import QuarantineFilter
@@ -288,6 +289,7 @@ class WebDeps:
     rules:       None: nobody is asked, as in a part's test
     sees:        of these series' ids those that whoever asks may know of; None: all
     sites:       None: this node takes no children, and the paths don't exist
+    sql:         None: nobody asks in SQL, as in a part's test
     """
 
     clock: Clock
@@ -314,3 +316,4 @@ class WebDeps:
     alerting: Alerting | None = None
     sees: Callable[[NDArray[np.int32]], NDArray[np.int32]] | None = None
     sites: "SiteDesk | None" = None
+    sql: SqlDesk | None = None

@@ -35,7 +35,7 @@ _NAME = r"[^/]{1,256}"
 _OPEN = rf"status|clock|series|last|query|devices|devices/{_NAME}|alerts|alerts/\d{{1,12}}|ledger|history"
 _FREE = r"rules|adapters|quarantine|quarantine/\d{1,12}|logs"
 """Words that people and devices chose, or raw bytes: nobody can tell which of them are about what must stay."""
-_SITES = rf"(?:sites/{_NAME}/api/v1/){{0,4}}"
+_SITES = rf"(?:sites/{_NAME}/api/){{0,4}}"
 _ALLOWED = re.compile(rf"{_SITES}(?:{_OPEN}|{_FREE}|sites|sites/{_NAME})")
 _NEVER_FREE = re.compile(_FREE)
 _NOT_SHOWN = b'{"error":"this is not shown through the parent","hint":"look at the site itself"}'

@@ -46,7 +46,7 @@ class Sites:
         return [
             Route("/api/v1/sites", self.list),
             Route("/api/v1/sites/{name}", self.show),
-            Route("/api/v1/sites/{name}/api/v1/{path:path}", self.look),
+            Route("/api/v1/sites/{name}/api/{path:path}", self.look),
         ]
 
     async def list(self, request: Request) -> Response:
