@@ -38,7 +38,6 @@ def build_app(deps: WebDeps) -> Starlette:
     gate = Gate(running=2, waiting=16)
     deps.telemetry.registry.register(CounterCollector(deps.counters))
     routes = [
-        *page.routes(),
         *Reading(deps, gate).routes(),
         *Series(deps, gate).routes(),
         *State(deps).routes(),
@@ -60,7 +59,7 @@ def build_app(deps: WebDeps) -> Starlette:
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     return Starlette(
-        routes=routes,
+        routes=[*routes, *page.routes()],
         middleware=[Middleware(Shell, telemetry=deps.telemetry)],
         exception_handlers={Refused: refused, HoldfastError: unable, HTTPException: unrouted},
     )
