@@ -1,6 +1,6 @@
 // The nodes below this one: where they are, how they are, and the way to each one's own pages.
 import { useMemo, useState } from "preact/hooks";
-import { useLocation } from "wouter-preact";
+import { Link, useLocation } from "wouter-preact";
 import { rate, short, whole } from "~/lib/format";
 import { useLoad } from "~/lib/load";
 import { usePlace } from "~/lib/place";
@@ -19,7 +19,7 @@ const COLUMNS: readonly Column<SiteRow>[] = [
     sort: (row) => row.site,
     cell: (row) => (
       <span class="site-name">
-        <a href={href(row)}>{row.site}</a>
+        <Link href={href(row)}>{row.site}</Link>
         <small>{[...row.via, row.node].join(" › ")}</small>
       </span>
     ),
