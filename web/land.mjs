@@ -56,10 +56,33 @@ function simple(points, tolerance) {
   return points.filter((_, i) => keep[i]);
 }
 
+/** Longitudes go on past ±180° instead of jumping across the map. */
+function unwrapped(points) {
+  let turn = 0;
+  return points.map(([longitude, latitude], i) => {
+    const step = i ? longitude - points[i - 1][0] : 0;
+    if (step > 180) turn -= 360;
+    else if (step < -180) turn += 360;
+    return [longitude + turn, latitude];
+  });
+}
+
 const area = (points) => Math.abs(points.reduce((sum, [x, y], i) => {
   const [nx, ny] = points[(i + 1) % points.length];
   return sum + x * ny - nx * y;
 }, 0)) / 2;
+
+/** A ring as relative lines, moved sideways. */
+function drawn(points, by) {
+  let [[x, y]] = points;
+  const begin = `M${x + by} ${y}l`;
+  const steps = points.slice(1, -1).map(([nx, ny]) => {
+    const step = `${nx - x} ${ny - y}`;
+    [x, y] = [nx, ny];
+    return step;
+  });
+  return `${begin}${steps.filter((step) => step !== "0 0").join(" ").replace(/ -/g, "-")}z`;
+}
 
 /** The land as one path of relative lines in whole units, and the map's height. */
 export function land() {
@@ -71,17 +94,12 @@ export function land() {
       for (const parts of polygon) {
         const degrees = ring(parts, decoded);
         if (degrees.every(([, latitude]) => latitude < SOUTH)) continue;
-        const points = simple(degrees.map(project), TOLERANCE).map(([x, y]) => [Math.round(x), Math.round(y)]);
+        const points = simple(unwrapped(degrees).map(project), TOLERANCE).map(([x, y]) => [Math.round(x), Math.round(y)]);
         if (points.length < 4 || area(points) < LEAST_AREA) continue;
-        const [[x0, y0]] = points;
-        let x = x0, y = y0;
-        path += `M${x} ${y}l`;
-        path += points.slice(1, -1).map(([nx, ny]) => {
-          const step = `${nx - x} ${ny - y}`;
-          [x, y] = [nx, ny];
-          return step;
-        }).filter((step) => step !== "0 0").join(" ").replace(/ -/g, "-");
-        path += "z";
+        path += drawn(points, 0);
+        // What crosses ±180° is drawn at both edges.
+        if (points.some(([x]) => x > WIDTH)) path += drawn(points, -WIDTH);
+        if (points.some(([x]) => x < 0)) path += drawn(points, WIDTH);
       }
     }
   }

@@ -115,7 +115,7 @@ function Frame({ site }: { site?: string }) {
       </a>
       <Rail isOpen={isOpen} site={site} />
       <main class="main" id="main" tabIndex={-1}>
-        {connection.value === "offline" && (
+        {connection.value === "offline" && site === undefined && (
           <div class="banner apart" role="status">
             The node isn't reached. What you see is as it was; this page goes on trying.
           </div>

@@ -1,7 +1,7 @@
 // What moves at a site that is looked at through its hub: the hub passes questions on, so these ask again and again.
 // The site says how often it may be asked (`parent.questions.looks`); each look costs its link.
-import { get } from "~/lib/api";
-import type { Topic, Wanted } from "~/lib/live";
+import { away, get } from "~/lib/api";
+import { connection, type Topic, type Wanted } from "~/lib/live";
 
 const EVERY_MS: Record<string, number> = { status: 5_000, last: 5_000, readings: 4_000, alerts: 8_000, devices: 8_000, logs: 6_000 };
 const MOST_MATCHES = 50;
@@ -45,9 +45,12 @@ export function poll<T>(topic: Topic, wanted: Wanted, take: (data: T) => void): 
     if (!document.hidden) {
       try {
         const found = await ask();
-        if (!giveUp.signal.aborted) take(found as T);
+        if (!giveUp.signal.aborted) {
+          connection.value = away.value ? "connecting" : "live";
+          take(found as T);
+        }
       } catch {
-        // The frame says that the site is away; this goes on trying.
+        connection.value = "connecting"; // the frame says that the site is away; this goes on trying
       }
     }
     if (!giveUp.signal.aborted) timer = window.setTimeout(turn, Math.max(wanted.every_ms ?? 0, EVERY_MS[topic] ?? 5_000));

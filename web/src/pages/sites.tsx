@@ -13,6 +13,8 @@ import "~/pages/sites/sites.css";
 
 const RANK: Record<string, number> = { silent: 0, never: 1, unknown: 2, late: 3, online: 4 };
 
+const WORSE: Record<string, number> = { bad: 2, warn: 1 };
+
 const COLUMNS: readonly Column<SiteRow>[] = [
   {
     name: "Site",
@@ -26,7 +28,7 @@ const COLUMNS: readonly Column<SiteRow>[] = [
   },
   {
     name: "State",
-    sort: (row) => RANK[row.state] ?? 9,
+    sort: (row) => 4 * (RANK[row.state] ?? 9) - (WORSE[mood(row)] ?? 0),
     cell: (row) => (
       <span class="row">
         <Badge mood={stateMood(row.state)}>{row.state}</Badge>
@@ -59,7 +61,7 @@ const COLUMNS: readonly Column<SiteRow>[] = [
     sort: (row) => sum(row.devices),
     cell: (row) => (sum(row.devices) ? `${row.devices["online"] ?? 0} of ${sum(row.devices)}` : "—"),
   },
-  { name: "Link", wideOnly: true, sort: (row) => row.kbps, cell: (row) => (row.pace ? `${row.pace}${row.kbps ? `, ${short(row.kbps)} kbit/s` : ""}` : "—") },
+  { name: "Link", wideOnly: true, sort: (row) => row.kbps, cell: (row) => (row.pace ? <span title={row.kbps ? `${short(row.kbps)} kbit/s` : undefined}>{row.pace}</span> : "—") },
   { name: "Version", wideOnly: true, sort: (row) => row.version, cell: (row) => row.version || "—" },
   {
     name: "Trouble",
@@ -119,10 +121,12 @@ export default function Sites() {
           </>
         }
       >
-        <Table
-          label="Sites" rows={rows} columns={COLUMNS} id={(row) => row.node} onOpen={open} selected={chosen} rowHeight={54} sortBy="State"
-          empty={<Empty title="No site fits.">Take some of the search away.</Empty>}
-        />
+        <div class="sites-list">
+          <Table
+            label="Sites" rows={rows} columns={COLUMNS} id={(row) => row.node} onOpen={open} selected={chosen} rowHeight={54} sortBy="State"
+            empty={<Empty title="No site fits.">Take some of the search away.</Empty>}
+          />
+        </div>
       </Card>
     </Page>
   );

@@ -1,24 +1,45 @@
 // A site in view: that it's looked at through this node, and what is known of it while it's away.
+import { useEffect, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
-import { away, type Away } from "~/lib/api";
+import { away, get, type Away } from "~/lib/api";
 import { rate, whole } from "~/lib/format";
 import { LANES, stateMood, sum, waiting, type SiteRow } from "~/lib/sites";
 import { ago, lasting } from "~/lib/time";
 import { Badge, Card, Facts, Page, Stat } from "~/parts/basic";
 
+const EVERY_MS = 10_000;
+
+/** What this node itself knows of the site. */
+function useRow(site: string): SiteRow | null {
+  const [row, setRow] = useState<SiteRow | null>(null);
+  useEffect(() => {
+    const giveUp = new AbortController();
+    const ask = (): void => void get<SiteRow>(`sites/${encodeURIComponent(site)}`, {}, giveUp.signal, true).then(setRow, () => undefined);
+    ask();
+    const timer = setInterval(ask, EVERY_MS);
+    return () => {
+      giveUp.abort();
+      clearInterval(timer);
+    };
+  }, [site]);
+  return row;
+}
+
 /** Above every page of a site. */
 export function Through({ site }: { site: string }) {
-  const gone = away.value;
+  const gone = away.value, row = useRow(site);
   if (!gone) {
     return (
-      <p class="through small soft" role="status">
-        <i class="dot good" /> {site} through this node, live
+      <p class="through" role="status">
+        <i class="dot good" />
+        <strong>{row?.site ?? site}</strong>
+        <span class="soft small">{["live, through this node", row?.zone, row?.note].filter(Boolean).join(" · ")}</span>
       </p>
     );
   }
   const held = gone.held !== null;
   return (
-    <div class="banner" role="status" data-away={gone.site.node}>
+    <div class="banner apart" role="status" data-away={gone.site.node}>
       <span>
         <strong>{gone.site.site} can’t be reached.</strong>{" "}
         {gone.age_s === null ? "It was never heard." : `Last heard ${ago(gone.site.heard_ns)}.`}{" "}

@@ -89,6 +89,7 @@ export function SiteMap({ rows, chosen, onChoose, onOpen }: Props) {
     return () => node.removeEventListener("wheel", turned);
   });
   const spots = useMemo(() => gathered(placed, seen, w, h), [placed, seen.x, seen.y, seen.k, w, h]);
+  const named = useMemo(() => nameable(spots, w), [spots, w]);
   const openSpot = (spot: Spot): void => {
     const [first] = spot.rows;
     if (spot.rows.length === 1 && first) onOpen(first);
@@ -133,7 +134,7 @@ export function SiteMap({ rows, chosen, onChoose, onOpen }: Props) {
         {spots.map((spot) => (
           <Dot
             key={spot.rows[0]?.node} spot={spot} wide={w}
-            isNamed={spots.length <= LABELS} isChosen={spot.rows.some((row) => row.node === chosen)}
+            isNamed={named.has(spot)} isChosen={spot.rows.some((row) => row.node === chosen)}
             onOpen={() => openSpot(spot)} onChoose={onChoose}
           />
         ))}
@@ -206,6 +207,27 @@ function gathered(placed: readonly { row: SiteRow; at: [number, number] }[], vie
     }
   }
   return spots;
+}
+
+const NAME_PX = 7.4, LINE_PX = 18;
+
+/** Whose names are written: those that cover no dot and no other name. */
+function nameable(spots: readonly Spot[], w: number): Set<Spot> {
+  const found = new Set<Spot>();
+  if (spots.length > LABELS) return found;
+  const taken = spots.map(({ x, y, rows }) => ({ left: x - 14, right: x + 14, top: y - 14, bottom: y + 14, rows }));
+  for (const spot of spots) {
+    const [first] = spot.rows;
+    if (spot.rows.length > 1 || !first) continue;
+    const long = first.site.length * NAME_PX, isLeft = spot.x > w - 140;
+    const left = isLeft ? spot.x - 13 - long : spot.x + 13;
+    const mine = { left, right: left + long, top: spot.y - LINE_PX / 2, bottom: spot.y + LINE_PX / 2, rows: spot.rows };
+    const isCovering = taken.some((one) => one.rows !== spot.rows && one.left < mine.right && one.right > mine.left && one.top < mine.bottom && one.bottom > mine.top);
+    if (isCovering) continue;
+    found.add(spot);
+    taken.push(mine);
+  }
+  return found;
 }
 
 const GRATICULE = [
