@@ -18,6 +18,7 @@ from holdfast.model.lane import Lane
 from holdfast.node.clock_status import clock_status
 from holdfast.node.devices import Book
 from holdfast.node.foreign import broker_states, route_states
+from holdfast.node.people import make_door
 from holdfast.node.residency import audit
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import documents_status
@@ -80,6 +81,8 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
         sql=SqlDesk(
             journal.access.path, journal.access.key, None if plan.history is None else node.surroundings.folder
         ),
+        door=make_door(node),
+        audit=journal.look,
     )
 
 

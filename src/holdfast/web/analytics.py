@@ -23,6 +23,7 @@ from holdfast.kernel.memory import give_back
 from holdfast.kernel.scalars import zone
 from holdfast.web.bodies import read_body
 from holdfast.web.deps import WebDeps
+from holdfast.web.door import VIEWER, needs
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.parameters import only
@@ -139,10 +140,10 @@ class Analytics:
         sql = self._deps.sql is not None and self._deps.sql.is_there
         return answer(AnalyticsAbout(sql, MOST_ROWS, self._deps.past.patience_s, _TABLES))
 
+    @needs(VIEWER)
     async def ask(self, request: Request) -> Response:
         """JSON `AnalyticsQuestion` in, JSON `AnalyticsAnswer` out. It changes nothing."""
         only(request.query_params)
-        require_own_page(request)
         try:
             wanted = _question.decode(await read_body(request, MAX_BODY, STALL_S))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -210,20 +211,6 @@ class Analytics:
             return grouped(series, cells, wish), summed(got.sources)
         finally:
             give_back()
-
-
-def require_own_page(request: Request) -> None:
-    """JSON, and from no other origin's page.
-
-    Raises:
-        Refused: 403 or 415.
-    """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise Refused(415, "the body is not declared as JSON", "send `Content-Type: application/json`")
-    origin = request.headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != request.headers.get("host", ""):
-        raise Refused(403, "this is not taken from another site's page", "open this node's own page")
 
 
 async def _while_wanted(request: Request, work: Coroutine[Any, Any, T], interest: _Interest) -> T | None:

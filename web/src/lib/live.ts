@@ -41,7 +41,7 @@ function tell(message: object): void {
 }
 
 function open(): void {
-  const address = new URL(url("live"), location.href);
+  const address = new URL(url("live", {}, true), location.href);
   address.protocol = address.protocol.replace("http", "ws");
   socket = new WebSocket(address);
   socket.onopen = () => {
