@@ -11,7 +11,7 @@ import typer
 
 from holdfast.cli.alert_plot import Recorded, picture, terminal
 from holdfast.cli.node_api import Misused, as_json
-from holdfast.cli.readings import Readings, Wants, several
+from holdfast.cli.readings import Readings, Wants, several, watched
 from holdfast.cli.which_past import Wanted, past
 from holdfast.cli.words import lasting, many, plain, table, when
 from holdfast.kernel.clock import Clock
@@ -125,12 +125,17 @@ def wants_of(rules: Sequence[CompiledRule]) -> Wants:
     return wants
 
 
-def replayed(rules: Sequence[CompiledRule], readings: Readings, clock: Clock, *, records: bool, to_end: bool) -> Ran:
-    """Run the rules. to_end: time passes up to the end that was asked for, not only to the last reading."""
+def replayed(
+    rules: Sequence[CompiledRule], readings: Readings, clock: Clock, *, records: bool, to_end: bool, json: bool = False
+) -> Ran:
+    """Run the rules.
+
+    to_end: time passes up to the end that was asked for, not only to the last reading; json: no bar is drawn
+    """
     began = clock.monotonic()
     replay = Replay(rules, readings.catalogue, readings.node, readings.from_ns, readings.to_ns)
     recorded = Recorded(replay.engine, readings.from_ns, readings.to_ns) if records else None
-    for batch in readings.batches:
+    for batch in watched(readings, "backtest", json=json):
         replay.feed(batch)
     account = replay.finish(readings.to_ns if to_end else 0)
     wall = max(clock.monotonic() - began, 1e-9)
@@ -167,7 +172,7 @@ def backtest(
 ) -> int:
     """Print what would have fired, and draw it. Returns 0."""
     with past(wanted, *sought(rules), clock) as readings:
-        ran = replayed(rules, readings, clock, records=bool(plot), to_end=_to_end(wanted))
+        ran = replayed(rules, readings, clock, records=bool(plot), to_end=_to_end(wanted), json=json)
         if json:
             typer.echo(as_json(ran.report))
         else:

@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli.backtesting import sought
 from holdfast.cli.node_api import Api, File, Misused, as_json
-from holdfast.cli.readings import Readings
+from holdfast.cli.readings import Readings, watched
 from holdfast.cli.tables import moment
 from holdfast.cli.tables import value as shown_value
 from holdfast.cli.which_past import Wanted, past
@@ -187,6 +187,7 @@ def show_rule(
         typer.echo(as_json({"rule": name, "words": words}) if json else "\n".join(words))
         return 0
     with past(wanted, *sought(rules), clock) as readings:
+        readings.batches = watched(readings, "replaying", json=json)
         found = Standings(rules, name, readings).at_end(device)
     if json:
         typer.echo(as_json({"rule": name, "words": words, "standing": found}))

@@ -24,6 +24,7 @@ from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.rule_commands import rules
 from holdfast.cli.sim import sim
+from holdfast.cli.top.command import top
 from holdfast.kernel.documents import SettingsInvalid
 
 app = typer.Typer(
@@ -85,6 +86,7 @@ def doctor(
 
 
 app.command()(status)
+app.command()(top)
 app.command()(ledger)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from holdfast.cli.node_api import Api, File, Misused
 from holdfast.cli.past import Past, opened
+from holdfast.cli.progress import is_shown, progress, waiting
 from holdfast.cli.reading_files import batch_of, read_file
+from holdfast.cli.words import many
 from holdfast.client import Client
 from holdfast.history.gathering import placed_points, step_points
 from holdfast.history.lake.rollup import Steps
@@ -28,6 +30,7 @@ FIRST_NS = 3600 * NS_PER_S
 MOST_NS = 31 * 24 * FIRST_NS
 AIM_ROWS = 4_000_000
 """Rows that are sorted at once: about 200 MB while it's done."""
+_SEEN_ROWS = 262_144
 
 
 @dataclass(slots=True)
@@ -125,7 +128,16 @@ def of_api(where: Api, patterns: Sequence[str], start: str, end: str) -> Iterato
     """Of a node elsewhere: fetched as a whole first."""
     client = Client.over(where.host, where.port, where.tls, where.token)
     parts = list[pa.RecordBatch]()
-    client.pour(parts.append, patterns, start, end)
+    with progress(f"fetching from {where}", unit="rows") as tell:
+        rows = 0
+
+        def take(part: pa.RecordBatch) -> None:
+            nonlocal rows
+            parts.append(part)
+            rows += len(part)
+            tell(rows)
+
+        client.pour(take, patterns, start, end)
     if not parts:
         raise Misused(f"{where} has no reading of {', '.join(patterns)} in that time", "look with `holdfast series`")
     yield _of_table(pa.Table.from_batches(parts), str(where), "", {})
@@ -136,7 +148,8 @@ def of_file(
     path: Path, device: str, names: dict[str, str], from_ns: int | None, to_ns: int | None
 ) -> Iterator[Readings]:
     """Of a CSV or Parquet file."""
-    found = _of_table(read_file(path), path.name, device or path.name.partition(".")[0], names)
+    table = waiting(partial(read_file, path), f"reading {path.name}")
+    found = _of_table(table, path.name, device or path.name.partition(".")[0], names)
     batch = next(found.batches)
     low = 0 if from_ns is None else int(np.searchsorted(batch.ts, from_ns))
     high = len(batch) if to_ns is None else int(np.searchsorted(batch.ts, to_ns))
@@ -155,6 +168,23 @@ def _of_table(table: pa.Table, name: str, device: str, names: dict[str, str]) ->
     return Readings(
         name, catalogue[0].node, catalogue, int(batch.ts[0]), int(batch.ts[-1]) + 1, iter([batch]), len(catalogue)
     )
+
+
+def watched(readings: Readings, doing: str, *, json: bool) -> Iterator[Batch]:
+    """Its batches, with a bar by time where somebody looks; large ones in pieces then, so that it moves."""
+    if not is_shown(json=json):
+        yield from readings.batches
+        return
+    rows, span = 0, max(readings.to_ns - readings.from_ns, 1) / NS_PER_S
+    with progress(doing, span, "s of data") as tell:
+        for batch in readings.batches:
+            for start in range(0, max(len(batch), 1), _SEEN_ROWS):
+                piece = batch.take(np.arange(start, min(start + _SEEN_ROWS, len(batch))))
+                yield piece
+                rows += len(piece)
+                if len(piece):
+                    reached = max(int(piece.ts[-1]) - readings.from_ns, 0) / NS_PER_S
+                    tell(min(reached, span), doing=f"{doing}, {many(rows, 'reading')}")
 
 
 def several(names: Sequence[str]) -> str:

@@ -107,12 +107,18 @@ def texts_of(path: Path) -> dict[str, object]:
 
 
 def compared(
-    old: Sequence[CompiledRule], new: Sequence[CompiledRule], wanted: Wanted, clock: Clock, difference: Difference
+    old: Sequence[CompiledRule],
+    new: Sequence[CompiledRule],
+    wanted: Wanted,
+    clock: Clock,
+    difference: Difference,
+    *,
+    json: bool = False,
 ) -> Difference:
     """With the alerts that each would have raised over the past that is asked for."""
     with past(wanted, *sought([*old, *new]), clock) as readings, kept(readings) as again:
-        a = replayed(old, again(), clock, records=False, to_end=True).report.alerts
-        b = replayed(new, again(), clock, records=False, to_end=True).report.alerts
+        a = replayed(old, again(), clock, records=False, to_end=True, json=json).report.alerts
+        b = replayed(new, again(), clock, records=False, to_end=True, json=json).report.alerts
         source = readings.name
     gone, fresh, same = _matched(a, b)
     return msgspec.structs.replace(difference, source=source, gone=gone, new=fresh, same=same)
