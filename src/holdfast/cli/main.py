@@ -41,6 +41,27 @@ NodeFile = Annotated[Path, typer.Argument(help="The node's settings.", metavar="
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or existing folder.", metavar="FOLDER")],
+    name: Annotated[str, typer.Option(help="The node's name; absent = this machine's.")] = "",
+) -> None:
+    """Write settings for a first gateway: any JSON over MQTT, one rule, its pages on port 8080."""
+    from holdfast.cli.starting import FolderTaken, begin
+
+    try:
+        settings = begin(folder, name)
+        check(settings)
+    except (FolderTaken, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    typer.echo(
+        f"Run it:           holdfast run {settings}\n"
+        "Send a reading:   mosquitto_pub -q 1 -t plant/press-1 -m '{\"temp\": 21.5}'\n"
+        "Look at it live:  http://127.0.0.1:8080/"
+    )
+
+
+@app.command()
 def run(settings: NodeFile) -> None:
     """Run a node until SIGTERM or Ctrl-C."""
     sys.stdout.flush()

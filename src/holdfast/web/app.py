@@ -34,7 +34,6 @@ def build_app(deps: WebDeps) -> Starlette:
     # Each question decodes on a thread of its own; two leave a core to the hot path on the smallest machines.
     gate = Gate(running=2, waiting=16)
     routes = [
-        *page.routes(),
         *Reading(deps, gate).routes(),
         *Series(deps, gate).routes(),
         *State(deps).routes(),
@@ -55,7 +54,7 @@ def build_app(deps: WebDeps) -> Starlette:
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     return Starlette(
-        routes=routes,
+        routes=[*routes, *page.routes()],
         middleware=[Middleware(Shell, telemetry=deps.telemetry)],
         exception_handlers={Refused: refused, HoldfastError: unable, HTTPException: unrouted},
     )
