@@ -172,12 +172,13 @@ def _of_table(table: pa.Table, name: str, device: str, names: dict[str, str]) ->
 
 def watched(readings: Readings, doing: str, *, json: bool) -> Iterator[Batch]:
     """Its batches, with a bar by time where somebody looks; large ones in pieces then, so that it moves."""
-    if not is_shown(json=json):
-        yield from readings.batches
-        return
+    return _watched(readings, readings.batches, doing) if is_shown(json=json) else readings.batches
+
+
+def _watched(readings: Readings, batches: Iterator[Batch], doing: str) -> Iterator[Batch]:
     rows, span = 0, max(readings.to_ns - readings.from_ns, 1) / NS_PER_S
     with progress(doing, span, "s of data") as tell:
-        for batch in readings.batches:
+        for batch in batches:
             for start in range(0, max(len(batch), 1), _SEEN_ROWS):
                 piece = batch.take(np.arange(start, min(start + _SEEN_ROWS, len(batch))))
                 yield piece

@@ -75,6 +75,7 @@ def test_work_of_unknown_length_shows_only_its_time_and_foreign_words_as_text() 
     assert "asking <b>[red]\\x1b[2J" in err
 
 
+@pytest.mark.timeout(240)
 def test_a_real_command_shows_a_bar_and_prints_the_same(tmp_path: Path) -> None:
     rules, readings = tmp_path / "rules.yaml", tmp_path / "past.csv"
     rules.write_text("rules:\n  hot: {select: t, when: t > 2, severity: warning}\n")
