@@ -22,7 +22,7 @@ export default function Quarantine() {
   const id = Number(place.get("id") ?? "0");
   const [chosen, setChosen] = useState<Chosen | null>(null);
   const { rows, error, isLoading, hasMore, older, reload } = useRefused(filter);
-  const columns = useMemo(() => COLUMNS, []);
+  const columns = id ? NARROW : COLUMNS;
   const isFiltered = Object.values(filter).some(Boolean);
   const replay = (): void => {
     const seconds = SECONDS[filter.since];
@@ -211,4 +211,5 @@ const COLUMNS: Column<Refused>[] = [
   { name: "Size", isNumber: true, wideOnly: true, sort: lengthOf, cell: (one) => <span class="nowrap">{bytes(lengthOf(one))}</span> },
   { name: "What is wrong", wideOnly: true, cell: (one) => <span class="cut soft" title={one.detail}>{one.detail}</span> },
 ];
-
+// Beside an open message there's room for less.
+const NARROW = COLUMNS.filter(({ name }) => ["No", "Received", "Reason", "Source"].includes(name));

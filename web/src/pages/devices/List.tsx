@@ -163,7 +163,7 @@ function columnsOf(isTree: boolean): Column<Device>[] {
 function Refused({ one }: { one: Device }) {
   const share = refusedShare(one);
   if (one.held) return <Badge mood="info" title="Kept raw until somebody accepts the device">{`${short(one.held)} held`}</Badge>;
-  return <span class={share > 0.1 || one.over_budget ? "tone-bad" : share > 0.01 ? "tone-warn" : "soft"}>{percent(share)}</span>;
+  return <span class={share > 0.1 ? "tone-bad" : share > 0.01 || one.over_budget ? "tone-warn" : "soft"}>{percent(share)}</span>;
 }
 
 function Choice(props: { label: string; value: string; all: string; values: readonly string[]; onChange: (value: string) => void }) {

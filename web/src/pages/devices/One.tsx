@@ -120,7 +120,7 @@ function Actions({ device, onChoose }: { device: Device; onChoose: (what: What) 
 function Figures({ device }: { device: Device }) {
   const share = refusedShare(device);
   return (
-    <div class="grid">
+    <div class="grid figures">
       <Stat
         title="Last heard"
         value={ago(device.last_ns)}
@@ -137,12 +137,18 @@ function Figures({ device }: { device: Device }) {
       />
       <Stat
         title="Its clock"
-        value={device.skew_s === null ? "—" : lasting(device.skew_s)}
+        value={device.skew_s === null ? "—" : Math.abs(device.skew_s) < 0.5 ? "right" : lasting(device.skew_s)}
         mood={device.skew_s !== null && Math.abs(device.skew_s) > 60 ? "warn" : ""}
-        note={device.skew_s === null ? "its messages tell no time" : device.skew_s < 0 ? "behind this node's" : "ahead of this node's"}
+        note={clockNote(device.skew_s)}
       />
     </div>
   );
+}
+
+function clockNote(skew: number | null): string {
+  if (skew === null) return "its messages tell no time";
+  if (Math.abs(skew) < 0.5) return "within half a second of this node's";
+  return skew < 0 ? "behind this node's" : "ahead of this node's";
 }
 
 /** Newest values, live; some of them drawn; and when it was silent. */
@@ -162,7 +168,7 @@ function Values({ device, names, gaps }: { device: Device; names: readonly strin
   const answer = useLoad<Answer>(
     asked.length ? "query" : null,
     { series: [...new Set([...asked, ...drawn])], from: `-${span}`, to: "now", step, aggregates: "mean", site: false },
-    span === "1h" ? 10_000 : 60_000,
+    span === "1h" ? 15_000 : 60_000,
   );
   const lines = useMemo(() => (answer.data ? gridded(answer.data) : null), [answer.data]);
   const toggle = (name: string): void => {
@@ -182,6 +188,9 @@ function Values({ device, names, gaps }: { device: Device; names: readonly strin
         </Empty>
       ) : (
         <div class="stack">
+          {!lines && asked.length > 0 && (
+            <div class="chart-wait">{answer.error ? <ErrorNote error={answer.error} /> : <Loading label="Loading the past" />}</div>
+          )}
           {lines && drawn.length > 0 && (
             <Chart
               label={`${drawn.map((name) => metricOf(name, device)).join(", ")} over the last ${span}`}

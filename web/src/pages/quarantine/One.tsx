@@ -7,8 +7,6 @@ import { exact, moment } from "~/lib/time";
 import { bytesOf, hexOf, jsonOf, textOf, words, type Detail } from "~/pages/quarantine/model";
 import { attempt } from "~/parts/Toasts";
 import { Badge, Button, Card, ErrorNote, Facts, Loading, Segment } from "~/parts/basic";
-import { linkTo } from "~/pages/devices/model";
-import { status } from "~/app";
 
 type Look = "text" | "json" | "hex";
 const MOST_BYTES = 64 << 10;
@@ -30,7 +28,7 @@ export function One({ id, onClose, onReplay }: { id: number; onClose: () => void
               ["Refused as", <Badge mood="warn">{words(message.reason)}</Badge>],
               ["Because", message.detail || "—"],
               ["Received", <span title={exact(message.received_ns)}>{moment(message.received_ns)}</span>],
-              ["Source", <Link href={linkTo({ node: status.value?.node ?? "", name: message.source })}>{message.source}</Link>],
+              ["Source", <Link href={`/quarantine?${new URLSearchParams({ source: message.source, id: String(id) }).toString()}`} title="Only from this source">{message.source}</Link>],
               ["Topic", <span class="mono">{message.topic || "—"}</span>],
             ]}
           />
