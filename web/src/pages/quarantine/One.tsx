@@ -11,6 +11,8 @@ import { Badge, Button, Card, ErrorNote, Facts, Loading, Segment } from "~/parts
 type Look = "text" | "json" | "hex";
 const MOST_BYTES = 64 << 10;
 const MOST_READINGS = 100;
+/** What no text for people has. */
+const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f]/;
 
 export function One({ id, onClose, onReplay }: { id: number; onClose: () => void; onReplay: () => void }) {
   const { data, error } = useLoad<Detail>(`quarantine/${id}`);
@@ -50,7 +52,8 @@ function Payload({ detail }: { detail: Detail }) {
   const text = useMemo(() => textOf(data.slice(0, MOST_BYTES)) ?? null, [data]);
   const json = useMemo(() => (data.length <= MOST_BYTES ? jsonOf(text) : null), [text]);
   const [wanted, setLook] = useState<Look | null>(null);
-  const look = wanted ?? (json !== null ? "json" : text !== null ? "text" : "hex");
+  const isReadable = text !== null && !CONTROL.test(text);
+  const look = wanted ?? (json !== null ? "json" : isReadable ? "text" : "hex");
   const choices: (readonly [Look, string])[] = [];
   if (json !== null) choices.push(["json", "JSON"]);
   if (text !== null) choices.push(["text", "Text"]);
