@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import typer
 
+from holdfast.backtesting.readings import Readings
 from holdfast.cli import detect_plot
 from holdfast.cli.detected import Alarm, Judged, Report, Tried, lines
 from holdfast.cli.labels import Label, of_flags, read_labels
 from holdfast.cli.node_api import Misused, as_json
 from holdfast.cli.progress import progress
-from holdfast.cli.readings import Readings, watched
+from holdfast.cli.watched import watched
 from holdfast.history.names import matching
 from holdfast.model.batch import Batch
 from holdfast.model.quality import QUALITY_MASK, Quality
@@ -98,8 +99,7 @@ def detect(readings: Readings, wish: Wish, *, json: bool) -> int:
     Raises:
         Misused: when there is nothing to score, or labels or options are wrong.
     """
-    readings.batches = watched(readings, "reading", json=json)
-    series, labels = _series(readings, wish)
+    series, labels = _series(watched(readings, "reading", json=json), wish)
     found: list[tuple[Sequence[Subject], Run, Mapping[str, float]]] = []
     left_out = []
     for one in wish.detectors:

@@ -35,17 +35,14 @@ def show_ledger(where: Api | File, *, json: bool, verify: bool) -> int:
         ledger = waiting(partial(where.get, "ledger", Ledger, params, wait_s), "the node counts its rows", json=json)
         report = Report(str(where), "", verify, ledger)
     else:
-        report = Report(
-            str(where),
-            where.note(),
-            verify,
-            waiting(partial(_from_file, where, verify=verify), "counting rows", json=json),
-        )
+        found = waiting(partial(from_file, where, verify=verify), "counting rows", json=json)
+        report = Report(str(where), where.note(), verify, found)
     typer.echo(as_json(report) if json else "\n".join(said(report)))
     return 0 if report.ledger.balanced else 1
 
 
-def _from_file(file: File, *, verify: bool) -> Ledger:
+def from_file(file: File, *, verify: bool) -> Ledger:
+    """What the journal file tells."""
     reader = file.reader()
     try:
         accounts = reader.accounts(CONSUMER, count=verify)

@@ -197,6 +197,12 @@ def counts(db: Connection) -> tuple[int, int]:
     return (int(found[0]), int(found[1] or 0)) if found else (0, 0)
 
 
+def fired(db: Connection, since_ns: int) -> dict[str, tuple[int, int]]:
+    """By rule: how many were raised since then, and when the latest of all was, ns UTC."""
+    sql = "SELECT rule, sum(raised_ns >= ?), max(raised_ns) FROM alerts GROUP BY rule"
+    return {str(one[0]): (int(one[1] or 0), int(one[2] or 0)) for one in rows(db, sql, (since_ns,))}
+
+
 def silence(tx: Transaction, one: Silence) -> int:
     """Begin a silence; returns its number."""
     found = row(
