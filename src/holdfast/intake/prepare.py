@@ -46,6 +46,7 @@ class Prepared:
     also:      further writes of its commit
     steps:     what the rule engine was told (G7)
     moved:     has the engine changed, though there's nothing to tell of it?
+    since:     when the first of its arrivals came, CLOCK_MONOTONIC
     """
 
     arrivals: list[Arrival]
@@ -62,6 +63,7 @@ class Prepared:
     also: list[Callable[[Transaction], None]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     moved: bool = False
+    since: float | None = None
 
     @property
     def is_quiet(self) -> bool:

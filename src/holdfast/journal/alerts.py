@@ -197,6 +197,12 @@ def counts(db: Connection) -> tuple[int, int]:
     return (int(found[0]), int(found[1] or 0)) if found else (0, 0)
 
 
+def counts_by_severity(db: Connection) -> dict[str, tuple[int, int]]:
+    """As `counts`, for each severity that has any."""
+    sql = f"SELECT severity, count(*), sum(acked_ns = 0) FROM alerts WHERE {_OPEN} GROUP BY 1"  # noqa: S608  # a constant
+    return {severity: (found, unseen) for severity, found, unseen in rows(db, sql)}
+
+
 def silence(tx: Transaction, one: Silence) -> int:
     """Begin a silence; returns its number."""
     found = row(

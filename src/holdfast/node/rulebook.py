@@ -60,10 +60,14 @@ class RuleBook:
         self._engines = {"own": engine} | ({} if children is None else {"children": children.engine})
         telemetry.registry.register(_Costs(list(self._engines.values())))
         if children is not None:
-            telemetry.gauge("child_rules_lag_rows", "rows that rules over children's haven't seen yet",
+            telemetry.gauge("child_rules_lag_rows", "Rows of children that the rules over them haven't seen yet.",
                             lambda: children.lag_rows)  # fmt: skip
-        telemetry.gauge("rules", "rules at work", lambda: len(self._names()))
-        telemetry.gauge("rules_refused", "1: the files as they are now can't be used", lambda: bool(self.problems))
+        telemetry.gauge("rules", "Rules at work.", lambda: len(self._names()))
+        telemetry.gauge(
+            "rules_refused",
+            "1 while the rules' files as they are can't be used, and the former rules stay in force.",
+            lambda: bool(self.problems),
+        )
 
     def notices(self, rule: str) -> Sequence[CompiledNotice]:
         """Whom a rule has told."""
@@ -253,14 +257,14 @@ class _Costs(Collector):
 
 _COUNTED = frozenset({"cpu_seconds", "evaluations", "decisions", "rows_skipped"})
 _FACTS: tuple[tuple[str, str, Callable[[RuleCost], float]], ...] = (
-    ("cpu_seconds", "CPU time that the rule used", lambda one: one.cpu_ns / 1e9),
-    ("cpu_share", "of one core, over the last 10 s", lambda one: one.share),
-    ("state_bytes", "memory of its windows and alarms", lambda one: one.state_bytes),
-    ("evaluations", "windows and messages that it judged", lambda one: one.evaluations),
-    ("decisions", "alerts raised and cleared", lambda one: one.decisions),
-    ("keys", "devices or series that it keeps apart", lambda one: one.keys),
-    ("alerts_confirmed", "alerts of its detector that people confirmed", lambda one: one.confirmed),
-    ("alerts_rejected", "alerts of its detector that people rejected", lambda one: one.rejected),
-    ("rows_skipped", "readings that it missed while throttled", lambda one: one.skipped),
-    ("throttled", "1: it is over its budget, and misses readings", lambda one: int(one.is_throttled)),
+    ("cpu_seconds", "CPU time that the rule used.", lambda one: one.cpu_ns / 1e9),
+    ("cpu_ratio", "Share of one core that the rule took in the last 10 s.", lambda one: one.share),
+    ("state_bytes", "Memory of the rule's windows and alarms.", lambda one: one.state_bytes),
+    ("evaluations", "Windows and messages that the rule judged.", lambda one: one.evaluations),
+    ("decisions", "Alerts that the rule raised and cleared.", lambda one: one.decisions),
+    ("keys", "Devices or series that the rule keeps apart.", lambda one: one.keys),
+    ("alerts_confirmed", "Alerts of the rule's detector that people confirmed.", lambda one: one.confirmed),
+    ("alerts_rejected", "Alerts of the rule's detector that people rejected.", lambda one: one.rejected),
+    ("rows_skipped", "Readings that the rule missed while it was throttled.", lambda one: one.skipped),
+    ("throttled", "1 while the rule is over its budget and misses readings.", lambda one: int(one.is_throttled)),
 )

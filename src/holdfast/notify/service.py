@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -27,7 +27,7 @@ from holdfast.journal.records import Group
 from holdfast.journal.transaction import Transaction
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S, Clock
-from holdfast.model.event import Event
+from holdfast.model.event import Event, Severity
 from holdfast.model.lane import Lane
 from holdfast.notify import labelling
 from holdfast.notify.acknowledging import acknowledged, labelled
@@ -43,6 +43,7 @@ from holdfast.notify.routing import CLEARED, RAISED, Routing
 from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
 from holdfast.notify.trial import trial
 from holdfast.telemetry.happenings import Telemetry
+from holdfast.telemetry.numbers import Rows
 
 LANES = (Lane.CRITICAL, Lane.NORMAL)
 GROUPS_AT_ONCE = 50
@@ -54,6 +55,10 @@ STEPS_AT_ONCE = 500
 STEPPED_NS = 2 * NS_PER_S
 """A smaller move of the wall clock is left alone: NTP slews it all the time."""
 MOST_TEXT = 1_000
+_COUNTED = (
+    ("alerts_open", "Alerts that aren't cleared."),
+    ("alerts_unacknowledged", "Alerts that aren't cleared and that nobody deals with."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +105,10 @@ class NotifyService:
         self._offset_ns: int | None = None
         self._trouble = ""
         journal.on_commit(self._on_commit)
-        telemetry.gauge("alerts_open", "Alerts that aren't cleared", lambda: journal.look(alerts.counts)[0])
-        telemetry.gauge(
-            "alerts_unacknowledged", "Of those, that nobody deals with", lambda: journal.look(alerts.counts)[1]
-        )
-        telemetry.gauge("silences", "Silences that last", lambda: len(self._lasting()))
+        for place, (name, text) in enumerate(_COUNTED):
+            read = partial(_by_severity, journal, place)
+            telemetry.table("gauge", name, text, ("severity",), read, slow=True)
+        telemetry.gauge("silences", "Silences that last.", lambda: len(self._lasting()))
 
     async def start(self) -> None:
         """Take up what an earlier life left, or begin the book."""
@@ -386,3 +390,8 @@ def _require_text(name: str, text: str) -> None:
 def _require_length(name: str, text: str) -> None:
     if len(text) > MOST_TEXT:
         raise RequestInvalid(f"`{name}` is too long", f"at most {MOST_TEXT} characters")
+
+
+def _by_severity(journal: Journal, place: int) -> Rows:
+    found = journal.look(alerts.counts_by_severity)
+    return [((severity,), found.get(severity, (0, 0))[place]) for severity in get_args(Severity)]

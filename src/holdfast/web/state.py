@@ -25,7 +25,7 @@ class State:
 
     def __init__(self, deps: WebDeps) -> None:
         self._deps = deps
-        self._audits = Gate(running=1, waiting=2)
+        self._audits, self._scrapes = Gate(running=1, waiting=2), Gate(running=1, waiting=4)
         deps.telemetry.registry.register(CounterCollector(deps.counters))
 
     def routes(self) -> list[Route]:
@@ -90,5 +90,6 @@ class State:
 
     async def metrics(self, _: Request) -> Response:
         """Prometheus text format."""
-        body, kind = exposition(self._deps.telemetry.registry)
+        async with self._scrapes.enter():
+            body, kind = await exposition(self._deps.telemetry)
         return Response(body, headers={"Cache-Control": "no-store", "Content-Type": kind})
