@@ -20,7 +20,7 @@ $(STAMP): requirements/runtime.txt pyproject.toml
 
 $(DEV_STAMP): $(STAMP) requirements/dev.txt
 	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/dev.txt
-	@scripts/debian.sh mosquitto mosquitto-clients strace
+	@scripts/debian.sh mosquitto mosquitto-clients prometheus strace
 	@touch $@
 
 setup: $(DEV_STAMP)
