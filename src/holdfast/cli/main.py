@@ -21,10 +21,12 @@ from holdfast.cli.device_commands import devices
 from holdfast.cli.history_commands import history
 from holdfast.cli.monitoring_commands import monitoring
 from holdfast.cli.mqtt_commands import mqtt
+from holdfast.cli.people_commands import audit_people, people
 from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.rule_commands import rules
 from holdfast.cli.sim import sim
+from holdfast.cli.tail_command import tail
 from holdfast.kernel.documents import SettingsInvalid
 
 app = typer.Typer(
@@ -38,6 +40,27 @@ app = typer.Typer(
 EXIT_CONFIG = 78  # sysexits.h
 
 NodeFile = Annotated[Path, typer.Argument(help="The node's settings.", metavar="NODE.YAML")]
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or existing folder.", metavar="FOLDER")],
+    name: Annotated[str, typer.Option(help="The node's name; absent = this machine's.")] = "",
+) -> None:
+    """Write settings for a first gateway: any JSON over MQTT, one rule, its pages on port 8080."""
+    from holdfast.cli.starting import FolderTaken, begin
+
+    try:
+        settings = begin(folder, name)
+        check(settings)
+    except (FolderTaken, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    typer.echo(
+        f"Run it:           holdfast run {settings}\n"
+        "Send a reading:   mosquitto_pub -q 1 -t plant/press-1 -m '{\"temp\": 21.5}'\n"
+        "Look at it live:  http://127.0.0.1:8080/"
+    )
 
 
 @app.command()
@@ -99,7 +122,9 @@ app.add_typer(command, name="command")
 app.add_typer(alerts, name="alerts")
 app.add_typer(channels, name="channels")
 app.add_typer(rules, name="rules")
+audit.command("people")(audit_people)
 app.add_typer(audit, name="audit")
+app.add_typer(people, name="people")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")
 app.add_typer(bench, name="bench")
@@ -107,6 +132,7 @@ app.command()(query)
 app.command()(last)
 app.command()(series)
 app.command()(sql)
+app.command()(tail)
 app.command()(detect)
 app.command()(demo)
 app.command()(sim)

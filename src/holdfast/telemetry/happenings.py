@@ -6,6 +6,7 @@ Speak on change: log entering and leaving a condition, not each retry.
 """
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -18,7 +19,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.telemetry.numbers import Kind, Numbers, Rows
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # the library forgot: a series beside each counter and histogram that nobody reads
+# A series beside each counter and histogram that nobody reads; the library forgot its type.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+RECENT = 500
 
 
 class Level(IntEnum):
@@ -58,6 +62,9 @@ class Telemetry:
         self._clock = clock
         self._write = write
         self._level = level
+        self.recent: deque[tuple[int, Happening]] = deque(maxlen=RECENT)
+        """The last happenings in the log, with their times in ns UTC; `told` counts all."""
+        self.told = 0
         self._counters: dict[type[Happening], tuple[Counter, tuple[str, ...]]] = {}
 
     def emit(self, happening: Happening) -> None:
@@ -67,7 +74,10 @@ class Telemetry:
             counter, labels = self._counter(kind)
             (counter.labels(*(getattr(happening, name) for name in labels)) if labels else counter).inc()
         if kind.level >= self._level:
-            self._write(self._line(happening))
+            now_ns = self._clock.wall_ns()
+            self.recent.append((now_ns, happening))
+            self.told += 1
+            self._write(_line(happening, now_ns))
 
     def gauge(
         self, name: str, description: str, read: Callable[[], float], *, slow: bool = False, **labels: str
@@ -124,11 +134,11 @@ class Telemetry:
             self._counters[kind] = counter, labels
         return self._counters[kind]
 
-    def _line(self, happening: Happening) -> str:
-        seconds = self._clock.wall_ns() / NS_PER_S
-        stamp = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-        facts = " ".join(f"{f}={_plain(getattr(happening, f))}" for f in happening.__struct_fields__)
-        return f"{stamp} {type(happening).level.name} {type(happening).__name__} {facts}".rstrip()
+
+def _line(happening: Happening, now_ns: int) -> str:
+    stamp = datetime.fromtimestamp(now_ns / NS_PER_S, UTC).isoformat(timespec="milliseconds")
+    facts = " ".join(f"{f}={_plain(getattr(happening, f))}" for f in happening.__struct_fields__)
+    return f"{stamp} {type(happening).level.name} {type(happening).__name__} {facts}".rstrip()
 
 
 def _plain(value: object) -> str:

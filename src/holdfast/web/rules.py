@@ -1,11 +1,11 @@
-"""Routes for rules: how they are and what they cost; reading their files again, from this machine alone."""
+"""Routes for rules: how they are and what they cost; reading their files again."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from holdfast.web.bodies import require_local
 from holdfast.web.deps import RuleBook
+from holdfast.web.door import ADMIN, needs
 from holdfast.web.parameters import only
 from holdfast.web.responses import answer
 
@@ -28,8 +28,8 @@ class Rules:
         only(request.query_params)
         return answer(self._book.rows())
 
+    @needs(ADMIN)
     async def reload(self, request: Request) -> Response:
-        """Read the rules' files now; this machine only."""
+        """Read the rules' files now."""
         only(request.query_params)
-        require_local(request, "rules are only reloaded from this machine", "holdfast rules reload")
         return answer(await self._book.reload())

@@ -161,5 +161,5 @@ def call(
     return asyncio.run(run())
 
 
-def get(path: str, **changes: Any) -> httpx.Response:
-    return call(make_deps(**changes), "GET", path)
+def get(path: str, headers: Mapping[str, str] | None = None, **changes: Any) -> httpx.Response:
+    return call(make_deps(**changes), "GET", path, headers=headers)

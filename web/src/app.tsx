@@ -1,0 +1,191 @@
+// The frame around the pages: navigation, the node's name, how the way to it is, keys.
+import { signal } from "@preact/signals";
+import { useEffect, useState } from "preact/hooks";
+import { Link, Route, Switch, useLocation, useRoute } from "wouter-preact";
+import { connection, useWatch, watch } from "~/lib/live";
+import { useLoad } from "~/lib/load";
+import { prefer, dark } from "~/lib/prefs";
+import { loginNeeded, me, whoAmI } from "~/lib/session";
+import type { Alert, Status } from "~/lib/types";
+import { Button, Empty } from "~/parts/basic";
+import { Icon } from "~/parts/Icon";
+import { Toasts } from "~/parts/Toasts";
+import { doors, pages } from "~/routes";
+
+/** What the frame knows of the node; pages may use it, too. */
+export const status = signal<Status | null>(null);
+const openAlerts = signal(0);
+
+export function App() {
+  const [path, go] = useLocation();
+  useEffect(() => void whoAmI().catch(() => undefined), []);
+  useEffect(() => {
+    if (loginNeeded.value && path !== "/login" && doors.some((door) => door.path === "/login")) {
+      go(`/login?to=${encodeURIComponent(path)}`, { replace: true });
+    }
+  }, [loginNeeded.value, path]);
+  return (
+    <>
+      <Switch>
+        {doors.map(({ path: at, show: Shown }) => (
+          <Route key={at} path={at}>
+            <Shown />
+          </Route>
+        ))}
+        <Route>
+          <Frame />
+        </Route>
+      </Switch>
+      <Toasts />
+    </>
+  );
+}
+
+function useNode(): void {
+  const asked = useLoad<Status>("status", {}, 5000);
+  useEffect(() => {
+    if (asked.data) status.value = asked.data;
+  }, [asked.data]);
+  useWatch<Status>("status", {}, (told) => {
+    status.value = told;
+  });
+  useEffect(() => {
+    const open = new Map<number, boolean>();
+    return watch<{ changed: Alert[] }>("alerts", {}, ({ changed }) => {
+      for (const one of changed) {
+        if (one.state === "open") open.set(one.id, true);
+        else open.delete(one.id);
+      }
+      openAlerts.value = open.size;
+    });
+  }, []);
+}
+
+/** `g` and a letter go to a page, as in mail and issue trackers. */
+function useKeys(go: (path: string) => void): void {
+  useEffect(() => {
+    let isAfterG = false;
+    const pressed = (event: KeyboardEvent): void => {
+      const at = event.target;
+      if (at instanceof HTMLElement && at.closest("input, textarea, select, dialog, [contenteditable]")) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (isAfterG) {
+        const found = pages.find((page) => page.key === event.key);
+        if (found) go(found.path.replace(/\/[:*].*$/, "") || "/");
+      } else if (event.key === "/") {
+        const search = document.querySelector<HTMLInputElement>("main input[type=search]");
+        if (search) {
+          search.focus();
+          event.preventDefault();
+        }
+      }
+      isAfterG = event.key === "g";
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [go]);
+}
+
+function Frame() {
+  const [path, go] = useLocation();
+  const [isOpen, setOpen] = useState(false);
+  useNode();
+  useKeys(go);
+  useEffect(() => setOpen(false), [path]);
+  const node = status.value?.node;
+  useEffect(() => {
+    const title = pages.find((page) => page.path !== "/" && path.startsWith(page.path.replace(/\/[:*].*$/, "")))?.title;
+    document.title = [openAlerts.value ? `(${openAlerts.value})` : "", [title, node, "Holdfast"].filter(Boolean).join(" · ")].join(" ").trim();
+  }, [path, node, openAlerts.value]);
+  return (
+    <div class="frame">
+      <a class="skip" href="#main">
+        To the content
+      </a>
+      <Rail isOpen={isOpen} />
+      <main class="main" id="main" tabIndex={-1}>
+        {connection.value === "offline" && (
+          <div class="banner apart" role="status">
+            The node isn't reached. What you see is as it was; this page goes on trying.
+          </div>
+        )}
+        <Switch>
+          {pages.map(({ path: at, show: Shown }) => (
+            <Route key={at} path={at}>
+              <Shown />
+            </Route>
+          ))}
+          <Route>
+            <Empty title="There is no such page.">
+              <Link href="/">To the overview</Link>
+            </Empty>
+          </Route>
+        </Switch>
+      </main>
+      <nav class="tabbar" aria-label="Pages">
+        {shown().filter((page) => page.isFirst).map((page) => (
+          <Entry key={page.name} page={page} />
+        ))}
+        <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          <Icon name="more" />
+          More
+        </button>
+      </nav>
+    </div>
+  );
+}
+
+const shown = () => pages.filter((page) => !page.shown || (status.value && page.shown(status.value)));
+
+function Rail({ isOpen }: { isOpen: boolean }) {
+  const groups = ["", "Fleet", "Site", "Node"] as const;
+  return (
+    <nav class={isOpen ? "rail open" : "rail"} aria-label="All pages">
+      <Link class="brand" href="/">
+        <img src="/static/icon.svg" alt="" />
+        <span>
+          <strong>{status.value?.node ?? "Holdfast"}</strong>
+          <span>{status.value ? `Holdfast ${status.value.version}` : "…"}</span>
+        </span>
+      </Link>
+      {groups.map((group) => {
+        const mine = shown().filter((page) => page.group === group);
+        return mine.length > 0 && (
+          <section key={group}>
+            {group && <h3>{group}</h3>}
+            <ul>
+              {mine.map((page) => (
+                <li key={page.name}>
+                  <Entry page={page} />
+                </li>
+              ))}
+            </ul>
+          </section>
+        );
+      })}
+      <div class="foot">
+        <div class="row apart">
+          <span class="link-state">
+            <i class={`dot ${{ live: "good", offline: "bad", connecting: "warn" }[connection.value]}`} />
+            {connection.value}
+          </span>
+          <Button look="quiet" icon={dark.value ? "sun" : "moon"} aria-label={dark.value ? "Light theme" : "Dark theme"}
+            onClick={() => prefer({ theme: dark.value ? "light" : "dark" })} />
+        </div>
+        {me.value?.login && <span class="small soft">{`${me.value.name}, ${me.value.role}`}</span>}
+      </div>
+    </nav>
+  );
+}
+
+function Entry({ page }: { page: (typeof pages)[number] }) {
+  const [isHere] = useRoute(page.path);
+  const count = page.name === "alerts" ? openAlerts.value : 0;
+  return (
+    <Link href={page.path.replace(/\/[:*].*$/, "") || "/"} aria-current={isHere ? "page" : undefined} title={`g ${page.key}`}>
+      <Icon name={page.icon} />
+      {page.title}
+      {count > 0 && <span class="count" aria-label={`${count} open`}>{count}</span>}
+    </Link>
+  );
+}

@@ -1,0 +1,85 @@
+// The node's JSON API. Errors carry what the node says is wrong and what to do about it.
+
+/** What the node refused, or why it wasn't reached. status: 0 = not reached. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly hint: string = "",
+  ) {
+    super(message);
+  }
+}
+
+const PATIENCE_MS = 35_000;
+
+/** Which site the pages are about: at a console `/sites/NAME/…` shows a site through the hub. */
+export function siteOf(path: string = location.pathname): string | null {
+  const found = /^\/sites\/([^/]+)\//.exec(path);
+  return found?.[1] === undefined ? null : decodeURIComponent(found[1]);
+}
+
+/** The address of an API path; of the site in view, unless `own`. */
+export function url(path: string, params: Record<string, Param> = {}, own = false): string {
+  const site = own ? null : siteOf();
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(params)) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== undefined && one !== null && one !== "") query.append(key, String(one));
+    }
+  }
+  const base = site === null ? "/api/v1" : `/api/v1/sites/${encodeURIComponent(site)}/api`;
+  const text = query.toString();
+  return `${base}/${path}${text ? `?${text}` : ""}`;
+}
+
+export type Param = string | number | boolean | null | undefined | readonly (string | number)[];
+
+async function call<T>(address: string, init: RequestInit): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(address, { credentials: "same-origin", ...init });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError(0, "The node isn't reached.", "This page goes on trying.");
+  }
+  const text = await answer.text();
+  let body: unknown = null;
+  try {
+    body = text ? JSON.parse(text) : null;
+  } catch {
+    body = { error: text.slice(0, 200) };
+  }
+  if (!answer.ok) {
+    const failure = (body ?? {}) as { error?: string; hint?: string };
+    if (answer.status === 401) loginNeeded.forEach((tell) => tell());
+    throw new ApiError(answer.status, failure.error ?? `HTTP ${answer.status}`, failure.hint ?? "");
+  }
+  return body as T;
+}
+
+const loginNeeded = new Set<() => void>();
+
+/** Be told when the node wants a login. */
+export function onLoginNeeded(tell: () => void): void {
+  loginNeeded.add(tell);
+}
+
+/** Read. `signal` gives the question up. */
+export function get<T>(path: string, params: Record<string, Param> = {}, signal?: AbortSignal): Promise<T> {
+  const limit = AbortSignal.timeout(PATIENCE_MS);
+  return call<T>(url(path, params), {
+    headers: { accept: "application/json" },
+    signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+  });
+}
+
+/** Change. The node answers once it's on disk. */
+export function send<T>(method: "POST" | "PUT" | "DELETE", path: string, body: unknown = {}): Promise<T> {
+  return call<T>(url(path), {
+    method,
+    headers: { accept: "application/json", "content-type": "application/json" },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+}
