@@ -44,6 +44,7 @@ from holdfast.node.commanding import Commanding
 from holdfast.node.filtering import Filtering
 from holdfast.node.foreign import make_brokers, make_routes
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
+from holdfast.node.health import periodic
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.measuring import measure
 from holdfast.node.notifying import make_notify
@@ -185,12 +186,8 @@ class Node:
     def _spawn_adapters(self) -> None:
         for broker in self.brokers:
             self._spawn(broker.run(), f"broker {broker.name}")
-        settings = self.plan.settings.host
-        if settings is not None:
-            from holdfast.adapters.host.adapter import HostAdapter  # noqa: PLC0415  # psutil: for those who want it
-
-            host = HostAdapter(settings, self.intake.inbox, self.clock)
-            self._spawn(self.adapters.supervise("host", settings.device, host.run), "host")
+        for name, reading in periodic(self):
+            self._spawn(reading, name)
 
     def _spawn_syncing(self) -> None:
         parts = (self.rulebook, self.commands, self.told_devices, self.filtering)
@@ -243,7 +240,7 @@ class Node:
             await self.mqtt.stop(deadline_s)
         await asyncio.gather(*(broker.stop(deadline_s) for broker in self.brokers))
         for task in self._tasks:
-            if task.get_name() == "host":
+            if task.get_name() in ("host", "health"):
                 task.cancel()
         with contextlib.suppress(TimeoutError):
             drained = False

@@ -36,6 +36,7 @@ from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
 from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
+from holdfast.node.health import with_health
 from holdfast.node.rule_settings import RuleLimits
 from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
 from holdfast.notify.settings import findings as notify_findings
@@ -45,6 +46,7 @@ from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.routes.settings import RouteSettings
 from holdfast.stream.rules import BUILTIN as RULES
 from holdfast.stream.rules import CompiledRule
+from holdfast.telemetry.settings import TelemetrySettings
 from holdfast.transport.addresses import require_https
 from holdfast.transport.errors import AddressInvalid
 from holdfast.uplink.filtering.settings import findings as send_findings
@@ -97,6 +99,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where this node is, as in `eu-1`; absent = a region of its own."""
     residency: tuple[ResidencyRule, ...] = ()
     """What must stay here or in the region; the first rule that matches a series decides."""
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    """What the node tells of itself."""
     commands: CommandSettings = field(default_factory=CommandSettings)
     """How commands reach devices, and who may send them."""
     residency_key: str = ""
@@ -172,7 +176,7 @@ def read_plan(path: Path) -> NodePlan:
     profiles: Sequence[Profile] = ()
     rules: Sequence[CompiledRule] = ()
     try:
-        profiles = load_profiles(_files(document, "profiles", PROFILES, problems))
+        profiles = load_profiles(_profiles(document, problems))
     except SettingsInvalid as invalid:
         problems += invalid.problems
     try:
@@ -182,7 +186,14 @@ def read_plan(path: Path) -> NodePlan:
         problems += invalid.problems
     if problems:
         raise SettingsInvalid(problems)
-    return NodePlan(settings, folder, tuple(profiles), tuple(rules))
+    return NodePlan(with_health(settings), folder, tuple(profiles), tuple(rules))
+
+
+def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list[Path]:
+    """The files of `profiles`, and that of the node's own readings where it makes some."""
+    files = _files(document, "profiles", PROFILES, problems)
+    own = PROFILES / "node.yaml"
+    return [*files, own] if document.value.telemetry.metrics is not None and own not in files else files
 
 
 def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Sequence[CompiledRule]:
@@ -258,6 +269,8 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]
+    if settings.telemetry.metrics is not None:
+        problems += [document.problem(where, text) for where, text in settings.telemetry.metrics.findings()]
     problems += [*_contradictory_people(document), *_contradictory_commands(document)]
     return problems + list(_contradictory_documents(document))
 
