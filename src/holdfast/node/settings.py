@@ -269,8 +269,7 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]
-    if settings.telemetry.metrics is not None:
-        problems += [document.problem(where, text) for where, text in settings.telemetry.metrics.findings()]
+    problems += [document.problem(where, text) for where, text in settings.telemetry.findings()]
     problems += [*_contradictory_people(document), *_contradictory_commands(document)]
     return problems + list(_contradictory_documents(document))
 

@@ -33,3 +33,8 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     metrics: HealthSettings | None = None
     """As readings; absent = none."""
+
+    def findings(self) -> Iterator[Finding]:
+        """What types can't tell, each with where it stands."""
+        if self.metrics is not None:
+            yield from self.metrics.findings()

@@ -26,6 +26,7 @@ class State:
     def __init__(self, deps: WebDeps) -> None:
         self._deps = deps
         self._audits, self._scrapes = Gate(running=1, waiting=2), Gate(running=1, waiting=4)
+        self._looks = Gate(running=2, waiting=10)
         deps.telemetry.registry.register(CounterCollector(deps.counters))
 
     def routes(self) -> list[Route]:
@@ -33,6 +34,8 @@ class State:
         return [
             Route("/api/v1/status", self.status),
             Route("/api/v1/ledger", self.ledger),
+            Route("/api/v1/flow", self.flow),
+            Route("/api/v1/storage", self.storage),
             Route("/api/v1/residency", self.residency),
             Route("/api/v1/clock", self.clock),
             Route("/api/v1/history", self.history),
@@ -52,6 +55,18 @@ class State:
         only(request.query_params, "verify")
         verify = request.query_params.get("verify", "0") not in ("", "0", "false")
         return answer(await asyncio.to_thread(self._deps.ledger, verify))
+
+    async def flow(self, request: Request) -> Response:
+        """What waits for the parent by lane, what the link does about it, and the children."""
+        only(request.query_params)
+        async with self._looks.enter():
+            return answer(await asyncio.to_thread(self._deps.flow))
+
+    async def storage(self, request: Request) -> Response:
+        """The room that rows take: journal by lane, levels, disk, backups."""
+        only(request.query_params)
+        async with self._looks.enter():
+            return answer(await asyncio.to_thread(self._deps.storage))
 
     async def residency(self, request: Request) -> Response:
         """`?from=-30d&to=now`: what stayed, what left in its place and why; reads every row of the open lanes."""

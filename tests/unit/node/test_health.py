@@ -32,7 +32,9 @@ def after_two(folder: Path, text: str) -> tuple[dict[str, object], dict[Lane, in
                 while node.journal.counters().get("messages_accepted", 0) < 2:  # noqa: ASYNC110  # nothing to wait for
                     await asyncio.sleep(0.05)
             known = node.journal.catalogue
-            found = {known[i].metric: last.value for i in range(len(known)) if (last := node.last_values.get(i))}
+            found: dict[str, object] = {
+                known[i].metric: last.value for i in range(len(known)) if (last := node.last_values.get(i))
+            }
             return found, {lane: node.journal.head(lane) for lane in Lane}
         finally:
             await node.stop(1.0)
