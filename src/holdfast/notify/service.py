@@ -119,9 +119,12 @@ class NotifyService:
         self.revision = 0
         """Grows with every change of an alert that can be read."""
         journal.on_commit(self._on_commit)
+        self._count()
+
+    def _count(self) -> None:
         for place, (name, text) in enumerate(_COUNTED):
-            read = partial(_by_severity, journal, place)
-            telemetry.table("gauge", name, text, ("severity",), read, slow=True)
+            read = partial(_by_severity, self._journal, place)
+            self._telemetry.table("gauge", name, text, ("severity",), read, slow=True)
 
     async def start(self) -> None:
         """Take up what an earlier life left, or begin the book."""
