@@ -166,7 +166,7 @@ function Rail({ isOpen }: { isOpen: boolean }) {
       <div class="foot">
         <div class="row apart">
           <span class="link-state">
-            <i class={`dot ${{ live: "good", offline: "bad", connecting: "warn" }[connection.value]}`} />
+            <i class={`dot ${{ live: "good", stale: "warn", offline: "bad", connecting: "warn" }[connection.value]}`} />
             {connection.value}
           </span>
           <Button look="quiet" icon={dark.value ? "sun" : "moon"} aria-label={dark.value ? "Light theme" : "Dark theme"}
