@@ -181,10 +181,10 @@ export function Facts({ rows }: { rows: readonly (readonly [string, ComponentChi
   );
 }
 
-/** A small line of the latest values; null is a gap. */
-export function Spark({ values, label }: { values: readonly (number | null)[]; label: string }) {
+/** A small line of the latest values; null is a gap. fromZero: as rates are drawn, so that a small change looks small. */
+export function Spark({ values, label, fromZero }: { values: readonly (number | null)[]; label: string; fromZero?: boolean }) {
   const known = values.filter((v): v is number => v !== null);
-  const low = Math.min(...known), high = Math.max(...known), span = high - low || 1;
+  const low = fromZero ? Math.min(0, ...known) : Math.min(...known), high = Math.max(...known), span = high - low || 1;
   let line = "", isOpen = false, first = 0, last = 0;
   values.forEach((v, i) => {
     if (v === null) isOpen = false;
