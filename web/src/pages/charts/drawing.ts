@@ -198,7 +198,7 @@ function drawMarks(u: uPlot, marks: readonly Mark[], colours: Colours): void {
     const left = u.valToPos(mark.from, "x", true), right = mark.to === undefined ? left : u.valToPos(mark.to, "x", true);
     if (right < bbox.left || left > bbox.left + bbox.width) continue;
     ctx.fillStyle = colours.mood[mark.mood];
-    ctx.globalAlpha = 0.07;
+    ctx.globalAlpha = 0.05;
     if (right > left) ctx.fillRect(left, bbox.top, right - left, bbox.height);
     ctx.globalAlpha = 0.75;
     ctx.fillRect(left, bbox.top, 1.5 * devicePixelRatio, bbox.height);

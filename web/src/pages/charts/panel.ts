@@ -4,6 +4,8 @@ import { axes, type Mark } from "~/parts/Chart";
 import { type Colours, draw, type Level, reach } from "./drawing";
 import type { Drawn } from "./traces";
 
+const as = (_: uPlot, low: number, high: number): [number, number] => [low, high];
+
 /** What people do to a chart. at, from, to: ms. */
 export interface Deeds {
   zoom: (from: number, to: number) => void;
@@ -18,7 +20,6 @@ export class Panel {
   private readonly plot: uPlot;
   private readonly watcher: ResizeObserver;
   private range: [number, number] = [0, 1];
-  private yRange: [number, number] = [0, 1];
   private shown = "";
 
   constructor(box: HTMLElement, height: number, private readonly colours: Colours, private readonly deeds: Deeds) {
@@ -34,7 +35,7 @@ export class Panel {
           sync: { key: "charts", setSeries: false, scales: ["x", null] },
           bind: { dblclick: () => () => (deeds.reset(), null) },
         },
-        scales: { x: { time: true, auto: false, range: () => this.range }, y: { auto: false, range: () => this.yRange } },
+        scales: { x: { time: true, auto: false, range: as }, y: { auto: false, range: as } },
         axes: axes(),
         series: [{}, {}],
         hooks: {
@@ -70,8 +71,12 @@ export class Panel {
     if (key === this.shown) return false;
     this.shown = key;
     this.range = [from, to];
-    this.yRange = reach(this.drawn, from, to, this.levels);
-    this.plot.setData([[from, to], [null, null]], true);
+    const [low, high] = reach(this.drawn, from, to, this.levels);
+    this.plot.batch(() => {
+      this.plot.setScale("x", { min: from, max: to });
+      this.plot.setScale("y", { min: low, max: high });
+      this.plot.redraw(false);
+    });
     return true;
   }
 
