@@ -14,8 +14,9 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from holdfast.backtesting.past import Files
+from holdfast.identity.people.local import LOCAL_FILE
 from holdfast.journal.journal import FILE_NAME
-from holdfast.journal.migrate import require_current
 from holdfast.journal.opening import Access, read_key
 from holdfast.journal.reader import JournalReader
 from holdfast.kernel.documents import load
@@ -82,6 +83,13 @@ class Api:
         query = urlencode({k: v for k, v in (params or {}).items() if v}, doseq=True)
         return self._call("GET", f"/api/v1/{path}" + (f"?{query}" if query else ""), None, kind, wait_s)
 
+    def metrics(self) -> str:
+        """What Prometheus reads; errors as for `get`."""
+        status, answer = self._exchange("GET", "/metrics", None, TIMEOUT_S)
+        if status != 200:
+            raise Unanswered(f"{self}/metrics answered {status}")
+        return answer.decode()
+
     def post(self, path: str, body: object, kind: type[T]) -> T:
         """POST a value as JSON, and wait long for the answer; errors as for `get`."""
         return self._call("POST", f"/api/v1/{path}", msgspec.json.encode(body), kind, LONG_S)
@@ -138,18 +146,14 @@ class File:
     def __str__(self) -> str:
         return f"{self.access.path}"
 
-    def reader(self) -> JournalReader:
-        """Reads of the file; close it.
+    @property
+    def files(self) -> Files:
+        """Where its past lies."""
+        return Files(self.plan.settings.node, self.access, self.plan.data, self.plan.history)
 
-        Raises:
-            StorageError, JournalTooOld, JournalTooNew: when it can't be read.
-        """
-        db = self.access.reader()
-        try:
-            require_current(db)
-        finally:
-            db.close()
-        return JournalReader(self.access)
+    def reader(self) -> JournalReader:
+        """See `Files.reader`."""
+        return self.files.reader()
 
     def note(self) -> str:
         """What a person should know about where the answer comes from."""
@@ -191,7 +195,17 @@ def api_of(plan: NodePlan) -> Api | None:
     if settings is None or settings.findings() or settings.address.port == 0:
         return None
     host, port = settings.address
-    return Api(_EVERYWHERE.get(host, host), port, None if settings.tls is None else _pinned(plan, settings.tls))
+    tls = None if settings.tls is None else _pinned(plan, settings.tls)
+    return Api(_EVERYWHERE.get(host, host), port, tls, _local_token(plan))
+
+
+def _local_token(plan: NodePlan) -> str:
+    """What shows a node with `people` that this is its own machine; whoever may read the journal may read it."""
+    path = plan.data / LOCAL_FILE
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def api_at(url: str, token_file: Path | None, ca: Path | None) -> Api:
