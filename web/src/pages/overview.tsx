@@ -65,7 +65,7 @@ function Glance({ status }: { status: Status }) {
   const reasons = useReasons();
   return (
     <Page title={status.node} about={<Head status={status} reasons={reasons} />}>
-      <div class="grid">
+      <div class="ov-tiles">
         <Rate title="Readings" of="readings" unit="/s" note={`${short(status.counters["readings_accepted"] ?? 0)} in all, ${short(status.series)} series`} />
         <Rate title="Messages" of="messages" unit="/s" note={<Refused status={status} />} />
         <DeviceStat devices={devices} />

@@ -193,21 +193,26 @@ function drawDoubts(u: uPlot, trace: Trace, first: number, end: number, X: (i: n
 
 /** Alerts: a shade while they last, a stroke where they were raised. */
 function drawMarks(u: uPlot, marks: readonly Mark[], colours: Colours): void {
-  const { ctx, bbox } = u;
-  for (const mark of marks) {
+  const { ctx, bbox } = u, ratio = devicePixelRatio;
+  // A few may tint the chart; many would drown it, and lie as a strip at its top.
+  const inSight = marks.filter((mark) => mark.from < (u.scales["x"]?.max ?? 0) && (mark.to ?? mark.from) > (u.scales["x"]?.min ?? 0));
+  const isFew = inSight.length <= 2;
+  for (const mark of inSight) {
     const left = u.valToPos(mark.from, "x", true), right = mark.to === undefined ? left : u.valToPos(mark.to, "x", true);
-    if (right < bbox.left || left > bbox.left + bbox.width) continue;
     ctx.fillStyle = colours.mood[mark.mood];
-    ctx.globalAlpha = 0.05;
-    if (right > left) ctx.fillRect(left, bbox.top, right - left, bbox.height);
-    ctx.globalAlpha = 0.75;
-    ctx.fillRect(left, bbox.top, 1.5 * devicePixelRatio, bbox.height);
+    if (right > left) {
+      ctx.globalAlpha = isFew ? 0.07 : 0.35;
+      ctx.fillRect(left, bbox.top, right - left, isFew ? bbox.height : 4 * ratio);
+    }
+    ctx.globalAlpha = isFew ? 0.75 : 0.4;
+    ctx.fillRect(left, bbox.top, 1.25 * ratio, bbox.height);
+    ctx.globalAlpha = 0.85;
     ctx.beginPath();
-    ctx.moveTo(left - 4 * devicePixelRatio, bbox.top);
-    ctx.lineTo(left + 5 * devicePixelRatio, bbox.top);
-    ctx.lineTo(left + 0.75 * devicePixelRatio, bbox.top + 6 * devicePixelRatio);
+    ctx.moveTo(left - 4 * ratio, bbox.top);
+    ctx.lineTo(left + 5 * ratio, bbox.top);
+    ctx.lineTo(left + 0.75 * ratio, bbox.top + 6 * ratio);
     ctx.fill();
-    if (mark.to !== undefined) ctx.fillRect(right, bbox.top, devicePixelRatio, 6 * devicePixelRatio);
+    if (mark.to !== undefined) ctx.fillRect(right, bbox.top, ratio, 6 * ratio);
   }
   ctx.globalAlpha = 1;
 }
