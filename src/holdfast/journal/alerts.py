@@ -194,6 +194,15 @@ def page(db: Connection, wanted: Wanted, limit: int) -> list[Alert]:
     return [_alert(one) for one in rows(db, sql, (*(value for _, value in chosen), limit))]
 
 
+def open_by_node(db: Connection) -> dict[str, dict[str, int]]:
+    """How many are open, by node and severity."""
+    found: dict[str, dict[str, int]] = {}
+    sql = f"SELECT node, severity, count(*) FROM alerts WHERE {_OPEN} GROUP BY node, severity"  # noqa: S608  # our own words
+    for node, severity, many in rows(db, sql):
+        found.setdefault(str(node), {})[str(severity)] = int(many)
+    return found
+
+
 def counts(db: Connection) -> tuple[int, int]:
     """How many are open, and how many of those nobody has acknowledged."""
     found = row(db, f"SELECT count(*), sum(acked_ns = 0) FROM alerts WHERE {_OPEN}")  # noqa: S608  # a constant

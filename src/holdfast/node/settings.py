@@ -47,6 +47,7 @@ from holdfast.queues.settings import findings as queue_findings
 from holdfast.reporting.settings import TelemetrySettings
 from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.routes.settings import RouteSettings
+from holdfast.sites.settings import SiteSettings
 from holdfast.stream.rules import BUILTIN as RULES
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import require_https
@@ -66,6 +67,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The node's name: letters, digits, `.`, `_`, `-`; part of every series' name."""
     data: str = "data"
     """Folder of the journal and keys."""
+    site: SiteSettings | None = None
+    """What this place is called, and where it is."""
     mqtt: MqttSettings | None = None
     host: HostSettings | None = None
     api: ApiSettings | None = None

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from holdfast.adapters.supervised import AdapterStatus
 from holdfast.backtesting.service import Backtests, Run
 from holdfast.commands.below import Below
@@ -14,6 +17,7 @@ from holdfast.history.lake.health import MemoryStatus
 from holdfast.history.last_values import LastValues
 from holdfast.history.latest import Latest
 from holdfast.history.query import History
+from holdfast.history.sql_desk import SqlDesk
 from holdfast.intake.replay import Replayed, Verdict
 from holdfast.journal.ledger import Ledger
 from holdfast.journal.quarantine import QuarantineFilter
@@ -34,8 +38,11 @@ from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
 from holdfast.web.guard import Door
 from holdfast.web.rule_answers import BacktestWish, RuleChanged, RuleDetail, RuleList, RulesReloaded, TextChecked
+from holdfast.web.site_answers import SiteRow
 from holdfast.wire.asking import Ask, Poll
+from holdfast.wire.looking import Call, CallReply
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
+from holdfast.wire.sites import SiteTold
 
 if TYPE_CHECKING:  # importing it loads pycrdt
     from holdfast.documents.keeper import Keeper
@@ -266,6 +273,30 @@ class RuleTrying(Protocol):
         ...
 
 
+class SiteDesk(Protocol):
+    """`node.sites.Desk`: the nodes below, and looks at them. Loop thread only."""
+
+    async def here(self) -> SiteRow:
+        """This node."""
+        ...
+
+    async def rows(self) -> list[SiteRow]:
+        """All below, by name of the node."""
+        ...
+
+    async def row(self, node: str) -> SiteRow | None:
+        """One of them; None = it isn't known."""
+        ...
+
+    async def look(self, node: str, call: Call) -> CallReply:
+        """What the site's own page says now; raises `SiteUnreached`."""
+        ...
+
+    def take(self, teller: str, rows: Sequence[SiteTold]) -> bool:
+        """A child tells; does this node lack something that the rows build on?"""
+        ...
+
+
 class RuleBook(Protocol):
     """`node.rulebook.RuleBook`."""
 
@@ -313,6 +344,9 @@ class WebDeps:
     below:       what children tell of their devices; None: this node takes no children
     rules:       None: nobody is asked, as in a part's test
     reporting:   the kept log and traces; None: there are no paths for them, as in a part's test
+    sees:        of these series' ids those that whoever asks may know of; None: all
+    sites:       None: this node takes no children, and the paths don't exist
+    sql:         None: nobody asks in SQL, as in a part's test
     """
 
     clock: Clock
@@ -338,5 +372,8 @@ class WebDeps:
     rules: RuleBook | None = None
     alerting: Alerting | None = None
     reporting: ReportService | None = None
+    sees: Callable[[NDArray[np.int32]], NDArray[np.int32]] | None = None
+    sites: "SiteDesk | None" = None
+    sql: SqlDesk | None = None
     door: Door | None = None
     audit: Callable[[Callable[[Connection], Any]], Any] | None = None
