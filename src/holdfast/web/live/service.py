@@ -3,13 +3,9 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sized
 from functools import partial
 
 import msgspec
-from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -55,7 +51,7 @@ class Live:
         self._viewers: dict[Viewer, asyncio.Event] = {}
         self._turning: asyncio.Task[None] | None = None
         deps.past.known.listener = self._sources.following.take
-        deps.telemetry.registry.register(_Viewers(self._viewers))
+        deps.telemetry.gauge("live_viewers", "Pages and programs on the live channel.", lambda: len(self._viewers))
 
     def routes(self) -> list[WebSocketRoute]:
         """The path."""
@@ -163,18 +159,6 @@ class Live:
                 return event_watch(sources)
             case "logs":
                 return LogsWatch(sources)
-
-
-class _Viewers(Collector):
-    """`holdfast_live_viewers`. A collector of its own: an app may be built twice on one registry, as tests do."""
-
-    def __init__(self, viewers: Sized) -> None:
-        self._viewers = viewers
-
-    def collect(self) -> Iterable[Metric]:
-        """How many there are now."""
-        about = "Pages and programs on the live channel"
-        return [GaugeMetricFamily("holdfast_live_viewers", about, value=len(self._viewers))]
 
 
 async def _deny(socket: WebSocket, status: int, sentence: str, hint: str) -> None:
