@@ -66,7 +66,8 @@ function List() {
         <Search label="Search rules" value={text} onChange={(value) => change({ text: value })} />
         <Segment label="State" value={filter} choices={FILTERS} onChange={(value) => change({ state: value })} />
       </div>
-      <Card flush>
+      <div class="rule-list">
+       <Card flush>
         <Table
           label="Rules"
           rows={rows}
@@ -89,12 +90,13 @@ function List() {
             { name: "Open", cell: (row) => (row.open.length ? whole(row.open.length) : <span class="faint">0</span>), sort: (row) => -row.open.length, isNumber: true },
             { name: "24 h", cell: (row) => (row.alerts_day ? whole(row.alerts_day) : <span class="faint">0</span>), sort: (row) => -row.alerts_day, isNumber: true, wideOnly: true },
             { name: "Last fired", cell: (row) => <span class="nowrap" title={exact(row.raised_ns)}>{row.raised_ns ? ago(row.raised_ns) : <span class="faint">never</span>}</span>, sort: (row) => -row.raised_ns, wideOnly: true },
-            { name: "Of a core", cell: (row) => percent(row.cpu_share), sort: (row) => -row.cpu_share, isNumber: true, wideOnly: true },
+            { name: "Core", cell: (row) => percent(row.cpu_share), sort: (row) => -row.cpu_share, isNumber: true, wideOnly: true },
             { name: "µs", cell: (row) => figure(Math.round(row.cpu_us_per_reading * 100) / 100), sort: (row) => -row.cpu_us_per_reading, isNumber: true, wideOnly: true },
             { name: "From", cell: (row) => <span class="nowrap soft" title={row.file}>{row.editable ? "this page" : row.file.replace(/.*\//, "")}</span>, sort: (row) => row.file, wideOnly: true },
           ]}
         />
-      </Card>
+       </Card>
+      </div>
       <p class="small soft">
         {"Unusual behaviour without a limit to name? "}
         <code>detect: auto</code>

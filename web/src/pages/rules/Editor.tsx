@@ -190,7 +190,7 @@ function Recipes({ onPick }: { onPick: (text: string) => void }) {
   useEffect(() => void import("./recipes").then((found) => setKnown(found.recipes), () => undefined), []);
   if (!known.length) return null;
   return (
-    <select class="select" aria-label="Begin with a recipe" value="" onChange={(event) => {
+    <select class="select rule-recipes" aria-label="Begin with a recipe" value="" onChange={(event) => {
       const found = known.find(([name]) => name === event.currentTarget.value);
       if (found) onPick(found[1]);
       event.currentTarget.value = "";
