@@ -43,7 +43,8 @@ from wsproto.events import (
 
 from holdfast.adapters.mqtt.door_settings import AclRule, ListenerSettings, ListenerTls, RateSettings
 from holdfast.adapters.mqtt.settings import MqttSettings
-from holdfast.adapters.mqtt.users import NO_PASSWORD, User, hashed, write_users
+from holdfast.adapters.mqtt.users import NO_PASSWORD, User, write_users
+from holdfast.crypto.passwords import hashed
 from holdfast.identity.authority import create_authority, issue_certificate, issue_client_certificate
 
 pytestmark = pytest.mark.system

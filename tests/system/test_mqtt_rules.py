@@ -10,7 +10,8 @@ from tests.system.test_mqtt_clients import Running, eventually, raw, serving
 from tests.unit.adapters.mqtt.doubles import connect, publish, subscribe, text
 
 from holdfast.adapters.mqtt.settings import MqttSettings
-from holdfast.adapters.mqtt.users import User, hashed, write_users
+from holdfast.adapters.mqtt.users import User, write_users
+from holdfast.crypto.passwords import hashed
 
 pytestmark = pytest.mark.system
 CONNACK = b"\x20\x02\0\0"

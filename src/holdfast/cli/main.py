@@ -20,10 +20,12 @@ from holdfast.cli.detect_commands import detect
 from holdfast.cli.device_commands import devices
 from holdfast.cli.history_commands import history
 from holdfast.cli.mqtt_commands import mqtt
+from holdfast.cli.people_commands import audit_people, people
 from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.rule_commands import rules
 from holdfast.cli.sim import sim
+from holdfast.cli.tail_command import tail
 from holdfast.kernel.documents import SettingsInvalid
 
 app = typer.Typer(
@@ -119,7 +121,9 @@ app.add_typer(command, name="command")
 app.add_typer(alerts, name="alerts")
 app.add_typer(channels, name="channels")
 app.add_typer(rules, name="rules")
+audit.command("people")(audit_people)
 app.add_typer(audit, name="audit")
+app.add_typer(people, name="people")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")
 app.add_typer(bench, name="bench")
@@ -127,6 +131,7 @@ app.command()(query)
 app.command()(last)
 app.command()(series)
 app.command()(sql)
+app.command()(tail)
 app.command()(detect)
 app.command()(demo)
 app.command()(sim)

@@ -30,7 +30,8 @@ def add(
     """Add a user or give one a new password, asked for or read from standard input. Sessions already open stay."""
 
     def body() -> int:
-        from holdfast.adapters.mqtt.users import NO_PASSWORD, User, hashed, name_problem, write_users
+        from holdfast.adapters.mqtt.users import NO_PASSWORD, User, name_problem, write_users
+        from holdfast.crypto.passwords import hashed
 
         groups = tuple(group or ())
         problem = name_problem(name) or next(

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from holdfast.backtesting.past import Files
+from holdfast.identity.people.local import LOCAL_FILE
 from holdfast.journal.journal import FILE_NAME
 from holdfast.journal.opening import Access, read_key
 from holdfast.journal.reader import JournalReader
@@ -187,7 +188,17 @@ def api_of(plan: NodePlan) -> Api | None:
     if settings is None or settings.findings() or settings.address.port == 0:
         return None
     host, port = settings.address
-    return Api(_EVERYWHERE.get(host, host), port, None if settings.tls is None else _pinned(plan, settings.tls))
+    tls = None if settings.tls is None else _pinned(plan, settings.tls)
+    return Api(_EVERYWHERE.get(host, host), port, tls, _local_token(plan))
+
+
+def _local_token(plan: NodePlan) -> str:
+    """What shows a node with `people` that this is its own machine; whoever may read the journal may read it."""
+    path = plan.data / LOCAL_FILE
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def api_at(url: str, token_file: Path | None, ca: Path | None) -> Api:

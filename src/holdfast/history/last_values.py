@@ -4,7 +4,7 @@ About 26 bytes a series. Bounded by the catalogue: a series past `limit` is not 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,8 @@ class LastValues:
     def __init__(self, catalogue: Catalogue, limit: int = 200_000, heads: Mapping[Lane, int] | None = None) -> None:
         """heads: how far the lanes were when this began to be fed; None = nobody knows."""
         self.missed = 0
+        self.listener: Callable[[Batch], None] | None = None
+        """Told of every batch, once it's taken: whoever shows readings as they come."""
         self._catalogue, self._limit, self._heads = catalogue, limit, heads
         self._ts = np.full(256, _NEVER)
         self._value = np.zeros(256)
@@ -56,6 +58,8 @@ class LastValues:
             self.update(batch.take(inside))
         else:
             self._take(batch, highest)
+            if self.listener is not None:
+                self.listener(batch)
 
     def get(self, series: int) -> Last | None:
         """A series' newest reading since the start, or as recalled; None when there's none."""
@@ -70,6 +74,11 @@ class LastValues:
             Last(ts, self._spoken(i, value), quality, count) if known else None
             for i, known, ts, value, quality, count in zip(ids, is_known, *columns, strict=True)
         ]
+
+    def counts(self, ids: NDArray[np.int32]) -> NDArray[np.int64]:
+        """How many readings of each of these series have come since the start."""
+        inside = np.minimum(ids, len(self._count) - 1)
+        return np.where(ids == inside, self._count[inside], 0)
 
     def found(self, ids: NDArray[np.int32]) -> Found:
         """As `of`, in columns. ids: ascending."""

@@ -64,7 +64,8 @@ class Command(Struct, frozen=True):
 
     node:        where the device is
     params:      a JSON object, canonical
-    origin:      who asked: `local`, `app:NAME`, `rule:NAME`, `mqtt:CLIENT`, each after `parent/` for every node above
+    origin:      who asked: `local`, `person:NAME`, `app:NAME`, `rule:NAME`, `mqtt:CLIENT`, each after `parent/` for
+                 every node above
     deadline_ns: after this it is of no use, ns UTC by this node's clock
     """
 

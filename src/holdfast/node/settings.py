@@ -28,6 +28,7 @@ from holdfast.devices.settings import DevicesSettings
 from holdfast.documents.settings import DocumentsSettings
 from holdfast.history.lake.settings import HistorySettings
 from holdfast.identity.apps import AppSettings
+from holdfast.identity.people.settings import PeopleSettings
 from holdfast.ingest.settings import ChildrenSettings
 from holdfast.intake.settings import IntakeSettings
 from holdfast.journal.settings import JournalSettings
@@ -73,6 +74,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     children: ChildrenSettings | bool = False
     apps: dict[Name, AppSettings] = field(default_factory=dict)
     """Applications on site that may use this node's HTTP doors."""
+    people: PeopleSettings | bool = False
+    """Login for people; `true` = with its defaults, absent = this machine may do everything, nobody else anything."""
     documents: DocumentsSettings | None = None
     clock: ClockSettings = field(default_factory=ClockSettings)
     intake: IntakeSettings = field(default_factory=IntakeSettings)
@@ -122,6 +125,12 @@ class NodePlan:
         if isinstance(self.settings.children, bool):
             return ChildrenSettings() if self.settings.children else None
         return self.settings.children
+
+    @property
+    def people(self) -> PeopleSettings | None:
+        """Settings for people's login, when there is one."""
+        found = self.settings.people
+        return found if isinstance(found, PeopleSettings) else PeopleSettings() if found else None
 
     @property
     def history(self) -> HistorySettings | None:
@@ -253,8 +262,19 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]
-    problems += _contradictory_commands(document)
+    problems += [*_contradictory_people(document), *_contradictory_commands(document)]
     return problems + list(_contradictory_documents(document))
+
+
+def _contradictory_people(document: Document[NodeSettings]) -> Iterator[Problem]:
+    settings = document.value
+    if settings.people and settings.api is None:
+        yield document.problem(("people",), "people need `api`: they come over HTTP")
+    if isinstance(settings.people, PeopleSettings):
+        for where, text in settings.people.findings():
+            yield document.problem(("people", *where), text)
+    if not settings.people and settings.api is not None and settings.api.metrics == "login":
+        yield document.problem(("api", "metrics"), "`people` is missing: nobody could log in")
 
 
 def _contradictory_commands(document: Document[NodeSettings]) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from holdfast.model.lane import Lane
 from holdfast.node.clock_status import clock_status
 from holdfast.node.devices import Book
 from holdfast.node.foreign import broker_states, route_states
+from holdfast.node.people import make_door
 from holdfast.node.residency import audit
 from holdfast.node.settings import NodePlan
 from holdfast.node.shared_documents import documents_status
@@ -64,6 +65,8 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         below=node.told_devices.below,
         rules=node.rulebook,
         alerting=Alerting(node.notify, journal.look),
+        door=make_door(node),
+        audit=journal.look,
     )
     tls = settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))

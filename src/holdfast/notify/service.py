@@ -99,6 +99,8 @@ class NotifyService:
         self._wake = asyncio.Event()
         self._offset_ns: int | None = None
         self._trouble = ""
+        self.revision = 0
+        """Grows with every change of an alert that can be read."""
         journal.on_commit(self._on_commit)
         telemetry.gauge("alerts_open", "Alerts that aren't cleared", lambda: journal.look(alerts.counts)[0])
         telemetry.gauge(
@@ -186,6 +188,7 @@ class NotifyService:
 
             is_new, after = await asyncio.shield(self._journal.submit(write))
         if is_new:
+            self.revision += 1
             self._telemetry.emit(AlertAcknowledged(number, found.node, found.device, found.rule, by))
             self._on_acknowledged(found)
         return after or found
@@ -309,6 +312,7 @@ class NotifyService:
                 changed = await self._journal.submit(
                     lambda tx: self._book.absorb(tx, lane, upto, events, flying, now_ns)
                 )
+            self.revision += 1
         self._at[lane] = upto
         return bool(changed), is_all
 

@@ -6,6 +6,7 @@ Speak on change: log entering and leaving a condition, not each retry.
 """
 
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -15,6 +16,8 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from holdfast.kernel.clock import NS_PER_S, Clock
+
+RECENT = 500
 
 
 class Level(IntEnum):
@@ -48,6 +51,9 @@ class Telemetry:
         self._clock = clock
         self._write = write
         self._level = level
+        self.recent: deque[tuple[int, Happening]] = deque(maxlen=RECENT)
+        """The last happenings in the log, with their times in ns UTC; `told` counts all."""
+        self.told = 0
         self._counters: dict[type[Happening], tuple[Counter, tuple[str, ...]]] = {}
 
     def emit(self, happening: Happening) -> None:
@@ -57,7 +63,10 @@ class Telemetry:
             counter, labels = self._counter(kind)
             (counter.labels(*(getattr(happening, name) for name in labels)) if labels else counter).inc()
         if kind.level >= self._level:
-            self._write(self._line(happening))
+            now_ns = self._clock.wall_ns()
+            self.recent.append((now_ns, happening))
+            self.told += 1
+            self._write(_line(happening, now_ns))
 
     def gauge(self, name: str, description: str, read: Callable[[], float]) -> None:
         """A gauge `holdfast_<name>` read at scrape time; `read` must be cheap and safe from another thread."""
@@ -76,11 +85,11 @@ class Telemetry:
             self._counters[kind] = counter, labels
         return self._counters[kind]
 
-    def _line(self, happening: Happening) -> str:
-        seconds = self._clock.wall_ns() / NS_PER_S
-        stamp = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-        facts = " ".join(f"{f}={_plain(getattr(happening, f))}" for f in happening.__struct_fields__)
-        return f"{stamp} {type(happening).level.name} {type(happening).__name__} {facts}".rstrip()
+
+def _line(happening: Happening, now_ns: int) -> str:
+    stamp = datetime.fromtimestamp(now_ns / NS_PER_S, UTC).isoformat(timespec="milliseconds")
+    facts = " ".join(f"{f}={_plain(getattr(happening, f))}" for f in happening.__struct_fields__)
+    return f"{stamp} {type(happening).level.name} {type(happening).__name__} {facts}".rstrip()
 
 
 def _plain(value: object) -> str:

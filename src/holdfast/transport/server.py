@@ -17,6 +17,8 @@ from holdfast.transport.patience import PatientProtocol
 # Above the client's 60 s, see `transport.https`.
 KEEP_ALIVE_S = 75
 BACKLOG = 256
+MOST_MESSAGE = 64 << 10
+"""Bytes of a WebSocket client's message."""
 _HINTS = {
     errno.EADDRINUSE: ("is in use", "stop the other program (`ss -ltnp` shows it) or choose another port"),
     errno.EACCES: ("may not be used by this user", "choose a port from 1024 up, or grant CAP_NET_BIND_SERVICE"),
@@ -65,7 +67,10 @@ class WebServer:
             app,
             loop="none",
             http=PatientProtocol,
-            ws="none",
+            ws="wsproto",
+            ws_max_size=MOST_MESSAGE,
+            # It would inflate what a client sends without a bound, and cost the hot path's core per viewer.
+            ws_per_message_deflate=False,
             lifespan="off",
             interface="asgi3",
             log_config=None,

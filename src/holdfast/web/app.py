@@ -3,7 +3,7 @@
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
@@ -18,7 +18,10 @@ from holdfast.web.devices import Devices
 from holdfast.web.documents import Documents
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
+from holdfast.web.guard import Door
 from holdfast.web.headers import Shell
+from holdfast.web.live.service import Live
+from holdfast.web.people import PeopleRoutes
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
@@ -33,14 +36,17 @@ def build_app(deps: WebDeps) -> Starlette:
     """The app of one node; opens nothing."""
     # Each question decodes on a thread of its own; two leave a core to the hot path on the smallest machines.
     gate = Gate(running=2, waiting=16)
-    routes = [
+    series = Series(deps, gate)
+    devices = None if deps.devices is None else Devices(deps, deps.devices, gate)
+    routes: list[BaseRoute] = [
         *Reading(deps, gate).routes(),
-        *Series(deps, gate).routes(),
+        *series.routes(),
+        *Live(deps, gate, series, devices).routes(),
         *State(deps).routes(),
         *Quarantine(deps).routes(),
     ]
-    if deps.devices is not None:
-        routes += Devices(deps, deps.devices, gate).routes()
+    if devices is not None:
+        routes += devices.routes()
     if deps.rules is not None:
         routes += Rules(deps.rules, deps.clock).routes()
     if deps.children is not None:
@@ -53,6 +59,9 @@ def build_app(deps: WebDeps) -> Starlette:
         routes += Alerts(deps.alerting, deps.clock).routes()
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
+    door = Door("", deps.telemetry) if deps.door is None else deps.door
+    routes += PeopleRoutes(door, deps.audit).routes()
+    door.before(routes)
     return Starlette(
         routes=[*routes, *page.routes()],
         middleware=[Middleware(Shell, telemetry=deps.telemetry)],

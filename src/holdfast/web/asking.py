@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.web.deps import Asking, Children
+from holdfast.web.door import needs_token
 from holdfast.web.gate import Gate
 from holdfast.web.responses import answer
 from holdfast.web.senders import Senders
@@ -37,6 +38,7 @@ class Inquiry:
             Route("/api/v1/sync/ask", self.ask, methods=["POST"]),
         ]
 
+    @needs_token
     async def questions(self, request: Request) -> Response:
         """A child waits to be asked: JSON `Poll` in; JSON `Ask` out, or 204 when there was no question."""
         child = self._senders.sender(request, self._who)
@@ -56,6 +58,7 @@ class Inquiry:
             gone.cancel()
         return Response(status_code=204) if found is None else answer(found)
 
+    @needs_token
     async def answers(self, request: Request) -> Response:
         """A child's answer: Arrow stream in; 204, or 200 with `{}` when nobody waits for it (any more)."""
         child = self._senders.sender(request, self._who)
@@ -64,6 +67,7 @@ class Inquiry:
             is_wanted = self._asking.answered(child, request.path_params["number"], body)
             return Response(status_code=204) if is_wanted else answer({})
 
+    @needs_token
     async def ask(self, request: Request) -> Response:
         """A child asks: JSON `Ask` in, Arrow stream out."""
         child = self._senders.sender(request, self._who)

@@ -1,4 +1,4 @@
-"""Request bodies, bounded before they are read, and what only this machine may ask."""
+"""Request bodies, bounded before they are read."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,25 +7,9 @@ from typing import Literal
 
 from starlette.requests import ClientDisconnect, Request
 
-from holdfast.transport.addresses import is_loopback
 from holdfast.web.errors import Refused
 
 Fault = Literal["too_large", "stalled"]
-
-
-def require_local(request: Request, sentence: str, command: str) -> None:
-    """Only from this machine, and never from a web page; a POST declares JSON, which no page's form can.
-
-    Raises:
-        Refused: 403 or 415.
-    """
-    if request.client is None or not is_loopback(request.client.host):
-        raise Refused(403, sentence, f"run `{command}` on the node itself")
-    if "origin" in request.headers:
-        raise Refused(403, "this is not taken from a web page", f"use `{command}`")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method == "POST" and kind != "application/json":
-        raise Refused(415, "the body is not declared as JSON", "send `Content-Type: application/json`")
 
 
 async def read_body(

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.commands.below import Below
+from holdfast.web.door import needs_token
 from holdfast.web.senders import Senders
 from holdfast.wire.commands import CommandPoll
 
@@ -31,6 +32,7 @@ class ChildCommands:
         """The paths."""
         return [Route("/api/v1/sync/commands", self.poll, methods=["POST"])]
 
+    @needs_token
     async def poll(self, request: Request) -> Response:
         """`CommandPoll` in, `Orders` out."""
         child = self._senders.sender(request, self._who)

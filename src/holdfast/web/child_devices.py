@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.devices.below import Below
+from holdfast.web.door import needs_token
 from holdfast.web.senders import Senders
 from holdfast.wire.devices import DeviceReport
 
@@ -27,6 +28,7 @@ class ChildDevices:
         """The paths."""
         return [Route("/api/v1/sync/devices", self.told, methods=["POST"])]
 
+    @needs_token
     async def told(self, request: Request) -> Response:
         """`DeviceReport` in, `DeviceReceipt` out, once it's on disk."""
         child = self._senders.sender(request, self._who)

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from holdfast.documents.errors import DocumentError, DocumentTooLarge, TooManyDocuments, UpdateMalformed
 from holdfast.documents.settings import DocumentsSettings, matcher
 from holdfast.documents.versions import digest
+from holdfast.web.door import needs_token
 from holdfast.web.errors import Refused
 from holdfast.web.senders import Senders
 from holdfast.wire.documents import MOST_BESIDE, DocumentAsk, DocumentReply, News, NewsAsk, packed, unpacked
@@ -44,6 +45,7 @@ class ChildDocuments:
             Route("/api/v1/sync/documents", self.news, methods=["POST"]),
         ]
 
+    @needs_token
     async def document(self, request: Request) -> Response:
         """Exchange one document: `DocumentAsk` in, `DocumentReply` out."""
         child = self._senders.sender(request, self._who)
@@ -61,6 +63,7 @@ class ChildDocuments:
                 ) from error
         return Response(packed(reply), 200, {"Cache-Control": "no-store"}, PACKED)
 
+    @needs_token
     async def news(self, request: Request) -> Response:
         """Wait for news: `NewsAsk` in, `News` out."""
         child = self._senders.sender(request, self._who)

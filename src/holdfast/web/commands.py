@@ -1,4 +1,4 @@
-"""Routes for commands: ask, look, look back. For this machine, and for applications with `commands` in `apps`."""
+"""Routes for commands: ask, look, look back. For operators, and for applications with `commands` in `apps`."""
 
 import asyncio
 from functools import partial
@@ -23,10 +23,12 @@ from holdfast.journal import commanded
 from holdfast.journal.commanded import Stored
 from holdfast.model.command import MAX_PARAMS
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.bodies import read_body, require_local
+from holdfast.web.bodies import read_body
 from holdfast.web.deps import Commands
+from holdfast.web.door import OPERATOR, needs
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
+from holdfast.web.guard import caller_of
 from holdfast.web.happenings import WebAppRefused
 from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
@@ -106,6 +108,7 @@ class CommandRoutes:
             Route(f"{base}/{{id}}", self.one),
         ]
 
+    @needs(OPERATOR, tokens=True)
     async def send(self, request: Request) -> Response:
         """JSON `CommandBody` in, `CommandRow` out: 202 when it's new and on disk, 200 when this id was taken before."""
         only(request.query_params)
@@ -128,6 +131,7 @@ class CommandRoutes:
             raise Refused(503, str(error), error.hint, RETRY_S) from error
         return answer(CommandRow.of(stored), 202 if is_new else 200)
 
+    @needs(OPERATOR, tokens=True)
     async def one(self, request: Request) -> Response:
         """One command; `?wait=20` waits so many seconds for its end."""
         only(request.query_params, "wait")
@@ -145,6 +149,7 @@ class CommandRoutes:
             found = await self._found(request, who, number)
         return answer(CommandRow.of(found))
 
+    @needs(OPERATOR, tokens=True)
     async def past(self, request: Request) -> Response:
         """`?node=&before=PLACE&limit=50`: a device's commands, newest first."""
         only(request.query_params, "node", "before", "limit")
@@ -152,16 +157,16 @@ class CommandRoutes:
         self._allow(self._who(request), node, device)
         return await self._listed(request, node or self._deps.node, self._names(node, device))
 
+    @needs(OPERATOR)
     async def all(self, request: Request) -> Response:
-        """`?before=PLACE&limit=50`: everybody's commands, newest first; this machine only."""
+        """`?before=PLACE&limit=50`: everybody's commands, newest first."""
         only(request.query_params, "before", "limit")
-        require_local(request, "all commands are only shown to this machine", "holdfast command list")
         return await self._listed(request, "", ())
 
+    @needs(OPERATOR)
     async def any(self, request: Request) -> Response:
-        """One command by its id alone; this machine only."""
+        """One command by its id alone."""
         only(request.query_params)
-        require_local(request, "this is only shown to this machine", "holdfast command show")
         number = str(request.path_params["id"])
         async with self._gate.enter():
             found = await asyncio.to_thread(self._deps.look, lambda db: commanded.find(db, number))
@@ -192,10 +197,10 @@ class CommandRoutes:
 
     def _who(self, request: Request) -> str:
         """Who asks, for the record."""
-        if "authorization" not in request.headers:
-            require_local(request, "without a token only this machine may command", "holdfast command send")
-            return LOCAL
-        scheme, _, token = request.headers["authorization"].partition(" ")
+        caller = caller_of(request)
+        if caller is not None:
+            return f"person:{caller.name}" if caller.name else LOCAL
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
         app = self._deps.who(token.strip()) if scheme.lower() == "bearer" else None
         if app is None:
             hint = "send `Authorization: Bearer <token>` with the token of an application in `apps`"
@@ -203,7 +208,7 @@ class CommandRoutes:
         return f"app:{app}"
 
     def _allow(self, who: str, node: str, device: str) -> None:
-        if who == LOCAL:
+        if not who.startswith("app:"):
             return
         app = who.removeprefix("app:")
         name = device if node in ("", self._deps.node) else f"{node}/{device}"

@@ -31,6 +31,7 @@ from holdfast.storage.sqlite import Connection
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
+from holdfast.web.guard import Door
 from holdfast.web.rule_answers import BacktestWish, RuleChanged, RuleDetail, RuleList, RulesReloaded, TextChecked
 from holdfast.wire.asking import Ask, Poll
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
@@ -306,6 +307,8 @@ class WebDeps:
     documents:   None: this node keeps no shared documents, and their paths don't exist
     commands:    None: there are no paths for commands
     alerting:    None: there are no paths for alerts, as in a part's test
+    door:        who may do what; None: as where nobody logs in, and nothing is written down
+    audit:       reads the journal's tables for the audit; blocking; None: nobody asks, as in a part's test
     below:       what children tell of their devices; None: this node takes no children
     rules:       None: nobody is asked, as in a part's test
     """
@@ -332,3 +335,5 @@ class WebDeps:
     below: DevicesBelow | None = None
     rules: RuleBook | None = None
     alerting: Alerting | None = None
+    door: Door | None = None
+    audit: Callable[[Callable[[Connection], Any]], Any] | None = None

@@ -1,4 +1,4 @@
-"""Routes for devices: list, one, and changes, which are taken from this machine alone (see `quarantine`)."""
+"""Routes for devices: list, one, and changes."""
 
 import asyncio
 from fnmatch import fnmatchcase
@@ -13,17 +13,20 @@ from starlette.routing import Route
 from holdfast.devices.errors import DeviceNameTaken, DeviceUnfit, DeviceUnknown
 from holdfast.history.errors import QueryTooLong
 from holdfast.history.question import Deadline
-from holdfast.web.bodies import read_body, require_local
+from holdfast.web.bodies import read_body
 from holdfast.web.deps import DeviceBook, WebDeps
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceList, DeviceRow
+from holdfast.web.door import ADMIN, OPERATOR, needs
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
+from holdfast.web.guard import require_role
 from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
 
 MOST_LISTED = 5_000
 MAX_BODY, STALL_S, LOOK_S = 256 << 10, 10.0, 3.0
 STATES = ("online", "late", "silent", "never", "unknown")
+FOR_ADMINS = ("retire", "rename", "replace")
 STATUSES = ("new", "accepted", "retired")
 _change = msgspec.json.Decoder(DeviceChange)
 
@@ -52,7 +55,7 @@ class Devices:
         for name, known in (("state", STATES), ("status", STATUSES)):
             if params.get(name, known[0]) not in known:
                 raise Refused(400, f"{params[name][:40]!r} is no {name}", f"one of {', '.join(known)}")
-        await self._recall_children()
+        await self.recall_children()
         found = [row for row in self._book.rows() if _fits(row, params)]
         return answer(DeviceList(len(found), found[offset : offset + limit]))
 
@@ -60,22 +63,24 @@ class Devices:
         """One device by any of its names, with its gaps and series; `?node=`: a child's."""
         only(request.query_params, "node")
         name = str(request.path_params["name"])
-        await self._recall_children()
+        await self.recall_children()
         try:
             return answer(await self._book.detail(name, request.query_params.get("node", "")))
         except DeviceUnknown as error:
             raise Refused(404, str(error), error.hint) from error
 
+    @needs(OPERATOR)
     async def change(self, request: Request) -> Response:
-        """JSON `DeviceChange` in, JSON `DeviceChanged` out, once it's on disk; this machine only."""
+        """JSON `DeviceChange` in, JSON `DeviceChanged` out, once it's on disk; some of it takes an admin."""
         only(request.query_params)
-        require_local(request, "devices are only changed from this machine", "holdfast devices")
         try:
             wanted = _change.decode(await read_body(request, MAX_BODY, STALL_S))
         except msgspec.MsgspecError as error:
             raise Refused(400, f"no change of devices: {error}", "see docs/reference/http-api.md") from error
         if wanted.do in ("rename", "replace") and (len(wanted.devices) != 1 or not wanted.to):
             raise Refused(400, f"{wanted.do} needs one device, and `to`", "see docs/reference/http-api.md")
+        if wanted.do in FOR_ADMINS:
+            require_role(request, ADMIN)
         return answer(await self._done(wanted))
 
     async def _done(self, wanted: DeviceChange) -> DeviceChanged:
@@ -88,7 +93,7 @@ class Devices:
         except DeviceUnfit as error:
             raise Refused(400, str(error), error.hint) from error
 
-    async def _recall_children(self) -> None:
+    async def recall_children(self) -> None:
         """Look up in store, once, what memory can't know of children's series: readings from before the start."""
         known = self._deps.past.known
         unsure = known.unsure([i for i in self._book.children_series() if i not in self._looked])

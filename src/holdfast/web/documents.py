@@ -13,6 +13,7 @@ from starlette.routing import Route
 from holdfast.documents.errors import DocumentTooLarge, TooManyDocuments, UpdateGap, UpdateMalformed
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.deps import AppDocuments
+from holdfast.web.door import needs_token
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.happenings import WebAppRefused
@@ -69,6 +70,7 @@ class Documents:
             Route("/api/v1/documents/{name:path}", self.edit, methods=["POST"]),
         ]
 
+    @needs_token
     async def names(self, request: Request) -> Response:
         """Every document that the application may use."""
         app = self._senders.sender(request, self._shared.who)
@@ -76,6 +78,7 @@ class Documents:
         versions = self._keeper.versions(lambda name: self._shared.may(app, name))
         return answer([DocumentRow(name, version, self._keeper.size(name)) for name, version in versions.items()])
 
+    @needs_token
     async def read(self, request: Request) -> Response:
         """`?state=base64url&wait=30`: what somebody at `state` lacks; If-None-Match waits for another version.
 
@@ -98,6 +101,7 @@ class Documents:
         body = here.state if of == "state" else here.update
         return Response(body, 200, {"ETag": _tag(here.version), "Cache-Control": "no-store"}, BYTES)
 
+    @needs_token
     async def edit(self, request: Request) -> Response:
         """Merge an update; answered when it's on disk. 409: it builds on edits that this node lacks."""
         app, name = self._may(request)

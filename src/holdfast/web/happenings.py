@@ -22,6 +22,14 @@ class WebAppRefused(Happening, frozen=True):
     reason: Literal["token", "queue", "device", "too_large", "busy", "stalled", "malformed"]
 
 
+class WebDoorRefused(Happening, frozen=True):
+    """A request was turned away at the door. Quiet in the log: anyone can cause these; what people tried is audited."""
+
+    level = Level.DEBUG
+    metric = "web_door_refused"
+    reason: Literal["host", "origin", "kind", "login", "role"]
+
+
 class WebQuestionGivenUp(Happening, frozen=True):
     """A question about the past took longer than `api.question_time`; seconds: what that is."""
 

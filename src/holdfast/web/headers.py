@@ -34,7 +34,7 @@ class Shell:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        has_begun = False
+        has_begun = scope["type"] == "websocket"  # there is no answer to give then but to cut it
 
         async def with_headers(message: Message) -> None:
             nonlocal has_begun

@@ -1,9 +1,4 @@
-"""Routes for refused messages: list, one with today's verdict, and replay.
-
-Replay is the only thing a person may change over this API, and there's no login yet. So it's taken from this machine
-alone, as JSON, and never from a browser: a page of another site could otherwise post here (its `Origin` gives it away,
-also behind a name that it lets point to 127.0.0.1).
-"""
+"""Routes for refused messages: list, one with today's verdict, and replay."""
 
 import asyncio
 
@@ -15,8 +10,9 @@ from starlette.routing import Route
 from holdfast.journal.quarantine import LAST_ID, QuarantineFilter
 from holdfast.journal.records import QuarantineRow
 from holdfast.web.answers import QuarantinedDetail, QuarantinedMessage, ReplayRequest
-from holdfast.web.bodies import read_body, require_local
+from holdfast.web.bodies import read_body
 from holdfast.web.deps import WebDeps
+from holdfast.web.door import OPERATOR, needs
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.parameters import only, whole
@@ -73,10 +69,10 @@ class Quarantine:
             verdict = await asyncio.to_thread(self._deps.quarantine.verdict, row)
         return answer(QuarantinedDetail(told(row), verdict))
 
+    @needs(OPERATOR)
     async def replay(self, request: Request) -> Response:
-        """JSON `ReplayRequest` in, JSON `Replayed` out; this machine only."""
+        """JSON `ReplayRequest` in, JSON `Replayed` out."""
         only(request.query_params)
-        require_local(request, "replay is only taken from this machine", "holdfast quarantine replay")
         try:
             wanted = _request.decode(
                 await read_body(request, MAX_BODY, STALL_S, "replay by filter, or fewer ids at once")

@@ -1,7 +1,7 @@
 """Routes for applications: put, lease, ack, nack; and for people: what waits and what is dead.
 
 An application shows its bearer token and may touch the queues named for it in node.yaml, no others. Nothing of a body
-is read before that. Dead letters are for this machine alone, like refused messages.
+is read before that. Dead letters are for operators.
 """
 
 import asyncio
@@ -21,8 +21,9 @@ from holdfast.kernel.clock import Clock
 from holdfast.model.message import Message
 from holdfast.queues.errors import LeaseOver, PutForked, QueueBusy, QueueCrowded
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.bodies import read_body, require_local
+from holdfast.web.bodies import read_body
 from holdfast.web.deps import Applications
+from holdfast.web.door import OPERATOR, needs, needs_token
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.happenings import WebAppRefused
@@ -93,6 +94,7 @@ class Queues:
             found = await asyncio.to_thread(self._apps.queues.depths)
         return answer([QueueRow.of(one) for one in found])
 
+    @needs_token
     async def put(self, request: Request) -> Response:
         """JSON `PutRequest` in, `PutReply` out, once the messages are on disk."""
         app, queue = self._allowed(request, self._apps.puts)
@@ -108,6 +110,7 @@ class Queues:
                 raise self._refusal("busy", 503, str(error), error.hint, RETRY_S) from error
         return answer(PutReply.taken(taken))
 
+    @needs_token
     async def lease(self, request: Request) -> Response:
         """JSON `LeaseRequest` in, `LeaseReply` out: messages in hand, for the queue's `lease` from now."""
         app, queue = self._allowed(request, self._apps.consumes)
@@ -121,6 +124,7 @@ class Queues:
             self._waiting[app] -= 1
         return answer(LeaseReply(found.lease, [handed(one) for one in found.messages], found.lease_s))
 
+    @needs_token
     async def ack(self, request: Request) -> Response:
         """JSON `AckRequest` in, `AckReply` out, once it's on disk."""
         app, queue = self._allowed(request, self._apps.consumes)
@@ -130,6 +134,7 @@ class Queues:
         except LeaseOver as error:
             raise Refused(409, str(error), error.hint) from error
 
+    @needs_token
     async def nack(self, request: Request) -> Response:
         """JSON `NackRequest` in, `NackReply` out."""
         app, queue = self._allowed(request, self._apps.consumes)
@@ -141,9 +146,9 @@ class Queues:
             raise Refused(409, str(error), error.hint) from error
         return answer(NackReply(dead))
 
+    @needs(OPERATOR)
     async def dead(self, request: Request) -> Response:
-        """`?after=PLACE&limit=50`: dead letters with their bodies, oldest first; this machine only."""
-        require_local(request, "dead letters are only shown to this machine", "holdfast queue dead")
+        """`?after=PLACE&limit=50`: dead letters with their bodies, oldest first."""
         only(request.query_params, "after", "limit")
         after = whole(request.query_params, "after", 0, 10**11)
         limit = whole(request.query_params, "limit", 50, MOST_LISTED, 1)
@@ -151,9 +156,9 @@ class Queues:
             found = await asyncio.to_thread(self._apps.queues.dead_letters, self._named(request), after, limit)
         return answer([letter(one) for one in _bounded(found)])
 
+    @needs(OPERATOR)
     async def bury(self, request: Request) -> Response:
-        """JSON `DeadRequest` in, `DeadReply` out: replay or drop dead letters; this machine only."""
-        require_local(request, "dead letters are only changed from this machine", "holdfast queue replay")
+        """JSON `DeadRequest` in, `DeadReply` out: replay or drop dead letters."""
         only(request.query_params)
         queue = self._named(request)
         wanted = self._decoded(_dead, await read_body(request, MAX_SMALL, STALL_S))

@@ -12,11 +12,12 @@ from holdfast.backtesting.errors import BacktestBusy, BacktestUnknown, RuleUnkno
 from holdfast.backtesting.service import Run
 from holdfast.kernel.clock import Clock
 from holdfast.storage.errors import StorageUnusable
-from holdfast.web.bodies import read_body, require_local
+from holdfast.web.bodies import read_body
 from holdfast.web.deps import RuleBook
+from holdfast.web.door import ADMIN, OPERATOR, needs
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
-from holdfast.web.page_edits import require_edit
+from holdfast.web.guard import name_of
 from holdfast.web.parameters import only
 from holdfast.web.responses import answer
 from holdfast.web.rule_answers import (
@@ -73,25 +74,25 @@ class Rules:
         only(request.query_params)
         return answer(await self._book.listed())
 
+    @needs(ADMIN)
     async def reload(self, request: Request) -> Response:
-        """Read the rules' files now; this machine only."""
+        """Read the rules' files now."""
         only(request.query_params)
-        require_local(request, "rules are only reloaded from this machine", "holdfast rules reload")
         return answer(await self._book.reload())
 
+    @needs(OPERATOR, noted=False)
     async def check(self, request: Request) -> Response:
         """What a text of rules does, or what is wrong with it."""
         only(request.query_params)
-        require_edit(request, "holdfast rules check")
         wanted = await _body(request, RuleText)
         _demand_short(wanted.text)
         async with self._gate.enter():
             return answer(await self._book.trials.check(wanted.text))
 
+    @needs(OPERATOR)
     async def backtest(self, request: Request) -> Response:
         """Begin to run rules over the past."""
         only(request.query_params)
-        require_edit(request, "holdfast rules backtest")
         wish = await _body(request, BacktestWish)
         _demand_short(wish.text)
         if bool(wish.text) == bool(wish.rule):
@@ -105,7 +106,7 @@ class Rules:
 
         async def begin() -> BacktestRun:
             async with self._gate.enter():
-                return _told(await self._book.trials.begin(wish, start, end, _by(wish.by)))
+                return _told(await self._book.trials.begin(wish, start, end, _by(request, wish.by)))
 
         return await _tried(begin, 202)
 
@@ -119,10 +120,10 @@ class Rules:
 
         return await _tried(find)
 
+    @needs(OPERATOR)
     async def cancel(self, request: Request) -> Response:
         """Stop one."""
         only(request.query_params)
-        require_edit(request, "holdfast rules backtest")
         number = request.path_params["number"]
 
         async def stop() -> BacktestRun:
@@ -135,45 +136,46 @@ class Rules:
         only(request.query_params)
         return await _tried(lambda: self._book.editor.detail(request.path_params["name"]))
 
+    @needs(ADMIN)
     async def put(self, request: Request) -> Response:
         """Make or change one."""
         only(request.query_params)
-        require_edit(request, "holdfast rules reload")
         wish = await _body(request, RulePut)
         _demand_short(wish.text)
         name = request.path_params["name"]
         return await self._changed(
-            lambda: self._book.editor.put(name, wish.text, wish.revision, _by(wish.by), on=wish.enabled)
+            lambda: self._book.editor.put(name, wish.text, wish.revision, _by(request, wish.by), on=wish.enabled)
         )
 
+    @needs(ADMIN)
     async def remove(self, request: Request) -> Response:
         """Remove one that was made from the page."""
         query = request.query_params
         only(query, "revision", "by")
-        require_edit(request, "holdfast rules disable")
         name, revision, by = request.path_params["name"], query.get("revision", ""), query.get("by", "")
-        return await self._changed(lambda: self._book.editor.remove(name, revision, _by(by)))
+        return await self._changed(lambda: self._book.editor.remove(name, revision, _by(request, by)))
 
+    @needs(ADMIN)
     async def enable(self, request: Request) -> Response:
         """Switch one on."""
         return await self._switch(request, on=True)
 
+    @needs(ADMIN)
     async def disable(self, request: Request) -> Response:
         """Switch one off."""
         return await self._switch(request, on=False)
 
+    @needs(ADMIN)
     async def undo(self, request: Request) -> Response:
         """Take the latest change of one back."""
         only(request.query_params)
-        require_edit(request, "holdfast rules disable")
         wish, name = await _body(request, RuleSwitch), request.path_params["name"]
-        return await self._changed(lambda: self._book.editor.undo(name, wish.revision, _by(wish.by)))
+        return await self._changed(lambda: self._book.editor.undo(name, wish.revision, _by(request, wish.by)))
 
     async def _switch(self, request: Request, *, on: bool) -> Response:
         only(request.query_params)
-        require_edit(request, f"holdfast rules {'enable' if on else 'disable'}")
         wish, name = await _body(request, RuleSwitch), request.path_params["name"]
-        return await self._changed(lambda: self._book.editor.switch(name, wish.revision, _by(wish.by), on=on))
+        return await self._changed(lambda: self._book.editor.switch(name, wish.revision, _by(request, wish.by), on=on))
 
     async def _changed(self, change: Callable[[], Awaitable[T]]) -> Response:
         async with self._gate.enter():
@@ -211,8 +213,9 @@ def _demand_short(text: str) -> None:
         raise Refused(413, f"the text is longer than {MAX_TEXT} bytes", "put some of it into a file of your own")
 
 
-def _by(name: str) -> str:
-    """Who does it, as far as it's said."""
+def _by(request: Request, said: str) -> str:
+    """Who does it: the person who is logged in, else whoever it's said to be."""
+    name = name_of(request, said)
     return "".join(c for c in name.strip()[:80] if c.isprintable()) or NOBODY
 
 

@@ -52,7 +52,7 @@ class Series:
         only(request.query_params, *CHOICE)
         choice, offset, limit = self._choice(request.query_params)
         chosen = choice.ids[offset : offset + limit].tolist()
-        await self._recall_a_while([i for i in chosen if i not in self._given_up])
+        await self.recall_a_while([i for i in chosen if i not in self._given_up])
         return answer(SeriesList(len(choice.ids), self._rows(chosen)))
 
     async def last(self, request: Request) -> Response:
@@ -98,7 +98,7 @@ class Series:
             except QueryTooLong as error:
                 raise given_up(self._deps.telemetry, ["last"], error) from error
 
-    async def _recall_a_while(self, ids: Sequence[int]) -> None:
+    async def recall_a_while(self, ids: Sequence[int]) -> None:
         """As `_recall`, for a list that must come soon: where a look into the store takes long, once is enough."""
         unsure = self._deps.past.known.unsure(ids)
         if len(unsure):

@@ -1,5 +1,7 @@
 """`api:` in node.yaml: where the JSON API and the page listen."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 from holdfast.kernel.scalars import Duration, Size
@@ -26,6 +28,10 @@ class ApiSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Largest request body taken from a child."""
     question_time: Duration = 30.0
     """A question about the past that takes longer is given up."""
+    names: tuple[str, ...] = ()
+    """Host names by which people's browsers reach this node over plain HTTP, as through a proxy on this machine."""
+    metrics: Literal["", "open", "login"] = ""
+    """Who may read /metrics where people log in: everybody, or whoever has a token; empty = this machine too."""
     connections: int = 256
     """Connections beyond these are answered 503 at once."""
 

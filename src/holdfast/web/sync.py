@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.deps import Children
+from holdfast.web.door import needs_token
 from holdfast.web.happenings import WebChildRefused
 from holdfast.web.responses import answer
 from holdfast.web.senders import Senders
@@ -34,6 +35,7 @@ class Sync:
             Route("/api/v1/sync/fetch", self.fetch, methods=["POST"]),
         ]
 
+    @needs_token
     async def hello(self, request: Request) -> Response:
         """Open a session: JSON `Hello` in, JSON `Welcome` out."""
         child = self.senders.sender(request, self._children.who)
@@ -45,6 +47,7 @@ class Sync:
                 raise self.senders.refusal("malformed", 400, f"not a hello: {error}", WireError.hint) from error
             return answer(await self._children.ingest.hello(child, hello))
 
+    @needs_token
     async def batch(self, request: Request) -> Response:
         """Apply a batch: Arrow stream in, JSON `BatchReply` out."""
         child = self.senders.sender(request, self._children.who)
@@ -55,6 +58,7 @@ class Sync:
             except WireError as error:
                 raise self.senders.refusal("malformed", 400, str(error), error.hint) from error
 
+    @needs_token
     async def fetch(self, request: Request) -> Response:
         """Give a child rows of its own back: JSON `Fetch` in, a batch's body out; 204 when not all are here."""
         child = self.senders.sender(request, self._children.who)

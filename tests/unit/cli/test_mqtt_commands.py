@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from holdfast.adapters.mqtt.users import NO_PASSWORD, is_right, read_users
+from holdfast.adapters.mqtt.users import NO_PASSWORD, read_users
 from holdfast.cli.main import app
+from holdfast.crypto.passwords import is_right
 
 NODE = 'node: gw\nprofiles: ["builtin:rooms"]\nmqtt: {users_file: mqtt-users}\n'
 

@@ -35,7 +35,7 @@ class Door:
             Below(world.service),
         )
         transport = httpx.ASGITransport(build_app(make_deps(commands=commands)), client=(host, 1))
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://node")
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     async def post(self, body: Any, app: str = "", path: str = PATH) -> httpx.Response:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {app}"} if app else {})

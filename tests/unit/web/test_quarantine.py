@@ -78,7 +78,7 @@ def test_a_replay_does_what_was_asked_and_tells_what_became_of_the_messages() ->
         (b"{}", {"content-type": "text/plain"}, 415),
         (b"{}", {}, 415),
         (b"{}", {**JSON, "origin": "http://evil.example"}, 403),
-        (b"{}", {**JSON, "origin": "https://node"}, 403),
+        (b"{}", {**JSON, "origin": "https://node.evil.example"}, 403),
     ],
 )
 def test_a_replay_that_is_malformed_or_comes_from_a_browser_is_refused(

@@ -104,7 +104,7 @@ def test_a_disk_that_fails_is_a_503_with_what_to_do() -> None:
 def test_more_questions_than_the_line_holds_are_turned_away() -> None:
     async def run() -> list[int]:
         transport = httpx.ASGITransport(build_app(make_deps()))
-        async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             asked = [client.get("/api/v1/query?series=a/b") for _ in range(30)]
             return [answer.status_code for answer in await asyncio.gather(*asked)]
 

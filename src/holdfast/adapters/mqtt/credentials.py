@@ -20,7 +20,8 @@ from holdfast.adapters.mqtt.packets import Connect
 from holdfast.adapters.mqtt.rates import Guesses
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.settings import MqttSettings
-from holdfast.adapters.mqtt.users import NO_PASSWORD, User, hashed, is_right, read_users
+from holdfast.adapters.mqtt.users import NO_PASSWORD, User, read_users
+from holdfast.crypto.passwords import hashed, is_right
 from holdfast.kernel.clock import Clock
 
 MOST_WAITING = 64

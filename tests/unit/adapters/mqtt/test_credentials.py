@@ -10,7 +10,8 @@ from holdfast.adapters.mqtt.errors import UsersUnusable
 from holdfast.adapters.mqtt.packets import Connect
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.settings import MqttSettings
-from holdfast.adapters.mqtt.users import NO_PASSWORD, User, hashed, write_users
+from holdfast.adapters.mqtt.users import NO_PASSWORD, User, write_users
+from holdfast.crypto.passwords import hashed
 from holdfast.kernel.clock import ManualClock
 
 

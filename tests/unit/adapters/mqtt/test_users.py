@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.adapters.mqtt.errors import UsersUnusable
-from holdfast.adapters.mqtt.users import NO_PASSWORD, User, hashed, is_right, name_problem, read_users, write_users
+from holdfast.adapters.mqtt.users import NO_PASSWORD, User, name_problem, read_users, write_users
+from holdfast.crypto.passwords import hashed, is_right
 
 
 def test_a_hash_knows_its_password_and_no_other() -> None:
