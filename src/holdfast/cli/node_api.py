@@ -83,6 +83,13 @@ class Api:
         query = urlencode({k: v for k, v in (params or {}).items() if v}, doseq=True)
         return self._call("GET", f"/api/v1/{path}" + (f"?{query}" if query else ""), None, kind, wait_s)
 
+    def metrics(self) -> str:
+        """What Prometheus reads; errors as for `get`."""
+        status, answer = self._exchange("GET", "/metrics", None, TIMEOUT_S)
+        if status != 200:
+            raise Unanswered(f"{self}/metrics answered {status}")
+        return answer.decode()
+
     def post(self, path: str, body: object, kind: type[T]) -> T:
         """POST a value as JSON, and wait long for the answer; errors as for `get`."""
         return self._call("POST", f"/api/v1/{path}", msgspec.json.encode(body), kind, LONG_S)

@@ -19,7 +19,7 @@ from holdfast.storage.sqlite import Connection, Row, row, rows
 
 _COLUMNS = (
     "id, node, device, rule, severity, event, raised_ns, heard_ns, raised, "
-    "cleared_ns, cleared, acked_ns, acked_by, comment"
+    "cleared_ns, cleared, acked_ns, acked_by, comment, maintenance"
 )
 _SILENCE = "id, match, by_whom, why, made_ns, until_ns, gone_ns"
 _OPEN = "cleared_ns = 0"
@@ -44,6 +44,8 @@ class Alert:
     acked_ns: int
     acked_by: str
     comment: str
+    maintenance: int = 0
+    """The maintenance window in which it was raised."""
 
     @property
     def metric(self) -> str:
@@ -94,12 +96,12 @@ def groups_of_events(db: Connection, lane: Lane, after: int, limit: int) -> list
     return [group_of(stored) for stored in db.execute(sql, (low, high, limit))]
 
 
-def add(tx: Transaction, event: Event, heard_ns: int) -> int:
-    """An alert was raised; returns its number."""
+def add(tx: Transaction, event: Event, heard_ns: int, maintenance: int = 0) -> int:
+    """An alert was raised, in a maintenance window or not; returns its number."""
     found = row(
         tx.db,
-        "INSERT INTO alerts (node, device, rule, metric, severity, event, raised_ns, heard_ns, raised) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        "INSERT INTO alerts (node, device, rule, metric, severity, event, raised_ns, heard_ns, raised, "
+        "maintenance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (
             event.node,
             event.device,
@@ -110,6 +112,7 @@ def add(tx: Transaction, event: Event, heard_ns: int) -> int:
             event.ts,
             heard_ns,
             _pack(event),
+            maintenance,
         ),
     )
     return int(found[0]) if found else 0

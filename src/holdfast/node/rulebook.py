@@ -78,6 +78,11 @@ class RuleBook:
         found = next((one for engine in self._engines.values() if (one := engine.rule(rule)) is not None), None)
         return () if found is None else found.notices
 
+    def text(self, rule: str) -> tuple[str, str]:
+        """A rule's version and text (JSON) as it is now; empty where there is none."""
+        found = next((one for engine in self._engines.values() if (one := engine.rule(rule)) is not None), None)
+        return ("", "") if found is None else (found.version, bytes(as_raw(found.document)).decode())
+
     def acknowledged(self, alert: Alert) -> None:
         """Somebody has seen an alert: one that was latched may end."""
         place = alert.rule, alert.node, alert.device, alert.metric

@@ -38,10 +38,13 @@ from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
 from holdfast.node.rule_settings import RuleLimits
 from holdfast.node.shelf import FOLDER, Shelf, Sources, read_shelf
+from holdfast.notify.planned import MaintenanceSettings
+from holdfast.notify.planned import findings as maintenance_findings
 from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
 from holdfast.notify.settings import findings as notify_findings
 from holdfast.queues.settings import QueueSettings
 from holdfast.queues.settings import findings as queue_findings
+from holdfast.reporting.settings import TelemetrySettings
 from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.routes.settings import RouteSettings
 from holdfast.stream.rules import BUILTIN as RULES
@@ -94,10 +97,14 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who is told after whom, until somebody acknowledges."""
     alerts: AlertSettings = field(default_factory=AlertSettings)
     """The book of alerts."""
+    maintenance: dict[Name, MaintenanceSettings] = field(default_factory=dict)
+    """Planned works: nobody is told of what they mean while they last."""
     region: str = ""
     """Where this node is, as in `eu-1`; absent = a region of its own."""
     residency: tuple[ResidencyRule, ...] = ()
     """What must stay here or in the region; the first rule that matches a series decides."""
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    """The log, traces, and the collector that gets both."""
     commands: CommandSettings = field(default_factory=CommandSettings)
     """How commands reach devices, and who may send them."""
     residency_key: str = ""
@@ -262,6 +269,11 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]
+    reports = settings.telemetry.findings(
+        is_encrypted=settings.journal.key is not None, has_residency=bool(settings.residency)
+    )
+    problems += [document.problem(("telemetry", *where), text) for where, text in reports]
+    problems += [document.problem(where, text) for where, text in maintenance_findings(settings.maintenance)]
     problems += [*_contradictory_people(document), *_contradictory_commands(document)]
     return problems + list(_contradictory_documents(document))
 

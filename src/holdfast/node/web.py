@@ -65,6 +65,7 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         below=node.told_devices.below,
         rules=node.rulebook,
         alerting=Alerting(node.notify, journal.look),
+        reporting=node.surroundings.reporting,
         door=make_door(node),
         audit=journal.look,
     )

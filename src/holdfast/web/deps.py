@@ -26,6 +26,7 @@ from holdfast.model.message import Message
 from holdfast.model.series import Catalogue
 from holdfast.notify.service import NotifyService
 from holdfast.queues.service import Handed
+from holdfast.reporting.service import ReportService
 from holdfast.residency.report import Report
 from holdfast.storage.sqlite import Connection
 from holdfast.telemetry.happenings import Telemetry
@@ -311,6 +312,7 @@ class WebDeps:
     audit:       reads the journal's tables for the audit; blocking; None: nobody asks, as in a part's test
     below:       what children tell of their devices; None: this node takes no children
     rules:       None: nobody is asked, as in a part's test
+    reporting:   the kept log and traces; None: there are no paths for them, as in a part's test
     """
 
     clock: Clock
@@ -335,5 +337,6 @@ class WebDeps:
     below: DevicesBelow | None = None
     rules: RuleBook | None = None
     alerting: Alerting | None = None
+    reporting: ReportService | None = None
     door: Door | None = None
     audit: Callable[[Callable[[Connection], Any]], Any] | None = None
