@@ -215,10 +215,10 @@ function Alerts({ result }: { result: Result }) {
         maxHeight="22rem"
         columns={[
           { name: "Raised", cell: (row) => <span class="nowrap" title={exact(row.raised)}>{moment(row.raised)}</span>, sort: (row) => row.raised },
-          { name: "For", cell: (row) => (row.cleared === null ? "still open" : lasting((row.cleared - row.raised) / 1e9)), sort: (row) => (row.cleared ?? Infinity) - row.raised },
-          { name: "Device", cell: (row) => row.device || row.node, sort: (row) => row.device },
+          { name: "For", cell: (row) => <span class="nowrap">{row.cleared === null ? "still open" : lasting((row.cleared - row.raised) / 1e9)}</span>, sort: (row) => (row.cleared ?? Infinity) - row.raised },
+          { name: "Device", cell: (row) => <span class="nowrap">{row.device || row.node}</span>, sort: (row) => row.device },
           { name: "Message", cell: (row) => <span class="one-line">{row.message}</span>, wideOnly: true },
-          ...(result.compared ? [{ name: "Beside", cell: (row: Listed) => (row.what ? <Badge mood={row.what === "new" ? "warn" : "info"}>{row.what}</Badge> : <span class="faint">as before</span>), sort: (row: Listed) => row.what }] : []),
+          ...(result.compared ? [{ name: "Beside", wideOnly: false, cell: (row: Listed) => (row.what ? <Badge mood={row.what === "new" ? "warn" : "info"}>{row.what}</Badge> : <span class="faint nowrap">as before</span>), sort: (row: Listed) => row.what }] : []),
         ]}
       />
       {result.cut && <p class="soft small">There are more than are listed here.</p>}

@@ -33,7 +33,7 @@ export function TextArea({ value, onChange, problems, goTo }: Props) {
   const bad = new Map(problems.filter((one) => one.line).map((one) => [one.line, one.message]));
   const lines = value.split("\n");
   return (
-    <div class="rule-editor">
+    <div class="rule-editor" style={{ height: `${(lines.length + 4) * 1.43}rem` }}>
       <pre ref={behind} aria-hidden="true" class="yaml">
         {lines.map((line, i) => (
           <div key={i} class={bad.has(i + 1) ? "yaml-line bad" : "yaml-line"}>
