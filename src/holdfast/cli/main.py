@@ -19,6 +19,7 @@ from holdfast.cli.demo import demo
 from holdfast.cli.detect_commands import detect
 from holdfast.cli.device_commands import devices
 from holdfast.cli.history_commands import history
+from holdfast.cli.monitoring_commands import monitoring
 from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.people_commands import audit_people, people
 from holdfast.cli.profile_commands import profile
@@ -27,6 +28,7 @@ from holdfast.cli.report_commands import support_bundle, trace
 from holdfast.cli.rule_commands import rules
 from holdfast.cli.sim import sim
 from holdfast.cli.tail_command import tail
+from holdfast.cli.top.command import top
 from holdfast.kernel.documents import SettingsInvalid
 
 app = typer.Typer(
@@ -110,11 +112,13 @@ def doctor(
 
 
 app.command()(status)
+app.command()(top)
 app.command()(ledger)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
 app.add_typer(mqtt, name="mqtt")
+app.add_typer(monitoring, name="monitoring")
 app.add_typer(devices, name="devices")
 app.add_typer(adapters, name="adapters")
 app.add_typer(profile, name="profile")

@@ -194,6 +194,15 @@ def page(db: Connection, wanted: Wanted, limit: int) -> list[Alert]:
     return [_alert(one) for one in rows(db, sql, (*(value for _, value in chosen), limit))]
 
 
+def open_by_node(db: Connection) -> dict[str, dict[str, int]]:
+    """How many are open, by node and severity."""
+    found: dict[str, dict[str, int]] = {}
+    sql = f"SELECT node, severity, count(*) FROM alerts WHERE {_OPEN} GROUP BY node, severity"  # noqa: S608  # our own words
+    for node, severity, many in rows(db, sql):
+        found.setdefault(str(node), {})[str(severity)] = int(many)
+    return found
+
+
 def counts(db: Connection) -> tuple[int, int]:
     """How many are open, and how many of those nobody has acknowledged."""
     found = row(db, f"SELECT count(*), sum(acked_ns = 0) FROM alerts WHERE {_OPEN}")  # noqa: S608  # a constant
@@ -204,6 +213,12 @@ def fired(db: Connection, since_ns: int) -> dict[str, tuple[int, int]]:
     """By rule: how many were raised since then, and when the latest of all was, ns UTC."""
     sql = "SELECT rule, sum(raised_ns >= ?), max(raised_ns) FROM alerts GROUP BY rule"
     return {str(one[0]): (int(one[1] or 0), int(one[2] or 0)) for one in rows(db, sql, (since_ns,))}
+
+
+def counts_by_severity(db: Connection) -> dict[str, tuple[int, int]]:
+    """As `counts`, for each severity that has any."""
+    sql = f"SELECT severity, count(*), sum(acked_ns = 0) FROM alerts WHERE {_OPEN} GROUP BY 1"  # noqa: S608  # a constant
+    return {severity: (found, unseen) for severity, found, unseen in rows(db, sql)}
 
 
 def silence(tx: Transaction, one: Silence) -> int:
