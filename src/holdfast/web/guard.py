@@ -116,7 +116,8 @@ class Guard:
                 )
             raise Refused(verdict.status, verdict.sentence, verdict.hint)
         scope[_CALLER] = caller
-        if is_change and caller is not None and self.need.role is not None and self._door.trail is not None:
+        is_noted = is_change and self.need.noted and self.need.role is not None
+        if is_noted and caller is not None and self._door.trail is not None:
             await self._noted(self._door.trail, caller, scope, receive, send)
         else:
             await self._app(scope, receive, send)
