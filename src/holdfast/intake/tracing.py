@@ -136,7 +136,7 @@ def finished(tracer: Tracer, work: Sequence["Prepared"], took_s: float) -> None:
         for one in course.followed:
             spans += _of_reading(tracer, prepared, course, one, (began_ns, ended), rows)
         events = [decision.event for decision in prepared.decisions]
-        for event in events[: tracer.room(len(events))] if events else ():
+        for event in events[: tracer.room(len(events), ALERT)] if events else ():
             spans += _of_alert(tracer, prepared, course, event, (began_ns, ended), rows)
     tracer.keep(spans)
 

@@ -112,14 +112,14 @@ function One({ id }: { id: string }) {
   const { data, error, isLoading, reload } = useLoad<{ id: string; spans: Span[]; notes: string[] }>(`traces/${id}`, { below: true });
   const root = data?.spans.find((span) => !span.parent) ?? null;
   const first = root ?? data?.spans[0] ?? null;
-  const title = first ? String(first.facts?.["rule"] ?? first.facts?.["series"] ?? first.facts?.["what"] ?? "Trace") : "Trace";
+  const title = first ? titled(first) : "Trace";
   return (
     <Page
       title={title}
       about={
         <span class="row">
           <Link href="/traces">All traces</Link>
-          <code class="faint wrap">{id}</code>
+          <code class="soft wrap">{id}</code>
         </span>
       }
       actions={
@@ -141,6 +141,11 @@ function One({ id }: { id: string }) {
       )}
     </Page>
   );
+}
+
+function titled(span: Span): string {
+  const { rule, series, what } = span.facts ?? {};
+  return rule !== undefined ? `${rule} on ${series}` : String(series ?? what ?? "Trace");
 }
 
 const last = (spans: readonly Span[]): number => Math.max(...spans.map((span) => span.end_ns));

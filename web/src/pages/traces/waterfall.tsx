@@ -7,7 +7,7 @@ export function took(ns: number): string {
   return ns < 1e10 ? `${(ns / 1e6).toFixed(ns < 1e7 ? 1 : 0)} ms` : `${(ns / 1e9).toFixed(1)} s`;
 }
 
-const SKIPPED = new Set(["series", "ts_ns", "quality", "what", "rules", "alerts", "decisions", "event", "rule", "severity"]);
+const SKIPPED = new Set(["kind", "series", "ts_ns", "quality", "what", "rules", "alerts", "decisions", "event", "rule", "severity"]);
 
 export function Waterfall({ spans }: { spans: readonly Span[] }) {
   const steps = tree(spans);
