@@ -14,9 +14,9 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from holdfast.backtesting.past import Files
 from holdfast.identity.people.local import LOCAL_FILE
 from holdfast.journal.journal import FILE_NAME
-from holdfast.journal.migrate import require_current
 from holdfast.journal.opening import Access, read_key
 from holdfast.journal.reader import JournalReader
 from holdfast.kernel.documents import load
@@ -146,18 +146,14 @@ class File:
     def __str__(self) -> str:
         return f"{self.access.path}"
 
-    def reader(self) -> JournalReader:
-        """Reads of the file; close it.
+    @property
+    def files(self) -> Files:
+        """Where its past lies."""
+        return Files(self.plan.settings.node, self.access, self.plan.data, self.plan.history)
 
-        Raises:
-            StorageError, JournalTooOld, JournalTooNew: when it can't be read.
-        """
-        db = self.access.reader()
-        try:
-            require_current(db)
-        finally:
-            db.close()
-        return JournalReader(self.access)
+    def reader(self) -> JournalReader:
+        """See `Files.reader`."""
+        return self.files.reader()
 
     def note(self) -> str:
         """What a person should know about where the answer comes from."""
