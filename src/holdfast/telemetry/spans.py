@@ -94,9 +94,10 @@ class Sampler:
         x *= _MIX_1
         x ^= x >> _HALF
         x *= _MIX_2
-        picked = np.flatnonzero(x <= self._limit)
-        if not len(picked):
+        is_picked = x <= self._limit
+        if not is_picked.any():
             return []
+        picked = np.flatnonzero(is_picked)
         return [int(row) for row in picked if not catalogue.stay_of[batch.series[row]]]
 
     def _keys_of(self, catalogue: Catalogue) -> NDArray[np.uint64]:
