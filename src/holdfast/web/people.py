@@ -120,6 +120,7 @@ class PeopleRoutes:
         await _let_in(people.prove(caller.name, wanted.old, address))
         now_ns = people.now_ns()
         await self._changed(people, lambda book: book.change(caller.name, now_ns, password=wanted.new))
+        await people.trail.write(caller.name, "another password", 200, address, role=caller.role, via=caller.via)
         return answer(PeopleChanged(caller.name))
 
     @needs(ADMIN)

@@ -65,18 +65,18 @@ export function onLoginNeeded(tell: () => void): void {
   loginNeeded.add(tell);
 }
 
-/** Read. `signal` gives the question up. */
-export function get<T>(path: string, params: Record<string, Param> = {}, signal?: AbortSignal): Promise<T> {
+/** Read. `signal` gives the question up; own: of the node that serves the page, whatever site is in view. */
+export function get<T>(path: string, params: Record<string, Param> = {}, signal?: AbortSignal, own = false): Promise<T> {
   const limit = AbortSignal.timeout(PATIENCE_MS);
-  return call<T>(url(path, params), {
+  return call<T>(url(path, params, own), {
     headers: { accept: "application/json" },
     signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
   });
 }
 
 /** Change. The node answers once it's on disk. */
-export function send<T>(method: "POST" | "PUT" | "DELETE", path: string, body: unknown = {}): Promise<T> {
-  return call<T>(url(path), {
+export function send<T>(method: "POST" | "PUT" | "DELETE", path: string, body: unknown = {}, own = false): Promise<T> {
+  return call<T>(url(path, {}, own), {
     method,
     headers: { accept: "application/json", "content-type": "application/json" },
     body: JSON.stringify(body),
