@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not STATIC.exists(), reason="needs the pages: make web"),
 ]
 PASSWORD = "correct horse"  # noqa: S105  # of a node that lives for seconds
-EXPECTED = ("401", "403")
+EXPECTED = ("status of 400", "status of 401", "status of 403")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 // Who is looking, and what they may do. Of the node that serves the page, whatever site is in view.
 import { signal } from "@preact/signals";
-import { get, onLoginNeeded, send } from "~/lib/api";
+import { get, onLoginNeeded, send, siteOf } from "~/lib/api";
 
 export type Role = "viewer" | "operator" | "admin";
 
@@ -35,12 +35,14 @@ export async function whoAmI(): Promise<boolean> {
 // A session may end while a page is open: by its age, by an admin, by logging out elsewhere.
 onLoginNeeded(() => void whoAmI());
 
-/** May this viewer do what needs the role? */
-export const may = (role: Role): boolean => me.value !== null && RANK[me.value.role] >= RANK[role];
+/** May this viewer do what needs the role? Through a hub a site is only looked at. */
+export const may = (role: Role): boolean =>
+  me.value !== null && RANK[me.value.role] >= RANK[role] && (role === "viewer" || siteOf() === null);
 
 /** Why this viewer may not; empty = they may. */
 export const whyNot = (role: Role): string => {
   if (may(role)) return "";
+  if (siteOf() !== null) return "Changes are made at the site itself.";
   if (me.value?.kiosk) return "A wall screen only shows.";
   if (me.value && !me.value.login) return "This is only taken from the node's own machine: there is no login.";
   return `This needs the role ${role}${me.value?.role ? `; yours is ${me.value.role}` : ""}.`;
