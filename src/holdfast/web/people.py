@@ -205,7 +205,7 @@ class PeopleRoutes:
 
     def _me(self, caller: Caller | None) -> Me:
         people = self._door.people
-        role: Role | Literal[""] = caller.role if caller is not None else ""
+        role: Literal["viewer", "operator", "admin", ""] = caller.role.value if caller is not None else ""
         name, is_kiosk = ("", False) if caller is None else (caller.name, caller.via == "kiosk")
         is_empty = people is not None and not people.file.read().people
         return Me(name, role, people is not None, is_kiosk, is_empty)
