@@ -94,6 +94,7 @@ SPOKEN: dict[str, Spoken] = {
     "Sites.show": Spoken("site_answers:SiteRow"),
     "State.adapters": Spoken("*adapters.supervised:AdapterStatus"),
     "State.clock": Spoken("answers:ClockStatus"),
+    "State.flow": Spoken("flow_answers:Flow"),
     "State.healthz": Spoken(),
     "State.history": Spoken("history.lake.health:MemoryStatus"),
     "State.ledger": Spoken("journal.ledger:Ledger"),
@@ -101,4 +102,5 @@ SPOKEN: dict[str, Spoken] = {
     "State.readyz": Spoken("answers:Readiness"),
     "State.residency": Spoken("residency.report:Report"),
     "State.status": Spoken("answers:Status"),
+    "State.storage": Spoken("flow_answers:Room"),
 }
