@@ -62,12 +62,13 @@ class Fleet(Site):
             issue_token(self.folder / f"{name}.token")
         (self.folder / "rooms.yaml").write_text(PROFILE)
         (self.folder / "rules.yaml").write_text(RULES)
-        for name in PLACES:
+        for name, place in PLACES.items():
             self.cables[name] = Cable(self.hub)
             self.ports[name] = free_port(), free_port()
             mqtt, api = self.ports[name]
             (self.folder / f"{name}.yaml").write_text(
-                f"node: {name}\ndata: {name}\nsite: {PLACES[name]}\nmqtt: {{listen: '127.0.0.1:{mqtt}', anonymous: true}}\n"
+                f"node: {name}\ndata: {name}\nsite: {place}\n"
+                f"mqtt: {{listen: '127.0.0.1:{mqtt}', anonymous: true}}\n"
                 f"api: {{listen: '127.0.0.1:{api}'}}\nprofiles: [rooms.yaml]\nrules: [rules.yaml]\n"
                 f"parent: {{url: 'https://127.0.0.1:{self.cables[name].port}', ca: ca.pem, token_file: {name}.token, "
                 f"linger: 5ms, min_rows: 1, timeout: 2s, backoff_min: 50ms, backoff_max: 300ms}}\n"

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import typer
 
+from holdfast.backtesting.readings import Readings
 from holdfast.cli import detect_plot
 from holdfast.cli.detected import Alarm, Judged, Report, Tried, lines
 from holdfast.cli.labels import Label, of_flags, read_labels
 from holdfast.cli.node_api import Misused, as_json
-from holdfast.cli.readings import Readings
 from holdfast.history.names import matching
 from holdfast.model.batch import Batch
 from holdfast.model.quality import QUALITY_MASK, Quality

@@ -32,12 +32,13 @@ def show_ledger(where: Api | File, *, json: bool, verify: bool) -> int:
         ledger = where.get("ledger", Ledger, {"verify": "1"} if verify else None, LONG_S if verify else 30.0)
         report = Report(str(where), "", verify, ledger)
     else:
-        report = Report(str(where), where.note(), verify, _from_file(where, verify=verify))
+        report = Report(str(where), where.note(), verify, from_file(where, verify=verify))
     typer.echo(as_json(report) if json else "\n".join(said(report)))
     return 0 if report.ledger.balanced else 1
 
 
-def _from_file(file: File, *, verify: bool) -> Ledger:
+def from_file(file: File, *, verify: bool) -> Ledger:
+    """What the journal file tells."""
     reader = file.reader()
     try:
         accounts = reader.accounts(CONSUMER, count=verify)

@@ -23,6 +23,7 @@ from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.people_commands import audit_people, people
 from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
+from holdfast.cli.report_commands import support_bundle, trace
 from holdfast.cli.rule_commands import rules
 from holdfast.cli.sim import sim
 from holdfast.cli.tail_command import tail
@@ -79,7 +80,8 @@ def check(settings: NodeFile) -> None:
     except SettingsInvalid as invalid:
         typer.echo(str(invalid), err=True)
         raise typer.Exit(EXIT_CONFIG) from None
-    typer.echo(f"{settings}: good; {len(plan.profiles)} profiles, {len(plan.rules)} rules")
+    off = f", {len(plan.shelf.off)} more switched off" if plan.shelf.off else ""
+    typer.echo(f"{settings}: good; {len(plan.profiles)} profiles, {len(plan.rules)} rules{off}")
 
 
 @app.command()
@@ -132,6 +134,8 @@ app.command()(series)
 app.command()(sql)
 app.command()(tail)
 app.command()(detect)
+app.command()(trace)
+app.command("support-bundle")(support_bundle)
 app.command()(demo)
 app.command()(sim)
 

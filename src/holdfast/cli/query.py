@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import typer
 
+from holdfast.backtesting.past import opened
 from holdfast.cli.node_api import LONG_S, Api, File, Misused, as_json
-from holdfast.cli.past import opened
 from holdfast.cli.plot import drawn
 from holdfast.cli.tables import last_lines, said, series_lines
 from holdfast.cli.writing import Format, writing
@@ -94,7 +94,7 @@ def show_last(
             when = parse_time("--as-of", as_of or "now", clock.wall_ns())
         except Refused as error:
             raise Misused(str(error), error.hint) from error
-        with opened(where) as past:
+        with opened(where.files) as past:
             ids = narrow(past.catalogue, select(past.catalogue, match or ["*"]).tolist(), **narrowed)
             newest = past.latest.find(np.array(ids, np.int32), when if as_of else None)
             rows = [last_row(past.catalogue, i, newest.get(i)) for i in ids]
@@ -110,7 +110,7 @@ def show_series(where: Api | File, match: list[str], narrowed: dict[str, str], *
         params: dict[str, str | list[str]] = {"match": match, "limit": "5000", **narrowed}
         found = where.get("series", SeriesList, params, LONG_S)
     else:
-        with opened(where) as past:
+        with opened(where.files) as past:
             ids = narrow(past.catalogue, select(past.catalogue, match or ["*"]).tolist(), **narrowed)
             rows = [series_row(past.catalogue, i, None) for i in ids]
         found = SeriesList(len(rows), sorted(rows, key=lambda row: row.name))
@@ -123,7 +123,7 @@ def _answer(where: Api | File, question: Question, limit: int, clock: Clock) -> 
     if isinstance(where, Api):
         return where.get("query", Answer, question.params(limit), LONG_S)
     asked = question.asked(clock, limit)
-    with opened(where) as past:
+    with opened(where.files) as past:
         span = (asked.from_ns, asked.to_ns, asked.step_ns)
         return past.history.query(asked.patterns, *span, asked.aggregates, asked.limit)
 
@@ -147,7 +147,7 @@ def _write(where: Api | File, question: Question, how: Format, out: Path | None,
             return msgspec.convert(told, Told)
         asked = question.asked(clock, limit)
         writer.begin(asked.schema)
-        with opened(where) as past:
+        with opened(where.files) as past:
             return stream(past.history, asked, writer.add)
 
 

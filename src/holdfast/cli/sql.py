@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import typer
 
+from holdfast.backtesting.past import opened
 from holdfast.cli.node_api import File, Misused
-from holdfast.cli.past import opened
 from holdfast.cli.words import many, plain, table
 from holdfast.cli.writing import Format, writing
 from holdfast.history.sql import Limits, desk
@@ -20,7 +20,7 @@ def show_sql(file: File, statement: str, how: Format, out: Path | None, limits: 
     """Run one statement and print or write its answer. Returns 0."""
     if how is Format.PLOT:
         raise Misused("a plot needs series and steps", "use `holdfast query … --format plot`")
-    with opened(file) as past, desk(past.reader, past.catalogue, past.folder, limits) as ready:
+    with opened(file.files) as past, desk(past.reader, past.catalogue, past.folder, limits) as ready:
         if ready.elsewhere:
             typer.echo(f"{many(ready.elsewhere, 'file')} are not on this disk, and not part of this.", err=True)
         batches = ready.run(statement)

@@ -13,6 +13,8 @@ from holdfast.history.lake.view import View, view
 from holdfast.history.query import History
 from holdfast.node.asking import Around, AskingDoor, Upward, questions_of
 from holdfast.node.sites import Desk
+from holdfast.node.traces_below import TracesBelow
+from holdfast.reporting.service import ReportService
 from holdfast.storage.folder import DiskFolder
 from holdfast.uplink.plan import Session
 from holdfast.uplink.questions import Inquiries
@@ -35,6 +37,8 @@ class Surroundings:
         # Without a keeper there may still be files of a time when there was one.
         self.lake = Lake(DiskFolder(folder)) if node.keeper is None else node.keeper.lake
         around = Around(journal, node.clock, node.telemetry)
+        self.reporting: ReportService | None = None
+        self._traces: TracesBelow | None = None
         self.history = History(journal, journal.catalogue, self.memory, around)
         self.answering = Answering(self.history.tiers, journal.catalogue)
         children, api, parent = node.plan.children, node.plan.settings.api, node.plan.settings.parent
@@ -65,7 +69,7 @@ class Surroundings:
         yield Inquiries(
             settings,
             node.link,
-            self.answering.below,
+            self._answer,
             self._session,
             pacing,
             node.clock,
@@ -84,6 +88,17 @@ class Surroundings:
             self._outlook = outlook_of(self._node)
         reply = await self._outlook.look(ask.call, ask.id)
         return await asyncio.to_thread(encode_reply, *reply)
+
+    def report_by(self, service: ReportService) -> None:
+        """What keeps the log and the traces; set before the node starts."""
+        self.reporting = service
+        service.below = self._traces = TracesBelow(self._node.plan.settings.node, self.questions, service.reports.trace)
+
+    def _answer(self, ask: Ask) -> bytes:
+        """Answer the parent, on a worker thread."""
+        if ask.trace and self._traces is not None:
+            return self._traces.answer(ask)
+        return self.answering.below(ask)
 
     def close(self) -> None:
         """End the children's polls."""

@@ -81,6 +81,7 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
         sql=SqlDesk(
             journal.access.path, journal.access.key, None if plan.history is None else node.surroundings.folder
         ),
+        reporting=node.surroundings.reporting,
         door=make_door(node),
         audit=journal.look,
     )

@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute, Route
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
+from holdfast.web.alert_stories import AlertStories
 from holdfast.web.alerts import Alerts
 from holdfast.web.analytics import Analytics
 from holdfast.web.asking import Inquiry
@@ -22,11 +23,13 @@ from holdfast.web.gate import Gate
 from holdfast.web.guard import Door
 from holdfast.web.headers import Shell
 from holdfast.web.live.service import Live
+from holdfast.web.maintenance import Maintenance
 from holdfast.web.metrics import CounterCollector
 from holdfast.web.people import PeopleRoutes
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
+from holdfast.web.reports import Reports
 from holdfast.web.responses import refused, unable, unrouted
 from holdfast.web.rules import Rules
 from holdfast.web.series import Series
@@ -49,11 +52,12 @@ def build_app(deps: WebDeps) -> Starlette:
         *State(deps).routes(),
         *Quarantine(deps).routes(),
         *Analytics(deps).routes(),
+        *Reports(deps).routes(),
     ]
     if devices is not None:
         routes += devices.routes()
     if deps.rules is not None:
-        routes += Rules(deps.rules).routes()
+        routes += Rules(deps.rules, deps.clock).routes()
     if deps.children is not None:
         routes += _for_children(deps, deps.children)
     if deps.documents is not None:
@@ -62,6 +66,8 @@ def build_app(deps: WebDeps) -> Starlette:
         routes += CommandRoutes(deps.commands, deps.telemetry).routes()
     if deps.alerting is not None:
         routes += Alerts(deps.alerting, deps.clock).routes()
+        routes += AlertStories(deps.alerting, deps.clock, deps.catalogue).routes()
+        routes += Maintenance(deps.alerting, deps.clock).routes()
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     door = Door("", deps.telemetry) if deps.door is None else deps.door

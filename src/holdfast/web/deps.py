@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.adapters.supervised import AdapterStatus
+from holdfast.backtesting.service import Backtests, Run
 from holdfast.commands.below import Below
 from holdfast.commands.service import CommandService
 from holdfast.devices.below import Below as DevicesBelow
@@ -29,13 +30,14 @@ from holdfast.model.message import Message
 from holdfast.model.series import Catalogue
 from holdfast.notify.service import NotifyService
 from holdfast.queues.service import Handed
+from holdfast.reporting.service import ReportService
 from holdfast.residency.report import Report
 from holdfast.storage.sqlite import Connection
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
 from holdfast.web.guard import Door
-from holdfast.web.rule_answers import RuleList, RulesReloaded
+from holdfast.web.rule_answers import BacktestWish, RuleChanged, RuleDetail, RuleList, RulesReloaded, TextChecked
 from holdfast.web.site_answers import SiteRow
 from holdfast.wire.asking import Ask, Poll
 from holdfast.wire.looking import Call, CallReply
@@ -254,10 +256,61 @@ class SiteDesk(Protocol):
         ...
 
 
+class RuleEditing(Protocol):
+    """`node.rule_editor.RuleEditor`. Its methods raise `RuleRefused` or `StorageUnusable`, and nothing has changed."""
+
+    async def detail(self, name: str) -> RuleDetail:
+        """A rule with its text and versions."""
+        ...
+
+    async def put(self, name: str, text: str, revision: str, by: str, *, on: bool | None) -> RuleChanged:
+        """Make or change a rule of the page."""
+        ...
+
+    async def switch(self, name: str, revision: str, by: str, *, on: bool) -> RuleChanged:
+        """Switch a rule on or off."""
+        ...
+
+    async def remove(self, name: str, revision: str, by: str) -> RuleChanged:
+        """Remove a rule of the page."""
+        ...
+
+    async def undo(self, name: str, revision: str, by: str) -> RuleChanged:
+        """Take the latest change back."""
+        ...
+
+
+class RuleTrying(Protocol):
+    """`node.rule_trials.RuleTrials`."""
+
+    @property
+    def backtests(self) -> Backtests:
+        """Those that run or ran."""
+        ...
+
+    async def check(self, text: str) -> TextChecked:
+        """What a text does, or what is wrong with it."""
+        ...
+
+    async def begin(self, wish: BacktestWish, from_ns: int, to_ns: int, by: str) -> Run:
+        """Begin a backtest; raises `TextInvalid`, `RuleUnknown`, `BacktestBusy`."""
+        ...
+
+
 class RuleBook(Protocol):
     """`node.rulebook.RuleBook`."""
 
-    def rows(self) -> RuleList:
+    @property
+    def editor(self) -> RuleEditing:
+        """Changes rules."""
+        ...
+
+    @property
+    def trials(self) -> RuleTrying:
+        """Tries rules."""
+        ...
+
+    async def listed(self) -> RuleList:
         """Every rule with its state and cost."""
         ...
 
@@ -293,6 +346,7 @@ class WebDeps:
     sees:        of these series' ids those that whoever asks may know of; None: all
     sites:       None: this node takes no children, and the paths don't exist
     sql:         None: nobody asks in SQL, as in a part's test
+    reporting:   the kept log and traces; None: there are no paths for them, as in a part's test
     """
 
     clock: Clock
@@ -320,5 +374,6 @@ class WebDeps:
     sees: Callable[[NDArray[np.int32]], NDArray[np.int32]] | None = None
     sites: "SiteDesk | None" = None
     sql: SqlDesk | None = None
+    reporting: ReportService | None = None
     door: Door | None = None
     audit: Callable[[Callable[[Connection], Any]], Any] | None = None

@@ -33,6 +33,8 @@ MAX_BODY = 16 << 20
 MAX_UNPACKED = 64 << 20
 MAX_HEADER = 64 << 10
 MAX_PARTS = 1_000
+MAX_SPANS = 24 << 10
+"""Characters; inside the header they are escaped, and it must stay below its own bound."""
 MAX_TEXT = 256 << 10
 Time = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Outcome = Literal["ok", "stale", "refused"]
@@ -64,6 +66,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     branch:     down only: what the parent calls the history that `after` counts in
     depth:      how many nodes further it may be passed on
     within_s:   what comes later isn't waited for
+    trace:      down only: the steps of this trace are wanted, and nothing else
     call:       down only, where the poll took calls: a look at the node's own pages, and nothing of the above counts
     """
 
@@ -82,6 +85,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     depth: Annotated[int, Meta(ge=0, le=16)] = 0
     within_s: Annotated[float, Meta(ge=0, le=60)] = 3.0
     version: int = VERSION
+    trace: Annotated[str, Meta(max_length=32)] = ""
     call: Call | None = None
 
 
@@ -112,6 +116,7 @@ class AnswerHeader(Struct, frozen=True, omit_defaults=True):
     status: stale = rows above `after` were dropped here since they were delivered: look again, then ask again
     kind:   whether readings or steps follow; rows: how many
     marks:  up only: how far the answering node had the asking one's lanes; what is above them is in no row here
+    spans:  the steps of the asked trace, as a JSON list
     """
 
     id: Name
@@ -122,6 +127,7 @@ class AnswerHeader(Struct, frozen=True, omit_defaults=True):
     truncated: bool = False
     marks: Reached | None = None
     version: int = VERSION
+    spans: Annotated[str, Meta(max_length=MAX_SPANS)] = ""
 
 
 @dataclass(frozen=True, slots=True)
