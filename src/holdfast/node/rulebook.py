@@ -27,7 +27,7 @@ from holdfast.stream.engine import Engine
 from holdfast.stream.language.notifying import CompiledNotice
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import RulesStatus
-from holdfast.web.rule_answers import RuleFate, RuleList, RuleRow, RulesReloaded
+from holdfast.web.rule_answers import RuleFate, RuleList, RuleRow, RulesReloaded, as_raw
 
 LOOK_S = 5.0
 FIRED_S = 2.0

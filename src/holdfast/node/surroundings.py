@@ -78,17 +78,6 @@ class Surroundings:
             look=self.look,
         )
 
-    async def look(self, ask: Ask) -> bytes:
-        """The parent looks at this node's own pages."""
-        if ask.call is None:  # asked for calls only
-            return b""
-        if self._outlook is None:
-            from holdfast.node.outlook import outlook_of  # noqa: PLC0415  # it needs a whole node, and so this module
-
-            self._outlook = outlook_of(self._node)
-        reply = await self._outlook.look(ask.call, ask.id)
-        return await asyncio.to_thread(encode_reply, *reply)
-
     def report_by(self, service: ReportService) -> None:
         """What keeps the log and the traces; set before the node starts."""
         self.reporting = service
@@ -99,6 +88,17 @@ class Surroundings:
         if ask.trace and self._traces is not None:
             return self._traces.answer(ask)
         return self.answering.below(ask)
+
+    async def look(self, ask: Ask) -> bytes:
+        """The parent looks at this node's own pages."""
+        if ask.call is None:  # asked for calls only
+            return b""
+        if self._outlook is None:
+            from holdfast.node.outlook import outlook_of  # noqa: PLC0415  # it needs a whole node, and so this module
+
+            self._outlook = outlook_of(self._node)
+        reply = await self._outlook.look(ask.call, ask.id)
+        return await asyncio.to_thread(encode_reply, *reply)
 
     def close(self) -> None:
         """End the children's polls."""

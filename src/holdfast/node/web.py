@@ -77,11 +77,11 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
         below=node.told_devices.below,
         rules=node.rulebook,
         alerting=Alerting(node.notify, journal.look),
+        reporting=node.surroundings.reporting,
         sites=node.surroundings.desk,
         sql=SqlDesk(
             journal.access.path, journal.access.key, None if plan.history is None else node.surroundings.folder
         ),
-        reporting=node.surroundings.reporting,
         door=make_door(node),
         audit=journal.look,
     )

@@ -51,8 +51,8 @@ def build_app(deps: WebDeps) -> Starlette:
         *Live(deps, gate, series, devices).routes(),
         *State(deps).routes(),
         *Quarantine(deps).routes(),
-        *Analytics(deps).routes(),
         *Reports(deps).routes(),
+        *Analytics(deps).routes(),
     ]
     if devices is not None:
         routes += devices.routes()

@@ -232,30 +232,6 @@ class DeviceBook(Protocol):
         ...
 
 
-class SiteDesk(Protocol):
-    """`node.sites.Desk`: the nodes below, and looks at them. Loop thread only."""
-
-    async def here(self) -> SiteRow:
-        """This node."""
-        ...
-
-    async def rows(self) -> list[SiteRow]:
-        """All below, by name of the node."""
-        ...
-
-    async def row(self, node: str) -> SiteRow | None:
-        """One of them; None = it isn't known."""
-        ...
-
-    async def look(self, node: str, call: Call) -> CallReply:
-        """What the site's own page says now; raises `SiteUnreached`."""
-        ...
-
-    def take(self, teller: str, rows: Sequence[SiteTold]) -> bool:
-        """A child tells; does this node lack something that the rows build on?"""
-        ...
-
-
 class RuleEditing(Protocol):
     """`node.rule_editor.RuleEditor`. Its methods raise `RuleRefused` or `StorageUnusable`, and nothing has changed."""
 
@@ -294,6 +270,30 @@ class RuleTrying(Protocol):
 
     async def begin(self, wish: BacktestWish, from_ns: int, to_ns: int, by: str) -> Run:
         """Begin a backtest; raises `TextInvalid`, `RuleUnknown`, `BacktestBusy`."""
+        ...
+
+
+class SiteDesk(Protocol):
+    """`node.sites.Desk`: the nodes below, and looks at them. Loop thread only."""
+
+    async def here(self) -> SiteRow:
+        """This node."""
+        ...
+
+    async def rows(self) -> list[SiteRow]:
+        """All below, by name of the node."""
+        ...
+
+    async def row(self, node: str) -> SiteRow | None:
+        """One of them; None = it isn't known."""
+        ...
+
+    async def look(self, node: str, call: Call) -> CallReply:
+        """What the site's own page says now; raises `SiteUnreached`."""
+        ...
+
+    def take(self, teller: str, rows: Sequence[SiteTold]) -> bool:
+        """A child tells; does this node lack something that the rows build on?"""
         ...
 
 
@@ -343,10 +343,10 @@ class WebDeps:
     audit:       reads the journal's tables for the audit; blocking; None: nobody asks, as in a part's test
     below:       what children tell of their devices; None: this node takes no children
     rules:       None: nobody is asked, as in a part's test
+    reporting:   the kept log and traces; None: there are no paths for them, as in a part's test
     sees:        of these series' ids those that whoever asks may know of; None: all
     sites:       None: this node takes no children, and the paths don't exist
     sql:         None: nobody asks in SQL, as in a part's test
-    reporting:   the kept log and traces; None: there are no paths for them, as in a part's test
     """
 
     clock: Clock
@@ -371,9 +371,9 @@ class WebDeps:
     below: DevicesBelow | None = None
     rules: RuleBook | None = None
     alerting: Alerting | None = None
+    reporting: ReportService | None = None
     sees: Callable[[NDArray[np.int32]], NDArray[np.int32]] | None = None
     sites: "SiteDesk | None" = None
     sql: SqlDesk | None = None
-    reporting: ReportService | None = None
     door: Door | None = None
     audit: Callable[[Callable[[Connection], Any]], Any] | None = None
