@@ -10,6 +10,7 @@ from holdfast.backtesting.accounts import AlertTold, Ran, Report, RuleTold, repl
 from holdfast.backtesting.readings import Readings
 from holdfast.cli.alert_plot import picture, terminal
 from holdfast.cli.node_api import Misused, as_json
+from holdfast.cli.watched import watched
 from holdfast.cli.which_past import Wanted, past
 from holdfast.cli.words import lasting, many, plain, table, when
 from holdfast.kernel.clock import Clock
@@ -24,7 +25,9 @@ def backtest(
 ) -> int:
     """Print what would have fired, and draw it. Returns 0."""
     with past(wanted, *sought(rules), clock) as readings:
-        ran = replayed(rules, readings, clock, records=bool(plot), to_end=_to_end(wanted))
+        ran = replayed(
+            rules, watched(readings, "backtest", json=json), clock, records=bool(plot), to_end=_to_end(wanted)
+        )
         if json:
             typer.echo(as_json(ran.report))
         else:

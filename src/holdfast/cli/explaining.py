@@ -12,6 +12,7 @@ from holdfast.backtesting.readings import Readings
 from holdfast.cli.node_api import Api, File, Misused, as_json
 from holdfast.cli.tables import moment
 from holdfast.cli.tables import value as shown_value
+from holdfast.cli.watched import watched
 from holdfast.cli.which_past import Wanted, past
 from holdfast.cli.words import lasting, many, plain, table
 from holdfast.history.events import latest_everywhere
@@ -162,7 +163,7 @@ def show_rule(
         typer.echo(as_json({"rule": name, "words": words}) if json else "\n".join(words))
         return 0
     with past(wanted, *sought(rules), clock) as readings:
-        found = Standings(rules, name, readings).at_end(device)
+        found = Standings(rules, name, watched(readings, "replaying", json=json)).at_end(device)
     if json:
         typer.echo(as_json({"rule": name, "words": words, "standing": found}))
     else:

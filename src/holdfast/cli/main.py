@@ -27,6 +27,7 @@ from holdfast.cli.report_commands import support_bundle, trace
 from holdfast.cli.rule_commands import rules
 from holdfast.cli.sim import sim
 from holdfast.cli.tail_command import tail
+from holdfast.cli.top.command import top
 from holdfast.kernel.documents import SettingsInvalid
 
 app = typer.Typer(
@@ -110,6 +111,7 @@ def doctor(
 
 
 app.command()(status)
+app.command()(top)
 app.command()(ledger)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -11,8 +12,9 @@ import typer
 from holdfast.backtesting.past import opened
 from holdfast.cli.node_api import LONG_S, Api, File, Misused, as_json
 from holdfast.cli.plot import drawn
+from holdfast.cli.progress import waiting
 from holdfast.cli.tables import last_lines, said, series_lines
-from holdfast.cli.writing import Format, writing
+from holdfast.cli.writing import Format, writing, writing_shown
 from holdfast.client import Client
 from holdfast.history.answers import AGGREGATES, ALL, Aggregate, Answer
 from holdfast.history.names import narrow, select
@@ -67,7 +69,8 @@ def show_query(where: Api | File, question: Question, how: Format, out: Path | N
         typer.echo("\n".join(said(told.sources, told.missing, truncated=told.truncated)), err=True)
         return 0
     default = {Format.TABLE: SHOWN, Format.PLOT: _PLOTTED}.get(how, 10_000)
-    answer = _answer(where, question, question.limit or default, clock)
+    doing = partial(_answer, where, question, question.limit or default, clock)
+    answer = waiting(doing, f"asking {where}", json=how is Format.JSON)
     if how is Format.JSON:
         _print(as_json(answer), out)
         return 0
@@ -130,12 +133,12 @@ def _answer(where: Api | File, question: Question, limit: int, clock: Clock) -> 
 
 def _write(where: Api | File, question: Question, how: Format, out: Path | None, clock: Clock) -> Told:
     limit = question.limit or MOST_ROWS
-    with writing(out, how) as writer:
+    with writing(out, how) as writer, writing_shown(writer, out) as add:
         if isinstance(where, Api):
             wanted = [name for name in question.aggregates.split(",") if name]
             client = Client.over(where.host, where.port, where.tls, where.token)
             _, told = client.pour(
-                writer.add,
+                add,
                 question.patterns,
                 question.start,
                 question.end,
@@ -148,7 +151,7 @@ def _write(where: Api | File, question: Question, how: Format, out: Path | None,
         asked = question.asked(clock, limit)
         writer.begin(asked.schema)
         with opened(where.files) as past:
-            return stream(past.history, asked, writer.add)
+            return stream(past.history, asked, add)
 
 
 def _aggregates(text: str) -> Sequence[Aggregate]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 
 from holdfast.backtesting.readings import Readings
 from holdfast.cli.node_api import Api, Misused
+from holdfast.cli.progress import progress, waiting
 from holdfast.cli.reading_files import batch_of, read_file
 from holdfast.client import Client
 from holdfast.model.series import Catalogue
@@ -19,7 +21,16 @@ def of_api(where: Api, patterns: Sequence[str], start: str, end: str) -> Iterato
     """Of a node elsewhere: fetched as a whole first."""
     client = Client.over(where.host, where.port, where.tls, where.token)
     parts = list[pa.RecordBatch]()
-    client.pour(parts.append, patterns, start, end)
+    with progress(f"fetching from {where}", unit="rows") as tell:
+        rows = 0
+
+        def take(part: pa.RecordBatch) -> None:
+            nonlocal rows
+            parts.append(part)
+            rows += len(part)
+            tell(rows)
+
+        client.pour(take, patterns, start, end)
     if not parts:
         raise Misused(f"{where} has no reading of {', '.join(patterns)} in that time", "look with `holdfast series`")
     yield _of_table(pa.Table.from_batches(parts), str(where), "", {})
@@ -30,7 +41,8 @@ def of_file(
     path: Path, device: str, names: dict[str, str], from_ns: int | None, to_ns: int | None
 ) -> Iterator[Readings]:
     """Of a CSV or Parquet file."""
-    found = _of_table(read_file(path), path.name, device or path.name.partition(".")[0], names)
+    table = waiting(partial(read_file, path), f"reading {path.name}")
+    found = _of_table(table, path.name, device or path.name.partition(".")[0], names)
     batch = next(found.batches)
     low = 0 if from_ns is None else int(np.searchsorted(batch.ts, from_ns))
     high = len(batch) if to_ns is None else int(np.searchsorted(batch.ts, to_ns))

@@ -10,6 +10,7 @@ from holdfast.backtesting.accounts import AlertTold, replayed, sought
 from holdfast.backtesting.differences import Difference, RuleChange, matched
 from holdfast.backtesting.readings import Readings
 from holdfast.cli.node_api import as_json
+from holdfast.cli.watched import watched
 from holdfast.cli.which_past import Wanted, past
 from holdfast.cli.words import many, plain, table, when
 from holdfast.kernel.clock import Clock
@@ -17,12 +18,20 @@ from holdfast.stream.rules import CompiledRule
 
 
 def compared(
-    old: Sequence[CompiledRule], new: Sequence[CompiledRule], wanted: Wanted, clock: Clock, difference: Difference
+    old: Sequence[CompiledRule],
+    new: Sequence[CompiledRule],
+    wanted: Wanted,
+    clock: Clock,
+    difference: Difference,
+    *,
+    json: bool = False,
 ) -> Difference:
     """With the alerts that each would have raised over the past that is asked for."""
     with past(wanted, *sought([*old, *new]), clock) as readings, kept(readings) as again:
-        a = replayed(old, again(), clock, records=False, to_end=True).report.alerts
-        b = replayed(new, again(), clock, records=False, to_end=True).report.alerts
+        a = replayed(old, watched(again(), "as it is", json=json), clock, records=False, to_end=True).report.alerts
+        b = replayed(
+            new, watched(again(), "as it shall be", json=json), clock, records=False, to_end=True
+        ).report.alerts
         source = readings.name
     gone, fresh, same = matched(a, b)
     return msgspec.structs.replace(difference, source=source, gone=gone, new=fresh, same=same)

@@ -134,7 +134,7 @@ def diff(
         found = Difference(changed, same)
         if start or end or node or data or csv or parquet:
             wanted = _wanted(start, end, node, data, csv or parquet, device, column, token_file, ca)
-            found = rule_diff.compared(before, after, wanted, SystemClock(), found)
+            found = rule_diff.compared(before, after, wanted, SystemClock(), found, json=json)
         return rule_diff.show(found, json=json)
 
     _finish(body)
