@@ -215,6 +215,12 @@ def fired(db: Connection, since_ns: int) -> dict[str, tuple[int, int]]:
     return {str(one[0]): (int(one[1] or 0), int(one[2] or 0)) for one in rows(db, sql, (since_ns,))}
 
 
+def counts_by_severity(db: Connection) -> dict[str, tuple[int, int]]:
+    """As `counts`, for each severity that has any."""
+    sql = f"SELECT severity, count(*), sum(acked_ns = 0) FROM alerts WHERE {_OPEN} GROUP BY 1"  # noqa: S608  # a constant
+    return {severity: (found, unseen) for severity, found, unseen in rows(db, sql)}
+
+
 def silence(tx: Transaction, one: Silence) -> int:
     """Begin a silence; returns its number."""
     found = row(

@@ -68,10 +68,14 @@ class RuleBook:
         self._engines = {"own": engine} | ({} if children is None else {"children": children.engine})
         telemetry.registry.register(Costs(list(self._engines.values())))
         if children is not None:
-            telemetry.gauge("child_rules_lag_rows", "rows that rules over children's haven't seen yet",
+            telemetry.gauge("child_rules_lag_rows", "Rows of children that the rules over them haven't seen yet.",
                             lambda: children.lag_rows)  # fmt: skip
-        telemetry.gauge("rules", "rules at work", lambda: len(self._names()))
-        telemetry.gauge("rules_refused", "1: the files as they are now can't be used", lambda: bool(self.problems))
+        telemetry.gauge("rules", "Rules at work.", lambda: len(self._names()))
+        telemetry.gauge(
+            "rules_refused",
+            "1 while the rules' files as they are can't be used, and the former rules stay in force.",
+            lambda: bool(self.problems),
+        )
 
     def notices(self, rule: str) -> Sequence[CompiledNotice]:
         """Whom a rule has told."""

@@ -36,6 +36,7 @@ from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
 from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
+from holdfast.node.health import with_health
 from holdfast.node.rule_settings import RuleLimits
 from holdfast.node.shelf import FOLDER, Shelf, Sources, read_shelf
 from holdfast.notify.planned import MaintenanceSettings
@@ -107,7 +108,7 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     residency: tuple[ResidencyRule, ...] = ()
     """What must stay here or in the region; the first rule that matches a series decides."""
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
-    """The log, traces, and the collector that gets both."""
+    """What the node tells of itself: its log, traces and metrics, and the collector that gets them."""
     commands: CommandSettings = field(default_factory=CommandSettings)
     """How commands reach devices, and who may send them."""
     residency_key: str = ""
@@ -189,7 +190,7 @@ def read_plan(path: Path) -> NodePlan:
     profiles: Sequence[Profile] = ()
     shelf = Shelf()
     try:
-        profiles = load_profiles(_files(document, "profiles", PROFILES, problems))
+        profiles = load_profiles(_profiles(document, problems))
     except SettingsInvalid as invalid:
         problems += invalid.problems
     try:
@@ -199,7 +200,14 @@ def read_plan(path: Path) -> NodePlan:
         problems += invalid.problems
     if problems:
         raise SettingsInvalid(problems)
-    return NodePlan(settings, folder, tuple(profiles), shelf.at_work, shelf)
+    return NodePlan(with_health(settings), folder, tuple(profiles), shelf.at_work, shelf)
+
+
+def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list[Path]:
+    """The files of `profiles`, and that of the node's own readings where it makes some."""
+    files = _files(document, "profiles", PROFILES, problems)
+    own = PROFILES / "node.yaml"
+    return [*files, own] if document.value.telemetry.metrics is not None and own not in files else files
 
 
 def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Shelf:

@@ -17,6 +17,7 @@ from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.lane import Lane
 from holdfast.node.clock_status import clock_status
 from holdfast.node.devices import Book
+from holdfast.node.flow import flow, room
 from holdfast.node.foreign import broker_states, route_states
 from holdfast.node.people import make_door
 from holdfast.node.residency import audit
@@ -66,6 +67,8 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
         quarantine=node.quarantine,
         readiness=lambda: _readiness(node),
         counters=journal.counters,
+        flow=lambda: flow(node, child_names(plan)),
+        storage=lambda: room(node),
         timekeeping=lambda limit: clock_status(node.timekeeper, node.skew, limit),
         memory=None if keeper is None else lambda: memory_status(journal, keeper.lake),
         children=_children(node, settings),

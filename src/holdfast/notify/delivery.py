@@ -86,13 +86,12 @@ class Delivery:
         self._wake = asyncio.Event()
         self.on_moved: Callable[[str], None] = lambda _channel: None
         """Called with the channel that is to tell instead, when it has something to."""
-        plain = "".join(c if c.isalnum() else "_" for c in name)
-        gauge = shared.telemetry.gauge
-        gauge(
-            f"channel_{plain}_waiting", f"Alerts' changes that wait for channel {name}", lambda: self._backlog().waiting
-        )
-        gauge(f"channel_{plain}_oldest_seconds", "Since when the oldest waits that no silence holds", self._oldest_s)
-        gauge(f"channel_{plain}_up", "1: the last message was taken, or none was tried", lambda: self._state != "down")
+        gauge, waits = shared.telemetry.gauge, "Changes of alerts that wait to be told."
+        gauge("channel_waiting", waits, lambda: self._backlog().waiting, slow=True, channel=name)
+        oldest = "How long the oldest has waited that no silence holds."
+        gauge("channel_oldest_seconds", oldest, self._oldest_s, slow=True, channel=name)
+        is_up = "1 while the last message was taken, or none was tried."
+        gauge("channel_up", is_up, lambda: self._state != "down", channel=name)
 
     def wake(self) -> None:
         """There may be something to tell."""

@@ -51,8 +51,8 @@ class Quieting:
         self._works: tuple[Works, ...] = ()
         self.wake: Callable[[], None] = lambda: None
         """Called when something isn't held back any more."""
-        telemetry.gauge("silences", "Silences that last", lambda: self._lasting_silences(clock.wall_ns()))
-        telemetry.gauge("maintenance", "Planned works under way", lambda: self._works_under_way(clock.wall_ns()))
+        telemetry.gauge("silences", "Silences that last.", lambda: self._lasting_silences(clock.wall_ns()))
+        telemetry.gauge("maintenance", "Planned works under way.", lambda: self._works_under_way(clock.wall_ns()))
 
     async def start(self) -> None:
         """Take up what an earlier life left, and what node.yaml says now."""

@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -28,7 +28,7 @@ from holdfast.journal.records import Group
 from holdfast.journal.transaction import Transaction
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S, Clock
-from holdfast.model.event import Event
+from holdfast.model.event import Event, Severity
 from holdfast.model.lane import Lane
 from holdfast.notify import labelling
 from holdfast.notify.acknowledging import acknowledged, commented, labelled
@@ -46,6 +46,7 @@ from holdfast.notify.routing import CLEARED, RAISED, Routing
 from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
 from holdfast.notify.trial import trial
 from holdfast.telemetry.happenings import Telemetry
+from holdfast.telemetry.numbers import Rows
 
 LANES = (Lane.CRITICAL, Lane.NORMAL)
 GROUPS_AT_ONCE = 50
@@ -56,6 +57,10 @@ LOOK_EVERY_S = 1.0
 STEPS_AT_ONCE = 500
 STEPPED_NS = 2 * NS_PER_S
 """A smaller move of the wall clock is left alone: NTP slews it all the time."""
+_COUNTED = (
+    ("alerts_open", "Alerts that aren't cleared."),
+    ("alerts_unacknowledged", "Alerts that aren't cleared and that nobody deals with."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +119,9 @@ class NotifyService:
         self.revision = 0
         """Grows with every change of an alert that can be read."""
         journal.on_commit(self._on_commit)
-        self._count()
-
-    def _count(self) -> None:
-        journal, gauge = self._journal, self._telemetry.gauge
-        gauge("alerts_open", "Alerts that aren't cleared", lambda: journal.look(alerts.counts)[0])
-        gauge("alerts_unacknowledged", "Of those, that nobody deals with", lambda: journal.look(alerts.counts)[1])
+        for place, (name, text) in enumerate(_COUNTED):
+            read = partial(_by_severity, journal, place)
+            telemetry.table("gauge", name, text, ("severity",), read, slow=True)
 
     async def start(self) -> None:
         """Take up what an earlier life left, or begin the book."""
@@ -366,3 +368,8 @@ class NotifyService:
     def _require_journal(self) -> None:
         if self._journal.condition is not Condition.OK:
             raise NotifyBusy(f"the journal is {self._journal.condition.value}")
+
+
+def _by_severity(journal: Journal, place: int) -> Rows:
+    found = journal.look(alerts.counts_by_severity)
+    return [((severity,), found.get(severity, (0, 0))[place]) for severity in get_args(Severity)]

@@ -36,6 +36,7 @@ from holdfast.storage.sqlite import Connection
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
+from holdfast.web.flow_answers import Flow, Room
 from holdfast.web.guard import Door
 from holdfast.web.rule_answers import BacktestWish, RuleChanged, RuleDetail, RuleList, RulesReloaded, TextChecked
 from holdfast.web.site_answers import SiteRow
@@ -330,6 +331,8 @@ class WebDeps:
     readiness:   what stands against sending traffic here, empty = ready
     timekeeping: the wall clock, and so many of the devices that are farthest from it
     residency:   the audit of these days (since 1970 UTC, inclusive); blocking
+    flow:        how rows flow to the parent and from children; blocking
+    storage:     the room that rows take; blocking
     counters:    the journal's committed counters, for /metrics
     memory:      what the site's memory holds; blocking; None: this node keeps none in files
     children:    None: this node takes no children, and the sync paths don't exist
@@ -360,6 +363,8 @@ class WebDeps:
     quarantine: Refusals
     readiness: Callable[[], list[str]]
     counters: Callable[[], Mapping[str, int]]
+    flow: Callable[[], Flow]
+    storage: Callable[[], Room]
     timekeeping: Callable[[int], ClockStatus]
     memory: Callable[[], MemoryStatus] | None = None
     children: Children | None = None

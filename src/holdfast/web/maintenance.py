@@ -26,7 +26,7 @@ from holdfast.web.times import parse_time
 
 
 class MaintenanceRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Works to be planned. begin, end: a time, or `+2h`; empty = now, or with `hours` for ever; by: see `AckRequest`."""
+    """Works to be planned. begin, end: a time, or `+2h`; empty = now, or with `hours` for ever."""
 
     by: str = ""
     why: str = ""
