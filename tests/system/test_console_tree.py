@@ -40,7 +40,9 @@ def test_a_hub_lists_and_looks_at_a_gateway_below_its_region(tmp_path: Path) -> 
         assert made.client.get(f"{base}/region/api/sites").json()["sites"][0]["node"] == "gw"
         made.cable.cut()
         within(lambda: made.client.get(f"{base}/gw/api/status").status_code == 503, 60)
-        said = made.client.get(f"{base}/gw/api/devices").json()
+        answer = made.client.get(f"{base}/gw/api/devices")
+        assert answer.headers["holdfast-site"] == "held"
+        said = answer.json()
         assert "North hall can't be reached" in said["error"]
         assert "room-1" in {one["name"] for one in said["held"]["devices"]}
     finally:
