@@ -63,7 +63,7 @@ def test_both_pages_are_accessible_and_never_wider_than_the_screen(site: Desk, s
             if "device=" not in page.url:
                 await page.get_by_role("link", name="press-1").click()
                 await expect(page.get_by_role("heading", name="Values")).to_be_visible()
-                await expect(page.get_by_role("img", name="temperature")).to_be_visible()
+                await expect(page.locator(".chart canvas")).to_be_visible()
 
     look(f"{site.page}/devices", at, size, theme)
 
@@ -128,7 +128,7 @@ def test_devices_are_accepted_described_renamed_and_retired_each_after_a_questio
         await dialog.get_by_label("Note").fill(MARKUP)
         await dialog.get_by_role("button", name="Save").click()
         await expect(page.get_by_text(MARKUP).first).to_be_visible()
-        assert device(site, "mill-1")["labels"] == ["line-3", MARKUP]
+        assert set(device(site, "mill-1")["labels"]) == {"line-3", MARKUP}
         await page.get_by_role("button", name="Rename").click()
         await dialog.get_by_label("New name").fill("hall-1")
         await dialog.get_by_role("button", name="Rename").click()

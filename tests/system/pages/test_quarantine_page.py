@@ -14,8 +14,8 @@ SCRIPT = b'{"n":7,"t":"<script>window.hacked=1</script>"}'
 
 
 MESSAGES = [
-    ("plant/press-1/up", b'{"n":1,"v":21.5}'),
-    ("plant/press-1/up", b'{"n":2,"v":22.5}'),
+    ("plant/press-1/up", b'{"n":1,"v":21.5,"p":2}'),
+    ("plant/press-1/up", b'{"n":2,"v":22.5,"p":2}'),
     ("plant/press-2/up", SCRIPT),
     ("plant/press-2/up", bytes(range(40))),
     (f"nobody/{MARKUP}", b"1"),
@@ -112,14 +112,14 @@ def test_one_message_is_replayed_after_its_profile_was_mended(fresh: Desk) -> No
 
     async def after(watched: Watched) -> None:
         page = watched.page
-        await expect(page.get_by_text("Today's profiles take it: 1 reading")).to_be_visible()
+        await expect(page.get_by_text("Today's profiles take it: 2 readings")).to_be_visible()
         await expect(page.get_by_role("cell", name="21.5 °C")).to_be_visible()
         await page.get_by_role("button", name="Replay this message").click()
         dialog = page.get_by_role("dialog")
-        await expect(dialog.get_by_text("1 message would become 1 reading")).to_be_visible()
+        await expect(dialog.get_by_text("1 message would become 2 readings")).to_be_visible()
         assert len(reasons(fresh)) == 5  # only told so far
         await dialog.get_by_role("button", name="Replay now").click()
-        await expect(dialog.get_by_text("1 message became 1 reading")).to_be_visible()
+        await expect(dialog.get_by_text("1 message became 2 readings")).to_be_visible()
         await dialog.get_by_role("button", name="Close").last.click()
         await expect(page.get_by_role("row")).to_have_count(5)
 
@@ -137,12 +137,13 @@ def test_what_the_filters_choose_is_replayed_together_and_what_stays_is_said(fre
         await page.get_by_role("button", name="Replay these").click()
         dialog = page.get_by_role("dialog")
         await expect(dialog).to_contain_text("All messages of plant/+/up")
-        await expect(dialog).to_contain_text("2 messages would become 2 readings")
+        await expect(dialog).to_contain_text("2 messages would become 4 readings")
         await dialog.get_by_role("button", name="Replay now").click()
-        await expect(dialog).to_contain_text("2 messages became 2 readings")
+        await expect(dialog).to_contain_text("2 messages became 4 readings")
         await expect(dialog).to_contain_text("stay refused")
         await dialog.get_by_role("button", name="Close").last.click()
         await expect(page.get_by_role("row")).to_have_count(3)
 
     look(f"{fresh.page}/quarantine?topic=plant/%2B/up", at)
-    assert sorted(reasons(fresh)) == ["malformed", "no_profile"]
+    assert len(reasons(fresh)) == 3
+    assert "no_profile" in reasons(fresh)
