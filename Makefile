@@ -23,7 +23,7 @@ $(STAMP): requirements/runtime.txt pyproject.toml
 
 $(DEV_STAMP): $(STAMP) requirements/dev.txt
 	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/dev.txt
-	@scripts/debian.sh mosquitto mosquitto-clients strace chromium fonts-dejavu-core
+	@scripts/debian.sh mosquitto mosquitto-clients prometheus strace chromium fonts-dejavu-core
 	@touch $@
 
 $(WEB_STAMP): $(WEB_FILES) scripts/build_web.sh requirements/web.txt | $(STAMP)

@@ -19,6 +19,7 @@ from holdfast.cli.demo import demo
 from holdfast.cli.detect_commands import detect
 from holdfast.cli.device_commands import devices
 from holdfast.cli.history_commands import history
+from holdfast.cli.monitoring_commands import monitoring
 from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.people_commands import audit_people, people
 from holdfast.cli.profile_commands import profile
@@ -117,6 +118,7 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
 app.add_typer(queue, name="queue")
 app.add_typer(mqtt, name="mqtt")
+app.add_typer(monitoring, name="monitoring")
 app.add_typer(devices, name="devices")
 app.add_typer(adapters, name="adapters")
 app.add_typer(profile, name="profile")

@@ -93,8 +93,8 @@ class CommandService:
         """Rung when something may wait for a child."""
         self._links: list[DeviceLink] = []
         self._forget_at = 0.0
-        self._took = telemetry.histogram("command_seconds", "from taken to ended", _BOUNDS_S)
-        telemetry.gauge("commands_open", "that haven't ended", lambda: len(self.desk))
+        self._took = telemetry.histogram("command_seconds", "How long commands took, from taken to ended.", _BOUNDS_S)
+        telemetry.gauge("commands_open", "Commands that haven't ended.", lambda: len(self.desk))
 
     def through(self, link: DeviceLink) -> None:
         """Hand commands over by this link, too; the first that takes a device has it."""

@@ -79,9 +79,7 @@ class DeviceService:
         known.make_room()
         self._states = self._look()
         for state in State:
-            telemetry.gauge(
-                f"devices_{state.name.lower()}", f"devices that are {state.name.lower()}", partial(self.total, state)
-            )
+            telemetry.gauge("devices", "Devices by how they are.", partial(self.total, state), state=state.name.lower())
 
     def _know_stored_series(self, now_ns: int) -> None:
         """Devices that have series here but no row: stored by an earlier program, or just before a crash."""

@@ -84,8 +84,14 @@ class Exchanges:
         self._one_at_a_time = asyncio.Lock()
         self._trouble = "not asked yet"
         self._is_up: bool | None = None
-        telemetry.gauge("documents_waiting", "with edits that the parent lacks", lambda: self.status().waiting)
-        telemetry.gauge("documents_stuck_now", "that can't be exchanged", lambda: len(self.status().stuck))
+        telemetry.gauge(
+            "documents_waiting", "Documents with edits that the parent doesn't have.", lambda: self.status().waiting
+        )
+        telemetry.gauge(
+            "documents_stuck_now",
+            "Documents that can't be exchanged with the parent.",
+            lambda: len(self.status().stuck),
+        )
 
     async def run(self) -> None:
         """Exchange for ever; cancel to stop."""

@@ -75,8 +75,8 @@ class Keeper:
         self._users: Counter[str] = Counter()
         self._turn = asyncio.Event()
         self._tasks: set[asyncio.Task[object]] = set()
-        telemetry.gauge("documents_count", "shared documents on this node", lambda: len(self._known))
-        telemetry.gauge("document_bytes", "stored for shared documents", lambda: self.stored_bytes)
+        telemetry.gauge("documents", "Shared documents on this node.", lambda: len(self._known))
+        telemetry.gauge("document_bytes", "Size of what is stored for shared documents.", lambda: self.stored_bytes)
 
     @property
     def stored_bytes(self) -> int:

@@ -21,10 +21,11 @@ from holdfast.ingest.welcoming import Door, Opened, open_session, refusal
 from holdfast.journal import blobs, register
 from holdfast.journal.errors import GroupCorrupt
 from holdfast.journal.journal import Journal
-from holdfast.kernel.clock import Clock
+from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 from holdfast.telemetry.happenings import Telemetry
+from holdfast.telemetry.numbers import Rows
 from holdfast.wire.columns import Content, decode
 from holdfast.wire.errors import WireError
 from holdfast.wire.messages import BatchHeader, BatchReply, Fetch, Hello, Limits, Welcome
@@ -63,6 +64,10 @@ class IngestService:
         )
         self._listeners: list[BatchListener] = []
         self._event_listeners: list[EventListener] = []
+        self.heard_ns: dict[str, int] = {}
+        """When each child was heard last since the start, ns UTC."""
+        heard = "When the child last greeted this node or sent it rows, UTC; absent = not since this node started."
+        telemetry.table("gauge", "child_heard_timestamp_seconds", heard, ("child",), self._heard)
 
     def on_batch(self, listener: BatchListener) -> None:
         """Tell `listener` of every applied batch of readings, after its commit."""
@@ -72,12 +77,15 @@ class IngestService:
         """Tell `listener` of every applied batch of events, with the child's name, after its commit."""
         self._event_listeners.append(listener)
 
+    def _heard(self) -> Rows:
+        return [((child,), at_ns / NS_PER_S) for child, at_ns in self.heard_ns.items()]
+
     async def hello(self, child: str, hello: Hello) -> Welcome:
         """Open a session for `child`: the truth about what this node has of it."""
         fault = refusal(child, hello)
         if fault:
             return Welcome("unsupported", detail=fault)
-        now_ns = self._clock.wall_ns()
+        now_ns = self.heard_ns[child] = self._clock.wall_ns()
         opened = await self._journal.submit(lambda tx: open_session(tx, self._door, hello, now_ns))
         self._tell(opened, child)
         return opened.welcome
@@ -96,6 +104,7 @@ class IngestService:
         if any(series.node == self._journal.node for series in told):
             raise SeriesForeign(f"the child defines series of {self._journal.node}, which is this node")
         applied = Applied()
+        self.heard_ns[child] = self._clock.wall_ns()
         reply = await self._journal.submit(lambda tx: apply_batch(tx, self._door, child, content, chains, applied))
         if reply.status == "diverged":
             self._telemetry.emit(IngestHistoryDiverged(child=child, detail=reply.detail))

@@ -49,6 +49,7 @@ class Prepared:
     steps:     what the rule engine was told (G7)
     moved:     has the engine changed, though there's nothing to tell of it?
     course:    what is traced of it; None = nothing
+    since:     when the first of its arrivals came, CLOCK_MONOTONIC
     """
 
     arrivals: list[Arrival]
@@ -66,6 +67,7 @@ class Prepared:
     steps: list[Step] = field(default_factory=list)
     moved: bool = False
     course: Course | None = None
+    since: float | None = None
 
     @property
     def is_quiet(self) -> bool:

@@ -20,6 +20,7 @@ from holdfast.commands.service import CommandService
 from holdfast.intake.commands import issue
 from holdfast.intake.commit import checkpoint, writing
 from holdfast.intake.inbox import Inbox
+from holdfast.intake.measures import Measures
 from holdfast.intake.prepare import Prepared, Preparer
 from holdfast.intake.recall import Quiet, mended, recall
 from holdfast.intake.settings import IntakeSettings
@@ -82,14 +83,13 @@ class IntakeService:
         self._ticker: asyncio.Handle | None = None
         self._commit_due: asyncio.Handle | None = None
         self._sources = Waiting(settings.commit_pause)
-        self._is_waited_for = self._must_commit = self._is_gathering = False
+        self._is_waited_for = self._must_commit = self._is_stopping = False
         self._decided_at = self._committed_at = -math.inf
         self._pause = self._costs = self._commit_began = self._commit_took = 0.0
-        self._gathering_since = 0.0
-        self._is_stopping = False
+        self._is_gathering, self._gathering_since = False, 0.0
         self._checkpoint_due = 0.0
         self._decided = self._stored = 0
-        self._quiet = Quiet()
+        self._quiet, self.measures = Quiet(), Measures()
         self._found: list[Findings] = []
         self._later: list[Callable[[], None]] = []
         self._free = asyncio.Event()
@@ -229,7 +229,9 @@ class IntakeService:
     def _wake(self) -> None:
         self._idle.clear()
         if self._timer is None:
-            wait = min(self._pause, self._decided_at + self._pause - self._clock.monotonic())
+            now = self._clock.monotonic()
+            self.measures.came(now)
+            wait = min(self._pause, self._decided_at + self._pause - now)
             if wait <= 0 or (self._is_waited_for and not self._committing):
                 self._timer = self._loop.call_soon(self._process)
             else:
@@ -255,6 +257,7 @@ class IntakeService:
         prepared = self.preparer.prepare(arrivals)
         self._decide(prepared)
         self._decided_at = self._clock.monotonic()
+        self.measures.decided(prepared, self._decided_at - now)
         self._costs += _SMOOTH * (self._decided_at - now - self._costs)
         self._pause = min(self._settings.decide_within, _REST * self._costs)
 
@@ -358,6 +361,7 @@ class IntakeService:
             self.inbox.release(prepared.arrivals)
             if prepared.commands and self._commands is not None and error is None:
                 self._commands.settle(prepared.commands)
+        self.measures.settled(work, now, error)
         if error is not None and not self.failed.done():
             self.failed.set_result(error if isinstance(error, HoldfastError) else HoldfastError(repr(error)))
         self.when_committed(() if error else work, self._commit_took)

@@ -106,6 +106,10 @@ class Journal(JournalReader):
         """When a commit finds no room, call `relief` on the writer thread; True = it made some, try again."""
         self._writer.on_full(lambda: relief(self._store))
 
+    def on_timed(self, listener: Callable[[float], None]) -> None:
+        """Tell `listener` how long each commit took (s), on the writer's thread; one listener, quick."""
+        self._store.timed = listener
+
     def on_condition(self, callback: Callable[[Condition, str], None]) -> None:
         """Call back on the loop when the journal becomes full, poisoned or well again."""
         self._watchers.append(callback)

@@ -27,7 +27,7 @@ from holdfast.journal.records import (
     Incarnation,
     QuarantineRow,
 )
-from holdfast.journal.rows import LANE_SHIFT, SELECT, SEQ_MASK, group_of, read_groups, span
+from holdfast.journal.rows import LANE_SHIFT, SELECT, SEQ_MASK, group_of, oldest, read_groups, span
 from holdfast.model.lane import Lane
 from holdfast.storage.sqlite import Connection, row, rows, translated
 
@@ -138,6 +138,11 @@ class JournalReader:
                 (from_ns, low, high, from_ns, int(GroupKind.READINGS)),
             )
         return None if found is None or found[0] is None else int(found[0])
+
+    def oldest(self, lane: Lane, after: int) -> int | None:
+        """The first event time (ns UTC) of the first group with rows above `after`; None = there is none."""
+        with self._connection() as db:
+            return oldest(db, lane, after)
 
     def places(self, lane: Lane, after: int, limit: int) -> list[tuple[int, int]]:
         """Where the groups with first > after lie, in order, and how many bytes each has."""

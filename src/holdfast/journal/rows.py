@@ -104,6 +104,14 @@ def clipped(group: Group, first: int) -> Group:
     )
 
 
+def oldest(db: Connection, lane: Lane, after: int) -> int | None:
+    """The first event time of the first group with rows above `after` that are there."""
+    low, high = span(lane, after + 1)
+    sql = "SELECT ts_min FROM groups WHERE place >= ? AND place < ? AND kind <> ? ORDER BY place LIMIT 1"
+    found = db.execute(sql, (low, high, int(GroupKind.GAP))).fetchone()
+    return None if found is None else int(found[0])
+
+
 def read_groups(db: Connection, lane: Lane, after: int) -> Iterator[Group]:
     """Groups with rows above `after`, in order; a gap that straddles `after` is cut."""
     low, high = span(lane, after + 1)

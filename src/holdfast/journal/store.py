@@ -78,6 +78,8 @@ class Store:
         self.settings = settings
         self._clock, self._new_id = clock, new_id
         self.incarnation = new_id()
+        self.timed: Callable[[float], None] = _untimed
+        """Told how long each commit took, seconds, on the thread that made it."""
         try:
             self.found = Found() if access.vfs else prepare(access)
             self.db = access.writer(settings.quota)  # a file that fails here was made just now, and nothing promised
@@ -128,7 +130,7 @@ class Store:
             DiskFull: nothing was committed.
             StorageError: what was committed is unknown.
         """
-        before = self.state
+        before, began = self.state, self._clock.monotonic()
         with translated():
             self.db.execute("BEGIN IMMEDIATE")
             transaction = Transaction(self.db, before.copy(), self.catalogue)
@@ -140,6 +142,7 @@ class Store:
             transaction.store_counters(before.counters)
             self.db.execute("COMMIT")
         self.state = transaction.draft
+        self.timed(self._clock.monotonic() - began)
         return outcomes
 
     def roll_back(self) -> None:
@@ -189,6 +192,10 @@ class Store:
             outcome = Outcome(error=error)
         self.db.execute("RELEASE one_write")
         return outcome
+
+
+def _untimed(_: float) -> None:
+    """Nobody wants to know."""
 
 
 def load_catalogue(db: Connection) -> Catalogue:

@@ -32,7 +32,7 @@ class Adapters:
         self._started_ns = clock.wall_ns()
         self._supervised: list[Supervised] = []
         self._brokers = brokers
-        telemetry.gauge("adapters_failing", "adapters that can't do their work", self._failing)
+        telemetry.gauge("adapters_failing", "Adapters that can't do their work.", self._failing)
 
     async def supervise(self, kind: str, where: str, attempt: Callable[[Worked], Awaitable[None]]) -> None:
         """Run an adapter for as long as the node does; see `Supervised.run`."""

@@ -215,7 +215,7 @@ def questions_of(settings: ChildrenSettings, clock: Clock, connections: int, tel
     if settings.ask_within <= 0:
         return None
     questions = Questions(clock, connections // 2)  # the other half is for their batches, and for people
-    telemetry.gauge("ingest_children_reachable", "children that can be asked now", lambda: questions.polls)
+    telemetry.gauge("ingest_children_reachable", "Children that can be asked now.", lambda: questions.polls)
     return questions
 
 

@@ -41,7 +41,9 @@ class Backups:
         self._clock, self._telemetry = clock, telemetry
         self._access = journal.access
         self.newest_ns = newest_ns(self.files())
-        telemetry.gauge("backup_newest_seconds", "when the newest backup was made, UTC; 0 = none", self._newest_s)
+        telemetry.gauge(
+            "backup_newest_timestamp_seconds", "When the newest backup was made, UTC; 0 = never.", self._newest_s
+        )
 
     def files(self) -> list[Path]:
         """The backups that are there, oldest first."""

@@ -44,7 +44,9 @@ from holdfast.node.commanding import Commanding
 from holdfast.node.filtering import Filtering
 from holdfast.node.foreign import make_brokers, make_routes
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
+from holdfast.node.health import periodic
 from holdfast.node.machine import is_clock_synchronised
+from holdfast.node.measuring import measure
 from holdfast.node.notifying import make_notify
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.residency import key_of, leaving_of
@@ -79,6 +81,7 @@ class Node:
     """One node's parts, made from its plan. Made and used on one event loop."""
 
     is_serving = False
+    web: WebServer | None = None
     _reloading: asyncio.Future[None] | None = None
 
     def __init__(self, plan: NodePlan, clock: Clock, telemetry: Telemetry) -> None:
@@ -123,8 +126,8 @@ class Node:
         self.history, self.asking_door = self.surroundings.history, self.surroundings.door
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self._attach_timekeeper()
-        self.adapters = Adapters(clock, telemetry, self.mqtt, self.brokers)
-        self.web: WebServer | None = None
+        self.adapters, self.upkeep = Adapters(clock, telemetry, self.mqtt, self.brokers), self._make_upkeep()
+        measure(self)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -150,7 +153,7 @@ class Node:
             self.web = build_server(self, settings.api)
             await self.web.start()
         self._spawn(self.timekeeper.run(), "timekeeper")
-        self._spawn(self._make_upkeep().run(), "upkeep")
+        self._spawn(self.upkeep.run(), "upkeep")
         self._spawn(self.residency.run(), "residency")
         self._spawn(self.devices.run(), "devices")
         if self.backups is not None:
@@ -183,12 +186,8 @@ class Node:
     def _spawn_adapters(self) -> None:
         for broker in self.brokers:
             self._spawn(broker.run(), f"broker {broker.name}")
-        settings = self.plan.settings.host
-        if settings is not None:
-            from holdfast.adapters.host.adapter import HostAdapter  # noqa: PLC0415  # psutil: for those who want it
-
-            host = HostAdapter(settings, self.intake.inbox, self.clock)
-            self._spawn(self.adapters.supervise("host", settings.device, host.run), "host")
+        for name, reading in periodic(self):
+            self._spawn(reading, name)
 
     def _spawn_syncing(self) -> None:
         parts = (self.rulebook, self.commands, self.told_devices, self.filtering)
@@ -241,7 +240,7 @@ class Node:
             await self.mqtt.stop(deadline_s)
         await asyncio.gather(*(broker.stop(deadline_s) for broker in self.brokers))
         for task in self._tasks:
-            if task.get_name() == "host":
+            if task.get_name() in ("host", "health"):
                 task.cancel()
         with contextlib.suppress(TimeoutError):
             drained = False
@@ -297,10 +296,6 @@ class Node:
         check = partial(unknown_channels, settings)
         self.rulebook = RuleBook(self.plan, journal, engine, intake, self.clock, self.telemetry, below, check)
         scripts = ScriptRunner(self.clock, self.telemetry.emit)
-        gauge = self.telemetry.gauge
-        gauge("skew_missed_rows", "of devices past the skew table's bound", lambda: self.skew.not_followed)
-        gauge("last_values_missed_rows", "of series past the page's bound", lambda: self.last_values.missed)
-        gauge("codec_scripts_off", "codec scripts switched off now", lambda: scripts.switched_off)
         uplinks = UplinkInbox(intake.inbox, decoder, scripts, settings.intake.max_messages)
         return scripts, intake, uplinks
 

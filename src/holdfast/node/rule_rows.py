@@ -116,14 +116,14 @@ class Costs(Collector):
 
 _COUNTED = frozenset({"cpu_seconds", "evaluations", "decisions", "rows_skipped"})
 _FACTS: tuple[tuple[str, str, Callable[[RuleCost], float]], ...] = (
-    ("cpu_seconds", "CPU time that the rule used", lambda one: one.cpu_ns / 1e9),
-    ("cpu_share", "of one core, over the last 10 s", lambda one: one.share),
-    ("state_bytes", "memory of its windows and alarms", lambda one: one.state_bytes),
-    ("evaluations", "windows and messages that it judged", lambda one: one.evaluations),
-    ("decisions", "alerts raised and cleared", lambda one: one.decisions),
-    ("keys", "devices or series that it keeps apart", lambda one: one.keys),
-    ("alerts_confirmed", "alerts of its detector that people confirmed", lambda one: one.confirmed),
-    ("alerts_rejected", "alerts of its detector that people rejected", lambda one: one.rejected),
-    ("rows_skipped", "readings that it missed while throttled", lambda one: one.skipped),
-    ("throttled", "1: it is over its budget, and misses readings", lambda one: int(one.is_throttled)),
+    ("cpu_seconds", "CPU time that the rule used.", lambda one: one.cpu_ns / 1e9),
+    ("cpu_ratio", "Share of one core that the rule took in the last 10 s.", lambda one: one.share),
+    ("state_bytes", "Memory of the rule's windows and alarms.", lambda one: one.state_bytes),
+    ("evaluations", "Windows and messages that the rule judged.", lambda one: one.evaluations),
+    ("decisions", "Alerts that the rule raised and cleared.", lambda one: one.decisions),
+    ("keys", "Devices or series that the rule keeps apart.", lambda one: one.keys),
+    ("alerts_confirmed", "Alerts of the rule's detector that people confirmed.", lambda one: one.confirmed),
+    ("alerts_rejected", "Alerts of the rule's detector that people rejected.", lambda one: one.rejected),
+    ("rows_skipped", "Readings that the rule missed while it was throttled.", lambda one: one.skipped),
+    ("throttled", "1 while the rule is over its budget and misses readings.", lambda one: int(one.is_throttled)),
 )

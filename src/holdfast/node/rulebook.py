@@ -27,7 +27,7 @@ from holdfast.stream.engine import Engine
 from holdfast.stream.language.notifying import CompiledNotice
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import RulesStatus
-from holdfast.web.rule_answers import RuleFate, RuleList, RuleRow, RulesReloaded
+from holdfast.web.rule_answers import RuleFate, RuleList, RuleRow, RulesReloaded, as_raw
 
 LOOK_S = 5.0
 FIRED_S = 2.0
@@ -68,15 +68,24 @@ class RuleBook:
         self._engines = {"own": engine} | ({} if children is None else {"children": children.engine})
         telemetry.registry.register(Costs(list(self._engines.values())))
         if children is not None:
-            telemetry.gauge("child_rules_lag_rows", "rows that rules over children's haven't seen yet",
+            telemetry.gauge("child_rules_lag_rows", "Rows of children that the rules over them haven't seen yet.",
                             lambda: children.lag_rows)  # fmt: skip
-        telemetry.gauge("rules", "rules at work", lambda: len(self._names()))
-        telemetry.gauge("rules_refused", "1: the files as they are now can't be used", lambda: bool(self.problems))
+        telemetry.gauge("rules", "Rules at work.", lambda: len(self._names()))
+        telemetry.gauge(
+            "rules_refused",
+            "1 while the rules' files as they are can't be used, and the former rules stay in force.",
+            lambda: bool(self.problems),
+        )
 
     def notices(self, rule: str) -> Sequence[CompiledNotice]:
         """Whom a rule has told."""
         found = next((one for engine in self._engines.values() if (one := engine.rule(rule)) is not None), None)
         return () if found is None else found.notices
+
+    def text(self, rule: str) -> tuple[str, str]:
+        """A rule's version and text (JSON) as it is now; empty where there is none."""
+        found = next((one for engine in self._engines.values() if (one := engine.rule(rule)) is not None), None)
+        return ("", "") if found is None else (found.version, bytes(as_raw(found.document)).decode())
 
     def acknowledged(self, alert: Alert) -> None:
         """Somebody has seen an alert: one that was latched may end."""

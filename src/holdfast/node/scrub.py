@@ -44,7 +44,9 @@ class Scrub:
         self._clock = clock
         self._telemetry = telemetry
         self._walk = self._forever()
-        telemetry.gauge("journal_scrubbed_groups", "groups verified since the start", lambda: self.verified_groups)
+        telemetry.counter(
+            "journal_scrubbed_groups", "Groups of rows read again and verified.", lambda: self.verified_groups
+        )
 
     async def turn(self, budget_bytes: int, within_s: float) -> None:
         """Verify about `budget_bytes` of stored groups, fewer where that takes more than the share in `within_s`."""

@@ -36,8 +36,11 @@ from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
 from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
+from holdfast.node.health import with_health
 from holdfast.node.rule_settings import RuleLimits
 from holdfast.node.shelf import FOLDER, Shelf, Sources, read_shelf
+from holdfast.notify.planned import MaintenanceSettings
+from holdfast.notify.planned import findings as maintenance_findings
 from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
 from holdfast.notify.settings import findings as notify_findings
 from holdfast.queues.settings import QueueSettings
@@ -45,6 +48,7 @@ from holdfast.queues.settings import findings as queue_findings
 from holdfast.reporting.settings import TelemetrySettings
 from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.routes.settings import RouteSettings
+from holdfast.sites.settings import SiteSettings
 from holdfast.stream.rules import BUILTIN as RULES
 from holdfast.stream.rules import CompiledRule
 from holdfast.transport.addresses import require_https
@@ -64,6 +68,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The node's name: letters, digits, `.`, `_`, `-`; part of every series' name."""
     data: str = "data"
     """Folder of the journal and keys."""
+    site: SiteSettings | None = None
+    """What this place is called, and where it is."""
     mqtt: MqttSettings | None = None
     host: HostSettings | None = None
     api: ApiSettings | None = None
@@ -95,12 +101,14 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who is told after whom, until somebody acknowledges."""
     alerts: AlertSettings = field(default_factory=AlertSettings)
     """The book of alerts."""
+    maintenance: dict[Name, MaintenanceSettings] = field(default_factory=dict)
+    """Planned works: nobody is told of what they mean while they last."""
     region: str = ""
     """Where this node is, as in `eu-1`; absent = a region of its own."""
     residency: tuple[ResidencyRule, ...] = ()
     """What must stay here or in the region; the first rule that matches a series decides."""
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
-    """The log, traces, and the collector that gets both."""
+    """What the node tells of itself: its log, traces and metrics, and the collector that gets them."""
     commands: CommandSettings = field(default_factory=CommandSettings)
     """How commands reach devices, and who may send them."""
     residency_key: str = ""
@@ -182,7 +190,7 @@ def read_plan(path: Path) -> NodePlan:
     profiles: Sequence[Profile] = ()
     shelf = Shelf()
     try:
-        profiles = load_profiles(_files(document, "profiles", PROFILES, problems))
+        profiles = load_profiles(_profiles(document, problems))
     except SettingsInvalid as invalid:
         problems += invalid.problems
     try:
@@ -192,7 +200,14 @@ def read_plan(path: Path) -> NodePlan:
         problems += invalid.problems
     if problems:
         raise SettingsInvalid(problems)
-    return NodePlan(settings, folder, tuple(profiles), shelf.at_work, shelf)
+    return NodePlan(with_health(settings), folder, tuple(profiles), shelf.at_work, shelf)
+
+
+def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list[Path]:
+    """The files of `profiles`, and that of the node's own readings where it makes some."""
+    files = _files(document, "profiles", PROFILES, problems)
+    own = PROFILES / "node.yaml"
+    return [*files, own] if document.value.telemetry.metrics is not None and own not in files else files
 
 
 def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Shelf:
@@ -269,6 +284,7 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         is_encrypted=settings.journal.key is not None, has_residency=bool(settings.residency)
     )
     problems += [document.problem(("telemetry", *where), text) for where, text in reports]
+    problems += [document.problem(where, text) for where, text in maintenance_findings(settings.maintenance)]
     problems += [*_contradictory_people(document), *_contradictory_commands(document)]
     return problems + list(_contradictory_documents(document))
 

@@ -20,6 +20,7 @@ from holdfast.node.clock_settings import ClockSettings
 from holdfast.node.happenings import ClockRestamped, ClockStepped
 from holdfast.node.house_clock import HouseClock
 from holdfast.telemetry.happenings import Telemetry
+from holdfast.telemetry.numbers import Rows, state_of
 
 LOOK_EVERY_S = 1.0
 RECORD_EVERY_NS = 60 * NS_PER_S
@@ -31,6 +32,9 @@ Synchronised = Callable[[], bool | None]
 
 async def _at_once() -> None:
     """Nothing is under way."""
+
+
+_TRUST = "1 for what the wall clock is taken for: trusted, free-running or unset."
 
 
 class Timekeeper:
@@ -78,7 +82,10 @@ class Timekeeper:
         self._is_doubted = self._in_doubt() or (resumed is not None and self.clock.has_stepped)
         if resumed is None or not self._is_doubted:
             journal.submit(clock_record.beginning(self._now(), in_doubt=self._is_doubted))
-        telemetry.gauge("clock_trusted", "0 while the wall clock is unset", lambda: float(not self.is_unset))
+        telemetry.table("gauge", "clock_trust", _TRUST, ("trust",), self._trusts)
+
+    def _trusts(self) -> Rows:
+        return state_of(self.watch.trust.value, [trust.value for trust in Trust])
 
     def attach(
         self,

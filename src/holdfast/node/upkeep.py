@@ -74,10 +74,14 @@ class Upkeep:
         self._is_wal_large = False
         # What the writer thread freed; told at the next look. Bounded by what can be freed in between.
         self._freed_at_once: deque[Freed] = deque()
-        telemetry.gauge("journal_level", "0 green, 1 yellow, 2 orange, 3 red", lambda: int(self.level))
-        telemetry.gauge("journal_used_bytes", "what counts against the quota", journal.used_bytes)
-        telemetry.gauge("journal_quota_bytes", "journal.quota", lambda: journal.settings.quota)
-        telemetry.gauge("journal_wal_bytes", "the write-ahead log on disk", journal.wal_bytes)
+        telemetry.gauge(
+            "journal_level",
+            "How scarce room in the journal is: 0 green, 1 yellow, 2 orange, 3 red.",
+            lambda: int(self.level),
+        )
+        telemetry.gauge("journal_used_bytes", "What counts against journal.quota.", journal.used_bytes, slow=True)
+        telemetry.gauge("journal_quota_bytes", "What journal.quota allows.", lambda: journal.settings.quota)
+        telemetry.gauge("journal_wal_bytes", "Size of the write-ahead log on disk.", journal.wal_bytes)
 
     async def run(self) -> None:
         """Look every few seconds, for ever."""

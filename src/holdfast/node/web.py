@@ -7,6 +7,7 @@ from holdfast.documents.settings import matcher
 from holdfast.history.events import latest_everywhere
 from holdfast.history.lake.health import memory_status
 from holdfast.history.latest import Latest
+from holdfast.history.sql_desk import SqlDesk
 from holdfast.identity.tokens import TokenBook
 from holdfast.journal.ledger import Ledger, balance
 from holdfast.journal.parent import CONSUMER
@@ -16,6 +17,7 @@ from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.lane import Lane
 from holdfast.node.clock_status import clock_status
 from holdfast.node.devices import Book
+from holdfast.node.flow import flow, room
 from holdfast.node.foreign import broker_states, route_states
 from holdfast.node.people import make_door
 from holdfast.node.residency import audit
@@ -39,10 +41,21 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
     Raises:
         HoldfastError: when a certificate, key or token can't be used.
     """
+    plan, tls = node.plan, settings.tls
+    context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
+    return WebServer(build_app(make_deps(node, settings)), settings.address, context, connections=settings.connections)
+
+
+def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
+    """What the app may ask of the node.
+
+    Raises:
+        HoldfastError: when a token can't be used.
+    """
     plan, journal, keeper = node.plan, node.journal, node.keeper
     history = node.history
     latest = Latest(journal, journal.catalogue, node.surroundings.memory)
-    deps = WebDeps(
+    return WebDeps(
         clock=node.clock,
         telemetry=node.telemetry,
         catalogue=journal.catalogue,
@@ -54,6 +67,8 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         quarantine=node.quarantine,
         readiness=lambda: _readiness(node),
         counters=journal.counters,
+        flow=lambda: flow(node, child_names(plan)),
+        storage=lambda: room(node),
         timekeeping=lambda limit: clock_status(node.timekeeper, node.skew, limit),
         memory=None if keeper is None else lambda: memory_status(journal, keeper.lake),
         children=_children(node, settings),
@@ -66,12 +81,13 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         rules=node.rulebook,
         alerting=Alerting(node.notify, journal.look),
         reporting=node.surroundings.reporting,
+        sites=node.surroundings.desk,
+        sql=SqlDesk(
+            journal.access.path, journal.access.key, None if plan.history is None else node.surroundings.folder
+        ),
         door=make_door(node),
         audit=journal.look,
     )
-    tls = settings.tls
-    context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
-    return WebServer(build_app(deps), settings.address, context, connections=settings.connections)
 
 
 def _documents(node: "Node") -> AppDocuments | None:

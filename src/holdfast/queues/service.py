@@ -7,6 +7,7 @@ what becomes dead are commits.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from holdfast.journal import queues
 from holdfast.journal.journal import Journal
@@ -64,9 +65,7 @@ class QueueService:
             name: _Consumed(queue, Leases(queue.lease)) for name, queue in settings.items() if queue.consume
         }
         journal.on_commit(self._look)
-        telemetry.gauge("queue_leased", "messages in consumers' hands", lambda: float(self.leased()))
-        telemetry.gauge("queue_waiting", "messages that wait for consumers", lambda: self._total("waiting"))
-        telemetry.gauge("queue_dead", "dead letters", lambda: self._total("dead"))
+        self._register(telemetry)
 
     async def start(self) -> None:
         """Let the journal collect the messages of queues that are consumed here."""
@@ -205,5 +204,11 @@ class QueueService:
         came, acked, dropped = (counters.get(f"queue_{what}.{queue}", 0) for what in ("queued", "acked", "dropped"))
         return came - acked - dropped
 
-    def _total(self, what: str) -> float:
-        return float(sum(getattr(depth, what) for depth in self._journal.queue_depths()))
+    def _register(self, telemetry: Telemetry) -> None:
+        for name, one in self._consumed.items():
+            telemetry.gauge("queue_leased", "Messages in consumers' hands.", partial(len, one.leases), queue=name)
+        for what, text in (("waiting", "Messages that wait for consumers."), ("dead", "Dead letters.")):
+            telemetry.table("gauge", f"queue_{what}", text, ("queue",), partial(self._by_queue, what), slow=True)
+
+    def _by_queue(self, what: str) -> list[tuple[tuple[str], float]]:
+        return [((depth.queue,), getattr(depth, what)) for depth in self._journal.queue_depths()]

@@ -95,9 +95,10 @@ class Export:
                 self._kept[name], self._rolls[name] = kept, roll
                 roll.mark(None, stored.get(name, Place()))
         self._remembered = self._marks()
-        gauge = self._telemetry.gauge
-        gauge("export_waiting_bytes", "of reports that wait for the collector", self.waiting_bytes)
-        gauge("export_items", "spans and log lines that the collector took since the start", lambda: self.exported)
+        self._telemetry.gauge(
+            "export_waiting_bytes", "Size of reports that wait for the collector.", self.waiting_bytes
+        )
+        self._telemetry.counter("exported", "Spans and log lines that the collector took.", lambda: self.exported)
 
     def waiting_bytes(self) -> int:
         """How much there is that the collector hasn't."""

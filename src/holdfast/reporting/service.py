@@ -39,10 +39,10 @@ class ReportService:
         tracer = telemetry.tracer
         if tracer is not None:
             tracer.on_spans(self._take)
-            telemetry.gauge("traces_taken", "steps of traces taken up since the start", lambda: tracer.taken)
-            telemetry.gauge("traces_let_go", "traces beyond what is taken a second", lambda: tracer.let_go)
-        telemetry.gauge("reports_lost_items", "spans and log lines lost since the start", lambda: self.lost)
-        telemetry.gauge("reports_bytes", "of spans and log lines on disk", self._bytes)
+            telemetry.counter("trace_steps_taken", "Steps of traces taken up.", lambda: tracer.taken)
+            telemetry.counter("traces_let_go", "Traces beyond what is taken a second.", lambda: tracer.let_go)
+        telemetry.counter("reports_lost", "Spans and log lines that were lost.", lambda: self.lost)
+        telemetry.gauge("reports_bytes", "Size of spans and log lines on disk.", self._bytes)
         if export is not None:
             export.attach(self._lines, self._spans)
 

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct, field
 
 from holdfast.kernel.scalars import Duration, Size
 from holdfast.telemetry.lines import Style
+from holdfast.telemetry.settings import HealthSettings
 from holdfast.transport.errors import AddressInvalid
 from holdfast.transport.posting import require_web_address
 from holdfast.transport.secrets import Secret, secret_findings
@@ -72,6 +73,8 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
     log: LogSettings = field(default_factory=LogSettings)
     traces: TraceSettings = field(default_factory=TraceSettings)
     otlp: OtlpSettings | None = None
+    metrics: HealthSettings | None = None
+    """The node's own health as readings; absent = none."""
 
     def kept(self, which: Which, *, is_encrypted: bool) -> int:
         """Bytes on disk."""
@@ -96,3 +99,5 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
                 yield (which, "keep"), "what goes to a collector waits on disk for it: write how much, as in 4MiB"
         if self.otlp is not None:
             yield from ((("otlp", *where), text) for where, text in self.otlp.findings())
+        if self.metrics is not None:
+            yield from ((("metrics", *where), text) for where, text in self.metrics.findings())

@@ -24,5 +24,5 @@ class ResidencyRuleLate(Happening, frozen=True):
 class ResidencyDaySealed(Happening, frozen=True):
     """A day's counts became rows of the register."""
 
-    metric = "residency_days_sealed"
+    metric = "residency_seals"
     days: int

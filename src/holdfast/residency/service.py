@@ -81,7 +81,7 @@ class Residency:
         # When to look again, by aggregate: (not before ns UTC, unless the lane's head was another one); a look reads
         # the times of every group in the lane.
         self._quiet: dict[str, tuple[int, int]] = {}
-        telemetry.gauge("residency_rules", "residency rules in force", lambda: len(policy.rules))
+        telemetry.gauge("residency_rules", "Residency rules in force.", lambda: len(policy.rules))
 
     async def apply(self) -> None:
         """Mark the series that the rules keep now, free those that they no longer do, and note the change."""

@@ -99,10 +99,14 @@ class Route:
         self._remember_due = self._bulk_due = 0.0
         self._backoff = Backoff(settings.to.backoff_min, settings.to.backoff_max, Random())
         journal.on_commit(self._on_commit)
-        telemetry.gauge(f"route_{_plain(name)}_lag_rows", f"Rows that wait for route {name}", self._lag_rows)
-        telemetry.gauge(f"route_{_plain(name)}_lag_seconds", "Age of the oldest of them", self._lag_s)
-        telemetry.gauge(f"route_{_plain(name)}_in_flight", "Messages sent, not acknowledged", lambda: self._in_flight)
-        telemetry.gauge(f"route_{_plain(name)}_delivered", "Messages delivered", lambda: self._count("route_delivered"))
+        gauge = telemetry.gauge
+        gauge("route_lag_rows", "Rows that wait for the route.", self._lag_rows, route=name)
+        gauge(
+            "route_lag_seconds", "Age of the oldest row that waits for the route.", self._lag_s, slow=True, route=name
+        )
+        flying = "Messages sent to the broker that it hasn't acknowledged."
+        gauge("route_in_flight_messages", flying, lambda: self._in_flight, route=name)
+        gauge("route_up", "1 while the broker takes the route's messages.", lambda: self._is_up, route=name)
 
     async def run(self) -> None:
         """Connect, publish, and connect again, for ever."""
@@ -347,8 +351,3 @@ def _noticed(told: asyncio.Future[None]) -> None:
     """A journal that can't be told any more says so itself."""
     if not told.cancelled():
         told.exception()
-
-
-def _plain(name: str) -> str:
-    """A route's name as part of a metric's."""
-    return "".join(c if c.isalnum() else "_" for c in name)

@@ -34,6 +34,7 @@ from holdfast.uplink.happenings import (
     UplinkRowsLost,
     UplinkStumbled,
 )
+from holdfast.uplink.measuring import LinkNumbers
 from holdfast.uplink.mending import mend
 from holdfast.uplink.naming import Trust
 from holdfast.uplink.offers import Encoded, encode
@@ -107,15 +108,8 @@ class UplinkService:
         self._pace = self.plan.pacing.level
         self._restore_budget()
         self._facts.append(Clocked(clock.wall_ns()))
-        self._gauges()
+        LinkNumbers(self.status, journal, clock).register(telemetry)
         journal.on_commit(self._wake.set)
-
-    def _gauges(self) -> None:
-        pacing, link, gauge = self.plan.pacing, self._link, self._telemetry.gauge
-        gauge("uplink_goodput_bytes_per_second", "measured; 0 = unknown", lambda: pacing.goodput.bytes_per_s or 0)
-        gauge("uplink_rtt_seconds", "of small calls; 0 = unknown", lambda: pacing.goodput.rtt_s or 0)
-        gauge("uplink_cpu_seconds", "spent on packing and compressing since the start", lambda: self._cpu_s)
-        gauge("uplink_sent_bytes", "to the parent since the start, before TLS", lambda: link.sent_bytes)
 
     async def run(self) -> None:
         """Sync for ever; cancel to stop."""
@@ -160,6 +154,7 @@ class UplinkService:
             batches_sent=self._batches,
             failures=self._failures,
             sent_bytes=self._link.sent_bytes,
+            cpu_s=self._cpu_s,
         )
 
     def _backlog(self, lane: Lane) -> int:

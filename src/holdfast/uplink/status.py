@@ -20,3 +20,4 @@ class UplinkStatus:
     batches_sent: int
     failures: int
     sent_bytes: int
+    cpu_s: float = 0.0

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from holdfast.adapters.supervised import AdapterStatus
 from holdfast.backtesting.service import Backtests, Run
 from holdfast.commands.below import Below
@@ -14,6 +17,7 @@ from holdfast.history.lake.health import MemoryStatus
 from holdfast.history.last_values import LastValues
 from holdfast.history.latest import Latest
 from holdfast.history.query import History
+from holdfast.history.sql_desk import SqlDesk
 from holdfast.intake.replay import Replayed, Verdict
 from holdfast.journal.ledger import Ledger
 from holdfast.journal.quarantine import QuarantineFilter
@@ -32,10 +36,14 @@ from holdfast.storage.sqlite import Connection
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
+from holdfast.web.flow_answers import Flow, Room
 from holdfast.web.guard import Door
 from holdfast.web.rule_answers import BacktestWish, RuleChanged, RuleDetail, RuleList, RulesReloaded, TextChecked
+from holdfast.web.site_answers import SiteRow
 from holdfast.wire.asking import Ask, Poll
+from holdfast.wire.looking import Call, CallReply
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
+from holdfast.wire.sites import SiteTold
 
 if TYPE_CHECKING:  # importing it loads pycrdt
     from holdfast.documents.keeper import Keeper
@@ -266,6 +274,30 @@ class RuleTrying(Protocol):
         ...
 
 
+class SiteDesk(Protocol):
+    """`node.sites.Desk`: the nodes below, and looks at them. Loop thread only."""
+
+    async def here(self) -> SiteRow:
+        """This node."""
+        ...
+
+    async def rows(self) -> list[SiteRow]:
+        """All below, by name of the node."""
+        ...
+
+    async def row(self, node: str) -> SiteRow | None:
+        """One of them; None = it isn't known."""
+        ...
+
+    async def look(self, node: str, call: Call) -> CallReply:
+        """What the site's own page says now; raises `SiteUnreached`."""
+        ...
+
+    def take(self, teller: str, rows: Sequence[SiteTold]) -> bool:
+        """A child tells; does this node lack something that the rows build on?"""
+        ...
+
+
 class RuleBook(Protocol):
     """`node.rulebook.RuleBook`."""
 
@@ -299,6 +331,8 @@ class WebDeps:
     readiness:   what stands against sending traffic here, empty = ready
     timekeeping: the wall clock, and so many of the devices that are farthest from it
     residency:   the audit of these days (since 1970 UTC, inclusive); blocking
+    flow:        how rows flow to the parent and from children; blocking
+    storage:     the room that rows take; blocking
     counters:    the journal's committed counters, for /metrics
     memory:      what the site's memory holds; blocking; None: this node keeps none in files
     children:    None: this node takes no children, and the sync paths don't exist
@@ -313,6 +347,9 @@ class WebDeps:
     below:       what children tell of their devices; None: this node takes no children
     rules:       None: nobody is asked, as in a part's test
     reporting:   the kept log and traces; None: there are no paths for them, as in a part's test
+    sees:        of these series' ids those that whoever asks may know of; None: all
+    sites:       None: this node takes no children, and the paths don't exist
+    sql:         None: nobody asks in SQL, as in a part's test
     """
 
     clock: Clock
@@ -326,6 +363,8 @@ class WebDeps:
     quarantine: Refusals
     readiness: Callable[[], list[str]]
     counters: Callable[[], Mapping[str, int]]
+    flow: Callable[[], Flow]
+    storage: Callable[[], Room]
     timekeeping: Callable[[int], ClockStatus]
     memory: Callable[[], MemoryStatus] | None = None
     children: Children | None = None
@@ -338,5 +377,8 @@ class WebDeps:
     rules: RuleBook | None = None
     alerting: Alerting | None = None
     reporting: ReportService | None = None
+    sees: Callable[[NDArray[np.int32]], NDArray[np.int32]] | None = None
+    sites: "SiteDesk | None" = None
+    sql: SqlDesk | None = None
     door: Door | None = None
     audit: Callable[[Callable[[Connection], Any]], Any] | None = None

@@ -11,7 +11,7 @@ from holdfast.web.answers import Readiness
 from holdfast.web.deps import WebDeps
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
-from holdfast.web.metrics import CounterCollector, exposition
+from holdfast.web.metrics import exposition
 from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
 from holdfast.web.times import parse_time
@@ -25,14 +25,16 @@ class State:
 
     def __init__(self, deps: WebDeps) -> None:
         self._deps = deps
-        self._audits = Gate(running=1, waiting=2)
-        deps.telemetry.registry.register(CounterCollector(deps.counters))
+        self._audits, self._scrapes = Gate(running=1, waiting=2), Gate(running=1, waiting=4)
+        self._looks = Gate(running=2, waiting=10)
 
     def routes(self) -> list[Route]:
         """The paths."""
         return [
             Route("/api/v1/status", self.status),
             Route("/api/v1/ledger", self.ledger),
+            Route("/api/v1/flow", self.flow),
+            Route("/api/v1/storage", self.storage),
             Route("/api/v1/residency", self.residency),
             Route("/api/v1/clock", self.clock),
             Route("/api/v1/history", self.history),
@@ -52,6 +54,18 @@ class State:
         only(request.query_params, "verify")
         verify = request.query_params.get("verify", "0") not in ("", "0", "false")
         return answer(await asyncio.to_thread(self._deps.ledger, verify))
+
+    async def flow(self, request: Request) -> Response:
+        """What waits for the parent by lane, what the link does about it, and the children."""
+        only(request.query_params)
+        async with self._looks.enter():
+            return answer(await asyncio.to_thread(self._deps.flow))
+
+    async def storage(self, request: Request) -> Response:
+        """The room that rows take: journal by lane, levels, disk, backups."""
+        only(request.query_params)
+        async with self._looks.enter():
+            return answer(await asyncio.to_thread(self._deps.storage))
 
     async def residency(self, request: Request) -> Response:
         """`?from=-30d&to=now`: what stayed, what left in its place and why; reads every row of the open lanes."""
@@ -90,5 +104,6 @@ class State:
 
     async def metrics(self, _: Request) -> Response:
         """Prometheus text format."""
-        body, kind = exposition(self._deps.telemetry.registry)
+        async with self._scrapes.enter():
+            body, kind = await exposition(self._deps.telemetry)
         return Response(body, headers={"Cache-Control": "no-store", "Content-Type": kind})

@@ -19,6 +19,7 @@ from holdfast.model.series import Kind, Series
 from holdfast.wire.errors import WireError
 from holdfast.wire.frame import Effort, seal, unseal
 from holdfast.wire.integers import Int64s
+from holdfast.wire.looking import Call
 from holdfast.wire.messages import VERSION, Count, Name, Seq
 from holdfast.wire.numbers import Float64s, group_rows, pack_numbers, unpack_numbers
 from holdfast.wire.packing import Packer, Unpacker, indexes
@@ -43,12 +44,16 @@ Reached = Annotated[tuple[Seq, ...], Meta(min_length=len(LANES), max_length=len(
 
 
 class Poll(Struct, frozen=True):
-    """A child is ready to be asked. branch, session: those of its open session; wait_s: how long it stays."""
+    """A child is ready to be asked. branch, session: those of its open session; wait_s: how long it stays.
+
+    calls: may its own pages be looked at (`Ask.call`)?
+    """
 
     branch: Count
     session: int
     wait_s: Annotated[float, Meta(ge=0, le=60)] = 25.0
     version: int = VERSION
+    calls: bool = False
 
 
 class Ask(Struct, frozen=True, omit_defaults=True):
@@ -62,6 +67,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     depth:      how many nodes further it may be passed on
     within_s:   what comes later isn't waited for
     trace:      down only: the steps of this trace are wanted, and nothing else
+    call:       down only, where the poll took calls: a look at the node's own pages, and nothing of the above counts
     """
 
     id: Name
@@ -80,6 +86,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     within_s: Annotated[float, Meta(ge=0, le=60)] = 3.0
     version: int = VERSION
     trace: Annotated[str, Meta(max_length=32)] = ""
+    call: Call | None = None
 
 
 class Part(NamedTuple):

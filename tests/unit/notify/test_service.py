@@ -639,8 +639,12 @@ def test_the_gauges_tell_what_is_open_and_what_waits(tmp_path: Path) -> None:
         await house.raise_("d1", "d2")
         await house.service.acknowledge(house.alerts()[0].id, "ann", "")
         house.clock.advance(5)
-        value = house.telemetry.registry.get_sample_value
-        names = ("alerts_open", "alerts_unacknowledged", "channel_ops_waiting", "channel_ops_oldest_seconds")
-        assert [value(f"holdfast_{name}") for name in names] == [2, 1, 2, 5]
+        value = house.telemetry.slow.get_sample_value
+        by_severity = [
+            sum(value(f"holdfast_{name}", {"severity": each}) or 0 for each in ("info", "warning", "critical"))
+            for name in ("alerts_open", "alerts_unacknowledged")
+        ]
+        of_ops = [value(f"holdfast_channel_{name}", {"channel": "ops"}) for name in ("waiting", "oldest_seconds")]
+        assert by_severity + of_ops == [2, 1, 2, 5]
 
     play(tmp_path, body)

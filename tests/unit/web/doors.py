@@ -27,6 +27,7 @@ from holdfast.web.answers import ClockSkew, ClockStatus, JournalStatus, LinkStat
 from holdfast.web.app import build_app
 from holdfast.web.deps import Past, WebDeps
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
+from holdfast.web.flow_answers import Flow, Room
 
 NOW_S = 1_700_000_000
 NOW_NS = NOW_S * 10**9
@@ -144,6 +145,8 @@ def make_deps(log: list[str] | None = None, **changes: Any) -> WebDeps:
         quarantine=Refused(),
         readiness=list,
         counters=lambda: COUNTERS,
+        flow=lambda: Flow([], []),
+        storage=lambda: Room(5, 100, 10, 0, "green", {"yellow": 70}, "ok", 1000, 2000, []),
         timekeeping=timekeeping,
         devices=Book(),
     )

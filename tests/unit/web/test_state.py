@@ -47,3 +47,9 @@ def test_the_clock_is_shown_with_the_farthest_devices_up_to_the_limit() -> None:
     body = get("/api/v1/clock?limit=2").json()
     assert (body["trust"], body["estimated"], [d["skew_s"] for d in body["devices"]]) == ("trusted", 3, [9.0, 8.0])
     assert get("/api/v1/clock?limit=x").status_code == 400
+
+
+def test_how_rows_flow_and_the_room_they_take_are_told() -> None:
+    assert get("/api/v1/flow").json()["lanes"] == []
+    assert get("/api/v1/storage").json()["levels"] == {"yellow": 70}
+    assert get("/api/v1/flow?x=1").status_code == 400

@@ -83,10 +83,6 @@ class BrokerSubscriber:
         self._is_stopping = False
         self._received = self._unsettled = 0
         self._quiet = asyncio.Event()
-        plain = "".join(c if c.isalnum() else "_" for c in name)
-        telemetry.gauge(f"broker_{plain}_up", f"Is broker {name} connected?", lambda: self._health.state == "working")
-        telemetry.gauge(f"broker_{plain}_received", "Messages received since start", lambda: self._received)
-        telemetry.gauge(f"broker_{plain}_unsettled", "Messages waiting for their commit", lambda: self._unsettled)
 
     async def run(self) -> None:
         """Connect, subscribe, receive, and connect again, for ever."""

@@ -1,9 +1,10 @@
-"""What the doors count: who was refused, and why. Gauges, since a storm must not write a log line a connection."""
+"""What the doors count: who was refused, and why. Numbers, since a storm must not write a log line a connection."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from holdfast.telemetry.happenings import Telemetry
+from holdfast.telemetry.numbers import Rows
 
 
 @dataclass(slots=True)
@@ -24,27 +25,31 @@ class Counts:
     faults_unlogged: int = 0
 
 
+_LABELLED = {"refused": "reason", "denied": "what"}
 _MEANING = {
-    "refused_full": "MQTT connections closed since max_connections were open",
-    "refused_rate": "MQTT connections closed since they came faster than mqtt.rates allows",
-    "refused_guessing": "MQTT logins refused unread since their address had failed too often",
-    "refused_busy": "MQTT logins refused since too many waited for their password's check",
-    "refused_tls": "MQTT connections whose TLS handshake failed",
-    "refused_websocket": "MQTT connections closed for breaking WebSocket or asking for something else",
-    "failed_logins": "MQTT logins with a wrong user name or password",
-    "denied_publishes": "MQTT messages that no acl rule allowed",
-    "denied_subscriptions": "MQTT subscriptions that no acl rule allowed",
-    "denied_wills": "MQTT connections refused for a will that no acl rule allowed",
-    "throttled": "Times that an MQTT client was over its rate and wasn't read for a while",
-    "faults_unlogged": "MQTT connections at fault that came too fast to be logged one by one",
+    "refused": "MQTT connections closed before they were clients: max_connections were open (full), they came faster "
+    "than mqtt.rates allows (rate), their address had failed too often (guessing), too many passwords waited for their "
+    "check (busy), the TLS handshake failed (tls), or WebSocket's rules were broken (websocket).",
+    "denied": "What no acl rule allowed: messages (publishes), subscriptions, or connections with a will (wills).",
+    "failed_logins": "MQTT logins with a wrong user name or password.",
+    "throttled": "Times that an MQTT client was over its rate and wasn't read for a while.",
+    "faults_unlogged": "MQTT connections at fault that came too fast to be logged one by one.",
 }
 
 
 def register(telemetry: Telemetry, counts: Counts) -> None:
-    """Show the counts as gauges `holdfast_mqtt_<name>`."""
+    """Show the counts as counters `holdfast_mqtt_<name>_total`."""
     for field in fields(counts):
-        telemetry.gauge(f"mqtt_{field.name}", f"{_MEANING[field.name]}, since start", _reader(counts, field.name))
+        read, (name, _, rest) = _reader(counts, field.name), field.name.partition("_")
+        if name in _LABELLED:
+            telemetry.table("counter", f"mqtt_{name}", _MEANING[name], (_LABELLED[name],), _row(rest, read))
+        else:
+            telemetry.counter(f"mqtt_{field.name}", _MEANING[field.name], read)
 
 
 def _reader(counts: Counts, name: str) -> Callable[[], float]:
     return lambda: float(getattr(counts, name))
+
+
+def _row(label: str, read: Callable[[], float]) -> Callable[[], Rows]:
+    return lambda: [((label,), read())]

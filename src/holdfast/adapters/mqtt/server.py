@@ -359,12 +359,13 @@ def _listeners(settings: MqttSettings) -> list[tuple[str, ListenerSettings]]:
 
 
 def _register(telemetry: Telemetry, stats: Callable[[], MqttStats]) -> None:
-    telemetry.gauge("mqtt_connections", "Open MQTT connections", lambda: stats().connections)
-    telemetry.gauge("mqtt_sessions", "MQTT sessions, connected or not", lambda: stats().sessions)
-    telemetry.gauge("mqtt_subscriptions", "MQTT subscriptions", lambda: stats().subscriptions)
-    telemetry.gauge("mqtt_retained", "Retained MQTT messages", lambda: stats().retained)
-    telemetry.gauge("mqtt_received", "MQTT messages received since start", lambda: stats().received)
-    telemetry.gauge("mqtt_sent", "MQTT messages sent to subscribers since start", lambda: stats().sent)
-    telemetry.gauge("mqtt_dropped", "MQTT messages that gave way in full queues", lambda: stats().dropped)
-    telemetry.gauge("mqtt_queued", "MQTT messages waiting for their subscribers", lambda: stats().queued)
-    telemetry.gauge("mqtt_unsettled", "QoS 1 and 2 messages waiting for their commit", lambda: stats().unsettled)
+    gauge, counter = telemetry.gauge, telemetry.counter
+    gauge("mqtt_connections", "Open MQTT connections.", lambda: stats().connections)
+    gauge("mqtt_sessions", "MQTT sessions, connected or not.", lambda: stats().sessions)
+    gauge("mqtt_subscriptions", "MQTT subscriptions.", lambda: stats().subscriptions)
+    gauge("mqtt_retained_messages", "Retained MQTT messages.", lambda: stats().retained)
+    gauge("mqtt_queued_messages", "MQTT messages that wait for their subscribers.", lambda: stats().queued)
+    gauge("mqtt_unsettled_messages", "QoS 1 and 2 messages that wait for their commit.", lambda: stats().unsettled)
+    counter("mqtt_received_messages", "MQTT messages received.", lambda: stats().received)
+    counter("mqtt_sent_messages", "MQTT messages sent to subscribers.", lambda: stats().sent)
+    counter("mqtt_dropped_messages", "MQTT messages that gave way in full queues.", lambda: stats().dropped)

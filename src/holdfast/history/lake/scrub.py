@@ -40,8 +40,8 @@ class Scrub:
         self.verified_bytes = self.rounds = 0
         self._budget, self._books, self._clock, self._telemetry = budget, books, clock, telemetry
         self._walk = self._round()
-        telemetry.gauge(
-            "history_scrubbed_bytes", "bytes of files verified since the start", lambda: self.verified_bytes
+        telemetry.counter(
+            "history_scrubbed_bytes", "Bytes of files read again and verified.", lambda: self.verified_bytes
         )
 
     async def run(self) -> None:

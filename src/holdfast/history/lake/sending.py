@@ -50,9 +50,13 @@ class Sender:
         self._settings, self._books, self._clock, self._telemetry = settings, books, clock, telemetry
         self._may_leave, self._trash_before = may_leave, trash_before
         self._stopping = threading.Event()
-        telemetry.gauge("history_cold_bytes", "files in the cold store", self._cold_bytes)
-        telemetry.gauge("history_cold_waiting_bytes", "finished files that aren't there yet", self._waiting_bytes)
-        telemetry.gauge("history_cold_reachable", "1 unless the cold store didn't answer just now", self._is_reachable)
+        telemetry.gauge("history_cold_bytes", "Size of the files in the cold store.", self._cold_bytes)
+        telemetry.gauge(
+            "history_cold_waiting_bytes",
+            "Size of finished files that aren't in the cold store yet.",
+            self._waiting_bytes,
+        )
+        telemetry.gauge("history_cold_up", "1 unless the cold store didn't answer just now.", self._is_reachable)
 
     async def run(self) -> None:
         """Send for ever."""

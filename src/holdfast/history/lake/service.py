@@ -76,13 +76,17 @@ class Keeper:
         if lake.cold is not None:
             before = partial(self._trash_before, TRASH_S)
             self.sender = Sender(settings, books, clock, telemetry, may_leave=may_leave, trash_before=before)
-        telemetry.gauge("history_bytes", "files of the site's memory on local disk", lambda: books.local_bytes)
-        telemetry.gauge("history_quota_bytes", "history.quota", lambda: settings.quota)
-        telemetry.gauge("history_pieces", "pieces in the catalogue", lambda: len(books.pieces))
-        telemetry.gauge("history_rows", "readings in files", lambda: sum(piece.rows for piece in books.pieces))
-        telemetry.gauge("history_waiting_rows", "rows in the journal that are no files yet", self.waiting)
+        telemetry.gauge("history_bytes", "Size of the site's memory on local disk.", lambda: books.local_bytes)
+        telemetry.gauge("history_quota_bytes", "What history.quota allows on local disk.", lambda: settings.quota)
+        telemetry.gauge("history_pieces", "Files of the site's memory, here and cold.", lambda: len(books.pieces))
         telemetry.gauge(
-            "history_damaged_pieces", "pieces that can't be read", lambda: sum(map(books.is_doubtful, books.pieces))
+            "history_rows", "Readings in files, here and cold.", lambda: sum(piece.rows for piece in books.pieces)
+        )
+        telemetry.gauge("history_waiting_rows", "Rows in the journal that are in no file yet.", self.waiting)
+        telemetry.gauge(
+            "history_damaged_pieces",
+            "Files of the site's memory that can't be read.",
+            lambda: sum(map(books.is_doubtful, books.pieces)),
         )
 
     @property

@@ -80,9 +80,11 @@ class Filter:
         self._has_begun = False
         before = [rule.around.before for rule in policy.rules if rule.around is not None]
         self._hold_s = max(before) + HOLD_S if before else 0.0
-        telemetry.gauge("filter_entries", "entries of parent.send", lambda: len(policy.rules))
-        telemetry.gauge("filter_waiting_rows", "readings kept here that no summary has yet", self.waiting)
-        telemetry.gauge("filter_saved_share", "of the bytes kept here, what nothing was sent for", self._saved)
+        telemetry.gauge("filter_entries", "Entries of parent.send in force.", lambda: len(policy.rules))
+        telemetry.gauge("filter_waiting_rows", "Readings kept here that no summary has yet.", self.waiting)
+        telemetry.gauge(
+            "filter_saved_ratio", "Of the bytes kept here, the part that nothing was sent for.", self._saved
+        )
 
     def waiting(self) -> int:
         """Readings of lane LOCAL that aren't read, or in steps that aren't over."""

@@ -15,7 +15,7 @@ from msgspec import Raw
 from numpy.typing import NDArray
 
 from holdfast.history.names import select
-from holdfast.journal import alerts
+from holdfast.journal import alert_history, alerts
 from holdfast.journal.alerts import Wanted
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.batch import Batch
@@ -139,10 +139,12 @@ class Sources:
         known = set(self._open)
 
         def look(db: Connection) -> tuple[list[AlertRow], list[AlertRow]]:
-            opened = [AlertRow.of(one) for one in alerts.page(db, Wanted(), MOST_ALERTS)]
-            over = sorted(known - {row.id for row in opened})[-MOST_CLEARED:]
-            found = [alerts.find(db, number) for number in over]
-            return opened, [AlertRow.of(one) for one in found if one is not None]
+            opened = alerts.page(db, Wanted(), MOST_ALERTS)
+            over = sorted(known - {one.id for one in opened})[-MOST_CLEARED:]
+            found = [one for number in over if (one := alerts.find(db, number)) is not None]
+            said = alert_history.comments(db, (one.id for one in (*opened, *found)))
+            rows = ([AlertRow.of(one, said.get(one.id, 0)) for one in some] for some in (opened, found))
+            return next(rows), next(rows)
 
         async with self._gate.enter():
             opened, over = await asyncio.to_thread(self._deps.alerting.look, look)

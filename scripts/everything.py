@@ -1,0 +1,60 @@
+"""A node with every part that counts something: what its metrics are is what any node's can be."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client.metrics_core import Metric
+
+from holdfast.identity.authority import create_authority, issue_certificate
+from holdfast.identity.tokens import issue_token
+from holdfast.kernel.clock import SystemClock
+from holdfast.node.node import Node
+from holdfast.node.settings import read_plan
+from holdfast.telemetry.happenings import Telemetry
+from holdfast.web.metrics import CounterCollector
+
+_NODE = """
+node: everything
+data: data
+mqtt: {listen: "127.0.0.1:0", anonymous: true}
+host: {}
+api: {listen: "127.0.0.1:0", tls: {certificate: node.pem, key: node.key}}
+profiles: ["builtin:rooms", "builtin:host"]
+rules: ["builtin:rooms"]
+parent: {url: "https://127.0.0.1:1", ca: ca.pem, token_file: up.token, send: [{series: "*", as: summaries}]}
+children: true
+apps: {line: {token: up.token.sha256, put: [orders], consume: [orders], documents: ["*"]}}
+queues: {orders: {consume: true}}
+documents: {up: ["*"]}
+backup: {folder: backups}
+history: {cold: {folder: cold}}
+brokers: {plant: {url: "mqtt://127.0.0.1:1", subscribe: {"a/#": 1}}}
+routes: {out: {to: {url: "mqtt://127.0.0.1:1"}, readings: {}}}
+channels: {ops: {webhook: {url: "http://127.0.0.1:1/", plain: true}}}
+"""
+
+
+async def everything(folder: Path) -> list[Metric]:
+    """Every metric of such a node that was built and not started."""
+    create_authority(folder)
+    made = issue_certificate(folder, "node", ["127.0.0.1"])
+    for file, name in ((made.certificate, "node.pem"), (made.key, "node.key")):
+        if file.name != name:
+            shutil.copy(file, folder / name)
+    issue_token(folder / "up.token")
+    for name in ("backups", "cold"):
+        (folder / name).mkdir()
+    (folder / "node.yaml").write_text(_NODE)
+    telemetry = Telemetry(SystemClock(), lambda _: None)
+    node = Node(read_plan(folder / "node.yaml"), SystemClock(), telemetry)
+    try:
+        return sorted(_families(telemetry), key=lambda family: family.name)
+    finally:
+        await node.stop(1.0)
+
+
+def _families(telemetry: Telemetry) -> Iterator[Metric]:
+    yield from telemetry.registry.collect()
+    yield from telemetry.slow.collect()
+    yield from CounterCollector(dict).collect()
