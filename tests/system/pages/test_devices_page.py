@@ -15,7 +15,7 @@ from tests.system.pages.browser import Watched
 from tests.system.pages.desk import MARKUP, Desk, desk, look
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
-MANY, SERIES_EACH = 700, 2
+MANY, SERIES_EACH, JANK_MS = 700, 2, 100
 
 
 @pytest.fixture(scope="module")
@@ -190,8 +190,10 @@ def test_hundreds_of_devices_scroll_by_drawing_only_those_in_sight(tmp_path: Pat
                 await page.wait_for_timeout(50)
                 assert await page.get_by_role("row").count() < 80
             await expect(page.get_by_role("link", name=f"press-{MANY - 1:04}")).to_be_visible()
-            slow = sorted(await watched.long_tasks())
-            assert not slow or slow[len(slow) // 2] < 100, slow  # a busy machine may delay one; not most
+            slow = [ms for ms in await watched.long_tasks() if ms >= JANK_MS]
+            assert len(slow) <= 5, (
+                slow
+            )  # of 20 jumps: a machine that does much else delays some; drawing all rows, each
 
         look(f"{site.page}/devices", at)
         status: Any = site.get("/api/v1/status")
