@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { defineConfig } from "vite";
+import { landModule } from "./land.mjs";
 
 // The node sends these as they are: compressed once here, not at each gateway.
 const compressed = {
@@ -17,7 +18,7 @@ const compressed = {
 // Served under /static/ by the node itself; names carry a hash, so that browsers keep them for good.
 export default defineConfig({
   base: "/static/",
-  plugins: [compressed],
+  plugins: [landModule, compressed],
   resolve: { alias: { "~": fileURLToPath(new URL("./src", import.meta.url)) } },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {

@@ -10,6 +10,8 @@ import type { Alert, Status } from "~/lib/types";
 import { Button, Empty } from "~/parts/basic";
 import { Icon } from "~/parts/Icon";
 import { Toasts } from "~/parts/Toasts";
+import { AsLastTold, Through } from "~/pages/sites/away";
+import { away } from "~/lib/api";
 import { doors, pages } from "~/routes";
 
 /** What the frame knows of the node; pages may use it, too. */
@@ -32,8 +34,11 @@ export function App() {
             <Shown />
           </Route>
         ))}
+        <Route path="/sites/:name" nest>
+          {({ name }: { name: string }) => <Frame key={name} site={name} />}
+        </Route>
         <Route>
-          <Frame />
+          <Frame key="" />
         </Route>
       </Switch>
       <Toasts />
@@ -86,12 +91,18 @@ function useKeys(go: (path: string) => void): void {
   }, [go]);
 }
 
-function Frame() {
+/** site: whose pages are shown, through this node; absent = its own. */
+function Frame({ site }: { site?: string }) {
   const [path, go] = useLocation();
   const [isOpen, setOpen] = useState(false);
   useNode();
   useKeys(go);
   useEffect(() => setOpen(false), [path]);
+  useEffect(() => {
+    status.value = null;
+    away.value = null;
+    openAlerts.value = 0;
+  }, [site]);
   const node = status.value?.node;
   useEffect(() => {
     const title = pages.find((page) => page.path !== "/" && path.startsWith(page.path.replace(/\/[:*].*$/, "")))?.title;
@@ -102,15 +113,21 @@ function Frame() {
       <a class="skip" href="#main">
         To the content
       </a>
-      <Rail isOpen={isOpen} />
+      <Rail isOpen={isOpen} site={site} />
       <main class="main" id="main" tabIndex={-1}>
-        {connection.value === "offline" && (
+        {connection.value === "offline" && site === undefined && (
           <div class="banner apart" role="status">
             The node isn't reached. What you see is as it was; this page goes on trying.
           </div>
         )}
+        {site !== undefined && <Through site={site} />}
         <Switch>
-          {pages.map(({ path: at, show: Shown }) => (
+          {site !== undefined && away.value && (
+            <Route path="/">
+              <AsLastTold away={away.value} />
+            </Route>
+          )}
+          {inFrame(site).map(({ path: at, show: Shown }) => (
             <Route key={at} path={at}>
               <Shown />
             </Route>
@@ -123,7 +140,7 @@ function Frame() {
         </Switch>
       </main>
       <nav class="tabbar" aria-label="Pages">
-        {shown().filter((page) => page.isFirst).map((page) => (
+        {shown(site).filter((page) => page.isFirst).map((page) => (
           <Entry key={page.name} page={page} />
         ))}
         <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
@@ -135,21 +152,29 @@ function Frame() {
   );
 }
 
-const shown = () => pages.filter((page) => !page.shown || (status.value && page.shown(status.value)));
+const NOT_THROUGH = new Set(["settings", "traces", "models"]);
+const inFrame = (site?: string) => pages.filter((page) => site === undefined || (page.group !== "Fleet" && !NOT_THROUGH.has(page.name)));
+const shown = (site?: string) => inFrame(site).filter((page) => !page.shown || (status.value && page.shown(status.value)));
 
-function Rail({ isOpen }: { isOpen: boolean }) {
+function Rail({ isOpen, site }: { isOpen: boolean; site?: string | undefined }) {
   const groups = ["", "Fleet", "Site", "Node"] as const;
   return (
     <nav class={isOpen ? "rail open" : "rail"} aria-label="All pages">
       <Link class="brand" href="/">
         <img src="/static/icon.svg" alt="" />
         <span>
-          <strong>{status.value?.node ?? "Holdfast"}</strong>
+          <strong>{status.value?.node ?? site ?? "Holdfast"}</strong>
           <span>{status.value ? `Holdfast ${status.value.version}` : "…"}</span>
         </span>
       </Link>
+      {site !== undefined && (
+        <Link class="all-sites" href="~/sites">
+          <Icon name="back" />
+          All sites
+        </Link>
+      )}
       {groups.map((group) => {
-        const mine = shown().filter((page) => page.group === group);
+        const mine = shown(site).filter((page) => page.group === group);
         return mine.length > 0 && (
           <section key={group}>
             {group && <h3>{group}</h3>}

@@ -22,7 +22,7 @@ const hasChildren = (status: Status): boolean => status.children.length > 0;
 const ENTRIES: PageEntry[] = [
   { name: "overview", title: "Overview", path: "/", icon: "overview", group: "", key: "o", isFirst: true },
   { name: "charts", title: "Charts", path: "/charts/*?", icon: "charts", group: "", key: "c", isFirst: true },
-  { name: "sites", title: "Sites", path: "/sites/:name?", icon: "sites", group: "Fleet", key: "f", shown: hasChildren },
+  { name: "sites", title: "Sites", path: "/sites", icon: "sites", group: "Fleet", key: "f", shown: hasChildren },
   { name: "analytics", title: "Analytics", path: "/analytics", icon: "analytics", group: "Fleet", key: "y", shown: hasChildren },
   { name: "alerts", title: "Alerts", path: "/alerts/*?", icon: "alerts", group: "Site", key: "a", isFirst: true },
   { name: "devices", title: "Devices", path: "/devices/*?", icon: "devices", group: "Site", key: "d", isFirst: true },

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 alerts = typer.Typer(help="Alerts: what is open, who deals with it, what is silenced.", no_args_is_help=True)
 channels = typer.Typer(help="The ways by which people are told.", no_args_is_help=True)
+works = typer.Typer(help="Planned works, during which nobody is told.", no_args_is_help=True)
+alerts.add_typer(works, name="maintenance")
 Number = Annotated[int, typer.Argument(help="As `list` shows it.", metavar="ID", min=1)]
 By = Annotated[str, typer.Option(help="Who you are; your user name if not given.")]
 
@@ -58,6 +60,38 @@ def ack(
         from holdfast.cli.node_api import find, settings_of
 
         return acknowledge(find(settings_of(settings)), number, by, comment, json=json)
+
+    finish(body)
+
+
+@alerts.command()
+def comment(
+    settings: NodeFile,
+    number: Number,
+    text: Annotated[str, typer.Argument(help="What you have to say.")],
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """Write something about an alert, open or over: it stays with it, and goes up to the nodes above."""
+
+    def body() -> int:
+        from holdfast.cli.alert_stories import comment as write
+        from holdfast.cli.node_api import find, settings_of
+
+        return write(find(settings_of(settings)), number, by, text, json=json)
+
+    finish(body)
+
+
+@alerts.command()
+def timeline(settings: NodeFile, number: Number, json: Json = False) -> None:
+    """What became of an alert: raised, told by which channel, escalated, acknowledged, commented, cleared."""
+
+    def body() -> int:
+        from holdfast.cli.alert_stories import show_timeline
+        from holdfast.cli.node_api import find, settings_of
+
+        return show_timeline(find(settings_of(settings)), number, json=json)
 
     finish(body)
 
@@ -120,6 +154,7 @@ def silence(  # noqa: PLR0917  # typer fills them
     node: Annotated[list[str] | None, typer.Option(help="Only of these nodes.")] = None,
     device: Annotated[list[str] | None, typer.Option(help="Only of these devices.")] = None,
     severity: Annotated[list[str] | None, typer.Option(help="Only of these severities.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only of devices with one of these labels.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every alert.")] = False,
     by: By = "",
     json: Json = False,
@@ -127,20 +162,11 @@ def silence(  # noqa: PLR0917  # typer fills them
     """Tell nobody of some alerts for a while; they stay in the list, and are told afterwards if they're still open."""
 
     def body() -> int:
-        from typing import get_args
-
+        from holdfast.cli.alert_stories import meant_by
         from holdfast.cli.alerts import silence as begin
-        from holdfast.cli.node_api import Misused, find, settings_of
-        from holdfast.model.event import Severity
-        from holdfast.notify.filters import Filter
+        from holdfast.cli.node_api import find, settings_of
 
-        known = get_args(Severity)
-        levels: tuple[Severity, ...] = tuple(one for one in known if one in (severity or ()))
-        if len(levels) != len(set(severity or ())):
-            raise Misused(f"--severity {', '.join(severity or ())}", f"one of {', '.join(known)}")
-        match = Filter(levels, tuple(rule or ()), tuple(node or ()), tuple(device or ()))
-        if match.is_all != everything:
-            raise Misused("which alerts?", "give --rule, --device, --node or --severity; or --all, and nothing else")
+        match = meant_by(severity, rule, node, device, label, everything=everything)
         return begin(find(settings_of(settings)), match, lasts, by, why, json=json)
 
     finish(body)
@@ -173,6 +199,68 @@ def unsilence(settings: NodeFile, number: Number) -> None:
         from holdfast.cli.node_api import find, settings_of
 
         return end(find(settings_of(settings)), number)
+
+    finish(body)
+
+
+@works.command("plan")
+def plan(  # noqa: PLR0917  # typer fills them
+    settings: NodeFile,
+    why: Annotated[str, typer.Option(help="It's kept with them, and shown.")],
+    begin: Annotated[str, typer.Option("--from", help="When they begin: a time, or +2h; now if not given.")] = "",
+    end: Annotated[str, typer.Option("--to", help="When they end: a time, or +2h. Needed without --every.")] = "",
+    every: Annotated[
+        str, typer.Option(help="Again and again, as in 'sat,sun 22:00-06:00 Europe/Berlin'; days and zone may lack.")
+    ] = "",
+    rule: Annotated[list[str] | None, typer.Option(help="Only alerts of these rules; `*` is any text.")] = None,
+    node: Annotated[list[str] | None, typer.Option(help="Only of these nodes.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="Only of these devices.")] = None,
+    severity: Annotated[list[str] | None, typer.Option(help="Only of these severities.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only of devices with one of these labels.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every alert.")] = False,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """Plan works: alerts during them are recorded and marked, not told; what lasts at the end is told."""
+
+    def body() -> int:
+        from holdfast.cli.alert_stories import meant_by
+        from holdfast.cli.alert_stories import plan as make
+        from holdfast.cli.node_api import find, settings_of
+
+        match = meant_by(severity, rule, node, device, label, everything=everything)
+        return make(find(settings_of(settings)), match, (begin, end, every), by, why, json=json)
+
+    finish(body)
+
+
+@works.command("list")
+def works_list(
+    settings: NodeFile,
+    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    json: Json = False,
+) -> None:
+    """What is planned, when, by whom and why; of node.yaml and of people."""
+
+    def body() -> int:
+        from holdfast.cli.alert_stories import show_works
+        from holdfast.cli.node_api import find, settings_of
+        from holdfast.kernel.clock import SystemClock
+
+        return show_works(find(settings_of(settings)), SystemClock(), everything=everything, json=json)
+
+    finish(body)
+
+
+@works.command("end")
+def works_end(settings: NodeFile, number: Number) -> None:
+    """End works now, or take back what is planned; those of node.yaml are ended there."""
+
+    def body() -> int:
+        from holdfast.cli.alert_stories import end_works
+        from holdfast.cli.node_api import find, settings_of
+
+        return end_works(find(settings_of(settings)), number)
 
     finish(body)
 

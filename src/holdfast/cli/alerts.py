@@ -38,11 +38,11 @@ def show_alerts(where: Api | File, wanted: Wanted, limit: int, clock: Clock, *, 
         params = {name: str(getattr(wanted, name)) for name in ("state", "severity", "node", "device", "rule")}
         found = where.get("alerts", list[AlertRow], {**params, "limit": f"{limit}"})
     else:
-        found = [AlertRow.of(one) for one in _read(where, lambda db: alerts.page(db, wanted, limit))]
+        found = [AlertRow.of(one) for one in read(where, lambda db: alerts.page(db, wanted, limit))]
     if json:
         typer.echo(as_json(found))
     else:
-        typer.echo("\n".join([*_note(where), *_alert_lines(found, clock)]))
+        typer.echo("\n".join([*note(where), *_alert_lines(found, clock)]))
     return 1 if any(one.state == "open" and not one.acknowledged_ns for one in found) else 0
 
 
@@ -75,8 +75,8 @@ def _lasted(one: AlertRow, now_ns: int) -> str:
 
 def acknowledge(where: Api | File, number: int, by: str, comment: str, *, json: bool) -> int:
     """Say who deals with an alert; returns 1 when somebody else does already, else 0."""
-    body = AckRequest(by or _me(), comment)
-    found = _running(where).post(f"alerts/{number}/acknowledge", body, AlertRow)
+    body = AckRequest(by or me(), comment)
+    found = running(where).post(f"alerts/{number}/acknowledge", body, AlertRow)
     if json:
         typer.echo(as_json(found))
         return 0
@@ -88,7 +88,7 @@ def acknowledge(where: Api | File, number: int, by: str, comment: str, *, json: 
 
 def label(where: Api | File, number: int, said: Label, by: str, comment: str, *, json: bool) -> int:
     """Say what a detector's alert was worth. Returns 0."""
-    found = _running(where).post(f"alerts/{number}/label", LabelRequest(said, by or _me(), comment), LabelRow)
+    found = running(where).post(f"alerts/{number}/label", LabelRequest(said, by or me(), comment), LabelRow)
     series = plain(" ".join(filter(None, (found.device, found.metric))))
     moves = "goes up" if found.label == "rejected" else "goes down"
     typer.echo(
@@ -105,7 +105,7 @@ def show_labels(where: Api | File, rule: str, limit: int, *, json: bool) -> int:
     if isinstance(where, Api):
         found = where.get("alert-labels", list[LabelRow], {"rule": rule, "limit": f"{limit}"})
     else:
-        found = [LabelRow.of(one) for one in _read(where, lambda db: alert_labels.page(db, rule, limit))]
+        found = [LabelRow.of(one) for one in read(where, lambda db: alert_labels.page(db, rule, limit))]
     if json:
         typer.echo(as_json(found))
         return 0
@@ -117,15 +117,15 @@ def show_labels(where: Api | File, rule: str, limit: int, *, json: bool) -> int:
         ]
         for one in found
     ]  # fmt: skip
-    typer.echo("\n".join([*_note(where), *(table([head, *body], (0,)) if body else ["Nothing is labelled."])]))
+    typer.echo("\n".join([*note(where), *(table([head, *body], (0,)) if body else ["Nothing is labelled."])]))
     return 0
 
 
 def silence(where: Api | File, match: Filter, lasts: str, by: str, why: str, *, json: bool) -> int:
     """Have nobody told of some alerts for a while."""
     until = lasts if lasts[:1] in ("+", "-") or "T" in lasts else f"+{lasts}"
-    made = _running(where).post("silences", SilenceRequest(until, by or _me(), why, match), SilenceRow)
-    typer.echo(as_json(made) if json else f"Silence {made.id} until {when(made.until_ns)}: {_meant(made.match)}.")
+    made = running(where).post("silences", SilenceRequest(until, by or me(), why, match), SilenceRow)
+    typer.echo(as_json(made) if json else f"Silence {made.id} until {when(made.until_ns)}: {meant(made.match)}.")
     return 0
 
 
@@ -135,7 +135,7 @@ def show_silences(where: Api | File, clock: Clock, *, everything: bool, json: bo
         found = where.get("silences", list[SilenceRow], {"all": "true" if everything else ""})
     else:
         now_ns = 0 if everything else clock.wall_ns()
-        found = [SilenceRow.of(one) for one in _read(where, lambda db: alerts.silences(db, now_ns))]
+        found = [SilenceRow.of(one) for one in read(where, lambda db: alerts.silences(db, now_ns))]
     if json:
         typer.echo(as_json(found))
         return 0
@@ -144,19 +144,19 @@ def show_silences(where: Api | File, clock: Clock, *, everything: bool, json: bo
         [
             str(one.id),
             f"taken back {when(one.gone_ns)}" if one.gone_ns else when(one.until_ns),
-            plain(_meant(one.match)),
+            plain(meant(one.match)),
             plain(one.by),
             plain(one.why, _MESSAGE),
         ]
         for one in found
     ]
-    typer.echo("\n".join([*_note(where), *(table([head, *body], (0,)) if body else ["Nothing is silenced."])]))
+    typer.echo("\n".join([*note(where), *(table([head, *body], (0,)) if body else ["Nothing is silenced."])]))
     return 0
 
 
 def unsilence(where: Api | File, number: int) -> int:
     """Take a silence back."""
-    _running(where).delete(f"silences/{number}", Gone)
+    running(where).delete(f"silences/{number}", Gone)
     typer.echo(f"Silence {number} is over; what it held is told now.")
     return 0
 
@@ -184,15 +184,15 @@ def show_channels(where: Api | File, clock: Clock, *, json: bool) -> int:
             ]
             for one in found
         ]
-        typer.echo("\n".join([*_note(where), *table([head, *body], (3, 4, 5, 7))]))
+        typer.echo("\n".join([*note(where), *table([head, *body], (3, 4, 5, 7))]))
     return 1 if any(one.state == "down" for one in found) else 0
 
 
 def _stored_channels(where: File) -> list[ChannelRow]:
-    counters = _read(where, lambda db: dict(db.execute("SELECT name, value FROM counters WHERE name LIKE 'channel%'")))
+    counters = read(where, lambda db: dict(db.execute("SELECT name, value FROM counters WHERE name LIKE 'channel%'")))
     found = []
     for name, one in where.plan.settings.channels.items():
-        waits = _read(where, lambda db: backlog(db, name))  # noqa: B023  # read in this turn
+        waits = read(where, lambda db: backlog(db, name))  # noqa: B023  # read in this turn
         told, given_up, settled, dropped = (
             counters.get(f"channel_{what}.{name}", 0) for what in ("told", "given_up", "settled", "dropped")
         )
@@ -203,7 +203,7 @@ def _stored_channels(where: File) -> list[ChannelRow]:
 
 def try_channel(where: Api | File, name: str, *, json: bool) -> int:
     """Tell a test message; returns 1 when that didn't work."""
-    reply = _running(where).post(f"channels/{quote(name, safe='')}/test", {}, TestReply)
+    reply = running(where).post(f"channels/{quote(name, safe='')}/test", {}, TestReply)
     if json:
         typer.echo(as_json(reply))
     elif reply.told:
@@ -216,25 +216,29 @@ def try_channel(where: Api | File, name: str, *, json: bool) -> int:
     return 0 if reply.told else 1
 
 
-def _running(where: Api | File) -> Api:
+def running(where: Api | File) -> Api:
+    """The node, which must run."""
     if isinstance(where, File):
         raise Misused(f"{where.why}, so nothing can be changed or told", "start the node, and give it an `api:`")
     return where
 
 
-def _read(where: File, read: Callable[[Connection], R]) -> R:
+def read(where: File, look: Callable[[Connection], R]) -> R:
+    """Look into a stopped node's journal."""
     reader = where.reader()
     try:
-        return reader.look(read)
+        return reader.look(look)
     finally:
         reader.close()
 
 
-def _note(where: Api | File) -> list[str]:
+def note(where: Api | File) -> list[str]:
+    """What to say before what is shown, if anything."""
     return [where.note()] if isinstance(where, File) else []
 
 
-def _meant(match: Filter) -> str:
+def meant(match: Filter) -> str:
+    """A filter in words."""
     said = [
         f"{word} {', '.join(names)}"
         for word, names in (
@@ -242,13 +246,15 @@ def _meant(match: Filter) -> str:
             ("rule", match.rules),
             ("node", match.nodes),
             ("device", match.devices),
+            ("label", match.labels),
         )
         if names
     ]
     return "; ".join(said) or "every alert"
 
 
-def _me() -> str:
+def me() -> str:
+    """Who types this."""
     try:
         return getpass.getuser()
     except (OSError, KeyError) as error:

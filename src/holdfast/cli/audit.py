@@ -1,10 +1,12 @@
 """`holdfast audit residency`: what stayed, what left instead and why, and whether anything is where it must not be."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import typer
 
 from holdfast.cli.node_api import LONG_S, Api, File, as_json
+from holdfast.cli.progress import waiting
 from holdfast.cli.words import many, plain, table, when
 from holdfast.journal.journal import load_catalogue
 from holdfast.journal.register import DAY_NS
@@ -36,9 +38,9 @@ def show_residency(where: Api | File, since: str, until: str, now_ns: int, *, js
     last = parse_time("--to", until or "now", now_ns) // DAY_NS
     if isinstance(where, Api):
         asked = {"from": since, "to": until}
-        found, note = where.get("residency", Report, asked, LONG_S), ""
+        found, note = waiting(partial(where.get, "residency", Report, asked, LONG_S), "the node looks", json=json), ""
     else:
-        found, note = _from_file(where, first, last), where.note()
+        found, note = waiting(partial(_from_file, where, first, last), "reading rows", json=json), where.note()
     typer.echo(as_json(found) if json else "\n".join(([note] if note else []) + said(found)))
     return 0 if found.is_good else 1
 

@@ -13,6 +13,7 @@ import typer
 
 from holdfast.cli.core import misused
 from holdfast.cli.node_api import as_json
+from holdfast.cli.progress import counted
 from holdfast.cli.words import table
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def show(folder: Path, json: Path | None) -> int:
     missing = [clip.name for clip in clips if clip.name not in arrays]
     if missing or not clips:
         return misused(f"{folder}: no samples of {', '.join(missing) or 'any clip'}", _HINT)
-    told = [_of_clip(clip, arrays[clip.name]) for clip in clips]
+    told = [_of_clip(clip, arrays[clip.name]) for clip in counted(clips, "naming faults", len(clips), "clips")]
     if json:
         json.write_text(as_json(told) + "\n")
     typer.echo("\n".join(_lines(told)))

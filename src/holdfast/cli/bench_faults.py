@@ -9,6 +9,7 @@ import typer
 
 from holdfast.cli.core import misused
 from holdfast.cli.node_api import as_json
+from holdfast.cli.progress import counted
 from holdfast.cli.words import table
 from holdfast.stream.detectors.benches import clean, faults
 from holdfast.stream.detectors.benches.corpus import CorpusUnreadable
@@ -64,7 +65,8 @@ def bench_faults(data: Path | None, names: Sequence[str], seeds: int, json: Path
         real = clean.read(data) if data else []
     except CorpusUnreadable as unreadable:
         return misused(str(unreadable), unreadable.hint)
-    told = Told(dict(EXPLAINED), [_told(name, seeds, real) for name in names])
+    watched = counted(names, "planted faults", len(names), "detectors")
+    told = Told(dict(EXPLAINED), [_told(name, seeds, real) for name in watched])
     if json:
         json.write_text(as_json(told) + "\n")
     typer.echo("\n".join(_lines(told, seeds, with_real=bool(real))))

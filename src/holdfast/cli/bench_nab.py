@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
+from holdfast.cli.progress import progress
 from holdfast.cli.words import lasting, table
 from holdfast.stream.detectors.benches.corpus import File, Run, alarms_of, halves, run
 from holdfast.stream.detectors.benches.nab import PROFILES, best, score
@@ -57,7 +58,8 @@ class Report(msgspec.Struct, frozen=True):
 
 def told(files: Mapping[str, File], name: str) -> Told:
     """Run one detector over all files and score it."""
-    ran = run(files, name)
+    with progress(name, sum(len(file.ts) for file in files.values()), "rows") as tell:
+        ran = run(files, name, tell)
     seen = alarms_of(files, ran)
     delay = float(np.median(seen.delays)) if seen.delays else None
     alarms = AlarmsTold(seen.alarms, seen.false_alarms, seen.false_per_week, seen.found, delay)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from holdfast.cli.progress import progress
 from holdfast.cli.words import table
 from holdfast.stream.detectors.benches.skab import (
     Changes,
@@ -52,7 +53,8 @@ class Told(msgspec.Struct, frozen=True):
 
 def told(files: Mapping[str, Experiment]) -> Told:
     """Run the detectors over all files and score them."""
-    ran = run(files)
+    with progress("skab", sum(len(file.ts) for file in files.values()), "rows") as tell:
+        ran = run(files, tell)
     groups = {"all": sorted(files), **halves(files)}
     parts = tuple(_part(name, names, ran, files) for name, names in groups.items() if names)
     fitted = "each file's first 400 rows (constants: development half and anomaly-free run)"

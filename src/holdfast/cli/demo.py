@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +56,7 @@ def demo(
 async def _play(plan: "DemoPlan", console: "Console", json: Path | None, *, keep: bool) -> bool:
     import msgspec
 
+    from holdfast.cli.progress import waiting
     from holdfast.kernel.clock import SystemClock
     from holdfast.sim.demo.ledger import settle
     from holdfast.sim.demo.scenario import Run
@@ -67,7 +69,7 @@ async def _play(plan: "DemoPlan", console: "Console", json: Path | None, *, keep
             await run.play(view)
         if keep:
             await _wait_for_ctrl_c(plan, console)
-    report = await asyncio.to_thread(settle, run)
+    report = await asyncio.to_thread(waiting, partial(settle, run), "settling the ledger")
     summary(report, console)
     if json is not None:
         text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import typer
 
+from holdfast.backtesting.readings import Readings
 from holdfast.cli import detect_plot
 from holdfast.cli.detected import Alarm, Judged, Report, Tried, lines
 from holdfast.cli.labels import Label, of_flags, read_labels
 from holdfast.cli.node_api import Misused, as_json
-from holdfast.cli.readings import Readings
+from holdfast.cli.progress import progress
+from holdfast.cli.watched import watched
 from holdfast.history.names import matching
 from holdfast.model.batch import Batch
 from holdfast.model.quality import QUALITY_MASK, Quality
@@ -97,7 +99,7 @@ def detect(readings: Readings, wish: Wish, *, json: bool) -> int:
     Raises:
         Misused: when there is nothing to score, or labels or options are wrong.
     """
-    series, labels = _series(readings, wish)
+    series, labels = _series(watched(readings, "reading", json=json), wish)
     found: list[tuple[Sequence[Subject], Run, Mapping[str, float]]] = []
     left_out = []
     for one in wish.detectors:
@@ -106,7 +108,7 @@ def detect(readings: Readings, wish: Wish, *, json: bool) -> int:
             left_out.append(one.name)
             continue
         try:
-            found.append((subjects, run(one.name, one.options, subjects), one.options))
+            found.append((subjects, _ran(one, subjects, json=json), one.options))
         except OptionsInvalid as error:
             raise Misused(str(error), "see docs/reference/detectors.md") from error
     if not found:
@@ -120,6 +122,12 @@ def detect(readings: Readings, wish: Wish, *, json: bool) -> int:
     if wish.plot:
         _draw(readings, found[0][0], found[0][1], wish, quiet=json)
     return 0
+
+
+def _ran(one: Chosen, subjects: Sequence[Subject], *, json: bool) -> Run:
+    total = sum(len(subject.ts) for subject in subjects)
+    with progress(one.name, total, "readings", json=json) as tell:
+        return run(one.name, one.options, subjects, tell)
 
 
 def _series(readings: Readings, wish: Wish) -> tuple[list[Subject], list[Label]]:

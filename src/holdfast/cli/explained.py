@@ -7,15 +7,14 @@ from pathlib import Path
 
 import typer
 
-from holdfast.cli.backtesting import chosen_rules
+from holdfast.backtesting.accounts import chosen_rules
+from holdfast.backtesting.differences import texts_of
 from holdfast.cli.explaining import event_lines, find_event, lookback, show_rule
 from holdfast.cli.node_api import Misused, as_json, settings_of
-from holdfast.cli.rule_diff import texts_of
 from holdfast.cli.rule_files import loaded
 from holdfast.cli.where import at_hand, open_node
 from holdfast.cli.which_past import Wanted, time_of
 from holdfast.kernel.clock import Clock
-from holdfast.stream.language.loading import BUILTIN
 
 _EVENT = re.compile(r"[0-9a-f]{8,64}")
 
@@ -70,9 +69,7 @@ def _files(wanted: Wanted) -> list[Path]:
     if "://" in name:
         raise Misused("a URL has no rule files", "name them with --rules")
     plan = settings_of(Path(name))
-    if not plan.settings.rules:
+    made = plan.rule_sources.page_files()
+    if not plan.settings.rules and not made:
         raise Misused(f"{name} names no rules", "name the files with --rules")
-    shipped = [
-        BUILTIN / f"{one.removeprefix('builtin:')}.yaml" for one in plan.settings.rules if one.startswith("builtin:")
-    ]
-    return shipped + [plan.path(one) for one in plan.settings.rules if not one.startswith("builtin:")]
+    return [*plan.rule_files, *made]

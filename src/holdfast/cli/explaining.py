@@ -7,20 +7,20 @@ import msgspec
 import numpy as np
 import typer
 
-from holdfast.cli.backtesting import sought
+from holdfast.backtesting.accounts import sought
+from holdfast.backtesting.readings import Readings
 from holdfast.cli.node_api import Api, File, Misused, as_json
-from holdfast.cli.readings import Readings
 from holdfast.cli.tables import moment
 from holdfast.cli.tables import value as shown_value
+from holdfast.cli.watched import watched
 from holdfast.cli.which_past import Wanted, past
 from holdfast.cli.words import lasting, many, plain, table
 from holdfast.history.events import latest_everywhere
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.model.event import Event
-from holdfast.stream.describing import action_words, alarm_words, cost, detector_words, reads, window_words
+from holdfast.stream.describing import explained
 from holdfast.stream.evaluations import Evaluations
 from holdfast.stream.judges import Judge
-from holdfast.stream.plans import READINGS
 from holdfast.stream.replaying import Replay
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.watching import look_on, shown, slots_of
@@ -52,31 +52,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 def explain(rule: CompiledRule, text: Mapping[str, object]) -> list[str]:
     """The rule in plain words. text: as YAML has it."""
-    who = {
-        "device": "each device by itself",
-        "node": "all devices of a node together",
-        "all": "all devices together",
-        "series": "each series by itself",
-    }
-    source = str(text.get("from", READINGS))
-    rows = [
-        ["reads", ", ".join(reads(rule)) or "nothing"],
-        ["of", f"{plain(source)}; {who[rule.stage.by]}"],
-    ]
-    if text.get("where"):
-        rows.append(["where", plain(str(text["where"]))])
-    if rule.watch is not None:
-        select = text.get("select")
-        rows.append(["metrics", plain(", ".join(map(str, select)) if isinstance(select, list) else str(select))])
-        rows += [["detector" if i == 0 else "", words] for i, words in enumerate(detector_words(rule.watch))]
-    rows.append(["looks at", window_words(rule.stage.window)])
-    rows.append(["computes", ", ".join(rule.names)])
-    rows += [["alert" if i == 0 else "", words] for i, words in enumerate(alarm_words(rule))]
-    rows += [["does" if i == 0 else "", words] for i, words in enumerate(action_words(rule))]
-    memory = cost(rule)
-    extra = f" and {memory.sample} B a message in its window" if memory.sample else ""
-    rows.append(["keeps", f"{memory.key:,} B a {'series' if rule.stage.by == 'series' else 'device'}{extra}"])
-    rows.append(["stage", f"{rule.stage.signature}, version {rule.version}"])
+    rows = [[name, plain(words)] for name, words in explained(rule, text)]
     return [f"{rule.name}{'/' + rule.part if rule.part else ''} ({rule.severity})", *("  " + t for t in table(rows))]
 
 
@@ -187,7 +163,7 @@ def show_rule(
         typer.echo(as_json({"rule": name, "words": words}) if json else "\n".join(words))
         return 0
     with past(wanted, *sought(rules), clock) as readings:
-        found = Standings(rules, name, readings).at_end(device)
+        found = Standings(rules, name, watched(readings, "replaying", json=json)).at_end(device)
     if json:
         typer.echo(as_json({"rule": name, "words": words, "standing": found}))
     else:

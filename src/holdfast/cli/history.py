@@ -4,6 +4,7 @@ import typer
 from msgspec import Struct
 
 from holdfast.cli.node_api import Api, File, Misused, as_json
+from holdfast.cli.progress import progress
 from holdfast.cli.words import many, plain, size, table, when
 from holdfast.history.lake.health import BadFile, DayFiles, MemoryChecked, MemoryStatus, check_memory, memory_status
 from holdfast.history.lake.lake import Lake
@@ -46,7 +47,8 @@ def show_check(file: File, clock: Clock, *, with_cold: bool, json: bool) -> int:
     """
     lake, reader = _lake(file, clock), file.reader()
     try:
-        found = check_memory(reader, lake, with_cold=with_cold)
+        with progress("verifying", unit="B", json=json) as tell:
+            found = check_memory(reader, lake, with_cold=with_cold, tell=tell)
     finally:
         lake.close()
         reader.close()

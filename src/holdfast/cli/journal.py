@@ -7,6 +7,7 @@ import typer
 from msgspec import Struct
 
 from holdfast.cli.node_api import File, as_json
+from holdfast.cli.progress import progress, waiting
 from holdfast.cli.words import many, plain, size, table, when
 from holdfast.journal.integrity import Damage, Progress, scan
 from holdfast.journal.journal import Journal
@@ -76,7 +77,7 @@ def show_scan(file: File, clock: Clock, *, repair: bool, json: bool) -> int:
         StorageError: when the file can't be opened.
     """
     lost = 0 if file.is_running else lost_transactions(inspect_wal(file.access.path))
-    found, damages = _look(file, lost)
+    found, damages = _look(file, lost, json=json)
     if repair and not found.structure:
         found = asyncio.run(_repair(file, clock, found, damages))
     typer.echo(as_json(found) if json else "\n".join(said(found, repair=repair)))
@@ -121,11 +122,11 @@ def _verdict(found: Scanned, *, repair: bool) -> str:
     return "Commits that were acked are lost. The damaged WAL is kept beside the file when the node opens it."
 
 
-def _look(file: File, lost: int) -> tuple[Scanned, list[Damage]]:
+def _look(file: File, lost: int, *, json: bool) -> tuple[Scanned, list[Damage]]:
     reader = file.reader()
     try:
-        structure = _structure(file.access.reader())
-        groups, read, damages, faults = _scan(reader)
+        structure = waiting(lambda: _structure(file.access.reader()), "checking the file's structure", json=json)
+        groups, read, damages, faults = _scan(reader, json=json)
     finally:
         reader.close()
     structure += [fault for fault in faults if fault not in structure]
@@ -154,22 +155,32 @@ async def _repair(file: File, clock: Clock, found: Scanned, damages: list[Damage
     return msgspec.structs.replace(found, structure=faults, repaired=repaired, remain=remain, whole=whole)
 
 
-def _scan(reader: JournalReader) -> tuple[int, int, list[Damage], list[str]]:
+def _scan(reader: JournalReader, *, json: bool = True) -> tuple[int, int, list[Damage], list[str]]:
     """(groups, bytes, damages, lanes whose index can't be read) of the whole file."""
     groups = read = 0
     damages, faults = list[Damage](), list[str]()
-    for lane in Lane:
-        last = Progress(lane, 0, 0)
-        try:
-            for step in scan(reader, lane):
-                if isinstance(step, Damage):
-                    damages.append(step)
-                else:
-                    last, read = step, read + step.bytes
-        except StorageError as error:
-            faults.append(f"the {lane.name.lower()} lane can't be read on after {last.seq}: {error}")
-        groups += last.groups
+    with progress("verifying", _rows(reader), "rows", json=json) as tell:
+        before = 0
+        for lane in Lane:
+            last = Progress(lane, 0, 0)
+            try:
+                for step in scan(reader, lane):
+                    if isinstance(step, Damage):
+                        damages.append(step)
+                    else:
+                        last, read = step, read + step.bytes
+                        tell(before + last.seq, doing=f"verifying, {size(read)} read")
+            except StorageError as error:
+                faults.append(f"the {lane.name.lower()} lane can't be read on after {last.seq}: {error}")
+            groups, before = groups + last.groups, before + last.seq
     return groups, read, damages, faults
+
+
+def _rows(reader: JournalReader) -> int | None:
+    try:
+        return sum(reader.heads())
+    except StorageError:
+        return None  # what can't be read is told by the scan
 
 
 def _structure(db: Connection) -> list[str]:

@@ -1,11 +1,13 @@
 """`holdfast ledger`: where every message and every row is, and whether that's all of them."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import typer
 from msgspec import Struct
 
 from holdfast.cli.node_api import LONG_S, Api, File, as_json
+from holdfast.cli.progress import waiting
 from holdfast.cli.words import lasting, many, plain, size, table, when
 from holdfast.journal.filtered import Filtered
 from holdfast.journal.ledger import ChildRows, GapSpan, LaneRows, Ledger, Messages, balance
@@ -29,15 +31,18 @@ class Report(Struct, frozen=True):
 def show_ledger(where: Api | File, *, json: bool, verify: bool) -> int:
     """Print the ledger; returns 1 when it doesn't balance, else 0."""
     if isinstance(where, Api):
-        ledger = where.get("ledger", Ledger, {"verify": "1"} if verify else None, LONG_S if verify else 30.0)
+        params, wait_s = ({"verify": "1"}, LONG_S) if verify else (None, 30.0)
+        ledger = waiting(partial(where.get, "ledger", Ledger, params, wait_s), "the node counts its rows", json=json)
         report = Report(str(where), "", verify, ledger)
     else:
-        report = Report(str(where), where.note(), verify, _from_file(where, verify=verify))
+        found = waiting(partial(from_file, where, verify=verify), "counting rows", json=json)
+        report = Report(str(where), where.note(), verify, found)
     typer.echo(as_json(report) if json else "\n".join(said(report)))
     return 0 if report.ledger.balanced else 1
 
 
-def _from_file(file: File, *, verify: bool) -> Ledger:
+def from_file(file: File, *, verify: bool) -> Ledger:
+    """What the journal file tells."""
     reader = file.reader()
     try:
         accounts = reader.accounts(CONSUMER, count=verify)

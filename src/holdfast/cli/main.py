@@ -24,9 +24,11 @@ from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.people_commands import audit_people, people
 from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
+from holdfast.cli.report_commands import support_bundle, trace
 from holdfast.cli.rule_commands import rules
 from holdfast.cli.sim import sim
 from holdfast.cli.tail_command import tail
+from holdfast.cli.top.command import top
 from holdfast.kernel.documents import SettingsInvalid
 
 app = typer.Typer(
@@ -80,7 +82,8 @@ def check(settings: NodeFile) -> None:
     except SettingsInvalid as invalid:
         typer.echo(str(invalid), err=True)
         raise typer.Exit(EXIT_CONFIG) from None
-    typer.echo(f"{settings}: good; {len(plan.profiles)} profiles, {len(plan.rules)} rules")
+    off = f", {len(plan.shelf.off)} more switched off" if plan.shelf.off else ""
+    typer.echo(f"{settings}: good; {len(plan.profiles)} profiles, {len(plan.rules)} rules{off}")
 
 
 @app.command()
@@ -109,6 +112,7 @@ def doctor(
 
 
 app.command()(status)
+app.command()(top)
 app.command()(ledger)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
@@ -134,6 +138,8 @@ app.command()(series)
 app.command()(sql)
 app.command()(tail)
 app.command()(detect)
+app.command()(trace)
+app.command("support-bundle")(support_bundle)
 app.command()(demo)
 app.command()(sim)
 

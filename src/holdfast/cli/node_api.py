@@ -14,9 +14,9 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from holdfast.backtesting.past import Files
 from holdfast.identity.people.local import LOCAL_FILE
 from holdfast.journal.journal import FILE_NAME
-from holdfast.journal.migrate import require_current
 from holdfast.journal.opening import Access, read_key
 from holdfast.journal.reader import JournalReader
 from holdfast.kernel.documents import load
@@ -83,6 +83,13 @@ class Api:
         query = urlencode({k: v for k, v in (params or {}).items() if v}, doseq=True)
         return self._call("GET", f"/api/v1/{path}" + (f"?{query}" if query else ""), None, kind, wait_s)
 
+    def metrics(self) -> str:
+        """What Prometheus reads; errors as for `get`."""
+        status, answer = self._exchange("GET", "/metrics", None, TIMEOUT_S)
+        if status != 200:
+            raise Unanswered(f"{self}/metrics answered {status}")
+        return answer.decode()
+
     def post(self, path: str, body: object, kind: type[T]) -> T:
         """POST a value as JSON, and wait long for the answer; errors as for `get`."""
         return self._call("POST", f"/api/v1/{path}", msgspec.json.encode(body), kind, LONG_S)
@@ -139,18 +146,14 @@ class File:
     def __str__(self) -> str:
         return f"{self.access.path}"
 
-    def reader(self) -> JournalReader:
-        """Reads of the file; close it.
+    @property
+    def files(self) -> Files:
+        """Where its past lies."""
+        return Files(self.plan.settings.node, self.access, self.plan.data, self.plan.history)
 
-        Raises:
-            StorageError, JournalTooOld, JournalTooNew: when it can't be read.
-        """
-        db = self.access.reader()
-        try:
-            require_current(db)
-        finally:
-            db.close()
-        return JournalReader(self.access)
+    def reader(self) -> JournalReader:
+        """See `Files.reader`."""
+        return self.files.reader()
 
     def note(self) -> str:
         """What a person should know about where the answer comes from."""

@@ -1,12 +1,14 @@
 """`holdfast quarantine`: refused messages, what today's profiles say about them, and decoding them again."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import typer
 
 from holdfast.cli.node_api import Api, File, Misused, as_json
+from holdfast.cli.progress import waiting
 from holdfast.cli.words import many, payload, plain, size, table, when
 from holdfast.devices.roster import Roster
 from holdfast.intake.replay import Quarantine, Replayed, Verdict, WouldRead, judge, stored_message
@@ -100,11 +102,14 @@ def replay(
     """
     if isinstance(where, Api):
         request = ReplayRequest(wanted.ids, wanted.reason, wanted.source, wanted.topic, wanted.since_ns, dry_run)
-        done = where.post("quarantine/replay", request, Replayed)
+        done = waiting(partial(where.post, "quarantine/replay", request, Replayed), "the node decodes again", json=json)
     elif where.is_running:
         raise Misused(f"{where.why}, but the node runs", "stop it for the replay, or give it an `api:`")
     else:
-        done = asyncio.run(_replay_file(where, read_plan(settings), wanted, clock, dry_run=dry_run))
+        plan = read_plan(settings)
+        done = waiting(
+            lambda: asyncio.run(_replay_file(where, plan, wanted, clock, dry_run=dry_run)), "decoding again", json=json
+        )
     typer.echo(as_json(done) if json else "\n".join(outcome(done)))
     return 0
 

@@ -2,17 +2,19 @@
 
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import typer
 
+from holdfast.backtesting.past import opened
 from holdfast.cli.node_api import LONG_S, Api, File, Misused, as_json
-from holdfast.cli.past import opened
 from holdfast.cli.plot import drawn
+from holdfast.cli.progress import waiting
 from holdfast.cli.tables import last_lines, said, series_lines
-from holdfast.cli.writing import Format, writing
+from holdfast.cli.writing import Format, writing, writing_shown
 from holdfast.client import Client
 from holdfast.history.answers import AGGREGATES, ALL, Aggregate, Answer
 from holdfast.history.names import narrow, select
@@ -67,7 +69,8 @@ def show_query(where: Api | File, question: Question, how: Format, out: Path | N
         typer.echo("\n".join(said(told.sources, told.missing, truncated=told.truncated)), err=True)
         return 0
     default = {Format.TABLE: SHOWN, Format.PLOT: _PLOTTED}.get(how, 10_000)
-    answer = _answer(where, question, question.limit or default, clock)
+    doing = partial(_answer, where, question, question.limit or default, clock)
+    answer = waiting(doing, f"asking {where}", json=how is Format.JSON)
     if how is Format.JSON:
         _print(as_json(answer), out)
         return 0
@@ -94,7 +97,7 @@ def show_last(
             when = parse_time("--as-of", as_of or "now", clock.wall_ns())
         except Refused as error:
             raise Misused(str(error), error.hint) from error
-        with opened(where) as past:
+        with opened(where.files) as past:
             ids = narrow(past.catalogue, select(past.catalogue, match or ["*"]).tolist(), **narrowed)
             newest = past.latest.find(np.array(ids, np.int32), when if as_of else None)
             rows = [last_row(past.catalogue, i, newest.get(i)) for i in ids]
@@ -110,7 +113,7 @@ def show_series(where: Api | File, match: list[str], narrowed: dict[str, str], *
         params: dict[str, str | list[str]] = {"match": match, "limit": "5000", **narrowed}
         found = where.get("series", SeriesList, params, LONG_S)
     else:
-        with opened(where) as past:
+        with opened(where.files) as past:
             ids = narrow(past.catalogue, select(past.catalogue, match or ["*"]).tolist(), **narrowed)
             rows = [series_row(past.catalogue, i, None) for i in ids]
         found = SeriesList(len(rows), sorted(rows, key=lambda row: row.name))
@@ -123,19 +126,19 @@ def _answer(where: Api | File, question: Question, limit: int, clock: Clock) -> 
     if isinstance(where, Api):
         return where.get("query", Answer, question.params(limit), LONG_S)
     asked = question.asked(clock, limit)
-    with opened(where) as past:
+    with opened(where.files) as past:
         span = (asked.from_ns, asked.to_ns, asked.step_ns)
         return past.history.query(asked.patterns, *span, asked.aggregates, asked.limit)
 
 
 def _write(where: Api | File, question: Question, how: Format, out: Path | None, clock: Clock) -> Told:
     limit = question.limit or MOST_ROWS
-    with writing(out, how) as writer:
+    with writing(out, how) as writer, writing_shown(writer, out) as add:
         if isinstance(where, Api):
             wanted = [name for name in question.aggregates.split(",") if name]
             client = Client.over(where.host, where.port, where.tls, where.token)
             _, told = client.pour(
-                writer.add,
+                add,
                 question.patterns,
                 question.start,
                 question.end,
@@ -147,8 +150,8 @@ def _write(where: Api | File, question: Question, how: Format, out: Path | None,
             return msgspec.convert(told, Told)
         asked = question.asked(clock, limit)
         writer.begin(asked.schema)
-        with opened(where) as past:
-            return stream(past.history, asked, writer.add)
+        with opened(where.files) as past:
+            return stream(past.history, asked, add)
 
 
 def _aggregates(text: str) -> Sequence[Aggregate]:

@@ -1,7 +1,11 @@
-"""The commands over a node's rules, as typed: `holdfast rules list|reload`.
+"""The commands over a node's rules, as typed: `holdfast rules list|reload|enable|disable`.
 
 Exit codes: 0 all is well, 1 something was found (see each command), 2 wrong usage, or nothing to be asked.
 """
+
+from typing import Annotated
+
+import typer
 
 from holdfast.cli.core import Json, NodeFile, finish
 from holdfast.cli.rule_tools import rules
@@ -37,5 +41,35 @@ def reload(settings: NodeFile, json: Json = False) -> None:
         from holdfast.cli.rules import reload_rules
 
         return reload_rules(find(settings_of(settings)), json=json)
+
+    finish(body)
+
+
+RuleName = Annotated[str, typer.Argument(help="As `holdfast rules list` shows it.", metavar="RULE")]
+By = Annotated[str, typer.Option(help="Who does it; else the one logged in here.")]
+
+
+@rules.command("enable")
+def enable(settings: NodeFile, rule: RuleName, by: By = "", json: Json = False) -> None:
+    """Put a rule that was switched off to work again, whoever's file it stands in."""
+
+    def body() -> int:
+        from holdfast.cli.node_api import find, settings_of
+        from holdfast.cli.rules import switch_rule
+
+        return switch_rule(find(settings_of(settings)), rule, by, on=True, json=json)
+
+    finish(body)
+
+
+@rules.command("disable")
+def disable(settings: NodeFile, rule: RuleName, by: By = "", json: Json = False) -> None:
+    """Switch a rule off until it's enabled, also over restarts; those that read from it stand still with it."""
+
+    def body() -> int:
+        from holdfast.cli.node_api import find, settings_of
+        from holdfast.cli.rules import switch_rule
+
+        return switch_rule(find(settings_of(settings)), rule, by, on=False, json=json)
 
     finish(body)

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-import msgspec
 import typer
 
+from holdfast.backtesting.checking import Checked, checked
 from holdfast.cli.node_api import Misused, as_json
 from holdfast.cli.words import many, plain, table
 from holdfast.kernel.documents import Problem, SettingsInvalid
-from holdfast.stream.advising import warnings
-from holdfast.stream.describing import action_words, alarm_short, cost, reads, window_words
 from holdfast.stream.language.loading import load_rules
 from holdfast.stream.rules import CompiledRule
 from holdfast.stream.traces.judging import Verdict, judge
@@ -22,22 +20,6 @@ SUFFIX = ".trace"
 _WIDEST = 44
 
 
-class Checked(msgspec.Struct, frozen=True):
-    """A rule as `check` shows it. state_bytes: kept per device; sample_bytes: per message in its window besides."""
-
-    rule: str
-    version: str
-    severity: str
-    reads: list[str]
-    by: str
-    window: str
-    alarm: str
-    actions: list[str]
-    state_bytes: int
-    sample_bytes: int
-    warnings: list[str]
-
-
 def loaded(files: Sequence[Path]) -> list[CompiledRule]:
     """The rules of the files; a folder stands for its *.yaml.
 
@@ -46,30 +28,6 @@ def loaded(files: Sequence[Path]) -> list[CompiledRule]:
         Misused: when there is no file.
     """
     return load_rules(_files(files, (".yaml", ".yml")))
-
-
-def checked(rules: Sequence[CompiledRule], period_ns: int) -> list[Checked]:
-    """All that `check` says of them."""
-    sources = frozenset(rule.stage.source for rule in rules)
-    found = []
-    for rule in rules:
-        memory = cost(rule)
-        found.append(
-            Checked(
-                rule.name + (f"/{rule.part}" if rule.part else ""),
-                rule.version,
-                rule.severity,
-                reads(rule),
-                rule.stage.by,
-                rule.stage.window.text or window_words(rule.stage.window),
-                alarm_short(rule),
-                action_words(rule),
-                memory.key,
-                memory.sample,
-                warnings(rule, sources, period_ns),
-            )
-        )
-    return found
 
 
 def check_files(files: Sequence[Path], period_ns: int, *, json: bool) -> int:

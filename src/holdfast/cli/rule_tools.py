@@ -93,8 +93,8 @@ def backtest(
     """What the rules would have done over the past: of a node (the last day, unless --from), or of a file."""
 
     def body() -> int:
+        from holdfast.backtesting.accounts import chosen_rules
         from holdfast.cli.backtesting import backtest as run
-        from holdfast.cli.backtesting import chosen_rules
         from holdfast.cli.rule_files import loaded
         from holdfast.kernel.clock import SystemClock
 
@@ -124,16 +124,17 @@ def diff(
     """What an edit changes and what it keeps in memory; with a past, which alerts come and go. Exit 1: they differ."""
 
     def body() -> int:
+        from holdfast.backtesting.differences import Difference, changes, texts_of
         from holdfast.cli import rule_diff
         from holdfast.cli.rule_files import loaded
         from holdfast.kernel.clock import SystemClock
 
         before, after = loaded([old]), loaded([new])
-        changed, same = rule_diff.changes(before, after, (rule_diff.texts_of(old), rule_diff.texts_of(new)))
-        found = rule_diff.Difference(changed, same)
+        changed, same = changes(before, after, (texts_of(old), texts_of(new)))
+        found = Difference(changed, same)
         if start or end or node or data or csv or parquet:
             wanted = _wanted(start, end, node, data, csv or parquet, device, column, token_file, ca)
-            found = rule_diff.compared(before, after, wanted, SystemClock(), found)
+            found = rule_diff.compared(before, after, wanted, SystemClock(), found, json=json)
         return rule_diff.show(found, json=json)
 
     _finish(body)

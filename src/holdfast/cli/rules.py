@@ -1,10 +1,13 @@
-"""`holdfast rules list|reload`: the running node is asked; a journal's file doesn't know what rules cost."""
+"""`holdfast rules list|reload|enable|disable`: the running node is asked; a journal's file doesn't know of them."""
+
+from getpass import getuser
+from urllib.parse import quote
 
 import typer
 
 from holdfast.cli.node_api import Api, File, Misused, as_json
-from holdfast.cli.words import many, plain, size, table
-from holdfast.web.rule_answers import RuleList, RuleRow, RulesReloaded
+from holdfast.cli.words import many, plain, size, table, when
+from holdfast.web.rule_answers import RuleChanged, RuleList, RuleRow, RulesReloaded
 
 _OPEN = 3
 
@@ -22,7 +25,7 @@ def show_rules(where: Api | File, *, json: bool) -> int:
             for said in _notes(row):
                 typer.echo(f"{row.rule}: {said}")
         _tell_problems(found.problems)
-    return 1 if found.problems or any(row.state != "ok" for row in found.rules) else 0
+    return 1 if found.problems or any(row.state == "throttled" for row in found.rules) else 0
 
 
 def reload_rules(where: Api | File, *, json: bool) -> int:
@@ -41,6 +44,30 @@ def reload_rules(where: Api | File, *, json: bool) -> int:
         same = len(done.rules) - len(changed)
         typer.echo(f"{many(same, 'rule')} as before" if changed else f"Nothing is different: {many(same, 'rule')}.")
     return 1 if done.problems else 0
+
+
+def switch_rule(where: Api | File, name: str, by: str, *, on: bool, json: bool) -> int:
+    """Switch a rule on or off and print what became of all; returns 0."""
+    verb = "enable" if on else "disable"
+    done = _running(where).post(f"rules/{quote(name, safe='')}/{verb}", {"by": by or whoever()}, RuleChanged)
+    if json:
+        typer.echo(as_json(done))
+        return 0
+    typer.echo(f"{plain(name)} is switched {'on' if on else 'off'}")
+    if on and done.waits_for:
+        typer.echo(f"it reads from {done.waits_for}, which is off: it works once that is enabled")
+    others = {one.rule for one in done.rules if one.fate in ("removed", "new")} - {name}
+    if others:
+        typer.echo(f"with it, as they read from it: {', '.join(sorted(others))}")
+    return 0
+
+
+def whoever() -> str:
+    """Who is logged in here."""
+    try:
+        return getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return ""
 
 
 def _running(where: Api | File) -> Api:
@@ -65,6 +92,12 @@ def _row(row: RuleRow) -> list[str]:
 
 def _notes(row: RuleRow) -> list[str]:
     notes = []
+    if row.off_ns:
+        notes.append(
+            f"switched off by {plain(row.off_by)} at {when(row.off_ns)}: `holdfast rules enable` puts it to work"
+        )
+    elif row.waits_for:
+        notes.append(f"off with {row.waits_for}, which it reads from")
     if row.open:
         more = f" and {len(row.open) - _OPEN} more" if len(row.open) > _OPEN else ""
         notes.append(f"raised at {', '.join(map(plain, row.open[:_OPEN]))}{more}")

@@ -20,6 +20,7 @@ def sim(
     """Pretend devices: recorded room data in three vendors' shapes over real MQTT."""
     import msgspec
 
+    from holdfast.cli.progress import progress as shown
     from holdfast.kernel.clock import SystemClock
     from holdfast.sim.fleet.fleet import Fleet, FleetPlan, Progress, summary
 
@@ -33,12 +34,15 @@ def sim(
     fleet = Fleet(FleetPlan(host, int(port), devices, rate, seconds, seed), clock)
 
     def tell(how_far: Progress) -> None:
+        said = f"{devices} devices, {how_far.published:,} sent, {how_far.acked:,} acked"
+        bar(min(clock.monotonic() - began, seconds), doing=said)
         if progress:
             sys.stdout.write(msgspec.json.encode(how_far).decode() + "\n")
             sys.stdout.flush()
 
     began = clock.monotonic()
-    result = fleet.run(lambda: bool(stop), tell)
+    with shown(f"{devices} devices", seconds, "s", json=progress) as bar:
+        result = fleet.run(lambda: bool(stop), tell)
     if record is not None:
         result.save(record)
     outcome = summary(result, fleet.reconnects, clock.monotonic() - began)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 import typer
 
+from holdfast.backtesting.past import opened
 from holdfast.cli.node_api import File, Misused
-from holdfast.cli.past import opened
+from holdfast.cli.progress import waiting
 from holdfast.cli.words import many, plain, table
-from holdfast.cli.writing import Format, writing
+from holdfast.cli.writing import Format, writing, writing_shown
 from holdfast.history.sql import Limits, desk
 
 SHOWN = 200
@@ -20,18 +21,18 @@ def show_sql(file: File, statement: str, how: Format, out: Path | None, limits: 
     """Run one statement and print or write its answer. Returns 0."""
     if how is Format.PLOT:
         raise Misused("a plot needs series and steps", "use `holdfast query … --format plot`")
-    with opened(file) as past, desk(past.reader, past.catalogue, past.folder, limits) as ready:
+    with opened(file.files) as past, desk(past.reader, past.catalogue, past.folder, limits) as ready:
         if ready.elsewhere:
             typer.echo(f"{many(ready.elsewhere, 'file')} are not on this disk, and not part of this.", err=True)
-        batches = ready.run(statement)
+        batches = waiting(lambda: ready.run(statement), "at work")
         if how is Format.TABLE and out is None:
             typer.echo("\n".join(_lines(batches)))
             return 0
-        with writing(out, Format.JSON if how is Format.TABLE else how) as writer:
+        with writing(out, Format.JSON if how is Format.TABLE else how) as writer, writing_shown(writer, out) as add:
             for i, batch in enumerate(batches):
                 if i == 0:
                     writer.begin(batch.schema)
-                writer.add(batch)
+                add(batch)
     return 0
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.backtesting.readings import Readings, Wants, of_node
 from holdfast.cli.node_api import Api, File, Misused, file_of, settings_of
-from holdfast.cli.readings import Readings, Wants, of_api, of_file, of_node
+from holdfast.cli.readings import of_api, of_file
 from holdfast.cli.where import at_hand, open_node
 from holdfast.journal.journal import FILE_NAME
 from holdfast.kernel.clock import Clock
@@ -55,7 +56,7 @@ def past(wanted: Wanted, wants: Wants, patterns: Sequence[str], clock: Clock) ->
         return of_api(where, patterns, str(start / 1e9), str(end / 1e9))
     if isinstance(where, Api):
         where = file_of(settings_of(Path(wanted.node or at_hand())), "the past is read from the files")
-    return of_node(where, wants, start, end)
+    return of_node(where.files, wants, start, end)
 
 
 def _folder(data: Path) -> File:

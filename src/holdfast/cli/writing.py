@@ -4,7 +4,7 @@ A file is there whole or not at all: it's written beside its name and renamed at
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from holdfast.cli.node_api import Misused
+from holdfast.cli.progress import progress
 
 
 class Format(Enum):
@@ -82,6 +83,18 @@ def writing(out: Path | None, how: Format) -> Iterator[RowWriter]:
         raise Misused(f"{out} can't be written: {error.strerror or error}", "give --out another place") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_shown(writer: RowWriter, out: Path | None) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    """The writer's `add`, with a bar that counts the rows: not where the rows themselves go to a terminal."""
+    with progress("writing", unit="rows", json=out is None and sys.stdout.isatty()) as tell:
+
+        def add(batch: pa.RecordBatch) -> None:
+            writer.add(batch)
+            tell(writer.rows)
+
+        yield add
 
 
 def _closed(writer: RowWriter) -> Iterator[RowWriter]:

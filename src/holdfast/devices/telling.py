@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from holdfast.devices.happenings import DevicesTold, DevicesUntold
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
@@ -14,10 +16,13 @@ from holdfast.telemetry.happenings import Telemetry
 from holdfast.wire.devices import MOST_ROWS, DeviceReceipt, DeviceReport, Told
 from holdfast.wire.errors import LinkDown, LinkRefused
 from holdfast.wire.patience import Patience
+from holdfast.wire.sites import SiteTold
 
 TELL_EVERY_S = 3.0
 LIFE_EVERY_S = 15.0
 """Between signs of life while nothing changes; the parent waits four of them."""
+DEAF_S = 3600.0
+"""A parent that doesn't take `sites` is tried again after so long: it may have been renewed."""
 Key = tuple[str, str]
 """Node and name of a device."""
 
@@ -32,6 +37,22 @@ class ParentDevices(Protocol):
             LinkDown: no answer came.
             LinkRefused: an answer that is not the protocol's.
         """
+        ...
+
+
+class ToldSites(Protocol):
+    """How this node and those below it are; `sites.telling.SitesAbove`."""
+
+    def everything(self) -> None:
+        """The parent has nothing of it (any more)."""
+        ...
+
+    async def page(self) -> tuple[SiteTold, ...]:
+        """What has changed since it was taken."""
+        ...
+
+    def taken(self, rows: Sequence[SiteTold]) -> None:
+        """The parent has these."""
         ...
 
 
@@ -89,8 +110,10 @@ class Telling:
         patience: Patience,
         clock: Clock,
         telemetry: Telemetry,
+        sites: ToldSites | None = None,
     ) -> None:
         """life: this process's incarnation; look: those of some devices that are there, and may be told of."""
+        self._sites, self._deaf_until = sites, 0.0
         self._everything, self._look, self._parent = everything, look, parent
         self._patience, self._clock, self._telemetry = patience, clock, telemetry
         self._pages = Pages(life)
@@ -131,9 +154,10 @@ class Telling:
     async def _page(self) -> bool:
         """Tell one page; does more wait?"""
         keys = self._pages.page()
-        report = self._pages.report(keys, await self._look(keys))
+        report = replace(self._pages.report(keys, await self._look(keys)), sites=await self._of_sites())
         receipt = await self._parent.tell(report)
         self._told_at = self._clock.monotonic()
+        self._heard_of_sites(receipt, report.sites)
         if receipt.again:
             if report.since == report.n > 0:
                 raise LinkRefused("it asks for everything again and again", LIFE_EVERY_S)
@@ -141,6 +165,23 @@ class Telling:
             return True
         self._pages.taken(report, keys)
         return self._pages.is_due
+
+    async def _of_sites(self) -> tuple[SiteTold, ...]:
+        if self._sites is None or self._clock.monotonic() < self._deaf_until:
+            return ()
+        return await self._sites.page()
+
+    def _heard_of_sites(self, receipt: DeviceReceipt, rows: Sequence[SiteTold]) -> None:
+        if self._sites is None:
+            return
+        if rows and not receipt.sites:
+            self._deaf_until = self._clock.monotonic() + DEAF_S
+            self._sites.everything()
+        elif receipt.sites:
+            self._deaf_until = 0.0
+            self._sites.taken(rows)
+        if receipt.ask_sites:
+            self._sites.everything()
 
     def _is_time(self, now: float) -> bool:
         return self._told_at is None or now - self._told_at >= LIFE_EVERY_S

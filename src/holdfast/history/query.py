@@ -37,12 +37,14 @@ class History:
         catalogue: Catalogue,
         memory: Memory | None = None,
         elsewhere: Elsewhere | None = None,
+        sees: Callable[[NDArray[np.int32]], NDArray[np.int32]] | None = None,
     ) -> None:
         """memory: where part of the past lies in files; None = all of it is in `groups`.
 
         elsewhere: the nodes around this one; only with `memory`
+        sees: of these series those that whoever asks may know of; None = all
         """
-        self._catalogue = catalogue
+        self._catalogue, self._sees = catalogue, sees
         self.tiers = Tiers(groups, catalogue, memory, elsewhere)
 
     def query(
@@ -129,6 +131,8 @@ class History:
             QueryInvalid: when a pattern is no name, too many series match, or the time is none.
         """
         ids = chosen(self._catalogue, patterns, from_ns, to_ns)
+        if self._sees is not None:
+            ids = self._sees(ids)
         return ids, [self._catalogue[int(i)] for i in ids]
 
 

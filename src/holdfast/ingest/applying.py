@@ -32,6 +32,8 @@ class Applied:
     readings: list[Batch] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    last: int = 0
+    """This node's own seq of the last of them."""
 
 
 def apply_batch(
@@ -114,9 +116,10 @@ def _store(
         return sum(map(len, applied.gaps))
     if header.kind == "readings" and content.readings[skip:]:
         applied.readings.append(_store_readings(tx, branch, content.readings[skip:], lane, origin))
+        applied.last = tx.draft.heads[lane]
     elif header.kind == "events" and content.events[skip:]:
         applied.events += [event for group in content.events[skip:] for event in group]
-        tx.append_events(lane, applied.events, origin)
+        applied.last = tx.append_events(lane, applied.events, origin)
         commanded.hear(tx, branch.peer, applied.events)
     elif header.kind == "messages":
         _store_messages(tx, branch, content, skip, chains)

@@ -76,6 +76,17 @@ class IngestChildAsked(Happening, frozen=True):
     seconds: float
 
 
+class IngestChildLookedAt(Happening, frozen=True):
+    """Somebody looked at a site's own pages through this node. Quiet: a page asks every few seconds."""
+
+    level = Level.DEBUG
+    metric = "ingest_looks"
+    child: str
+    path: str
+    outcome: Literal["answered", "malformed", "unanswered"]
+    seconds: float
+
+
 class IngestChildAnswered(Happening, frozen=True):
     """A child asked for what it has let go."""
 

@@ -21,12 +21,14 @@ class Standing:
     """How a child was last heard.
 
     silent_s: since its last poll ended; 0 = one is open; was_cut: it ended with its connection
+    calls: may its own pages be looked at?
     """
 
     branch: int
     session: int
     silent_s: float
     was_cut: bool = False
+    calls: bool = False
 
     @property
     def is_reachable(self) -> bool:
@@ -71,7 +73,7 @@ class Questions:
         if door is None:
             return None
         silent_s = 0.0 if door.is_open else max(1e-3, self._clock.monotonic() - door.heard)
-        return Standing(door.poll.branch, door.poll.session, silent_s, door.was_cut)
+        return Standing(door.poll.branch, door.poll.session, silent_s, door.was_cut, door.poll.calls)
 
     def has_room(self, child: str) -> bool:
         """May the child keep a poll open?"""

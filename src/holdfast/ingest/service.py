@@ -16,6 +16,7 @@ from holdfast.ingest.happenings import (
     IngestSuspect,
 )
 from holdfast.ingest.settings import ChildrenSettings
+from holdfast.ingest.tracing import ingested
 from holdfast.ingest.welcoming import Door, Opened, open_session, refusal
 from holdfast.journal import blobs, register
 from holdfast.journal.errors import GroupCorrupt
@@ -95,7 +96,10 @@ class IngestService:
         Raises:
             WireError: when the bytes are not a batch; nothing changed.
         """
+        tracer = self._telemetry.tracer
+        began = 0 if tracer is None else tracer.now()
         content, chains = await asyncio.to_thread(open_body, body, self._door.limits)
+        opened = 0 if tracer is None else tracer.now()
         told = (*content.header.series, *(one.series for one in content.header.again))
         if any(series.node == self._journal.node for series in told):
             raise SeriesForeign(f"the child defines series of {self._journal.node}, which is this node")
@@ -109,6 +113,8 @@ class IngestService:
         for gap in applied.gaps:
             self._telemetry.emit(IngestGapTaken(child=child, lane=int(gap.lane), rows=len(gap), reason=str(gap.reason)))
         self._spread(child, applied)
+        if tracer is not None and reply.status == "applied":
+            ingested(tracer, self._journal.catalogue, child, content.header, applied, began, opened, len(body))
         return reply
 
     async def fetch(self, child: str, wanted: Fetch) -> bytes | None:

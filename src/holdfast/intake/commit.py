@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from holdfast.intake.prepare import Prepared
+from holdfast.intake.tracing import note_event_places, note_places
 from holdfast.journal import commanded, weaves
 from holdfast.journal.restamp import REPAIR
 from holdfast.journal.settings import JournalSettings
@@ -38,7 +39,9 @@ def writing(
 
     def write(transaction: Transaction) -> None:
         store(transaction, readings)
+        note_places(transaction, work, readings)
         store_events(transaction, events)
+        note_event_places(transaction, work, events)
         if len(keys):
             transaction.remember_keys(keys, settings.keys_kept)
         if quarantine:

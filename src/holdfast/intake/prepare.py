@@ -15,6 +15,7 @@ from holdfast.codecs.replies import Reply
 from holdfast.intake.seen import SeenKeys
 from holdfast.intake.skew import SkewTable
 from holdfast.intake.throttling import Throttle
+from holdfast.intake.tracing import Course, begin
 from holdfast.intake.uplinks import originals, run_of
 from holdfast.journal import alert_labels
 from holdfast.journal.commanded import Stored
@@ -27,6 +28,7 @@ from holdfast.stream.engine import Engine
 from holdfast.stream.evidence import Decision
 from holdfast.stream.judges import Findings
 from holdfast.stream.steps import Acknowledged, ClockSet, Elsewhere, Fed, Labelled, Step, Ticked
+from holdfast.telemetry.spans import Tracer
 
 
 class Watcher(Protocol):
@@ -46,6 +48,7 @@ class Prepared:
     also:      further writes of its commit
     steps:     what the rule engine was told (G7)
     moved:     has the engine changed, though there's nothing to tell of it?
+    course:    what is traced of it; None = nothing
     since:     when the first of its arrivals came, CLOCK_MONOTONIC
     """
 
@@ -63,6 +66,7 @@ class Prepared:
     also: list[Callable[[Transaction], None]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     moved: bool = False
+    course: Course | None = None
     since: float | None = None
 
     @property
@@ -82,13 +86,16 @@ class Preparer:
         doubt: Callable[[], Doubt] = lambda: NO_DOUBT,
         skew: SkewTable | None = None,
         watcher: Watcher | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """Take the parts.
 
         doubt:   which stamps of arrivals are doubtful now
         skew:    learns the devices' clocks while ours is set
         watcher: counts the devices' messages
+        tracer:  None = nothing is traced
         """
+        self.tracer = tracer
         self._decoder = decoder
         self._seen = seen
         self._engine = engine
@@ -99,15 +106,28 @@ class Preparer:
 
     def prepare(self, arrivals: list[Arrival]) -> Prepared:
         """Decode, dedupe and decide one micro-batch."""
+        if self.tracer is None:
+            return self._prepare(arrivals)[0]
+        began = self.tracer.now()
+        prepared, message, decoded_ns = self._prepare(arrivals)
+        prepared.course = begin(self.tracer, self._engine, prepared, message, (began, decoded_ns))
+        return prepared
+
+    def _prepare(self, arrivals: list[Arrival]) -> tuple[Prepared, NDArray[np.int32], int]:
+        """The micro-batch; which message each of its rows came from; when it was decoded, where that is traced."""
         doubt = self._doubt()
         decoded = self._decoder.decode(list(map(run_of, arrivals)), doubt)
+        decoded_ns = 0 if self.tracer is None else self.tracer.now()
         if self._skew is not None and not doubt.unset_before:
             self._skew.offer(decoded)
         fresh = self._fresh(decoded)
         if self._watcher is not None:
             self._watcher.offer(decoded, fresh, [(len(a.payloads), a.received_ns) for a in arrivals])
         repeats = len(fresh) - int(np.count_nonzero(fresh))
-        batch = decoded.batch.take(fresh[decoded.message]) if repeats else decoded.batch
+        batch, message = decoded.batch, decoded.message
+        if repeats:
+            kept = fresh[message]
+            batch, message = batch.take(kept), message[kept]
         keys = decoded.keys[fresh] if repeats else decoded.keys
         prepared = Prepared(arrivals, batch, [], keys if np.count_nonzero(keys) == len(keys) else keys[keys != 0])
         if self._engine.lines:
@@ -116,7 +136,7 @@ class Preparer:
             if len(batch):
                 prepared.steps.append(Fed(now_ns, len(batch), made))
         self._account(prepared, decoded, repeats)
-        return prepared
+        return prepared, message, decoded_ns
 
     def tick(self, now_ns: int) -> Prepared:
         """What time alone decides: windows that ended with no later sample, timers; budgets that are used up."""

@@ -68,7 +68,7 @@ class IntakeService:
         self.failed: asyncio.Future[HoldfastError] = asyncio.get_running_loop().create_future()
         self._settings = settings
         self._journal = journal
-        self._preparer = preparer
+        self.preparer = preparer
         self._engine = engine
         self._publisher: Publisher | None = None
         self._hurry: Callable[[], None] | None = None
@@ -78,15 +78,15 @@ class IntakeService:
         self._listeners: list[BatchListener] = []
         self._pending: list[Prepared] = []
         self._committing: Sequence[Prepared] = ()
+        self.when_committed: Callable[[Sequence[Prepared], float], None] = lambda _work, _took_s: None
         self._timer: asyncio.Handle | None = None
         self._ticker: asyncio.Handle | None = None
         self._commit_due: asyncio.Handle | None = None
         self._sources = Waiting(settings.commit_pause)
-        self._is_waited_for = self._must_commit = False
+        self._is_waited_for = self._must_commit = self._is_stopping = False
         self._decided_at = self._committed_at = -math.inf
         self._pause = self._costs = self._commit_began = self._commit_took = 0.0
         self._is_gathering, self._gathering_since = False, 0.0
-        self._is_stopping = False
         self._checkpoint_due = 0.0
         self._decided = self._stored = 0
         self._quiet, self.measures = Quiet(), Measures()
@@ -142,7 +142,7 @@ class IntakeService:
             self._later.append(lambda: self.label(one))
             return
         self._take()
-        self.take(self._preparer.label(one))
+        self.take(self.preparer.label(one))
 
     def acknowledge(self, rule: str, node: str, device: str, metric: str = "") -> None:
         """Somebody has seen a rule's alert."""
@@ -150,13 +150,13 @@ class IntakeService:
             self._later.append(lambda: self.acknowledge(rule, node, device, metric))
             return
         self._take()
-        prepared = self._preparer.acknowledge(rule, (node, device, metric), self._clock.wall_ns())
+        prepared = self.preparer.acknowledge(rule, (node, device, metric), self._clock.wall_ns())
         if prepared.moved:  # also where it ends nothing yet: a person's word isn't lost
             self.take(prepared)
 
     def clock_set(self, offset_ns: int, from_ns: int, to_ns: int) -> None:
         """The node's clock jumped by so much; for devices heard between these times by it, no time has passed."""
-        self._absorb(self._preparer.clock_set(offset_ns, from_ns, to_ns))
+        self._absorb(self.preparer.clock_set(offset_ns, from_ns, to_ns))
 
     async def hold(self) -> None:
         """Decide nothing until `release`: arrivals wait. What was decided is committed, with the rules' state."""
@@ -191,7 +191,7 @@ class IntakeService:
         self._quiet.clear()
         self._idle.clear()
         for findings in found:
-            self._decide(self._preparer.found(findings))
+            self._decide(self.preparer.found(findings))
         self._process()
 
     def start(self) -> None:
@@ -254,7 +254,7 @@ class IntakeService:
         if self._settings.commit_pause:
             self._is_waited_for = self._sources.arrived(arrivals, now)
             self._must_commit = self._must_commit or self._is_waited_for
-        prepared = self._preparer.prepare(arrivals)
+        prepared = self.preparer.prepare(arrivals)
         self._decide(prepared)
         self._decided_at = self._clock.monotonic()
         self.measures.decided(prepared, self._decided_at - now)
@@ -364,6 +364,7 @@ class IntakeService:
         self.measures.settled(work, now, error)
         if error is not None and not self.failed.done():
             self.failed.set_result(error if isinstance(error, HoldfastError) else HoldfastError(repr(error)))
+        self.when_committed(() if error else work, self._commit_took)
         self._stored += len(work)
         self._tell_waiting()
         self._process()
@@ -385,7 +386,7 @@ class IntakeService:
         """Tell the rules what time it is; done four times a second."""
         if not self._free.is_set():
             return
-        self._absorb(self._preparer.tick(self._clock.wall_ns()))
+        self._absorb(self.preparer.tick(self._clock.wall_ns()))
 
     def _tick(self) -> None:
         self.look()

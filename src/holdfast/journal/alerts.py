@@ -19,7 +19,7 @@ from holdfast.storage.sqlite import Connection, Row, row, rows
 
 _COLUMNS = (
     "id, node, device, rule, severity, event, raised_ns, heard_ns, raised, "
-    "cleared_ns, cleared, acked_ns, acked_by, comment"
+    "cleared_ns, cleared, acked_ns, acked_by, comment, maintenance"
 )
 _SILENCE = "id, match, by_whom, why, made_ns, until_ns, gone_ns"
 _OPEN = "cleared_ns = 0"
@@ -44,6 +44,8 @@ class Alert:
     acked_ns: int
     acked_by: str
     comment: str
+    maintenance: int = 0
+    """The maintenance window in which it was raised."""
 
     @property
     def metric(self) -> str:
@@ -94,12 +96,12 @@ def groups_of_events(db: Connection, lane: Lane, after: int, limit: int) -> list
     return [group_of(stored) for stored in db.execute(sql, (low, high, limit))]
 
 
-def add(tx: Transaction, event: Event, heard_ns: int) -> int:
-    """An alert was raised; returns its number."""
+def add(tx: Transaction, event: Event, heard_ns: int, maintenance: int = 0) -> int:
+    """An alert was raised, in a maintenance window or not; returns its number."""
     found = row(
         tx.db,
-        "INSERT INTO alerts (node, device, rule, metric, severity, event, raised_ns, heard_ns, raised) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        "INSERT INTO alerts (node, device, rule, metric, severity, event, raised_ns, heard_ns, raised, "
+        "maintenance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (
             event.node,
             event.device,
@@ -110,6 +112,7 @@ def add(tx: Transaction, event: Event, heard_ns: int) -> int:
             event.ts,
             heard_ns,
             _pack(event),
+            maintenance,
         ),
     )
     return int(found[0]) if found else 0
@@ -191,10 +194,25 @@ def page(db: Connection, wanted: Wanted, limit: int) -> list[Alert]:
     return [_alert(one) for one in rows(db, sql, (*(value for _, value in chosen), limit))]
 
 
+def open_by_node(db: Connection) -> dict[str, dict[str, int]]:
+    """How many are open, by node and severity."""
+    found: dict[str, dict[str, int]] = {}
+    sql = f"SELECT node, severity, count(*) FROM alerts WHERE {_OPEN} GROUP BY node, severity"  # noqa: S608  # our own words
+    for node, severity, many in rows(db, sql):
+        found.setdefault(str(node), {})[str(severity)] = int(many)
+    return found
+
+
 def counts(db: Connection) -> tuple[int, int]:
     """How many are open, and how many of those nobody has acknowledged."""
     found = row(db, f"SELECT count(*), sum(acked_ns = 0) FROM alerts WHERE {_OPEN}")  # noqa: S608  # a constant
     return (int(found[0]), int(found[1] or 0)) if found else (0, 0)
+
+
+def fired(db: Connection, since_ns: int) -> dict[str, tuple[int, int]]:
+    """By rule: how many were raised since then, and when the latest of all was, ns UTC."""
+    sql = "SELECT rule, sum(raised_ns >= ?), max(raised_ns) FROM alerts GROUP BY rule"
+    return {str(one[0]): (int(one[1] or 0), int(one[2] or 0)) for one in rows(db, sql, (since_ns,))}
 
 
 def counts_by_severity(db: Connection) -> dict[str, tuple[int, int]]:

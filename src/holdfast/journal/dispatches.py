@@ -110,7 +110,7 @@ def of_channel(db: Connection, channel: str, now_ns: int, limit: int) -> list[Di
 def backlog(db: Connection, channel: str) -> Backlog:
     """How much waits for a channel; reminders whose time hasn't come don't."""
     sql = (
-        "SELECT count(*), coalesce(sum(held > 0), 0), coalesce(min(CASE WHEN held = 0 THEN since_ns END), 0) "
+        "SELECT count(*), coalesce(sum(held <> 0), 0), coalesce(min(CASE WHEN held = 0 THEN since_ns END), 0) "
         "FROM alert_dispatches WHERE channel = ? AND what <> 'again'"
     )
     found = row(db, sql, (channel,))
@@ -124,6 +124,12 @@ def hold(tx: Transaction, numbers: Sequence[int], silence: int, until_ns: int) -
         "WHERE id IN (SELECT value FROM json_each(?))",
         (silence, until_ns, until_ns, _listed(numbers)),
     )
+
+
+def alerts_of(db: Connection, numbers: Sequence[int]) -> list[int]:
+    """What dispatches are about, each once."""
+    sql = "SELECT DISTINCT alert FROM alert_dispatches WHERE id IN (SELECT value FROM json_each(?))"
+    return [alert for (alert,) in rows(db, sql, (_listed(numbers),))]
 
 
 def let_go(tx: Transaction, silence: int, now_ns: int) -> None:
@@ -182,6 +188,12 @@ def steps(db: Connection, limit: int) -> list[Step]:
     """Escalations under way, the next due first."""
     sql = "SELECT alert, name, step, due_ns, wait_ns FROM alert_steps ORDER BY due_ns LIMIT ?"
     return [Step(*one) for one in rows(db, sql, (limit,))]
+
+
+def steps_of(db: Connection, alert: int) -> list[Step]:
+    """An alert's escalations under way."""
+    sql = "SELECT alert, name, step, due_ns, wait_ns FROM alert_steps WHERE alert = ? ORDER BY due_ns"
+    return [Step(*one) for one in rows(db, sql, (alert,))]
 
 
 def shift(tx: Transaction, by_ns: int) -> None:

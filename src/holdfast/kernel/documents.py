@@ -18,6 +18,7 @@ from holdfast.kernel.shape import Finding, Shape
 
 T = TypeVar("T")
 Where = tuple[str | int, ...]
+MOST_DEEP = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Problem:
     line: int
     where: Where
     message: str
+    column: int = 0
+    """From 1; 0 = it isn't known."""
 
     def __str__(self) -> str:
         place = ".".join(str(step) for step in self.where)
@@ -51,16 +54,21 @@ class Document(Generic[T]):
     path: Path
     value: T
     lines: dict[Where, int] = field(default_factory=dict)
+    columns: dict[Where, int] = field(default_factory=dict)
 
     def line(self, where: Where) -> int:
         """The line of the value at `where`, or of its nearest enclosing value."""
+        return self.lines.get(self._known(where), 1)
+
+    def _known(self, where: Where) -> Where:
         while where and where not in self.lines:
             where = where[:-1]
-        return self.lines.get(where, 1)
+        return where
 
     def problem(self, where: Where, message: str) -> Problem:
         """A problem at `where`, for `SettingsInvalid`."""
-        return Problem(str(self.path), self.line(where), where, message)
+        column = self.columns.get(self._known(where), 0)
+        return Problem(str(self.path), self.line(where), where, message, column)
 
 
 def load(path: Path, into: type[T]) -> Document[T]:
@@ -77,45 +85,68 @@ def load(path: Path, into: type[T]) -> Document[T]:
     return parse(text, into, path)
 
 
+def guard(text: str, path: Path) -> None:
+    """Refuse text from afar that `parse` would choke on: aliases (they multiply), and nesting beyond all reason.
+
+    Raises:
+        SettingsInvalid: with the first such place.
+    """
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MOST_DEEP or isinstance(event, yaml.AliasEvent):
+                line, column = (mark.line + 1, mark.column + 1) if (mark := event.start_mark) else (1, 0)
+                said = "nested too deeply" if depth > MOST_DEEP else "aliases aren't taken here"
+                raise SettingsInvalid([Problem(str(path), line, (), said, column)])
+    except yaml.YAMLError:
+        return  # what is wrong is said by `parse`
+
+
 def parse(text: str, into: type[T], path: Path) -> Document[T]:
     """Like `load`, from text; `path` is what problems are reported under."""
-    lines: dict[Where, int] = {}
+    marks: dict[Where, yaml.Mark] = {}
     findings: list[Finding] = []
     try:
         tree = yaml.compose(text, Loader=yaml.CSafeLoader)
-        raw = {} if tree is None else _plain(tree, (), lines, findings)
+        raw = {} if tree is None else _plain(tree, (), marks, findings)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         detail = getattr(error, "problem", None) or str(error)
-        raise SettingsInvalid([Problem(str(path), mark.line + 1 if mark else 1, (), f"not YAML: {detail}")]) from None
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 0)
+        raise SettingsInvalid([Problem(str(path), line, (), f"not YAML: {detail}", column)]) from None
+    lines = {where: mark.line + 1 for where, mark in marks.items()}
+    columns = {where: mark.column + 1 for where, mark in marks.items()}
     checked = Shape(into).check(raw, findings)
-    document: Document[Any] = Document(path, None, lines)
+    document: Document[Any] = Document(path, None, lines, columns)
     if findings:
         raise SettingsInvalid([document.problem(where, message) for where, message in findings])
     try:
         value = msgspec.convert(checked, into)
     except msgspec.ValidationError as error:  # a bound that `Shape` does not know; still the operator's to mend
         raise SettingsInvalid([document.problem((), str(error))]) from None
-    return Document(path, value, lines)
+    return Document(path, value, lines, columns)
 
 
-def _plain(node: yaml.Node, where: Where, lines: dict[Where, int], findings: list[Finding]) -> Any:
-    lines[where] = node.start_mark.line + 1
+def _plain(node: yaml.Node, where: Where, marks: dict[Where, yaml.Mark], findings: list[Finding]) -> Any:
+    marks[where] = node.start_mark
     if isinstance(node, yaml.MappingNode):
-        return _mapping(node, where, lines, findings)
+        return _mapping(node, where, marks, findings)
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*where, i), lines, findings) for i, item in enumerate(node.value)]
+        return [_plain(item, (*where, i), marks, findings) for i, item in enumerate(node.value)]
     loader = yaml.SafeLoader("")
     return loader.construct_object(node)
 
 
-def _mapping(node: yaml.MappingNode, where: Where, lines: dict[Where, int], findings: list[Finding]) -> dict[Any, Any]:
+def _mapping(
+    node: yaml.MappingNode, where: Where, marks: dict[Where, yaml.Mark], findings: list[Finding]
+) -> dict[Any, Any]:
     out: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = key_node.value if isinstance(key_node, yaml.ScalarNode) else str(key_node.value)
         here = (*where, key)
         if key in out:
             findings.append((here, f"`{key}` stands twice; keep one"))
-        out[key] = _plain(value_node, here, lines, findings)
-        lines[here] = key_node.start_mark.line + 1
+        out[key] = _plain(value_node, here, marks, findings)
+        marks[here] = key_node.start_mark
     return out

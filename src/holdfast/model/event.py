@@ -10,6 +10,7 @@ Severity = Literal["info", "warning", "critical"]
 # What this version says. Nodes below may be newer and say more: what is read isn't held to this list.
 EventKind = Literal[
     "alert.acknowledged",
+    "alert.commented",
     "alert.raised",
     "alert.cleared",
     "alert.labelled",
@@ -24,7 +25,14 @@ EventKind = Literal[
 ]
 
 
-_LATER = {"alert.acknowledged", "alert.labelled", "command.ended", "rule.resumed", "rule.throttled"}
+_LATER = {
+    "alert.acknowledged",
+    "alert.commented",
+    "alert.labelled",
+    "command.ended",
+    "rule.resumed",
+    "rule.throttled",
+}
 FIRST_KINDS: frozenset[str] = frozenset(get_args(EventKind)) - _LATER
 """Those that a parent reads which doesn't say that it takes others."""
 

@@ -144,6 +144,15 @@ class RulesChanged(Happening, frozen=True):
     detail: str
 
 
+class RuleEdited(Happening, frozen=True):
+    """Somebody changed a rule through the API."""
+
+    metric = "rule_edits"
+    rule: str
+    did: Literal["made", "changed", "switched on", "switched off", "removed", "undone"]
+    by: str
+
+
 class RulesRefused(Happening, frozen=True):
     """Edited rules can't be used, none of them; the former ones stay in force."""
 

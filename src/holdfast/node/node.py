@@ -227,7 +227,7 @@ class Node:
         await self.scripts.close()
         if self.web is not None:
             await self.web.stop(1.0)
-        for link in (self.link, self.documents, self.commands, self.told_devices, self.notify):
+        for link in (self.link, self.documents, self.commands, self.told_devices, self.notify, self.rulebook):
             if link is not None:
                 await link.close()
         await asyncio.to_thread(self._close_files)
@@ -294,7 +294,7 @@ class Node:
         if self.plan.children is not None:
             below = ChildRules(self.plan.rules, journal, preparer, intake, self.clock, settings.rule_limits.limits)
         check = partial(unknown_channels, settings)
-        self.rulebook = RuleBook(self.plan.rule_files, engine, intake, self.clock, self.telemetry, below, check)
+        self.rulebook = RuleBook(self.plan, journal, engine, intake, self.clock, self.telemetry, below, check)
         scripts = ScriptRunner(self.clock, self.telemetry.emit)
         uplinks = UplinkInbox(intake.inbox, decoder, scripts, settings.intake.max_messages)
         return scripts, intake, uplinks

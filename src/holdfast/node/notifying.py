@@ -1,6 +1,7 @@
 """A node's alerts to people put together: channels, the rules' wishes, and what an acknowledgement sets off."""
 
 import os
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from holdfast.model.event import Event
@@ -27,16 +28,24 @@ def make_notify(node: "Node") -> NotifyService:
 
         ways = {name: make_way(one, secrets, plan.path, clock) for name, one in settings.channels.items()}
     return NotifyService(
-        NotifySettings(settings.channels, settings.escalations, settings.alerts),
+        NotifySettings(settings.channels, settings.escalations, settings.alerts, settings.maintenance),
         node.journal,
         clock,
         node.telemetry,
         ways=ways,
         notices=node.rulebook.notices,
+        labels_of=lambda event: _labels_of(node, event),
+        rule_text=node.rulebook.text,
         lane_of=lambda event: _lane_of(node, event),
         on_acknowledged=node.rulebook.acknowledged,
         on_label=node.rulebook.label,
     )
+
+
+def _labels_of(node: "Node", event: Event) -> Collection[str]:
+    """Of this node's own devices; what children's devices are labelled stays with them."""
+    found = node.devices.roster.named(event.device) if event.node == node.journal.node else None
+    return () if found is None else found.labels
 
 
 def _lane_of(node: "Node", event: Event) -> Lane:

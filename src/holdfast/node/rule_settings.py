@@ -19,6 +19,9 @@ class RuleLimits(Struct, frozen=True, forbid_unknown_fields=True):
     forget: Duration = 30 * 86_400.0
     """A device's windows are forgotten once it was silent for so long; an alert that is raised stays. 0 = never."""
 
+    backtest: Duration = 300.0
+    """How long one backtest that somebody asked the node for may take."""
+
     @property
     def limits(self) -> Limits:
         """For the engine."""

@@ -2,35 +2,38 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from msgspec.structs import replace
 
 from holdfast.intake.children import ChildRules, place
 from holdfast.intake.service import IntakeService
 from holdfast.journal.alert_labels import Labelled
-from holdfast.journal.alerts import Alert
+from holdfast.journal.alerts import Alert, fired
+from holdfast.journal.journal import Journal
 from holdfast.kernel.clock import Clock
-from holdfast.kernel.documents import Problem, SettingsInvalid
+from holdfast.kernel.documents import SettingsInvalid
 from holdfast.node.happenings import RulesChanged, RulesRefused
+from holdfast.node.rule_editor import RuleEditor
+from holdfast.node.rule_rows import Costs, engine_rows, off_row
+from holdfast.node.rule_trials import RuleTrials
+from holdfast.node.settings import NodePlan
+from holdfast.node.shelf import Check, Edit, Shelf, read_shelf
+from holdfast.storage.sqlite import Connection
 from holdfast.stream.adoption import WORDS, joined
-from holdfast.stream.costs import RuleCost
 from holdfast.stream.engine import Engine
-from holdfast.stream.judges import Judge
 from holdfast.stream.language.notifying import CompiledNotice
-from holdfast.stream.rules import CompiledRule
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import RulesStatus
-from holdfast.web.rule_answers import RuleFate, RuleList, RuleRow, RulesReloaded, SeriesLabels, as_raw
+from holdfast.web.rule_answers import RuleFate, RuleList, RuleRow, RulesReloaded, as_raw
 
 LOOK_S = 5.0
-MOST_NAMED = 100
-"""Rules with metrics of their own: those that cost most; the others are summed up as `other`."""
+FIRED_S = 2.0
+DAY_NS = 86_400 * 10**9
+Look = Callable[[Callable[[Connection], dict[str, tuple[int, int]]]], dict[str, tuple[int, int]]]
 Stamp = tuple[int, int, int]
-Check = Callable[[Sequence[CompiledRule]], Iterable[Problem]]
 
 
 class RuleBook:
@@ -38,7 +41,8 @@ class RuleBook:
 
     def __init__(
         self,
-        files: Sequence[Path],
+        plan: NodePlan,
+        journal: Journal,
         engine: Engine,
         intake: IntakeService,
         clock: Clock,
@@ -46,19 +50,23 @@ class RuleBook:
         children: ChildRules | None,
         check: Check,
     ) -> None:
-        """files: those that node.yaml names; the rules in them are at work already; children: where a node has some.
+        """plan: its rules are at work already; children: where a node has some.
 
         check: what is wrong with rules at this node, beyond what is wrong anywhere
         """
-        self._files, self._engine, self._intake = list(files), engine, intake
-        self._clock, self._telemetry, self._children = clock, telemetry, children
-        self._check = check
+        self._sources, self._engine, self._intake = plan.rule_sources, engine, intake
+        self.clock, self.telemetry, self._children = clock, telemetry, children
+        self.check = check
         self._seen = self._stamps()
+        self.shelf = plan.shelf
+        self.editor = RuleEditor(self, self._sources)
+        self.trials = RuleTrials(self, plan, journal.access)
+        self._fired = _Fired(journal.look, clock)
         self._loaded_ns = clock.wall_ns()
-        self._one_at_a_time = asyncio.Lock()
+        self.one_at_a_time = asyncio.Lock()
         self.problems: list[str] = []
         self._engines = {"own": engine} | ({} if children is None else {"children": children.engine})
-        telemetry.registry.register(_Costs(list(self._engines.values())))
+        telemetry.registry.register(Costs(list(self._engines.values())))
         if children is not None:
             telemetry.gauge("child_rules_lag_rows", "Rows of children that the rules over them haven't seen yet.",
                             lambda: children.lag_rows)  # fmt: skip
@@ -74,6 +82,11 @@ class RuleBook:
         found = next((one for engine in self._engines.values() if (one := engine.rule(rule)) is not None), None)
         return () if found is None else found.notices
 
+    def text(self, rule: str) -> tuple[str, str]:
+        """A rule's version and text (JSON) as it is now; empty where there is none."""
+        found = next((one for engine in self._engines.values() if (one := engine.rule(rule)) is not None), None)
+        return ("", "") if found is None else (found.version, bytes(as_raw(found.document)).decode())
+
     def acknowledged(self, alert: Alert) -> None:
         """Somebody has seen an alert: one that was latched may end."""
         place = alert.rule, alert.node, alert.device, alert.metric
@@ -87,6 +100,10 @@ class RuleBook:
             self._children.label(one)
         else:
             self._intake.label(one)
+
+    async def close(self) -> None:
+        """Stop what is tried."""
+        await self.trials.backtests.close()
 
     async def start(self) -> int:
         """Bring the rules over children's readings to where they were; returns the rows read again."""
@@ -105,35 +122,50 @@ class RuleBook:
 
     async def look(self) -> None:
         """Put the files in force if one changed since they were read."""
-        if self._files and self._stamps() != self._seen:
+        if self._stamps() != self._seen:
             await self.reload()
 
     async def reload(self) -> RulesReloaded:
         """Read the files now; what can't be used changes nothing, and every problem of it is told."""
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             self._seen = self._stamps()
             try:
-                rules = await asyncio.to_thread(_load, self._files, self._check)
+                shelf = await asyncio.to_thread(read_shelf, self._sources, self.check)
             except SettingsInvalid as invalid:
                 problems = [str(one) for one in invalid.problems]
                 if problems != self.problems:
                     self.problems = problems
-                    self._telemetry.emit(RulesRefused(problems=len(problems), detail=str(invalid)))
+                    self.telemetry.emit(RulesRefused(problems=len(problems), detail=str(invalid)))
                 return RulesReloaded([], problems)
             self.problems = []
             await self._intake.free()
-            return self._adopt(rules)
+            return self._adopt(shelf)
 
-    def _adopt(self, rules: Sequence[CompiledRule]) -> RulesReloaded:
+    async def put_in_force(self, edit: Edit, write: Callable[[], None]) -> RulesReloaded:
+        """An edit of files: tried with all others, kept, and at work. For who holds `one_at_a_time`.
+
+        Raises:
+            SettingsInvalid: with every problem, and nothing has changed.
+            StorageUnusable: when it can't be kept; the rules at work go on.
+        """
+        shelf = await asyncio.to_thread(read_shelf, self._sources, self.check, edit)
+        await asyncio.to_thread(write)
+        self._seen = self._stamps()
+        self.problems = []
+        await self._intake.free()
+        return self._adopt(shelf)
+
+    def _adopt(self, shelf: Shelf) -> RulesReloaded:
+        rules, self.shelf = shelf.at_work, shelf
         placed = place(rules, self._engine.node, has_children=self._children is not None)
         done = self._intake.adopt(placed.here)
         if self._children is not None:
             done = joined(done, self._children.adopt(rules))
         if done.is_change:
-            self._loaded_ns = self._clock.wall_ns()
+            self._loaded_ns = self.clock.wall_ns()
             fates = Counter(one.fate for one in done.rules)
             changed = [f"{one.rule}: {WORDS[one.fate]}" for one in done.rules if one.fate != "unchanged"]
-            self._telemetry.emit(
+            self.telemetry.emit(
                 RulesChanged(
                     unchanged=fates["unchanged"],
                     kept=fates["kept"],
@@ -155,73 +187,53 @@ class RuleBook:
         lines = [line for engine in engines for line in engine.lines]
         throttled = {j.rule.name for line in lines if line.meter.is_throttled for j in line.judges}
         raised = sum(len(judge.raised()) for engine in engines for judge in engine.judges())
-        return RulesStatus(len(self._names()), raised, sorted(throttled), self.problems)
+        off = list(dict.fromkeys(rule.name for rule in self.shelf.off))
+        return RulesStatus(len(self._names()), raised, sorted(throttled), self.problems, off)
 
     def _names(self) -> set[tuple[str, str]]:
         return {rule.key for engine in self._engines.values() for rule in engine.rules}
 
     def rows(self) -> RuleList:
         """Every rule with its state and cost."""
-        rows = [row for on, engine in self._engines.items() for row in _rows(on, engine)]
+        rows = [row for on, engine in self._engines.items() for row in engine_rows(on, engine)]
+        rows += [off_row(rule) for rule in self.shelf.off]
         rows.sort(key=lambda row: (row.rule, row.part, row.on))
+        rows = [self._placed(row) for row in rows]
         return RuleList(rows, self.problems, self._loaded_ns)
 
-    def _stamps(self) -> list[Stamp]:
-        return [_stamp(file) for file in self._files]
+    async def listed(self) -> RuleList:
+        """Likewise, with how often each has fired."""
+        fired = await self._fired.latest()
+        found = self.rows()
+        rows = [
+            replace(r, alerts_day=fired[r.rule][0], raised_ns=fired[r.rule][1]) for r in found.rules if r.rule in fired
+        ]
+        by_name = {(row.rule, row.part, row.on): row for row in rows}
+        return replace(found, rules=[by_name.get((row.rule, row.part, row.on), row) for row in found.rules])
 
-
-def _rows(on: str, engine: Engine) -> list[RuleRow]:
-    costs = {(cost.rule, cost.part): cost for cost in engine.costs()}
-    rows = []
-    for judge in engine.judges():
-        rule, cost = judge.rule, costs[judge.rule.key]
-        keys = judge.stage.route.keys
-        rows.append(
-            RuleRow(
-                rule=rule.name,
-                on=on,
-                part=rule.part,
-                version=rule.version,
-                severity=rule.severity,
-                state="throttled" if cost.is_throttled else "ok",
-                open=["/".join(filter(None, keys[slot])) or "all" for slot in judge.raised()],
-                cpu_us_per_reading=round(cost.ns_per_message / 1e3, 3),
-                cpu_share=round(cost.share, 4),
-                budget=cost.budget,
-                state_bytes=cost.state_bytes,
-                readings=cost.messages,
-                evaluations=cost.evaluations,
-                decisions=cost.decisions,
-                skipped=cost.skipped,
-                keys=cost.keys,
-                keys_refused=cost.refused,
-                text=as_raw(rule.document),
-                labels=_labels(judge),
-            )
+    def _placed(self, row: RuleRow) -> RuleRow:
+        name, shelf = row.rule, self.shelf
+        place, off = shelf.places.get(name), shelf.switched.get(name)
+        if place is None:
+            return row
+        return replace(
+            row,
+            file=str(place.file),
+            line=place.line,
+            editable=place.file.parent == self._sources.page,
+            enabled=off is None,
+            off_by="" if off is None else off.by,
+            off_ns=0 if off is None else off.at_ns,
+            waits_for=shelf.waits_for(name),
+            revision=self.editor.revision(name),
         )
-    return rows
 
+    def stamp(self, file: Path) -> Stamp:
+        """What a rule's file was when it was looked at last."""
+        return self._seen.get(file, (0, 0, 0))
 
-def _labels(judge: Judge) -> list[SeriesLabels]:
-    """The series of which people confirmed or rejected alerts."""
-    thresholds, found = judge.thresholds, list[SeriesLabels]()
-    if thresholds is None:
-        return found
-    for slot in thresholds.labelled():
-        one = thresholds.at(slot)
-        found.append(SeriesLabels(*judge.place(slot), judge.metric(slot), one.threshold, one.confirmed, one.rejected))
-    return found
-
-
-def _load(files: Sequence[Path], check: Check) -> list[CompiledRule]:
-    if not files:
-        return []
-    from holdfast.stream.language.loading import load_rules  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
-
-    rules = load_rules(files)
-    if problems := list(check(rules)):
-        raise SettingsInvalid(problems)
-    return rules
+    def _stamps(self) -> dict[Path, Stamp]:
+        return {file: _stamp(file) for file in self._sources.every()}
 
 
 def _stamp(file: Path) -> Stamp:
@@ -232,39 +244,17 @@ def _stamp(file: Path) -> Stamp:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-class _Costs(Collector):
-    """What rules cost, when scraped: the dearest by name."""
+class _Fired:
+    """How often rules fired, from the book of alerts; asked at most every few seconds."""
 
-    def __init__(self, engines: Sequence[Engine]) -> None:
-        self._engines = engines
+    def __init__(self, look: Look, clock: Clock) -> None:
+        self._look, self._clock = look, clock
+        self._at, self._known = -FIRED_S, dict[str, tuple[int, int]]()
 
-    def collect(self) -> Iterator[Metric]:
-        """One family a fact."""
-        by_key: dict[tuple[str, str], list[RuleCost]] = {}
-        for cost in (cost for engine in self._engines for cost in engine.costs()):
-            by_key.setdefault((cost.rule, cost.part), []).append(cost)
-        costs = sorted(by_key.items(), key=lambda pair: sum(one.cpu_ns for one in pair[1]), reverse=True)
-        named = [(list(key), of) for key, of in costs[:MOST_NAMED]]
-        if len(costs) > MOST_NAMED:
-            named.append((["other", ""], [one for _, of in costs[MOST_NAMED:] for one in of]))
-        for name, words, of in _FACTS:
-            kind = CounterMetricFamily if name in _COUNTED else GaugeMetricFamily
-            family = kind(f"holdfast_rule_{name}", words, labels=["rule", "window"])
-            for labels, some in named:
-                family.add_metric(labels, sum(of(one) for one in some))
-            yield family
-
-
-_COUNTED = frozenset({"cpu_seconds", "evaluations", "decisions", "rows_skipped"})
-_FACTS: tuple[tuple[str, str, Callable[[RuleCost], float]], ...] = (
-    ("cpu_seconds", "CPU time that the rule used.", lambda one: one.cpu_ns / 1e9),
-    ("cpu_ratio", "Share of one core that the rule took in the last 10 s.", lambda one: one.share),
-    ("state_bytes", "Memory of the rule's windows and alarms.", lambda one: one.state_bytes),
-    ("evaluations", "Windows and messages that the rule judged.", lambda one: one.evaluations),
-    ("decisions", "Alerts that the rule raised and cleared.", lambda one: one.decisions),
-    ("keys", "Devices or series that the rule keeps apart.", lambda one: one.keys),
-    ("alerts_confirmed", "Alerts of the rule's detector that people confirmed.", lambda one: one.confirmed),
-    ("alerts_rejected", "Alerts of the rule's detector that people rejected.", lambda one: one.rejected),
-    ("rows_skipped", "Readings that the rule missed while it was throttled.", lambda one: one.skipped),
-    ("throttled", "1 while the rule is over its budget and misses readings.", lambda one: int(one.is_throttled)),
-)
+    async def latest(self) -> dict[str, tuple[int, int]]:
+        """By rule: alerts of the last 24 h, and when the latest of all was raised."""
+        if self._clock.monotonic() - self._at >= FIRED_S:
+            self._at = self._clock.monotonic()
+            since = self._clock.wall_ns() - DAY_NS
+            self._known = await asyncio.to_thread(self._look, lambda db: fired(db, since))
+        return self._known

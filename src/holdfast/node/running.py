@@ -11,8 +11,8 @@ import uvloop
 from holdfast.kernel.clock import SystemClock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.node.node import Node
+from holdfast.node.reporting import reports_of, telemetry_of
 from holdfast.node.settings import NodePlan
-from holdfast.telemetry.happenings import Telemetry
 
 # mallopt(3). One arena instead of one a thread, and free memory goes back at once: 10 MiB less on a busy gateway.
 _M_ARENA_MAX, _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -8, -1, -3
@@ -55,11 +55,18 @@ async def _serve(plan: NodePlan) -> HoldfastError | None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    node = Node(plan, clock, Telemetry(clock))
+    node = Node(plan, clock, telemetry_of(plan, clock))
+    reports = reports_of(node)
     loop.add_signal_handler(signal.SIGHUP, node.reload)
+    reporting = asyncio.create_task(reports.run(), name="reports")
     try:
-        await node.start()
-    except BaseException:
-        await node.stop(0.1)
-        raise
-    return await node.run(stop)
+        try:
+            await node.start()
+        except BaseException:
+            await node.stop(0.1)
+            raise
+        return await node.run(stop)
+    finally:  # what the node said when it ended is kept, too
+        reporting.cancel()
+        await asyncio.gather(reporting, return_exceptions=True)
+        await reports.close()

@@ -38,15 +38,19 @@ from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
 from holdfast.node.health import with_health
 from holdfast.node.rule_settings import RuleLimits
+from holdfast.node.shelf import FOLDER, Shelf, Sources, read_shelf
+from holdfast.notify.planned import MaintenanceSettings
+from holdfast.notify.planned import findings as maintenance_findings
 from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
 from holdfast.notify.settings import findings as notify_findings
 from holdfast.queues.settings import QueueSettings
 from holdfast.queues.settings import findings as queue_findings
+from holdfast.reporting.settings import TelemetrySettings
 from holdfast.residency.settings import ResidencyRule, findings
 from holdfast.routes.settings import RouteSettings
+from holdfast.sites.settings import SiteSettings
 from holdfast.stream.rules import BUILTIN as RULES
 from holdfast.stream.rules import CompiledRule
-from holdfast.telemetry.settings import TelemetrySettings
 from holdfast.transport.addresses import require_https
 from holdfast.transport.errors import AddressInvalid
 from holdfast.uplink.filtering.settings import findings as send_findings
@@ -64,6 +68,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The node's name: letters, digits, `.`, `_`, `-`; part of every series' name."""
     data: str = "data"
     """Folder of the journal and keys."""
+    site: SiteSettings | None = None
+    """What this place is called, and where it is."""
     mqtt: MqttSettings | None = None
     host: HostSettings | None = None
     api: ApiSettings | None = None
@@ -95,12 +101,14 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who is told after whom, until somebody acknowledges."""
     alerts: AlertSettings = field(default_factory=AlertSettings)
     """The book of alerts."""
+    maintenance: dict[Name, MaintenanceSettings] = field(default_factory=dict)
+    """Planned works: nobody is told of what they mean while they last."""
     region: str = ""
     """Where this node is, as in `eu-1`; absent = a region of its own."""
     residency: tuple[ResidencyRule, ...] = ()
     """What must stay here or in the region; the first rule that matches a series decides."""
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
-    """What the node tells of itself."""
+    """What the node tells of itself: its log, traces and metrics, and the collector that gets them."""
     commands: CommandSettings = field(default_factory=CommandSettings)
     """How commands reach devices, and who may send them."""
     residency_key: str = ""
@@ -115,6 +123,7 @@ class NodePlan:
     folder: Path
     profiles: tuple[Profile, ...]
     rules: tuple[CompiledRule, ...]
+    shelf: Shelf = Shelf()  # noqa: RUF009  # frozen
 
     @property
     def data(self) -> Path:
@@ -153,6 +162,11 @@ class NodePlan:
             for text in texts
         ]
 
+    @property
+    def rule_sources(self) -> Sources:
+        """Where rules lie: those files, and what was made from the page."""
+        return Sources(self.rule_files, self.data / FOLDER)
+
     def ports(self) -> list[tuple[str, int]]:
         """Every (host, port) that the node listens on."""
         mqtt, api = self.settings.mqtt, self.settings.api
@@ -174,19 +188,19 @@ def read_plan(path: Path) -> NodePlan:
     settings, folder = document.value, path.absolute().parent
     problems = list(_contradictions(document))
     profiles: Sequence[Profile] = ()
-    rules: Sequence[CompiledRule] = ()
+    shelf = Shelf()
     try:
         profiles = load_profiles(_profiles(document, problems))
     except SettingsInvalid as invalid:
         problems += invalid.problems
     try:
-        rules = _rules(document, problems)
-        problems += unknown_channels(document.value, rules)
+        shelf = _rules(document, problems)
+        problems += unknown_channels(document.value, [*shelf.at_work, *shelf.off])
     except SettingsInvalid as invalid:
         problems += invalid.problems
     if problems:
         raise SettingsInvalid(problems)
-    return NodePlan(with_health(settings), folder, tuple(profiles), tuple(rules))
+    return NodePlan(with_health(settings), folder, tuple(profiles), shelf.at_work, shelf)
 
 
 def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list[Path]:
@@ -196,12 +210,9 @@ def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list
     return [*files, own] if document.value.telemetry.metrics is not None and own not in files else files
 
 
-def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Sequence[CompiledRule]:
-    if not document.value.rules:
-        return ()
-    from holdfast.stream.language.loading import load_rules  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
-
-    return load_rules(_files(document, "rules", RULES, problems))
+def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Shelf:
+    files = _files(document, "rules", RULES, problems)
+    return read_shelf(Sources(files, document.path.absolute().parent / document.value.data / FOLDER))
 
 
 def unknown_channels(settings: NodeSettings, rules: Sequence[CompiledRule]) -> Iterator[Problem]:
@@ -269,7 +280,11 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]
-    problems += [document.problem(where, text) for where, text in settings.telemetry.findings()]
+    reports = settings.telemetry.findings(
+        is_encrypted=settings.journal.key is not None, has_residency=bool(settings.residency)
+    )
+    problems += [document.problem(("telemetry", *where), text) for where, text in reports]
+    problems += [document.problem(where, text) for where, text in maintenance_findings(settings.maintenance)]
     problems += [*_contradictory_people(document), *_contradictory_commands(document)]
     return problems + list(_contradictory_documents(document))
 

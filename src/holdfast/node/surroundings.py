@@ -1,5 +1,6 @@
 """One node's history with the nodes around it: put together from its parts."""
 
+import asyncio
 import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -11,10 +12,16 @@ from holdfast.history.lake.settings import HistorySettings
 from holdfast.history.lake.view import View, view
 from holdfast.history.query import History
 from holdfast.node.asking import Around, AskingDoor, Upward, questions_of
+from holdfast.node.sites import Desk
+from holdfast.node.traces_below import TracesBelow
+from holdfast.reporting.service import ReportService
 from holdfast.storage.folder import DiskFolder
 from holdfast.uplink.plan import Session
 from holdfast.uplink.questions import Inquiries
 from holdfast.uplink.settings import QuestionSettings
+from holdfast.web.outlook import Outlook
+from holdfast.wire.asking import Ask
+from holdfast.wire.looking import encode_reply
 
 if TYPE_CHECKING:
     from holdfast.node.node import Node
@@ -26,15 +33,20 @@ class Surroundings:
     def __init__(self, node: "Node") -> None:
         """Open nothing."""
         self._node, journal = node, node.journal
-        folder = node.plan.data / (node.plan.history or HistorySettings()).lake
+        self.folder = folder = node.plan.data / (node.plan.history or HistorySettings()).lake
         # Without a keeper there may still be files of a time when there was one.
         self.lake = Lake(DiskFolder(folder)) if node.keeper is None else node.keeper.lake
         around = Around(journal, node.clock, node.telemetry)
+        self.reporting: ReportService | None = None
+        self._traces: TracesBelow | None = None
         self.history = History(journal, journal.catalogue, self.memory, around)
         self.answering = Answering(self.history.tiers, journal.catalogue)
         children, api, parent = node.plan.children, node.plan.settings.api, node.plan.settings.parent
         self.questions = None
         self.door = None
+        below = node.told_devices.sites
+        self.desk = None if below is None else Desk(node, below)
+        self._outlook: Outlook | None = None
         if children is not None and api is not None:
             self.questions = questions_of(children, node.clock, api.connections, node.telemetry)
         if children is not None and self.questions is not None:
@@ -57,13 +69,36 @@ class Surroundings:
         yield Inquiries(
             settings,
             node.link,
-            self.answering.below,
+            self._answer,
             self._session,
             pacing,
             node.clock,
             node.telemetry,
             random.Random(),
+            look=self.look,
         )
+
+    def report_by(self, service: ReportService) -> None:
+        """What keeps the log and the traces; set before the node starts."""
+        self.reporting = service
+        service.below = self._traces = TracesBelow(self._node.plan.settings.node, self.questions, service.reports.trace)
+
+    def _answer(self, ask: Ask) -> bytes:
+        """Answer the parent, on a worker thread."""
+        if ask.trace and self._traces is not None:
+            return self._traces.answer(ask)
+        return self.answering.below(ask)
+
+    async def look(self, ask: Ask) -> bytes:
+        """The parent looks at this node's own pages."""
+        if ask.call is None:  # asked for calls only
+            return b""
+        if self._outlook is None:
+            from holdfast.node.outlook import outlook_of  # noqa: PLC0415  # it needs a whole node, and so this module
+
+            self._outlook = outlook_of(self._node)
+        reply = await self._outlook.look(ask.call, ask.id)
+        return await asyncio.to_thread(encode_reply, *reply)
 
     def close(self) -> None:
         """End the children's polls."""

@@ -1,4 +1,4 @@
-"""How devices are, told upwards: what this node says of its own and of those below it, and to whom."""
+"""How devices and sites are, told upwards: what this node says of its own and of those below it, and to whom."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Sequence
@@ -13,6 +13,10 @@ from holdfast.kernel.clock import NS_PER_S
 from holdfast.node.devices import row_of
 from holdfast.node.parent_calls import ParentCalls, breaker_of
 from holdfast.node.settings import NodePlan
+from holdfast.node.site_health import SiteHealthOf, about
+from holdfast.node.web import child_names
+from holdfast.sites.below import SitesBelow
+from holdfast.sites.telling import SitesAbove
 from holdfast.uplink.settings import ParentSettings
 from holdfast.wire.devices import MOST_GAPS, DeviceReceipt, DeviceReport, Told, ToldGap
 
@@ -36,14 +40,20 @@ class ToldDevices:
         """
         parent = node.plan.settings.parent
         self._node = node
-        self.below = None if node.plan.children is None else Below(node.journal, node.clock)
+        has_children = node.plan.children is not None
+        self.below = Below(node.journal, node.clock) if has_children else None
+        self.sites = SitesBelow(node.journal, node.clock, child_names(node.plan)) if has_children else None
+        self.about, self.health = about(node), SiteHealthOf(node)
         self._link = self._telling = None
         if parent is not None:
             self._link = HttpsParentDevices(parent, node.plan)
             life, clock, telemetry = node.journal.incarnation, node.clock, node.telemetry
-            telling = Telling(life, self._everything, self._look, self._link, breaker_of(parent), clock, telemetry)
-            self._telling = telling
             own = node.plan.settings.node
+            above = SitesAbove(own, self.about, self.health, self.sites)
+            telling = Telling(
+                life, self._everything, self._look, self._link, breaker_of(parent), clock, telemetry, above
+            )
+            self._telling = telling
             node.devices.on_news(lambda names: telling.news((own, name) for name in names))
             if self.below is not None:
                 self.below.on_news(telling.news)
@@ -64,6 +74,8 @@ class ToldDevices:
         while True:
             await asyncio.sleep(LOOK_BELOW_S)
             below.turn()
+            if self.sites is not None:
+                self.sites.turn()
 
     def _everything(self) -> list[Key]:
         own = self._node.plan.settings.node

@@ -7,6 +7,7 @@ from holdfast.documents.settings import matcher
 from holdfast.history.events import latest_everywhere
 from holdfast.history.lake.health import memory_status
 from holdfast.history.latest import Latest
+from holdfast.history.sql_desk import SqlDesk
 from holdfast.identity.tokens import TokenBook
 from holdfast.journal.ledger import Ledger, balance
 from holdfast.journal.parent import CONSUMER
@@ -40,10 +41,21 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
     Raises:
         HoldfastError: when a certificate, key or token can't be used.
     """
+    plan, tls = node.plan, settings.tls
+    context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
+    return WebServer(build_app(make_deps(node, settings)), settings.address, context, connections=settings.connections)
+
+
+def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
+    """What the app may ask of the node.
+
+    Raises:
+        HoldfastError: when a token can't be used.
+    """
     plan, journal, keeper = node.plan, node.journal, node.keeper
     history = node.history
     latest = Latest(journal, journal.catalogue, node.surroundings.memory)
-    deps = WebDeps(
+    return WebDeps(
         clock=node.clock,
         telemetry=node.telemetry,
         catalogue=journal.catalogue,
@@ -68,12 +80,14 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
         below=node.told_devices.below,
         rules=node.rulebook,
         alerting=Alerting(node.notify, journal.look),
+        reporting=node.surroundings.reporting,
+        sites=node.surroundings.desk,
+        sql=SqlDesk(
+            journal.access.path, journal.access.key, None if plan.history is None else node.surroundings.folder
+        ),
         door=make_door(node),
         audit=journal.look,
     )
-    tls = settings.tls
-    context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
-    return WebServer(build_app(deps), settings.address, context, connections=settings.connections)
 
 
 def _documents(node: "Node") -> AppDocuments | None:

@@ -5,7 +5,7 @@ from hashlib import blake2b
 from holdfast.journal.alert_labels import Labelled
 from holdfast.journal.alerts import Alert
 from holdfast.model.event import Event
-from holdfast.notify.routing import ACKNOWLEDGED, LABELLED
+from holdfast.notify.routing import ACKNOWLEDGED, COMMENTED, LABELLED
 
 
 def acknowledged(node: str, alert: Alert, by: str, comment: str, at_ns: int) -> Event:
@@ -23,6 +23,22 @@ def acknowledged(node: str, alert: Alert, by: str, comment: str, at_ns: int) -> 
         rule=alert.rule,
         message=f"{by} deals with {alert.rule} at {alert.device}{words}",
         why={"event": alert.event, "by": by, "comment": comment, "said_by": node} | _of_series(alert),
+    )
+
+
+def commented(node: str, alert: Alert, by: str, text: str, at_ns: int) -> Event:
+    """The event that says what somebody wrote about an alert."""
+    return Event(
+        id=blake2b(f"commented\0{node}\0{alert.event}\0{by}\0{text}\0{at_ns}".encode(), digest_size=16).hexdigest(),
+        ts=at_ns,
+        lane=alert.raised.lane,
+        kind=COMMENTED,
+        severity="info",
+        node=alert.node,
+        device=alert.device,
+        rule=alert.rule,
+        message=f"{by} on {alert.rule} at {alert.device}: {text}",
+        why={"event": alert.event, "by": by, "comment": text, "said_by": node} | _of_series(alert),
     )
 
 

@@ -7,10 +7,11 @@ Whatever a channel was told of a raise, or may have been (it's on its way), it's
 wasn't told yet becomes one message that says both, or none: never two stale ones.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from holdfast.journal import alert_labels, alerts, dispatches
+from holdfast.journal import alert_history, alert_labels, alerts, dispatches
+from holdfast.journal.alert_history import Kind, Line
 from holdfast.journal.alert_labels import Label, Labelled
 from holdfast.journal.alerts import Alert
 from holdfast.journal.dispatches import RAISES, Dispatch, Step, What
@@ -18,7 +19,8 @@ from holdfast.journal.transaction import Transaction
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
-from holdfast.notify.routing import ACKNOWLEDGED, CLEARED, LABELLED, RAISED, Routing
+from holdfast.notify.ports import RuleText
+from holdfast.notify.routing import ACKNOWLEDGED, CLEARED, COMMENTED, LABELLED, RAISED, Routing
 from holdfast.notify.settings import StepSettings
 
 CURSOR = "alerts"
@@ -26,14 +28,32 @@ CURSOR = "alerts"
 LABELS = frozenset({"confirmed", "rejected"})
 _LARGE = "inputs"
 """In `why`: every sample of the window. Who wants to see those finds them in the event itself."""
+READS = "reads"
+"""In `why` of the book, in their place: the metrics that the rule read."""
+_TOLD: Mapping[What, Kind] = {
+    "raised": "told",
+    "step": "told",
+    "again": "reminded",
+    "cleared": "ended",
+    "both": "ended",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """Writes for one node. keep: alerts remembered after they're over."""
+    """Writes for one node.
+
+    keep:      alerts remembered after they're over
+    works_at:  the number of the works during which an alert is raised, 0 = none
+    is_quiet:  is it held back now?
+    rule_text: of the rules here
+    """
 
     routing: Routing
     keep: int
+    works_at: Callable[[Event, int], int] = lambda _event, _now_ns: 0
+    is_quiet: Callable[[Event, int], bool] = lambda _event, _now_ns: False
+    rule_text: RuleText = lambda _rule: ("", "")
 
     def absorb(
         self, tx: Transaction, lane: Lane, upto: int, events: Sequence[Event], flying: Collection[int], now_ns: int
@@ -43,6 +63,7 @@ class Book:
         tx.set_cursor(CURSOR, lane, upto)
         if changed:
             alerts.forget(tx, self.keep)
+            alert_history.forget(tx, self.keep)
             for name, channel in self.routing.channels.items():
                 dispatches.trim(tx, name, channel.settings.limit)
         return changed
@@ -50,6 +71,8 @@ class Book:
     def _take(self, tx: Transaction, event: Event, flying: Collection[int], now_ns: int) -> bool:
         if event.kind == LABELLED:
             return self._labelled(tx, event)
+        if event.kind == COMMENTED:
+            return self._commented(tx, event)
         found = alerts.find_open(tx.db, event)
         if event.kind == RAISED:
             return self._raised(tx, event, found, now_ns)
@@ -62,6 +85,12 @@ class Book:
             by, comment = (str(event.why.get(name, "")) for name in ("by", "comment"))
             return acknowledge(tx, found.id, by or event.node, comment, event.ts, flying)
         return False
+
+    def _commented(self, tx: Transaction, event: Event) -> bool:
+        """Somebody wrote something about an alert, here (then it's stored already) or at a node below."""
+        alert = alerts.raised_by(tx.db, str(event.why.get("event", ""))) or alerts.find_open(tx.db, event)
+        by, text = (str(event.why.get(name, "")) for name in ("by", "comment"))
+        return alert is not None and comment(tx, alert.id, by or event.node, text, event.ts, event.id)
 
     def _labelled(self, tx: Transaction, event: Event) -> bool:
         """A node below was told what an alert was worth; what this one was told is stored already."""
@@ -82,9 +111,12 @@ class Book:
         event = slim(event)
         if found is not None:
             alerts.renew(tx, found.id, event)
+            alert_history.add(tx, Line(found.id, now_ns, "renewed", "", str(event.why.get("rule_version", ""))))
+            self._know_rule(tx, event, now_ns)
             tx.count("alerts_renewed")
             return True
-        number = alerts.add(tx, event, now_ns)
+        number = alerts.add(tx, event, now_ns, self.works_at(event, now_ns))
+        self._know_rule(tx, event, now_ns)
         tx.count("alerts_raised")
         wishes = self.routing.raised(event)
         for wish in wishes.channels:
@@ -93,6 +125,15 @@ class Book:
             wait_ns = round(self.routing.escalations[name].steps[0].after * NS_PER_S)
             dispatches.set_step(tx, Step(number, name, 0, now_ns + wait_ns, wait_ns))
         return True
+
+    def _know_rule(self, tx: Transaction, event: Event, now_ns: int) -> None:
+        """Keep the text of the rule that decided, if it's this node's and still the same."""
+        version = str(event.why.get("rule_version", ""))
+        if not version or event.why.get("decided_on") != self.routing.node or alert_history.is_known(tx.db, version):
+            return
+        current, text = self.rule_text(event.rule)
+        if current == version:
+            alert_history.know_rule(tx, version, event.rule, text, now_ns)
 
     def _cleared(self, tx: Transaction, event: Event, found: Alert, flying: Collection[int], now_ns: int) -> None:
         alerts.close(tx, found.id, slim(event))
@@ -108,13 +149,15 @@ class Book:
         knows = {one.channel: (one.clears, one.text) for one in dispatches.who_knows(tx.db, alert)}
         knows |= {one.channel: (one.clears, one.text) for one in waiting if one.id in flying and one.what in RAISES}
         late = [one for one in waiting if one.id not in flying and one.what != "both"]
+        found = alerts.find(tx.db, alert)
+        is_quiet = found is not None and self.is_quiet(found.raised, now_ns)
         dispatches.drop(tx, [one.id for one in late], "settled")
         for name, (clears, text) in knows.items():
             if clears:
                 self._put(tx, name, alert, event, "cleared", now_ns, text=text)
         for one in late:
             channel = self.routing.channels.get(one.channel)
-            tells = channel is not None and channel.settings.over == "tell"
+            tells = channel is not None and channel.settings.over == "tell" and not is_quiet
             if one.what in RAISES and one.channel not in knows and not one.held and tells:
                 self._put(tx, one.channel, alert, event, "both", now_ns, text=one.text)
 
@@ -132,7 +175,13 @@ class Book:
                 dispatches.end_steps(tx, one.alert, one.name)
                 continue
             step = settings.steps[one.step]
-            self._step(tx, alert, step, f"{alert.event}/{one.name}.{one.step + 1}", now_ns)
+            if step.hours is not None and not step.outside and not step.hours.is_in(now_ns):
+                begin_ns, _ = step.hours.next(now_ns)
+                dispatches.set_step(tx, Step(one.alert, one.name, one.step, begin_ns, begin_ns - now_ns))
+                continue
+            name = step.channel if step.hours is None or step.hours.is_in(now_ns) else step.outside
+            self._step(tx, alert, name, step, f"{alert.event}/{one.name}.{one.step + 1}", now_ns)
+            alert_history.add(tx, Line(alert.id, now_ns, "escalated", name, f"{one.name} {one.step + 1}"))
             tx.count("alert_steps_taken")
             if one.step + 1 == len(settings.steps):
                 dispatches.end_steps(tx, one.alert, one.name)
@@ -140,20 +189,21 @@ class Book:
             wait_ns = max(0, round((settings.steps[one.step + 1].after - step.after) * NS_PER_S))
             dispatches.set_step(tx, Step(one.alert, one.name, one.step + 1, one.due_ns + wait_ns, wait_ns))
 
-    def _step(self, tx: Transaction, alert: Alert, step: StepSettings, key: str, now_ns: int) -> None:
-        """Tell a step's channel, unless that is to tell the same alert anyway, or was told before a first step."""
-        waits = any(one.channel == step.channel and one.what in RAISES for one in dispatches.of_alert(tx.db, alert.id))
-        knows = any(one.channel == step.channel for one in dispatches.who_knows(tx.db, alert.id))
+    def _step(self, tx: Transaction, alert: Alert, name: str, step: StepSettings, key: str, now_ns: int) -> None:
+        """Tell a channel of a step, unless it is to tell the same alert anyway, or was told before a first step."""
+        waits = any(one.channel == name and one.what in RAISES for one in dispatches.of_alert(tx.db, alert.id))
+        knows = any(one.channel == name for one in dispatches.who_knows(tx.db, alert.id))
         if not waits and not (knows and not step.after):
-            channel = self.routing.channels.get(step.channel)
+            channel = self.routing.channels.get(name)
             clears = channel is not None and channel.settings.on == "both"
-            self._put(tx, step.channel, alert.id, key, "step", now_ns, clears=clears)
+            self._put(tx, name, alert.id, key, "step", now_ns, clears=clears)
 
     def delivered(self, tx: Transaction, told: Sequence[Dispatch], now_ns: int) -> None:
         """These were told: their channel knows, and reminds if it's to."""
         dispatches.drop(tx, [one.id for one in told], "told")
         for one in told:
             alert = alerts.find(tx.db, one.alert)
+            alert_history.add(tx, Line(one.alert, now_ns, _TOLD[one.what], one.channel, one.what))
             if one.what in ("cleared", "both"):
                 dispatches.forget_told(tx, one.alert, one.channel)
             if alert is None or not alert.is_open:
@@ -166,6 +216,15 @@ class Book:
             key, due_ns = f"{alert.event}/again.{times}", now_ns + channel.repeat_ns
             again = Dispatch(one.channel, one.alert, key, "again", due_ns, due_ns, 0, one.clears, one.text)
             dispatches.put(tx, again)
+
+    def moved(self, tx: Transaction, waiting: Sequence[Dispatch], to: str, now_ns: int) -> None:
+        """Outside its hours a channel has another one tell."""
+        dispatches.drop(tx, [one.id for one in waiting], "settled")
+        for one in waiting:
+            dispatches.put(tx, replace(one, channel=to, since_ns=now_ns, due_ns=now_ns, wait_ns=0, held=0))
+            alert_history.add(tx, Line(one.alert, now_ns, "elsewhere", one.channel, to))
+        if to in self.routing.channels:
+            dispatches.trim(tx, to, self.routing.channels[to].settings.limit)
 
     def begin(self, tx: Transaction, open_before: Sequence[Event], heads: dict[Lane, int], now_ns: int) -> None:
         """A journal's first life with this book: what is open is shown, and nobody is told of it."""
@@ -212,11 +271,24 @@ def acknowledge(tx: Transaction, number: int, by: str, comment: str, at_ns: int,
     return True
 
 
+def comment(tx: Transaction, number: int, by: str, text: str, at_ns: int, event: str) -> bool:
+    """Somebody wrote something about an alert; event: its id. False when that is known, or there's too much."""
+    if alert_history.comments(tx.db, [number]).get(number, 0) >= alert_history.MOST_COMMENTS:
+        return False
+    is_new = alert_history.add(tx, Line(number, at_ns, "commented", by, text, event))
+    if is_new:
+        tx.count("alerts_commented")
+    return is_new
+
+
 def slim(event: Event) -> Event:
     """An event without what would only fill the book."""
     if _LARGE not in event.why:
         return event
     why = {name: value for name, value in event.why.items() if name != _LARGE}
+    samples = event.why[_LARGE]
+    if isinstance(samples, dict):
+        why[READS] = sorted(samples)
     return Event(**{name: getattr(event, name) for name in event.__struct_fields__ if name != "why"}, why=why)
 
 

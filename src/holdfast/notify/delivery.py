@@ -7,11 +7,12 @@ is told before that is written: after a kill the one on its way is told again, w
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from random import Random
 
-from holdfast.journal import alerts, dispatches
+from holdfast.journal import alert_history, alerts, dispatches
+from holdfast.journal.alert_history import Kind, Line
 from holdfast.journal.dispatches import Backlog
 from holdfast.journal.journal import Journal
 from holdfast.journal.transaction import Transaction
@@ -36,7 +37,12 @@ REFUSED_AGAIN_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """A channel as an operator sees it. state: unknown = nothing was told yet in this life of the node."""
+    """A channel as an operator sees it.
+
+    state:         unknown = nothing was told yet in this life of the node
+    rests_until_ns: outside its hours, when they begin; else 0
+    instead:       the channel that tells then, empty = what is to be told waits
+    """
 
     name: str
     kind: str
@@ -49,11 +55,13 @@ class ChannelStatus:
     settled: int
     dropped: int
     last_told_ns: int
+    rests_until_ns: int = 0
+    instead: str = ""
 
 
 @dataclass(slots=True)
 class Shared:
-    """What the channels of a node share. turn: held while dispatches change their state; silencers: those that last."""
+    """What the channels of a node share. turn: held while dispatches change their state; lasting: what holds back."""
 
     journal: Journal
     book: Book
@@ -61,7 +69,7 @@ class Shared:
     telemetry: Telemetry
     turn: asyncio.Lock
     flying: set[int]
-    silencers: tuple[Silencer, ...] = ()
+    lasting: Callable[[int], tuple[Silencer, ...]] = lambda _now_ns: ()
 
 
 class Delivery:
@@ -76,6 +84,8 @@ class Delivery:
         self._state, self._detail = "unknown", ""
         self._last_told_ns = 0
         self._wake = asyncio.Event()
+        self.on_moved: Callable[[str], None] = lambda _channel: None
+        """Called with the channel that is to tell instead, when it has something to."""
         gauge, waits = shared.telemetry.gauge, "Changes of alerts that wait to be told."
         gauge("channel_waiting", waits, lambda: self._backlog().waiting, slow=True, channel=name)
         oldest = "How long the oldest has waited that no silence holds."
@@ -106,10 +116,14 @@ class Delivery:
         blocked_s = max(self._retry_at - clock.monotonic(), self._pace.wait_s(clock.monotonic()))
         if blocked_s > 0:
             return min(blocked_s, LONGEST_REST_S)
+        if (begin_ns := self._rests_until(clock.wall_ns())) and not self.settings.outside:
+            return pause_s(begin_ns, clock.wall_ns(), LONGEST_REST_S)
         async with self._shared.turn:
             choice = await self._choose()
             if choice.hold:
                 await self._hold(choice)
+            if begin_ns:
+                return await self._leave(choice, begin_ns)
             self._shared.flying |= _ids(choice.send)
         if not choice.send:
             return pause_s(choice.wake_ns, clock.wall_ns(), LONGEST_REST_S)
@@ -149,21 +163,47 @@ class Delivery:
             settled,
             dropped,
             self._last_told_ns,
+            self._rests_until(self._shared.clock.wall_ns()),
+            self.settings.outside,
         )
+
+    def _rests_until(self, now_ns: int) -> int:
+        """Outside the channel's hours, when they begin; else 0."""
+        hours = self.settings.hours
+        return 0 if hours is None or hours.is_in(now_ns) else hours.next(now_ns)[0]
+
+    async def _leave(self, choice: Choice, begin_ns: int) -> float:
+        """Have another channel tell what is due outside the hours; returns for how long there's nothing to do."""
+        shared, now_ns = self._shared, self._shared.clock.wall_ns()
+        waiting = [one for one, _ in choice.send]
+        if not waiting:
+            wake_ns = begin_ns if choice.wake_ns is None else min(begin_ns, choice.wake_ns)
+            return pause_s(wake_ns, now_ns, LONGEST_REST_S)
+        await shared.journal.submit(lambda tx: shared.book.moved(tx, waiting, self.settings.outside, now_ns))
+        self.on_moved(self.settings.outside)
+        return 0.0
 
     async def _choose(self) -> Choice:
         shared = self._shared
         now_ns = shared.clock.wall_ns()
         waiting = await asyncio.to_thread(shared.journal.look, lambda db: self._waiting(db, now_ns))
-        return choose(waiting, shared.silencers, self.settings.group, now_ns, self._alone)
+        return choose(waiting, shared.lasting(now_ns), self.settings.group, now_ns, self._alone)
 
     def _waiting(self, db: Connection, now_ns: int) -> list[Waiting]:
         found = [(one, alerts.find(db, one.alert)) for one in dispatches.of_channel(db, self.name, now_ns, LOOK_AT)]
-        return [(one, alert) for one, alert in found if alert is not None]
+        waiting = [(one, alert) for one, alert in found if alert is not None]
+        if self._rests_until(now_ns):  # who was told of a raise is told of its end, when the hours begin
+            return [(one, alert) for one, alert in waiting if one.what != "cleared"]
+        return waiting
 
     async def _hold(self, choice: Choice) -> None:
+        now_ns = self._shared.clock.wall_ns()
+
         def write(tx: Transaction) -> None:
             for silencer, ids in choice.hold:
+                for alert in dispatches.alerts_of(tx.db, ids):
+                    kind: Kind = "silenced" if silencer.id > 0 else "planned"
+                    alert_history.add(tx, Line(alert, now_ns, kind, self.name, str(abs(silencer.id))))
                 dispatches.hold(tx, ids, silencer.id, silencer.until_ns)
 
         await self._shared.journal.submit(write)
@@ -221,6 +261,8 @@ class Delivery:
 
         def write(tx: Transaction) -> None:
             dispatches.drop(tx, [one.id for one in late], "given_up")
+            for one in late:
+                alert_history.add(tx, Line(one.alert, now_ns, "given_up", self.name, cause))
             if put_off_s:
                 dispatches.put_off(tx, [one.id for one, _ in rest], now_ns + round(put_off_s * NS_PER_S))
             for one, _ in rest:

@@ -6,6 +6,7 @@ NotifyError
 ├── AlertUnknown      caller: there is no such alert
 ├── AlertOver         caller: it's cleared, so there's nothing to acknowledge
 ├── SilenceUnknown    caller: there is no such silence, or it's over
+├── MaintenanceUnknown  caller: there is no such maintenance window, or it's over
 ├── ChannelUnknown    caller: node.yaml has no such channel
 ├── RequestInvalid    caller: what was asked makes no sense; says what to write
 └── NotifyBusy        node: the journal takes no writes now
@@ -50,6 +51,12 @@ class SilenceUnknown(NotifyError):
     """There is no silence with this number, or it's over."""
 
     hint = "`holdfast alerts silences` shows those that last"
+
+
+class MaintenanceUnknown(NotifyError):
+    """There is no maintenance window with this number, or it's over."""
+
+    hint = "`holdfast alerts maintenance list` shows those that are planned"
 
 
 class ChannelUnknown(NotifyError):

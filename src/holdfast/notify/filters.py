@@ -1,6 +1,6 @@
-"""Which alerts are meant: `takes:` of a channel, and what a silence silences. Pure."""
+"""Which alerts are meant: `takes:` of a channel, and what a silence or a maintenance window means. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from msgspec import Struct
 
@@ -8,6 +8,13 @@ from holdfast.kernel.stars import matcher
 from holdfast.model.event import Event, Severity
 
 _MEMBERS = ("rules", "nodes", "devices")
+LabelsOf = Callable[[Event], Collection[str]]
+"""The labels of the device that an event is about."""
+
+
+def no_labels(_event: Event) -> Collection[str]:
+    """Where nobody knows devices."""
+    return ()
 
 
 class Filter(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -17,17 +24,26 @@ class Filter(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     rules: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """Of this node's own devices: one of them is enough."""
 
     @property
     def is_all(self) -> bool:
         """Does it mean every alert?"""
-        return not (self.severity or self.rules or self.nodes or self.devices)
+        return not (self.severity or self.rules or self.nodes or self.devices or self.labels)
 
-    def compiled(self) -> Callable[[Event], bool]:
+    def compiled(self, labels_of: LabelsOf = no_labels) -> Callable[[Event], bool]:
         """Does it mean an alert?"""
-        checks: list[tuple[str, Callable[[str], bool]]] = [
-            (name.removesuffix("s"), matcher(getattr(self, name))) for name in _MEMBERS if getattr(self, name)
+        checks: list[Callable[[Event], bool]] = [
+            _by_name(name.removesuffix("s"), matcher(getattr(self, name))) for name in _MEMBERS if getattr(self, name)
         ]
         if self.severity:
-            checks.append(("severity", frozenset(self.severity).__contains__))
-        return lambda event: all(fits(getattr(event, name)) for name, fits in checks)
+            checks.append(_by_name("severity", frozenset(self.severity).__contains__))
+        if self.labels:
+            fits = matcher(self.labels)
+            checks.append(lambda event: any(fits(label) for label in labels_of(event)))
+        return lambda event: all(check(event) for check in checks)
+
+
+def _by_name(name: str, fits: Callable[[str], bool]) -> Callable[[Event], bool]:
+    return lambda event: fits(getattr(event, name))

@@ -89,6 +89,28 @@ class SilenceChanged(Happening, frozen=True):
     why: str
 
 
+class AlertCommented(Happening, frozen=True):
+    """Somebody wrote something about an alert."""
+
+    metric = "alert_comments"
+    alert: int
+    node: str
+    device: str
+    rule: str
+    by: str
+
+
+class MaintenanceChanged(Happening, frozen=True):
+    """Somebody planned works, or ended them."""
+
+    level = Level.WARNING
+    metric = "maintenance_changes"
+    maintenance: int
+    change: str
+    by: str
+    why: str
+
+
 class AlertsUnreadable(Happening, frozen=True):
     """A group of events is damaged; it's passed over once the scrub has made it a gap."""
 

@@ -42,6 +42,8 @@ class RuleNotice(Protocol):
 
 RuleNotices = Callable[[str], Sequence[RuleNotice]]
 """What the rule of a name does, as it is now."""
+RuleText = Callable[[str], tuple[str, str]]
+"""A rule's version and text (JSON) as it is now; empty where it isn't known. Any thread."""
 Acknowledged = Callable[[Alert], None]
 """Called when somebody has acknowledged an alert, after the commit."""
 OnLabel = Callable[[Labelled], None]

@@ -9,11 +9,12 @@ from typing import Any
 
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.event import Event
+from holdfast.notify.filters import LabelsOf, no_labels
 from holdfast.notify.ports import RuleNotice, RuleNotices
 from holdfast.notify.settings import ChannelSettings, Escalation, EscalationSettings, escalation
 
 RAISED, CLEARED, ACKNOWLEDGED = "alert.raised", "alert.cleared", "alert.acknowledged"
-LABELLED = "alert.labelled"
+LABELLED, COMMENTED = "alert.labelled", "alert.commented"
 KINDS: Mapping[str, frozenset[str]] = {
     "both": frozenset({RAISED, CLEARED}),
     "raised": frozenset({RAISED}),
@@ -48,9 +49,9 @@ class Channel:
     repeat_ns: int = field(default=0)
 
     @staticmethod
-    def of(settings: ChannelSettings) -> "Channel":
+    def of(settings: ChannelSettings, labels_of: LabelsOf = no_labels) -> "Channel":
         """Compiled."""
-        takes = (lambda _: False) if settings.takes is None else settings.takes.compiled()
+        takes = (lambda _: False) if settings.takes is None else settings.takes.compiled(labels_of)
         return Channel(settings, takes, round(settings.group.wait * NS_PER_S), round(settings.repeat * NS_PER_S))
 
 
@@ -63,11 +64,14 @@ class Routing:
         channels: Mapping[str, ChannelSettings],
         escalations: Mapping[str, Escalation],
         notices: RuleNotices,
+        labels_of: LabelsOf = no_labels,
     ) -> None:
         self.node = node
-        self.channels = {name: Channel.of(one) for name, one in channels.items()}
+        self.channels = {name: Channel.of(one, labels_of) for name, one in channels.items()}
         self.escalations: dict[str, EscalationSettings] = {name: escalation(one) for name, one in escalations.items()}
-        self._begins = {name: one.takes.compiled() for name, one in self.escalations.items() if one.takes is not None}
+        self._begins = {
+            name: one.takes.compiled(labels_of) for name, one in self.escalations.items() if one.takes is not None
+        }
         self._notices = notices
 
     def raised(self, event: Event) -> Wishes:

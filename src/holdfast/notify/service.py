@@ -11,14 +11,15 @@ nothing waits longer than it was to wait in the first place.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_args
 
 import msgspec
 
 from holdfast.journal import alert_labels, alerts, blobs, dispatches
+from holdfast.journal.alert_history import MOST_COMMENTS, Line
 from holdfast.journal.alert_labels import Label, Labelled
 from holdfast.journal.alerts import Alert, Silence, groups_of_events
 from holdfast.journal.errors import GroupCorrupt
@@ -30,15 +31,17 @@ from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.model.event import Event, Severity
 from holdfast.model.lane import Lane
 from holdfast.notify import labelling
-from holdfast.notify.acknowledging import acknowledged, labelled
-from holdfast.notify.book import CURSOR, Book, acknowledge
-from holdfast.notify.choosing import Silencer
+from holdfast.notify.acknowledging import acknowledged, commented, labelled
+from holdfast.notify.book import CURSOR, Book, acknowledge, comment
+from holdfast.notify.checks import require_length, require_text
 from holdfast.notify.delivery import ChannelStatus, Delivery, Shared
-from holdfast.notify.errors import AlertOver, AlertUnknown, ChannelUnknown, NotifyBusy, RequestInvalid, SilenceUnknown
-from holdfast.notify.filters import Filter
-from holdfast.notify.happenings import AlertAcknowledged, AlertLabelled, AlertsUnreadable, SilenceChanged
+from holdfast.notify.errors import AlertOver, AlertUnknown, ChannelUnknown, NotifyBusy, RequestInvalid
+from holdfast.notify.filters import Filter, LabelsOf, no_labels
+from holdfast.notify.happenings import AlertAcknowledged, AlertCommented, AlertLabelled, AlertsUnreadable
 from holdfast.notify.messages import Message
-from holdfast.notify.ports import Acknowledged, OnLabel, RuleNotices, Way
+from holdfast.notify.planned import MaintenanceSettings
+from holdfast.notify.ports import Acknowledged, OnLabel, RuleNotices, RuleText, Way
+from holdfast.notify.quieting import Quieting
 from holdfast.notify.routing import CLEARED, RAISED, Routing
 from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
 from holdfast.notify.trial import trial
@@ -54,7 +57,6 @@ LOOK_EVERY_S = 1.0
 STEPS_AT_ONCE = 500
 STEPPED_NS = 2 * NS_PER_S
 """A smaller move of the wall clock is left alone: NTP slews it all the time."""
-MOST_TEXT = 1_000
 _COUNTED = (
     ("alerts_open", "Alerts that aren't cleared."),
     ("alerts_unacknowledged", "Alerts that aren't cleared and that nobody deals with."),
@@ -68,6 +70,7 @@ class NotifySettings:
     channels: Mapping[str, ChannelSettings] = field(default_factory=dict)
     escalations: Mapping[str, Escalation] = field(default_factory=dict)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    maintenance: Mapping[str, MaintenanceSettings] = field(default_factory=dict)
 
 
 class NotifyService:
@@ -82,6 +85,8 @@ class NotifyService:
         *,
         ways: Mapping[str, Way],
         notices: RuleNotices = lambda _: (),
+        labels_of: LabelsOf = no_labels,
+        rule_text: RuleText = lambda _: ("", ""),
         lane_of: Callable[[Event], Lane] = lambda event: event.lane,
         on_acknowledged: Acknowledged = lambda _: None,
         on_label: OnLabel = lambda _: None,
@@ -90,16 +95,23 @@ class NotifyService:
 
         ways:            by channel
         notices:         what a rule does to have people told
+        labels_of:       of the device that an event is about; any thread
+        rule_text:       a rule's version and text as it is now; any thread
         lane_of:         where an event that is made here may lie: it may have to stay, or the parent may not know it
         on_acknowledged: told of every acknowledgement made here
         on_label:        told of every label made here, and at the start of those that weren't understood yet
         """
         self._journal, self._clock, self._telemetry = journal, clock, telemetry
         self._lane_of, self._on_acknowledged, self._on_label = lane_of, on_acknowledged, on_label
-        routing = Routing(journal.node, settings.channels, settings.escalations, notices)
-        self._book = Book(routing, settings.alerts.keep)
-        self._shared = Shared(journal, self._book, clock, telemetry, asyncio.Lock(), set())
+        turn = asyncio.Lock()
+        quieting = self.quieting = Quieting(journal, clock, telemetry, turn, settings.maintenance, labels_of)
+        routing = Routing(journal.node, settings.channels, settings.escalations, notices, labels_of)
+        self._book = Book(routing, settings.alerts.keep, quieting.works_at, quieting.is_quiet, rule_text)
+        self._shared = Shared(journal, self._book, clock, telemetry, turn, set(), quieting.lasting)
         self.channels = {name: Delivery(name, one, ways[name], self._shared) for name, one in settings.channels.items()}
+        quieting.wake = self._wake_channels
+        for one in self.channels.values():
+            one.on_moved = lambda to: self.channels[to].wake()
         self._at = {lane: journal.cursor(CURSOR, lane) for lane in LANES}
         self._wake = asyncio.Event()
         self._offset_ns: int | None = None
@@ -110,7 +122,6 @@ class NotifyService:
         for place, (name, text) in enumerate(_COUNTED):
             read = partial(_by_severity, journal, place)
             telemetry.table("gauge", name, text, ("severity",), read, slow=True)
-        telemetry.gauge("silences", "Silences that last.", lambda: len(self._lasting()))
 
     async def start(self) -> None:
         """Take up what an earlier life left, or begin the book."""
@@ -121,7 +132,7 @@ class NotifyService:
             await journal.submit(lambda tx: self._book.begin(tx, found, heads, now_ns))
             self._at = heads
         await journal.submit(lambda tx: self._book.tidy(tx, now_ns))
-        await self._read_silences()
+        await self.quieting.start()
         for one in await asyncio.to_thread(journal.look, alert_labels.unsettled):
             self._on_label(one)
 
@@ -135,8 +146,7 @@ class NotifyService:
         while True:
             self._wake.clear()
             if self._journal.condition is Condition.OK and await self.once():
-                for one in self.channels.values():
-                    one.wake()
+                self._wake_channels()
             await asyncio.sleep(BETWEEN_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
@@ -167,8 +177,8 @@ class NotifyService:
         Raises:
             AlertUnknown, AlertOver, RequestInvalid, NotifyBusy: nothing changed.
         """
-        _require_text("by", by)
-        _require_length("comment", comment)
+        require_text("by", by)
+        require_length("comment", comment)
         self._require_journal()
         async with self._shared.turn:
             found = await asyncio.to_thread(self._journal.look, lambda db: alerts.find(db, number))
@@ -203,8 +213,8 @@ class NotifyService:
         Raises:
             AlertUnknown, RequestInvalid, NotifyBusy: nothing changed.
         """
-        _require_text("by", by)
-        _require_length("comment", comment)
+        require_text("by", by)
+        require_length("comment", comment)
         self._require_journal()
         async with self._shared.turn:
             found, before = await asyncio.to_thread(self._journal.look, partial(labelling.look, number=number))
@@ -228,48 +238,42 @@ class NotifyService:
         self._on_label(one)
         return one
 
-    async def silence(self, match: Filter, until_ns: int, by: str, why: str) -> Silence:
-        """Have nobody told of some alerts until a time. Returns when it's on disk.
+    async def comment(self, number: int, by: str, text: str) -> Line:
+        """Somebody writes something about an alert, open or over. Returns when it's on disk.
 
         Raises:
-            RequestInvalid, NotifyBusy: nothing changed.
+            AlertUnknown, RequestInvalid, NotifyBusy: nothing changed.
         """
-        _require_text("by", by)
-        _require_text("why", why)
-        now_ns = self._clock.wall_ns()
-        if until_ns <= now_ns:
-            raise RequestInvalid("a silence that ends in the past silences nothing", "name a later time, or `for: 2h`")
+        require_text("by", by)
+        require_text("comment", text)
         self._require_journal()
-        new = Silence(0, msgspec.json.encode(match).decode(), by, why, now_ns, until_ns)
-        async with self._shared.turn:
-            number = await asyncio.shield(self._journal.submit(lambda tx: alerts.silence(tx, new)))
-            await self._read_silences()
-        self._telemetry.emit(SilenceChanged(number, "made", by, why))
-        return replace(new, id=number)
-
-    async def unsilence(self, number: int) -> None:
-        """Take a silence back: what it held is told now, if it's still worth telling.
-
-        Raises:
-            SilenceUnknown, NotifyBusy: nothing changed.
-        """
-        self._require_journal()
+        found = await asyncio.to_thread(self._journal.look, lambda db: alerts.find(db, number))
+        if found is None:
+            raise AlertUnknown(f"there is no alert {number}")
         now_ns = self._clock.wall_ns()
+        event = commented(self._journal.node, found, by, text, now_ns)
+        lane = self._lane_of(event)
 
         def write(tx: Transaction) -> bool:
-            is_gone = alerts.unsilence(tx, number, now_ns)
-            if is_gone:
-                dispatches.let_go(tx, number, now_ns)
-            return is_gone
+            is_new = comment(tx, number, by, text, now_ns, event.id)
+            if is_new:
+                tx.append_events(lane, [msgspec.structs.replace(event, lane=lane)])
+                tx.count("events_accepted")
+            return is_new
 
-        async with self._shared.turn:
-            is_gone = await asyncio.shield(self._journal.submit(write))
-            await self._read_silences()
-        if not is_gone:
-            raise SilenceUnknown(f"there is no silence {number} that lasts")
-        self._telemetry.emit(SilenceChanged(number, "taken back", "", ""))
-        for one in self.channels.values():
-            one.wake()
+        if not await asyncio.shield(self._journal.submit(write)):
+            raise RequestInvalid(f"alert {number} has {MOST_COMMENTS} comments", "write the rest somewhere else")
+        self.revision += 1
+        self._telemetry.emit(AlertCommented(number, found.node, found.device, found.rule, by))
+        return Line(number, now_ns, "commented", by, text, event.id)
+
+    async def silence(self, match: Filter, until_ns: int, by: str, why: str) -> Silence:
+        """Have nobody told of some alerts until a time; see `Quieting.silence`."""
+        return await self.quieting.silence(match, until_ns, by, why)
+
+    async def unsilence(self, number: int) -> None:
+        """Take a silence back; see `Quieting.unsilence`."""
+        await self.quieting.unsilence(number)
 
     async def test(self, name: str) -> str:
         """Tell a test message through a channel; returns what is odd about it.
@@ -285,6 +289,10 @@ class NotifyService:
     def statuses(self) -> list[ChannelStatus]:
         """How the channels are. Blocking, any thread."""
         return [one.status() for one in self.channels.values()]
+
+    def _wake_channels(self) -> None:
+        for one in self.channels.values():
+            one.wake()
 
     # The journal
 
@@ -357,43 +365,9 @@ class NotifyService:
                 after = groups[-1].last if groups else heads[lane]
         return list(found.values())
 
-    # Silences
-
-    async def _read_silences(self) -> None:
-        now_ns = self._clock.wall_ns()
-        found = await asyncio.to_thread(self._journal.look, lambda db: alerts.silences(db, now_ns))
-        self._shared.silencers = tuple(
-            Silencer(one.id, one.until_ns, _lasting(filter_of(one), one.until_ns, self._clock)) for one in found
-        )
-
-    def _lasting(self) -> Sequence[Silencer]:
-        now_ns = self._clock.wall_ns()
-        return [one for one in self._shared.silencers if one.until_ns > now_ns]
-
     def _require_journal(self) -> None:
         if self._journal.condition is not Condition.OK:
             raise NotifyBusy(f"the journal is {self._journal.condition.value}")
-
-
-def filter_of(one: Silence) -> Filter:
-    """What a stored silence silences."""
-    return msgspec.json.decode(one.match, type=Filter)
-
-
-def _lasting(match: Filter, until_ns: int, clock: Clock) -> Callable[[Event], bool]:
-    means = match.compiled()
-    return lambda event: clock.wall_ns() < until_ns and means(event)
-
-
-def _require_text(name: str, text: str) -> None:
-    if not text.strip():
-        raise RequestInvalid(f"`{name}` is empty", f"say {'who you are' if name == 'by' else 'why'}: it's kept")
-    _require_length(name, text)
-
-
-def _require_length(name: str, text: str) -> None:
-    if len(text) > MOST_TEXT:
-        raise RequestInvalid(f"`{name}` is too long", f"at most {MOST_TEXT} characters")
 
 
 def _by_severity(journal: Journal, place: int) -> Rows:

@@ -1,12 +1,13 @@
 """`channels:`, `escalations:` and `alerts:` in node.yaml: who is told of what, by which way."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 from holdfast.kernel.scalars import Duration
 from holdfast.notify.filters import Filter
+from holdfast.notify.hours import Hours
 from holdfast.notify.templates import template_findings
 from holdfast.transport.addresses import MailTls, is_loopback
 from holdfast.transport.errors import AddressInvalid
@@ -159,6 +160,10 @@ class ChannelSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     rate: RateSettings = field(default_factory=RateSettings)
     over: Literal["tell", "drop"] = "tell"
     """An alert that was cleared before it could be told: `tell` = one message that says both, `drop` = none."""
+    hours: Hours | None = None
+    """When it tells; absent = always."""
+    outside: str = ""
+    """Channel that tells instead outside these hours; absent = what is to be told waits for them."""
     limit: Annotated[int, Meta(ge=10, le=1_000_000)] = 10_000
     """What may wait; beyond it the oldest is dropped, counted."""
 
@@ -181,6 +186,7 @@ class ChannelSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             yield ("retry_max",), "must not be below `retry_min`"
         if not self.rate.per:
             yield ("rate", "per"), "must be above 0"
+        yield from _hours_findings(self.hours, self.outside)
         if self.repeat and self.on == "cleared":
             yield ("repeat",), "a channel that is told only of what is cleared has nothing to remind of"
 
@@ -191,6 +197,10 @@ class StepSettings(Struct, frozen=True, forbid_unknown_fields=True):
     channel: str
     after: Duration = 0.0
     """Since the alert was heard of here."""
+    hours: Hours | None = None
+    """When it's taken; absent = always."""
+    outside: str = ""
+    """Channel that is told instead outside these hours; absent = the step waits for them, and those after it, too."""
 
 
 class EscalationSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -221,14 +231,43 @@ def findings(channels: Mapping[str, ChannelSettings], escalations: Mapping[str, 
     """What contradicts itself: where in node.yaml, and what to do."""
     for name, channel in channels.items():
         yield from ((("channels", name, *where), text) for where, text in channel.findings())
+        if said := _outside_finding(name, channels):
+            yield ("channels", name, "outside"), said
     for name, one in escalations.items():
         is_list = not isinstance(one, EscalationSettings)
         place = ("escalations", name) if is_list else ("escalations", name, "steps")
         steps = escalation(one).steps
-        if not steps:
-            yield place, "an escalation has at least one step"
-        for i, step in enumerate(steps):
-            if step.channel not in channels:
-                yield (*place, i, "channel"), f"there is no channel `{step.channel}` in `channels`"
-            if i and step.after < steps[i - 1].after:
-                yield (*place, i, "after"), "steps stand in order: `after` counts from when the alert was heard of"
+        yield from (((*place, *where), text) for where, text in _step_findings(steps, channels))
+
+
+def _step_findings(steps: Sequence[StepSettings], channels: Mapping[str, ChannelSettings]) -> Iterator[Finding]:
+    if not steps:
+        yield (), "an escalation has at least one step"
+    for i, step in enumerate(steps):
+        if step.channel not in channels:
+            yield (i, "channel"), f"there is no channel `{step.channel}` in `channels`"
+        if step.outside and step.outside not in channels:
+            yield (i, "outside"), f"there is no channel `{step.outside}` in `channels`"
+        yield from (((i, *where), text) for where, text in _hours_findings(step.hours, step.outside))
+        if i and step.after < steps[i - 1].after:
+            yield (i, "after"), "steps stand in order: `after` counts from when the alert was heard of"
+
+
+def _hours_findings(hours: Hours | None, outside: str) -> Iterator[Finding]:
+    if hours is not None:
+        yield from ((("hours", *where), text) for where, text in hours.findings())
+    elif outside:
+        yield ("outside",), "outside of which `hours`?"
+
+
+def _outside_finding(name: str, channels: Mapping[str, ChannelSettings]) -> str:
+    """What is wrong with the channels that tell instead, one after another."""
+    seen, at = {name}, channels[name].outside
+    while at:
+        if at not in channels:
+            return f"there is no channel `{at}` in `channels`"
+        if at in seen:
+            return f"`{at}` is told instead of itself: outside all their hours nobody would be"
+        seen.add(at)
+        at = channels[at].outside
+    return ""

@@ -1,5 +1,6 @@
 """A compiled rule in plain words, and what it keeps in memory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.kernel.clock import NS_PER_S
@@ -171,3 +172,30 @@ def action_words(rule: CompiledRule) -> list[str]:
     for notice in rule.notices:
         said.append(f"escalate {notice.escalation}" if notice.escalation else f"notify {notice.channel}")
     return said
+
+
+def explained(rule: CompiledRule, text: Mapping[str, object]) -> list[tuple[str, str]]:
+    """A rule in plain words, as pairs of what and how; what goes on with the last has no name. text: as YAML has it."""
+    who = {
+        "device": "each device by itself",
+        "node": "all devices of a node together",
+        "all": "all devices together",
+        "series": "each series by itself",
+    }
+    source = str(text.get("from", READINGS))
+    rows = [("reads", ", ".join(reads(rule)) or "nothing"), ("of", f"{source}; {who[rule.stage.by]}")]
+    if text.get("where"):
+        rows.append(("where", str(text["where"])))
+    if rule.watch is not None:
+        select = text.get("select")
+        rows.append(("metrics", ", ".join(map(str, select)) if isinstance(select, list) else str(select)))
+        rows += [("detector" if i == 0 else "", words) for i, words in enumerate(detector_words(rule.watch))]
+    rows.append(("looks at", window_words(rule.stage.window)))
+    rows.append(("computes", ", ".join(rule.names)))
+    rows += [("alert" if i == 0 else "", words) for i, words in enumerate(alarm_words(rule))]
+    rows += [("does" if i == 0 else "", words) for i, words in enumerate(action_words(rule))]
+    memory = cost(rule)
+    extra = f" and {memory.sample} B a message in its window" if memory.sample else ""
+    rows.append(("keeps", f"{memory.key:,} B a {'series' if rule.stage.by == 'series' else 'device'}{extra}"))
+    rows.append(("stage", f"{rule.stage.signature}, version {rule.version}"))
+    return rows

@@ -145,6 +145,13 @@ class Engine:
             batch = replace(batch, value=value)
         return arrive(batch, self.routes.wanted, self.catalogue)
 
+    def readers(self, series_id: int) -> list[str]:
+        """The names of the rules that read a series."""
+        if series_id >= len(self.routes.wanted) or not self.routes.wanted[series_id]:
+            return []
+        touched = self.routes.touched(np.array([series_id], np.int32))
+        return sorted({judge.rule.name for i in touched for judge in self._places[i].judges})
+
     def tick(self, now_ns: int) -> Findings:
         """What time alone brings: windows and alarms of devices that fell silent."""
         findings = Findings()

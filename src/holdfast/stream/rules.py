@@ -26,6 +26,22 @@ ActionKind = EventKind | Literal["result"]
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a rule stands, from line 1."""
+
+    file: Path
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Rules with where each of them stands, by name."""
+
+    rules: list["CompiledRule"]
+    places: Mapping[str, Place]
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One `publish`. kinds: of the events sent, `result` for every evaluation; payload: empty = all of it."""
 

@@ -6,9 +6,7 @@ Speak on change: log entering and leaving a condition, not each retry.
 """
 
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from enum import IntEnum
 from itertools import product
 from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
@@ -16,13 +14,15 @@ from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
-from holdfast.kernel.clock import NS_PER_S, Clock
+from holdfast.kernel.clock import Clock
+from holdfast.telemetry.lines import WRITERS, Lines, Style, fact
 from holdfast.telemetry.numbers import Kind, Numbers, Rows
+from holdfast.telemetry.spans import Tracer
 
 # A series beside each counter and histogram that nobody reads; the library forgot its type.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-RECENT = 500
+KEPT_LINES = 2_000
 
 
 class Level(IntEnum):
@@ -49,22 +49,30 @@ def write_stderr(line: str) -> None:
 
 
 class Telemetry:
-    """One node's log and metrics. Receives happenings; owns the Prometheus registries that `/metrics` shows.
+    """One node's log, metrics and traces. Receives happenings; owns the Prometheus registries that `/metrics` shows.
 
     registry: read on the loop's thread; slow: what reads the disk, read on another one
     """
 
-    def __init__(self, clock: Clock, write: Callable[[str], None] = write_stderr, level: Level = Level.INFO) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        write: Callable[[str], None] = write_stderr,
+        level: Level = Level.INFO,
+        style: Style = "text",
+        tracer: Tracer | None = None,
+    ) -> None:
+        """style: how `write` gets its lines; tracer: None = nothing is traced."""
         self.registry, self.slow = CollectorRegistry(auto_describe=False), CollectorRegistry(auto_describe=False)
         self._numbers, self._slow = Numbers(), Numbers()
         self.registry.register(self._numbers)
         self.slow.register(self._slow)
+        self.lines = Lines(KEPT_LINES)
+        """The newest lines; whoever follows the log reads them by number."""
+        self.tracer = tracer
         self._clock = clock
-        self._write = write
+        self._write, self._written = write, WRITERS[style]
         self._level = level
-        self.recent: deque[tuple[int, Happening]] = deque(maxlen=RECENT)
-        """The last happenings in the log, with their times in ns UTC; `told` counts all."""
-        self.told = 0
         self._counters: dict[type[Happening], tuple[Counter, tuple[str, ...]]] = {}
 
     def emit(self, happening: Happening) -> None:
@@ -74,10 +82,9 @@ class Telemetry:
             counter, labels = self._counter(kind)
             (counter.labels(*(getattr(happening, name) for name in labels)) if labels else counter).inc()
         if kind.level >= self._level:
-            now_ns = self._clock.wall_ns()
-            self.recent.append((now_ns, happening))
-            self.told += 1
-            self._write(_line(happening, now_ns))
+            fields = {name: fact(getattr(happening, name)) for name in kind.__struct_fields__}
+            line = self.lines.add(self._clock.wall_ns(), kind.level.name, kind.__name__, fields)
+            self._write(self._written(line))
 
     def gauge(
         self, name: str, description: str, read: Callable[[], float], *, slow: bool = False, **labels: str
@@ -133,17 +140,6 @@ class Telemetry:
             counter = Counter(f"holdfast_{kind.metric}", summary, labels, registry=self.registry)
             self._counters[kind] = counter, labels
         return self._counters[kind]
-
-
-def _line(happening: Happening, now_ns: int) -> str:
-    stamp = datetime.fromtimestamp(now_ns / NS_PER_S, UTC).isoformat(timespec="milliseconds")
-    facts = " ".join(f"{f}={_plain(getattr(happening, f))}" for f in happening.__struct_fields__)
-    return f"{stamp} {type(happening).level.name} {type(happening).__name__} {facts}".rstrip()
-
-
-def _plain(value: object) -> str:
-    text = str(value)
-    return msgspec.json.encode(text).decode() if " " in text or '"' in text or "\n" in text else text
 
 
 def kinds(of: type[Happening] = Happening) -> Iterator[type[Happening]]:

@@ -1,4 +1,4 @@
-"""`telemetry:` in node.yaml: what the node tells of itself."""
+"""`telemetry.metrics:` in node.yaml: the node's own health as readings."""
 
 from collections.abc import Iterator
 
@@ -25,16 +25,4 @@ class HealthSettings(Struct, frozen=True, forbid_unknown_fields=True):
     def findings(self) -> Iterator[Finding]:
         """What types can't tell, each with where it stands."""
         if self.every < LEAST_EVERY_S:
-            yield ("telemetry", "metrics", "every"), f"at least {LEAST_EVERY_S:.0f}s lie between two readings"
-
-
-class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the node tells of itself."""
-
-    metrics: HealthSettings | None = None
-    """As readings; absent = none."""
-
-    def findings(self) -> Iterator[Finding]:
-        """What types can't tell, each with where it stands."""
-        if self.metrics is not None:
-            yield from self.metrics.findings()
+            yield ("every",), f"at least {LEAST_EVERY_S:.0f}s lie between two readings"

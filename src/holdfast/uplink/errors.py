@@ -8,6 +8,7 @@ UplinkError
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.lane import Lane
+from holdfast.wire.errors import LinkRefused
 
 
 class UplinkError(HoldfastError):
@@ -37,3 +38,8 @@ class LaneClosed(UplinkError):
     def __init__(self, lane: Lane) -> None:
         super().__init__(f"rows of the {lane.name.lower()} lane must not go to this parent")
         self.lane = lane
+
+
+def asked_pause_s(error: HoldfastError) -> float:
+    """The pause that a refusal asks for."""
+    return error.retry_after_s if isinstance(error, LinkRefused) else 0.0

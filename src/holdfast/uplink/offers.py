@@ -13,6 +13,7 @@ from holdfast.model.series import Catalogue
 from holdfast.uplink.errors import KindUnknown, LaneClosed, RowsMissing
 from holdfast.uplink.naming import Names, Trust
 from holdfast.uplink.plan import Offer
+from holdfast.uplink.tracing import Follow
 from holdfast.wire.columns import encode_events, encode_gaps, encode_messages, encode_readings
 from holdfast.wire.frame import Effort
 from holdfast.wire.messages import BatchHeader, GapRow, Kind, SourceMark
@@ -53,10 +54,11 @@ def encode(
     at: Bound | None,
     branch: int,
     trust: Trust = STRANGER,
+    follow: Follow | None = None,
 ) -> Encoded:
-    """The body of an offer.
+    """The body of an offer; `follow` takes note of the traces in it.
 
-    at: where the parent is, with the chain there, as the parent told it; the group that ends there may be gone here
+    at: where the parent is, with the chain there, as it told it; the group that ends there may be gone here
 
     Raises:
         LaneClosed: when the parent must not have the lane; nothing was read.
@@ -87,19 +89,24 @@ def encode(
         region=trust.region if offer.lane.stays else "",
     )
     rows = groups[-1].last - offer.after
+    body = _body(header, groups, Names(catalogue, trust), offer.effort, follow)
     gap_rows = rows if header.kind == "gaps" else 0
-    body = _body(header, groups, Names(catalogue, trust), offer.effort)
     return Encoded(body, rows, gap_rows, Bound(header.last, header.chain), time.thread_time() - began)
 
 
-def _body(header: BatchHeader, groups: Sequence[Group], names: Names, effort: Effort) -> bytes:
+def _body(header: BatchHeader, groups: Sequence[Group], names: Names, effort: Effort, follow: Follow | None) -> bytes:
     if header.kind == "events":
-        return encode_events(header, [decode_events(group.blob) for group in groups])
+        events = [decode_events(group.blob) for group in groups]
+        if follow is not None:
+            follow.events(groups, events)
+        return encode_events(header, events)
     if header.kind == "gaps":
         return encode_gaps(header, [_gap_row(group) for group in groups])
     if header.kind == "messages":
         return encode_messages(header, [decode_messages(group.blob) for group in groups])
     batches = [decode_readings(group.blob) for group in groups]
+    if follow is not None:
+        follow.readings(groups, batches)
     # Only what these rows need: a younger series may not be committed yet, and its number could be given anew.
     needed = max(int(batch.series.max()) + 1 for batch in batches)
     return encode_readings(names.into(header, needed, batches), batches, effort)

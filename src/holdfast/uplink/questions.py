@@ -1,12 +1,14 @@
 """Lets the parent ask: keeps one poll open, answers what comes through it, within what the link may cost for it.
 
+A question is about rows that haven't gone up, or, as `call`, a look at this node's own pages; each has its own bound.
+
 Answers have bounds of their own (`parent.questions`) and count in the link's budget, but know no hours: somebody waits
 for them, and they are there for what the hours hold back.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Literal, Protocol
 
@@ -21,10 +23,11 @@ from holdfast.uplink.pacing import CALL_BYTES, Pacing
 from holdfast.uplink.settings import QuestionSettings
 from holdfast.wire.asking import AnswerHeader, Ask, Poll, RemoteAnswer, encode_answer
 from holdfast.wire.errors import LinkError, LinkRefused
+from holdfast.wire.looking import CallHeader, encode_reply
 
 IDLE_S = 1.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-AT_ONCE = 2
+AT_ONCE = 3
 SMALL_BYTES = 16_000
 """What an answer may have on a trickling link."""
 _MINUTE_S = 60.0
@@ -55,12 +58,19 @@ class Inquiries:
         clock: Clock,
         telemetry: Telemetry,
         rng: Random,
+        *,
+        look: Callable[[Ask], Awaitable[bytes]] | None = None,
     ) -> None:
-        """answer: blocking, any thread; session: (branch, token) of the open session, None = there is none."""
+        """answer: blocking, any thread; session: (branch, token) of the open session, None = there is none.
+
+        look: answers an `Ask` with a `call`; None = this node's pages are nobody's business
+        """
+        self._look = look if settings.looks else None
         self._settings, self._link, self._answer, self._session = settings, link, answer, session
         self._pacing, self._clock, self._telemetry, self._rng = pacing, clock, telemetry, rng
         self._asks = msgspec.json.Decoder(Ask)
         self._answered: deque[float] = deque()
+        self._looked: deque[float] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble = ""
 
@@ -70,11 +80,14 @@ class Inquiries:
         try:
             while True:
                 session = self._session()
-                if session is None or self._is_spent() or len(self._tasks) >= AT_ONCE:
+                if session is None or self._is_spent():
                     await asyncio.sleep(IDLE_S)
                     continue
+                if len(self._tasks) >= AT_ONCE:
+                    await asyncio.wait(self._tasks, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+                    continue
                 try:
-                    await self._once(Poll(*session))
+                    await self._once(Poll(*session, calls=self._look is not None))
                     pause, self._trouble = FIRST_PAUSE_S, ""
                 except LinkError as error:
                     asked = error.retry_after_s if isinstance(error, LinkRefused) else 0.0
@@ -111,10 +124,15 @@ class Inquiries:
     async def _made(self, ask: Ask, branch: int) -> tuple[Literal["answered", "refused"], bytes]:
         if ask.branch != branch:
             return "refused", _refusal(ask, "the question is about another history than this node's")
-        if not self._may_answer():
-            return "refused", _refusal(ask, f"more than {self._settings.per_minute} questions a minute")
+        if ask.call is not None and self._look is None:
+            return "refused", _refusal(ask, "this node's pages aren't shown to its parent")
+        most, lately = (self._settings.per_minute, self._answered)
+        if ask.call is not None:
+            most, lately = (self._settings.looks, self._looked)
+        if not self._may_answer(most, lately):
+            return "refused", _refusal(ask, f"more than {most} {'looks' if ask.call else 'questions'} a minute")
         try:
-            body = await asyncio.to_thread(self._answer, ask)
+            body = await self._body(ask)
         except HoldfastError as error:
             return "refused", _refusal(ask, f"the rows can't be read: {error}")
         if self._pacing.level is Level.TRICKLE and len(body) > SMALL_BYTES:
@@ -124,13 +142,18 @@ class Inquiries:
             return "refused", _refusal(ask, f"an answer of {len(body):,} bytes is over what the link may cost today")
         return "answered", body
 
-    def _may_answer(self) -> bool:
+    async def _body(self, ask: Ask) -> bytes:
+        if ask.call is not None and self._look is not None:
+            return await self._look(ask)
+        return await asyncio.to_thread(self._answer, ask)
+
+    def _may_answer(self, most: int, lately: deque[float]) -> bool:
         now = self._clock.monotonic()
-        while self._answered and now - self._answered[0] >= _MINUTE_S:
-            self._answered.popleft()
-        if len(self._answered) >= self._settings.per_minute:
+        while lately and now - lately[0] >= _MINUTE_S:
+            lately.popleft()
+        if len(lately) >= most:
             return False
-        self._answered.append(now)
+        lately.append(now)
         return True
 
     def _is_spent(self) -> bool:
@@ -149,4 +172,7 @@ class Inquiries:
 
 
 def _refusal(ask: Ask, why: str) -> bytes:
+    if ask.call is not None:
+        said = {"error": why[:500], "hint": "`parent.questions` in the site's node.yaml bounds what may be asked"}
+        return encode_reply(CallHeader(ask.id, 503), msgspec.json.encode(said))
     return encode_answer(RemoteAnswer(AnswerHeader(ask.id, "refused", why)))

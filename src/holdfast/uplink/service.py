@@ -18,7 +18,7 @@ from holdfast.model.lane import SYNCED_LANES, Lane
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.uplink.breaker import Breaker
 from holdfast.uplink.budget import BudgetStateInvalid
-from holdfast.uplink.errors import KindUnknown, RowsMissing
+from holdfast.uplink.errors import KindUnknown, RowsMissing, asked_pause_s
 from holdfast.uplink.greeting import greeting
 from holdfast.uplink.happenings import (
     UplinkBranched,
@@ -55,6 +55,7 @@ from holdfast.uplink.ports import ParentLink
 from holdfast.uplink.settings import ParentSettings
 from holdfast.uplink.standing import Standing
 from holdfast.uplink.status import UplinkStatus
+from holdfast.uplink.tracing import follow
 from holdfast.wire.errors import BodyTooLarge, LinkDown, LinkRefused
 from holdfast.wire.messages import MAX_PROOFS, BatchReply, Position, SourceMark, Welcome
 
@@ -214,7 +215,7 @@ class UplinkService:
             welcome = await self._ask()
         except HoldfastError as error:
             self._lost(error)
-            self._tell(Failed(None, _asked(error)))
+            self._tell(Failed(None, asked_pause_s(error)))
             return
         except Exception as bug:  # noqa: BLE001  # a fault of ours must not leave the session half open for ever
             self._stumbled(bug, None)
@@ -278,6 +279,7 @@ class UplinkService:
 
     async def _offer(self, offer: Offer) -> None:
         size = 0
+        followed = follow(self._telemetry.tracer, self._journal.catalogue)
         try:
             encoded = await asyncio.to_thread(
                 encode,
@@ -287,11 +289,13 @@ class UplinkService:
                 self.standing.bounds.get(offer.lane),
                 self.standing.account.branch,
                 self.standing.trust,
+                followed,
             )
             size = len(encoded.body)
             self._cpu_s += encoded.cpu_s
             self._offered[offer.lane] = max(self._offered.get(offer.lane, 0), encoded.end.seq)
             began = self._clock.monotonic()
+            sent_ns = self._clock.wall_ns()
             reply = await self._link.batch(encoded.body)
         except (RowsMissing, GroupCorrupt) as fault:
             await self._mend(fault)
@@ -301,11 +305,13 @@ class UplinkService:
             self._tell(Failed(offer.lane, waits=True))
         except HoldfastError as error:  # whatever it is, a lane must not stay in flight for ever
             self._lost(error)
-            self._tell(Failed(offer.lane, _asked(error), isinstance(error, BodyTooLarge), size))
+            self._tell(Failed(offer.lane, asked_pause_s(error), isinstance(error, BodyTooLarge), size))
         except Exception as bug:  # noqa: BLE001  # nor a lane in flight
             self._stumbled(bug, offer.lane)
         else:
             self._answered(offer.lane, encoded, reply)
+            if followed is not None and reply.status in {"applied", "duplicate"}:
+                followed.answered(offer.lane, sent_ns, {"bytes": size, "rows": encoded.rows, "reply": reply.status})
             self._tell(Answered(offer.lane, reply, size, encoded.rows, self._clock.monotonic() - began))
 
     def _answered(self, lane: Lane, encoded: Encoded, reply: BatchReply) -> None:
@@ -387,7 +393,3 @@ class UplinkService:
         if self._is_up:
             self._is_up, self._since = False, self._clock.monotonic()
             self._telemetry.emit(UplinkLost(parent=self._settings.url, cause=self._cause))
-
-
-def _asked(error: HoldfastError) -> float:
-    return error.retry_after_s if isinstance(error, LinkRefused) else 0.0

@@ -55,6 +55,8 @@ class QuestionSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     per_minute: Annotated[int, Meta(ge=1, le=6_000)] = 60
     """Questions answered; the rest is refused."""
+    looks: Annotated[int, Meta(ge=0, le=6_000)] = 300
+    """Looks a minute at this node's own pages through the parent; 0 = it may not."""
     per_day: Size = 50_000_000
     """Bytes a UTC day for answers and for waiting to be asked; they count in `budget`, but know no `hours`."""
     within: Duration = 3.0

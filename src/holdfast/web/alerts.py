@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from holdfast.journal import alert_labels, alerts
+from holdfast.journal import alert_history, alert_labels, alerts
 from holdfast.journal.alert_labels import Label, Labelled
 from holdfast.journal.alerts import Alert, Silence, Wanted
 from holdfast.kernel.clock import Clock
@@ -21,6 +21,7 @@ from holdfast.notify.errors import (
     AlertOver,
     AlertUnknown,
     ChannelUnknown,
+    MaintenanceUnknown,
     NotifyBusy,
     RequestInvalid,
     SilenceUnknown,
@@ -28,7 +29,8 @@ from holdfast.notify.errors import (
     TellingRefused,
 )
 from holdfast.notify.filters import Filter
-from holdfast.notify.service import filter_of
+from holdfast.notify.quieting import filter_of
+from holdfast.storage.sqlite import Connection
 from holdfast.web.bodies import read_body
 from holdfast.web.deps import Alerting
 from holdfast.web.door import OPERATOR, needs
@@ -44,11 +46,12 @@ MAX_BODY = 64 << 10
 STALL_S = 30.0
 MOST_LISTED = 1_000
 RETRY_S = 1.0
-_LAST_ID = 1 << 36
+LAST_ID = 1 << 36
 _HINT = "see docs/reference/http-api.md, Alerts"
 _STATUS: dict[type[HoldfastError], int] = {
     AlertUnknown: 404,
     SilenceUnknown: 404,
+    MaintenanceUnknown: 404,
     ChannelUnknown: 404,
     AlertOver: 409,
     RequestInvalid: 400,
@@ -76,9 +79,13 @@ class AlertRow(Struct, frozen=True):
     comment: str
     why: dict[str, Any]
     metric: str = ""
+    maintenance: int = 0
+    """The planned works during which it was raised."""
+    comments: int = 0
+    """How many people wrote, where that was asked for."""
 
     @staticmethod
-    def of(one: Alert) -> "AlertRow":
+    def of(one: Alert, comments: int = 0) -> "AlertRow":
         """As it's stored."""
         last = one.raised if one.cleared is None else one.cleared
         return AlertRow(
@@ -98,6 +105,8 @@ class AlertRow(Struct, frozen=True):
             one.comment,
             last.why,
             one.metric,
+            one.maintenance,
+            comments,
         )
 
 
@@ -190,6 +199,10 @@ class ChannelRow(Struct, frozen=True):
     settled: int
     dropped: int
     last_told_ns: int
+    rests_until_ns: int = 0
+    """Outside its hours, when they begin; else 0."""
+    instead: str = ""
+    """The channel that tells then; empty = what is to be told waits."""
 
     @staticmethod
     def of(one: ChannelStatus) -> "ChannelRow":
@@ -209,6 +222,8 @@ class ChannelRow(Struct, frozen=True):
             one.settled,
             one.dropped,
             one.last_told_ns,
+            one.rests_until_ns,
+            one.instead,
         )
 
 
@@ -244,7 +259,6 @@ class Alerts:
         """The paths."""
         return [
             Route("/api/v1/alerts", self.page),
-            Route("/api/v1/alerts/{id:int}", self.one),
             Route("/api/v1/alerts/{id:int}/acknowledge", self.acknowledge, methods=["POST"]),
             Route("/api/v1/alerts/{id:int}/label", self.label, methods=["POST"]),
             Route("/api/v1/alert-labels", self.labels),
@@ -269,43 +283,34 @@ class Alerts:
             params.get("device", ""),
             params.get("rule", ""),
             truth(params, "acknowledged", default=False) if "acknowledged" in params else None,
-            whole(params, "before", _LAST_ID, _LAST_ID),
+            whole(params, "before", LAST_ID, LAST_ID),
         )
         limit = whole(params, "limit", 100, MOST_LISTED, 1)
-        found: list[Alert] = await self._read(partial(alerts.page, wanted=wanted, limit=limit))
-        return answer([AlertRow.of(one) for one in found])
-
-    async def one(self, request: Request) -> Response:
-        """One alert."""
-        only(request.query_params)
-        number = int(request.path_params["id"])
-        found: Alert | None = await self._read(partial(alerts.find, number=min(number, _LAST_ID)))
-        if found is None:
-            raise Refused(404, f"there is no alert {number}", AlertUnknown.hint)
-        return answer(AlertRow.of(found))
+        found, comments = await self._read(partial(_page, wanted=wanted, limit=limit))
+        return answer([AlertRow.of(one, comments.get(one.id, 0)) for one in found])
 
     @needs(OPERATOR)
     async def acknowledge(self, request: Request) -> Response:
         """JSON `AckRequest` in, `AlertRow` out once it's on disk; who was first stays."""
         only(request.query_params)
-        body = await _body(request, _ack)
-        number = min(int(request.path_params["id"]), _LAST_ID)
+        said = await body(request, _ack)
+        number = min(int(request.path_params["id"]), LAST_ID)
         try:
-            found = await self._service.acknowledge(number, name_of(request, body.by), body.comment)
+            found = await self._service.acknowledge(number, name_of(request, said.by), said.comment)
         except HoldfastError as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
         return answer(AlertRow.of(found))
 
     @needs(OPERATOR)
     async def label(self, request: Request) -> Response:
         """JSON `LabelRequest` in, `LabelRow` out once it's on disk; the last word counts."""
         only(request.query_params)
-        body = await _body(request, _label)
-        number = min(int(request.path_params["id"]), _LAST_ID)
+        said = await body(request, _label)
+        number = min(int(request.path_params["id"]), LAST_ID)
         try:
-            found = await self._service.label(number, body.label, name_of(request, body.by), body.comment)
+            found = await self._service.label(number, said.label, name_of(request, said.by), said.comment)
         except HoldfastError as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
         return answer(LabelRow.of(found))
 
     async def labels(self, request: Request) -> Response:
@@ -326,23 +331,23 @@ class Alerts:
     async def silence(self, request: Request) -> Response:
         """JSON `SilenceRequest` in, `SilenceRow` out once it's on disk."""
         only(request.query_params)
-        body = await _body(request, _silence)
-        until_ns = parse_time("until", body.until, self._clock.wall_ns())
+        said = await body(request, _silence)
+        until_ns = parse_time("until", said.until, self._clock.wall_ns())
         try:
-            made = await self._service.silence(body.match, until_ns, name_of(request, body.by), body.why)
+            made = await self._service.silence(said.match, until_ns, name_of(request, said.by), said.why)
         except HoldfastError as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
         return answer(SilenceRow.of(made), 201)
 
     @needs(OPERATOR)
     async def unsilence(self, request: Request) -> Response:
         """Take a silence back."""
         only(request.query_params)
-        number = min(int(request.path_params["id"]), _LAST_ID)
+        number = min(int(request.path_params["id"]), LAST_ID)
         try:
             await self._service.unsilence(number)
         except HoldfastError as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
         return answer(Gone(number))
 
     async def channels(self, request: Request) -> Response:
@@ -363,7 +368,7 @@ class Alerts:
             except (TellingFailed, TellingRefused) as error:
                 reply = TestReply(told=False, detail=str(error), hint=error.hint)
             except HoldfastError as error:
-                raise _refusal(error) from error
+                raise refusal(error) from error
         return answer(msgspec.structs.replace(reply, took_s=round(self._clock.monotonic() - began, 3)))
 
     async def _read(self, read: Callable[..., T]) -> T:
@@ -372,14 +377,21 @@ class Alerts:
             return found
 
 
-async def _body(request: Request, decoder: "msgspec.json.Decoder[T]") -> T:
+def _page(db: Connection, wanted: Wanted, limit: int) -> tuple[list[Alert], dict[int, int]]:
+    found = alerts.page(db, wanted, limit)
+    return found, alert_history.comments(db, (one.id for one in found))
+
+
+async def body(request: Request, decoder: "msgspec.json.Decoder[T]") -> T:
+    """A request's body, decoded; refused with 400 when it isn't what is expected."""
     try:
         return decoder.decode(await read_body(request, MAX_BODY, STALL_S))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(400, f"the body can't be read: {error}", _HINT) from error
 
 
-def _refusal(error: HoldfastError) -> Refused:
+def refusal(error: HoldfastError) -> Refused:
+    """What a change that didn't happen is answered with."""
     status = _STATUS.get(type(error))
     if status is None:
         raise error

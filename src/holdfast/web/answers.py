@@ -101,12 +101,16 @@ class RouteStatus(Struct, frozen=True):
 
 
 class RulesStatus(Struct, frozen=True):
-    """The rules at work. throttled: their names; problems: why the files as they are now aren't in force."""
+    """The rules at work. throttled: their names; problems: why the files as they are now aren't in force.
+
+    off: the names of those that are switched off, or read from such a one
+    """
 
     rules: int
     raised: int
     throttled: list[str]
     problems: list[str]
+    off: list[str] = []
 
 
 class Status(Struct, frozen=True):

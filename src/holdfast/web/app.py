@@ -7,7 +7,9 @@ from starlette.routing import BaseRoute, Route
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
+from holdfast.web.alert_stories import AlertStories
 from holdfast.web.alerts import Alerts
+from holdfast.web.analytics import Analytics
 from holdfast.web.asking import Inquiry
 from holdfast.web.child_commands import ChildCommands
 from holdfast.web.child_devices import ChildDevices
@@ -21,13 +23,17 @@ from holdfast.web.gate import Gate
 from holdfast.web.guard import Door
 from holdfast.web.headers import Shell
 from holdfast.web.live.service import Live
+from holdfast.web.maintenance import Maintenance
+from holdfast.web.metrics import CounterCollector
 from holdfast.web.people import PeopleRoutes
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.queues import Queues
 from holdfast.web.reading import Reading
+from holdfast.web.reports import Reports
 from holdfast.web.responses import refused, unable, unrouted
 from holdfast.web.rules import Rules
 from holdfast.web.series import Series
+from holdfast.web.sites import Sites
 from holdfast.web.state import State
 from holdfast.web.sync import Sync
 
@@ -36,6 +42,7 @@ def build_app(deps: WebDeps) -> Starlette:
     """The app of one node; opens nothing."""
     # Each question decodes on a thread of its own; two leave a core to the hot path on the smallest machines.
     gate = Gate(running=2, waiting=16)
+    deps.telemetry.registry.register(CounterCollector(deps.counters))
     series = Series(deps, gate)
     devices = None if deps.devices is None else Devices(deps, deps.devices, gate)
     routes: list[BaseRoute] = [
@@ -44,11 +51,13 @@ def build_app(deps: WebDeps) -> Starlette:
         *Live(deps, gate, series, devices).routes(),
         *State(deps).routes(),
         *Quarantine(deps).routes(),
+        *Reports(deps).routes(),
+        *Analytics(deps).routes(),
     ]
     if devices is not None:
         routes += devices.routes()
     if deps.rules is not None:
-        routes += Rules(deps.rules).routes()
+        routes += Rules(deps.rules, deps.clock).routes()
     if deps.children is not None:
         routes += _for_children(deps, deps.children)
     if deps.documents is not None:
@@ -57,6 +66,8 @@ def build_app(deps: WebDeps) -> Starlette:
         routes += CommandRoutes(deps.commands, deps.telemetry).routes()
     if deps.alerting is not None:
         routes += Alerts(deps.alerting, deps.clock).routes()
+        routes += AlertStories(deps.alerting, deps.clock, deps.catalogue).routes()
+        routes += Maintenance(deps.alerting, deps.clock).routes()
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     door = Door("", deps.telemetry) if deps.door is None else deps.door
@@ -77,7 +88,9 @@ def _for_children(deps: WebDeps, children: Children) -> list[Route]:
     if deps.commands is not None and deps.commands.below is not None:
         routes += ChildCommands(sync.senders, children.who, deps.commands.below).routes()
     if deps.below is not None:
-        routes += ChildDevices(sync.senders, children.who, deps.below).routes()
+        routes += ChildDevices(sync.senders, children.who, deps.below, deps.sites).routes()
+    if deps.sites is not None:
+        routes += Sites(deps.sites).routes()
     if deps.documents is not None:
         shared = deps.documents
         routes += ChildDocuments(sync.senders, children.who, shared.keeper, shared.settings).routes()

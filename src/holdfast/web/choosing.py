@@ -41,6 +41,11 @@ class Choice:
         units = pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(list(number), pa.string()))
         return pa.array(self.names, pa.string()), units, kinds
 
+    def among(self, ids: NDArray[np.int32]) -> "Choice":
+        """Those of them that are among `ids`."""
+        keep = np.isin(self.ids, ids)
+        return Choice(self.catalogue, [self.names[i] for i in np.flatnonzero(keep).tolist()], self.ids[keep])
+
     def page(self, offset: int, limit: int) -> tuple[list[pa.Array], NDArray[np.int32]]:
         """A part of them: `about`, and ids."""
         part = slice(offset, offset + limit)

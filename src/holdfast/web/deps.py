@@ -4,7 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from holdfast.adapters.supervised import AdapterStatus
+from holdfast.backtesting.service import Backtests, Run
 from holdfast.commands.below import Below
 from holdfast.commands.service import CommandService
 from holdfast.devices.below import Below as DevicesBelow
@@ -13,6 +17,7 @@ from holdfast.history.lake.health import MemoryStatus
 from holdfast.history.last_values import LastValues
 from holdfast.history.latest import Latest
 from holdfast.history.query import History
+from holdfast.history.sql_desk import SqlDesk
 from holdfast.intake.replay import Replayed, Verdict
 from holdfast.journal.ledger import Ledger
 from holdfast.journal.quarantine import QuarantineFilter
@@ -25,6 +30,7 @@ from holdfast.model.message import Message
 from holdfast.model.series import Catalogue
 from holdfast.notify.service import NotifyService
 from holdfast.queues.service import Handed
+from holdfast.reporting.service import ReportService
 from holdfast.residency.report import Report
 from holdfast.storage.sqlite import Connection
 from holdfast.telemetry.happenings import Telemetry
@@ -32,9 +38,12 @@ from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
 from holdfast.web.flow_answers import Flow, Room
 from holdfast.web.guard import Door
-from holdfast.web.rule_answers import RuleList, RulesReloaded
+from holdfast.web.rule_answers import BacktestWish, RuleChanged, RuleDetail, RuleList, RulesReloaded, TextChecked
+from holdfast.web.site_answers import SiteRow
 from holdfast.wire.asking import Ask, Poll
+from holdfast.wire.looking import Call, CallReply
 from holdfast.wire.messages import BatchReply, Fetch, Hello, Welcome
+from holdfast.wire.sites import SiteTold
 
 if TYPE_CHECKING:  # importing it loads pycrdt
     from holdfast.documents.keeper import Keeper
@@ -224,10 +233,85 @@ class DeviceBook(Protocol):
         ...
 
 
+class RuleEditing(Protocol):
+    """`node.rule_editor.RuleEditor`. Its methods raise `RuleRefused` or `StorageUnusable`, and nothing has changed."""
+
+    async def detail(self, name: str) -> RuleDetail:
+        """A rule with its text and versions."""
+        ...
+
+    async def put(self, name: str, text: str, revision: str, by: str, *, on: bool | None) -> RuleChanged:
+        """Make or change a rule of the page."""
+        ...
+
+    async def switch(self, name: str, revision: str, by: str, *, on: bool) -> RuleChanged:
+        """Switch a rule on or off."""
+        ...
+
+    async def remove(self, name: str, revision: str, by: str) -> RuleChanged:
+        """Remove a rule of the page."""
+        ...
+
+    async def undo(self, name: str, revision: str, by: str) -> RuleChanged:
+        """Take the latest change back."""
+        ...
+
+
+class RuleTrying(Protocol):
+    """`node.rule_trials.RuleTrials`."""
+
+    @property
+    def backtests(self) -> Backtests:
+        """Those that run or ran."""
+        ...
+
+    async def check(self, text: str) -> TextChecked:
+        """What a text does, or what is wrong with it."""
+        ...
+
+    async def begin(self, wish: BacktestWish, from_ns: int, to_ns: int, by: str) -> Run:
+        """Begin a backtest; raises `TextInvalid`, `RuleUnknown`, `BacktestBusy`."""
+        ...
+
+
+class SiteDesk(Protocol):
+    """`node.sites.Desk`: the nodes below, and looks at them. Loop thread only."""
+
+    async def here(self) -> SiteRow:
+        """This node."""
+        ...
+
+    async def rows(self) -> list[SiteRow]:
+        """All below, by name of the node."""
+        ...
+
+    async def row(self, node: str) -> SiteRow | None:
+        """One of them; None = it isn't known."""
+        ...
+
+    async def look(self, node: str, call: Call) -> CallReply:
+        """What the site's own page says now; raises `SiteUnreached`."""
+        ...
+
+    def take(self, teller: str, rows: Sequence[SiteTold]) -> bool:
+        """A child tells; does this node lack something that the rows build on?"""
+        ...
+
+
 class RuleBook(Protocol):
     """`node.rulebook.RuleBook`."""
 
-    def rows(self) -> RuleList:
+    @property
+    def editor(self) -> RuleEditing:
+        """Changes rules."""
+        ...
+
+    @property
+    def trials(self) -> RuleTrying:
+        """Tries rules."""
+        ...
+
+    async def listed(self) -> RuleList:
         """Every rule with its state and cost."""
         ...
 
@@ -262,6 +346,10 @@ class WebDeps:
     audit:       reads the journal's tables for the audit; blocking; None: nobody asks, as in a part's test
     below:       what children tell of their devices; None: this node takes no children
     rules:       None: nobody is asked, as in a part's test
+    reporting:   the kept log and traces; None: there are no paths for them, as in a part's test
+    sees:        of these series' ids those that whoever asks may know of; None: all
+    sites:       None: this node takes no children, and the paths don't exist
+    sql:         None: nobody asks in SQL, as in a part's test
     """
 
     clock: Clock
@@ -288,5 +376,9 @@ class WebDeps:
     below: DevicesBelow | None = None
     rules: RuleBook | None = None
     alerting: Alerting | None = None
+    reporting: ReportService | None = None
+    sees: Callable[[NDArray[np.int32]], NDArray[np.int32]] | None = None
+    sites: "SiteDesk | None" = None
+    sql: SqlDesk | None = None
     door: Door | None = None
     audit: Callable[[Callable[[Connection], Any]], Any] | None = None

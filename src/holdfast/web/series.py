@@ -86,7 +86,10 @@ class Series:
     def _choice(self, params: QueryParams) -> tuple[Choice, int, int]:
         """What was chosen, and which part of it is wanted: offset, limit."""
         limit, offset = whole(params, "limit", 1000, MOST_LISTED), whole(params, "offset", 0, 10**9)
-        return self._choices.choose(params), offset, limit
+        choice = self._choices.choose(params)
+        if self._deps.sees is not None:
+            choice = choice.among(self._deps.sees(choice.ids))
+        return choice, offset, limit
 
     async def _recall(self, ids: NDArray[np.int32]) -> None:
         """Look up in store, once, what memory can't know: readings from before the start."""

@@ -11,7 +11,7 @@ from holdfast.web.answers import Readiness
 from holdfast.web.deps import WebDeps
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
-from holdfast.web.metrics import CounterCollector, exposition
+from holdfast.web.metrics import exposition
 from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
 from holdfast.web.times import parse_time
@@ -27,7 +27,6 @@ class State:
         self._deps = deps
         self._audits, self._scrapes = Gate(running=1, waiting=2), Gate(running=1, waiting=4)
         self._looks = Gate(running=2, waiting=10)
-        deps.telemetry.registry.register(CounterCollector(deps.counters))
 
     def routes(self) -> list[Route]:
         """The paths."""

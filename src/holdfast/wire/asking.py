@@ -19,6 +19,7 @@ from holdfast.model.series import Kind, Series
 from holdfast.wire.errors import WireError
 from holdfast.wire.frame import Effort, seal, unseal
 from holdfast.wire.integers import Int64s
+from holdfast.wire.looking import Call
 from holdfast.wire.messages import VERSION, Count, Name, Seq
 from holdfast.wire.numbers import Float64s, group_rows, pack_numbers, unpack_numbers
 from holdfast.wire.packing import Packer, Unpacker, indexes
@@ -32,6 +33,8 @@ MAX_BODY = 16 << 20
 MAX_UNPACKED = 64 << 20
 MAX_HEADER = 64 << 10
 MAX_PARTS = 1_000
+MAX_SPANS = 24 << 10
+"""Characters; inside the header they are escaped, and it must stay below its own bound."""
 MAX_TEXT = 256 << 10
 Time = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Outcome = Literal["ok", "stale", "refused"]
@@ -41,12 +44,16 @@ Reached = Annotated[tuple[Seq, ...], Meta(min_length=len(LANES), max_length=len(
 
 
 class Poll(Struct, frozen=True):
-    """A child is ready to be asked. branch, session: those of its open session; wait_s: how long it stays."""
+    """A child is ready to be asked. branch, session: those of its open session; wait_s: how long it stays.
+
+    calls: may its own pages be looked at (`Ask.call`)?
+    """
 
     branch: Count
     session: int
     wait_s: Annotated[float, Meta(ge=0, le=60)] = 25.0
     version: int = VERSION
+    calls: bool = False
 
 
 class Ask(Struct, frozen=True, omit_defaults=True):
@@ -59,6 +66,8 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     branch:     down only: what the parent calls the history that `after` counts in
     depth:      how many nodes further it may be passed on
     within_s:   what comes later isn't waited for
+    trace:      down only: the steps of this trace are wanted, and nothing else
+    call:       down only, where the poll took calls: a look at the node's own pages, and nothing of the above counts
     """
 
     id: Name
@@ -76,6 +85,8 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     depth: Annotated[int, Meta(ge=0, le=16)] = 0
     within_s: Annotated[float, Meta(ge=0, le=60)] = 3.0
     version: int = VERSION
+    trace: Annotated[str, Meta(max_length=32)] = ""
+    call: Call | None = None
 
 
 class Part(NamedTuple):
@@ -105,6 +116,7 @@ class AnswerHeader(Struct, frozen=True, omit_defaults=True):
     status: stale = rows above `after` were dropped here since they were delivered: look again, then ask again
     kind:   whether readings or steps follow; rows: how many
     marks:  up only: how far the answering node had the asking one's lanes; what is above them is in no row here
+    spans:  the steps of the asked trace, as a JSON list
     """
 
     id: Name
@@ -115,6 +127,7 @@ class AnswerHeader(Struct, frozen=True, omit_defaults=True):
     truncated: bool = False
     marks: Reached | None = None
     version: int = VERSION
+    spans: Annotated[str, Meta(max_length=MAX_SPANS)] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from holdfast.wire.sites import Sites
+
 MOST_ROWS = 500
 MOST_GAPS = 5
 """Of each device, the latest."""
@@ -63,6 +65,7 @@ class DeviceReport(Struct, frozen=True):
     life:  the child's incarnation; n: the page's number in it, from 1; 0 = a sign of life only
     since: the first page of a report of everything, 0 = this is none; done: its last page, what is older goes
     gone:  devices that are there no more under this name
+    sites: how the child itself is, and nodes below it: what changed
     """
 
     life: Annotated[str, Meta(min_length=1, max_length=128)]
@@ -71,10 +74,17 @@ class DeviceReport(Struct, frozen=True):
     done: bool = False
     rows: Annotated[tuple[Told, ...], Meta(max_length=MOST_ROWS)] = ()
     gone: Annotated[tuple[Key, ...], Meta(max_length=MOST_ROWS)] = ()
+    sites: Sites = ()
 
 
 class DeviceReceipt(Struct, frozen=True):
-    """The parent's answer: it has the pages of this life up to `n`; again: it lacks some, tell everything."""
+    """The parent's answer: it has the pages of this life up to `n`; again: it lacks some, tell everything.
+
+    sites:     it takes `DeviceReport.sites`, and has what the report said
+    ask_sites: it lacks some: tell everything of them
+    """
 
     n: Many = 0
     again: bool = False
+    sites: bool = False
+    ask_sites: bool = False

@@ -3,11 +3,13 @@
 import gzip
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from tests.events import alert
 from tests.unit.journal.kept import a_store, do, fill, held, values
 
-from holdfast.journal import alerts, child_devices
+from holdfast.journal import alert_history, alerts, child_devices, maintenance
 from holdfast.journal.blobs import decode_events, decode_readings
 from holdfast.journal.integrity import Damage, scan
 from holdfast.journal.ledger import balance
@@ -18,6 +20,7 @@ from holdfast.journal.reader import JournalReader
 from holdfast.journal.store import FILE_NAME
 from holdfast.model.lane import Lane
 from holdfast.storage.space import INCREMENTAL
+from holdfast.storage.sqlite import open_writer
 
 STORED = Path(__file__).parent / "stored"
 
@@ -28,7 +31,7 @@ def laid_out(version: int, folder: Path) -> None:
 
 
 def test_there_is_a_stored_journal_of_every_older_schema() -> None:
-    assert [number for number, _ in migrations()] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 11]
+    assert [number for number, _ in migrations()] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
     assert {path.name for path in STORED.iterdir()} == {f"schema-{number}.db.gz" for number in (1, 2, 3, 4, 5, 6)}
 
 
@@ -81,6 +84,24 @@ def test_wills_and_childrens_devices_stay_and_there_are_no_alerts_yet(tmp_path: 
     assert child_devices.stored(reader) == [("leaf", b"\x80")]
     assert reader.look(alerts.counts) == (0, 0)
     assert reader.look(alerts.silences) == []
+
+
+def test_alerts_from_before_their_story_was_kept_stay_and_have_none_yet(tmp_path: Path) -> None:
+    laid_out(6, tmp_path)
+    db = open_writer(tmp_path / FILE_NAME)
+    for number, sql in migrations():
+        if 6 < number < 10:
+            db.execute(f"BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; COMMIT")
+    event = msgspec.msgpack.encode(alert(1))
+    facts = "node, device, rule, severity, event, raised_ns, heard_ns, raised"
+    db.execute(f"INSERT INTO alerts ({facts}) VALUES ('gw', 'd1', 'hot', 'info', 'e', 1, 2, ?)", (event,))  # noqa: S608  # constants
+    db.close()
+    a_store(tmp_path)
+    reader = JournalReader(tmp_path / FILE_NAME)
+    (found,) = reader.look(lambda db: alerts.page(db, alerts.Wanted(), 9))
+    assert (found.device, found.maintenance) == ("d1", 0)
+    assert reader.look(lambda db: alert_history.of_alert(db, found.id)) == []
+    assert reader.look(maintenance.page) == []
 
 
 def test_a_file_from_before_learns_to_shrink(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from tests.events import alert
 
-from holdfast.journal import alerts
+from holdfast.journal import alert_history, alerts
 from holdfast.journal.alert_labels import Labelled
 from holdfast.journal.alerts import Alert, Wanted
 from holdfast.journal.journal import FILE_NAME, Journal
@@ -19,6 +19,7 @@ from holdfast.kernel.documents import parse
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.notify.messages import Message
+from holdfast.notify.planned import MaintenanceSettings
 from holdfast.notify.ports import RuleNotice, Words
 from holdfast.notify.routing import KINDS
 from holdfast.notify.service import NotifyService, NotifySettings
@@ -70,6 +71,7 @@ class Parts(msgspec.Struct):
     channels: dict[str, ChannelSettings]
     escalations: dict[str, Escalation] = {}
     alerts: AlertSettings = msgspec.field(default_factory=AlertSettings)
+    maintenance: dict[str, MaintenanceSettings] = {}
 
 
 class House:
@@ -83,14 +85,18 @@ class House:
         self.telemetry = Telemetry(clock, self.log.append)
         self.acknowledged: list[tuple[str, str, str]] = []
         self.labels: list[Labelled] = []
+        self.labels_of: dict[str, tuple[str, ...]] = {}
+        self.rule_texts: dict[str, tuple[str, str]] = {}
         self.lane_of: Callable[[Event], Lane] = lambda event: event.lane
         self.service = NotifyService(
-            NotifySettings(parts.channels, parts.escalations, parts.alerts),
+            NotifySettings(parts.channels, parts.escalations, parts.alerts, parts.maintenance),
             self.journal,
             clock,
             self.telemetry,
             ways=self.ways,
             notices=lambda rule: rules.get(rule, ()),
+            labels_of=lambda event: self.labels_of.get(event.device, ()),
+            rule_text=lambda rule: self.rule_texts.get(rule, ("", "")),
             lane_of=self._lane_of,
             on_acknowledged=lambda one: self.acknowledged.append((one.node, one.device, one.rule)),
             on_label=self.labels.append,
@@ -134,6 +140,11 @@ class House:
 
     def alerts(self, **wanted: Any) -> list[Alert]:
         return self.journal.look(lambda db: alerts.page(db, Wanted(**wanted), 1_000))
+
+    def history(self, number: int) -> list[tuple[str, str, str]]:
+        """What became of an alert beside its row: what, who, detail."""
+        found = self.journal.look(lambda db: alert_history.of_alert(db, number))
+        return [(one.kind, one.who, one.detail) for one in found]
 
     def waiting(self, channel: str = "ops") -> int:
         return self.service.channels[channel].status().backlog.waiting

@@ -1,4 +1,6 @@
 // The node's JSON API. Errors carry what the node says is wrong and what to do about it.
+import { signal } from "@preact/signals";
+import type { SiteRow } from "~/lib/sites";
 
 /** What the node refused, or why it wasn't reached. status: 0 = not reached. */
 export class ApiError extends Error {
@@ -13,9 +15,21 @@ export class ApiError extends Error {
 
 const PATIENCE_MS = 35_000;
 
+/** A site that can't be looked at now. held: what the hub itself answers; age_s: since it was heard, null = never. */
+export interface Away {
+  error: string;
+  hint: string;
+  site: SiteRow;
+  age_s: number | null;
+  held: unknown;
+}
+
+/** Of the site in view: null = its pages are live. */
+export const away = signal<Away | null>(null);
+
 /** Which site the pages are about: at a console `/sites/NAME/…` shows a site through the hub. */
 export function siteOf(path: string = location.pathname): string | null {
-  const found = /^\/sites\/([^/]+)\//.exec(path);
+  const found = /^\/sites\/([^/]+)(?:\/|$)/.exec(path);
   return found?.[1] === undefined ? null : decodeURIComponent(found[1]);
 }
 
@@ -50,6 +64,12 @@ async function call<T>(address: string, init: RequestInit): Promise<T> {
   } catch {
     body = { error: text.slice(0, 200) };
   }
+  const from = answer.headers.get("holdfast-site");
+  if (from === "live") away.value = null;
+  if (answer.status === 503 && (from === "held" || from === "away")) {
+    away.value = body as Away;
+    if (away.value.held !== null) return away.value.held as T;
+  }
   if (!answer.ok) {
     const failure = (body ?? {}) as { error?: string; hint?: string };
     if (answer.status === 401) loginNeeded.forEach((tell) => tell());
@@ -65,10 +85,10 @@ export function onLoginNeeded(tell: () => void): void {
   loginNeeded.add(tell);
 }
 
-/** Read. `signal` gives the question up. */
-export function get<T>(path: string, params: Record<string, Param> = {}, signal?: AbortSignal): Promise<T> {
+/** Read. `signal` gives the question up; `own`: of this node, also where a site is in view. */
+export function get<T>(path: string, params: Record<string, Param> = {}, signal?: AbortSignal, own = false): Promise<T> {
   const limit = AbortSignal.timeout(PATIENCE_MS);
-  return call<T>(url(path, params), {
+  return call<T>(url(path, params, own), {
     headers: { accept: "application/json" },
     signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
   });

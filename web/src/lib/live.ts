@@ -1,7 +1,8 @@
 // One WebSocket for everything that moves. Pages watch topics; the node sends what changed, at most four times a second.
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { url } from "~/lib/api";
+import { siteOf, url } from "~/lib/api";
+import { poll } from "~/lib/far";
 import { nodeTold } from "~/lib/time";
 
 export type Topic = "status" | "last" | "readings" | "alerts" | "devices" | "logs";
@@ -40,7 +41,7 @@ function tell(message: object): void {
 }
 
 function open(): void {
-  const address = new URL(url("live"), location.href);
+  const address = new URL(url("live", {}, true), location.href);
   address.protocol = address.protocol.replace("http", "ws");
   socket = new WebSocket(address);
   socket.onopen = () => {
@@ -69,6 +70,7 @@ function begin(): void {
 
 /** Take what changes in a topic; returns how to stop. */
 export function watch<T>(topic: Topic, wanted: Wanted, take: (data: T) => void): () => void {
+  if (siteOf() !== null) return poll(topic, wanted, take); // a hub passes questions on, no streams
   const id = String(++number);
   watches.set(id, { topic, wanted, take: take as (data: never) => void });
   if (socket) tell({ do: "watch", id, topic, ...wanted });

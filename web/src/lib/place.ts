@@ -1,6 +1,8 @@
 // Where we are: page state that belongs into the address, so that a link shows the same.
 import { useCallback } from "preact/hooks";
-import { useLocation, useSearch } from "wouter-preact";
+import { useLocation } from "wouter-preact";
+// As the browser has it: the router's own would decode it once too often, and a name may hold a `%`.
+import { useSearch } from "wouter-preact/use-browser-location";
 
 /** The query of the address as strings, and how to change some of it; empty takes a key out. */
 export function usePlace(): [URLSearchParams, (changes: Record<string, string>) => void] {

@@ -1,6 +1,6 @@
 // Who is looking, and what they may do.
 import { signal } from "@preact/signals";
-import { ApiError, get, onLoginNeeded } from "~/lib/api";
+import { ApiError, get, onLoginNeeded, siteOf } from "~/lib/api";
 
 export type Role = "viewer" | "operator" | "admin";
 
@@ -25,7 +25,7 @@ onLoginNeeded(() => {
 /** Ask the node who this is. */
 export async function whoAmI(): Promise<void> {
   try {
-    me.value = await get<Me>("me");
+    me.value = await get<Me>("me", {}, undefined, true);
     loginNeeded.value = false;
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) me.value = { name: "", role: "admin", login: false, kiosk: false };
@@ -33,5 +33,6 @@ export async function whoAmI(): Promise<void> {
   }
 }
 
-/** May this viewer do what needs the role? */
-export const may = (role: Role): boolean => me.value !== null && RANK[me.value.role] >= RANK[role];
+/** May this viewer do what needs the role? Through a hub a site is only looked at. */
+export const may = (role: Role): boolean =>
+  me.value !== null && RANK[me.value.role] >= RANK[role] && (role === "viewer" || siteOf() === null);

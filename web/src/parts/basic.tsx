@@ -1,6 +1,6 @@
 // The small parts that every page is made of.
 import type { ComponentChildren, JSX } from "preact";
-import type { ApiError } from "~/lib/api";
+import { siteOf, type ApiError } from "~/lib/api";
 import { may, type Role } from "~/lib/session";
 import { Icon, type IconName } from "~/parts/Icon";
 
@@ -86,7 +86,7 @@ export function Button({ icon, look, needs, children, disabled, title, ...rest }
       {...others}
       class={`button ${look ?? ""} ${extra ?? ""}`}
       disabled={lacks || disabled}
-      title={lacks ? `This needs the role ${needs}.` : title}
+      title={lacks ? (siteOf() === null ? `This needs the role ${needs}.` : "Changes are made at the site itself.") : title}
     >
       {icon && <Icon name={icon} />}
       {children}

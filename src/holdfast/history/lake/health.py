@@ -1,7 +1,7 @@
 """How the site's memory is: what it holds, day by day, and whether every byte of it is what was written. Blocking."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 from msgspec import Struct
@@ -121,8 +121,13 @@ def memory_status(reader: JournalReader, lake: Lake) -> MemoryStatus:
     )
 
 
-def check_memory(reader: JournalReader, lake: Lake, *, with_cold: bool) -> MemoryChecked:
-    """Read every row of the catalogue and every block of every file. with_cold: of those in the cold store, too."""
+def check_memory(
+    reader: JournalReader, lake: Lake, *, with_cold: bool, tell: Callable[[int, int], object] = lambda _done, _of: None
+) -> MemoryChecked:
+    """Read every row of the catalogue and every block of every file.
+
+    with_cold: of those in the cold store, too; tell: bytes read so far, of so many
+    """
     try:
         with snapshot(reader) as moment:
             moment.memory(0, -1)
@@ -131,10 +136,12 @@ def check_memory(reader: JournalReader, lake: Lake, *, with_cold: bool) -> Memor
     except (JournalError, StorageError) as error:
         return MemoryChecked(0, 0, str(error), [], [], "")
     damaged, read, count = [], 0, 0
+    total = sum(file.size for piece in pieces for file, _ in _copies(piece, with_cold=with_cold))
     for piece in pieces:
         for file, place in _copies(piece, with_cold=with_cold):
-            count, read = count + 1, read + file.size
             what = _fault(lake, file, place)
+            count, read = count + 1, read + file.size
+            tell(read, total)
             if what:
                 damaged.append(BadFile(file.name, place, day_name(piece.day), file.step, file.rows, what))
     known = {file.name for piece in pieces for file in piece.files}

@@ -4,8 +4,9 @@ A subject is what a detector looks at: one series, or several of one device toge
 that follow each other closely are one alarm. An alarm that begins in a window finds it; others are false.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import process_time
 from typing import Any
 
@@ -92,8 +93,12 @@ class Verdict:
         return self.false_alarms / self.weeks if self.weeks else 0.0
 
 
-def run(name: str, options: Mapping[str, float], subjects: Sequence[Subject]) -> Run:
+def run(
+    name: str, options: Mapping[str, float], subjects: Sequence[Subject], tell: Callable[[int], object] = lambda _: None
+) -> Run:
     """All subjects that have the same columns side by side, from detectors that know nothing yet.
+
+    tell: readings scored so far
 
     Raises: OptionsInvalid.
     """
@@ -101,12 +106,13 @@ def run(name: str, options: Mapping[str, float], subjects: Sequence[Subject]) ->
     for i, subject in enumerate(subjects):
         groups.setdefault(_ONE if len(subject.columns) == 1 else subject.columns, []).append(i)
     found = [Scores.none(len(subject.ts)) for subject in subjects]
-    speakers, spent, nbytes = dict[int, Detector](), 0.0, 0.0
+    speakers, spent, nbytes, before = dict[int, Detector](), 0.0, 0.0, 0
     for columns, which in groups.items():
         state = State()
         detector = make(name, Scope(state), options, columns)
         state.grow(len(which))
-        spent += _feed(detector, [subjects[i] for i in which], [found[i] for i in which])
+        spent += _feed(detector, [subjects[i] for i in which], [found[i] for i in which], partial(_after, before, tell))
+        before += sum(len(subjects[i].ts) for i in which)
         speakers |= dict.fromkeys(which, detector)
         nbytes += state.nbytes / state.capacity * len(which)
     readings = sum(len(subject.ts) for subject in subjects)
@@ -114,10 +120,16 @@ def run(name: str, options: Mapping[str, float], subjects: Sequence[Subject]) ->
     return Run(name, told, found, 1e6 * spent / max(readings, 1), nbytes / max(len(subjects), 1))
 
 
-def _feed(detector: Detector, subjects: Sequence[Subject], found: Sequence[Scores]) -> float:
+def _after(before: int, tell: Callable[[int], object], done: int) -> None:
+    tell(before + done)
+
+
+def _feed(
+    detector: Detector, subjects: Sequence[Subject], found: Sequence[Scores], tell: Callable[[int], object]
+) -> float:
     """Score them side by side, into `found`; seconds of CPU."""
     longest = max(len(subject.ts) for subject in subjects)
-    began = process_time()
+    began, done = process_time(), 0
     for start in range(0, longest, _AT_ONCE):
         going = [i for i, subject in enumerate(subjects) if len(subject.ts) > start]
         part = slice(start, start + _AT_ONCE)
@@ -125,6 +137,8 @@ def _feed(detector: Detector, subjects: Sequence[Subject], found: Sequence[Score
         ts = np.concatenate([subjects[i].ts[part] for i in going])
         scores = detector.update(slots, ts, np.concatenate([subjects[i].values[part] for i in going]))
         _share_out(scores, slots, [found[i] for i in going], part)
+        done += len(ts)
+        tell(done)
     return process_time() - began
 
 

@@ -12,10 +12,11 @@ from holdfast.stream.language.compiling import Below, compile_rule
 from holdfast.stream.language.drafts import Draft, draft
 from holdfast.stream.language.nearness import near
 from holdfast.stream.language.settings import RulesFile, RuleText, StoredDocument
+from holdfast.stream.language.tables import Inside
 from holdfast.stream.plans import READINGS
-from holdfast.stream.rules import BUILTIN, CompiledRule
+from holdfast.stream.rules import BUILTIN, CompiledRule, Loaded, Place
 
-__all__ = ["BUILTIN", "compile_documents", "load_rules"]
+__all__ = ["BUILTIN", "compile_documents", "load_placed", "load_rules", "load_text"]
 
 MOST_RULES = 10_000
 
@@ -36,19 +37,58 @@ def load_rules(paths: Iterable[Path]) -> list[CompiledRule]:
     Raises:
         SettingsInvalid: with every problem in every file: shape, SQL, windows, templates, names used twice, cycles.
     """
+    return load_placed(paths).rules
+
+
+def load_placed(paths: Iterable[Path], texts: Mapping[Path, str] | None = None, page: Path | None = None) -> Loaded:
+    """Likewise, with where each rule stands.
+
+    texts: stand for files' content; page: the folder of rules that are made from a page, which name files in it alone
+
+    Raises:
+        SettingsInvalid: as `load_rules`.
+    """
     problems: list[Problem] = []
     written: dict[str, _Written] = {}
     for path in paths:
+        given = None if texts is None else texts.get(path)
         try:
-            document = documents.load(path, RulesFile)
+            document = documents.load(path, RulesFile) if given is None else documents.parse(given, RulesFile, path)
         except SettingsInvalid as error:
             problems.extend(error.problems)
             continue
         for name, text in document.value.rules.items():
             if name in written:
                 problems.append(document.problem(("rules", name), f"a rule named `{name}` stands in another file too"))
-            written[name] = _Written(document, name, text, path.parent)
-    return _compiled(written, problems)
+            folder = path.parent if path.parent != page else Inside(page)
+            written[name] = _Written(document, name, text, folder)
+    rules = _compiled(written, problems)
+    places = {name: Place(one.document.path, one.document.line(("rules", name))) for name, one in written.items()}
+    return Loaded(rules, places)
+
+
+def load_text(text: str, path: Path, known: Mapping[str, bytes]) -> Loaded:
+    """The rules in a text, with those that they read from.
+
+    path: what problems are told under; it lies in the folder where files are that the rules may name
+    known: other rules' `document`s, by name
+
+    Raises:
+        SettingsInvalid: as `load_rules`.
+    """
+    problems: list[Problem] = []
+    document = documents.parse(text, RulesFile, path)
+    written = {name: _Written(document, name, one, Inside(path.parent)) for name, one in document.value.rules.items()}
+    places = {name: Place(path, document.line(("rules", name))) for name in written}
+    above = [draft(one.text).source.name for one in written.values()]
+    while above:
+        name = above.pop()
+        if name in written or name not in known:
+            continue
+        one = _stored(known[name])
+        written[name] = one
+        above.append(draft(one.text).source.name)
+    return Loaded(_compiled(written, problems), places)
 
 
 def compile_documents(texts: Iterable[bytes]) -> list[CompiledRule]:
@@ -61,13 +101,19 @@ def compile_documents(texts: Iterable[bytes]) -> list[CompiledRule]:
     written: dict[str, _Written] = {}
     for text in texts:
         try:
-            stored = msgspec.json.decode(text, type=StoredDocument)
+            one = _stored(text)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             problems.append(Problem("a stored rule", 1, (), f"isn't one: {error}"))
             continue
-        document = Document(Path(stored.folder) / f"{stored.name} (as stored)", RulesFile({stored.name: stored.rule}))
-        written[stored.name] = _Written(document, stored.name, stored.rule, Path(stored.folder))
+        written[one.name] = one
     return _compiled(written, problems)
+
+
+def _stored(text: bytes) -> _Written:
+    """A rule as it's kept beside its state."""
+    stored = msgspec.json.decode(text, type=StoredDocument)
+    document = Document(Path(stored.folder) / f"{stored.name} (as stored)", RulesFile({stored.name: stored.rule}))
+    return _Written(document, stored.name, stored.rule, Path(stored.folder))
 
 
 def _compiled(written: Mapping[str, _Written], problems: list[Problem]) -> list[CompiledRule]:

@@ -7,9 +7,10 @@ device and table version; a key given by an expression is found by bisection.
 
 import csv
 import math
+import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PosixPath, PurePath
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -140,6 +141,21 @@ class Column:
             return known().number(said)
         number = _number(said)
         return math.nan if number is None else number
+
+
+class Inside(PosixPath):
+    """A folder that a rule may name files in and below, and none elsewhere: of rules that people write from afar."""
+
+    def __truediv__(self, name: str | os.PathLike[str]) -> "Inside":
+        """A file in it.
+
+        Raises:
+            TableUnusable: when it's named in a way that leads out of the folder.
+        """
+        below = PurePath(name)
+        if below.is_absolute() or ".." in below.parts:
+            raise TableUnusable(f"`{name}` isn't in {self}, where files lie that a rule made from a page may name")
+        return super().__truediv__(name)
 
 
 _TABLES: WeakValueDictionary[tuple[Path, str], Table] = WeakValueDictionary()

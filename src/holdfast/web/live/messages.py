@@ -1,6 +1,6 @@
 """What goes over the live channel: JSON text frames. Append only: fields keep name, type and meaning."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -82,15 +82,6 @@ class LiveLast(Struct, frozen=True, gc=False):
     quality: str | None
     reason: str | None
     unit: str
-
-
-class LiveLog(Struct, frozen=True):
-    """A line of the node's log."""
-
-    ts_ns: int
-    level: str
-    name: str
-    fields: dict[str, Any]
 
 
 def joined(rows: list[bytes]) -> bytes:

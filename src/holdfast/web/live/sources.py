@@ -15,7 +15,7 @@ from msgspec import Raw
 from numpy.typing import NDArray
 
 from holdfast.history.names import select
-from holdfast.journal import alerts
+from holdfast.journal import alert_history, alerts
 from holdfast.journal.alerts import Wanted
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.batch import Batch
@@ -25,7 +25,7 @@ from holdfast.web.deps import WebDeps
 from holdfast.web.gate import Gate
 from holdfast.web.live.changes import Table
 from holdfast.web.live.following import Following
-from holdfast.web.live.messages import LiveLog, Topic, Trouble
+from holdfast.web.live.messages import Topic, Trouble
 from holdfast.web.live.telling import last_row, piece
 
 STATUS_S = EVENTS_S = 1.0
@@ -106,17 +106,15 @@ class Sources:
 
     def logs(self, after: int, room: int) -> tuple[list[bytes], int]:
         """Log lines with a higher number, oldest first; and the last one's number."""
-        recent, last = self._deps.telemetry.recent, self._deps.telemetry.told
-        fresh = list(recent)[-(last - after) :] if last > after else []
+        lines = self._deps.telemetry.lines
         told: list[bytes] = []
-        for ts_ns, one in reversed(fresh):
-            facts = {name: getattr(one, name) for name in one.__struct_fields__}
-            line = _encode(LiveLog(ts_ns, type(one).level.name, type(one).__name__, facts), enc_hook=str)
+        for one in reversed(lines.after(after)):
+            line = _encode(one)
             room -= len(line) + 1
             if room < 0:
                 break
             told.append(line)
-        return told[::-1], last
+        return told[::-1], lines.last
 
     # Alerts and events
 
@@ -141,10 +139,12 @@ class Sources:
         known = set(self._open)
 
         def look(db: Connection) -> tuple[list[AlertRow], list[AlertRow]]:
-            opened = [AlertRow.of(one) for one in alerts.page(db, Wanted(), MOST_ALERTS)]
-            over = sorted(known - {row.id for row in opened})[-MOST_CLEARED:]
-            found = [alerts.find(db, number) for number in over]
-            return opened, [AlertRow.of(one) for one in found if one is not None]
+            opened = alerts.page(db, Wanted(), MOST_ALERTS)
+            over = sorted(known - {one.id for one in opened})[-MOST_CLEARED:]
+            found = [one for number in over if (one := alerts.find(db, number)) is not None]
+            said = alert_history.comments(db, (one.id for one in (*opened, *found)))
+            rows = ([AlertRow.of(one, said.get(one.id, 0)) for one in some] for some in (opened, found))
+            return next(rows), next(rows)
 
         async with self._gate.enter():
             opened, over = await asyncio.to_thread(self._deps.alerting.look, look)

@@ -7,7 +7,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,10 +76,10 @@ def halves(names: Iterable[str]) -> dict[str, list[str]]:
     }
 
 
-def run(files: Mapping[str, File], name: str = "auto") -> Run:
-    """Every file through one detector as it ships, each row seeing only those before it."""
+def run(files: Mapping[str, File], name: str = "auto", tell: Callable[[int], object] = lambda _: None) -> Run:
+    """Every file through one detector as it ships, each row seeing only those before it. tell: rows so far."""
     subjects = [Subject(file, ("value",), one.ts, one.values) for file, one in files.items()]
-    ran = trials.run(name, {}, subjects)
+    ran = trials.run(name, {}, subjects, tell)
     scored = {
         subject.name: Labelled(scores.score, files[subject.name].windows)
         for subject, scores in zip(subjects, ran.scores, strict=True)

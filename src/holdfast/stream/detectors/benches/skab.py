@@ -11,7 +11,7 @@ had been looked at before with other candidates, so its figures are a check, not
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,8 +157,11 @@ def read(folder: Path) -> dict[str, Experiment]:
     return files
 
 
-def run(files: Mapping[str, Experiment]) -> Run:
-    """Every file through a `joint` and a `turn` of its own, a row at a time in order; nothing is kept between files."""
+def run(files: Mapping[str, Experiment], tell: Callable[[int], object] = lambda _: None) -> Run:
+    """Every file through a `joint` and a `turn` of its own, a row at a time in order; nothing is kept between files.
+
+    tell: rows so far
+    """
     flags, turns, rows, cpu, size = dict[str, Array](), dict[str, Array](), 0, 0.0, 0.0
     for name, file in files.items():
         state, columns = State(), file.values.shape[1]
@@ -173,6 +176,7 @@ def run(files: Mapping[str, Experiment]) -> Run:
                 said[part, row] = detector.update(slot, file.ts[one], file.values[one]).score[0]
         cpu += process_time() - started
         rows, size = rows + len(file.ts), state.nbytes / state.capacity
+        tell(rows)
         flags[name], turns[name] = (part[FIT_ROWS:] >= THRESHOLD for part in said)
     return Run(flags, turns, rows, cpu, size)
 

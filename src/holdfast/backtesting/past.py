@@ -3,18 +3,44 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from holdfast.cli.node_api import File
 from holdfast.history.lake.opening import open_lake
+from holdfast.history.lake.settings import HistorySettings
 from holdfast.history.lake.view import View, view
 from holdfast.history.latest import Latest
 from holdfast.history.query import History
+from holdfast.journal.migrate import require_current
+from holdfast.journal.opening import Access
 from holdfast.journal.reader import JournalReader
 from holdfast.journal.store import load_catalogue
 from holdfast.kernel.clock import SystemClock
 from holdfast.model.series import Catalogue
 from holdfast.storage.folder import DiskFolder
 from holdfast.storage.sqlite import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where a node's files lie. history: with absolute paths; None = no lake."""
+
+    node: str
+    access: Access
+    data: Path
+    history: HistorySettings | None
+
+    def reader(self) -> JournalReader:
+        """Reads of the journal; close it.
+
+        Raises:
+            StorageError, JournalTooOld, JournalTooNew: when it can't be read.
+        """
+        db = self.access.reader()
+        try:
+            require_current(db)
+        finally:
+            db.close()
+        return JournalReader(self.access)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +55,7 @@ class Past:
 
 
 @contextmanager
-def opened(file: File) -> Iterator[Past]:
+def opened(file: Files) -> Iterator[Past]:
     """Open the files of a node; it may run.
 
     Raises:
@@ -37,11 +63,11 @@ def opened(file: File) -> Iterator[Past]:
     """
     reader = file.reader()
     try:
-        catalogue, settings = _catalogue(file), file.plan.history
+        catalogue, settings = _catalogue(file), file.history
         if settings is None:
             yield Past(reader, catalogue, History(reader, catalogue), Latest(reader, catalogue), None)
             return
-        folder = DiskFolder(file.plan.data / settings.lake)
+        folder = DiskFolder(file.data / settings.lake)
         lake = open_lake(folder.root, file.access.key, settings.cold, SystemClock())
 
         def memory(from_ns: int, to_ns: int) -> AbstractContextManager[View]:
@@ -55,7 +81,7 @@ def opened(file: File) -> Iterator[Past]:
         reader.close()
 
 
-def _catalogue(file: File) -> Catalogue:
+def _catalogue(file: Files) -> Catalogue:
     db = file.access.reader()
     try:
         with translated():
