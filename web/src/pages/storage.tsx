@@ -41,7 +41,7 @@ export default function Storage() {
       <Card title="Tiers" note="from fast and short to large and long">
         <Tiers room={data} memory={memory.data} />
       </Card>
-      <Card title="Journal" note={`${percent(data.used_bytes / data.quota_bytes)} of its quota`}>
+      <Card title="Journal" note={`${percent(data.used_bytes / data.quota_bytes)} of its quota of ${bytes(data.quota_bytes)}`}>
         <Gauge room={data} />
       </Card>
       <div class="grid">
@@ -71,7 +71,6 @@ export default function Storage() {
 
 function Gauge({ room }: { room: Room }) {
   const at = (n: number): number => Math.min(100, (100 * n) / room.quota_bytes);
-  const marks = [...Object.entries(room.levels), ["quota", room.quota_bytes] as const];
   return (
     <div class="gauge" role="img" aria-label={`${bytes(room.used_bytes)} of ${bytes(room.quota_bytes)} used, level ${room.level}`}>
       <svg viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true">
@@ -82,7 +81,7 @@ function Gauge({ room }: { room: Room }) {
         ))}
       </svg>
       <div class="marks" aria-hidden="true">
-        {marks.map(([name, n]) => (
+        {Object.entries(room.levels).map(([name, n]) => (
           <span key={name} style={{ left: `${at(n)}%` }}>
             <b>{name}</b>
             {bytes(n)}
@@ -223,7 +222,7 @@ function Files({ memory }: { memory: Memory }) {
       )}
       {shown.length ? (
         <div class="days">
-          <svg viewBox={`0 0 ${Math.max(14, shown.length)} 100`} preserveAspectRatio="none" role="img" aria-label={`Size of ${shown.length} days of files`}>
+          <svg viewBox={`0 0 ${Math.max(7, shown.length)} 100`} preserveAspectRatio="none" role="img" aria-label={`Size of ${shown.length} days of files`}>
             {shown.map(([day, { warm, cold }], i) => {
               const low = (96 * cold) / most, high = (96 * warm) / most;
               return (
@@ -235,9 +234,9 @@ function Files({ memory }: { memory: Memory }) {
               );
             })}
           </svg>
-          <div class="ends">
+          <div class="ends" style={{ width: `${(100 * shown.length) / Math.max(7, shown.length)}%` }}>
             <span>{shown[0]?.[0]}</span>
-            <span>{shown.at(-1)?.[0]}</span>
+            {shown.length > 1 && <span>{shown.at(-1)?.[0]}</span>}
           </div>
           <div class="key">
             <span>

@@ -33,9 +33,11 @@ export interface Memory {
   went: { reason: string; step: number; rows: number }[];
 }
 
+const STEPS: Record<number, string> = { 60: "by the minute", 3600: "by the hour", 86400: "by the day" };
+
 const steps = (memory: Memory): string => {
   const found = [...new Set(memory.days.map((day) => day.step))].sort((a, b) => a - b);
-  return found.map((step) => (step === 0 ? "as they came" : step < 0 ? "around alerts" : `every ${lasting(step)}`)).join(", ");
+  return found.map((step) => (step === 0 ? "as they came" : step < 0 ? "around alerts" : STEPS[step] ?? `every ${lasting(step)}`)).join(", ");
 };
 
 export function Tiers({ room, memory }: { room: Room; memory: Memory | null }) {
@@ -52,7 +54,7 @@ export function Tiers({ room, memory }: { room: Room; memory: Memory | null }) {
         <p>{short(rows)} rows, every one fsynced before its device is told</p>
         {Number.isFinite(oldest) && <p title={exact(oldest)}>the oldest of {ago(oldest)}</p>}
       </section>
-      <Then label={memory ? `${short(memory.waiting_rows)} rows wait` : ""} />
+      <Then label={memory && memory.waiting_rows > 0 ? `${short(memory.waiting_rows)} rows wait` : ""} />
       <section class={`tier warm ${memory ? "" : "off"}`}>
         <h3>
           <i aria-hidden="true" />

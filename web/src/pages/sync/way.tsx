@@ -9,12 +9,13 @@ export function Way({ status, flow, sent }: { status: Status; flow: Flow; sent: 
   const { link } = status;
   const waiting = flow.lanes.filter((lane) => lane.waits > 0);
   const most = Math.max(1, ...waiting.map((lane) => lane.waits));
+  const came = status.counters["messages_received"] ?? 0, taken = flow.children.reduce((sum, child) => sum + child.rows, 0);
   const heard = flow.children.filter((child) => child.heard_ns).length;
   return (
     <div class="way">
       <div class="stop">
         <h3>{status.children.length ? "Children and devices" : "Devices"}</h3>
-        <strong>{short(status.counters["messages_received"] ?? 0)} messages</strong>
+        <strong>{came > 0 || !status.children.length ? `${short(came)} messages` : `${short(taken)} rows`}</strong>
         <p>{status.children.length ? `${heard} of ${status.children.length} children heard since the start` : `${short(status.series)} series`}</p>
       </div>
       <Pipe mood="up" flows />
@@ -41,8 +42,8 @@ export function Way({ status, flow, sent }: { status: Status; flow: Flow; sent: 
           <Pipe
             mood={link.state === "up" ? "up" : "down"}
             flows={link.state === "up" && sent > 0}
-            above={link.state === "up" ? `${bytes(sent)}/s, ${link.pace}` : `down for ${lasting(flow.down_s)}`}
-            below={link.rtt_s === null ? "" : `${lasting(link.rtt_s)} there and back`}
+            above={link.state === "up" ? (sent > 0 ? `${bytes(sent)}/s, ${link.pace}` : "up, nothing to send") : `down for ${lasting(flow.down_s)}`}
+            below={link.rtt_s === null || link.state !== "up" ? "" : `${lasting(link.rtt_s)} there and back`}
           />
           <div class={`stop ${link.state === "up" ? "" : "lost"}`}>
             <h3>Parent</h3>
