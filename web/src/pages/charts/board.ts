@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { ApiError } from "~/lib/api";
 import { resumed, watch, type Readings } from "~/lib/live";
+import { prefs } from "~/lib/prefs";
 import { nodeNow } from "~/lib/time";
 import type { Alert, Series } from "~/lib/types";
 import { converter } from "~/lib/units";
@@ -36,6 +37,7 @@ export class Board {
   private reload = 0;
   private frame = 0;
   private changes = 0;
+  private imperial = prefs.peek().imperial;
   private saidAt = 0;
 
   constructor() {
@@ -75,6 +77,11 @@ export class Board {
   show(view: View): void {
     const before = this.view;
     this.view = view;
+    if (this.imperial !== prefs.peek().imperial) {
+      this.imperial = prefs.peek().imperial; // points are kept as they're shown
+      this.traces.clear();
+      this.needLoad(0);
+    }
     if (before.names.join("\n") !== view.names.join("\n")) {
       this.traces = new Map(view.names.flatMap((name) => { const known = this.traces.get(name); return known ? [[name, known] as const] : []; }));
       this.arrange();
@@ -98,6 +105,7 @@ export class Board {
     this.unwatch();
     if (!this.view.names.length) return;
     this.stopReadings = watch<Readings>("readings", { series: this.view.names }, (told) => {
+      if (this.view.fixed && this.view.fixed[1] < nodeNow() - 1000) return; // not in sight, and asked for again with the present
       for (const [name, piece] of Object.entries(told.series)) {
         const trace = this.traces.get(name)?.now;
         if (!trace) {
