@@ -37,6 +37,8 @@ export class Board {
   private reload = 0;
   private frame = 0;
   private changes = 0;
+  private hasNewcomer = false;
+  private loadedAt = 0;
   private imperial = prefs.peek().imperial;
   private saidAt = 0;
 
@@ -109,13 +111,14 @@ export class Board {
       for (const [name, piece] of Object.entries(told.series)) {
         const trace = this.traces.get(name)?.now;
         if (!trace) {
-          this.needLoad(1000); // its first reading
+          this.hasNewcomer = true; // its first reading
           continue;
         }
         trace.append(piece.ts, piece.value, piece.quality, converter(this.units.get(name) ?? ""));
         if (!this.view.fixed) trace.trim(this.range[0] - 60_000);
       }
       this.changes += 1;
+      if (this.hasNewcomer && !this.isLoading.peek() && performance.now() - this.loadedAt > 1000) void this.load();
     });
   }
 
@@ -131,6 +134,8 @@ export class Board {
     const [from, to] = this.range;
     if (!names.length) return;
     this.isLoading.value = true;
+    this.hasNewcomer = false;
+    this.loadedAt = performance.now();
     try {
       const shift = SHIFT[against], ahead = fixed ? 0 : (to - from) / 10;
       const [known, now, before] = await Promise.all([
