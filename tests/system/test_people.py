@@ -362,6 +362,10 @@ def test_a_hub_tells_of_its_childrens_alerts_until_somebody_at_the_site_acknowle
     (alert,) = people.ask("alerts")
     people.ask(f"alerts/{alert['id']}/acknowledge", {"by": "ann"})
     wait_until(lambda: [one["acknowledged_by"] for one in told("alerts", "list", hub_yaml)] == ["ann"])
+    people.ask(f"alerts/{alert['id']}/comments", {"by": "ann", "comment": "the belt has slipped"})
+    wait_until(lambda: [one["comments"] for one in told("alerts", "list", hub_yaml)] == [1])
+    story = told("alerts", "timeline", hub_yaml, "1")
+    assert ("commented", "ann", "the belt has slipped") in [(one["kind"], one["who"], one["detail"]) for one in story]
     hub.kill()
     hub.start()
     people.send("r2", 130)
