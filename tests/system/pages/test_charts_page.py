@@ -152,10 +152,10 @@ def test_what_came_while_the_node_was_gone_is_there_when_it_is_back(site: Works)
             gateway = site.processes["gw"]
             gateway.terminate()
             await asyncio.to_thread(gateway.wait, 30)
-            await page.get_by_text("The node isn't reached").wait_for(timeout=20_000)
+            await page.locator(".banner.apart").wait_for(timeout=20_000)
             site.start("gw")
             await asyncio.to_thread(site.wait_up, "gw")
-            await page.get_by_text("The node isn't reached").wait_for(state="detached", timeout=40_000)
+            await page.locator(".banner.apart").wait_for(state="detached", timeout=40_000)
             assert await page.locator(".link-state").inner_text() == "live"
 
     asyncio.run(look())

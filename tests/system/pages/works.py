@@ -73,7 +73,11 @@ class Works(Site):
             yield
         finally:
             process.terminate()
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:  # it waits for a broker that is gone
+                process.kill()
+                process.wait()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { ApiError } from "~/lib/api";
 import { resumed, watch, type Readings } from "~/lib/live";
+import { prefs } from "~/lib/prefs";
 import { nodeNow } from "~/lib/time";
 import type { Alert, Series } from "~/lib/types";
 import { converter } from "~/lib/units";
@@ -36,6 +37,9 @@ export class Board {
   private reload = 0;
   private frame = 0;
   private changes = 0;
+  private hasNewcomer = false;
+  private loadedAt = 0;
+  private imperial = prefs.peek().imperial;
   private saidAt = 0;
 
   constructor() {
@@ -75,6 +79,11 @@ export class Board {
   show(view: View): void {
     const before = this.view;
     this.view = view;
+    if (this.imperial !== prefs.peek().imperial) {
+      this.imperial = prefs.peek().imperial; // points are kept as they're shown
+      this.traces.clear();
+      this.needLoad(0);
+    }
     if (before.names.join("\n") !== view.names.join("\n")) {
       this.traces = new Map(view.names.flatMap((name) => { const known = this.traces.get(name); return known ? [[name, known] as const] : []; }));
       this.arrange();
@@ -98,16 +107,18 @@ export class Board {
     this.unwatch();
     if (!this.view.names.length) return;
     this.stopReadings = watch<Readings>("readings", { series: this.view.names }, (told) => {
+      if (this.view.fixed && this.view.fixed[1] < nodeNow() - 1000) return; // not in sight, and asked for again with the present
       for (const [name, piece] of Object.entries(told.series)) {
         const trace = this.traces.get(name)?.now;
         if (!trace) {
-          this.needLoad(1000); // its first reading
+          this.hasNewcomer = true; // its first reading
           continue;
         }
         trace.append(piece.ts, piece.value, piece.quality, converter(this.units.get(name) ?? ""));
         if (!this.view.fixed) trace.trim(this.range[0] - 60_000);
       }
       this.changes += 1;
+      if (this.hasNewcomer && !this.isLoading.peek() && performance.now() - this.loadedAt > 1000) void this.load();
     });
   }
 
@@ -123,6 +134,8 @@ export class Board {
     const [from, to] = this.range;
     if (!names.length) return;
     this.isLoading.value = true;
+    this.hasNewcomer = false;
+    this.loadedAt = performance.now();
     try {
       const shift = SHIFT[against], ahead = fixed ? 0 : (to - from) / 10;
       const [known, now, before] = await Promise.all([
