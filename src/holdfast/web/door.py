@@ -38,7 +38,7 @@ class Need:
     role:   None = nobody has to be known: pages, health, login
     tokens: an application's token will do, too; the route checks it
     foreign: only tokens of children or applications; the route checks them
-    quiet:  its body holds secrets, and stays out of the audit
+    quiet:  its body holds secrets: the route itself says in the audit what was done
     noted:  False: it changes nothing, and the audit has no line of it
     """
 
