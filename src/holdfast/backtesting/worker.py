@@ -150,7 +150,7 @@ def _ends_with(orders: BinaryIO) -> Iterator[None]:
 
 def _be_polite() -> None:
     """Behind everything else for the processor, and the first that goes when memory is short."""
-    os.nice(NICENESS)
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)  # whatever the node itself has
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     with suppress(OSError):

@@ -1,5 +1,5 @@
 // Rules: what is at work and what it costs; one of them; writing one.
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { useLocation } from "wouter-preact";
 import { figure, percent, whole } from "~/lib/format";
 import { useWatch } from "~/lib/live";
@@ -37,7 +37,12 @@ function List() {
   const [place, change] = usePlace();
   const [, go] = useLocation();
   const { data, error, reload } = useLoad<RuleList>("rules", {}, 4000);
-  useWatch("alerts", {}, reload);
+  const asked = useRef(0);
+  useWatch("alerts", {}, () => {
+    if (Date.now() - asked.current < 2000) return; // many alerts at once: the next round will have them
+    asked.current = Date.now();
+    reload();
+  });
   const text = place.get("text") ?? "", filter = (place.get("state") ?? "") as Filter;
   const rows = useMemo(() => {
     const wanted = text.toLowerCase();
@@ -86,7 +91,7 @@ function List() {
               sort: (row) => row.rule,
             },
             { name: "State", cell: (row) => <State row={row} />, sort: (row) => (row.open.length ? 0 : row.state === "throttled" ? 1 : row.state === "ok" ? 2 : 3) },
-            { name: "Summary", cell: (row) => <span class="one-line soft" title={row.summary}>{row.summary}</span>, wideOnly: true },
+            { name: "Summary", cell: (row) => <span class="one-line soft" title={row.summary}>{row.summary.replace(/^raised when /, "")}</span>, wideOnly: true },
             { name: "Open", cell: (row) => (row.open.length ? whole(row.open.length) : <span class="faint">0</span>), sort: (row) => -row.open.length, isNumber: true },
             { name: "24 h", cell: (row) => (row.alerts_day ? whole(row.alerts_day) : <span class="faint">0</span>), sort: (row) => -row.alerts_day, isNumber: true, wideOnly: true },
             { name: "Last fired", cell: (row) => <span class="nowrap" title={exact(row.raised_ns)}>{row.raised_ns ? ago(row.raised_ns) : <span class="faint">never</span>}</span>, sort: (row) => -row.raised_ns, wideOnly: true },
