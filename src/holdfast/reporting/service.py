@@ -86,6 +86,8 @@ class ReportService:
                 kept.store()
             except StorageError as error:
                 self._failed(kind, error)
+            except Exception as bug:  # noqa: BLE001  # a fault of ours must be said, and must not end all keeping
+                self._failed(kind, StorageError(f"unexpected: {bug!r}"))
             else:
                 self._losing.discard(kind)
 
