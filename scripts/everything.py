@@ -10,8 +10,10 @@ from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
 from holdfast.kernel.clock import SystemClock
 from holdfast.node.node import Node
+from holdfast.node.reporting import reports_of
 from holdfast.node.settings import read_plan
 from holdfast.telemetry.happenings import Telemetry
+from holdfast.telemetry.spans import Tracer
 from holdfast.web.metrics import CounterCollector
 
 _NODE = """
@@ -31,6 +33,7 @@ backup: {folder: backups}
 history: {cold: {folder: cold}}
 brokers: {plant: {url: "mqtt://127.0.0.1:1", subscribe: {"a/#": 1}}}
 routes: {out: {to: {url: "mqtt://127.0.0.1:1"}, readings: {}}}
+telemetry: {otlp: {url: "http://127.0.0.1:1"}}
 channels: {ops: {webhook: {url: "http://127.0.0.1:1/", plain: true}}}
 """
 
@@ -46,8 +49,10 @@ async def everything(folder: Path) -> list[Metric]:
     for name in ("backups", "cold"):
         (folder / name).mkdir()
     (folder / "node.yaml").write_text(_NODE)
-    telemetry = Telemetry(SystemClock(), lambda _: None)
-    node = Node(read_plan(folder / "node.yaml"), SystemClock(), telemetry)
+    clock = SystemClock()
+    telemetry = Telemetry(clock, lambda _: None, tracer=Tracer("everything", 0.0001, clock))
+    node = Node(read_plan(folder / "node.yaml"), clock, telemetry)
+    reports_of(node)
     try:
         return sorted(_families(telemetry), key=lambda family: family.name)
     finally:

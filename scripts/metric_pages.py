@@ -38,6 +38,7 @@ ROOMS = (
     ("route", "Routes"),
     ("history", "The site's memory"),
     ("filter residency", "What stays here"),
+    ("report reports export exported trace traces", "Log, traces and the collector"),
     ("build node metrics web process", "The program"),
 )
 

@@ -37,6 +37,7 @@ from holdfast.node.machine import filesystem_of, is_clock_synchronised
 from holdfast.node.settings import NodePlan
 from holdfast.reporting.questions import LinesWanted, TracesWanted
 from holdfast.storage.files import write_atomic
+from holdfast.web.report_answers import LogAnswer, TraceList
 
 MOST_LINES, MOST_TRACES, MOST_REFUSED = 5_000, 200, 200
 ASKED = {
@@ -119,13 +120,21 @@ def _pieces(
         yield "quarantine.json", lambda: as_json(_refused(file))
     if isinstance(where, Api):
         api = where
+        absent = {"history": plan.history is None, "documents": plan.settings.documents is None}
         for name, params in ASKED.items():
+            if absent.get(name):
+                continue
             yield f"{name}.json", lambda name=name, params=params: as_json(api.get(name, object, params))  # type: ignore[misc]  # as above
         yield "full-status.json", lambda: as_json(api.get("status", object))
         yield "metrics.txt", api.metrics
-    reports = files_of(plan)
-    yield "log.jsonl", lambda: _lines(reports.log(LinesWanted(limit=MOST_LINES)))
-    yield "traces.jsonl", lambda: _lines(reports.traces(TracesWanted(limit=MOST_TRACES)))
+        # it knows the last seconds, too, which aren't on disk yet
+        lines, traces = {"limit": str(MOST_LINES)}, {"limit": str(MOST_TRACES)}
+        yield "log.jsonl", lambda: _lines(api.get("logs", LogAnswer, lines).lines)
+        yield "traces.jsonl", lambda: _lines(api.get("traces", TraceList, traces).traces)
+    else:
+        reports = files_of(plan)
+        yield "log.jsonl", lambda: _lines(reports.log(LinesWanted(limit=MOST_LINES)))
+        yield "traces.jsonl", lambda: _lines(reports.traces(TracesWanted(limit=MOST_TRACES)))
 
 
 def _settings(path: Path, redactor: Redactor) -> str:

@@ -119,6 +119,8 @@ class Export:
                 more = await self._offer(name) or more
         except HoldfastError as error:
             return self._failed(error)
+        except Exception as bug:  # noqa: BLE001  # a fault of ours must be said, and must not end all exporting
+            return self._failed(HoldfastError(f"unexpected: {bug!r}"))
         if self._failures:
             self._failures = 0
             self._telemetry.emit(ExportResumed(collector=self._collector.url))

@@ -39,10 +39,14 @@ class ReportService:
         tracer = telemetry.tracer
         if tracer is not None:
             tracer.on_spans(self._take)
-            telemetry.counter("trace_steps_taken", "Steps of traces taken up.", lambda: tracer.taken)
+            telemetry.counter(
+                "trace_steps_taken", "How often a trace was taken up, at any of its steps.", lambda: tracer.taken
+            )
             telemetry.counter("traces_let_go", "Traces beyond what is taken a second.", lambda: tracer.let_go)
-        telemetry.counter("reports_lost", "Spans and log lines that were lost.", lambda: self.lost)
-        telemetry.gauge("reports_bytes", "Size of spans and log lines on disk.", self._bytes)
+        telemetry.counter(
+            "report_items_lost", "Spans and log lines that were neither kept nor exported.", lambda: self.lost
+        )
+        telemetry.gauge("reports_bytes", "Spans and log lines on disk.", self._bytes)
         if export is not None:
             export.attach(self._lines, self._spans)
 
@@ -82,6 +86,8 @@ class ReportService:
                 kept.store()
             except StorageError as error:
                 self._failed(kind, error)
+            except Exception as bug:  # noqa: BLE001  # a fault of ours must be said, and must not end all keeping
+                self._failed(kind, StorageError(f"unexpected: {bug!r}"))
             else:
                 self._losing.discard(kind)
 
