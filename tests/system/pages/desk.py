@@ -56,6 +56,11 @@ class Desk(Gateway):
             time.sleep(0.1)
         raise AssertionError(self.log())
 
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(START_S)
+
     @property
     def page(self) -> str:
         return f"http://127.0.0.1:{self.api}"

@@ -15,14 +15,16 @@ from tests.system.pages.browser import Watched
 from tests.system.pages.desk import MARKUP, Desk, desk, look
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
-MANY, SERIES_EACH = 700, 2
+MANY, SERIES_EACH, JANK_MS = 700, 2, 100
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Desk]:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One for all: each test that changes a device has its own."""
     more = "devices: {store_every: 200ms, patience: 1s}\ncommands: {local: true, wait: 2s}\n"
-    with desk(tmp_path, more) as one:
-        one.tell([one.reading("press-1", n) for n in range(5)] + [one.reading("press-2", 1), one.reading(MARKUP, 1)])
+    names = ("press-1", "press-2", "mill-1", "mill-2", "saw-1", "saw-2", MARKUP)
+    with desk(tmp_path_factory.mktemp("devices"), more) as one:
+        one.tell([one.reading(name, n) for name in names for n in range(3)])
         yield one
 
 
@@ -34,7 +36,9 @@ def device(site: Desk, name: str) -> Any:
 def test_devices_are_listed_searched_and_filtered_and_the_address_keeps_it(site: Desk) -> None:
     async def at(watched: Watched) -> None:
         page = watched.page
-        await expect(page.get_by_role("row")).to_have_count(4)
+        await expect(page.get_by_role("link", name="press-2")).to_be_visible()
+        await page.get_by_role("searchbox", name="Search devices").fill("press")
+        await expect(page.get_by_role("row")).to_have_count(3)
         await page.get_by_role("searchbox", name="Search devices").fill("press 2")
         await expect(page.get_by_role("row")).to_have_count(2)
         assert "q=press" in page.url
@@ -59,7 +63,7 @@ def test_both_pages_are_accessible_and_never_wider_than_the_screen(site: Desk, s
             if "device=" not in page.url:
                 await page.get_by_role("link", name="press-1").click()
                 await expect(page.get_by_role("heading", name="Values")).to_be_visible()
-                await expect(page.get_by_role("img", name="temperature")).to_be_visible()
+                await expect(page.locator(".chart canvas")).to_be_visible()
 
     look(f"{site.page}/devices", at, size, theme)
 
@@ -67,7 +71,7 @@ def test_both_pages_are_accessible_and_never_wider_than_the_screen(site: Desk, s
 def test_a_device_s_values_come_live_its_course_is_drawn_and_series_are_chosen(site: Desk) -> None:
     async def at(watched: Watched) -> None:
         page = watched.page
-        await expect(page.get_by_role("button", name="temperature")).to_contain_text("21.5 °C")
+        await expect(page.get_by_role("button", name="temperature")).to_contain_text("°C")
         await expect(page.locator(".chart canvas")).to_be_visible()
         await asyncio.to_thread(site.tell, [site.reading("press-1", 99, 44.25)])
         await expect(page.get_by_role("button", name="temperature")).to_contain_text("44.25 °C")
@@ -81,12 +85,12 @@ def test_a_device_s_values_come_live_its_course_is_drawn_and_series_are_chosen(s
 
 def test_a_silent_time_is_drawn_as_a_gap(site: Desk) -> None:
     for n in range(10, 18):
-        site.tell([site.reading("press-1", n)])
+        site.tell([site.reading("saw-1", n)])
         time.sleep(0.3)
     time.sleep(6)
-    site.tell([site.reading("press-1", 20)])
+    site.tell([site.reading("saw-1", 20)])
     deadline = time.monotonic() + 30
-    while not site.get("/api/v1/devices/press-1")["gaps"]:
+    while not site.get("/api/v1/devices/saw-1")["gaps"]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
@@ -95,36 +99,36 @@ def test_a_silent_time_is_drawn_as_a_gap(site: Desk) -> None:
         await expect(strip.locator(".missing").first).to_be_attached()
         await expect(strip).to_have_attribute("aria-label", re.compile("gaps? in this time"))
 
-    look(f"{site.page}/devices?node=gw&device=press-1", at)
+    look(f"{site.page}/devices?node=gw&device=saw-1", at)
 
 
 def test_what_was_refused_of_a_device_stands_on_its_page(site: Desk) -> None:
-    site.tell([("plant/press-1/up", b'{"n":1,"t":"warm"}'), ("plant/press-2/up", b"{")])
+    site.tell([("plant/saw-2/up", b'{"n":1,"t":"warm"}'), ("plant/press-2/up", b"{")])
 
     async def at(watched: Watched) -> None:
         page = watched.page
         await expect(page.get_by_text("wrong type")).to_be_visible()
         await expect(page.get_by_text("malformed")).to_have_count(0)
-        await page.get_by_role("link", name="No 1").click()
-        await expect(page.get_by_role("heading", name="Message 1")).to_be_visible()
+        await page.get_by_role("link", name=re.compile(r"No \d+")).click()
+        await expect(page.get_by_role("heading", name=re.compile(r"Message \d+"))).to_be_visible()
 
-    look(f"{site.page}/devices?node=gw&device=press-1", at)
+    look(f"{site.page}/devices?node=gw&device=saw-2", at)
 
 
 def test_devices_are_accepted_described_renamed_and_retired_each_after_a_question(site: Desk) -> None:
     async def at(watched: Watched) -> None:
         page = watched.page
         await page.get_by_role("button", name="Accept", exact=True).click()
-        assert device(site, "press-1")["status"] == "new"  # not before the answer
+        assert device(site, "mill-1")["status"] == "new"  # not before the answer
         dialog = page.get_by_role("dialog")
         await dialog.get_by_role("button", name="Accept").click()
-        await expect(page.get_by_text("press-1 is accepted.")).to_be_visible()
+        await expect(page.get_by_text("mill-1 is accepted.")).to_be_visible()
         await page.get_by_role("button", name="Describe").click()
         await dialog.get_by_label("Labels").fill(f"line-3, {MARKUP}")
         await dialog.get_by_label("Note").fill(MARKUP)
         await dialog.get_by_role("button", name="Save").click()
         await expect(page.get_by_text(MARKUP).first).to_be_visible()
-        assert device(site, "press-1")["labels"] == ["line-3", MARKUP]
+        assert set(device(site, "mill-1")["labels"]) == {"line-3", MARKUP}
         await page.get_by_role("button", name="Rename").click()
         await dialog.get_by_label("New name").fill("hall-1")
         await dialog.get_by_role("button", name="Rename").click()
@@ -136,8 +140,8 @@ def test_devices_are_accepted_described_renamed_and_retired_each_after_a_questio
         await dialog.get_by_role("button", name="Retire").click()
         await expect(page.get_by_text("hall-1 is retired.")).to_be_visible()
 
-    look(f"{site.page}/devices?node=gw&device=press-1", at)
-    assert (device(site, "hall-1")["status"], device(site, "hall-1")["former"]) == ("retired", ["press-1"])
+    look(f"{site.page}/devices?node=gw&device=mill-1", at)
+    assert (device(site, "hall-1")["status"], device(site, "hall-1")["former"]) == ("retired", ["mill-1"])
 
 
 def test_a_command_is_sent_and_followed_until_the_device_has_done_it(site: Desk) -> None:
@@ -155,9 +159,9 @@ def test_a_command_is_sent_and_followed_until_the_device_has_done_it(site: Desk)
         await dialog.get_by_role("button", name="Close").last.click()
         await expect(page.get_by_role("listitem").filter(has_text="set-speed")).to_contain_text("done")
 
-    with site.press("press-1"):
-        look(f"{site.page}/devices?node=gw&device=press-1", at)
-    commands: Any = site.get("/api/v1/devices/press-1/commands")
+    with site.press("mill-2"):
+        look(f"{site.page}/devices?node=gw&device=mill-2", at)
+    commands: Any = site.get("/api/v1/devices/mill-2/commands")
     assert [(one["name"], one["params"]["rpm"], one["state"]) for one in commands] == [("set-speed", 300, "done")]
 
 
@@ -186,8 +190,10 @@ def test_hundreds_of_devices_scroll_by_drawing_only_those_in_sight(tmp_path: Pat
                 await page.wait_for_timeout(50)
                 assert await page.get_by_role("row").count() < 80
             await expect(page.get_by_role("link", name=f"press-{MANY - 1:04}")).to_be_visible()
-            slow = sorted(await watched.long_tasks())
-            assert not slow or slow[len(slow) // 2] < 100, slow  # a busy machine may delay one; not most
+            slow = [ms for ms in await watched.long_tasks() if ms >= JANK_MS]
+            assert len(slow) <= 5, (
+                slow
+            )  # of 20 jumps: a machine that does much else delays some; drawing all rows, each
 
         look(f"{site.page}/devices", at)
         status: Any = site.get("/api/v1/status")

@@ -13,18 +13,27 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 SCRIPT = b'{"n":7,"t":"<script>window.hacked=1</script>"}'
 
 
+MESSAGES = [
+    ("plant/press-1/up", b'{"n":1,"v":21.5,"p":2}'),
+    ("plant/press-1/up", b'{"n":2,"v":22.5,"p":2}'),
+    ("plant/press-2/up", SCRIPT),
+    ("plant/press-2/up", bytes(range(40))),
+    (f"nobody/{MARKUP}", b"1"),
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """For looking only."""
+    with desk(tmp_path_factory.mktemp("quarantine")) as one:
+        one.tell(MESSAGES)
+        yield one
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Desk]:
+def fresh(tmp_path: Path) -> Iterator[Desk]:
     with desk(tmp_path) as one:
-        one.tell(
-            [
-                ("plant/press-1/up", b'{"n":1,"v":21.5}'),
-                ("plant/press-1/up", b'{"n":2,"v":22.5}'),
-                ("plant/press-2/up", SCRIPT),
-                ("plant/press-2/up", bytes(range(40))),
-                (f"nobody/{MARKUP}", b"1"),
-            ]
-        )
+        one.tell(MESSAGES)
         yield one
 
 
@@ -92,7 +101,7 @@ def test_bytes_are_shown_as_they_are_and_markup_as_text(site: Desk) -> None:
     look(f"{site.page}/quarantine?id=3", at)
 
 
-def test_one_message_is_replayed_after_its_profile_was_mended(site: Desk) -> None:
+def test_one_message_is_replayed_after_its_profile_was_mended(fresh: Desk) -> None:
     async def before(watched: Watched) -> None:
         page = watched.page
         await expect(page.get_by_text("Today's profiles refuse it, too")).to_be_visible()
@@ -103,37 +112,38 @@ def test_one_message_is_replayed_after_its_profile_was_mended(site: Desk) -> Non
 
     async def after(watched: Watched) -> None:
         page = watched.page
-        await expect(page.get_by_text("Today's profiles take it: 1 reading")).to_be_visible()
+        await expect(page.get_by_text("Today's profiles take it: 2 readings")).to_be_visible()
         await expect(page.get_by_role("cell", name="21.5 °C")).to_be_visible()
         await page.get_by_role("button", name="Replay this message").click()
         dialog = page.get_by_role("dialog")
-        await expect(dialog.get_by_text("1 message would become 1 reading")).to_be_visible()
-        assert len(reasons(site)) == 5  # only told so far
+        await expect(dialog.get_by_text("1 message would become 2 readings")).to_be_visible()
+        assert len(reasons(fresh)) == 5  # only told so far
         await dialog.get_by_role("button", name="Replay now").click()
-        await expect(dialog.get_by_text("1 message became 1 reading")).to_be_visible()
+        await expect(dialog.get_by_text("1 message became 2 readings")).to_be_visible()
         await dialog.get_by_role("button", name="Close").last.click()
         await expect(page.get_by_role("row")).to_have_count(5)
 
-    look(f"{site.page}/quarantine?id=1", before)
-    mend(site)
-    look(f"{site.page}/quarantine?id=1", after)
-    assert len(reasons(site)) == 4
+    look(f"{fresh.page}/quarantine?id=1", before)
+    mend(fresh)
+    look(f"{fresh.page}/quarantine?id=1", after)
+    assert len(reasons(fresh)) == 4
 
 
-def test_what_the_filters_choose_is_replayed_together_and_what_stays_is_said(site: Desk) -> None:
-    mend(site)
+def test_what_the_filters_choose_is_replayed_together_and_what_stays_is_said(fresh: Desk) -> None:
+    mend(fresh)
 
     async def at(watched: Watched) -> None:
         page = watched.page
         await page.get_by_role("button", name="Replay these").click()
         dialog = page.get_by_role("dialog")
         await expect(dialog).to_contain_text("All messages of plant/+/up")
-        await expect(dialog).to_contain_text("2 messages would become 2 readings")
+        await expect(dialog).to_contain_text("2 messages would become 4 readings")
         await dialog.get_by_role("button", name="Replay now").click()
-        await expect(dialog).to_contain_text("2 messages became 2 readings")
+        await expect(dialog).to_contain_text("2 messages became 4 readings")
         await expect(dialog).to_contain_text("stay refused")
         await dialog.get_by_role("button", name="Close").last.click()
         await expect(page.get_by_role("row")).to_have_count(3)
 
-    look(f"{site.page}/quarantine?topic=plant/%2B/up", at)
-    assert sorted(reasons(site)) == ["malformed", "no_profile"]
+    look(f"{fresh.page}/quarantine?topic=plant/%2B/up", at)
+    assert len(reasons(fresh)) == 3
+    assert "no_profile" in reasons(fresh)
