@@ -20,6 +20,10 @@ LOOKS = [
     "alerts?state=all",
     "rules",
     "rules/overheat",
+    "alerts/1",
+    "alerts/1/timeline",
+    "silences?all=true",
+    "maintenance",
     "logs?level=info",
     "traces",
     "adapters",
@@ -76,7 +80,9 @@ def test_a_look_is_what_the_site_itself_says_at_this_moment(works: Fleet) -> Non
 def test_open_alerts_of_a_site_are_counted_at_the_hub_by_severity(works: Fleet) -> None:
     works.send("york", "oven-1", 80, 2)
     works.until(lambda: works.site("york")["alerts"].get("critical", 0) >= 1)
-    assert works.look("york", "alerts")[0]["device"] == "oven-1"
+    alert = works.look("york", "alerts")[0]
+    assert alert["device"] == "oven-1"
+    assert works.look("york", f"alerts/{alert['id']}/timeline")[0]["kind"] == "raised"
 
 
 @pytest.mark.parametrize("path", ["events", "residency", "commands", "queues", "documents", "sync/hello", "analytics"])

@@ -201,6 +201,10 @@ def _seen_alerts(found: Any, sight: Sight) -> Any:
     hidden = sight.devices().hidden
     if isinstance(found, Alert):
         return None if (found.node, found.device) in hidden else found
+    if isinstance(found, tuple):  # a page, and what belongs to it
+        return tuple(_seen_alerts(part, sight) for part in found)
+    if isinstance(one := getattr(found, "alert", None), Alert):  # an alert with its story
+        return None if (one.node, one.device) in hidden else found
     if isinstance(found, list):
         return [one for one in found if not isinstance(one, Alert) or (one.node, one.device) not in hidden]
     return found

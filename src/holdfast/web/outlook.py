@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from holdfast.kernel.errors import HoldfastError
+from holdfast.web.alert_stories import AlertStories
 from holdfast.web.alerts import Alerts
 from holdfast.web.deps import WebDeps
 from holdfast.web.devices import Devices
@@ -22,6 +23,7 @@ from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.headers import Shell
 from holdfast.web.inside import ask_app
+from holdfast.web.maintenance import Maintenance
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.reading import Reading
 from holdfast.web.reports import Reports
@@ -33,8 +35,11 @@ from holdfast.web.state import State
 from holdfast.wire.looking import Call, CallHeader, CallReply
 
 _NAME = r"[^/]{1,256}"
-_OPEN = rf"status|clock|series|last|query|devices|devices/{_NAME}|alerts|alerts/\d{{1,12}}|ledger|history"
-_FREE = rf"rules|rules/{_NAME}|adapters|quarantine|quarantine/\d{{1,12}}|logs"
+_OPEN = rf"status|clock|series|last|query|devices|devices/{_NAME}|alerts|ledger|history"
+_FREE = (
+    rf"rules|rules/{_NAME}|alerts/\d{{1,12}}|alerts/\d{{1,12}}/(?:timeline|comments)|silences|maintenance|adapters|"
+    r"quarantine|quarantine/\d{1,12}|logs"
+)
 """Words that people and devices chose, or raw bytes: nobody can tell which of them are about what must stay."""
 _SITES = rf"(?:sites/{_NAME}/api/){{0,4}}"
 _ALLOWED = re.compile(rf"{_SITES}(?:{_OPEN}|{_FREE}|sites|sites/{_NAME})")
@@ -59,6 +64,8 @@ def build_outlook(deps: WebDeps) -> Starlette:
         routes += Devices(deps, deps.devices, gate).routes()
     if deps.alerting is not None:
         routes += Alerts(deps.alerting, deps.clock).routes()
+        routes += AlertStories(deps.alerting, deps.clock, deps.catalogue).routes()
+        routes += Maintenance(deps.alerting, deps.clock).routes()
     if deps.rules is not None:
         routes += Rules(deps.rules, deps.clock).routes()
     if deps.sites is not None:

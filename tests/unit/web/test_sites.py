@@ -84,7 +84,20 @@ def test_what_is_asked_reaches_the_app_with_its_query() -> None:
     assert msgspec.json.decode(reply.body) == {"path": "/api/v1/devices", "query": "limit=5&match=a%2Fb"}
 
 
-@pytest.mark.parametrize("path", ["rules", "rules/hot", "adapters", "quarantine", "quarantine/1", "logs"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "rules",
+        "rules/hot",
+        "alerts/1",
+        "alerts/1/timeline",
+        "silences",
+        "adapters",
+        "quarantine",
+        "quarantine/1",
+        "logs",
+    ],
+)
 def test_a_site_that_keeps_something_shows_no_words_and_no_raw_bytes(path: str) -> None:
     assert look(path, keeps=True).header.status == 403
     assert look(path).header.status == 200
