@@ -31,7 +31,8 @@ from tests.unit.adapters.mqtt.doubles import SettlingInbox, connect, publish, te
 from holdfast.adapters.mqtt.door_settings import ListenerSettings, ListenerTls, RateSettings
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.adapters.mqtt.settings import MqttSettings
-from holdfast.adapters.mqtt.users import User, hashed, write_users
+from holdfast.adapters.mqtt.users import User, write_users
+from holdfast.crypto.passwords import hashed
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.kernel.clock import SystemClock
 from holdfast.node.running import tune

@@ -23,11 +23,19 @@ PLACES = {
     "york": "{name: Works York, latitude: 53.96, longitude: -1.08, zone: Europe/London}",
 }
 FAR = (
-    ("porto", "Works Porto", 41.15, -8.62), ("gdansk", "Gdansk yard", 54.35, 18.65), ("lyon", "Lyon foundry", 45.76, 4.84),
-    ("turin", "Turin press shop", 45.07, 7.69), ("malmo", "Malmo packing", 55.6, 13.0), ("austin", "Austin lab", 30.27, -97.74),
-    ("recife", "Recife mill", -8.05, -34.9), ("pune", "Pune castings", 18.52, 73.86), ("osaka", "Osaka assembly", 34.69, 135.5),
-    ("perth", "Perth pumps", -31.95, 115.86), ("durban", "Durban port", -29.86, 31.02), ("hull", "Hull depot", 53.74, -0.33),
-)  # fmt: skip
+    ("porto", "Works Porto", 41.15, -8.62),
+    ("gdansk", "Gdansk yard", 54.35, 18.65),
+    ("lyon", "Lyon foundry", 45.76, 4.84),
+    ("turin", "Turin press shop", 45.07, 7.69),
+    ("malmo", "Malmo packing", 55.6, 13.0),
+    ("austin", "Austin lab", 30.27, -97.74),
+    ("recife", "Recife mill", -8.05, -34.9),
+    ("pune", "Pune castings", 18.52, 73.86),
+    ("osaka", "Osaka assembly", 34.69, 135.5),
+    ("perth", "Perth pumps", -31.95, 115.86),
+    ("durban", "Durban port", -29.86, 31.02),
+    ("hull", "Hull depot", 53.74, -0.33),
+)
 """Sites of which only reports come: each is told over the real door, with a token of its own."""
 KEEPS = "residency:\n  - series: 'secret-*/*'\n    stay: site\n"
 WELL = SiteHealth((0, 0, 120), (0, 0, 2), "wide", 8_000, "trusted", "green", "ok", 21, 340.0)
@@ -53,21 +61,23 @@ class Fleet(Site):
     def prepare(self) -> None:
         create_authority(self.folder)
         issued = issue_certificate(self.folder, "hub", ["127.0.0.1"])
+        tokens = ", ".join(f"{name}: {name}.token" for name in self._children)
         (self.folder / "hub.yaml").write_text(
             f"node: hub\ndata: hub\nsite: {{name: Head office, latitude: 51.5, longitude: -0.12}}\nhistory: true\n"
             f"api: {{listen: '127.0.0.1:{self.hub}', tls: {{certificate: {issued.certificate}, key: {issued.key}}}}}\n"
-            f"children: {{tokens: {{{', '.join(f'{name}: {name}.token' for name in self._children)}}}}}\n{self.more_hub}"
+            f"children: {{tokens: {{{tokens}}}}}\n{self.more_hub}"
         )
         for name in self._children:
             issue_token(self.folder / f"{name}.token")
         (self.folder / "rooms.yaml").write_text(PROFILE)
         (self.folder / "rules.yaml").write_text(RULES)
-        for name in PLACES:
+        for name, place in PLACES.items():
             self.cables[name] = Cable(self.hub)
             self.ports[name] = free_port(), free_port()
             mqtt, api = self.ports[name]
             (self.folder / f"{name}.yaml").write_text(
-                f"node: {name}\ndata: {name}\nsite: {PLACES[name]}\nmqtt: {{listen: '127.0.0.1:{mqtt}', anonymous: true}}\n"
+                f"node: {name}\ndata: {name}\nsite: {place}\n"
+                f"mqtt: {{listen: '127.0.0.1:{mqtt}', anonymous: true}}\n"
                 f"api: {{listen: '127.0.0.1:{api}'}}\nprofiles: [rooms.yaml]\nrules: [rules.yaml]\n"
                 f"parent: {{url: 'https://127.0.0.1:{self.cables[name].port}', ca: ca.pem, token_file: {name}.token, "
                 f"linger: 5ms, min_rows: 1, timeout: 2s, backoff_min: 50ms, backoff_max: 300ms}}\n"

@@ -9,10 +9,35 @@ import pytest
 from tests.system.fleet_of_sites import Fleet, fleet
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
-LOOKS = ["status", "ledger", "clock", "history", "series", "last", "devices", "alerts?state=all", "rules", "adapters",
-         "quarantine", "logs", "alert-labels", "events", "residency", "sites", "devices/secret-1", "devices/open-1",
-         "query?series=*&from=-1h", "query?series=secret-1/*&from=-1h", "last?match=secret-*/*",
-         "series?match=*&device=secret-1", "query?series=*&from=-1h&step=1h", "last?as_of=now"]  # fmt: skip
+LOOKS = [
+    "status",
+    "ledger",
+    "clock",
+    "history",
+    "series",
+    "last",
+    "devices",
+    "alerts?state=all",
+    "rules",
+    "rules/overheat",
+    "logs?level=info",
+    "traces",
+    "adapters",
+    "quarantine",
+    "logs",
+    "alert-labels",
+    "events",
+    "residency",
+    "sites",
+    "devices/secret-1",
+    "devices/open-1",
+    "query?series=*&from=-1h",
+    "query?series=secret-1/*&from=-1h",
+    "last?match=secret-*/*",
+    "series?match=*&device=secret-1",
+    "query?series=*&from=-1h&step=1h",
+    "last?as_of=now",
+]
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +147,8 @@ def test_analytics_by_form_and_in_sql_agree_over_the_sites(works: Fleet) -> None
         return found
 
     works.until(lambda: mean() == [["york", "bench-1", 11.5, 4, 1]])
-    sql = "SELECT node, avg(value) AS mean, max(ts) AS newest FROM readings WHERE device = 'bench-1' AND metric = 'air.temperature' GROUP BY node"
+    sql = """SELECT node, avg(value) AS mean, max(ts) AS newest FROM readings
+             WHERE device = 'bench-1' AND metric = 'air.temperature' GROUP BY node"""
     answer = works.client.post(base, json={"sql": sql})
     assert answer.status_code == 200, answer.text
     assert answer.json()["rows"][0][:2] == ["york", 11.5]
@@ -131,8 +157,8 @@ def test_analytics_by_form_and_in_sql_agree_over_the_sites(works: Fleet) -> None
 
 @pytest.mark.parametrize(
     "statement",
-    ["DROP VIEW readings", "SELECT * FROM read_text('/etc/hostname')", "COPY readings TO '/tmp/x.csv'", "SELECT 1; SELECT 2",
-     "ATTACH '/tmp/x.db'", "SET memory_limit = '8GB'", "INSTALL httpfs"],
+    ["DROP VIEW readings", "SELECT * FROM read_text('/etc/hostname')", "COPY readings TO '/tmp/x.csv'",
+     "SELECT 1; SELECT 2", "ATTACH '/tmp/x.db'", "SET memory_limit = '8GB'", "INSTALL httpfs"],
 )  # fmt: skip
 def test_sql_only_reads_readings(works: Fleet, statement: str) -> None:
     answer = works.client.post(f"https://127.0.0.1:{works.hub}/api/v1/analytics", json={"sql": statement})

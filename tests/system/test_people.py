@@ -277,6 +277,10 @@ def test_the_command_line_shows_acknowledges_silences_and_tries_out(tmp_path: Pa
     assert "device r[2], r2*" in holdfast("alerts", "silences", settings).stdout
     wait_until(lambda: told("channels", "list", settings)[0]["held"] == 1)
     number = str(found[1]["id"])
+    assert (
+        f"Alert {number}: ann wrote that at"
+        in holdfast("alerts", "comment", settings, number, "the belt has slipped", "--by", "ann").stdout
+    )
     assert "is acknowledged by ann." in holdfast("alerts", "ack", settings, number, "--by", "ann").stdout
     second = holdfast("alerts", "ack", settings, number, "--by", "bob")
     assert (second.exit_code, "was acknowledged before, by ann." in second.stdout) == (1, True)
@@ -290,12 +294,39 @@ def test_the_command_line_shows_acknowledges_silences_and_tries_out(tmp_path: Pa
     assert "the node is stopped" in stopped
     assert "ann" in stopped
     assert "taken back" in holdfast("alerts", "silences", settings, "--all").stdout
+    story = told("alerts", "timeline", settings, number)
+    assert {"raised", "told", "commented", "acknowledged", "cleared"} <= {one["kind"] for one in story}
+    assert "the belt has slipped" in holdfast("alerts", "timeline", settings, number).stdout
     assert told("channels", "list", settings)[0]["told"] == 3
     assert "start the node" in holdfast("alerts", "ack", settings, "1", "--by", "ann").stderr
     hook.kill()
     people.start()
     down = holdfast("channels", "test", settings, "ops")
     assert (down.exit_code, "nothing listens there" in down.stdout) == (1, True)
+
+
+def test_the_command_line_plans_works_that_hold_alerts_back_until_they_end(tmp_path: Path, ended: Ended) -> None:
+    hook, people = hooked(tmp_path, ended)
+    settings = tmp_path / "node" / "node.yaml"
+    hook.start()
+    people.start()
+    plan = ("alerts", "maintenance", "plan", settings, "--why", "new belt", "--by", "ann")
+    assert "come once have an end" in holdfast(*plan, "--all").stderr
+    assert "which alerts?" in holdfast(*plan, "--to", "+2h").stderr
+    assert "expected days, a span" in holdfast(*plan, "--all", "--every", "sometimes").stderr
+    assert ": device r1" in holdfast(*plan, "--to", "+2h", "--device", "r1").stdout
+    weekly = holdfast(*plan, "--every", "sat,sun 22:00-06:00 Europe/Berlin", "--label", "hall-7").stdout
+    assert weekly == "Maintenance 2, sat,sun 22:00-06:00 Europe/Berlin: label hall-7.\n"
+    people.send("r1", 130)
+    people.send("r2", 130)
+    wait_until(lambda: states(hook) == [("r2", "raised")])
+    wait_until(lambda: told("channels", "list", settings)[0]["held"] == 1)
+    assert [one["maintenance"] for one in people.ask("alerts")] == [0, 1]
+    assert "new belt" in holdfast("alerts", "maintenance", "list", settings).stdout
+    assert "is over; what it held is told now" in holdfast("alerts", "maintenance", "end", settings, "1").stdout
+    wait_until(lambda: states(hook) == [("r2", "raised"), ("r1", "raised")])
+    people.node.stop()
+    assert [one["id"] for one in told("alerts", "maintenance", "list", settings)] == [2]
 
 
 @pytest.mark.slow

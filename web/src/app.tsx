@@ -5,11 +5,11 @@ import { Link, Route, Switch, useLocation, useRoute } from "wouter-preact";
 import { connection, useWatch, watch } from "~/lib/live";
 import { useLoad } from "~/lib/load";
 import { prefer, dark } from "~/lib/prefs";
-import { loginNeeded, me, whoAmI } from "~/lib/session";
+import { logout, me, unreached, whoAmI } from "~/lib/session";
 import type { Alert, Status } from "~/lib/types";
-import { Button, Empty } from "~/parts/basic";
+import { Button, Empty, Loading } from "~/parts/basic";
 import { Icon } from "~/parts/Icon";
-import { Toasts } from "~/parts/Toasts";
+import { attempt, Toasts } from "~/parts/Toasts";
 import { AsLastTold, Through } from "~/pages/sites/away";
 import { away } from "~/lib/api";
 import { doors, pages } from "~/routes";
@@ -20,12 +20,13 @@ const openAlerts = signal(0);
 
 export function App() {
   const [path, go] = useLocation();
-  useEffect(() => void whoAmI().catch(() => undefined), []);
+  const isDoor = doors.some((door) => door.path === path);
+  useWho();
   useEffect(() => {
-    if (loginNeeded.value && path !== "/login" && doors.some((door) => door.path === "/login")) {
-      go(`/login?to=${encodeURIComponent(path)}`, { replace: true });
+    if (me.value?.role === "" && !isDoor) {
+      go(`/login?to=${encodeURIComponent(path + location.search)}`, { replace: true });
     }
-  }, [loginNeeded.value, path]);
+  }, [me.value, isDoor]);
   return (
     <>
       <Switch>
@@ -35,10 +36,10 @@ export function App() {
           </Route>
         ))}
         <Route path="/sites/:name" nest>
-          {({ name }: { name: string }) => <Frame key={name} site={name} />}
+          {({ name }: { name: string }) => (me.value?.role ? <Frame key={name} site={name} /> : <Asking />)}
         </Route>
         <Route>
-          <Frame key="" />
+          {me.value?.role ? <Frame key="" /> : <Asking />}
         </Route>
       </Switch>
       <Toasts />
@@ -46,7 +47,31 @@ export function App() {
   );
 }
 
-function useNode(): void {
+const RETRY_MS = 3000;
+
+/** Ask who this is until the node says so. */
+function useWho(): void {
+  useEffect(() => {
+    let timer = 0;
+    const ask = async (): Promise<void> => {
+      if (!(await whoAmI())) timer = window.setTimeout(ask, RETRY_MS);
+    };
+    void ask();
+    return () => clearTimeout(timer);
+  }, []);
+}
+
+/** Nothing is asked of the node before it's known who asks. */
+function Asking() {
+  return unreached.value ? (
+    <Empty title="The node isn't reached.">This page goes on trying.</Empty>
+  ) : (
+    <Loading label="Asking the node who you are" />
+  );
+}
+
+/** Keep what the frame knows of the node up to date. */
+export function useNode(): void {
   const asked = useLoad<Status>("status", {}, 5000);
   useEffect(() => {
     if (asked.data) status.value = asked.data;
@@ -191,15 +216,37 @@ function Rail({ isOpen, site }: { isOpen: boolean; site?: string | undefined }) 
       <div class="foot">
         <div class="row apart">
           <span class="link-state">
-            <i class={`dot ${{ live: "good", offline: "bad", connecting: "warn" }[connection.value]}`} />
+            <i class={`dot ${{ live: "good", stale: "warn", offline: "bad", connecting: "warn" }[connection.value]}`} />
             {connection.value}
           </span>
           <Button look="quiet" icon={dark.value ? "sun" : "moon"} aria-label={dark.value ? "Light theme" : "Dark theme"}
             onClick={() => prefer({ theme: dark.value ? "light" : "dark" })} />
         </div>
-        {me.value?.login && <span class="small soft">{`${me.value.name}, ${me.value.role}`}</span>}
+        {me.value?.login && <User name={me.value.name} role={me.value.role} isKiosk={me.value.kiosk} />}
       </div>
     </nav>
+  );
+}
+
+/** Who is logged in, and how to leave. */
+function User({ name, role, isKiosk }: { name: string; role: string; isKiosk: boolean }) {
+  return (
+    <details class="user">
+      <summary>
+        <Icon name="person" />
+        <span>
+          <strong>{name}</strong>
+          <span>{isKiosk ? "wall screen" : role}</span>
+        </span>
+        <Icon name="down" />
+      </summary>
+      <div>
+        {!isKiosk && <Link href="/settings/me">Your password</Link>}
+        <button type="button" onClick={() => void attempt(logout, "")}>
+          Log out
+        </button>
+      </div>
+    </details>
   );
 }
 

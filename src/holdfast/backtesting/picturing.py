@@ -10,6 +10,7 @@ from holdfast.backtesting.accounts import AlertTold
 from holdfast.backtesting.recording import Panel
 from holdfast.stream.bins import Bins
 from holdfast.stream.limits import limits
+from holdfast.stream.rules import CompiledRule
 
 MOST_SPANS = 500
 _GAP = 5
@@ -79,10 +80,18 @@ def panel_told(panel: Panel, old: Sequence[AlertTold]) -> PanelTold:
             for i, bins in enumerate(panel.columns)
             if panel.slot < len(bins.low)
         ],
-        [LimitTold(one.column, one.value, one.clears) for one in limits(panel.rule)],
+        _limits(panel.rule),
         [SpanTold(one.raised, one.cleared, one.severity) for one in panel.alerts[:MOST_SPANS]],
         [SpanTold(one.raised, one.cleared, one.severity) for one in before[:MOST_SPANS]],
     )
+
+
+def _limits(rule: CompiledRule) -> list[LimitTold]:
+    """Each number once: where an alert ends at the limit that raises it, that one."""
+    found = dict[tuple[int, float], LimitTold]()
+    for one in sorted(limits(rule), key=lambda one: one.clears):
+        found.setdefault((one.column, one.value), LimitTold(one.column, one.value, one.clears))
+    return list(found.values())
 
 
 def _points(known: Sequence[Bins], slot: int) -> Any:

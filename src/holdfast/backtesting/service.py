@@ -72,8 +72,8 @@ class Backtests:
         Raises:
             BacktestBusy: when one runs.
         """
-        busy = next((run for run in self._runs.values() if run.state == "running"), None)
-        if busy is not None:
+        if self._task is not None and not self._task.done():  # also one that was cancelled and isn't gone yet
+            busy = next(reversed(self._runs.values()))
             raise BacktestBusy(f"a backtest of {', '.join(busy.rules)} runs, for {busy.by}")
 
     def find(self, number: str) -> Run:
@@ -113,39 +113,39 @@ class Backtests:
             await asyncio.wait([self._task])
 
     async def _carry_out(self, run: Run, order: Order) -> None:
-        began = self._clock.monotonic()
+        """It's over once its process is gone: the next one may begin then."""
+        began, last = self._clock.monotonic(), Told()
         try:
             async with asyncio.timeout(self._patience_s):
-                await self._work(run, order)
+                last = await self._work(run, order)
         except TimeoutError:
-            _fail(run, f"it was not done within {self._patience_s:g} s", "ask for a shorter time, or fewer series")
+            said = f"it was not done within {self._patience_s:g} s"
+            last = Told(error=said, hint="ask for a shorter time, or fewer series")
         except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
-            _fail(run, f"its process ended early ({error or type(error).__name__})", "the node's log may say why")
+            said = f"its process ended early ({error or type(error).__name__})"
+            last = Told(error=said, hint="the node's log may say why")
         finally:
-            run.took_s = self._clock.monotonic() - began
             await self._reap()
+            run.took_s = self._clock.monotonic() - began
+            _settle(run, last)
 
-    async def _work(self, run: Run, order: Order) -> None:
+    async def _work(self, run: Run, order: Order) -> Told:
         pipe = asyncio.subprocess.PIPE
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
         command = (sys.executable, "-m", "holdfast.backtesting.worker")
         self._process = process = await asyncio.create_subprocess_exec(
             *command, stdin=pipe, stdout=pipe, env=environment
         )
-        if process.stdin is None or process.stdout is None:  # pipes were asked for
+        if process.stdin is None or process.stdout is None or run.state != "running":
             raise EOFError
-        if run.state != "running":
-            return
         data = msgspec.msgpack.encode(order)
         process.stdin.write(len(data).to_bytes(_LENGTH_BYTES, "little") + data)
         await process.stdin.drain()
-        while run.state == "running":
+        while True:
             told = await _told(process.stdout)
+            if told.error or told.result:
+                return told
             run.share, run.readings = max(run.share, told.share), max(run.readings, told.readings)
-            if told.error:
-                _fail(run, told.error, told.hint)
-            elif told.result:
-                run.result, run.state = told.result, "done"
 
     async def _reap(self) -> None:
         process, self._process = self._process, None
@@ -163,6 +163,11 @@ async def _told(pipe: asyncio.StreamReader) -> Told:
     return msgspec.msgpack.decode(await pipe.readexactly(size), type=Told)
 
 
-def _fail(run: Run, error: str, hint: str) -> None:
-    if run.state == "running":
-        run.state, run.error, run.hint = "failed", error, hint
+def _settle(run: Run, last: Told) -> None:
+    """Its end; one that was cancelled stays so."""
+    if run.state != "running":
+        return
+    if last.result:
+        run.state, run.share, run.readings, run.result = "done", 1.0, last.readings, last.result
+    else:
+        run.state, run.error, run.hint = "failed", last.error or "it was stopped", last.hint

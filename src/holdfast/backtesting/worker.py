@@ -127,7 +127,8 @@ def serve(orders: BinaryIO, tell: BinaryIO) -> None:
         return
     with _ends_with(orders):
         try:
-            done = Told(1.0, result=msgspec.json.encode(work(order, tell, SystemClock())))
+            result = work(order, tell, SystemClock())
+            done = Told(1.0, result.report.readings, msgspec.json.encode(result))
         except HoldfastError as error:
             done = Told(error=str(error), hint=error.hint)
         except MemoryError:

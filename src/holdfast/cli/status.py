@@ -8,7 +8,7 @@ import typer
 from msgspec import Struct
 
 from holdfast.cli.node_api import Api, File, as_json, file_of
-from holdfast.cli.words import lasting, plain, size, table, when
+from holdfast.cli.words import lasting, many, plain, size, table, when
 from holdfast.journal.documents import read_documents
 from holdfast.journal.filtered import Saving, saving
 from holdfast.journal.parent import ACCOUNT, CONSUMER, Account
@@ -26,6 +26,7 @@ from holdfast.web.answers import (
     JournalStatus,
     LinkStatus,
     RouteStatus,
+    RulesStatus,
     Status,
 )
 
@@ -59,6 +60,7 @@ class Glance(Struct, frozen=True):
     brokers: list[BrokerStatus] = []
     routes: list[RouteStatus] = []
     saving: Saving | None = None
+    rules: RulesStatus | None = None
 
 
 def show_status(where: Api | File, *, json: bool) -> int:
@@ -97,6 +99,7 @@ def from_api(api: Api) -> Glance:
         brokers=status.brokers,
         routes=status.routes,
         saving=saving(status.counters),
+        rules=status.rules,
     )
 
 
@@ -159,6 +162,7 @@ def said(glance: Glance) -> list[str]:
         *_documents(glance.documents),
         *_saving(glance.saving),
         *_foreign(glance),
+        *_rules(glance.rules),
     ]
     return ([glance.note] if glance.note else []) + table(rows)
 
@@ -228,6 +232,17 @@ def _foreign(glance: Glance) -> list[list[str]]:
         counted = f"{route.delivered:,} delivered, {route.in_flight:,} in flight, {lag}{lost}"
         rows.append([f"route {route.name}", f"{route.state}, {route.url}{_why(route.detail)}; {counted}"])
     return rows
+
+
+def _rules(rules: RulesStatus | None) -> list[list[str]]:
+    """Told when there are some, and what is amiss with them."""
+    if rules is None or not (rules.rules or rules.off or rules.problems):
+        return []
+    words = [f"{rules.rules:,} at work, {many(rules.raised, 'alert')} open"]
+    words += [f"throttled: {', '.join(rules.throttled)}"] if rules.throttled else []
+    words += [f"switched off: {', '.join(rules.off)}"] if rules.off else []
+    words += ["the files as they are now can't be used: see `holdfast rules list`"] if rules.problems else []
+    return [["rules", "; ".join(words)]]
 
 
 def _why(detail: str) -> str:

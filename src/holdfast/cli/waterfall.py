@@ -7,7 +7,7 @@ from holdfast.cli.words import plain
 from holdfast.reporting.questions import ordered
 from holdfast.telemetry.spans import DEVICE, Span
 
-_SKIPPED = {"series", "ts_ns", "quality", "what", "rules", "alerts", "decisions", "event", "rule", "severity"}
+_SKIPPED = {"kind", "series", "ts_ns", "quality", "what", "rules", "alerts", "decisions", "event", "rule", "severity"}
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 LEAST, MOST = 16, 60
 

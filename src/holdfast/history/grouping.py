@@ -18,10 +18,10 @@ from holdfast.history.lake.rollup import Steps
 from holdfast.kernel.scalars import zone as zone_of
 from holdfast.model.series import Kind, Series
 
-Key = Literal["site", "device", "metric", "hour", "day", "hour_of_day", "weekday"]
+Key = Literal["site", "device", "metric", "minute", "hour", "day", "hour_of_day", "weekday"]
 Aggregate = Literal["mean", "min", "max", "sum", "spread", "last", "count", "bad_percent"]
 KEYS: tuple[Key, ...] = get_args(Key)
-TIMES: tuple[Key, ...] = ("hour", "day", "hour_of_day", "weekday")
+TIMES: tuple[Key, ...] = ("minute", "hour", "day", "hour_of_day", "weekday")
 UNITLESS = ("count", "bad_percent")
 MOST_ROWS = 10_000
 HOUR_NS = 3_600 * 10**9
@@ -61,6 +61,8 @@ class Wish:
     def step_ns(self, span_ns: int) -> int:
         """The step that the groups can be made from, as long as may be."""
         timed = [key for key in self.by if key in TIMES]
+        if "minute" in timed:
+            return HOUR_NS // 60
         if self.zone != "UTC" and timed:
             return HOUR_NS if _has_whole_hours(self.zone) else _QUARTER_NS
         if timed and set(timed) != {"day"} and set(timed) != {"weekday"}:
@@ -129,7 +131,9 @@ def _label(key: Key, at: datetime) -> int:
         return at.hour
     if key == "weekday":
         return at.isoweekday()
-    begin = at.replace(minute=0, second=0) if key == "hour" else at.replace(hour=0, minute=0, second=0)
+    begin = at.replace(second=0)
+    if key != "minute":
+        begin = begin.replace(minute=0) if key == "hour" else begin.replace(hour=0, minute=0)
     return round(begin.timestamp()) * _SECOND_NS
 
 
@@ -215,7 +219,7 @@ def _told(
 
 
 def _kind(key: Key) -> str:
-    return "time" if key in ("hour", "day") else "number" if key in TIMES else "text"
+    return "time" if key in ("minute", "hour", "day") else "number" if key in TIMES else "text"
 
 
 def _plain(value: object) -> Cell:

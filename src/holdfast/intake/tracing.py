@@ -70,15 +70,16 @@ class Course:
 
 def begin(
     tracer: Tracer, engine: Engine, prepared: "Prepared", message: NDArray[np.int32], times: tuple[int, int]
-) -> Course:
-    """The course of a micro-batch that was decoded and decided just now.
+) -> Course | None:
+    """The course of a micro-batch that was decoded and decided just now; None = nothing of it is followed.
 
     message: which message each row of `prepared.batch` came from; times: when it was begun, and decoded
     """
-    course, batch = Course(*times, tracer.now()), prepared.batch
+    batch = prepared.batch
     rows = tracer.pick(batch, engine.catalogue)
-    if not rows:
-        return course
+    if not (rows or prepared.decisions):
+        return None
+    course = Course(*times, tracer.now())
     starts = np.cumsum([0, *(len(a.payloads) for a in prepared.arrivals)])
     for row in rows:
         series, ts = engine.catalogue[int(batch.series[row])], int(batch.ts[row])
@@ -126,6 +127,8 @@ def _place(tx: Transaction, readings: Sorted, row: int) -> Place:
 
 def finished(tracer: Tracer, work: Sequence["Prepared"], took_s: float) -> None:
     """A commit is over, and its receipts are settled; it took so long."""
+    if not any(one.course for one in work):
+        return
     ended, rows = tracer.now(), sum(len(one.batch) for one in work)
     began_ns = ended - round(took_s * NS_PER_S)
     spans = list[Span]()
@@ -136,7 +139,7 @@ def finished(tracer: Tracer, work: Sequence["Prepared"], took_s: float) -> None:
         for one in course.followed:
             spans += _of_reading(tracer, prepared, course, one, (began_ns, ended), rows)
         events = [decision.event for decision in prepared.decisions]
-        for event in events[: tracer.room(len(events))] if events else ():
+        for event in events[: tracer.room(len(events), ALERT)] if events else ():
             spans += _of_alert(tracer, prepared, course, event, (began_ns, ended), rows)
     tracer.keep(spans)
 

@@ -23,6 +23,6 @@ def make_door(node: "Node") -> Door:
     names, metrics = ((), "") if api is None else (api.names, api.metrics)
     if settings is None:
         (plan.data / LOCAL_FILE).unlink(missing_ok=True)  # of a time when there was a login
-        return Door(plan.settings.node, telemetry, None, trail, names, metrics)
+        return Door(plan.settings.node, telemetry, None, trail, names, metrics, clock.monotonic)
     people = People(settings, plan.data, clock, telemetry, trail)
-    return Door(plan.settings.node, telemetry, people, trail, names, metrics)
+    return Door(plan.settings.node, telemetry, people, trail, names, metrics, clock.monotonic)

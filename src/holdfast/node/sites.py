@@ -71,6 +71,8 @@ class Desk:
         reply = await self._ask(questions, child, call)
         if child != node and reply.header.status == 404 and b'"there is no site' in reply.body:
             raise SiteUnreached(f"{child} doesn't know it any more")
+        if child != node and reply.header.status == 503 and b'"age_s":' in reply.body:
+            raise SiteUnreached(f"{child}, which is above it, doesn't reach it")  # what is held here may be more
         return reply
 
     async def _ask(self, questions: Questions | None, child: str, call: Call) -> CallReply:

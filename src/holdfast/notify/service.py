@@ -119,9 +119,7 @@ class NotifyService:
         self.revision = 0
         """Grows with every change of an alert that can be read."""
         journal.on_commit(self._on_commit)
-        for place, (name, text) in enumerate(_COUNTED):
-            read = partial(_by_severity, journal, place)
-            telemetry.table("gauge", name, text, ("severity",), read, slow=True)
+        _show_counts(journal, telemetry)
 
     async def start(self) -> None:
         """Take up what an earlier life left, or begin the book."""
@@ -368,6 +366,11 @@ class NotifyService:
     def _require_journal(self) -> None:
         if self._journal.condition is not Condition.OK:
             raise NotifyBusy(f"the journal is {self._journal.condition.value}")
+
+
+def _show_counts(journal: Journal, telemetry: Telemetry) -> None:
+    for place, (name, text) in enumerate(_COUNTED):
+        telemetry.table("gauge", name, text, ("severity",), partial(_by_severity, journal, place), slow=True)
 
 
 def _by_severity(journal: Journal, place: int) -> Rows:

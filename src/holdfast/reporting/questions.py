@@ -107,12 +107,14 @@ def row_of(spans: Sequence[Span]) -> TraceRow:
     steps = ordered(spans)
     root = next((one for one in steps if one.name in (READING, ALERT)), None)
     first = root or steps[0]
-    what = str(first.facts.get("rule") or first.facts.get("series") or first.facts.get("what") or "")
+    is_alert = first.name == ALERT or any(one.facts.get("kind") == ALERT for one in steps)
+    known = (one.facts.get("what") or one.facts.get("series") for one in (first, *steps))
+    what = str(next(filter(None, known), ""))
     if first.name == ALERT:
-        what = f"{what} on {first.facts.get('series', '')}"
+        what = f"{first.facts.get('rule', '')} on {first.facts.get('series', '')}"
     return TraceRow(
         id=first.trace,
-        kind="alert" if first.name == ALERT or "/" not in what else "reading",
+        kind=ALERT if is_alert else READING,
         what=what,
         nodes=list(dict.fromkeys(one.node for one in steps)),
         start_ns=min(one.start_ns for one in steps),

@@ -63,6 +63,11 @@ def trace_of(event: Event) -> str:
     return blake2b(f"event\0{event.id}".encode(), digest_size=16).hexdigest()
 
 
+def about(event: Event) -> str:
+    """What an alert is about, in a few words."""
+    return f"{event.rule} on {event.node}/{event.device}" + (f"/{event.metric}" if event.metric else "")
+
+
 def span_id(trace: str, node: str, name: str) -> str:
     """A step's id."""
     return blake2b(f"{trace}\0{node}\0{name}".encode(), digest_size=8).hexdigest()
@@ -89,9 +94,10 @@ class Sampler:
         x *= _MIX_1
         x ^= x >> _HALF
         x *= _MIX_2
-        picked = np.flatnonzero(x <= self._limit)
-        if not len(picked):
+        is_picked = x <= self._limit
+        if not is_picked.any():
             return []
+        picked = np.flatnonzero(is_picked)
         return [int(row) for row in picked if not catalogue.stay_of[batch.series[row]]]
 
     def _keys_of(self, catalogue: Catalogue) -> NDArray[np.uint64]:
@@ -116,7 +122,8 @@ class Tracer:
         self.taken = self.let_go = 0
         """How often a trace was taken up here, at any of its steps, and how often there was no room for it."""
         self._clock, self._most = clock, most_a_second
-        self._left, self._refilled = float(most_a_second), clock.monotonic()
+        # by kind of step, so that readings leave room for alerts, and a trace that was begun can be gone on with
+        self._left: dict[str, tuple[float, float]] = {}
         self._keepers: list[Callable[[Sequence[Span]], None]] = []
         self._counting = threading.Lock()  # the uplink picks on worker threads
 
@@ -128,19 +135,19 @@ class Tracer:
         """Hand finished spans to `keeper`, too; it must be quick."""
         self._keepers.append(keeper)
 
-    def pick(self, batch: Batch, catalogue: Catalogue) -> list[int]:
+    def pick(self, batch: Batch, catalogue: Catalogue, kind: str = READING) -> list[int]:
         """The rows of a batch that are traced, as many as there is room for."""
         rows = self.sampler.pick(batch, catalogue)
-        return rows[: self.room(len(rows))] if rows else rows
+        return rows[: self.room(len(rows), kind)] if rows else rows
 
-    def room(self, wanted: int) -> int:
-        """How many of so many traces may go on; the rest is counted."""
+    def room(self, wanted: int, kind: str) -> int:
+        """How many of so many traces may be taken up at this kind of step; the rest is counted."""
         with self._counting:
             now = self._clock.monotonic()
-            self._left = min(float(self._most), self._left + (now - self._refilled) * self._most)
-            self._refilled = now
-            given = min(wanted, int(self._left))
-            self._left -= given
+            left, refilled = self._left.get(kind, (float(self._most), now))
+            left = min(float(self._most), left + (now - refilled) * self._most)
+            given = min(wanted, int(left))
+            self._left[kind] = (left - given, now)
             self.taken += given
             self.let_go += wanted - given
         return given

@@ -13,7 +13,7 @@ from holdfast.model.event import Event
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue
 from holdfast.telemetry.lines import Fact
-from holdfast.telemetry.spans import ALERT, INGEST, READING, UPLINK, Tracer, span_id, trace_id, trace_of
+from holdfast.telemetry.spans import ALERT, INGEST, READING, UPLINK, Tracer, about, span_id, trace_id, trace_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Passing:
     seq: int
     above: str
     what: str
+    kind: str = READING
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Follow:
     def readings(self, groups: Sequence[Group], batches: Sequence[Batch]) -> None:
         """Look at groups of readings."""
         for group, batch in zip(groups, batches, strict=True):
-            for row in self.tracer.pick(batch, self.catalogue):
+            for row in self.tracer.pick(batch, self.catalogue, UPLINK):
                 name = self.catalogue[int(batch.series[row])].name
                 trace = trace_id(name, int(batch.ts[row]))
                 self.found.append(Passing(trace, group.first + row, self._above(group, READING), name))
@@ -48,8 +49,10 @@ class Follow:
         for group, some in zip(groups, events, strict=True):
             if group.lane.is_secret:
                 continue
-            for i, event in enumerate(some[: self.tracer.room(len(some))]):
-                self.found.append(Passing(trace_of(event), group.first + i, self._above(group, ALERT), event.rule))
+            for i, event in enumerate(some[: self.tracer.room(len(some), f"{UPLINK} {ALERT}")]):
+                self.found.append(
+                    Passing(trace_of(event), group.first + i, self._above(group, ALERT), about(event), ALERT)
+                )
 
     def _above(self, group: Group, root: str) -> str:
         """A child's rows have a number there; ours, and what we made of them, begin here."""
@@ -67,6 +70,7 @@ class Follow:
                 span_id(one.trace, node, one.above),
                 {
                     "what": one.what,
+                    "kind": one.kind,
                     "lane": int(lane),
                     "seq": one.seq,
                     "packed_ms": round((sent - self.began) / 1e6, 3),

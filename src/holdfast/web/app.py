@@ -25,6 +25,7 @@ from holdfast.web.headers import Shell
 from holdfast.web.live.service import Live
 from holdfast.web.maintenance import Maintenance
 from holdfast.web.metrics import CounterCollector
+from holdfast.web.openapi import OpenApi
 from holdfast.web.people import PeopleRoutes
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.queues import Queues
@@ -71,7 +72,7 @@ def build_app(deps: WebDeps) -> Starlette:
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     door = Door("", deps.telemetry) if deps.door is None else deps.door
-    routes += PeopleRoutes(door, deps.audit).routes()
+    routes += [*PeopleRoutes(door, deps.audit).routes(), *OpenApi().routes()]
     door.before(routes)
     return Starlette(
         routes=[*routes, *page.routes()],

@@ -75,6 +75,7 @@ COUNTERS: Mapping[str, Counted] = {
     "alerts_renewed": Counted("Open alerts that were raised again."),
     "alerts_cleared": Counted("Alerts that ended."),
     "alerts_acknowledged": Counted("Alerts that somebody acknowledged."),
+    "alerts_commented": Counted("Comments that somebody made on alerts."),
     "alerts_confirmed": Counted("Alerts of detectors that somebody confirmed."),
     "alerts_rejected": Counted("Alerts of detectors that somebody rejected."),
     "alerts_forgotten": Counted("Ended alerts that gave way to newer ones."),

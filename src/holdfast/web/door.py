@@ -38,13 +38,15 @@ class Need:
     role:   None = nobody has to be known: pages, health, login
     tokens: an application's token will do, too; the route checks it
     foreign: only tokens of children or applications; the route checks them
-    quiet:  its body holds secrets, and stays out of the audit
+    quiet:  its body holds secrets: the route itself says in the audit what was done
+    noted:  False: it changes nothing, and the audit has no line of it
     """
 
     role: Role | None
     tokens: bool = False
     foreign: bool = False
     quiet: bool = False
+    noted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,11 @@ class Verdict(NamedTuple):
     hint: str
 
 
-def needs(role: Role | None, *, tokens: bool = False, quiet: bool = False) -> Callable[[F], F]:
+def needs(role: Role | None, *, tokens: bool = False, quiet: bool = False, noted: bool = True) -> Callable[[F], F]:
     """Mark a handler with the role that it needs."""
 
     def mark(handler: F) -> F:
-        setattr(handler, MARK, Need(role, tokens=tokens, quiet=quiet))
+        setattr(handler, MARK, Need(role, tokens=tokens, quiet=quiet, noted=noted))
         return handler
 
     return mark

@@ -1,6 +1,6 @@
 """Puts the door before every route: finds out who asks, lets `judge` decide, and writes changes into the audit."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
@@ -19,6 +19,8 @@ from holdfast.web.happenings import WebDoorRefused
 
 MOST_NOTED = 2_000
 """Bytes of a change's body in the audit."""
+LOOK_S = 2.0
+"""How often an open socket's session is looked at again."""
 POLICY = 1008  # RFC 6455, 7.4.1: the peer may not do this
 _CALLER = "holdfast.caller"
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
@@ -37,7 +39,10 @@ class Door:
         trail: Trail | None = None,
         names: Iterable[str] = (),
         metrics: str = "",
+        monotonic: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        """monotonic: how long sockets are open; without it they're only looked at when they open."""
+        self.monotonic = monotonic
         self.people, self.trail, self._telemetry = people, trail, telemetry
         self._names = frozenset(name.lower() for name in names)
         self._metrics = metrics
@@ -116,7 +121,11 @@ class Guard:
                 )
             raise Refused(verdict.status, verdict.sentence, verdict.hint)
         scope[_CALLER] = caller
-        if is_change and caller is not None and self.need.role is not None and self._door.trail is not None:
+        is_noted = is_change and self.need.noted and self.need.role is not None
+        if scope["type"] == "websocket":
+            watched = Watched(self._door, self.need, scope, send)
+            await self._app(scope, receive, watched.send)
+        elif is_noted and caller is not None and self._door.trail is not None:
             await self._noted(self._door.trail, caller, scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -141,6 +150,8 @@ class Guard:
         async def note(status: int) -> None:
             nonlocal is_noted
             is_noted = True
+            if self.need.quiet and status < 400:
+                return  # the route said it in its own words
             said = "" if self.need.quiet else bytes(body).decode("utf-8", "replace")
             where, told = address_of(scope), {"role": caller.role, "via": caller.via, "body": said}
             await trail.write(caller.name, _what(scope), status, where, **told)
@@ -150,6 +161,28 @@ class Guard:
         finally:
             if not is_noted:  # it broke before it could answer
                 await note(500)
+
+
+class Watched:
+    """An open socket: who was let in must still be somebody who would be, or nothing more is sent."""
+
+    def __init__(self, door: Door, need: Need, scope: Scope, send: Send) -> None:
+        self._door, self._need, self._scope, self._send = door, need, scope, send
+        self._looked = door.monotonic()
+        self._is_over = False
+
+    async def send(self, message: Message) -> None:
+        """Send it, or close."""
+        if self._is_over:
+            return
+        now = self._door.monotonic()
+        if now - self._looked >= LOOK_S and message["type"] == "websocket.send":
+            self._looked = now
+            _, verdict = self._door.decide(self._scope, self._need)
+            if verdict is not None:
+                self._is_over = True
+                message = {"type": "websocket.close", "code": POLICY, "reason": verdict.sentence}
+        await self._send(message)
 
 
 def caller_of(request: HTTPConnection) -> Caller | None:

@@ -24,6 +24,7 @@ from holdfast.web.headers import Shell
 from holdfast.web.inside import ask_app
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.reading import Reading
+from holdfast.web.reports import Reports
 from holdfast.web.responses import refused, unable, unrouted
 from holdfast.web.rules import Rules
 from holdfast.web.series import Series
@@ -33,7 +34,7 @@ from holdfast.wire.looking import Call, CallHeader, CallReply
 
 _NAME = r"[^/]{1,256}"
 _OPEN = rf"status|clock|series|last|query|devices|devices/{_NAME}|alerts|alerts/\d{{1,12}}|ledger|history"
-_FREE = r"rules|adapters|quarantine|quarantine/\d{1,12}|logs"
+_FREE = rf"rules|rules/{_NAME}|adapters|quarantine|quarantine/\d{{1,12}}|logs"
 """Words that people and devices chose, or raw bytes: nobody can tell which of them are about what must stay."""
 _SITES = rf"(?:sites/{_NAME}/api/){{0,4}}"
 _ALLOWED = re.compile(rf"{_SITES}(?:{_OPEN}|{_FREE}|sites|sites/{_NAME})")
@@ -62,7 +63,7 @@ def build_outlook(deps: WebDeps) -> Starlette:
         routes += Rules(deps.rules, deps.clock).routes()
     if deps.sites is not None:
         routes += Sites(deps.sites).routes()
-    routes += Quarantine(deps).routes()
+    routes += [*Quarantine(deps).routes(), *Reports(deps).routes()]
     return Starlette(
         routes=routes,
         middleware=[Middleware(Shell, telemetry=deps.telemetry)],

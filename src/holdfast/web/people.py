@@ -120,6 +120,7 @@ class PeopleRoutes:
         await _let_in(people.prove(caller.name, wanted.old, address))
         now_ns = people.now_ns()
         await self._changed(people, lambda book: book.change(caller.name, now_ns, password=wanted.new))
+        await people.trail.write(caller.name, "another password", 200, address, role=caller.role, via=caller.via)
         return answer(PeopleChanged(caller.name))
 
     @needs(ADMIN)
@@ -204,7 +205,7 @@ class PeopleRoutes:
 
     def _me(self, caller: Caller | None) -> Me:
         people = self._door.people
-        role: Role | Literal[""] = caller.role if caller is not None else ""
+        role: Literal["viewer", "operator", "admin", ""] = caller.role.value if caller is not None else ""
         name, is_kiosk = ("", False) if caller is None else (caller.name, caller.via == "kiosk")
         is_empty = people is not None and not people.file.read().people
         return Me(name, role, people is not None, is_kiosk, is_empty)

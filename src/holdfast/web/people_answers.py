@@ -20,7 +20,7 @@ class Me(Struct, frozen=True):
     """
 
     name: str
-    role: Role | Literal[""]
+    role: Literal["viewer", "operator", "admin", ""]
     login: bool
     kiosk: bool
     empty: bool = False

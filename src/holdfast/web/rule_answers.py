@@ -58,7 +58,7 @@ class RuleRow(Struct, frozen=True):
     skipped: int
     keys: int
     keys_refused: int
-    text: msgspec.Raw = msgspec.Raw(b"null")
+    text: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
     labels: list[SeriesLabels] = []
     file: str = ""
     line: int = 0

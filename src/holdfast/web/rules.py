@@ -80,7 +80,7 @@ class Rules:
         only(request.query_params)
         return answer(await self._book.reload())
 
-    @needs(OPERATOR)
+    @needs(OPERATOR, noted=False)
     async def check(self, request: Request) -> Response:
         """What a text of rules does, or what is wrong with it."""
         only(request.query_params)
@@ -214,7 +214,7 @@ def _demand_short(text: str) -> None:
 
 
 def _by(request: Request, said: str) -> str:
-    """Who does it: who logged in, else as far as it's said."""
+    """Who does it: the person who is logged in, else whoever it's said to be."""
     name = name_of(request, said)
     return "".join(c for c in name.strip()[:80] if c.isprintable()) or NOBODY
 

@@ -68,4 +68,4 @@ class SiteAway(Struct, frozen=True):
     hint: str
     site: SiteRow
     age_s: float | None
-    held: msgspec.Raw = msgspec.Raw(b"null")
+    held: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))

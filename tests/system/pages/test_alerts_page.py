@@ -1,12 +1,13 @@
 """The alerts' pages in Debian's Chromium, on a real node: looked at, worked with by keyboard, told what changes."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 from tests.system.foreign.site import wait_until
 from tests.system.pages.browser import opened
 from tests.system.pages.ringing import HOSTILE, Ringing
@@ -41,7 +42,7 @@ async def rows(page: Page) -> list[str]:
 
 
 async def there(page: Page, text: str) -> None:
-    await page.get_by_text(text).first.wait_for(timeout=PATIENCE_MS)
+    await page.get_by_text(text).locator("visible=true").first.wait_for(timeout=PATIENCE_MS)
 
 
 @pytest.mark.parametrize(("size", "theme"), [("phone", "dark"), ("laptop", "light"), ("wall", "dark")])
@@ -104,13 +105,11 @@ def test_the_list_shows_what_is_open_first_and_the_address_narrows_it(ringing: R
             await there(page, "oven-7 is at")
             assert [text.split(" is")[0] for text in await rows(page)] == ["oven-7"]
             await page.get_by_role("button", name="Over", exact=True).click()
-            await page.wait_for_function("document.querySelectorAll('.alerts-list .what.closed').length === 2")
+            await expect(page.locator(".alerts-list .what.closed")).to_have_count(2)
             assert "state=over" in page.url
             await page.get_by_role("button", name="Clear").click()
             await page.get_by_role("searchbox").fill("press-1 degrees warm")
-            await page.wait_for_function(
-                "document.querySelector('.alerts-list').innerText.includes('press-1 gets warm')"
-            )
+            await there(page, "press-1 gets warm")
             assert "q=press-1" in page.url
             assert all("warm" in text for text in await rows(page))
             await page.goto(f"{ringing.page}/alerts?group=rule")
@@ -119,7 +118,7 @@ def test_the_list_shows_what_is_open_first_and_the_address_narrows_it(ringing: R
             assert await heads.first.inner_text() == "hot"
             before = len(await rows(page))
             await heads.first.click()
-            await page.wait_for_function("document.querySelector('.fold.shut') !== null")
+            await expect(page.locator(".fold.shut")).to_have_count(1)
             assert "warm" in (await heads.all_inner_texts())
             assert len(await rows(page)) != before or before > 2
             assert watched.errors == []
@@ -208,7 +207,7 @@ def test_what_happens_shows_up_without_a_reload(ringing: Ringing) -> None:
             await asyncio.to_thread(ringing.send, ("late-1", 150.0))
             await there(page, "late-1 is at 150")
             await asyncio.to_thread(ringing.send, ("late-1", 10.0))
-            await page.wait_for_function("document.querySelectorAll('.alerts-list .what.closed').length === 2")
+            await expect(page.locator(".alerts-list .what.closed")).to_have_count(2, timeout=PATIENCE_MS)
             assert watched.errors == []
 
     asyncio.run(look())
@@ -235,7 +234,7 @@ def test_works_are_planned_and_cancelled_and_silences_made_and_ended(ringing: Ri
             (made, _) = ringing.ask("maintenance")
             assert (made["why"], made["hours"]["days"], made["by"]) == ("hall is off", ["sat"], "ann")
             await page.locator("li", has_text="hall is off").get_by_role("button").click()
-            await page.wait_for_function("!document.querySelector('.quiet-list').innerText.includes('hall is off')")
+            await expect(page.locator("li", has_text="hall is off")).to_have_count(0, timeout=PATIENCE_MS)
             await page.get_by_role("button", name="Silence", exact=True).click()
             await dialog.get_by_label("Every alert").check()
             await dialog.get_by_label("Why").fill("fire drill")
@@ -267,6 +266,21 @@ def test_a_channel_is_tried_from_the_page_and_says_what_went_wrong(ringing: Ring
     assert any("no alert, nothing to do" in one["text"] for one in ringing.hook.bodies())
 
 
+@asynccontextmanager
+async def cpu_of_tasks(page: Page) -> AsyncIterator[list[float]]:
+    """CPU time in ms of each task of the page's threads: what they took of a machine that others may use, too."""
+    session, events, is_over = await page.context.new_cdp_session(page), list[dict[str, Any]](), asyncio.Event()
+    session.on("Tracing.dataCollected", lambda told: events.extend(told["value"]))
+    session.on("Tracing.tracingComplete", lambda _: is_over.set())
+    config = {"includedCategories": ["toplevel"]}
+    await session.send("Tracing.start", {"transferMode": "ReportEvents", "traceConfig": config})
+    tasks: list[float] = []
+    yield tasks
+    await session.send("Tracing.end")
+    await is_over.wait()
+    tasks += [one["tdur"] / 1000 for one in events if one["name"].endswith("RunTask") and "tdur" in one]
+
+
 @pytest.mark.slow
 def test_five_hundred_alerts_scroll_and_narrow_without_jank(tmp_path: Path) -> None:
     one = Ringing(tmp_path)
@@ -277,20 +291,20 @@ def test_five_hundred_alerts_scroll_and_narrow_without_jank(tmp_path: Path) -> N
             await page.goto(f"{one.page}/alerts")
             await there(page, "500 open")
             await page.wait_for_timeout(2_000)
-            await page.evaluate("window.__longTasks.length = 0")
-            for _ in range(30):
-                await page.keyboard.press("j")
-            await page.locator(".alerts-list .table").hover()
-            for _ in range(20):
-                await page.mouse.wheel(0, 900)
-                await page.wait_for_timeout(30)
-            await page.get_by_role("searchbox").press_sequentially("press-4", delay=60)
-            await page.get_by_role("button", name="By rule").click()
-            await asyncio.to_thread(one.send, *((f"late-{n}", 150.0) for n in range(20)))
-            await page.wait_for_timeout(2_000)
+            async with cpu_of_tasks(page) as tasks:
+                for _ in range(30):
+                    await page.keyboard.press("j")
+                await page.locator(".alerts-list .table").hover()
+                for _ in range(20):
+                    await page.mouse.wheel(0, 900)
+                    await page.wait_for_timeout(30)
+                await page.get_by_role("searchbox").press_sequentially("press-4", delay=60)
+                await page.get_by_role("button", name="By rule").click()
+                await asyncio.to_thread(one.send, *((f"late-{n}", 150.0) for n in range(20)))
+                await page.wait_for_timeout(2_000)
             drawn = await page.locator(".alerts-list tbody tr").count()
             assert watched.errors == []
-            return drawn, await watched.long_tasks()
+            return drawn, tasks
 
     try:
         one.start()
@@ -300,4 +314,5 @@ def test_five_hundred_alerts_scroll_and_narrow_without_jank(tmp_path: Path) -> N
     finally:
         one.stop()
     assert drawn < 60  # only what is in sight
-    assert max(tasks, default=0) < 100, tasks
+    assert len(tasks) > 100
+    assert max(tasks) < 100, sorted(tasks)[-5:]

@@ -43,10 +43,12 @@ profiles: [rooms.yaml]
 parent: {{url: 'https://hub.example.com:8443', ca: ca.pem, token_file: up.token}}
 children: {{tokens: {{sub: sub.token}}}}
 brokers:
-  plant: {{url: 'mqtts://broker.example.com', username: holdfast, password: '{device password}', subscribe: {{'a/#': 1}}}}
+  plant:
+    {{url: 'mqtts://broker.example.com', username: holdfast, password: '{device password}', subscribe: {{'a/#': 1}}}}
 channels:
   chat: {{slack: {{url: 'https://hooks.example.com/services/T000/{webhook path}'}}}}
-  hook: {{webhook: {{url: 'https://h.example.com/in?{query}', headers: {{X-Key: '{header}', Y: {{env: HF_TEST_SECRET}}}}}}}}
+  hook:
+    webhook: {{url: 'https://h.example.com/in?{query}', headers: {{X-Key: '{header}', Y: {{env: HF_TEST_SECRET}}}}}}
   phone: {{ntfy: {{url: 'https://ntfy.example.com', topic: '{ntfy topic}'}}}}
 telemetry: {{otlp: {{url: 'https://otel.example.com', headers: {{api: '{otlp header}'}}}}}}
 """

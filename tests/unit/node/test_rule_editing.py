@@ -1,14 +1,23 @@
 """Rules changed through the API of a real node: tried as a whole, kept on disk, at work at once, and taken back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
+from starlette.routing import Route
+from tests.unit.cli.site import holdfast
 from tests.unit.node.ruled import HIGH, JSON, OWN, PROFILE, Ruled, ruled
+from tests.unit.web.doors import make_deps
 
+from holdfast.identity.people.roles import Role
 from holdfast.kernel.clock import SystemClock
 from holdfast.kernel.documents import SettingsInvalid
 from holdfast.node.settings import read_plan
+from holdfast.web.app import build_app
+from holdfast.web.deps import RuleBook
+from holdfast.web.door import need_of
 
 READER = "rules:\n  often:\n    select: count(p) as n\n    from: high\n    window: tumbling 1m\n    when: n > 3\n"
 NOW = 1_700_000_000
@@ -222,3 +231,37 @@ def test_a_switch_file_that_is_damaged_is_told_and_never_guessed(tmp_path: Path)
     (tmp_path / "data" / "rules" / "switched.json").write_text("{")
     with pytest.raises(SettingsInvalid, match=r"switched\.json"):
         read_plan(tmp_path / "node.yaml")
+
+
+def test_the_command_line_switches_rules_and_says_what_stands_still_with_them(tmp_path: Path) -> None:
+    settings = tmp_path / "node.yaml"
+    with ruled(tmp_path) as node:
+        made(node)
+        made(node, READER, "often")
+        off = holdfast("rules", "disable", settings, "high", "--by", "ann")
+        assert (off.exit_code, off.output) == (0, "high is switched off\nwith it, as they read from it: often\n")
+        listed = holdfast("rules", "list", settings)
+        assert listed.exit_code == 0
+        assert "high: switched off by ann at" in listed.output
+        assert "often: off with high, which it reads from" in listed.output
+        assert "switched off: high, often" in holdfast("status", settings).output
+        on = holdfast("rules", "enable", settings, "high")
+        assert on.output == "high is switched on\nwith it, as they read from it: often\n"
+        assert holdfast("rules", "enable", settings, "nobody").exit_code == 2
+    assert "4 rules" in holdfast("check", settings).output
+
+
+def test_each_way_to_change_a_rule_needs_the_right_role() -> None:
+    def need(method: str, path: str) -> Role | None:
+        for route in build_app(replace(make_deps(), rules=cast("RuleBook", object()))).routes:
+            if isinstance(route, Route) and route.path == path and method in (route.methods or ()):
+                return need_of(route.path, set(route.methods or ()) - {"HEAD"}, route.endpoint).role
+        raise AssertionError(f"there is no {method} {path}")
+
+    base = "/api/v1/rules"
+    assert {need("GET", base), need("GET", f"{base}/{{name}}"), need("GET", f"{base}/backtest/{{number}}")} == {
+        Role.VIEWER
+    }
+    assert {need("POST", f"{base}/check"), need("POST", f"{base}/backtest")} == {Role.OPERATOR}
+    changes = [need("POST", f"{base}/{{name}}/{verb}") for verb in ("enable", "disable", "undo")]
+    assert {*changes, need("PUT", f"{base}/{{name}}"), need("DELETE", f"{base}/{{name}}")} == {Role.ADMIN}

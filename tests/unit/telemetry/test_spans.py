@@ -6,7 +6,7 @@ from holdfast.kernel.clock import NS_PER_S, ManualClock
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Stay
 from holdfast.model.series import Catalogue, Kind, Series
-from holdfast.telemetry.spans import Sampler, Span, Tracer, span_id, trace_id
+from holdfast.telemetry.spans import ALERT, Sampler, Span, Tracer, span_id, trace_id
 
 START = 1_795_000_000 * NS_PER_S
 
@@ -84,6 +84,7 @@ def test_more_traces_than_there_is_room_for_are_counted_and_let_go() -> None:
     assert (tracer.taken, tracer.let_go) == (5, 3)
     clock.advance(0.4)
     assert len(tracer.pick(rows(8, 1), catalogue)) == 2
+    assert tracer.room(3, ALERT) == 3  # readings leave room for alerts
 
 
 def test_a_clock_that_is_set_back_makes_no_step_end_before_it_began() -> None:

@@ -1,6 +1,7 @@
 """People at a real node on loopback: log in, do what a role allows, and nothing else; what they did is on record."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -334,3 +335,36 @@ def test_every_change_says_what_it_needs(node: Running) -> None:
         if not route.methods <= {"GET", "HEAD"} and not hasattr(route.endpoint, MARK)
     ]
     assert silent == []
+
+
+def test_a_socket_takes_a_session_of_this_origin_and_closes_when_the_session_ends(node: Running) -> None:
+    vera = logged_in(node, "vera")
+    cookie = "; ".join(f"{one.name}={one.value}" for one in vera.client.cookies.jar)
+    mine, foreign = f"http://127.0.0.1:{node.port}", "http://evil.example"
+    assert shaken(node, {"Origin": mine}).startswith("HTTP/1.1 403")
+    assert shaken(node, {"Origin": foreign, "Cookie": cookie}).startswith("HTTP/1.1 403")
+    with socket.create_connection(("127.0.0.1", node.port), 20) as wire:
+        wire.sendall(handshake(node, {"Origin": mine, "Cookie": cookie}))
+        assert wire.recv(4096).startswith(b"HTTP/1.1 101")
+        vera.post("logout")
+        received = b""
+        while piece := wire.recv(4096):  # a beat comes every few seconds; the first after the look closes
+            received += piece
+            if b"\x03\xf0" in received:  # 1008, RFC 6455 7.4.1
+                break
+        assert b"wants to know who you are" in received
+
+
+def handshake(node: Running, headers: dict[str, str]) -> bytes:
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    key = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455's
+    return (
+        f"GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{node.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{''.join(lines)}\r\n"
+    ).encode()
+
+
+def shaken(node: Running, headers: dict[str, str]) -> str:
+    with socket.create_connection(("127.0.0.1", node.port), 20) as wire:
+        wire.sendall(handshake(node, headers))
+        return wire.recv(4096).decode()

@@ -95,8 +95,8 @@ export function get<T>(path: string, params: Record<string, Param> = {}, signal?
 }
 
 /** Change. The node answers once it's on disk. */
-export function send<T>(method: "POST" | "PUT" | "DELETE", path: string, body: unknown = {}): Promise<T> {
-  return call<T>(url(path), {
+export function send<T>(method: "POST" | "PUT" | "DELETE", path: string, body: unknown = {}, own = false): Promise<T> {
+  return call<T>(url(path, {}, own), {
     method,
     headers: { accept: "application/json", "content-type": "application/json" },
     body: JSON.stringify(body),

@@ -1,38 +1,65 @@
-// Who is looking, and what they may do.
+// Who is looking, and what they may do. Of the node that serves the page, whatever site is in view.
 import { signal } from "@preact/signals";
-import { ApiError, get, onLoginNeeded, siteOf } from "~/lib/api";
+import { get, onLoginNeeded, send, siteOf } from "~/lib/api";
 
 export type Role = "viewer" | "operator" | "admin";
 
-/** login: this node asks people who they are; kiosk: a screen that only shows. */
+/** role: "" = nobody is logged in; login: this node asks people who they are; kiosk: a screen that only shows. */
 export interface Me {
   name: string;
-  role: Role;
+  role: Role | "";
   login: boolean;
   kiosk: boolean;
+  /** Nobody can log in yet. */
+  empty: boolean;
 }
 
-const RANK: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 };
+const RANK: Record<Role | "", number> = { "": -1, viewer: 0, operator: 1, admin: 2 };
 
 /** null until the node has said so. */
 export const me = signal<Me | null>(null);
-export const loginNeeded = signal(false);
+/** The node was asked and wasn't reached. */
+export const unreached = signal(false);
 
-onLoginNeeded(() => {
-  loginNeeded.value = true;
-});
-
-/** Ask the node who this is. */
-export async function whoAmI(): Promise<void> {
+/** Ask the node who this is; true when it said so. */
+export async function whoAmI(): Promise<boolean> {
   try {
     me.value = await get<Me>("me", {}, undefined, true);
-    loginNeeded.value = false;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) me.value = { name: "", role: "admin", login: false, kiosk: false };
-    else if (!(error instanceof ApiError) || error.status !== 401) throw error;
+    unreached.value = false;
+  } catch {
+    unreached.value = true;
   }
+  return !unreached.value;
 }
+
+// A session may end while a page is open: by its age, by an admin, by logging out elsewhere.
+onLoginNeeded(() => void whoAmI());
 
 /** May this viewer do what needs the role? Through a hub a site is only looked at. */
 export const may = (role: Role): boolean =>
   me.value !== null && RANK[me.value.role] >= RANK[role] && (role === "viewer" || siteOf() === null);
+
+/** Why this viewer may not; empty = they may. */
+export const whyNot = (role: Role): string => {
+  if (may(role)) return "";
+  if (siteOf() !== null) return "Changes are made at the site itself.";
+  if (me.value?.kiosk) return "A wall screen only shows.";
+  if (me.value && !me.value.login) return "This is only taken from the node's own machine: there is no login.";
+  return `This needs the role ${role}${me.value?.role ? `; yours is ${me.value.role}` : ""}.`;
+};
+
+/** Log in; throws what the node has against it. */
+export async function login(name: string, password: string): Promise<void> {
+  me.value = await send<Me>("POST", "login", { name, password }, true);
+}
+
+/** Turn a wall screen's link into a session. */
+export async function enterKiosk(token: string): Promise<void> {
+  me.value = await send<Me>("POST", "kiosk", { token }, true);
+}
+
+/** Log out, and forget what this page had in memory. */
+export async function logout(): Promise<void> {
+  await send("POST", "logout", {}, true);
+  location.assign("/login");
+}

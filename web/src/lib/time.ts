@@ -10,6 +10,9 @@ setInterval(() => {
   now.value = Date.now() + behind.peek();
 }, 1000);
 
+/** The node's own time in ms, to the millisecond. */
+export const nodeNow = (): number => Date.now() + behind.peek();
+
 /** The node told its time. */
 export function nodeTold(nowNs: number): void {
   behind.value = nowNs / 1e6 - Date.now();

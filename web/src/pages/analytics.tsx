@@ -19,9 +19,10 @@ const AGGREGATES = [
   ["last", "Last"], ["count", "Number of readings"], ["bad_percent", "Bad readings, %"],
 ] as const;
 const KEYS = [
-  ["site", "Site"], ["device", "Device"], ["metric", "Metric"], ["day", "Day"], ["hour", "Hour"],
+  ["site", "Site"], ["device", "Device"], ["metric", "Metric"], ["day", "Day"], ["hour", "Hour"], ["minute", "Minute"],
   ["hour_of_day", "Hour of the day"], ["weekday", "Day of the week"],
 ] as const;
+const TIMED = new Set(["day", "hour", "hour_of_day", "weekday"]);
 const SPANS = [["-1h", "Last hour"], ["-24h", "Last 24 hours"], ["-7d", "Last 7 days"], ["-30d", "Last 30 days"], ["-365d", "Last year"]] as const;
 const STARTER = "SELECT node, metric, avg(value) AS mean, count(*) AS readings\nFROM readings\nWHERE ts > now() - INTERVAL 1 DAY\nGROUP BY ALL\nORDER BY mean DESC\nLIMIT 20";
 const DAYS = ["", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -152,7 +153,7 @@ function Form({ place, onAsk, onAgain, onStop, isAsking }: Asking) {
   const submit = (event: Event): void => {
     event.preventDefault();
     if (!by.length || !series.trim()) return;
-    const zone = by.some((key) => key === "day" || key === "hour" || key === "hour_of_day" || key === "weekday") ? Intl.DateTimeFormat().resolvedOptions().timeZone : "";
+    const zone = by.some((key) => TIMED.has(key)) ? Intl.DateTimeFormat().resolvedOptions().timeZone : "";
     const next = { series: series.trim(), of: of === "mean" ? "" : of, by: by.join(","), from, top, order, zone: zone === "UTC" ? "" : zone };
     const isSame = Object.entries(next).every(([key, value]) => (place.get(key) ?? "") === value);
     if (isSame) onAgain();

@@ -100,7 +100,7 @@ export default function Sites() {
   return (
     <Page title="Sites" about={`${data.here.site}: ${whole(all.length)} below`}>
       {error && <ErrorNote error={error} />}
-      <div class="grid">
+      <div class="grid sites-stats">
         <Stat title="Online" value={`${online} of ${all.length}`} mood={online < all.length ? "warn" : ""} note={online < all.length ? all.filter((row) => row.state !== "online").slice(0, 3).map((row) => row.site).join(", ") : "every site is heard"} />
         <Stat title="Open alerts" value={whole(count("critical") + count("warning") + count("info"))} mood={count("critical") ? "bad" : ""} note={`${count("critical")} critical, ${count("warning")} warning`} />
         <Stat title="Waiting at sites" value={short(all.reduce((found, row) => found + waiting(row), 0))} unit="rows" note={all.some(waiting) ? `the oldest ${lasting(Math.max(...all.map(oldest)))}` : "everything is here"} />

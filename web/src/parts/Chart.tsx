@@ -33,9 +33,9 @@ interface Props {
   onZoom?: (from: number, to: number) => void;
 }
 
-const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function axes(): uPlot.Axis[] {
+export function axes(): uPlot.Axis[] {
   const look = { stroke: css("--soft"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 } };
   const spoken = (_: uPlot, splits: number[]): string[] => {
     const span = (splits.at(-1) ?? 0) - (splits[0] ?? 0);

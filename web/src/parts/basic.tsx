@@ -1,7 +1,7 @@
 // The small parts that every page is made of.
 import type { ComponentChildren, JSX } from "preact";
-import { siteOf, type ApiError } from "~/lib/api";
-import { may, type Role } from "~/lib/session";
+import type { ApiError } from "~/lib/api";
+import { whyNot, type Role } from "~/lib/session";
 import { Icon, type IconName } from "~/parts/Icon";
 
 export type Mood = "good" | "warn" | "bad" | "info" | "";
@@ -78,15 +78,15 @@ type ButtonProps = Omit<JSX.ButtonHTMLAttributes<HTMLButtonElement>, "icon" | "r
 
 /** A button; without words it needs `aria-label`. */
 export function Button({ icon, look, needs, children, disabled, title, ...rest }: ButtonProps) {
-  const lacks = needs !== undefined && !may(needs);
+  const lacks = needs === undefined ? "" : whyNot(needs);
   const { class: extra, ...others } = rest as { class?: string };
   return (
     <button
       type="button"
       {...others}
       class={`button ${look ?? ""} ${extra ?? ""}`}
-      disabled={lacks || disabled}
-      title={lacks ? (siteOf() === null ? `This needs the role ${needs}.` : "Changes are made at the site itself.") : title}
+      disabled={lacks !== "" || disabled}
+      title={lacks || title}
     >
       {icon && <Icon name={icon} />}
       {children}
@@ -181,10 +181,10 @@ export function Facts({ rows }: { rows: readonly (readonly [string, ComponentChi
   );
 }
 
-/** A small line of the latest values; null is a gap. */
-export function Spark({ values, label }: { values: readonly (number | null)[]; label: string }) {
+/** A small line of the latest values; null is a gap. fromZero: as rates are drawn, so that a small change looks small. */
+export function Spark({ values, label, fromZero }: { values: readonly (number | null)[]; label: string; fromZero?: boolean }) {
   const known = values.filter((v): v is number => v !== null);
-  const low = Math.min(...known), high = Math.max(...known), span = high - low || 1;
+  const low = fromZero ? Math.min(0, ...known) : Math.min(...known), high = Math.max(...known), span = high - low || 1;
   let line = "", isOpen = false, first = 0, last = 0;
   values.forEach((v, i) => {
     if (v === null) isOpen = false;

@@ -3,14 +3,9 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sized
 from functools import partial
-from urllib.parse import urlsplit
 
 import msgspec
-from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -18,7 +13,9 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.web.answers import Failure
 from holdfast.web.deps import WebDeps
 from holdfast.web.devices import Devices
+from holdfast.web.door import need_of
 from holdfast.web.gate import Gate
+from holdfast.web.guard import POLICY
 from holdfast.web.live.messages import Topic, Trouble, Unwatch, Watch, asked
 from holdfast.web.live.sources import Sources
 from holdfast.web.live.viewer import Viewer
@@ -37,7 +34,10 @@ from holdfast.web.series import Series
 
 MOST_VIEWERS = 32
 TURN_S = 0.25
-GOING_AWAY, NOT_UNDERSTOOD = 1001, 1003
+PATH = "/api/v1/live"
+GOING_AWAY = 1001
+ASK_AGAIN_S = 10.0
+"""So often it's asked whether the viewer may still look: logins end, and people's roles are taken away."""
 _HINT = "see docs/reference/http-api.md, Live"
 
 
@@ -51,17 +51,14 @@ class Live:
         self._viewers: dict[Viewer, asyncio.Event] = {}
         self._turning: asyncio.Task[None] | None = None
         deps.past.known.listener = self._sources.following.take
-        deps.telemetry.registry.register(_Viewers(self._viewers))
+        deps.telemetry.gauge("live_viewers", "Pages and programs on the live channel.", lambda: len(self._viewers))
 
     def routes(self) -> list[WebSocketRoute]:
         """The path."""
-        return [WebSocketRoute("/api/v1/live", self.serve)]
+        return [WebSocketRoute(PATH, self.serve)]
 
     async def serve(self, socket: WebSocket) -> None:
-        """One viewer, from its first to its last frame."""
-        if not _is_same_origin(socket):
-            await _deny(socket, 403, "another site's page may not look here", "open this node's own page")
-            return
+        """One viewer, from its first to its last frame. The door has looked at where it comes from."""
         if len(self._viewers) >= MOST_VIEWERS:
             await _deny(socket, 503, f"{MOST_VIEWERS} viewers look already", "close a page, or ask by HTTP")
             return
@@ -98,14 +95,24 @@ class Live:
 
     async def _send(self, socket: WebSocket, viewer: Viewer, wake: asyncio.Event) -> None:
         clock = self._deps.clock
+        ask_at = clock.monotonic() + ASK_AGAIN_S
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the latter: it was closed meanwhile
             while not viewer.pace.is_gone(clock.monotonic()):
                 await wake.wait()
                 wake.clear()
+                if clock.monotonic() >= ask_at:
+                    ask_at = clock.monotonic() + ASK_AGAIN_S
+                    if not self._may_look(socket):
+                        await socket.close(POLICY, "this login is over")
+                        return
                 frame = viewer.frame(clock.monotonic(), clock.wall_ns())
                 if frame is not None:
                     await socket.send_text(frame.decode())  # waits while the viewer's side takes nothing
             await socket.close(GOING_AWAY, "frames were left unseen")
+
+    def _may_look(self, socket: WebSocket) -> bool:
+        door = self._deps.door
+        return door is None or door.decide(socket.scope, need_of(PATH, {"GET"}, self.serve))[1] is None
 
     async def _hear(self, socket: WebSocket, viewer: Viewer) -> None:
         while True:
@@ -152,28 +159,6 @@ class Live:
                 return event_watch(sources)
             case "logs":
                 return LogsWatch(sources)
-
-
-class _Viewers(Collector):
-    """`holdfast_live_viewers`. A collector of its own: an app may be built twice on one registry, as tests do."""
-
-    def __init__(self, viewers: Sized) -> None:
-        self._viewers = viewers
-
-    def collect(self) -> Iterable[Metric]:
-        """How many there are now."""
-        about = "Pages and programs on the live channel"
-        return [GaugeMetricFamily("holdfast_live_viewers", about, value=len(self._viewers))]
-
-
-def _is_same_origin(socket: WebSocket) -> bool:
-    """A browser names the page's origin, which must be this server's; other programs name none."""
-    origin = socket.headers.get("origin")
-    if origin is None:
-        return True
-    parts = urlsplit(origin)
-    expected = "https" if socket.url.scheme == "wss" else "http"
-    return parts.scheme == expected and bool(parts.netloc) and parts.netloc == socket.headers.get("host")
 
 
 async def _deny(socket: WebSocket, status: int, sentence: str, hint: str) -> None:

@@ -98,7 +98,7 @@ function Head({ one, onAct, onHelp }: { one: AlertDetail; onAct: (act: Act) => v
       <p class="soft">
         <span title={exact(one.raised_ns)}>{`raised ${ago(one.raised_ns)}`}</span>
         {`, ${isOpen ? "open for" : "lasted"} ${lasting(Math.max(0, (end - one.raised_ns / 1e6) / 1000))} · `}
-        <Link href={`/devices/${encodeURIComponent(one.device)}`}>{one.device}</Link>
+        <Link href={`/devices?device=${encodeURIComponent(one.device)}&node=${encodeURIComponent(one.node)}`}>{one.device}</Link>
         {one.metric && ` · ${one.metric}`}
         {" · rule "}
         <Link href={`/rules/${encodeURIComponent(one.rule)}`}>{one.rule}</Link>
@@ -147,7 +147,8 @@ function Around({ one }: { one: AlertDetail }) {
       }),
     [around.thresholds, asked.data],
   );
-  const latest = names.length > 0 ? `/charts?series=${names.map(encodeURIComponent).join(",")}` : "";
+  const times = `from=${Math.round(around.from_ns / 1e6)}&to=${Math.round(end / 1e6)}`;
+  const latest = names.length > 0 ? `/charts?${names.map((name) => `series=${encodeURIComponent(name)}`).join("&")}&${times}` : "";
   return (
     <Card title="Around it" note={names.length ? undefined : "no inputs are known"} actions={latest && <Link href={latest} class="button quiet">Open in Charts</Link>}>
       {!names.length && <p class="soft">What this rule reads isn't stored here as a series, so there's nothing to draw.</p>}

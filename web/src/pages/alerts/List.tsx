@@ -7,7 +7,7 @@ import { ago, exact, lasting, now } from "~/lib/time";
 import { Badge, Button, Card, Empty, ErrorNote, Loading, Page, Search, Segment } from "~/parts/basic";
 import { Table, type Column } from "~/parts/Table";
 import { ActDialog, isTyping, KeysDialog, type Act } from "~/pages/alerts/acts";
-import { fits, moodOf, RANK, useAlerts, type Alert, type Filters } from "~/pages/alerts/data";
+import { byName, fits, moodOf, RANK, useAlerts, type Alert, type Filters } from "~/pages/alerts/data";
 import { fitting, Strip, WIDTHS } from "~/pages/alerts/Strip";
 
 const HEIGHT = 56;
@@ -125,9 +125,9 @@ export function List() {
       <div class="row filters">
         <Segment label="State" value={filters.state} choices={STATES} onChange={(state) => change({ state })} />
         <Segment label="Severity" value={filters.severity} choices={SEVERITIES} onChange={(severity) => change({ severity })} />
-        <Pick label="Rule" value={filters.rule} of={alerts.map((one) => one.rule)} onPick={(rule) => change({ rule })} />
-        <Pick label="Device" value={filters.device} of={alerts.map((one) => one.device)} onPick={(device) => change({ device })} />
-        <Pick label="Node" value={filters.node} of={alerts.map((one) => one.node)} onPick={(node) => change({ node })} unlessOne />
+        <Pick label="Rule" value={filters.rule} alerts={alerts} of="rule" onPick={(rule) => change({ rule })} />
+        <Pick label="Device" value={filters.device} alerts={alerts} of="device" onPick={(device) => change({ device })} />
+        <Pick label="Node" value={filters.node} alerts={alerts} of="node" onPick={(node) => change({ node })} unlessOne />
         <Search label="Search in alerts" placeholder="Search (/)" value={filters.text} onChange={(q) => change({ q })} />
         <Button aria-pressed={isGrouped} onClick={() => change({ group: isGrouped ? "" : "rule" })}>By rule</Button>
         {isNarrowed && (
@@ -167,17 +167,19 @@ function keepInSight(index: number): void {
   else if (top + HEIGHT + head > box.scrollTop + box.clientHeight) box.scrollTop = top + HEIGHT + head - box.clientHeight;
 }
 
-function Pick(props: { label: string; value: string; of: string[]; onPick: (value: string) => void; unlessOne?: boolean }) {
-  const names = [...new Set(props.value ? [...props.of, props.value] : props.of)].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+function Pick(props: { label: string; value: string; alerts: readonly Alert[]; of: "rule" | "device" | "node"; onPick: (value: string) => void; unlessOne?: boolean }) {
+  const names = useMemo(() => {
+    const found = new Set(props.alerts.map((one) => one[props.of]));
+    if (props.value) found.add(props.value);
+    return [...found].sort(byName).slice(0, 500);
+  }, [props.alerts, props.value]);
+  // The same nodes while nothing changed: they aren't compared one by one at each stroke of a key.
+  const options = useMemo(() => names.map((name) => <option key={name} value={name}>{name}</option>), [names]);
   if (props.unlessOne && names.length < 2 && !props.value) return null;
   return (
     <select class="select pick" aria-label={props.label} value={props.value} onChange={(event) => props.onPick(event.currentTarget.value)}>
       <option value="">{`${props.label}: any`}</option>
-      {names.slice(0, 500).map((name) => (
-        <option key={name} value={name}>
-          {name}
-        </option>
-      ))}
+      {options}
     </select>
   );
 }

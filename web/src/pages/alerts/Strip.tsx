@@ -1,7 +1,7 @@
 // When alerts were open, by device: a lane each, over the last hours.
 import { useMemo } from "preact/hooks";
 import { clock, day, lasting, now } from "~/lib/time";
-import { moodOf, RANK, type Alert } from "~/pages/alerts/data";
+import { byName, moodOf, RANK, type Alert } from "~/pages/alerts/data";
 
 export const WIDTHS = [
   ["1", "1 h"],
@@ -37,7 +37,7 @@ function lanesOf(alerts: readonly Alert[], fromMs: number): Lane[] {
     lane.open += one.state === "open" ? 1 : 0;
     lanes.set(key, lane);
   }
-  return [...lanes.values()].sort((a, b) => b.open - a.open || b.alerts.length - a.alerts.length || a.device.localeCompare(b.device));
+  return [...lanes.values()].sort((a, b) => b.open - a.open || b.alerts.length - a.alerts.length || byName(a.device, b.device));
 }
 
 export function Strip({ alerts, hours, onPick }: { alerts: readonly Alert[]; hours: number; onPick: (device: string) => void }) {

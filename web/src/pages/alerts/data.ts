@@ -89,6 +89,9 @@ export interface Channel {
   instead?: string;
 }
 
+/** Names in people's order: press-9 before press-10. One for all: making one costs more than a hundred comparisons. */
+export const byName = new Intl.Collator(undefined, { numeric: true }).compare;
+
 export const RANK: Record<string, number> = { critical: 0, warning: 1, info: 2 };
 export const moodOf = (severity: string): Mood => (severity === "critical" ? "bad" : severity === "warning" ? "warn" : "info");
 

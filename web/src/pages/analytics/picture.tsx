@@ -15,10 +15,12 @@ export function Picture({ drawing, how, onHow }: { drawing: Drawing; how: string
   return (
     <div class="stack">
       {many && (
-        <Segment
-          label="Picture" value={isSmall ? "small" : "one"} onChange={onHow}
-          choices={[["one", "One chart"], ["small", "Side by side"]]}
-        />
+        <div class="row">
+          <Segment
+            label="Picture" value={isSmall ? "small" : "one"} onChange={onHow}
+            choices={[["one", "One chart"], ["small", "Side by side"]]}
+          />
+        </div>
       )}
       {isSmall ? <SmallMultiples things={drawing.things} /> : <Lines things={drawing.things.slice(0, MOST_LINES)} left={drawing.things.length - MOST_LINES} />}
     </div>
@@ -123,7 +125,7 @@ function Small({ thing, all }: { thing: Drawn; all: readonly Drawn[] }) {
       <svg viewBox="0 0 200 62" preserveAspectRatio="none" role="img" aria-label={`${thing.name}: now ${spoken(end, thing.unit)}, of ${figure(turn(low))} to ${figure(turn(high))} over all`}>
         <path class="base" d="M0 61.5H200" />
         <path class="line" d={line} />
-        {last && end !== null && <circle cx={x(last[0])} cy={y(end)} r="0.1" class="end" />}
+        {last && end !== null && <path class="end" d={`M${x(last[0]).toFixed(1)} ${y(end).toFixed(1)}h0.01`} />}
       </svg>
     </figure>
   );

@@ -51,6 +51,7 @@ export function SiteMap({ rows, chosen, onChoose, onOpen }: Props) {
   const [size, setSize] = useState({ w: 0, h: 0 });
   const [view, setView] = useState<View | null>(null);
   const drag = useRef<{ x: number; y: number; moved: boolean } | null>(null);
+  const wheel = useRef<{ by: number; x: number; y: number } | null>(null);
   const placed = useMemo(
     () => rows.flatMap((row) => (row.latitude === null || row.longitude === null ? [] : [{ row, at: project(row.longitude, row.latitude) }])),
     [rows],
@@ -82,8 +83,14 @@ export function SiteMap({ rows, chosen, onChoose, onOpen }: Props) {
     if (!node) return;
     const turned = (event: WheelEvent): void => {
       event.preventDefault();
-      const { left, top } = node.getBoundingClientRect();
-      zoom(Math.exp(-event.deltaY * 0.0016), event.clientX - left, event.clientY - top);
+      const { left, top } = node.getBoundingClientRect(), due = wheel.current;
+      wheel.current = { by: (due?.by ?? 0) + event.deltaY, x: event.clientX - left, y: event.clientY - top };
+      if (due) return; // once a frame, however fast the wheel turns
+      requestAnimationFrame(() => {
+        const { by, x, y } = wheel.current ?? { by: 0, x: 0, y: 0 };
+        wheel.current = null;
+        zoom(Math.exp(-by * 0.0016), x, y);
+      });
     };
     node.addEventListener("wheel", turned, { passive: false });
     return () => node.removeEventListener("wheel", turned);
