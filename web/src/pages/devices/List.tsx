@@ -132,13 +132,17 @@ function columnsOf(isTree: boolean): Column<Device>[] {
       name: "State",
       sort: (one) => `${ORDER.indexOf(one.state)} ${one.name}`,
       cell: (one) => (
-        <span class="row nowrap">
+        <span class="row one-line">
           <Badge mood={stateMood(one.state)}>{one.state || "not told"}</Badge>
-          {one.status && one.status !== "accepted" && <Badge mood={one.status === "new" ? "info" : ""}>{one.status}</Badge>}
+          {one.status && one.status !== "accepted" && (
+            <span class="wide-only">
+              <Badge mood={one.status === "new" ? "info" : ""}>{one.status}</Badge>
+            </span>
+          )}
         </span>
       ),
     },
-    { name: "Last heard", sort: (one) => -one.last_ns, cell: (one) => <span title={exact(one.last_ns)}>{ago(one.last_ns)}</span> },
+    { name: "Last heard", sort: (one) => -one.last_ns, cell: (one) => <span class="nowrap" title={exact(one.last_ns)}>{ago(one.last_ns)}</span> },
     { name: "Per minute", isNumber: true, wideOnly: true, sort: (one) => one.rate, cell: (one) => rate(one.rate) },
     { name: "Refused 24 h", isNumber: true, sort: refusedShare, cell: (one) => <Refused one={one} /> },
     { name: "Messages", isNumber: true, wideOnly: true, sort: (one) => one.messages, cell: (one) => short(one.messages) },
@@ -149,7 +153,7 @@ function columnsOf(isTree: boolean): Column<Device>[] {
       wideOnly: true,
       sort: (one) => one.labels.join(" "),
       cell: (one) => (
-        <span class="row nowrap">
+        <span class="row one-line">
           {one.labels.slice(0, 3).map((text) => (
             <Badge key={text}>{text}</Badge>
           ))}

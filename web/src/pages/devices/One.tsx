@@ -18,9 +18,9 @@ import { Badge, Button, Card, Empty, ErrorNote, Facts, Loading, Page, Segment, S
 import { Chart, type Mark } from "~/parts/Chart";
 import { Icon } from "~/parts/Icon";
 
-const SPANS = { "1h": [3600, "30s"], "24h": [86_400, "10m"], "7d": [604_800, "1h"], "30d": [2_592_000, "6h"] } as const;
+const SPANS = { "15m": [900, "5s"], "1h": [3600, "30s"], "24h": [86_400, "10m"], "7d": [604_800, "1h"], "30d": [2_592_000, "6h"] } as const;
 type Span = keyof typeof SPANS;
-const MOST_DRAWN = 4;
+const MOST_DRAWN = 4, FRESH_MS = 1_200_000;
 const MOST_LISTED = 60;
 
 interface Column {
@@ -156,7 +156,9 @@ function Values({ device, names, gaps }: { device: Device; names: readonly strin
   const [place, change] = usePlace();
   const [isAll, setAll] = useState(false);
   const found = place.get("span") ?? "";
-  const span: Span = found in SPANS ? (found as Span) : "1h";
+  // Of a device that was never heard before, an hour would be empty but for its end.
+  const isFresh = now.peek() - ms(device.first_ns) < FRESH_MS;
+  const span: Span = found in SPANS ? (found as Span) : isFresh ? "15m" : "1h";
   const [seconds, step] = SPANS[span];
   const known = useLoad<{ total: number; series: Series[] }>("series", { node: device.node, device: device.name, limit: 500 }, 15_000);
   const rows = useLive(device, known.data?.series ?? []);
@@ -168,7 +170,7 @@ function Values({ device, names, gaps }: { device: Device; names: readonly strin
   const answer = useLoad<Answer>(
     asked.length ? "query" : null,
     { series: [...new Set([...asked, ...drawn])], from: `-${span}`, to: "now", step, aggregates: "mean", site: false },
-    span === "1h" ? 15_000 : 60_000,
+    seconds <= 3600 ? 15_000 : 60_000,
   );
   const lines = useMemo(() => (answer.data ? gridded(answer.data) : null), [answer.data]);
   const toggle = (name: string): void => {
