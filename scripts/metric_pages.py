@@ -31,14 +31,14 @@ ROOMS = (
     ("uplink backlog ledger parent", "To the parent"),
     ("child children ingest sync", "Children"),
     ("rule rules child_rules stream", "Rules"),
-    ("alert alerts channel silences silence", "Alerts and people"),
+    ("alert alerts channel silences silence maintenance", "Alerts and people"),
     ("command commands", "Commands"),
     ("queue app", "Queues and applications"),
     ("document documents", "Shared documents"),
     ("route", "Routes"),
     ("history", "The site's memory"),
     ("filter residency", "What stays here"),
-    ("build node metrics web process", "The program"),
+    ("build node metrics web process people reports exported export trace traces log", "The program"),
 )
 
 

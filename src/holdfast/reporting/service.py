@@ -41,7 +41,7 @@ class ReportService:
             tracer.on_spans(self._take)
             telemetry.counter("trace_steps_taken", "Steps of traces taken up.", lambda: tracer.taken)
             telemetry.counter("traces_let_go", "Traces beyond what is taken a second.", lambda: tracer.let_go)
-        telemetry.counter("reports_lost", "Spans and log lines that were lost.", lambda: self.lost)
+        telemetry.counter("reports_lost_items", "Spans and log lines that were lost.", lambda: self.lost)
         telemetry.gauge("reports_bytes", "Size of spans and log lines on disk.", self._bytes)
         if export is not None:
             export.attach(self._lines, self._spans)
