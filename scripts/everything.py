@@ -10,10 +10,9 @@ from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
 from holdfast.kernel.clock import SystemClock
 from holdfast.node.node import Node
-from holdfast.node.reporting import reports_of
+from holdfast.node.reporting import reports_of, telemetry_of
 from holdfast.node.settings import read_plan
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.telemetry.spans import Tracer
 from holdfast.web.metrics import CounterCollector
 
 _NODE = """
@@ -33,7 +32,7 @@ backup: {folder: backups}
 history: {cold: {folder: cold}}
 brokers: {plant: {url: "mqtt://127.0.0.1:1", subscribe: {"a/#": 1}}}
 routes: {out: {to: {url: "mqtt://127.0.0.1:1"}, readings: {}}}
-telemetry: {otlp: {url: "http://127.0.0.1:1"}}
+telemetry: {metrics: {}, log: {level: error}, otlp: {url: "http://127.0.0.1:1", plain: true}}
 channels: {ops: {webhook: {url: "http://127.0.0.1:1/", plain: true}}}
 """
 
@@ -49,11 +48,11 @@ async def everything(folder: Path) -> list[Metric]:
     for name in ("backups", "cold"):
         (folder / name).mkdir()
     (folder / "node.yaml").write_text(_NODE)
-    clock = SystemClock()
-    telemetry = Telemetry(clock, lambda _: None, tracer=Tracer("everything", 0.0001, clock))
-    node = Node(read_plan(folder / "node.yaml"), clock, telemetry)
-    reports_of(node)
+    clock, plan = SystemClock(), read_plan(folder / "node.yaml")
+    telemetry = telemetry_of(plan, clock)
+    node = Node(plan, clock, telemetry)
     try:
+        reports_of(node)
         return sorted(_families(telemetry), key=lambda family: family.name)
     finally:
         await node.stop(1.0)

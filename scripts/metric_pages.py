@@ -31,7 +31,7 @@ ROOMS = (
     ("uplink backlog ledger parent", "To the parent"),
     ("child children ingest sync", "Children"),
     ("rule rules child_rules stream", "Rules"),
-    ("alert alerts channel silences silence", "Alerts and people"),
+    ("alert alerts channel silences silence maintenance", "Alerts and people"),
     ("command commands", "Commands"),
     ("queue app", "Queues and applications"),
     ("document documents", "Shared documents"),
@@ -39,7 +39,7 @@ ROOMS = (
     ("history", "The site's memory"),
     ("filter residency", "What stays here"),
     ("report reports export exported trace traces", "Log, traces and the collector"),
-    ("build node metrics web process", "The program"),
+    ("build node metrics web process people log live maintenance", "The program"),
 )
 
 

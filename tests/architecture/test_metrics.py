@@ -34,6 +34,11 @@ def test_every_metric_is_named_after_our_program_or_its_process() -> None:
     assert [f.name for f in families() if not re.fullmatch(r"(holdfast|process)(_[a-z0-9]+)+", f.name)] == []
 
 
+def test_no_name_is_given_twice() -> None:
+    names = [family.name for family in families()]
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
 def test_every_help_is_a_sentence() -> None:
     ours = [family for family in families() if family.name.startswith("holdfast_")]
     assert [f.name for f in ours if not re.fullmatch(r"[A-Z0-9].{8,}\.", f.documentation, re.DOTALL)] == []

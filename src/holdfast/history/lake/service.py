@@ -80,7 +80,7 @@ class Keeper:
         telemetry.gauge("history_quota_bytes", "What history.quota allows on local disk.", lambda: settings.quota)
         telemetry.gauge("history_pieces", "Files of the site's memory, here and cold.", lambda: len(books.pieces))
         telemetry.gauge(
-            "history_rows", "Readings in files, here and cold.", lambda: sum(piece.rows for piece in books.pieces)
+            "history_readings", "Readings in files, here and cold.", lambda: sum(piece.rows for piece in books.pieces)
         )
         telemetry.gauge("history_waiting_rows", "Rows in the journal that are in no file yet.", self.waiting)
         telemetry.gauge(
