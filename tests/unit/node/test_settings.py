@@ -46,7 +46,7 @@ def test_problems_of_all_files_come_together(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text("profiles:\n  a: {topic: x/y, version: 1, fields: {t: {metric: T}}}\n")
     problems = plan_of(tmp_path, "node: gw\nmqtt: {}\nprofiles: [p.yaml, 'builtin:nothing', missing.yaml]")
     assert [p.split(":")[0] for p in problems] == ["missing.yaml", "node.yaml", "p.yaml", "p.yaml"]
-    assert "there is no builtin:nothing; there are builtin:aws-iot, " in problems[1]
+    assert "there is no builtin:nothing; there are builtin:any, " in problems[1]
     assert "builtin:host, " in problems[1]
 
 
