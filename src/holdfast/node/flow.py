@@ -102,6 +102,7 @@ def room(node: "Node") -> Room:
         disk.total,
         lanes,
         _backup(node),
+        node.keeper is not None,
     )
 
 

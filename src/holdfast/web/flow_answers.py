@@ -84,6 +84,7 @@ class Room(Struct, frozen=True):
     """The room that rows take. used_bytes: counts against the quota; levels: bytes at which each begins.
 
     disk_free_bytes, disk_bytes: of the file system that the journal lies on
+    has_history: `/api/v1/history` tells of files
     """
 
     used_bytes: int
@@ -97,3 +98,4 @@ class Room(Struct, frozen=True):
     disk_bytes: int
     lanes: list[LaneRoom]
     backup: BackupRoom | None = None
+    has_history: bool = False

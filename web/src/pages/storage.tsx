@@ -21,7 +21,7 @@ const MOODS: Record<string, Mood> = { green: "good", yellow: "warn", orange: "wa
 export default function Storage() {
   const room = useLoad<Room>("storage", {}, 5000);
   const ledger = useLoad<Ledger>("ledger", {}, 10_000);
-  const memory = useLoad<Memory>("history", {}, 30_000);
+  const memory = useLoad<Memory>(room.data?.has_history ? "history" : null, {}, 30_000);
   if (!room.data) return room.error ? <ErrorNote error={room.error} /> : <Loading />;
   const { data } = room;
   return (

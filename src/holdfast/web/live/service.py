@@ -13,9 +13,7 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.web.answers import Failure
 from holdfast.web.deps import WebDeps
 from holdfast.web.devices import Devices
-from holdfast.web.door import need_of
 from holdfast.web.gate import Gate
-from holdfast.web.guard import POLICY
 from holdfast.web.live.messages import Topic, Trouble, Unwatch, Watch, asked
 from holdfast.web.live.sources import Sources
 from holdfast.web.live.viewer import Viewer
@@ -36,8 +34,6 @@ MOST_VIEWERS = 32
 TURN_S = 0.25
 PATH = "/api/v1/live"
 GOING_AWAY = 1001
-ASK_AGAIN_S = 10.0
-"""So often it's asked whether the viewer may still look: logins end, and people's roles are taken away."""
 _HINT = "see docs/reference/http-api.md, Live"
 
 
@@ -95,24 +91,14 @@ class Live:
 
     async def _send(self, socket: WebSocket, viewer: Viewer, wake: asyncio.Event) -> None:
         clock = self._deps.clock
-        ask_at = clock.monotonic() + ASK_AGAIN_S
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the latter: it was closed meanwhile
             while not viewer.pace.is_gone(clock.monotonic()):
                 await wake.wait()
                 wake.clear()
-                if clock.monotonic() >= ask_at:
-                    ask_at = clock.monotonic() + ASK_AGAIN_S
-                    if not self._may_look(socket):
-                        await socket.close(POLICY, "this login is over")
-                        return
                 frame = viewer.frame(clock.monotonic(), clock.wall_ns())
                 if frame is not None:
                     await socket.send_text(frame.decode())  # waits while the viewer's side takes nothing
             await socket.close(GOING_AWAY, "frames were left unseen")
-
-    def _may_look(self, socket: WebSocket) -> bool:
-        door = self._deps.door
-        return door is None or door.decide(socket.scope, need_of(PATH, {"GET"}, self.serve))[1] is None
 
     async def _hear(self, socket: WebSocket, viewer: Viewer) -> None:
         while True:

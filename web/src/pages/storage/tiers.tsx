@@ -14,6 +14,7 @@ export interface Room {
   disk_free_bytes: number;
   disk_bytes: number;
   lanes: { lane: number; rows: number; oldest_ns: number; max_age_s: number; when_full: string; dropped: number }[];
+  has_history: boolean;
   backup: { newest_ns: number; every_s: number; files: number; bytes: number } | null;
 }
 
