@@ -54,8 +54,15 @@ async def looked_at(watched: Watched, base: str) -> dict[str, list[str]]:
     return wrong
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", ["phone", "laptop", "wall"])
+# Each size and each theme in every run; all six in `make prove`.
+SHAPES = [("phone", "dark"), ("laptop", "light"), ("wall", "dark")]
+OTHERS = [
+    pytest.param(*shape, marks=pytest.mark.slow)
+    for shape in (("phone", "light"), ("laptop", "dark"), ("wall", "light"))
+]
+
+
+@pytest.mark.parametrize(("size", "theme"), [*SHAPES, *OTHERS])
 def test_every_page_of_a_gateway_is_whole_and_accessible(site: Works, size: str, theme: str) -> None:
     async def run() -> dict[str, list[str]]:
         async with opened(size, theme) as watched:
