@@ -55,7 +55,16 @@ _JSON = "application/json"
 @cache
 def written() -> bytes:
     """The description as text."""
-    return msgspec.json.format(msgspec.json.encode(described(), order="sorted"), indent=1) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(_plain(described()), order="sorted"), indent=1) + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers as such: `typing` keeps one of two equal annotations, so that 0 or 0.0 is whichever came first."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def described() -> dict[str, Any]:
