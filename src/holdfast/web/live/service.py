@@ -75,19 +75,29 @@ class Live:
             await asyncio.gather(*tasks, return_exceptions=True)
             del self._viewers[viewer]
             viewer.close()
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """With the last viewer the turns end, too: a node that stops leaves no task behind."""
+        if not self._viewers and self._turning is not None:
+            turning, self._turning = self._turning, None
+            turning.cancel()
+            await asyncio.gather(turning, return_exceptions=True)
 
     async def _turn(self) -> None:
         watched = Counter[Topic]()
-        while self._viewers:
-            before, watched = watched, Counter(topic for viewer in self._viewers for topic in viewer.topics)
-            for topic in before.keys() - watched.keys():
+        try:
+            while self._viewers:
+                before, watched = watched, Counter(topic for viewer in self._viewers for topic in viewer.topics)
+                for topic in before.keys() - watched.keys():
+                    self._sources.forget(topic)
+                self._sources.turn(self._deps.clock.monotonic(), watched)
+                for wake in self._viewers.values():
+                    wake.set()
+                await asyncio.sleep(TURN_S)
+        finally:
+            for topic in watched:
                 self._sources.forget(topic)
-            self._sources.turn(self._deps.clock.monotonic(), watched)
-            for wake in self._viewers.values():
-                wake.set()
-            await asyncio.sleep(TURN_S)
-        for topic in watched:
-            self._sources.forget(topic)
 
     async def _send(self, socket: WebSocket, viewer: Viewer, wake: asyncio.Event) -> None:
         clock = self._deps.clock
