@@ -143,7 +143,7 @@ def test_the_node_says_how_its_documents_are(site: Documents) -> None:
 
     assert eventually(lambda: "exchange up; 0 with edits that the parent lacks" in status()), status()
     metrics = urlopen(f"{site.url('gw1')}/metrics").read().decode()  # noqa: S310
-    for line in ("holdfast_documents_count 1.0", "holdfast_documents_waiting 0.0", "holdfast_document_exchanges_total"):
+    for line in ("holdfast_documents 1.0", "holdfast_documents_waiting 0.0", "holdfast_document_exchanges_total"):
         assert line in metrics
     site.kill("hub")
     assert eventually(lambda: "exchange down (" in status()), status()
