@@ -111,7 +111,7 @@ def test_a_rule_a_person_and_a_machine_command_a_press(shop: Shop) -> None:
     ruled = shop.ended("gw", [shop.executed[2]])[shop.executed[2]]
     assert (ruled["origin"], ruled["params"], ruled["state"]) == ("rule:hot", {"because": "room-1", "at": 80.0}, "done")
     metrics = shop.client.get(f"{shop.base('gw')}/metrics").text
-    assert 'holdfast_commands_ended_total{reason="done"} 3.0' in metrics
+    assert 'holdfast_commands_ended_total{state="done"} 3.0' in metrics
     assert "holdfast_command_seconds_count 3.0" in metrics
 
 
