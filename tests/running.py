@@ -1,12 +1,13 @@
 """A real node on loopback, on a loop of its own, for applications to speak to."""
 
 import asyncio
-import socket
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 from holdfast.identity.tokens import issue_token
 from holdfast.kernel.clock import SystemClock
@@ -38,7 +39,7 @@ class Running:
         if not (folder / "shop.token").exists():
             issue_token(folder / "shop.token")
             issue_token(folder / "guest.token")
-            (folder / "node.yaml").write_text(SETTINGS % _free_port())
+            (folder / "node.yaml").write_text(SETTINGS % free_port())
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -66,12 +67,6 @@ class Running:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.ports import free_port
 from tests.system.cable import Cable
-from tests.system.kill.site import ROOT, Site, free_port
+from tests.system.kill.site import ROOT, Site
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token

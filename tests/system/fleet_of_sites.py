@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 import msgspec
+from tests.ports import free_port
 from tests.system.cable import Cable
-from tests.system.kill.site import PROFILE, Site, free_port
+from tests.system.kill.site import PROFILE, Site
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.system.foreign.site import Broker, NodeProcess, free_port, have_mosquitto, wait_until
+from tests.ports import free_port
+from tests.system.foreign.site import Broker, NodeProcess, have_mosquitto, wait_until
 from tests.system.test_cli_core import holdfast, told
 
 from holdfast.identity.authority import create_authority, issue_certificate, issue_client_certificate

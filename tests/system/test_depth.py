@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.system.kill.site import Site, free_port, judge
+from tests.ports import free_port
+from tests.system.kill.site import Site, judge
 
 from holdfast.identity.authority import issue_certificate
 from holdfast.identity.tokens import issue_token

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 from tests.system.kill.accounting import wait_delivered
-from tests.system.kill.site import Site, Verdict, free_port, judge
+from tests.system.kill.site import Site, Verdict, judge
 
 from holdfast.journal.blobs import decode_events
 from holdfast.journal.journal import FILE_NAME

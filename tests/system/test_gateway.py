@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.system.kill.site import ROOT, free_port
+from tests.ports import free_port
+from tests.system.kill.site import ROOT
 
 pytestmark = pytest.mark.system
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.system.foreign.site import NodeProcess, free_port, wait_until
+from tests.ports import free_port
+from tests.system.foreign.site import NodeProcess, wait_until
 from tests.system.npm import NODE, fetched
 from tests.system.people.site import Mail, People, Server, Webhook
 from tests.unit.cli.site import holdfast, told

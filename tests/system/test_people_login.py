@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.system.foreign.site import ROOT, NodeProcess, free_port, listens, wait_until
+from tests.ports import free_port
+from tests.system.foreign.site import ROOT, NodeProcess, listens, wait_until
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.journal.journal import FILE_NAME

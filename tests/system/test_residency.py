@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 from tests.system.kill.listener import Listener
-from tests.system.kill.site import Site, free_port, mutant
+from tests.system.kill.site import Site, mutant
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token

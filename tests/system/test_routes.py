@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
+from tests.ports import free_port
 from tests.system.foreign.site import (
     Broker,
     Feeder,
     NodeProcess,
     Upstream,
-    free_port,
     have_mosquitto,
     have_nats,
     wait_until,

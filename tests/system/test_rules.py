@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.system.kill.site import START_S, Site, free_port
+from tests.ports import free_port
+from tests.system.kill.site import START_S, Site
 from tests.unit.adapters.mqtt.doubles import connect, publish
 
 from holdfast.journal.blobs import decode_events

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 from tests.unit.history.lake.site import DAY, START, Site, ask, readings
 
 from holdfast.history.lake.retention import Deed, Step
@@ -29,12 +29,6 @@ KEY = ("id", "secret")
 def call(url: str, method: str = "GET") -> None:
     with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=5):  # noqa: S310  # our own server
         pass
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -14,8 +14,8 @@ import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from tests.ports import free_port
 from tests.system.chain import METRICS, Chain, chain
-from tests.system.kill.site import free_port
 from tests.unit.reporting.collector import with_base64_ids
 
 from holdfast.telemetry.spans import trace_id

@@ -152,7 +152,7 @@ def _be_polite() -> None:
     """Behind everything else for the processor, and the first that goes when memory is short."""
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)  # whatever the node itself has
     with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))

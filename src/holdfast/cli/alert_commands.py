@@ -18,12 +18,19 @@ works = typer.Typer(help="Planned works, during which nobody is told.", no_args_
 alerts.add_typer(works, name="maintenance")
 Number = Annotated[int, typer.Argument(help="As `list` shows it.", metavar="ID", min=1)]
 By = Annotated[str, typer.Option(help="Who you are; your user name if not given.")]
+Over = Annotated[bool, typer.Option("--all", help="Those that are over, too.")]
+Rules = Annotated[list[str] | None, typer.Option(help="Only alerts of these rules; `*` is any text.")]
+Nodes = Annotated[list[str] | None, typer.Option(help="Only of these nodes.")]
+Devices = Annotated[list[str] | None, typer.Option(help="Only of these devices.")]
+Severities = Annotated[list[str] | None, typer.Option(help="Only of these severities.")]
+Labels = Annotated[list[str] | None, typer.Option(help="Only of devices with one of these labels.")]
+Everything = Annotated[bool, typer.Option("--all", help="Every alert.")]
 
 
 @alerts.command("list")
 def list_(  # typer fills them
     settings: NodeFile,
-    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    everything: Over = False,
     severity: Annotated[str, typer.Option(help="Only of this severity.")] = "",
     node: Annotated[str, typer.Option(help="Only of this node.")] = "",
     device: Annotated[str, typer.Option(help="Only of this device.")] = "",
@@ -150,12 +157,12 @@ def silence(  # noqa: PLR0917  # typer fills them
     settings: NodeFile,
     lasts: Annotated[str, typer.Option("--for", help="How long, as in 2h; or until a time, as 2026-05-01T12:00Z.")],
     why: Annotated[str, typer.Option(help="It's kept with the silence.")],
-    rule: Annotated[list[str] | None, typer.Option(help="Only alerts of these rules; `*` is any text.")] = None,
-    node: Annotated[list[str] | None, typer.Option(help="Only of these nodes.")] = None,
-    device: Annotated[list[str] | None, typer.Option(help="Only of these devices.")] = None,
-    severity: Annotated[list[str] | None, typer.Option(help="Only of these severities.")] = None,
-    label: Annotated[list[str] | None, typer.Option(help="Only of devices with one of these labels.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every alert.")] = False,
+    rule: Rules = None,
+    node: Nodes = None,
+    device: Devices = None,
+    severity: Severities = None,
+    label: Labels = None,
+    everything: Everything = False,
     by: By = "",
     json: Json = False,
 ) -> None:
@@ -175,7 +182,7 @@ def silence(  # noqa: PLR0917  # typer fills them
 @alerts.command()
 def silences(
     settings: NodeFile,
-    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    everything: Over = False,
     json: Json = False,
 ) -> None:
     """What is silenced, until when, by whom and why."""
@@ -212,12 +219,12 @@ def plan(  # noqa: PLR0917  # typer fills them
     every: Annotated[
         str, typer.Option(help="Again and again, as in 'sat,sun 22:00-06:00 Europe/Berlin'; days and zone may lack.")
     ] = "",
-    rule: Annotated[list[str] | None, typer.Option(help="Only alerts of these rules; `*` is any text.")] = None,
-    node: Annotated[list[str] | None, typer.Option(help="Only of these nodes.")] = None,
-    device: Annotated[list[str] | None, typer.Option(help="Only of these devices.")] = None,
-    severity: Annotated[list[str] | None, typer.Option(help="Only of these severities.")] = None,
-    label: Annotated[list[str] | None, typer.Option(help="Only of devices with one of these labels.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every alert.")] = False,
+    rule: Rules = None,
+    node: Nodes = None,
+    device: Devices = None,
+    severity: Severities = None,
+    label: Labels = None,
+    everything: Everything = False,
     by: By = "",
     json: Json = False,
 ) -> None:
@@ -237,7 +244,7 @@ def plan(  # noqa: PLR0917  # typer fills them
 @works.command("list")
 def works_list(
     settings: NodeFile,
-    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    everything: Over = False,
     json: Json = False,
 ) -> None:
     """What is planned, when, by whom and why; of node.yaml and of people."""

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def _pieces(
     # settings come first: their secrets are learnt there, and taken out of everything at the end
     yield "node.yaml", lambda: _settings(settings, redactor)
     for i, path in enumerate(_named_files(plan)):
-        yield f"files/{i:02d}-{path.name}", lambda path=path: _settings(path, redactor)  # type: ignore[misc]  # a default binds it now
+        yield f"files/{i:02d}-{path.name}", partial(_settings, path, redactor)
     yield "versions.json", lambda: as_json(_versions())
     yield "machine.json", lambda: as_json(_machine(plan, clock))
     is_running = isinstance(where, Api) or (isinstance(where, File) and where.is_running)
@@ -124,7 +125,7 @@ def _pieces(
         for name, params in ASKED.items():
             if absent.get(name):
                 continue
-            yield f"{name}.json", lambda name=name, params=params: as_json(api.get(name, object, params))  # type: ignore[misc]  # as above
+            yield f"{name}.json", partial(_asked, api, name, params)
         yield "full-status.json", lambda: as_json(api.get("status", object))
         yield "metrics.txt", api.metrics
         # it knows the last seconds, too, which aren't on disk yet
@@ -135,6 +136,10 @@ def _pieces(
         reports = files_of(plan)
         yield "log.jsonl", lambda: _lines(reports.log(LinesWanted(limit=MOST_LINES)))
         yield "traces.jsonl", lambda: _lines(reports.traces(TracesWanted(limit=MOST_TRACES)))
+
+
+def _asked(api: Api, path: str, params: Mapping[str, str]) -> str:
+    return as_json(api.get(path, object, params))
 
 
 def _settings(path: Path, redactor: Redactor) -> str:

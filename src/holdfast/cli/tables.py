@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from holdfast.cli.words import lasting, many, plain, table
 from holdfast.history.answers import Answer, Column, Value
 from holdfast.history.question import Missing, Source
-from holdfast.model.quality import quality_of, reason_of
+from holdfast.model.quality import words_of
 from holdfast.web.answers import LastList, SeriesList
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,7 +110,7 @@ def _quality(quality: str | None, reason: str | None) -> str:
 def _headed(column: Column, step_ns: int | None) -> str:
     unit = f" [{plain(column.unit)}]" if column.unit else ""
     if step_ns is None:
-        bad = sum(1 for code in column.quality or () if quality_of(code).name == "BAD")
+        bad = sum(1 for code in column.quality or () if words_of(code)[0] == "bad")
         about = f"{many(len(column.ts), 'reading')}" + (f", {bad:,} of them bad" if bad else "")
     else:
         about = f"{many(len(column.ts), 'step')} of {lasting(step_ns / _NS)}"
@@ -123,15 +123,10 @@ def _headed(column: Column, step_ns: int | None) -> str:
 def _rows(column: Column) -> list[str]:
     if column.value is not None and column.quality is not None:
         body = [
-            [moment(ts), value(one), _quality(quality_of(q).name.lower(), _reason(q))]
+            [moment(ts), value(one), _quality(*words_of(q))]
             for ts, one, q in zip(column.ts, column.value, column.quality, strict=True)
         ]
         return table([["time", "value", "quality"], *body], (1,)) if body else []
     names = [name for name in _NUMBERS if getattr(column, name) is not None]
     body = [[moment(ts), *(value(getattr(column, name)[i]) for name in names)] for i, ts in enumerate(column.ts)]
     return table([["time", *names], *body], range(1, len(names) + 1)) if body else []
-
-
-def _reason(code: int) -> str | None:
-    reason = reason_of(code).name.lower()
-    return None if reason == "none" else reason

@@ -13,7 +13,7 @@ from holdfast.cli.live_channel import Frame, LiveChannel
 from holdfast.cli.node_api import Api, Declined
 from holdfast.cli.words import many, plain, when
 from holdfast.kernel.clock import Clock
-from holdfast.model.quality import quality_of, reason_of
+from holdfast.model.quality import words_of
 from holdfast.web.answers import SeriesList
 from holdfast.web.live.messages import MOST_EXACT, Topic, Watch
 
@@ -129,10 +129,10 @@ def _readings(told: dict[str, Any], units: dict[str, str]) -> Iterator[Line]:
     for name, piece in told["series"].items():
         unit = units.get(name, "")
         for ts, value, code in zip(piece["ts"], piece["value"], piece["quality"], strict=True):
-            quality, reason = quality_of(code).name.lower(), reason_of(code).name.lower()
-            doubt = "" if quality == "good" else f"  ({quality}{'' if reason == 'none' else f': {reason}'})"
+            quality, reason = words_of(code)
+            doubt = "" if quality == "good" else f"  ({quality}{'' if reason is None else f': {reason}'})"
             text = f"{plain(name)}  {_spoken(value)}{f' {plain(unit)}' if unit else ''}{doubt}"
-            facts = {"series": name, "value": value, "unit": unit, "quality": quality, "reason": reason}
+            facts = {"series": name, "value": value, "unit": unit, "quality": quality, "reason": reason or "none"}
             yield Line("reading", ts, text, facts)
 
 

@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.history.answers import Value, spoken
+from holdfast.history.answers import Value
 from holdfast.history.latest import TIERS, Found, Known
-from holdfast.history.rows import Texts
 from holdfast.model.batch import Batch
 from holdfast.model.lane import Lane
 from holdfast.model.series import Catalogue, Kind
@@ -100,7 +99,9 @@ class LastValues:
             return value if math.isfinite(value) else None
         if kind is Kind.TEXT:
             return self._texts.get(series) if math.isfinite(value) else None
-        return spoken(np.array([value]), kind, Texts())[0]
+        if not math.isfinite(value):
+            return None
+        return bool(value) if kind is Kind.BOOL else int(value)
 
     def by_device(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(newest time in ns UTC, 0 = none is known; rows since the start) by the catalogue's device numbers."""

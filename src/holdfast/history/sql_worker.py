@@ -11,6 +11,7 @@ import sys
 from contextlib import ExitStack
 from datetime import date, datetime
 from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def _cell(value: object, unit_ns: int) -> Cell:
         return value
     if isinstance(value, float | Decimal):
         number = float(value)
-        return number if number == number and abs(number) != float("inf") else None  # noqa: PLR0124  # NaN
+        return number if isfinite(number) else None
     if isinstance(value, datetime):
         return round(value.timestamp() * 1e6) * 1_000
     if isinstance(value, date):

@@ -35,7 +35,7 @@ from holdfast.journal.transaction import Origin, Transaction
 from holdfast.kernel.clock import SystemClock
 from holdfast.kernel.trust import PROGRAM_MADE_NS, Doubt
 from holdfast.model.batch import Batch
-from holdfast.model.quality import quality_of, reason_of
+from holdfast.model.quality import words_of
 from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.residency.leaving import Leaving, store
 from holdfast.residency.rules import Policy
@@ -293,11 +293,8 @@ def spoken(batch: Batch, catalogue: Catalogue) -> Iterator[WouldRead]:
     for row in range(len(batch)):
         series, code = catalogue[int(batch.series[row])], int(batch.quality[row])
         value = _value(float(batch.value[row]), series, batch.texts)
-        reason = reason_of(code).name.lower()
-        quality = quality_of(code).name.lower()
-        yield WouldRead(
-            series.name, series.unit, int(batch.ts[row]), value, quality, "" if reason == "none" else reason
-        )
+        quality, reason = words_of(code)
+        yield WouldRead(series.name, series.unit, int(batch.ts[row]), value, quality, reason or "")
 
 
 def _value(number: float, series: Series, texts: Sequence[str]) -> float | bool | str | None:

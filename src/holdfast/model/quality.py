@@ -4,6 +4,7 @@ One byte a reading: the low two bits are the quality, the upper six the reason.
 """
 
 from enum import IntEnum
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,13 @@ def quality_of(code: int) -> Quality:
 def reason_of(code: int) -> Reason:
     """The reason in a stored byte."""
     return Reason(code >> _REASON_SHIFT)
+
+
+@cache
+def words_of(code: int) -> tuple[str, str | None]:
+    """A stored byte in words: the quality, and the reason if there is one."""
+    reason = reason_of(code)
+    return quality_of(code).name.lower(), None if reason is Reason.NONE else reason.name.lower()
 
 
 def is_usable(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:

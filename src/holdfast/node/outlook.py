@@ -14,7 +14,7 @@ import numpy as np
 from msgspec.structs import replace as changed
 from numpy.typing import NDArray
 
-from holdfast.devices.errors import DeviceUnknown
+from holdfast.devices.errors import DeviceUnfit, DeviceUnknown
 from holdfast.history.answers import Answer
 from holdfast.history.query import History
 from holdfast.journal.alerts import Alert
@@ -127,8 +127,8 @@ class _SeenBook:
         return changed(found, series=self._sight.names(found.series))
 
     async def change(self, wanted: DeviceChange) -> DeviceChanged:
-        """Never asked: there is no such path here."""
-        raise NotImplementedError(wanted.do)
+        """Looks only: a device is changed at its own node."""
+        raise DeviceUnfit(f"a hub looks on and can't {wanted.do} devices here", "ask the node that has them")
 
 
 def _is_seen(row: DeviceRow, devices: _Devices) -> bool:

@@ -77,38 +77,12 @@ class AnalyticsAbout(Struct, frozen=True):
     tables: dict[str, list[str]]
 
 
+_SERIES = ["node", "device", "metric", "unit", "ts"]
+_SUMMED = [*_SERIES, "count", "uncertain", "bad", "min", "max", "mean", "last", "day"]
 _TABLES = {
-    "readings": ["node", "device", "metric", "unit", "ts", "value", "text", "quality", "reason", "day"],
-    "minutes": [
-        "node",
-        "device",
-        "metric",
-        "unit",
-        "ts",
-        "count",
-        "uncertain",
-        "bad",
-        "min",
-        "max",
-        "mean",
-        "last",
-        "day",
-    ],
-    "hours": [
-        "node",
-        "device",
-        "metric",
-        "unit",
-        "ts",
-        "count",
-        "uncertain",
-        "bad",
-        "min",
-        "max",
-        "mean",
-        "last",
-        "day",
-    ],
+    "readings": [*_SERIES, "value", "text", "quality", "reason", "day"],
+    "minutes": _SUMMED,
+    "hours": _SUMMED,
 }
 _question = msgspec.json.Decoder(AnalyticsQuestion)
 

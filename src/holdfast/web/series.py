@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from holdfast.history.last_values import Last
 from holdfast.history.latest import Found, Known, Newest
 from holdfast.history.question import Deadline
 from holdfast.history.rows import Texts
-from holdfast.model.quality import quality_of, reason_of
+from holdfast.model.quality import words_of
 from holdfast.model.series import Catalogue
 from holdfast.web.answers import LastAbout, LastList, LastRow, SeriesList, SeriesRow
 from holdfast.web.arrow import MEDIA_TYPE, whole_answer
@@ -136,7 +135,7 @@ def series_row(catalogue: Catalogue, series_id: int, last: Last | None) -> Serie
     about = (series.name, series.node, series.device, series.metric, series.unit, KINDS[series.kind])
     if last is None:
         return SeriesRow(*about)
-    return SeriesRow(*about, last.ts, last.value, *_quality(last.quality), last.rows)
+    return SeriesRow(*about, last.ts, last.value, *words_of(last.quality), last.rows)
 
 
 def last_row(catalogue: Catalogue, series_id: int, found: Newest | None) -> LastRow:
@@ -148,10 +147,4 @@ def last_row(catalogue: Catalogue, series_id: int, found: Newest | None) -> Last
     value: Value = found.text
     if value is None:
         value = spoken(np.array([found.value]), series.kind, Texts())[0]
-    return LastRow(*about, found.ts, value, *_quality(found.quality), found.tier)
-
-
-@cache
-def _quality(code: int) -> tuple[str, str | None]:
-    reason = reason_of(code).name.lower()
-    return quality_of(code).name.lower(), None if reason == "none" else reason
+    return LastRow(*about, found.ts, value, *words_of(found.quality), found.tier)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from tests.ports import free_port
 
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import FILE_NAME
@@ -32,12 +33,6 @@ profiles:
     fields:
       n: {metric: test.n, unit: Cel}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(reached: Callable[[], bool], within_s: float = 60.0) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from tests.ports import free_port
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
@@ -38,12 +39,6 @@ PROFILE = """profiles:
       co2: {metric: air.co2, unit: ppm, to: ppm, min: 0, max: 40000}
       occ: {metric: room.occupied, type: bool}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 @dataclass

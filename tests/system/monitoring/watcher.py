@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.system.kill.site import free_port
+from tests.ports import free_port
 
 from holdfast.cli.monitoring import export, target
 

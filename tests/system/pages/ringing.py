@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.system.foreign.site import NodeProcess, free_port, listens, wait_until
+from tests.ports import free_port
+from tests.system.foreign.site import NodeProcess, listens, wait_until
 from tests.system.people.site import Webhook
 
 HOSTILE = "<img src=x onerror=window.__hit=1>"

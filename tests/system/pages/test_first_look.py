@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.system.kill.site import free_port
+from tests.ports import free_port
 from tests.system.pages.browser import opened
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Page
-from tests.system.foreign.site import NodeProcess, free_port, listens, wait_until
+from tests.ports import free_port
+from tests.system.foreign.site import NodeProcess, listens, wait_until
 from tests.system.pages.browser import CHROMIUM, Watched, opened
 
 from holdfast.identity.people.book import BookFile

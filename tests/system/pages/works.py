@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from tests.ports import free_port
 from tests.system.cable import Cable
-from tests.system.kill.site import Site, free_port
+from tests.system.kill.site import Site
 
 RULES = """
 rules:

@@ -15,7 +15,8 @@ from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.system.foreign.site import ROOT, NodeProcess, free_port, listens, wait_until
+from tests.ports import free_port
+from tests.system.foreign.site import ROOT, NodeProcess, listens, wait_until
 
 from holdfast.crypto.certificates import make_authority, make_server_certificate
 

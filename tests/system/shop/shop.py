@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.system.cable import Cable
-from tests.system.kill.site import ROOT, Site, free_port
+from tests.system.kill.site import ROOT, Site
 from tests.system.shop import books, till
 
 from holdfast.identity.tokens import issue_token

@@ -1,7 +1,6 @@
 """A real node with rules, on a loop of its own, and its API spoken to over loopback."""
 
 import asyncio
-import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.ports import free_port
 
 from holdfast.adapters.port import Arrival
 from holdfast.kernel.clock import SystemClock
@@ -60,7 +60,7 @@ class Ruled:
     def __init__(self, folder: Path, rules: str = OWN, more: str = "") -> None:
         self.folder = folder
         self.log: list[str] = []
-        self.port = _free_port()
+        self.port = free_port()
         (folder / "press.yaml").write_text(PROFILE)
         (folder / "own.yaml").write_text(rules)
         (folder / "node.yaml").write_text(
@@ -127,12 +127,6 @@ class Ruled:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -92,8 +92,9 @@ class Live:
                 for topic in before.keys() - watched.keys():
                     self._sources.forget(topic)
                 self._sources.turn(self._deps.clock.monotonic(), watched)
-                for wake in self._viewers.values():
+                for wake in list(self._viewers.values()):
                     wake.set()
+                    await asyncio.sleep(0)  # between two viewers' frames devices are heard, too
                 await asyncio.sleep(TURN_S)
         finally:
             for topic in watched:

@@ -8,7 +8,7 @@ from holdfast.history.answers import Value, spoken
 from holdfast.history.last_values import Last
 from holdfast.history.rows import Texts
 from holdfast.model.batch import Batch
-from holdfast.model.quality import quality_of, reason_of
+from holdfast.model.quality import words_of
 from holdfast.model.series import Kind, Series
 from holdfast.web.live.messages import LiveLast
 
@@ -37,6 +37,4 @@ def last_row(series: Series, last: Last | None) -> LiveLast:
     """A series and its newest reading."""
     if last is None:
         return LiveLast(series.name, None, None, None, None, series.unit)
-    reason = reason_of(last.quality).name.lower()
-    quality = quality_of(last.quality).name.lower()
-    return LiveLast(series.name, last.ts, last.value, quality, None if reason == "none" else reason, series.unit)
+    return LiveLast(series.name, last.ts, last.value, *words_of(last.quality), series.unit)
