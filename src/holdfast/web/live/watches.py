@@ -134,13 +134,12 @@ class LastWatch:
         changed = np.flatnonzero(counts != self._counts)
         if not len(changed) and self._has_told:
             return None
-        rows: list[bytes] = []
-        for place, row in zip(changed.tolist(), self._sources.last(self._ids[changed].tolist()), strict=True):
-            room -= len(row) + 1
-            if room < 0 and rows:
-                break
-            rows.append(row)
-            self._counts[place] = counts[place]
+        rows = self._sources.last(self._ids[changed].tolist())
+        if sum(map(len, rows)) + len(rows) > room:
+            sizes = np.cumsum([len(row) + 1 for row in rows])
+            most = max(1, int(np.searchsorted(sizes, room, "right")))
+            rows, changed = rows[:most], changed[:most]
+        self._counts[changed] = counts[changed]
         self._has_told = True
         return Raw(b'{"series":%s,"total":%d}' % (joined(rows), self._total))
 
