@@ -2,8 +2,9 @@
 
 import ssl
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ class Fleet(Site):
     cables: dict[str, Cable] = field(default_factory=dict)
     more_of: dict[str, str] = field(default_factory=dict)
     far: Sequence[tuple[str, str, float, float]] = ()
+    _ends: threading.Event = field(default_factory=threading.Event)
+    _telling: threading.Thread | None = None
 
     def prepare(self) -> None:
         create_authority(self.folder)
@@ -105,6 +108,21 @@ class Fleet(Site):
         assert answer.status_code == 200, answer.text
         assert msgspec.msgpack.decode(answer.content, type=DeviceReceipt).sites
 
+    def keep_telling(self, ill: Mapping[str, SiteHealth]) -> None:
+        """All far sites tell how they are, now and every 15 s as gateways do; `ill` tells of those that aren't well."""
+
+        def tell_all() -> None:
+            for name, *_ in self.far:
+                self.tell(name, ill.get(name, WELL))
+
+        def go_on() -> None:
+            while not self._ends.wait(15):
+                tell_all()
+
+        tell_all()
+        self._telling = threading.Thread(target=go_on)
+        self._telling.start()
+
     def wait_up(self, name: str) -> None:
         mine, self.hub = self.hub, self.hub if name == "hub" else self.ports[name][1]
         try:
@@ -144,6 +162,9 @@ class Fleet(Site):
         self.cables[site].cut()
 
     def stop(self) -> None:
+        self._ends.set()
+        if self._telling is not None:
+            self._telling.join()
         super().stop()
         for cable in self.cables.values():
             cable.close()

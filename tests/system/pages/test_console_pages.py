@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
-from tests.system.fleet_of_sites import FAR, WELL, Fleet, fleet
+from tests.system.fleet_of_sites import FAR, Fleet, fleet
 from tests.system.pages.browser import Watched, opened
 
 from holdfast.wire.sites import SiteHealth
@@ -26,8 +26,7 @@ AWAY = "sites/"
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     folder: Path = tmp_path_factory.mktemp("hub")
     made = fleet(folder, (*FAR, ("hostile", MARKUP, 10.0, 10.0)))
-    for name, *_ in made.far:
-        made.tell(name, ILL if name == "recife" else WELL)
+    made.keep_telling({"recife": ILL})
     for number in range(6):
         for site in ("leeds", "york"):
             made.send(site, f"press-{number % 3}", 20 + number, number + 1)
@@ -231,7 +230,7 @@ def test_three_hundred_sites_move_without_jank(tmp_path: Path) -> None:
                 await page.mouse.wheel(0, -120 if turn < 6 else 120)
                 await page.wait_for_timeout(40)
             assert time.monotonic() - began < 10
-            # The bar is 100 ms on a machine that does nothing else; this one may share its two cores.
+            # The goal is 100 ms on a machine that does nothing else (`benchmarks.pages`); another test runs beside.
             assert [task for task in await watched.long_tasks() if task > 200] == []
 
         look(made, "/sites", at)

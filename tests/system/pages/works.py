@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from tests.ports import free_port
@@ -59,7 +60,7 @@ class Works(Site):
     def hub_page(self) -> str:
         return f"https://127.0.0.1:{self.hub}"
 
-    def ask(self, path: str, **params: str) -> object:
+    def ask(self, path: str, **params: str) -> Any:
         answer = httpx.get(f"{self.page}/api/v1/{path}", params=params, timeout=20, trust_env=False)
         assert answer.status_code == 200, answer.text
         return answer.json()
