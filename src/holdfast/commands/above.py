@@ -1,7 +1,7 @@
 """The child's side: asks its parent for commands, puts them on disk, and says so with the next question."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from holdfast.commands.errors import CommandsBusy, DeviceRenamed, NodeUnknown
 from holdfast.commands.happenings import CommandLinkLost, CommandLinkRestored
@@ -27,23 +27,42 @@ OTHER_HERE = "another command was taken under its id at this node"
 class Above:
     """Takes commands from the parent. `run` is its only task's body."""
 
-    def __init__(self, service: CommandService, parent: ParentCommands, patience: Patience) -> None:
+    def __init__(
+        self,
+        service: CommandService,
+        parent: ParentCommands,
+        patience: Patience,
+        *,
+        why_not: Callable[[Order], str] = lambda _: "",
+        waits: bool = True,
+    ) -> None:
+        """why_not: why this node doesn't take an order, empty = it does; waits: False = it asks when it's called."""
         self._service, self._parent, self._patience = service, parent, patience
+        self._why_not, self._waits, self._called = why_not, waits, asyncio.Event()
         self._taken: tuple[str, ...] = ()
         self._is_up: bool | None = None
+
+    def call(self) -> None:
+        """The parent says that something waits. Loop thread."""
+        self._called.set()
 
     async def run(self) -> None:
         """Ask, for ever."""
         clock = self._service.clock
         while True:
+            if not self._waits and not self._taken:
+                await self._called.wait()
+            self._called.clear()
             while not self._patience.may_call(now := clock.monotonic()):  # noqa: ASYNC110  # the time is known
                 await asyncio.sleep(max(0.01, self._patience.quiet_until - now))
             try:
-                await self.once(self._service.settings.wait)
+                await self.once(self._service.settings.wait if self._waits else 0.0)
             except HoldfastError as error:
                 self._failed(error)
+                self.call()
             except Exception as bug:  # noqa: BLE001  # a fault of ours here must not end a node that stores readings
                 self._failed(LinkDown(f"unexpected: {bug!r}"))
+                self.call()
             else:
                 self._reached()
                 await asyncio.sleep(LEAST_PAUSE_S)
@@ -114,6 +133,8 @@ class Above:
         until = now_ns + left_ns if service.is_unset() else min(order.deadline_ns, now_ns + left_ns)
         origin = FROM_ABOVE + order.origin
         command = Command(order.id, order.node, order.device, order.name, order.params, origin, now_ns, until)
+        if why := self._why_not(order):
+            return _ended(Stored(command), Answer(State.REFUSED, why))
         try:
             stored = Stored(command, service.towards(order.node))
         except NodeUnknown as error:

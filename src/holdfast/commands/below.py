@@ -6,6 +6,7 @@ command once by its id, and is handed it again until it has said so.
 
 import asyncio
 import contextlib
+from collections import Counter
 
 from holdfast.commands.service import CommandService
 from holdfast.journal import commanded
@@ -19,11 +20,25 @@ class Below:
 
     def __init__(self, service: CommandService) -> None:
         self._service = service
+        self._asking: Counter[str] = Counter()
 
     async def poll(self, child: str, poll: CommandPoll) -> Orders:
         """Note what the child took; then what waits for it, as soon as something does."""
         await self._taken(child, poll.taken)
-        deadline = self._service.clock.monotonic() + poll.wait_s
+        self._asking[child] += 1
+        try:
+            return await self._next(child, poll.wait_s)
+        finally:
+            self._asking[child] -= 1
+            if not self._asking[child]:
+                del self._asking[child]
+
+    def is_asking(self, child: str) -> bool:
+        """Does it hold a question open?"""
+        return child in self._asking
+
+    async def _next(self, child: str, wait_s: float) -> Orders:
+        deadline = self._service.clock.monotonic() + wait_s
         while True:
             bell = self._service.bell
             orders = self._waiting(child)
@@ -33,6 +48,10 @@ class Below:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await bell.wait()
+
+    def has(self, child: str) -> bool:
+        """Does anything wait for it?"""
+        return self._service.desk.has_below(child) and any(self._service.desk.below(child, self._service.now()))
 
     async def _taken(self, child: str, numbers: tuple[str, ...]) -> None:
         found = [self._service.desk.get(number) for number in numbers]

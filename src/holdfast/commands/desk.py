@@ -84,6 +84,7 @@ class Desk:
         self._per_device, self._total, self._grace_s = per_device, total, grace_s
         self._open: dict[str, Open] = {}
         self._of_device: Counter[tuple[str, str]] = Counter()
+        self._via: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -112,6 +113,7 @@ class Desk:
         """Put a command on the desk; its id isn't there yet."""
         self._open[one.command.id] = one
         self._of_device[one.key] += 1
+        self._via[one.via] += 1
         return one
 
     def restore(self, stored: Stored, address: str = "") -> None:
@@ -125,6 +127,9 @@ class Desk:
             self._of_device[one.key] -= 1
             if not self._of_device[one.key]:
                 del self._of_device[one.key]
+            self._via[one.via] -= 1
+            if not self._via[one.via]:
+                del self._via[one.via]
 
     def left_s(self, one: Open, now: Now) -> float | None:
         """Until its deadline; None: nobody can know."""
@@ -167,6 +172,14 @@ class Desk:
         if is_first:
             one.state = State.SENT
         return is_first
+
+    def has_below(self, child: str) -> bool:
+        """Is any command open that went, or is to go, down to a child? For those who ask often."""
+        return child in self._via
+
+    def children(self) -> list[str]:
+        """Those that have such a command."""
+        return [child for child in self._via if child]
 
     def below(self, child: str, now: Now) -> Iterator[tuple[Open, float]]:
         """What waits for a child, oldest first, each with the seconds until its deadline."""

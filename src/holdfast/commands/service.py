@@ -91,6 +91,7 @@ class CommandService:
         self.desk = Desk(settings.per_device, settings.total, settings.grace)
         self.bell = asyncio.Event()
         """Rung when something may wait for a child."""
+        self.on_over: Callable[[Command], None] = lambda _: None
         self._links: list[DeviceLink] = []
         self._forget_at = 0.0
         self._took = telemetry.histogram("command_seconds", "How long commands took, from taken to ended.", _BOUNDS_S)
@@ -362,7 +363,11 @@ class CommandService:
     def _ended(self, one: Open, answer: Answer, done: "asyncio.Future[bool]") -> None:
         if done.cancelled() or done.exception() is not None:
             return  # the node can't go on
-        if done.result():
+        self.over(one, answer if done.result() else None)
+
+    def over(self, one: Open, answer: Answer | None) -> None:
+        """Its end is on disk. answer: None = it had ended before."""
+        if answer is not None:
             command = one.command
             about = command.id, command.device, command.name, command.origin
             self.telemetry.emit(CommandEnded(*about, answer.state.value, answer.detail))
@@ -371,6 +376,7 @@ class CommandService:
 
     def _gone(self, one: Open) -> None:
         self.desk.remove(one)
+        self.on_over(one.command)
         waiting, one.over = one.over, []
         for call in waiting:
             call()

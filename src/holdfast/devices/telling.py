@@ -118,6 +118,8 @@ class Telling:
         self._patience, self._clock, self._telemetry = patience, clock, telemetry
         self._pages = Pages(life)
         self._has_begun = False
+        self.on_orders: Callable[[], None] = lambda: None
+        """Called when the parent says that commands wait for this node."""
         self._told_at: float | None = None
         self._trouble = ""
 
@@ -158,6 +160,8 @@ class Telling:
         receipt = await self._parent.tell(report)
         self._told_at = self._clock.monotonic()
         self._heard_of_sites(receipt, report.sites)
+        if receipt.orders:
+            self.on_orders()
         if receipt.again:
             if report.since == report.n > 0:
                 raise LinkRefused("it asks for everything again and again", LIFE_EVERY_S)

@@ -165,6 +165,16 @@ def past(db: Connection, node: str, devices: Sequence[str], before: int, limit: 
     return [_stored(one) for one in rows(db, sql, (*(value for _, value in chosen), limit))]
 
 
+def of_places(db: Connection, places: Sequence[tuple[str, str]]) -> list[Stored]:
+    """Commands to some (node, device), oldest first."""
+    names = ", ".join(f"commands.{name}" for name in _COLUMNS.split(", "))
+    sql = (
+        f"SELECT {names} FROM json_each(?) AS wanted JOIN commands "  # noqa: S608  # constants
+        "ON commands.node = wanted.value ->> 0 AND commands.device = wanted.value ->> 1 ORDER BY commands.place"
+    )
+    return [_stored(one) for one in rows(db, sql, (msgspec.json.encode(places).decode(),))]
+
+
 def child_towards(db: Connection, node: str) -> str | None:
     """The child through which a node below it was last heard; None = none was."""
     found = row(db, "SELECT peer FROM sources WHERE source = ? LIMIT 1", (node,))

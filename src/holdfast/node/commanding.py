@@ -15,13 +15,20 @@ from holdfast.documents.settings import matcher
 from holdfast.identity.tokens import TokenBook
 from holdfast.ingest.service import IngestService
 from holdfast.intake.commands import CommandInbox
+from holdfast.journal.alerts import Alert
 from holdfast.kernel.clock import NS_PER_S
+from holdfast.model.command import Command
 from holdfast.model.event import Event
+from holdfast.node.order_bell import ring_below
 from holdfast.node.parent_calls import ParentCalls, breaker_of
 from holdfast.node.web import child_names
+from holdfast.notify.service import NotifyService
+from holdfast.sites.acting import ActingHere
+from holdfast.sites.acts import ActsBelow
 from holdfast.uplink.settings import ParentSettings
 from holdfast.web.deps import Commands
-from holdfast.wire.commands import CommandPoll, Orders
+from holdfast.wire.acts import is_act
+from holdfast.wire.commands import CommandPoll, Order, Orders
 
 if TYPE_CHECKING:
     from holdfast.node.node import Node
@@ -59,13 +66,20 @@ class Commanding:
         self._topics = topics
         self._below = None if plan.children is None else Below(self.service)
         self._link = self._above = None
-        if parent is not None and settings.from_parent:
+        self._acting: ActingHere | None = None
+        if parent is not None and (settings.from_parent or plan.settings.alerts.from_parent):
+            # Without commands to devices it holds no question open: the parent says when something waits.
             self._link = HttpsParentCommands(parent, plan.path, settings.wait)
-            self._above = Above(self.service, self._link, breaker_of(parent))
+            self._above = Above(
+                self.service, self._link, breaker_of(parent), why_not=self._why_not, waits=settings.from_parent
+            )
 
     async def start(self, mqtt: MqttServer | None, ingest: IngestService | None) -> None:
         """Join the ways to devices and what tells the ends of commands that went down; take up what was left open."""
-        self._node.intake.command_through(self.service)
+        node = self._node
+        node.intake.command_through(self.service)
+        self._acting = ActingHere(self.service, node.notify, node.journal, node.clock, self._may_be_known)
+        self.service.through(self._acting)
         if mqtt is not None:
             self.service.through(MqttLink(mqtt.commands, self._topics))
         if ingest is not None:
@@ -75,8 +89,29 @@ class Commanding:
     def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs beside the node."""
         yield "commands", self.service.run()
+        if self._acting is not None:
+            yield "alert-acts", self._acting.run()
         if self._above is not None:
             yield "commands-above", self._above.run()
+        if self._below is not None and self._node.surroundings.questions is not None:
+            yield "commands-bell", ring_below(self.service, self._below, self._node.surroundings.questions)
+
+    def call(self) -> None:
+        """The parent says that commands wait for this node."""
+        if self._above is not None:
+            self._above.call()
+
+    def acts_below(self, notify: NotifyService) -> ActsBelow | None:
+        """What people here do about alerts of nodes below; None = there are none."""
+        sites = self._node.told_devices.sites
+        if sites is None:
+            return None
+
+        def over(command: Command) -> None:
+            notify.revision += is_act(command.device)
+
+        self.service.on_over = over
+        return ActsBelow(self._node.journal.node, self.service, sites.get)
 
     def door(self, book: TokenBook) -> Commands:
         """What the web room needs."""
@@ -114,7 +149,20 @@ class Commanding:
     def _children(self) -> list[str]:
         return child_names(self._node.plan)
 
+    def _why_not(self, order: Order) -> str:
+        """Why this node takes no order from its parent; empty = it does."""
+        settings, own = self._node.plan.settings, self._node.journal.node
+        if is_act(order.device):
+            return "" if settings.alerts.from_parent else f"{own} takes none from its parent (`alerts.from_parent`)"
+        return "" if settings.commands.from_parent else f"{own} takes none from its parent (`commands.from_parent`)"
+
+    def _may_be_known(self, alert: Alert) -> bool:
+        """May it be known above that there is this alert? It may be from before its device's residency rule."""
+        return not any(lane.stays for lane in self._node.leaving.sort_events([alert.raised]).by_lane)
+
     def _may_leave(self, event: Event) -> bool:
+        if is_act(event.device):
+            return True  # what is said of an act names nothing that wasn't known above
         return not any(lane.stays for lane in self._node.leaving.sort_events([event]).by_lane)
 
 

@@ -13,6 +13,7 @@ from holdfast.kernel.trust import Trust
 from holdfast.model.lane import OPEN_LANES, Lane
 from holdfast.sites.telling import rounded
 from holdfast.storage.errors import StorageError
+from holdfast.wire.acts import ABLE
 from holdfast.wire.sites import MOST_TROUBLE, SiteAbout, SiteHealth
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ def about(node: "Node") -> SiteAbout:
     """What node.yaml says of the place, and what runs here."""
     site = node.plan.settings.site
     started = max(0, node.clock.wall_ns() - node.uptime_ns)
+    can = (ABLE,) if node.plan.settings.alerts.from_parent else ()
     if site is None:
-        return SiteAbout(version=__version__, started_ns=started)
-    return SiteAbout(site.name, site.latitude, site.longitude, site.zone or "", site.note, __version__, started)
+        return SiteAbout(version=__version__, started_ns=started, can=can)
+    return SiteAbout(site.name, site.latitude, site.longitude, site.zone or "", site.note, __version__, started, can)
 
 
 class SiteHealthOf:

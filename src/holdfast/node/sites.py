@@ -12,6 +12,7 @@ from holdfast.journal import alerts
 from holdfast.sites.below import Known, SitesBelow
 from holdfast.web.site_answers import LaneLag, SiteRow
 from holdfast.web.sites import SiteUnreached
+from holdfast.wire.acts import ABLE
 from holdfast.wire.asking import Ask
 from holdfast.wire.errors import WireError
 from holdfast.wire.looking import MAX_PATH, Call, CallReply, decode_reply
@@ -157,4 +158,5 @@ def _row(one: Known, reach: tuple[bool, bool] | None, devices: Counter[str], ope
         list(health.trouble),
         open_alerts,
         dict(devices),
+        ABLE in about.can,
     )

@@ -76,6 +76,7 @@ class Surroundings:
             node.telemetry,
             random.Random(),
             look=self.look,
+            wake=node.commands.call,
         )
 
     def report_by(self, service: ReportService) -> None:

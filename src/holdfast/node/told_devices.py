@@ -54,6 +54,7 @@ class ToldDevices:
                 life, self._everything, self._look, self._link, breaker_of(parent), clock, telemetry, above
             )
             self._telling = telling
+            telling.on_orders = node.commands.call
             node.devices.on_news(lambda names: telling.news((own, name) for name in names))
             if self.below is not None:
                 self.below.on_news(telling.news)

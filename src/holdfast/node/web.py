@@ -79,7 +79,7 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
         commands=node.commands.door(apps_book(plan)),
         below=node.told_devices.below,
         rules=node.rulebook,
-        alerting=Alerting(node.notify, journal.look),
+        alerting=Alerting(node.notify, journal.look, node.commands.acts_below(node.notify)),
         reporting=node.surroundings.reporting,
         sites=node.surroundings.desk,
         sql=SqlDesk(

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from holdfast.journal.alert_labels import Labelled
 from holdfast.journal.alerts import Alert
+from holdfast.journal.transaction import Transaction
 from holdfast.notify.messages import Message
 
 
@@ -46,8 +47,14 @@ RuleText = Callable[[str], tuple[str, str]]
 """A rule's version and text (JSON) as it is now; empty where it isn't known. Any thread."""
 Acknowledged = Callable[[Alert], None]
 """Called when somebody has acknowledged an alert, after the commit."""
+Also = Callable[[Transaction], None]
+"""What is written in the same commit, all or nothing."""
 OnLabel = Callable[[Labelled], None]
 """Called with every label made here, after the commit and until its `known` says that it was understood."""
+
+
+def nothing(_tx: Transaction) -> None:
+    """Nothing else is written."""
 
 
 class Way(Protocol):

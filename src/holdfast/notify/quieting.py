@@ -25,6 +25,7 @@ from holdfast.notify.filters import Filter, LabelsOf, no_labels
 from holdfast.notify.happenings import MaintenanceChanged, SilenceChanged
 from holdfast.notify.hours import Hours, require
 from holdfast.notify.planned import MaintenanceSettings, Works
+from holdfast.notify.ports import Also, nothing
 from holdfast.telemetry.happenings import Telemetry
 
 MOST = 1_000
@@ -83,8 +84,8 @@ class Quieting:
         """Is an alert held back now? Any thread."""
         return any(one.means(event) for one in self.lasting(now_ns))
 
-    async def silence(self, match: Filter, until_ns: int, by: str, why: str) -> Silence:
-        """Have nobody told of some alerts until a time. Returns when it's on disk.
+    async def silence(self, match: Filter, until_ns: int, by: str, why: str, also: Also = nothing) -> Silence:
+        """Have nobody told of some alerts until a time. Returns when it's on disk. also: written in the same commit.
 
         Raises:
             RequestInvalid, NotifyBusy: nothing changed.
@@ -96,13 +97,18 @@ class Quieting:
             raise RequestInvalid("a silence that ends in the past silences nothing", "name a later time, or `for: 2h`")
         self._require_room(len(self._silences))
         new = Silence(0, msgspec.json.encode(match).decode(), by, why, now_ns, until_ns)
+
+        def write(tx: Transaction) -> int:
+            also(tx)
+            return alerts.silence(tx, new)
+
         async with self._turn:
-            number = await asyncio.shield(self._journal.submit(lambda tx: alerts.silence(tx, new)))
+            number = await asyncio.shield(self._journal.submit(write))
             await self._read()
         self._telemetry.emit(SilenceChanged(number, "made", by, why))
         return replace(new, id=number)
 
-    async def unsilence(self, number: int) -> None:
+    async def unsilence(self, number: int, also: Also = nothing) -> None:
         """Take a silence back: what it held is told now, if it's still worth telling.
 
         Raises:
@@ -115,6 +121,7 @@ class Quieting:
             is_gone = alerts.unsilence(tx, number, now_ns)
             if is_gone:
                 dispatches.let_go(tx, number, now_ns)
+                also(tx)
             return is_gone
 
         async with self._turn:

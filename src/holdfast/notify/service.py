@@ -40,7 +40,7 @@ from holdfast.notify.filters import Filter, LabelsOf, no_labels
 from holdfast.notify.happenings import AlertAcknowledged, AlertCommented, AlertLabelled, AlertsUnreadable
 from holdfast.notify.messages import Message
 from holdfast.notify.planned import MaintenanceSettings
-from holdfast.notify.ports import Acknowledged, OnLabel, RuleNotices, RuleText, Way
+from holdfast.notify.ports import Acknowledged, Also, OnLabel, RuleNotices, RuleText, Way, nothing
 from holdfast.notify.quieting import Quieting
 from holdfast.notify.routing import CLEARED, RAISED, Routing
 from holdfast.notify.settings import AlertSettings, ChannelSettings, Escalation
@@ -169,8 +169,10 @@ class NotifyService:
 
     # People
 
-    async def acknowledge(self, number: int, by: str, comment: str) -> Alert:
+    async def acknowledge(self, number: int, by: str, comment: str, also: Also = nothing) -> Alert:
         """Somebody deals with an alert; the first who does stays. Returns when it's on disk, with the alert.
+
+        also: written in the same commit, here and below; not when nothing is left to change
 
         Raises:
             AlertUnknown, AlertOver, RequestInvalid, NotifyBusy: nothing changed.
@@ -196,6 +198,7 @@ class NotifyService:
                 if is_new:
                     tx.append_events(lane, [event])
                     tx.count("events_accepted")
+                    also(tx)
                 return is_new, alerts.find(tx.db, number)
 
             is_new, after = await asyncio.shield(self._journal.submit(write))
@@ -205,7 +208,7 @@ class NotifyService:
             self._on_acknowledged(found)
         return after or found
 
-    async def label(self, number: int, label: Label, by: str, comment: str) -> Labelled:
+    async def label(self, number: int, label: Label, by: str, comment: str, also: Also = nothing) -> Labelled:
         """Somebody says what a detector's alert was worth; the last word counts. Returns when it's on disk.
 
         Raises:
@@ -227,6 +230,7 @@ class NotifyService:
 
             def write(tx: Transaction) -> None:
                 alert_labels.put(tx, one)
+                also(tx)
                 tx.append_events(lane, [msgspec.structs.replace(event, lane=lane)])
                 tx.count("events_accepted")
 
@@ -236,7 +240,7 @@ class NotifyService:
         self._on_label(one)
         return one
 
-    async def comment(self, number: int, by: str, text: str) -> Line:
+    async def comment(self, number: int, by: str, text: str, also: Also = nothing) -> Line:
         """Somebody writes something about an alert, open or over. Returns when it's on disk.
 
         Raises:
@@ -255,6 +259,7 @@ class NotifyService:
         def write(tx: Transaction) -> bool:
             is_new = comment(tx, number, by, text, now_ns, event.id)
             if is_new:
+                also(tx)
                 tx.append_events(lane, [msgspec.structs.replace(event, lane=lane)])
                 tx.count("events_accepted")
             return is_new

@@ -220,6 +220,8 @@ class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     keep: Annotated[int, Meta(ge=10, le=1_000_000)] = 10_000
     """How many alerts are remembered after they're over."""
+    from_parent: bool = True
+    """People at the nodes above may acknowledge, comment, confirm, reject and silence this node's alerts."""
 
 
 def escalation(one: Escalation) -> EscalationSettings:

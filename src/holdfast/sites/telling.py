@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from math import floor, log10
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from holdfast.sites.below import Known, SitesBelow
 from holdfast.wire.sites import MOST_SITES, SiteAbout, SiteHealth, SiteTold
 
@@ -58,6 +60,8 @@ class SitesAbove:
         if len(one.via) > MOST_VIA or (not is_own and one.state == "never"):
             return None
         about = one.about or SiteAbout()
+        if about.can and not self._about.can:  # what would have to go through this node
+            about = replace(about, can=())
         state = "" if is_own else one.state
         if has == _Told(about, one.health, state, one.via):
             return None

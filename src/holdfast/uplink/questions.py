@@ -60,11 +60,14 @@ class Inquiries:
         rng: Random,
         *,
         look: Callable[[Ask], Awaitable[bytes]] | None = None,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         """answer: blocking, any thread; session: (branch, token) of the open session, None = there is none.
 
         look: answers an `Ask` with a `call`; None = this node's pages are nobody's business
+        wake: told of an `Ask` with `wake`
         """
+        self._wake = wake
         self._look = look if settings.looks else None
         self._settings, self._link, self._answer, self._session = settings, link, answer, session
         self._pacing, self._clock, self._telemetry, self._rng = pacing, clock, telemetry, rng
@@ -143,6 +146,9 @@ class Inquiries:
         return "answered", body
 
     async def _body(self, ask: Ask) -> bytes:
+        if ask.wake:
+            self._wake()
+            return encode_answer(RemoteAnswer(AnswerHeader(ask.id)))
         if ask.call is not None and self._look is not None:
             return await self._look(ask)
         return await asyncio.to_thread(self._answer, ask)

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -23,7 +23,9 @@ from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.series import Catalogue
 from holdfast.notify.errors import AlertUnknown
+from holdfast.sites.acts import ActsBelow, Sent, standing
 from holdfast.storage.sqlite import Connection
+from holdfast.web.alert_acts import AlertActs
 from holdfast.web.alerts import LAST_ID, AlertRow, body, refusal
 from holdfast.web.deps import Alerting
 from holdfast.web.door import OPERATOR, needs
@@ -51,7 +53,8 @@ class TimelineRow(Struct, frozen=True):
     """Something that became of an alert, at a time, ns UTC.
 
     kind:   raised, renewed, silenced, planned, told, reminded, escalated, elsewhere, given_up, acknowledged,
-            commented, labelled, cleared, ended (a channel told of the end)
+            commented, labelled, cleared, ended (a channel told of the end); at a hub, of what people did here:
+            sent (it waits for the site), arrived (the site has done it), turned_away (it won't; `detail` says why)
     who:    a person for what people do, a channel for what is told, a node for what was decided
     detail: words, or what belongs to the kind: a silence's number, an escalation's step
     """
@@ -94,6 +97,7 @@ class AlertDetail(AlertRow, frozen=True, kw_only=True):
     rule_text: as it was when it was raised, as JSON; null where that isn't known, as of a child's rules
     cleared_why: of the event that cleared it; `why` is that of the one that raised it
     label: `confirmed` or `rejected`, of a detector's
+    unable: at a hub, why the site takes nothing that people do about it here; empty = it does, or it's this node's
     """
 
     around: Around
@@ -101,6 +105,7 @@ class AlertDetail(AlertRow, frozen=True, kw_only=True):
     cleared_why: dict[str, Any] | None
     label: str
     label_by: str
+    unable: str
     next_steps: list[StepRow]
 
 
@@ -111,6 +116,7 @@ class _Found:
     label: Labelled | None
     lines: list[Line]
     steps: list[Step]
+    sent: list[Sent]
 
 
 _said = msgspec.json.Decoder(CommentRequest)
@@ -119,7 +125,8 @@ _said = msgspec.json.Decoder(CommentRequest)
 class AlertStories:
     """The routes for single alerts of one node."""
 
-    def __init__(self, deps: Alerting, clock: Clock, catalogue: Catalogue) -> None:
+    def __init__(self, deps: Alerting, clock: Clock, catalogue: Catalogue, acts: AlertActs | None = None) -> None:
+        self._below, self._acts = deps.below, acts
         self._service, self._look, self._clock, self._catalogue = deps.service, deps.look, clock, catalogue
         self._gate = Gate(running=2, waiting=16)
 
@@ -140,7 +147,7 @@ class AlertStories:
     async def timeline(self, request: Request) -> Response:
         """What became of an alert, oldest first."""
         found = await self._found(request)
-        return answer(story(found.alert, found.lines, found.label))
+        return answer(story(found.alert, found.lines, found.label, found.sent))
 
     async def comments(self, request: Request) -> Response:
         """What people wrote about an alert, oldest first."""
@@ -149,12 +156,15 @@ class AlertStories:
 
     @needs(OPERATOR)
     async def comment(self, request: Request) -> Response:
-        """JSON `CommentRequest` in, `TimelineRow` out once it's on disk."""
+        """JSON `CommentRequest` in, `TimelineRow` out once it's on disk. 202 `ActRow`: it's sent to the site."""
         only(request.query_params)
         said = await body(request, _said)
-        number = min(int(request.path_params["id"]), LAST_ID)
+        number, by = min(int(request.path_params["id"]), LAST_ID), name_of(request, said.by)
+        sent = None if self._acts is None else await self._acts.pass_on(number, "comment", by, said.comment)
+        if sent is not None:
+            return answer(sent, 202)
         try:
-            made = await self._service.comment(number, name_of(request, said.by), said.comment)
+            made = await self._service.comment(number, by, said.comment)
         except HoldfastError as error:
             raise refusal(error) from error
         return answer(_row(made), 201)
@@ -162,14 +172,15 @@ class AlertStories:
     async def _found(self, request: Request) -> _Found:
         only(request.query_params)
         number = int(request.path_params["id"])
-        found: _Found | None = await self._read(partial(_find, number=min(number, LAST_ID)))
+        found: _Found | None = await self._read(partial(_find, number=min(number, LAST_ID), below=self._below))
         if found is None:
             raise Refused(404, f"there is no alert {number}", AlertUnknown.hint)
         return found
 
     def _detail(self, found: _Found) -> AlertDetail:
-        alert, label = found.alert, found.label
-        row = AlertRow.of(alert, sum(one.kind == "commented" for one in found.lines))
+        alert, label, below = found.alert, found.label, self._below
+        row = AlertRow.of(alert, sum(one.kind == "commented" for one in found.lines), standing(found.sent))
+        site = "" if below is None else below.place_of(alert)
         facts = asdict(row) | {"why": alert.raised.why}
         return AlertDetail(
             **facts,
@@ -178,6 +189,7 @@ class AlertStories:
             cleared_why=None if alert.cleared is None else alert.cleared.why,
             label="" if label is None else label.label,
             label_by="" if label is None else label.by,
+            unable=below.why_not(site) if below is not None and site else "",
             next_steps=[StepRow(one.name, one.step + 1, one.due_ns) for one in found.steps],
         )
 
@@ -201,7 +213,7 @@ class AlertStories:
             return found
 
 
-def story(alert: Alert, lines: list[Line], label: Labelled | None) -> list[TimelineRow]:
+def story(alert: Alert, lines: list[Line], label: Labelled | None, sent: Sequence[Sent] = ()) -> list[TimelineRow]:
     """All that became of an alert, oldest first."""
     decided = str(alert.raised.why.get("decided_on", alert.node))
     rows = [TimelineRow(alert.raised_ns, "raised", decided, alert.raised.message), *map(_row, lines)]
@@ -213,6 +225,14 @@ def story(alert: Alert, lines: list[Line], label: Labelled | None) -> list[Timel
         rows.append(TimelineRow(label.made_ns, "labelled", label.by, f"{label.label}: {label.comment}".strip(": ")))
     if alert.cleared is not None:
         rows.append(TimelineRow(alert.cleared_ns, "cleared", decided, alert.cleared.message))
+    for one in sent:
+        said = f"{one.act.do}: {one.act.text}" if one.act.text else one.act.do
+        rows.append(TimelineRow(one.made_ns, "sent", one.act.by, said))
+        if one.ended_ns:
+            kind = "arrived" if one.state == "done" else "turned_away"
+            rows.append(
+                TimelineRow(one.ended_ns, kind, one.node, f"{one.act.do}: {one.detail}" if one.detail else said)
+            )
     return sorted(rows, key=lambda one: one.at_ns)
 
 
@@ -220,13 +240,14 @@ def _row(one: Line) -> TimelineRow:
     return TimelineRow(one.at_ns, one.kind, one.who, one.detail)
 
 
-def _find(db: Connection, number: int) -> _Found | None:
+def _find(db: Connection, number: int, below: ActsBelow | None) -> _Found | None:
     alert = alerts.find(db, number)
     if alert is None:
         return None
     text = alert_history.rule_text(db, str(alert.raised.why.get("rule_version", "")))
     label, lines = alert_labels.find(db, number), alert_history.of_alert(db, number)
-    return _Found(alert, text, label, lines, dispatches.steps_of(db, number))
+    sent = [] if below is None else below.of_alerts(db, [alert]).get(number, [])
+    return _Found(alert, text, label, lines, dispatches.steps_of(db, number), sent)
 
 
 def _metrics(alert: Alert) -> list[str]:

@@ -1,9 +1,9 @@
 """Routes for alerts, silences and channels: look, acknowledge, silence, try out."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -30,6 +30,7 @@ from holdfast.notify.errors import (
 )
 from holdfast.notify.filters import Filter
 from holdfast.notify.quieting import filter_of
+from holdfast.sites.acts import ActsBelow, standing
 from holdfast.storage.sqlite import Connection
 from holdfast.web.bodies import read_body
 from holdfast.web.deps import Alerting
@@ -40,6 +41,9 @@ from holdfast.web.guard import name_of
 from holdfast.web.parameters import only, truth, whole
 from holdfast.web.responses import answer
 from holdfast.web.times import parse_time
+
+if TYPE_CHECKING:
+    from holdfast.web.alert_acts import AlertActs
 
 T = TypeVar("T")
 MAX_BODY = 64 << 10
@@ -83,31 +87,18 @@ class AlertRow(Struct, frozen=True):
     """The planned works during which it was raised."""
     comments: int = 0
     """How many people wrote, where that was asked for."""
+    below: str = ""
+    """At a hub, of what people did here: `waiting` for the site, `done`, `refused` or `expired`; empty = nothing."""
 
     @staticmethod
-    def of(one: Alert, comments: int = 0) -> "AlertRow":
+    def of(one: Alert, comments: int = 0, below: str = "") -> "AlertRow":
         """As it's stored."""
-        last = one.raised if one.cleared is None else one.cleared
+        last, state = one.raised if one.cleared is None else one.cleared, "open" if one.is_open else "closed"
         return AlertRow(
-            one.id,
-            one.node,
-            one.device,
-            one.rule,
-            one.severity,
-            "open" if one.is_open else "closed",
-            last.message,
-            one.event,
-            one.raised_ns,
-            one.heard_ns,
-            one.cleared_ns,
-            one.acked_ns,
-            one.acked_by,
-            one.comment,
-            last.why,
-            one.metric,
-            one.maintenance,
-            comments,
-        )
+            one.id, one.node, one.device, one.rule, one.severity, state, last.message, one.event, one.raised_ns,
+            one.heard_ns, one.cleared_ns, one.acked_ns, one.acked_by, one.comment, last.why, one.metric,
+            one.maintenance, comments, below,
+        )  # fmt: skip
 
 
 class AckRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -251,8 +242,10 @@ _silence = msgspec.json.Decoder(SilenceRequest)
 class Alerts:
     """The routes for alerts of one node."""
 
-    def __init__(self, deps: Alerting, clock: Clock) -> None:
+    def __init__(self, deps: Alerting, clock: Clock, acts: "AlertActs | None" = None) -> None:
+        """acts: passes on what is said of alerts of nodes below."""
         self._service, self._look, self._clock = deps.service, deps.look, clock
+        self._below, self._acts = deps.below, acts
         self._gate, self._trials = Gate(running=2, waiting=16), Gate(running=2, waiting=4)
 
     def routes(self) -> list[Route]:
@@ -286,29 +279,33 @@ class Alerts:
             whole(params, "before", LAST_ID, LAST_ID),
         )
         limit = whole(params, "limit", 100, MOST_LISTED, 1)
-        found, comments = await self._read(partial(_page, wanted=wanted, limit=limit))
-        return answer([AlertRow.of(one, comments.get(one.id, 0)) for one in found])
+        return answer(await self._read(partial(rows_of, below=self._below, wanted=wanted, limit=limit)))
 
     @needs(OPERATOR)
     async def acknowledge(self, request: Request) -> Response:
         """JSON `AckRequest` in, `AlertRow` out once it's on disk; who was first stays."""
         only(request.query_params)
         said = await body(request, _ack)
-        number = min(int(request.path_params["id"]), LAST_ID)
+        number, by = min(int(request.path_params["id"]), LAST_ID), name_of(request, said.by)
+        if self._acts is not None:
+            await self._acts.pass_on(number, "acknowledge", by, said.comment)
         try:
-            found = await self._service.acknowledge(number, name_of(request, said.by), said.comment)
+            found = await self._service.acknowledge(number, by, said.comment)
         except HoldfastError as error:
             raise refusal(error) from error
         return answer(AlertRow.of(found))
 
     @needs(OPERATOR)
     async def label(self, request: Request) -> Response:
-        """JSON `LabelRequest` in, `LabelRow` out once it's on disk; the last word counts."""
+        """JSON `LabelRequest` in, `LabelRow` out once it's on disk; the last word counts. 202 `ActRow`: it's sent."""
         only(request.query_params)
         said = await body(request, _label)
-        number = min(int(request.path_params["id"]), LAST_ID)
+        number, by = min(int(request.path_params["id"]), LAST_ID), name_of(request, said.by)
+        sent = None if self._acts is None else await self._acts.pass_on(number, said.label, by, said.comment)
+        if sent is not None:
+            return answer(sent, 202)
         try:
-            found = await self._service.label(number, said.label, name_of(request, said.by), said.comment)
+            found = await self._service.label(number, said.label, by, said.comment)
         except HoldfastError as error:
             raise refusal(error) from error
         return answer(LabelRow.of(found))
@@ -377,9 +374,16 @@ class Alerts:
             return found
 
 
-def _page(db: Connection, wanted: Wanted, limit: int) -> tuple[list[Alert], dict[int, int]]:
-    found = alerts.page(db, wanted, limit)
-    return found, alert_history.comments(db, (one.id for one in found))
+def rows_of(db: Connection, below: ActsBelow | None, wanted: Wanted, limit: int) -> list[AlertRow]:
+    """A page of alerts as it's shown."""
+    return shown(db, below, alerts.page(db, wanted, limit))
+
+
+def shown(db: Connection, below: ActsBelow | None, found: Sequence[Alert]) -> list[AlertRow]:
+    """Alerts with what is known of each."""
+    comments = alert_history.comments(db, (one.id for one in found))
+    sent = {} if below is None else below.of_alerts(db, found)
+    return [AlertRow.of(one, comments.get(one.id, 0), standing(sent.get(one.id, ()))) for one in found]
 
 
 async def body(request: Request, decoder: "msgspec.json.Decoder[T]") -> T:

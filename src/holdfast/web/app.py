@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute, Route
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.web import page
+from holdfast.web.alert_acts import AlertActs
 from holdfast.web.alert_stories import AlertStories
 from holdfast.web.alerts import Alerts
 from holdfast.web.analytics import Analytics
@@ -66,8 +67,9 @@ def build_app(deps: WebDeps) -> Starlette:
     if deps.commands is not None:
         routes += CommandRoutes(deps.commands, deps.telemetry).routes()
     if deps.alerting is not None:
-        routes += Alerts(deps.alerting, deps.clock).routes()
-        routes += AlertStories(deps.alerting, deps.clock, deps.catalogue).routes()
+        acts = AlertActs(deps.alerting, deps.clock)
+        routes += [*acts.routes(), *Alerts(deps.alerting, deps.clock, acts).routes()]
+        routes += AlertStories(deps.alerting, deps.clock, deps.catalogue, acts).routes()
         routes += Maintenance(deps.alerting, deps.clock).routes()
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
@@ -89,7 +91,9 @@ def _for_children(deps: WebDeps, children: Children) -> list[Route]:
     if deps.commands is not None and deps.commands.below is not None:
         routes += ChildCommands(sync.senders, children.who, deps.commands.below).routes()
     if deps.below is not None:
-        routes += ChildDevices(sync.senders, children.who, deps.below, deps.sites).routes()
+        orders = None if deps.commands is None else deps.commands.below
+        waits = (lambda _: False) if orders is None else orders.has
+        routes += ChildDevices(sync.senders, children.who, deps.below, deps.sites, waits).routes()
     if deps.sites is not None:
         routes += Sites(deps.sites).routes()
     if deps.documents is not None:

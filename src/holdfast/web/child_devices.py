@@ -32,8 +32,15 @@ class ChildDevices:
     """Devices of nodes below, for one node."""
 
     def __init__(
-        self, senders: Senders, who: Callable[[str], str | None], below: Below, sites: ToldOfSites | None = None
+        self,
+        senders: Senders,
+        who: Callable[[str], str | None],
+        below: Below,
+        sites: ToldOfSites | None = None,
+        waits: Callable[[str], bool] = lambda _: False,
     ) -> None:
+        """waits: do commands wait for a child?"""
+        self._waits = waits
         self._senders, self._who, self._below, self._sites = senders, who, below, sites
 
     def routes(self) -> list[Route]:
@@ -54,4 +61,5 @@ class ChildDevices:
             if self._sites is not None:
                 lacks = self._sites.take(child, report.sites)
                 receipt = msgspec.structs.replace(receipt, sites=True, ask_sites=lacks)
+            receipt = msgspec.structs.replace(receipt, orders=self._waits(child))
             return Response(msgspec.msgpack.encode(receipt), 200, {"Cache-Control": "no-store"}, PACKED)

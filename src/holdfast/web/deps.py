@@ -32,6 +32,7 @@ from holdfast.notify.service import NotifyService
 from holdfast.queues.service import Handed
 from holdfast.reporting.service import ReportService
 from holdfast.residency.report import Report
+from holdfast.sites.acts import ActsBelow
 from holdfast.storage.sqlite import Connection
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import ClockStatus, Status
@@ -194,10 +195,11 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class Alerting:
-    """Alerts and who is told of them. look: reads the journal's tables; blocking."""
+    """Alerts and who is told of them. look: reads the journal's tables; blocking. below: None = nobody is."""
 
     service: NotifyService
     look: Callable[[Callable[[Connection], Any]], Any]
+    below: ActsBelow | None = None
 
 
 @dataclass(frozen=True, slots=True)

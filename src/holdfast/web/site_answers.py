@@ -50,6 +50,8 @@ class SiteRow(Struct, frozen=True):
     trouble: list[str] = []
     alerts: dict[str, int] = {}
     devices: dict[str, int] = {}
+    acts: bool = False
+    """Does it take what people do about its alerts here?"""
 
 
 class SiteList(Struct, frozen=True):

@@ -68,6 +68,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     within_s:   what comes later isn't waited for
     trace:      down only: the steps of this trace are wanted, and nothing else
     call:       down only, where the poll took calls: a look at the node's own pages, and nothing of the above counts
+    wake:       down only: commands wait for the child, and nothing else is asked; the answer is empty
     """
 
     id: Name
@@ -87,6 +88,7 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     version: int = VERSION
     trace: Annotated[str, Meta(max_length=32)] = ""
     call: Call | None = None
+    wake: bool = False
 
 
 class Part(NamedTuple):

@@ -82,9 +82,11 @@ class DeviceReceipt(Struct, frozen=True):
 
     sites:     it takes `DeviceReport.sites`, and has what the report said
     ask_sites: it lacks some: tell everything of them
+    orders:    commands wait for the child: it may ask for them
     """
 
     n: Many = 0
     again: bool = False
     sites: bool = False
     ask_sites: bool = False
+    orders: bool = False

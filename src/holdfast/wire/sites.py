@@ -17,7 +17,11 @@ Many = Annotated[int, Meta(ge=0, lt=2**62)]
 
 
 class SiteAbout(Struct, frozen=True, omit_defaults=True):
-    """What a node is, as in its `site:`, and what it runs. started_ns: of its process, ns UTC."""
+    """What a node is, as in its `site:`, and what it runs.
+
+    started_ns: of its process, ns UTC
+    can:        what may be asked of it beyond what every version takes, as `wire.acts.ABLE`
+    """
 
     name: Text = ""
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
@@ -26,6 +30,7 @@ class SiteAbout(Struct, frozen=True, omit_defaults=True):
     note: Text = ""
     version: Annotated[str, Meta(max_length=64)] = ""
     started_ns: Many = 0
+    can: Annotated[tuple[Annotated[str, Meta(max_length=32)], ...], Meta(max_length=16)] = ()
 
 
 class SiteHealth(Struct, frozen=True, array_like=True):

@@ -15,12 +15,12 @@ from msgspec import Raw
 from numpy.typing import NDArray
 
 from holdfast.history.names import select
-from holdfast.journal import alert_history, alerts
+from holdfast.journal import alerts
 from holdfast.journal.alerts import Wanted
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.batch import Batch
 from holdfast.storage.sqlite import Connection
-from holdfast.web.alerts import AlertRow
+from holdfast.web.alerts import AlertRow, shown
 from holdfast.web.deps import WebDeps
 from holdfast.web.gate import Gate
 from holdfast.web.live.changes import Table
@@ -136,15 +136,13 @@ class Sources:
 
     async def _read_alerts(self, revision: int) -> None:
         assert self._deps.alerting is not None  # noqa: S101  # asked by who calls
-        known = set(self._open)
+        known, below = set(self._open), self._deps.alerting.below
 
         def look(db: Connection) -> tuple[list[AlertRow], list[AlertRow]]:
             opened = alerts.page(db, Wanted(), MOST_ALERTS)
             over = sorted(known - {one.id for one in opened})[-MOST_CLEARED:]
             found = [one for number in over if (one := alerts.find(db, number)) is not None]
-            said = alert_history.comments(db, (one.id for one in (*opened, *found)))
-            rows = ([AlertRow.of(one, said.get(one.id, 0)) for one in some] for some in (opened, found))
-            return next(rows), next(rows)
+            return shown(db, below, opened), shown(db, below, found)
 
         async with self._gate.enter():
             opened, over = await asyncio.to_thread(self._deps.alerting.look, look)
