@@ -156,3 +156,18 @@ def test_a_silence_is_made_at_the_site_and_taken_back(works: tuple[Fleet, Webhoo
     assert fleet.get("silences").json() == []
     assert post(fleet, "sites/york/acts", {"do": "unsilence", "silence": made["id"], "by": "al"}).status_code == 202
     fleet.until(lambda: fleet.get("silences", at="york").json() == [])
+
+
+def test_a_silence_of_the_hub_that_names_a_site_is_made_there_too_and_ends_with_it(
+    works: tuple[Fleet, Webhook],
+) -> None:
+    fleet, _ = works
+    fleet.cut("york")
+    body = {"by": "alice", "why": "works", "until": "+1h", "match": {"nodes": ["york", "leeds"], "rules": ["overheat"]}}
+    made = post(fleet, "silences", body).json()
+    fleet.cables["york"].restore()
+    fleet.until(lambda: [one["by"] for one in fleet.get("silences", at="york").json()] == ["alice at hub"], 60)
+    assert fleet.get("silences", at="leeds").json() == [], "it takes none"
+    gone = fleet.client.request("DELETE", f"https://127.0.0.1:{fleet.hub}/api/v1/silences/{made['id']}")
+    assert gone.status_code == 200, gone.text
+    fleet.until(lambda: fleet.get("silences", at="york").json() == [])

@@ -44,12 +44,12 @@ class Ending:
         if not end_and_tell(tx, command.id, told, event):
             raise CommandOver(f"command {command.id} had ended")
         self._also(tx, told)
-        self._is_written = answer is None
+        self._is_written = True
 
-    async def settle(self, answer: Answer) -> None:
-        """It's over: written already, or else now."""
+    async def settle(self, answer: Answer, *, failed: bool = False) -> None:
+        """It's over: written already, or else now. failed: what was to be written with it wasn't."""
         try:
-            if not self._is_written:
+            if failed or not self._is_written:
                 await self._service.journal.submit(lambda tx: self.write(tx, answer))
         except CommandOver:
             self._service.over(self._one, None)

@@ -231,6 +231,12 @@ def silence(tx: Transaction, one: Silence) -> int:
     return int(found[0]) if found else 0
 
 
+def newest_silence(db: Connection) -> int:
+    """The number of the silence that was made last, 0 = none was."""
+    found = row(db, "SELECT max(id) FROM silences")
+    return int(found[0] or 0) if found else 0
+
+
 def unsilence(tx: Transaction, number: int, at_ns: int) -> bool:
     """Take a silence back; False when there is none, or it's over."""
     tx.db.execute(

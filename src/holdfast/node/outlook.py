@@ -6,7 +6,7 @@ stay; what the alerts' book doesn't hold anyway (alerts about what stays). Total
 bytes on disk) are shown: they name nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from holdfast.history.answers import Answer
 from holdfast.history.query import History
 from holdfast.journal.alerts import Alert
 from holdfast.journal.ledger import Ledger
+from holdfast.model.event import Event
 from holdfast.model.lane import Lane, Stay
 from holdfast.model.series import Catalogue
 from holdfast.node.devices import Book
@@ -157,7 +158,7 @@ def _restricted(node: "Node", deps: WebDeps, sight: Sight) -> WebDeps:
         past=Past(history, deps.past.latest, deps.past.known, PATIENCE_S),
         status=lambda: _status(deps.status(), keeps=sight.keeps()),
         ledger=lambda _: _ledger(deps.ledger(_NOT_COUNTED)),
-        events=lambda _: [],
+        events=lambda limit: _events(deps.events(limit), sight),
         timekeeping=lambda limit: _clock(deps.timekeeping(limit), sight),
         devices=_SeenBook(Book(node), sight),
         alerting=None if deps.alerting is None else Alerting(deps.alerting.service, alerts),
@@ -194,6 +195,12 @@ def _ledger(said: Ledger) -> Ledger:
 def _clock(said: ClockStatus, sight: Sight) -> ClockStatus:
     devices = sight.devices()
     return changed(said, devices=[one for one in said.devices if devices.may_be_known(one.node, one.device)])
+
+
+def _events(found: Sequence[Event], sight: Sight) -> list[Event]:
+    """Those of open lanes, about devices that may be known."""
+    hidden = sight.devices().hidden
+    return [one for one in found if not one.lane.stays and (one.node, one.device) not in hidden]
 
 
 def _seen_alerts(found: Any, sight: Sight) -> Any:

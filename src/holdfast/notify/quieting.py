@@ -99,8 +99,9 @@ class Quieting:
         new = Silence(0, msgspec.json.encode(match).decode(), by, why, now_ns, until_ns)
 
         def write(tx: Transaction) -> int:
+            number = alerts.silence(tx, new)
             also(tx)
-            return alerts.silence(tx, new)
+            return number
 
         async with self._turn:
             number = await asyncio.shield(self._journal.submit(write))

@@ -12,7 +12,7 @@ from holdfast.commands.ending import CommandOver, Ending
 from holdfast.commands.errors import Undeliverable
 from holdfast.commands.service import CommandService
 from holdfast.commands.telling import FROM_ABOVE
-from holdfast.journal import alerts, audit_log
+from holdfast.journal import alerts, audit_log, commanded
 from holdfast.journal.alerts import Alert
 from holdfast.journal.journal import Journal
 from holdfast.journal.transaction import Transaction
@@ -21,7 +21,6 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.model.command import Answer, Command, State
 from holdfast.notify.errors import NotifyBusy, RequestInvalid
 from holdfast.notify.filters import Filter
-from holdfast.notify.ports import Also
 from holdfast.notify.service import NotifyService
 from holdfast.storage.sqlite import Connection
 from holdfast.wire.acts import Act, decode_act, is_act
@@ -90,19 +89,22 @@ class ActingHere:
             if isinstance(error, NotifyBusy):
                 ending.let_go()
                 return
-            answer = Answer(State.DONE)
+            await ending.settle(Answer(State.DONE), failed=True)
         except HoldfastError as error:
-            answer = Answer(State.REFUSED, str(error)[:500])
-        await ending.settle(answer)
+            await ending.settle(Answer(State.REFUSED, str(error)[:500]), failed=True)
+        else:
+            await ending.settle(answer)
 
-    async def _done(self, act: Act, also: Also) -> Answer:
-        by = f"{act.by} at {act.at}"
+    async def _done(self, act: Act, write: Callable[..., None]) -> Answer:
+        by, also = f"{act.by} at {act.at}", write
         if act.do == "silence":
-            match = _filter(act.match)
-            made = await self._notify.quieting.silence(match, act.until_ns, by, act.text, also)
-            return Answer(State.DONE, result=msgspec.json.encode({"silence": made.id}))
+            await self._notify.quieting.silence(
+                _filter(act.match), act.until_ns, by, act.text, lambda tx: write(tx, _silenced(tx))
+            )
+            return Answer(State.DONE)
         if act.do == "unsilence":
-            await self._notify.quieting.unsilence(act.silence, also)
+            number = act.silence or await asyncio.to_thread(self._journal.look, lambda db: _made(db, act.made_by))
+            await self._notify.quieting.unsilence(number, also)
             return Answer(State.DONE)
         found = await asyncio.to_thread(self._journal.look, lambda db: _find(db, act))
         if found is None or not self._may_be_known(found):
@@ -132,6 +134,18 @@ class ActingHere:
         if answer.detail:
             body["detail"] = answer.detail
         audit_log.write(tx, self._clock.wall_ns(), body)
+
+
+def _silenced(tx: Transaction) -> Answer:
+    """The end of an act that made a silence in this commit."""
+    return Answer(State.DONE, result=msgspec.json.encode({"silence": alerts.newest_silence(tx.db)}))
+
+
+def _made(db: Connection, act: str) -> int:
+    """The number of the silence that an act made here; 0 = it made none."""
+    found = commanded.find(db, act)
+    said = msgspec.json.decode(found.answer.result) if found is not None and found.answer.result else None
+    return int(said.get("silence", 0)) if isinstance(said, dict) else 0
 
 
 def _find(db: Connection, act: Act) -> Alert | None:

@@ -82,8 +82,8 @@ class ActsBelow:
         node = str(alert.raised.why.get("decided_on") or alert.node)
         return "" if node == self.own else node
 
-    async def send(self, node: str, act: Act, who: str) -> Sent:
-        """Have it wait for its site. Returns when it's on disk.
+    async def send(self, node: str, act: Act, who: str, number: str = "") -> Sent:
+        """Have it wait for its site. Returns when it's on disk. number: of the command; empty = one is made.
 
         Raises:
             SiteUnable: the site doesn't take it.
@@ -94,7 +94,7 @@ class ActsBelow:
         lasts_s = WAITS_S
         if act.until_ns:
             lasts_s = max(1.0, min(lasts_s, (act.until_ns - self._commands.clock.wall_ns()) / NS_PER_S))
-        number = await self._number(node, act)
+        number = number or await self._number(node, act)
         asked = Asked(act.place, act.name, who, encode_act(act), node, number, lasts_s)
         try:
             stored, _ = await self._commands.ask(asked)

@@ -1,6 +1,7 @@
 """What people do here about alerts of nodes below: sent down, and shown until the site has done it."""
 
 import asyncio
+from hashlib import blake2b
 from typing import Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.notify.checks import require_length, require_text
 from holdfast.notify.errors import AlertUnknown
 from holdfast.notify.filters import Filter
+from holdfast.notify.quieting import filter_of
 from holdfast.sites.acts import Sent, SiteUnable
 from holdfast.web.alerts import RETRY_S, body, refusal
 from holdfast.web.deps import Alerting
@@ -27,6 +29,8 @@ from holdfast.web.responses import answer
 from holdfast.web.times import parse_time
 from holdfast.wire.acts import Act, Do
 
+MOST_SITES = 50
+"""That a silence is sent to."""
 _MUST_SAY = frozenset({"comment", "silence"})
 
 
@@ -121,23 +125,48 @@ class AlertActs:
         about = found.node, found.device, found.rule, found.metric
         return ActRow.of(await self.send(node, Act(do, by, "", found.event, text, about=about)))
 
-    async def send(self, node: str, act: Act) -> Sent:
+    async def send(self, node: str, act: Act, number: str = "") -> Sent:
         """Send an act down; refuses the request when it can't be."""
         if self._below is None:
             raise Refused(404, f"there is no site {node[:80]!r} below this node", "it takes no children")
         act = msgspec.structs.replace(act, at=self._below.own, by=act.by[:100])
         try:
-            sent = await self._below.send(node, act, f"person:{act.by}")
+            sent = await self._below.send(node, act, f"person:{act.by}", number)
         except (SiteUnable, CommandError) as error:
             raise _refused(error) from error
         self._service.revision += 1
         return sent
+
+    async def silence(self, number: int, match: Filter, until_ns: int, by: str, why: str) -> None:
+        """A silence made here that names nodes below is made there, too, where they take it."""
+        for node in self._named(match.nodes):
+            made_by = _id_of(number, node)
+            act = Act("silence", by, "", "", why, msgspec.to_builtins(match), until_ns)
+            await self.send(node, act, made_by)
+
+    async def unsilence(self, number: int, by: str) -> None:
+        """What was silenced with it below isn't any more."""
+        if self._below is None:
+            return
+        silences = await asyncio.to_thread(self._look, alerts.silences)
+        match = next((filter_of(one) for one in silences if one.id == number), Filter())
+        for node in self._named(match.nodes):
+            await self.send(node, Act("unsilence", by or "somebody", "", made_by=_id_of(number, node)))
+
+    def _named(self, nodes: tuple[str, ...]) -> list[str]:
+        below = self._below
+        return [] if below is None else [one for one in nodes[:MOST_SITES] if not below.why_not(one)]
 
     async def _acknowledge_here(self, event: str, by: str, text: str) -> None:
         """Nobody is to be reminded here either, if this node knows the alert."""
         found = await asyncio.to_thread(self._look, lambda db: alerts.raised_by(db, event))
         if found is not None and found.is_open:
             await self._service.acknowledge(found.id, by, text)
+
+
+def _id_of(silence: int, node: str) -> str:
+    """Of the act that makes a silence of this node at a site."""
+    return f"silence-{silence}-{blake2b(node.encode(), digest_size=8).hexdigest()}"
 
 
 def _refused(error: HoldfastError) -> Refused:

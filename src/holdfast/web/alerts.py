@@ -200,22 +200,9 @@ class ChannelRow(Struct, frozen=True):
         """As its service says."""
         waits = one.backlog
         return ChannelRow(
-            one.name,
-            one.kind,
-            one.where,
-            one.state,
-            one.detail,
-            waits.waiting,
-            waits.held,
-            waits.oldest_ns,
-            one.told,
-            one.given_up,
-            one.settled,
-            one.dropped,
-            one.last_told_ns,
-            one.rests_until_ns,
-            one.instead,
-        )
+            one.name, one.kind, one.where, one.state, one.detail, waits.waiting, waits.held, waits.oldest_ns, one.told,
+            one.given_up, one.settled, one.dropped, one.last_told_ns, one.rests_until_ns, one.instead,
+        )  # fmt: skip
 
 
 class TestReply(Struct, frozen=True):
@@ -331,9 +318,12 @@ class Alerts:
         said = await body(request, _silence)
         until_ns = parse_time("until", said.until, self._clock.wall_ns())
         try:
-            made = await self._service.silence(said.match, until_ns, name_of(request, said.by), said.why)
+            by = name_of(request, said.by)
+            made = await self._service.silence(said.match, until_ns, by, said.why)
         except HoldfastError as error:
             raise refusal(error) from error
+        if self._acts is not None:
+            await self._acts.silence(made.id, said.match, until_ns, by, said.why)
         return answer(SilenceRow.of(made), 201)
 
     @needs(OPERATOR)
@@ -345,6 +335,8 @@ class Alerts:
             await self._service.unsilence(number)
         except HoldfastError as error:
             raise refusal(error) from error
+        if self._acts is not None:
+            await self._acts.unsilence(number, name_of(request, ""))
         return answer(Gone(number))
 
     async def channels(self, request: Request) -> Response:

@@ -22,6 +22,7 @@ _RUNS = "rule_answers:BacktestRun"
 _CHANGED = "rule_answers:RuleChanged"
 _COMMAND = "commands:CommandRow"
 SPOKEN: dict[str, Spoken] = {
+    "AlertActs.act": Spoken("alert_acts:ActRow", "alert_acts:ActRequest", status=202),
     "AlertStories.comment": Spoken("alert_stories:TimelineRow", "alert_stories:CommentRequest", status=201),
     "AlertStories.comments": Spoken("*alert_stories:TimelineRow"),
     "AlertStories.one": Spoken("alert_stories:AlertDetail"),

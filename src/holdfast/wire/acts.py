@@ -29,6 +29,7 @@ class Act(Struct, frozen=True, omit_defaults=True):
     text:     their words
     match, until_ns: of a silence: a filter as the API has it, and its end
     silence:  which one is taken back, by the site's own number
+    made_by:  or by the id of the act that made it
     """
 
     do: Do
@@ -38,6 +39,7 @@ class Act(Struct, frozen=True, omit_defaults=True):
     text: Text = ""
     match: dict[str, Any] = {}
     until_ns: Annotated[int, Meta(ge=0, lt=2**62)] = 0
+    made_by: Annotated[str, Meta(max_length=64)] = ""
     about: Annotated[tuple[Annotated[str, Meta(max_length=256)], ...], Meta(max_length=4)] = ()
     silence: Annotated[int, Meta(ge=0, lt=2**62)] = 0
 

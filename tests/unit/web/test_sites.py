@@ -22,12 +22,15 @@ SHOWN = [
     "query",
     "rules",
     "logs",
+    "channels",
+    "events",
+    "traces",
+    "traces/of",
     "sites/leaf/api/devices",
     "sites",
 ]
 HIDDEN = [
     "",
-    "events",
     "residency",
     "commands",
     "queues",
@@ -48,7 +51,8 @@ HIDDEN = [
     "status ",
     "status\n",
     "live",
-    "traces",
+    "channels/ops/test",
+    "traces/a/b",
 ]
 
 

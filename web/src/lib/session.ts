@@ -35,14 +35,18 @@ export async function whoAmI(): Promise<boolean> {
 // A session may end while a page is open: by its age, by an admin, by logging out elsewhere.
 onLoginNeeded(() => void whoAmI());
 
-/** May this viewer do what needs the role? Through a hub a site is only looked at. */
-export const may = (role: Role): boolean =>
-  me.value !== null && RANK[me.value.role] >= RANK[role] && (role === "viewer" || siteOf() === null);
+/** Does the site in view take what people do here about its alerts? */
+export const takesActs = signal(false);
+
+/** May this viewer do what needs the role? Through a hub a site is only looked at; `far`: but for what it takes from there. */
+export const may = (role: Role, far = false): boolean =>
+  me.value !== null && RANK[me.value.role] >= RANK[role] && (role === "viewer" || siteOf() === null || (far && takesActs.value));
 
 /** Why this viewer may not; empty = they may. */
-export const whyNot = (role: Role): string => {
-  if (may(role)) return "";
-  if (siteOf() !== null) return "Changes are made at the site itself.";
+export const whyNot = (role: Role, far = false): string => {
+  if (may(role, far)) return "";
+  if (siteOf() !== null && far && !takesActs.value) return "This site’s version can’t take it from here, or `alerts.from_parent` is off there.";
+  if (siteOf() !== null && !far) return "Changes are made at the site itself.";
   if (me.value?.kiosk) return "A wall screen only shows.";
   if (me.value && !me.value.login) return "This is only taken from the node's own machine: there is no login.";
   return `This needs the role ${role}${me.value?.role ? `; yours is ${me.value.role}` : ""}.`;

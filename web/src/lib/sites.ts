@@ -27,6 +27,7 @@ export interface SiteRow {
   trouble: string[];
   alerts: Record<string, number>;
   devices: Record<string, number>;
+  acts?: boolean;
 }
 
 export interface SiteList {

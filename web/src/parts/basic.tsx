@@ -74,11 +74,13 @@ type ButtonProps = Omit<JSX.ButtonHTMLAttributes<HTMLButtonElement>, "icon" | "r
   look?: "main-action" | "danger" | "quiet";
   /** The role that pressing needs; without it the button is off and says why. */
   needs?: Role;
+  /** A site that is looked at through its hub takes it from there. */
+  far?: boolean;
 };
 
 /** A button; without words it needs `aria-label`. */
-export function Button({ icon, look, needs, children, disabled, title, ...rest }: ButtonProps) {
-  const lacks = needs === undefined ? "" : whyNot(needs);
+export function Button({ icon, look, needs, far, children, disabled, title, ...rest }: ButtonProps) {
+  const lacks = needs === undefined ? "" : whyNot(needs, far);
   const { class: extra, ...others } = rest as { class?: string };
   return (
     <button

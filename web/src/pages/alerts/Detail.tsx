@@ -39,7 +39,7 @@ export function Detail({ id }: { id: number }) {
       if (isTyping(event)) return;
       if (event.key === "u" || event.key === "Escape") go("/alerts");
       else if (event.key === "?") setHelp(true);
-      else if (!one || !may("operator")) return;
+      else if (!one || !may("operator", true)) return;
       else if (event.key === "a" && one.state === "open" && !one.acknowledged_ns) setAct("acknowledge");
       else if (event.key === "c") setAct("comment");
       else if (event.key === "s") setAct("silence");
@@ -70,7 +70,7 @@ export function Detail({ id }: { id: number }) {
           <Around one={one} />
           <Why one={one} />
         </div>
-        <Card title="What became of it" actions={<Button icon="plus" needs="operator" onClick={() => setAct("comment")}>Comment</Button>}>
+        <Card title="What became of it" actions={<Button icon="plus" needs="operator" far onClick={() => setAct("comment")}>Comment</Button>}>
           <Story lines={story.data ?? []} next={one.next_steps} isLoading={!story.data && !story.error} />
           {story.error && <ErrorNote error={story.error} />}
         </Card>
@@ -91,6 +91,8 @@ function Head({ one, onAct, onHelp }: { one: AlertDetail; onAct: (act: Act) => v
         <Badge mood={isOpen ? "" : "good"}>{isOpen ? "open" : "over"}</Badge>
         {one.acknowledged_ns > 0 && <Badge mood="good">{`acknowledged by ${one.acknowledged_by}`}</Badge>}
         {!!one.maintenance && <Badge mood="info" title="It was raised during planned works: nobody was told while they lasted.">{`in maintenance ${one.maintenance}`}</Badge>}
+        {one.below === "waiting" && <Badge mood="info" title="It’s on this node’s disk, and goes down as soon as the site is reached.">waiting for the site</Badge>}
+        {(one.below === "refused" || one.below === "expired") && <Badge mood="warn">{one.below === "refused" ? "the site refused it" : "the site never took it"}</Badge>}
         {one.label && <Badge mood={one.label === "confirmed" ? "good" : "warn"}>{`${one.label} by ${one.label_by}`}</Badge>}
         <span class="soft small">{`alert ${one.id}`}</span>
       </div>
@@ -104,16 +106,17 @@ function Head({ one, onAct, onHelp }: { one: AlertDetail; onAct: (act: Act) => v
         <Link href={`/rules/${encodeURIComponent(one.rule)}`}>{one.rule}</Link>
         {` · node ${one.node}`}
       </p>
+      {one.unable && <p class="banner apart" role="note">{`What you do here stays here: ${one.unable}.`}</p>}
       <div class="row">
         {isOpen && !one.acknowledged_ns && (
-          <Button look="main-action" icon="check" needs="operator" onClick={() => onAct("acknowledge")}>Acknowledge</Button>
+          <Button look="main-action" icon="check" needs="operator" far onClick={() => onAct("acknowledge")}>Acknowledge</Button>
         )}
-        <Button needs="operator" onClick={() => onAct("comment")}>Comment</Button>
-        <Button icon="pause" needs="operator" onClick={() => onAct("silence")}>Silence</Button>
+        <Button needs="operator" far onClick={() => onAct("comment")}>Comment</Button>
+        <Button icon="pause" needs="operator" far onClick={() => onAct("silence")}>Silence</Button>
         {isDetector && (
           <>
-            <Button needs="operator" aria-pressed={one.label === "confirmed"} onClick={() => onAct("confirmed")}>It was right</Button>
-            <Button needs="operator" aria-pressed={one.label === "rejected"} onClick={() => onAct("rejected")}>It was none</Button>
+            <Button needs="operator" far aria-pressed={one.label === "confirmed"} onClick={() => onAct("confirmed")}>It was right</Button>
+            <Button needs="operator" far aria-pressed={one.label === "rejected"} onClick={() => onAct("rejected")}>It was none</Button>
           </>
         )}
         <Button look="quiet" class="keys-button" aria-label="Keys" onClick={onHelp}>
@@ -278,9 +281,12 @@ const KINDS: Record<string, [IconName, Mood, (line: StoryLine) => ComponentChild
   acknowledged: ["person", "good", (line) => `Acknowledged by ${line.who}`],
   commented: ["person", "", (line) => line.who],
   labelled: ["person", "", (line) => `Labelled by ${line.who}`],
+  sent: ["next", "info", (line) => `Sent to the site by ${line.who}`],
+  arrived: ["check", "good", (line) => `Done at ${line.who}`],
+  turned_away: ["close", "bad", (line) => `Refused by ${line.who}`],
   cleared: ["check", "good", (line) => `Cleared by ${line.who}`],
 };
-const WITH_WORDS = new Set(["raised", "acknowledged", "commented", "labelled", "cleared"]);
+const WITH_WORDS = new Set(["raised", "acknowledged", "commented", "labelled", "cleared", "sent", "arrived", "turned_away"]);
 
 function Story({ lines, next, isLoading }: { lines: StoryLine[]; next: AlertDetail["next_steps"]; isLoading: boolean }) {
   if (isLoading) return <Loading />;

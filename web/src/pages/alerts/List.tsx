@@ -91,7 +91,7 @@ export function List() {
         if (next) setAt(next.key);
       };
       const begin = (what: Act): void => {
-        if (line?.one && may("operator") && (what !== "acknowledge" || isNew(line.one))) setAct({ act: what, one: line.one });
+        if (line?.one && may("operator", true) && (what !== "acknowledge" || isNew(line.one))) setAct({ act: what, one: line.one });
       };
       if (event.key === "j" || event.key === "ArrowDown") move(1);
       else if (event.key === "k" || event.key === "ArrowUp") move(-1);
@@ -210,6 +210,7 @@ function What({ one }: { one: Alert }) {
         <span class="only-narrow">{`${ago(one.raised_ns)} · `}</span>
         {[one.device, one.metric].filter(Boolean).join(" · ")} · {one.rule}
         {one.maintenance ? " · maintenance" : ""}
+        {one.below === "waiting" ? " · waiting for the site" : one.below === "refused" ? " · the site refused" : ""}
         {one.comments ? ` · ${one.comments} ${one.comments === 1 ? "comment" : "comments"}` : ""}
       </span>
     </div>

@@ -1,11 +1,11 @@
 // What nobody is told of: silences that people made, and works that are planned.
 import { useState } from "preact/hooks";
-import { send } from "~/lib/api";
+import { send, siteOf } from "~/lib/api";
 import { useLoad } from "~/lib/load";
 import { ago, exact, moment } from "~/lib/time";
 import { Badge, Button, Card, Empty, ErrorNote, Field, Loading, Page, Segment } from "~/parts/basic";
 import { attempt } from "~/parts/Toasts";
-import { Asking, SPANS } from "~/pages/alerts/acts";
+import { Asking, nameBefore, SENT, sendFar, SPANS } from "~/pages/alerts/acts";
 import { hoursOf, meant, type Hours, type Match, type Silence, type Works } from "~/pages/alerts/data";
 
 export function Quiet() {
@@ -22,7 +22,7 @@ export function Quiet() {
           {works.data?.map((one) => <WorksRow key={one.id} one={one} onDone={works.reload} />)}
         </ul>
       </Card>
-      <Card title="Silences" note={silences.data?.length || undefined} flush actions={<Button icon="plus" needs="operator" onClick={() => setMaking("silence")}>Silence</Button>}>
+      <Card title="Silences" note={silences.data?.length || undefined} flush actions={<Button icon="plus" needs="operator" far onClick={() => setMaking("silence")}>Silence</Button>}>
         {silences.error && <ErrorNote error={silences.error} />}
         {!silences.data && !silences.error && <Loading />}
         {silences.data?.length === 0 && <Empty title="Nothing is silenced." />}
@@ -35,7 +35,7 @@ export function Quiet() {
                 <span class="soft small">{`${one.why} · ${one.by}`}</span>
               </div>
               <span class="soft nowrap" title={exact(one.until_ns)}>{`ends ${ago(one.until_ns)}`}</span>
-              <Button needs="operator" onClick={() => void attempt(() => send("DELETE", `silences/${one.id}`), "The silence is over; what it held is told now.").then(silences.reload)}>
+              <Button needs="operator" far onClick={() => void endSilence(one).then(silences.reload)}>
                 End
               </Button>
             </li>
@@ -45,6 +45,12 @@ export function Quiet() {
       {isMaking && <Making what={isMaking} onDone={isMaking === "works" ? works.reload : silences.reload} onClose={() => setMaking(null)} />}
     </Page>
   );
+}
+
+function endSilence(one: Silence): Promise<boolean> {
+  const site = siteOf();
+  if (site === null) return attempt(() => send("DELETE", `silences/${one.id}`), "The silence is over; what it held is told now.");
+  return attempt(() => sendFar(site, { do: "unsilence", silence: one.id, by: nameBefore() || "somebody" }), SENT);
 }
 
 function WorksRow({ one, onDone }: { one: Works; onDone: () => void }) {
@@ -85,6 +91,8 @@ function Making({ what, onDone, onClose }: { what: "silence" | "works"; onDone: 
   const isTimed = what === "silence" || (kind === "once" ? to !== "" : begin !== end);
   const wanted = isAll ? {} : match;
   const work = (by: string, why: string): Promise<boolean> => {
+    const site = siteOf();
+    if (what === "silence" && site !== null) return attempt(() => sendFar(site, { do: "silence", by, text: why, match: wanted, until }), SENT);
     if (what === "silence") return attempt(() => send("POST", "silences", { match: wanted, until, by, why }), "Silenced.");
     const hours: Hours = { days: DAYS.filter((day) => days.has(day)), from: begin, to: end, zone };
     const times = kind === "once" ? { from: from && new Date(from).toISOString(), to: new Date(to).toISOString() } : { hours };

@@ -1,7 +1,7 @@
 // What people do about alerts: dialogs that ask what must be said, and the requests behind them.
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { send } from "~/lib/api";
+import { send, siteOf } from "~/lib/api";
 import { me } from "~/lib/session";
 import { Button, Field } from "~/parts/basic";
 import { Dialog } from "~/parts/Dialog";
@@ -11,7 +11,7 @@ import type { Alert, Match } from "~/pages/alerts/data";
 const NAME = "holdfast.name";
 
 /** Who acts: the one who is logged in, or the name that was given here last. */
-function nameBefore(): string {
+export function nameBefore(): string {
   if (me.value?.login) return me.value.name;
   try {
     return localStorage.getItem(NAME) ?? "";
@@ -39,7 +39,36 @@ interface Asked {
   work: (by: string, text: string, until: string) => Promise<unknown>;
 }
 
+/** What is sent to a site that is looked at through its hub. */
+export interface FarAct {
+  do: Act | "unsilence";
+  event?: string;
+  by: string;
+  text?: string;
+  match?: Match;
+  until?: string;
+  silence?: number;
+}
+
+/** Have the hub send it to the site; the hub answers once it can't be lost any more. */
+export const sendFar = (site: string, act: FarAct): Promise<unknown> => send("POST", `sites/${encodeURIComponent(site)}/acts`, act, true);
+export const SENT = "Sent: it’s done as soon as the site has it.";
+
 function asked(act: Act, one: Alert): Asked {
+  const here = askedHere(act, one), site = siteOf();
+  if (site !== null) {
+    const work = (by: string, text: string, until: string): Promise<unknown> => {
+      const about = act === "silence" ? { match: matchOf(one), until } : { event: one.event };
+      return sendFar(site, { do: act, by, text, ...about });
+    };
+    return { ...here, work, done: SENT };
+  }
+  return here;
+}
+
+const matchOf = (one: Alert): Match => ({ rules: [one.rule], nodes: [one.node], devices: [one.device] });
+
+function askedHere(act: Act, one: Alert): Asked {
   const path = `alerts/${one.id}`, what = `${one.rule} at ${one.device}`;
   switch (act) {
     case "acknowledge":
@@ -53,7 +82,7 @@ function asked(act: Act, one: Alert): Asked {
         work: (by, comment) => send("POST", `${path}/comments`, { by, comment }),
       };
     case "silence": {
-      const match: Match = { rules: [one.rule], nodes: [one.node], devices: [one.device] };
+      const match = matchOf(one);
       return {
         title: `Silence ${what}`, done: "Silenced: nobody is told until then.", words: "Why", mustSay: true, button: "Silence",
         work: (by, why, until) => send("POST", "silences", { match, until, by, why }),

@@ -5,8 +5,8 @@ import { connection, useWatch } from "~/lib/live";
 import type { Alert as Base } from "~/lib/types";
 import type { Mood } from "~/parts/basic";
 
-/** maintenance: number of the works during which it was raised; comments: how many. */
-export type Alert = Base & { maintenance?: number; comments?: number };
+/** maintenance: number of the works during which it was raised; comments: how many; below: of what was sent to its site. */
+export type Alert = Base & { maintenance?: number; comments?: number; below?: string };
 
 export interface Threshold {
   text: string;
@@ -22,6 +22,7 @@ export interface AlertDetail extends Alert {
   cleared_why: Record<string, unknown> | null;
   label: "" | "confirmed" | "rejected";
   label_by: string;
+  unable?: string;
   next_steps: { escalation: string; step: number; due_ns: number }[];
 }
 

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { away, get, type Away } from "~/lib/api";
 import { rate, whole } from "~/lib/format";
+import { takesActs } from "~/lib/session";
 import { LANES, stateMood, sum, waiting, type SiteRow } from "~/lib/sites";
 import { ago, lasting } from "~/lib/time";
 import { Badge, Card, Facts, Page, Stat } from "~/parts/basic";
@@ -14,7 +15,10 @@ function useRow(site: string): SiteRow | null {
   const [row, setRow] = useState<SiteRow | null>(null);
   useEffect(() => {
     const giveUp = new AbortController();
-    const ask = (): void => void get<SiteRow>(`sites/${encodeURIComponent(site)}`, {}, giveUp.signal, true).then(setRow, () => undefined);
+    const ask = (): void => void get<SiteRow>(`sites/${encodeURIComponent(site)}`, {}, giveUp.signal, true).then((found) => {
+      takesActs.value = found.acts === true;
+      setRow(found);
+    }, () => undefined);
     ask();
     const timer = setInterval(ask, EVERY_MS);
     return () => {
