@@ -2,9 +2,12 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.system.fleet_of_sites import Fleet, fleet
 
@@ -31,6 +34,7 @@ LOOKS = [
     "logs",
     "alert-labels",
     "events",
+    "channels",
     "residency",
     "sites",
     "devices/secret-1",
@@ -85,7 +89,36 @@ def test_open_alerts_of_a_site_are_counted_at_the_hub_by_severity(works: Fleet) 
     assert works.look("york", f"alerts/{alert['id']}/timeline")[0]["kind"] == "raised"
 
 
-@pytest.mark.parametrize("path", ["events", "residency", "commands", "queues", "documents", "sync/hello", "analytics"])
+def looks(works: Fleet) -> float:
+    """How many times the hub has looked at sites."""
+    text = works.client.get(f"https://127.0.0.1:{works.hub}/metrics").text
+    found = re.findall(r"^holdfast_ingest_looks_total\{[^}]*\} (\S+)", text, re.MULTILINE)
+    return sum(map(float, found))
+
+
+def test_ten_who_follow_a_page_are_answered_by_one_look_as_soon_as_it_changes(works: Fleet) -> None:
+    address = f"https://127.0.0.1:{works.hub}/api/v1/sites/york/api/devices?match=follow-*"
+    first = works.client.get(address)
+    assert (first.status_code, first.json()["devices"]) == (200, [])
+
+    def follow(_: int) -> httpx.Response:
+        return works.client.get(address, headers={"If-None-Match": first.headers["etag"]})
+
+    before = looks(works)
+    with ThreadPoolExecutor(10) as many:
+        waiting = [many.submit(follow, n) for n in range(10)]
+        time.sleep(2)
+        assert not any(one.done() for one in waiting), "nothing has changed"
+        works.send("york", "follow-1", 20)
+        sent = time.monotonic()
+        answers = [one.result() for one in waiting]
+    assert time.monotonic() - sent < 8
+    assert {(one.status_code, one.headers["holdfast-held"]) for one in answers} == {(200, "1")}
+    assert all(one.json()["devices"][0]["name"] == "follow-1" for one in answers)
+    assert looks(works) - before == 1
+
+
+@pytest.mark.parametrize("path", ["residency", "commands", "queues", "documents", "sync/hello", "analytics"])
 def test_what_is_not_on_the_list_is_not_shown(works: Fleet, path: str) -> None:
     answer = works.get(f"sites/york/api/{path}")
     assert answer.status_code == 403

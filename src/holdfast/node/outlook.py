@@ -25,10 +25,11 @@ from holdfast.model.series import Catalogue
 from holdfast.node.devices import Book
 from holdfast.node.web import make_deps
 from holdfast.storage.sqlite import Connection
+from holdfast.uplink.levels import Level
 from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.deps import Alerting, Past, WebDeps
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
-from holdfast.web.outlook import Outlook, build_outlook
+from holdfast.web.outlook import PACE_S, Outlook, build_outlook
 from holdfast.web.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 6.0
 """How long a look may take; the parent waits for a little longer."""
+PACES = {Level.WIDE: PACE_S, Level.NARROW: 5.0, Level.TRICKLE: 15.0}
+"""Seconds between two answers to somebody who goes on looking: lane 0 shares the link with them."""
 _NOT_COUNTED = False
 """Counting every row takes too long for a look."""
 _SECRET = [int(lane) for lane in Lane if lane.is_secret]
@@ -142,7 +145,12 @@ def outlook_of(node: "Node") -> Outlook:
     """Made once, when the parent looks for the first time."""
     sight = Sight(node.journal.node, node.journal.catalogue, bool(node.leaving.policy))
     deps = make_deps(node, node.plan.settings.api or ApiSettings())
-    return Outlook(build_outlook(_restricted(node, deps, sight)), sight.keeps)
+    return Outlook(build_outlook(_restricted(node, deps, sight)), sight.keeps, lambda: _pace_s(node))
+
+
+def _pace_s(node: "Node") -> float:
+    """Between two answers to somebody who goes on looking."""
+    return PACE_S if node.uplink is None else PACES[node.uplink.plan.pacing.level]
 
 
 def _restricted(node: "Node", deps: WebDeps, sight: Sight) -> WebDeps:

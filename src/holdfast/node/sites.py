@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from msgspec.structs import replace as changed
+
 from holdfast.ingest.happenings import IngestChildLookedAt
 from holdfast.ingest.questions import Questions, Unanswered
 from holdfast.journal import alerts
@@ -65,7 +67,7 @@ class Desk:
         one = self._below.get(node)
         child = node if one is None or not one.via else one.via[0]
         if child != node:
-            call = Call(f"sites/{node}/api/{call.path}", call.query)
+            call = changed(call, path=f"sites/{node}/api/{call.path}")
         if len(call.path) > MAX_PATH:
             raise SiteUnreached("the path is too long to be passed on")
         questions = self._node.surroundings.questions
@@ -85,7 +87,7 @@ class Desk:
         if not standing.calls:
             raise SiteUnreached("it doesn't show its pages: an older version, or `parent.questions.looks` is 0 there")
         number, clock = uuid.uuid4().hex, self._node.clock
-        began, lasts = clock.monotonic(), LOOK_S
+        began, lasts = clock.monotonic(), LOOK_S + call.hold_s
         ask = Ask(number, ("-/-",), 0, 1, branch=standing.branch, within_s=lasts, call=call)
         outcome: Literal["answered", "malformed", "unanswered"] = "unanswered"
         try:

@@ -13,6 +13,7 @@ from random import Random
 from typing import Literal, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
@@ -28,6 +29,8 @@ from holdfast.wire.looking import CallHeader, encode_reply
 IDLE_S = 1.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 AT_ONCE = 3
+HELD_AT_ONCE = 8
+"""Looks that wait for something to change; beyond them they're answered at once."""
 SMALL_BYTES = 16_000
 """What an answer may have on a trickling link."""
 _MINUTE_S = 60.0
@@ -75,6 +78,7 @@ class Inquiries:
         self._answered: deque[float] = deque()
         self._looked: deque[float] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._held: set[asyncio.Task[None]] = set()
         self._trouble = ""
 
     async def run(self) -> None:
@@ -86,8 +90,9 @@ class Inquiries:
                 if session is None or self._is_spent():
                     await asyncio.sleep(IDLE_S)
                     continue
-                if len(self._tasks) >= AT_ONCE:
-                    await asyncio.wait(self._tasks, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+                busy = self._tasks - self._held
+                if len(busy) >= AT_ONCE:
+                    await asyncio.wait(busy, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
                     continue
                 try:
                     await self._once(Poll(*session, calls=self._look is not None))
@@ -111,9 +116,13 @@ class Inquiries:
             ask = self._asks.decode(body)
         except msgspec.MsgspecError as error:
             raise LinkRefused(f"the parent asked what can't be read: {error}", LONGEST_PAUSE_S) from error
+        is_held = ask.call is not None and ask.call.hold_s > 0
+        if ask.call is not None and is_held and len(self._held) >= HELD_AT_ONCE:
+            is_held, ask = False, replace(ask, call=replace(ask.call, hold_s=0.0))
         task = asyncio.ensure_future(self._reply(ask, poll.branch))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for tasks in (self._tasks, self._held) if is_held else (self._tasks,):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
 
     async def _reply(self, ask: Ask, branch: int) -> None:
         try:

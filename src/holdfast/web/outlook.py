@@ -5,9 +5,12 @@ added to the node is not shown until somebody adds it to this list. Then the dat
 this purpose (`node.outlook`), in which what residency keeps at the site, or in the region, isn't there at all.
 """
 
+import asyncio
 import re
 from collections.abc import Callable
+from hashlib import blake2b
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -34,6 +37,7 @@ from holdfast.web.sites import Sites
 from holdfast.web.state import State
 from holdfast.wire.looking import Call, CallHeader, CallReply
 
+PACE_S = 1.5
 _NAME = r"[^/]{1,256}"
 _OPEN = rf"status|clock|series|last|query|devices|devices/{_NAME}|alerts|ledger|history"
 _FREE = (
@@ -81,11 +85,29 @@ def build_outlook(deps: WebDeps) -> Starlette:
 class Outlook:
     """Answers the parent. keeps: is there anything here that must stay somewhere?"""
 
-    def __init__(self, app: ASGIApp, keeps: Callable[[], bool]) -> None:
-        self._app, self._keeps = app, keeps
+    def __init__(self, app: ASGIApp, keeps: Callable[[], bool], pace_s: Callable[[], float] = lambda: PACE_S) -> None:
+        """pace_s: seconds between two answers to somebody who goes on looking; the link's condition decides."""
+        self._app, self._keeps, self._pace_s = app, keeps, pace_s
 
     async def look(self, call: Call, number: str) -> CallReply:
-        """What is shown."""
+        """What is shown; of a call that is held, once it's another than was seen."""
+        if not call.hold_s:
+            return await self._once(call, number)
+        left_s = call.hold_s
+        while True:
+            if call.seen:
+                pause_s = min(left_s, self._pace_s())
+                left_s -= pause_s
+                await asyncio.sleep(pause_s)
+            reply = await self._once(call, number)
+            digest = blake2b(reply.body, digest_size=12).hexdigest()
+            header = msgspec.structs.replace(reply.header, digest=digest)
+            if digest != call.seen or header.status != 200:
+                return CallReply(header, reply.body)
+            if left_s <= 0:
+                return CallReply(msgspec.structs.replace(header, status=304), b"")
+
+    async def _once(self, call: Call, number: str) -> CallReply:
         if not is_shown(call.path):
             return CallReply(CallHeader(number, 403), _NOT_SHOWN)
         if self._keeps() and _NEVER_FREE.fullmatch(call.path):

@@ -5,6 +5,8 @@ Whoever may look at this node may look at its sites: the site decides what it sh
 """
 
 import asyncio
+from functools import partial
+from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -19,11 +21,13 @@ from holdfast.web.inside import ask_app
 from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
 from holdfast.web.site_answers import SiteAway, SiteList, SiteRow
-from holdfast.wire.looking import MAX_PATH, MAX_QUERY, Call
+from holdfast.wire.looking import MAX_PATH, MAX_QUERY, Call, CallReply
 
 MOST_LISTED = 5_000
 MOST_AT_ONCE, MOST_IN_LINE = 4, 32
 """Looks at one site: under way, and with those that wait."""
+MOST_HELD, HOLD_S = 256, 15.0
+"""Looks at all sites that wait for something to change, and how long each does."""
 STATES = ("online", "late", "silent", "never", "unknown")
 _UNKNOWN_HINT = "GET /api/v1/sites lists them"
 _BY_NODE = ("devices", "series", "last", "alerts")
@@ -39,6 +43,7 @@ class Sites:
 
     def __init__(self, desk: SiteDesk) -> None:
         self._desk = desk
+        self._held: dict[tuple[str, Call], asyncio.Future[CallReply]] = {}
         self._lines: dict[str, tuple[asyncio.Semaphore, list[int]]] = {}
 
     def routes(self) -> list[Route]:
@@ -72,6 +77,30 @@ class Sites:
         if not 0 < len(path) <= MAX_PATH or len(query) > MAX_QUERY:
             raise Refused(400, "the path or the query is too long", "ask for less at once")
         call = Call(path, query)
+        if (seen := request.headers.get("if-none-match", "").strip('"')[:32]) and len(self._held) < MOST_HELD:
+            return await self._follow(request, row, msgspec.structs.replace(call, seen=seen, hold_s=HOLD_S))
+        return await self._look(request, row, call)
+
+    async def _follow(self, request: Request, row: SiteRow, call: Call) -> Response:
+        """The same page, once it's another than was seen; who looks at the same is answered by one look."""
+        key = (row.node, call)
+        shared = self._held.get(key)
+        if shared is None:
+            shared = self._held[key] = asyncio.ensure_future(self._desk.look(row.node, call))
+            shared.add_done_callback(partial(self._followed, key))
+        try:
+            reply = await asyncio.shield(shared)
+        except SiteUnreached as error:
+            return await self._away(request, row, call, str(error))
+        return _live(reply)
+
+    def _followed(self, key: tuple[str, Call], done: "asyncio.Future[CallReply]") -> None:
+        self._held.pop(key, None)
+        if not done.cancelled():
+            done.exception()  # whoever waited was told; nobody may have
+
+    async def _look(self, request: Request, row: SiteRow, call: Call) -> Response:
+        name = row.node
         line, inside = self._lines.setdefault(name, (asyncio.Semaphore(MOST_AT_ONCE), [0]))
         if inside[0] >= MOST_IN_LINE:
             raise Refused(503, f"too many looks at {name} at once", "look again in a moment", retry_after_s=1.0)
@@ -83,10 +112,7 @@ class Sites:
             return await self._away(request, row, call, str(error))
         finally:
             inside[0] -= 1
-        headers = {"Cache-Control": "no-store", "Holdfast-Site": "live"}
-        # Never a type that a browser would run: the site's answers are data here.
-        kind = reply.header.kind if reply.header.kind.startswith("application/json") else "application/octet-stream"
-        return Response(reply.body, reply.header.status, headers, kind)
+        return _live(reply)
 
     async def _row(self, name: str) -> SiteRow:
         row = await self._desk.row(name)
@@ -106,6 +132,19 @@ class Sites:
         hint = "what this node holds of it is in `held`" if own is not None else "look again when it's back"
         failure = SiteAway(f"{row.site} can't be reached: {why}; {heard}", hint, row, age_s, held)
         return answer(failure, 503, {"Holdfast-Site": "held" if own is not None else "away", "Retry-After": "5"})
+
+
+def _live(reply: CallReply) -> Response:
+    header = reply.header
+    digest = header.digest or blake2b(reply.body, digest_size=12).hexdigest()
+    headers = {"Cache-Control": "no-store", "Holdfast-Site": "live", "ETag": f'"{digest}"'}
+    if header.digest:
+        headers["Holdfast-Held"] = "1"  # an older site answers at once, and is to be asked less often
+    if header.status == 304:
+        return Response(status_code=304, headers=headers)
+    # Never a type that a browser would run: the site's answers are data here.
+    kind = header.kind if header.kind.startswith("application/json") else "application/octet-stream"
+    return Response(reply.body, header.status, headers, kind)
 
 
 def held_call(node: str, call: Call) -> Call | None:

@@ -15,22 +15,30 @@ from holdfast.wire.frame import Effort, seal, unseal
 MAX_PATH, MAX_QUERY = 600, 4_000
 MAX_REPLY = 4 << 20
 """Of a body, unpacked."""
+MOST_HOLD_S = 20.0
 _MAX_HEADER = 8 << 10
 
 
 class Call(Struct, frozen=True, omit_defaults=True):
-    """What is looked at: a path below `/api/v1/`, such as `devices`, and the query as it stands in the URL."""
+    """What is looked at: a path below `/api/v1/`, such as `devices`, and the query as it stands in the URL.
+
+    hold_s: wait so long for an answer with another digest than `seen`, and answer 304 without a body if none came;
+            the child decides how often it looks for one; its answer has a digest. An older one answers at once
+    """
 
     path: Annotated[str, Meta(min_length=1, max_length=MAX_PATH)]
     query: Annotated[str, Meta(max_length=MAX_QUERY)] = ""
+    seen: Annotated[str, Meta(max_length=32)] = ""
+    hold_s: Annotated[float, Meta(ge=0, le=MOST_HOLD_S)] = 0.0
 
 
 class CallHeader(Struct, frozen=True, omit_defaults=True):
-    """What stands before the body. status: HTTP's; kind: the body's media type."""
+    """What stands before the body. status: HTTP's; kind: the body's media type; digest: of the body, if it's held."""
 
     id: Annotated[str, Meta(min_length=1, max_length=128)]
     status: Annotated[int, Meta(ge=100, le=599)]
     kind: Annotated[str, Meta(max_length=200)] = "application/json"
+    digest: Annotated[str, Meta(max_length=32)] = ""
 
 
 class CallReply(NamedTuple):

@@ -18,6 +18,7 @@ MARKUP = "<img src=x onerror=window.hit=1>"
 ILL = SiteHealth(
     (0, 12, 2_400_000), (0, 60, 190_000), "trickle", 18, "unset", "red", "ok", 91, 40.0, ("the clock isn't set",)
 )
+CALLS = "channels: {pager: {webhook: {url: 'http://127.0.0.1:9/'}, takes: {}}}\n"
 AWAY = "sites/"
 """503 is how a hub says that a site is away; browsers note it in their console."""
 
@@ -25,7 +26,7 @@ AWAY = "sites/"
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     folder: Path = tmp_path_factory.mktemp("hub")
-    made = fleet(folder, (*FAR, ("hostile", MARKUP, 10.0, 10.0)))
+    made = fleet(folder, (*FAR, ("hostile", MARKUP, 10.0, 10.0)), york=CALLS)
     made.keep_telling({"recife": ILL})
     for number in range(6):
         for site in ("leeds", "york"):
@@ -33,6 +34,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     made.until(lambda: made.get("query", series="york/press-*/air.temperature", site="false").json()["series"] != [])
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shots")
 
 
 def look(
@@ -148,6 +154,57 @@ def test_a_site_that_is_cut_off_while_somebody_looks_becomes_held_and_live_again
         await expect(page.get_by_text("live, through this node")).to_be_visible(timeout=60_000)
 
     look(hub, "/sites/york/devices", at)
+
+
+def test_what_moves_at_a_site_moves_through_the_hub_without_asking_again_and_again(hub: Fleet) -> None:
+    async def at(watched: Watched) -> None:
+        page = watched.page
+        await expect(page.get_by_role("link", name="press-1")).to_be_visible()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        for number in range(3):
+            name = f"live-{number}"
+            await asyncio.to_thread(hub.send, "york", name, 20)
+            await expect(page.get_by_role("link", name=name)).to_be_visible(timeout=8_000)
+        assert len([one for one in asked if "/api/devices" in one]) < 20
+
+    look(hub, "/sites/york/devices", at)
+
+
+def test_a_sites_alert_is_acknowledged_through_the_hub_also_while_the_site_is_away(hub: Fleet, shots: Path) -> None:
+    hub.send("york", "oven-1", 80)
+    hub.send("york", "oven-2", 80)
+    hub.until(lambda: len(hub.get("alerts", node="york").json()) == 2)
+
+    async def at(watched: Watched) -> None:
+        page = watched.page
+        await page.get_by_role("link", name="Channels").click()
+        await expect(page.get_by_role("heading", name="pager")).to_be_visible()
+        await expect(page.get_by_role("button", name="Send a test")).to_be_disabled()
+        await page.screenshot(path=shots / "channels.png")
+        await page.goto(f"https://127.0.0.1:{hub.hub}/sites/york/alerts")
+        await page.locator(".alerts-list").get_by_text("oven-1 is hot").click()
+        await page.get_by_role("button", name="Acknowledge").click()
+        await page.get_by_role("textbox", name="Your name").fill("alice")
+        await page.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()
+        await expect(page.get_by_text("acknowledged by alice at hub")).to_be_visible(timeout=15_000)
+        await page.screenshot(path=shots / "at-site.png")
+        assert await watched.axe() == []
+        found = await asyncio.to_thread(lambda: hub.get("alerts", node="york", device="oven-2").json()[0]["id"])
+        await asyncio.to_thread(hub.cut, "york")
+        await page.goto(f"https://127.0.0.1:{hub.hub}/alerts/{found}")
+        await page.get_by_role("button", name="Acknowledge").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()
+        await expect(page.get_by_text("waiting for the site", exact=True)).to_be_visible()
+        await expect(page.get_by_text("Sent to the site by alice")).to_be_visible()
+        await page.screenshot(path=shots / "waiting.png")
+        assert await watched.axe() == []
+        await asyncio.to_thread(hub.cables["york"].restore)
+        await expect(page.get_by_text("Done at york")).to_be_visible(timeout=60_000)
+        await expect(page.get_by_text("waiting for the site", exact=True)).to_have_count(0)
+        await page.screenshot(path=shots / "done.png")
+
+    look(hub, "/sites/york/alerts", at)
 
 
 def test_a_question_by_form_is_drawn_kept_in_the_address_and_saved(hub: Fleet, tmp_path: Path) -> None:

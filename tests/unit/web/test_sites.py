@@ -67,6 +67,49 @@ async def _large(_: Request) -> Response:
 APP = Starlette(routes=[Route("/api/v1/status", _large), Route("/api/v1/{path:path}", _say)])
 
 
+PACE_S = 0.01
+_words = ["one"]
+
+
+async def _moves(_: Request) -> Response:
+    return Response(f'{{"word":"{_words[-1]}"}}', media_type="application/json")
+
+
+MOVING = Starlette(routes=[Route("/api/v1/status", _moves)])
+
+
+def test_a_held_look_is_answered_once_the_page_is_another_than_was_seen() -> None:
+    async def run() -> tuple[CallReply, CallReply, int]:
+        asked = 0
+
+        def pace() -> float:
+            nonlocal asked
+            asked += 1
+            if asked == 3:
+                _words.append("two")
+            return PACE_S
+
+        outlook = Outlook(MOVING, lambda: False, pace)
+        first = await outlook.look(Call("status", hold_s=1.0), "n")
+        second = await outlook.look(Call("status", seen=first.header.digest, hold_s=1.0), "n")
+        return first, second, asked
+
+    first, second, asked = asyncio.run(run())
+    assert (first.body, second.body) == (b'{"word":"one"}', b'{"word":"two"}')
+    assert first.header.digest != second.header.digest
+    assert asked == 3
+
+
+def test_a_held_look_ends_without_a_body_when_nothing_changes() -> None:
+    async def run() -> CallReply:
+        outlook = Outlook(MOVING, lambda: False, lambda: PACE_S)
+        first = await outlook.look(Call("status", hold_s=0.05), "n")
+        return await outlook.look(Call("status", seen=first.header.digest, hold_s=0.05), "n")
+
+    reply = asyncio.run(run())
+    assert (reply.header.status, reply.body) == (304, b"")
+
+
 def look(path: str, query: str = "", *, keeps: bool = False) -> CallReply:
     return asyncio.run(Outlook(APP, lambda: keeps).look(Call(path or " ", query), "n"))
 

@@ -49,7 +49,7 @@ export function url(path: string, params: Record<string, Param> = {}, own = fals
 
 export type Param = string | number | boolean | null | undefined | readonly (string | number)[];
 
-async function call<T>(address: string, init: RequestInit): Promise<T> {
+async function call<T>(address: string, init: RequestInit, heard?: (answer: Response) => void): Promise<T> {
   let answer: Response;
   try {
     answer = await fetch(address, { credentials: "same-origin", ...init });
@@ -64,12 +64,14 @@ async function call<T>(address: string, init: RequestInit): Promise<T> {
   } catch {
     body = { error: text.slice(0, 200) };
   }
+  heard?.(answer);
   const from = answer.headers.get("holdfast-site");
   if (from === "live") away.value = null;
   if (answer.status === 503 && (from === "held" || from === "away")) {
     away.value = body as Away;
     if (away.value.held !== null) return away.value.held as T;
   }
+  if (answer.status === 304) return null as T;
   if (!answer.ok) {
     const failure = (body ?? {}) as { error?: string; hint?: string };
     if (answer.status === 401) loginNeeded.forEach((tell) => tell());
@@ -92,6 +94,28 @@ export function get<T>(path: string, params: Record<string, Param> = {}, signal?
     headers: { accept: "application/json" },
     signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
   });
+}
+
+/** What a site says through its hub. data: null = what was seen is still so; isHeld: the site waits for it to change. */
+export interface Followed<T> {
+  data: T | null;
+  seen: string;
+  isHeld: boolean;
+}
+
+/** Read a page of the site in view, once it's another than `seen`; empty = at once. */
+export async function follow<T>(path: string, params: Record<string, Param>, seen: string, signal: AbortSignal): Promise<Followed<T>> {
+  let tag = "", isHeld = false;
+  const headers: Record<string, string> = { accept: "application/json" };
+  if (seen) headers["if-none-match"] = `"${seen}"`;
+  const data = await call<T | null>(
+    url(path, params), { headers, cache: "no-store", signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]) },
+    (answer) => {
+      tag = (answer.headers.get("etag") ?? "").replaceAll('"', "");
+      isHeld = answer.headers.has("holdfast-held");
+    },
+  );
+  return { data, seen: tag, isHeld };
 }
 
 /** Change. The node answers once it's on disk. */
