@@ -187,7 +187,7 @@ def test_a_sites_alert_is_acknowledged_through_the_hub_also_while_the_site_is_aw
         await page.get_by_role("button", name="Acknowledge").click()
         await page.get_by_role("textbox", name="Your name").fill("alice")
         await page.get_by_role("dialog").get_by_role("button", name="Acknowledge").click()
-        await expect(page.get_by_text("acknowledged by alice at hub")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_text("acknowledged by alice at hub", exact=True)).to_be_visible(timeout=15_000)
         await page.screenshot(path=shots / "at-site.png")
         assert await watched.axe() == []
         found = await asyncio.to_thread(lambda: hub.get("alerts", node="york", device="oven-2").json()[0]["id"])
