@@ -47,6 +47,14 @@ class Below:
         child = self._by((node, name))
         return None if child is None else self._now(child, self._of[child][node, name])
 
+    def labels(self, node: str, name: str) -> tuple[str, ...]:
+        """Of one device, as it was told of last. Any thread: it looks two things up, and changes nothing."""
+        key = node, name
+        told = self._of.get(node, {}).get(key)
+        if told is None:  # a copy: a child may come meanwhile
+            told = next((devices[key] for devices in list(self._of.values()) if key in devices), None)
+        return () if told is None else told.labels
+
     def _by(self, key: tuple[str, str]) -> str | None:
         """Who tells of a device: its own node, where that is a child, before others."""
         if key in self._of.get(key[0], ()):

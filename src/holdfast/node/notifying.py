@@ -43,8 +43,11 @@ def make_notify(node: "Node") -> NotifyService:
 
 
 def _labels_of(node: "Node", event: Event) -> Collection[str]:
-    """Of this node's own devices; what children's devices are labelled stays with them."""
-    found = node.devices.roster.named(event.device) if event.node == node.journal.node else None
+    """Of this node's own device, or of one below as its node told of it last."""
+    if event.node != node.journal.node:
+        below = node.told_devices.below
+        return () if below is None else below.labels(event.node, event.device)
+    found = node.devices.roster.named(event.device)
     return () if found is None else found.labels
 
 

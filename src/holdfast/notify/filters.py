@@ -25,7 +25,7 @@ class Filter(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     nodes: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-    """Of this node's own devices: one of them is enough."""
+    """Of the device, here or at a node below: one of them is enough."""
 
     @property
     def is_all(self) -> bool:

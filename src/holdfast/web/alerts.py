@@ -274,13 +274,12 @@ class Alerts:
         only(request.query_params)
         said = await body(request, _ack)
         number, by = min(int(request.path_params["id"]), LAST_ID), name_of(request, said.by)
-        if self._acts is not None:
-            await self._acts.pass_on(number, "acknowledge", by, said.comment)
+        sent = None if self._acts is None else await self._acts.pass_on(number, "acknowledge", by, said.comment)
         try:
             found = await self._service.acknowledge(number, by, said.comment)
         except HoldfastError as error:
             raise refusal(error) from error
-        return answer(AlertRow.of(found))
+        return answer(AlertRow.of(found, below="" if sent is None else sent.state))
 
     @needs(OPERATOR)
     async def label(self, request: Request) -> Response:

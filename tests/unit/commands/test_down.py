@@ -202,3 +202,42 @@ def test_another_child_can_neither_take_nor_end_it(tmp_path: Path) -> None:
         assert tree.hub.state() is State.ACCEPTED
 
     in_tree(tmp_path, body)
+
+
+def test_an_order_that_a_node_does_not_take_ends_with_its_reason(tmp_path: Path) -> None:
+    async def body(tree: Tree) -> None:
+        breaker = Breaker(3, 0.1, 1.0, Random(1))
+        tree.above = Above(tree.gw.service, tree, breaker, why_not=lambda order: f"no {order.name} here")
+        await tree.hub.ask(node="gw", deadline_s=60.0)
+        assert tree.below.has("gw")
+        assert await tree.exchange() == 1
+        await tree.lift()
+        assert tree.gw.device.ids == []
+        assert (tree.hub.state(), tree.hub.row().answer.detail) == (State.REFUSED, "no stop here")
+        assert not tree.below.has("gw")
+
+    in_tree(tmp_path, body)
+
+
+def test_a_node_that_waits_to_be_called_asks_only_then_and_until_nothing_is_left(tmp_path: Path) -> None:
+    async def body(tree: Tree) -> None:
+        polls: list[CommandPoll] = []
+
+        class Counted:
+            async def commands(self, poll: CommandPoll) -> Orders:
+                polls.append(poll)
+                return await tree.commands(poll)
+
+        above = Above(tree.gw.service, Counted(), Breaker(3, 0.1, 1.0, Random(1)), waits=False)
+        running = asyncio.ensure_future(above.run())
+        await tree.hub.ask(node="gw", deadline_s=60.0)
+        await asyncio.sleep(0.1)
+        assert polls == []
+        above.call()
+        await asyncio.sleep(0.3)
+        running.cancel()
+        assert tree.hub.state() is State.SENT
+        assert [poll.taken for poll in polls] == [(), ("c1",)]
+        assert {poll.wait_s for poll in polls} == {0.0}
+
+    in_tree(tmp_path, body)

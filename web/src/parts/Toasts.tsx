@@ -22,10 +22,10 @@ export function say(text: string, isBad = false): void {
 }
 
 /** Do it; say `done`, or what the node had against it. True when it's done. */
-export async function attempt(work: () => Promise<unknown>, done: string): Promise<boolean> {
+export async function attempt(work: () => Promise<unknown>, done: string | ((answer: unknown) => string)): Promise<boolean> {
   try {
-    await work();
-    if (done) say(done);
+    const answer = await work(), words = typeof done === "string" ? done : done(answer);
+    if (words) say(words);
     return true;
   } catch (error) {
     say(error instanceof ApiError ? [error.message, error.hint].filter(Boolean).join(" — ") : String(error), true);

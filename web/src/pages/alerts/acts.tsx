@@ -66,6 +66,12 @@ function asked(act: Act, one: Alert): Asked {
   return here;
 }
 
+/** Did the hub send it to a site that has it yet to do? */
+const isSent = (answer: unknown): boolean => {
+  const { state, below } = (answer ?? {}) as { state?: string; below?: string };
+  return state === "waiting" || below === "waiting";
+};
+
 const matchOf = (one: Alert): Match => ({ rules: [one.rule], nodes: [one.node], devices: [one.device] });
 
 function askedHere(act: Act, one: Alert): Asked {
@@ -112,7 +118,7 @@ export function ActDialog({ act, alert, onDone, onClose }: { act: Act; alert: Al
   return (
     <Asking
       title={title} button={button} mustSay={mustSay} words={words} onClose={onClose}
-      work={(by, text) => attempt(() => work(by, text, until), done)}
+      work={(by, text) => attempt(() => work(by, text, until), (answer) => (isSent(answer) ? SENT : done))}
       onDone={onDone}
     >
       {act === "silence" && (
