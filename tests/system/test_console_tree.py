@@ -38,6 +38,11 @@ def test_a_hub_lists_and_looks_at_a_gateway_below_its_region(tmp_path: Path) -> 
         assert answer.json()["series"][0]["value"] == [0.01, 0.02, 0.03]
         assert made.client.get(f"{base}/gw/api/residency").status_code == 403
         assert made.client.get(f"{base}/region/api/sites").json()["sites"][0]["node"] == "gw"
+        silence = {"do": "silence", "by": "ann", "text": "belt", "until": "+1h", "match": {"devices": ["belt-*"]}}
+        assert made.client.post(f"{base}/gw/acts", json=silence).status_code == 202
+        within(lambda: made.client.get(f"{base}/gw/api/silences").json() != [], 40)
+        assert made.client.get(f"{base}/gw/api/silences").json()[0]["by"] == "ann at hub"
+        assert made.client.get(f"{base}/region/api/silences").json() == []
         made.cable.cut()
         within(lambda: made.client.get(f"{base}/gw/api/status").status_code == 503, 60)
         answer = made.client.get(f"{base}/gw/api/devices")

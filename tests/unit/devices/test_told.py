@@ -43,7 +43,8 @@ class Two:
 
     async def look(self, keys: Sequence[Key]) -> dict[Key, Told]:
         at_ns = self.clock.wall_ns()
-        return {k: Told(*k, at_ns, state=self.devices[k[1]]) for k in keys if k[1] in self.devices}
+        found = {k: self.devices[k[1]] for k in keys if k[1] in self.devices}
+        return {k: Told(*k, at_ns, state=state, labels=(f"of {k[1]}",)) for k, state in found.items()}
 
     async def tell(self, report: DeviceReport) -> DeviceReceipt:
         self.reports.append(report)
@@ -93,6 +94,19 @@ def test_a_parent_that_was_killed_knows_the_devices_and_not_how_they_are_until_i
         assert two.reports[-1].n == 0  # a sign of life was enough
         two.clock.advance(HEARD_WITHIN_S + 1)
         assert set(two.known.values()) == {UNKNOWN}
+
+    in_two(tmp_path, body)
+
+
+def test_labels_of_a_device_below_are_known_until_it_is_gone(tmp_path: Path) -> None:
+    async def body(two: Two) -> None:
+        await two.telling.once()
+        assert two.below.labels("gw", "press-1") == ("of press-1",)
+        assert two.below.labels("gw", "press-9") == two.below.labels("hub", "press-1") == ()
+        two.devices.pop("press-1")
+        two.telling.news([("gw", "press-1")])
+        await two.telling.once()
+        assert two.below.labels("gw", "press-1") == ()
 
     in_two(tmp_path, body)
 

@@ -205,3 +205,17 @@ def test_a_site_of_a_site_is_told_on_with_its_way_and_its_state(tmp_path: Path) 
 
 def test_what_only_trembles_is_no_news() -> None:
     assert [rounded(value) for value in (0, 0.1234, 118.4, 121.9, 98_765)] == [0.0, 0.12, 120.0, 120.0, 99_000.0]
+
+
+def test_a_node_that_takes_no_acts_tells_of_none_below_that_do(tmp_path: Path) -> None:
+    async def body(journal: Journal, clock: ManualClock) -> None:
+        able = msgspec.structs.replace(LEEDS, can=("alert-acts",))
+        below = SitesBelow(journal, clock, ["leeds"])
+        below.take("leeds", [SiteTold("leeds", about=able, health=WELL)])
+        for own, expected in ((LEEDS, ()), (able, ("alert-acts",))):
+            rows = {row.node: row for row in await SitesAbove("region", own, Health(), below).page()}
+            told = rows["leeds"].about
+            assert told is not None
+            assert told.can == expected
+
+    with_journal(tmp_path, body)
