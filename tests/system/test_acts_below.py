@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -171,3 +172,27 @@ def test_a_silence_of_the_hub_that_names_a_site_is_made_there_too_and_ends_with_
     gone = fleet.client.request("DELETE", f"https://127.0.0.1:{fleet.hub}/api/v1/silences/{made['id']}")
     assert gone.status_code == 200, gone.text
     fleet.until(lambda: fleet.get("silences", at="york").json() == [])
+
+
+@pytest.mark.slow
+def test_twenty_comments_are_each_there_once_whoever_is_killed_meanwhile(works: tuple[Fleet, Webhook]) -> None:
+    fleet, _ = works
+    alert = raised(fleet, "york", "press-9")
+    texts = [f"note {n}" for n in range(20)]
+    chance, killed = Random(7), ["york", "hub", "york", "hub"]
+    for n, text in enumerate(texts):
+        answer = post(fleet, "sites/york/acts", {"do": "comment", "event": alert["event"], "by": "ann", "text": text})
+        assert answer.status_code == 202, answer.text
+        if n % 5 == 4:
+            time.sleep(chance.uniform(0, 0.15))  # somewhere between the order, the act, its end and its way up
+            name = killed.pop()
+            fleet.kill(name)
+            fleet.start(name)
+            fleet.wait_up(name)
+    fleet.until(lambda: fleet.get(f"alerts/{alert['id']}").json()["below"] == "done", 90)
+    fleet.until(lambda: len([one for one in kinds(fleet, alert) if one[0] == "commented"]) == len(texts), 60)
+    number = at_site(fleet, "york", "press-9")["id"]
+    there = [one["detail"] for one in fleet.get(f"alerts/{number}/comments", at="york").json()]
+    assert sorted(there) == sorted(texts)
+    assert sorted(detail for kind, detail in kinds(fleet, alert) if kind == "commented") == sorted(texts)
+    assert len([one for one in audited(fleet, "york") if "note " in one]) == len(texts)

@@ -106,7 +106,7 @@ function Head({ one, onAct, onHelp }: { one: AlertDetail; onAct: (act: Act) => v
         <Link href={`/rules/${encodeURIComponent(one.rule)}`}>{one.rule}</Link>
         {` · node ${one.node}`}
       </p>
-      {one.unable && <p class="banner apart" role="note">{`What you do here stays here: ${one.unable}.`}</p>}
+      {one.unable && <p class="unable small" role="note">{`${one.unable.replaceAll("`", "")}. What you do here stays here.`}</p>}
       <div class="row">
         {isOpen && !one.acknowledged_ns && (
           <Button look="main-action" icon="check" needs="operator" far onClick={() => onAct("acknowledge")}>Acknowledge</Button>
