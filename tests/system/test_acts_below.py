@@ -78,7 +78,7 @@ def test_an_acknowledgement_at_the_hub_ends_the_reminders_and_the_escalation_at_
     many = len(hook.taken())
     time.sleep(2.5)
     assert len(hook.taken()) <= many + 1, "one may have been on its way"
-    assert [one for one in audited(fleet, "york") if "alice at hub" in one and "person:alice" in one]
+    assert [one for one in audited(fleet, "york") if "alice at hub" in one and "parent/local" in one]
     assert [one for one in audited(fleet, "hub") if f"alerts/{alert['id']}/acknowledge" in one]
 
 
@@ -144,6 +144,9 @@ def test_a_site_that_takes_nothing_from_its_parent_is_left_alone_and_the_hub_say
     assert "leeds can't take it from here" in refused.json()["error"]
     assert post(fleet, f"alerts/{alert['id']}/acknowledge", {"by": "eve"}).json()["acknowledged_by"] == "eve"
     assert at_site(fleet, "leeds", "press-4")["acknowledged_ns"] == 0
+    for wrong in ({"event": "a" * 300}, {"event": "a\nb"}, {"event": "", "do": "acknowledge"}):
+        said = {"do": "comment", "by": "eve", "text": "x"} | wrong
+        assert post(fleet, "sites/york/acts", said).status_code == 400, "it would stand in the way of all others"
     assert post(fleet, "sites/nowhere/acts", {"do": "unsilence", "silence": 1, "by": "eve"}).status_code in (404, 409)
 
 

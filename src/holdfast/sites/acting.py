@@ -92,6 +92,8 @@ class ActingHere:
             await ending.settle(Answer(State.DONE), failed=True)
         except HoldfastError as error:
             await ending.settle(Answer(State.REFUSED, str(error)[:500]), failed=True)
+        except Exception as bug:  # noqa: BLE001  # a fault of ours here must not end a node that stores readings
+            await ending.settle(Answer(State.FAILED, f"unexpected: {bug!r}"[:500]), failed=True)
         else:
             await ending.settle(answer)
 

@@ -17,7 +17,7 @@ from holdfast.journal.alerts import Alert
 from holdfast.journal.commanded import Stored
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.kernel.errors import HoldfastError
-from holdfast.model.command import State
+from holdfast.model.command import MAX_PARAMS, State
 from holdfast.sites.below import Known
 from holdfast.storage.sqlite import Connection
 from holdfast.wire.acts import ABLE, PLACE, Act, decode_act, encode_act
@@ -33,6 +33,12 @@ class SiteUnable(HoldfastError):
     """The site doesn't take it."""
 
     hint = "do it at the site itself, or renew its software"
+
+
+class ActInvalid(HoldfastError):
+    """What was asked can't be one: a site couldn't read it, and what waits behind it would wait for ever."""
+
+    hint = "see docs/reference/http-api.md, Sites"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +93,19 @@ class ActsBelow:
 
         Raises:
             SiteUnable: the site doesn't take it.
+            ActInvalid: nobody could.
             CommandError: nothing was taken.
         """
         if why := self.why_not(node):
             raise SiteUnable(why)
+        params = encode_act(act)
+        if decode_act(params) is None or len(params) > MAX_PARAMS or not act.place.isprintable():
+            raise ActInvalid("the act is too long, or names what no alert is called")
         lasts_s = WAITS_S
         if act.until_ns:
             lasts_s = max(1.0, min(lasts_s, (act.until_ns - self._commands.clock.wall_ns()) / NS_PER_S))
         number = number or await self._number(node, act)
-        asked = Asked(act.place, act.name, who, encode_act(act), node, number, lasts_s)
+        asked = Asked(act.place, act.name, who, params, node, number, lasts_s)
         try:
             stored, _ = await self._commands.ask(asked)
         except CommandConflicts:  # somebody else's acknowledgement is on its way

@@ -1,6 +1,7 @@
 """What people do here about alerts of nodes below: sent down, and shown until the site has done it."""
 
 import asyncio
+from functools import partial
 from hashlib import blake2b
 from typing import Literal
 
@@ -11,19 +12,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdfast.commands.errors import CommandError, CommandsBusy, CommandsCrowded, NodeUnknown
-from holdfast.journal import alerts
+from holdfast.journal import alerts, commanded
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.notify.checks import require_length, require_text
 from holdfast.notify.errors import AlertUnknown
 from holdfast.notify.filters import Filter
 from holdfast.notify.quieting import filter_of
-from holdfast.sites.acts import Sent, SiteUnable
+from holdfast.sites.acts import ActInvalid, Sent, SiteUnable
 from holdfast.web.alerts import RETRY_S, body, refusal
+from holdfast.web.commands import LOCAL
 from holdfast.web.deps import Alerting
 from holdfast.web.door import OPERATOR, needs
 from holdfast.web.errors import Refused
-from holdfast.web.guard import name_of
+from holdfast.web.guard import caller_of, name_of
 from holdfast.web.parameters import only
 from holdfast.web.responses import answer
 from holdfast.web.times import parse_time
@@ -102,12 +104,12 @@ class AlertActs:
         until_ns = parse_time("until", said.until, self._clock.wall_ns()) if said.do == "silence" else 0
         match = msgspec.to_builtins(said.match) if said.do == "silence" else {}
         act = Act(said.do, by, "", said.event, said.text, match, until_ns, silence=said.silence)
-        sent = await self.send(node, act)
+        sent = await self.send(request, node, act)
         if said.do == "acknowledge":
             await self._acknowledge_here(said.event, by, said.text)
         return answer(ActRow.of(sent), 202)
 
-    async def pass_on(self, number: int, do: Do, by: str, text: str) -> ActRow | None:
+    async def pass_on(self, request: Request, number: int, do: Do, by: str, text: str) -> ActRow | None:
         """Have the node do it that decided on an alert; None = it's this one, or can't take it."""
         if self._below is None:
             return None
@@ -123,35 +125,39 @@ class AlertActs:
         if self._below.why_not(node) and do in ("acknowledge", "comment"):
             return None  # it's of use here all the same; the alert's page says that the site doesn't know
         about = found.node, found.device, found.rule, found.metric
-        return ActRow.of(await self.send(node, Act(do, by, "", found.event, text, about=about)))
+        return ActRow.of(await self.send(request, node, Act(do, by, "", found.event, text, about=about)))
 
-    async def send(self, node: str, act: Act, number: str = "") -> Sent:
+    async def send(self, request: Request, node: str, act: Act, number: str = "") -> Sent:
         """Send an act down; refuses the request when it can't be."""
         if self._below is None:
             raise Refused(404, f"there is no site {node[:80]!r} below this node", "it takes no children")
-        act = msgspec.structs.replace(act, at=self._below.own, by=act.by[:100])
+        act, caller = msgspec.structs.replace(act, at=self._below.own, by=act.by[:100]), caller_of(request)
+        who = f"person:{caller.name}" if caller is not None and caller.name else LOCAL  # a name that anybody may say
         try:
-            sent = await self._below.send(node, act, f"person:{act.by}", number)
-        except (SiteUnable, CommandError) as error:
+            sent = await self._below.send(node, act, who, number)
+        except (SiteUnable, ActInvalid, CommandError) as error:
             raise _refused(error) from error
         self._service.revision += 1
         return sent
 
-    async def silence(self, number: int, match: Filter, until_ns: int, by: str, why: str) -> None:
+    async def silence(self, request: Request, number: int, match: Filter, until_ns: int, by: str, why: str) -> None:
         """A silence made here that names nodes below is made there, too, where they take it."""
         for node in self._named(match.nodes):
             made_by = _id_of(number, node)
             act = Act("silence", by, "", "", why, msgspec.to_builtins(match), until_ns)
-            await self.send(node, act, made_by)
+            await self.send(request, node, act, made_by)
 
-    async def unsilence(self, number: int, by: str) -> None:
+    async def unsilence(self, request: Request, number: int) -> None:
         """What was silenced with it below isn't any more."""
         if self._below is None:
             return
         silences = await asyncio.to_thread(self._look, alerts.silences)
         match = next((filter_of(one) for one in silences if one.id == number), Filter())
+        by = name_of(request, "") or LOCAL
         for node in self._named(match.nodes):
-            await self.send(node, Act("unsilence", by or "somebody", "", made_by=_id_of(number, node)))
+            made_by = _id_of(number, node)
+            if await asyncio.to_thread(self._look, partial(commanded.find, number=made_by)) is not None:
+                await self.send(request, node, Act("unsilence", by, "", made_by=made_by))
 
     def _named(self, nodes: tuple[str, ...]) -> list[str]:
         below = self._below
@@ -174,4 +180,6 @@ def _refused(error: HoldfastError) -> Refused:
         return Refused(507 if error.is_total else 429, str(error), error.hint, RETRY_S)
     if isinstance(error, CommandsBusy):
         return Refused(503, str(error), error.hint, RETRY_S)
+    if isinstance(error, ActInvalid):
+        return Refused(400, str(error), error.hint)
     return Refused(404 if isinstance(error, (NodeUnknown, AlertUnknown)) else 409, str(error), error.hint)

@@ -160,7 +160,7 @@ class AlertStories:
         only(request.query_params)
         said = await body(request, _said)
         number, by = min(int(request.path_params["id"]), LAST_ID), name_of(request, said.by)
-        sent = None if self._acts is None else await self._acts.pass_on(number, "comment", by, said.comment)
+        sent = None if self._acts is None else await self._acts.pass_on(request, number, "comment", by, said.comment)
         if sent is not None:
             return answer(sent, 202)
         try:

@@ -274,7 +274,9 @@ class Alerts:
         only(request.query_params)
         said = await body(request, _ack)
         number, by = min(int(request.path_params["id"]), LAST_ID), name_of(request, said.by)
-        sent = None if self._acts is None else await self._acts.pass_on(number, "acknowledge", by, said.comment)
+        sent = (
+            None if self._acts is None else await self._acts.pass_on(request, number, "acknowledge", by, said.comment)
+        )
         try:
             found = await self._service.acknowledge(number, by, said.comment)
         except HoldfastError as error:
@@ -287,7 +289,7 @@ class Alerts:
         only(request.query_params)
         said = await body(request, _label)
         number, by = min(int(request.path_params["id"]), LAST_ID), name_of(request, said.by)
-        sent = None if self._acts is None else await self._acts.pass_on(number, said.label, by, said.comment)
+        sent = None if self._acts is None else await self._acts.pass_on(request, number, said.label, by, said.comment)
         if sent is not None:
             return answer(sent, 202)
         try:
@@ -322,7 +324,7 @@ class Alerts:
         except HoldfastError as error:
             raise refusal(error) from error
         if self._acts is not None:
-            await self._acts.silence(made.id, said.match, until_ns, by, said.why)
+            await self._acts.silence(request, made.id, said.match, until_ns, by, said.why)
         return answer(SilenceRow.of(made), 201)
 
     @needs(OPERATOR)
@@ -335,7 +337,7 @@ class Alerts:
         except HoldfastError as error:
             raise refusal(error) from error
         if self._acts is not None:
-            await self._acts.unsilence(number, name_of(request, ""))
+            await self._acts.unsilence(request, number)
         return answer(Gone(number))
 
     async def channels(self, request: Request) -> Response:
