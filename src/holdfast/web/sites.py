@@ -28,6 +28,7 @@ MOST_AT_ONCE, MOST_IN_LINE = 4, 32
 """Looks at one site: under way, and with those that wait."""
 MOST_HELD, HOLD_S = 256, 15.0
 """Looks at all sites that wait for something to change, and how long each does."""
+MOST_TURNS = 4
 STATES = ("online", "late", "silent", "never", "unknown")
 _UNKNOWN_HINT = "GET /api/v1/sites lists them"
 _BY_NODE = ("devices", "series", "last", "alerts")
@@ -43,7 +44,7 @@ class Sites:
 
     def __init__(self, desk: SiteDesk) -> None:
         self._desk = desk
-        self._held: dict[tuple[str, Call], asyncio.Future[CallReply]] = {}
+        self._held: dict[tuple[str, str, str], asyncio.Future[CallReply]] = {}
         self._lines: dict[str, tuple[asyncio.Semaphore, list[int]]] = {}
 
     def routes(self) -> list[Route]:
@@ -82,19 +83,25 @@ class Sites:
         return await self._look(request, row, call)
 
     async def _follow(self, request: Request, row: SiteRow, call: Call) -> Response:
-        """The same page, once it's another than was seen; who looks at the same is answered by one look."""
-        key = (row.node, call)
-        shared = self._held.get(key)
-        if shared is None:
-            shared = self._held[key] = asyncio.ensure_future(self._desk.look(row.node, call))
-            shared.add_done_callback(partial(self._followed, key))
-        try:
-            reply = await asyncio.shield(shared)
-        except SiteUnreached as error:
-            return await self._away(request, row, call, str(error))
+        """The same page, once it's another than was seen; all who look at it are answered by one look."""
+        key = row.node, call.path, call.query
+        for _ in range(MOST_TURNS):
+            shared = self._held.get(key)
+            if shared is None:
+                shared = self._held[key] = asyncio.ensure_future(self._desk.look(row.node, call))
+                shared.add_done_callback(partial(self._followed, key))
+            try:
+                reply = await asyncio.shield(shared)
+            except SiteUnreached as error:
+                return await self._away(request, row, call, str(error))
+            header = reply.header
+            if header.status == 304 and header.digest != call.seen:  # nothing new to whom the look was for
+                return await self._look(request, row, Call(call.path, call.query))
+            if header.status != 200 or header.digest != call.seen:
+                break  # and else it's new to another only
         return _live(reply)
 
-    def _followed(self, key: tuple[str, Call], done: "asyncio.Future[CallReply]") -> None:
+    def _followed(self, key: tuple[str, str, str], done: "asyncio.Future[CallReply]") -> None:
         self._held.pop(key, None)
         if not done.cancelled():
             done.exception()  # whoever waited was told; nobody may have
