@@ -17,7 +17,7 @@ from holdfast.web.sites import SiteUnreached
 from holdfast.wire.acts import ABLE
 from holdfast.wire.asking import Ask
 from holdfast.wire.errors import WireError
-from holdfast.wire.looking import MAX_PATH, Call, CallReply, decode_reply
+from holdfast.wire.looking import MAX_PATH, MOST_HOLD_S, Call, CallReply, decode_reply
 from holdfast.wire.sites import SiteAbout, SiteHealth, SiteTold
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Desk:
         if not standing.calls:
             raise SiteUnreached("it doesn't show its pages: an older version, or `parent.questions.looks` is 0 there")
         number, clock = uuid.uuid4().hex, self._node.clock
-        began, lasts = clock.monotonic(), LOOK_S + call.hold_s
+        began, lasts = clock.monotonic(), LOOK_S + (MOST_HOLD_S if call.hold_s else 0.0)
         ask = Ask(number, ("-/-",), 0, 1, branch=standing.branch, within_s=lasts, call=call)
         outcome: Literal["answered", "malformed", "unanswered"] = "unanswered"
         try:

@@ -35,7 +35,7 @@ from holdfast.web.rules import Rules
 from holdfast.web.series import Series
 from holdfast.web.sites import Sites
 from holdfast.web.state import State
-from holdfast.wire.looking import Call, CallHeader, CallReply
+from holdfast.wire.looking import MOST_HOLD_S, Call, CallHeader, CallReply
 
 PACE_S = 1.5
 _NAME = r"[^/]{1,256}"
@@ -93,7 +93,7 @@ class Outlook:
         """What is shown; of a call that is held, once it's another than was seen."""
         if not call.hold_s:
             return await self._once(call, number)
-        left_s = call.hold_s
+        left_s = min(MOST_HOLD_S, max(call.hold_s, self._pace_s())) if call.seen else 0.0  # a poor link has its pace
         while True:
             if call.seen:
                 pause_s = min(left_s, self._pace_s())

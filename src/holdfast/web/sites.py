@@ -26,8 +26,8 @@ from holdfast.wire.looking import MAX_PATH, MAX_QUERY, Call, CallReply
 MOST_LISTED = 5_000
 MOST_AT_ONCE, MOST_IN_LINE = 4, 32
 """Looks at one site: under way, and with those that wait."""
-MOST_HELD, HOLD_S = 256, 15.0
-"""Looks at all sites that wait for something to change, and how long each does."""
+MOST_HELD, HOLD_S = 256, 5.0
+"""Looks at all sites that wait for something to change, and how long each does: a browser has six connections."""
 MOST_TURNS = 4
 STATES = ("online", "late", "silent", "never", "unknown")
 _UNKNOWN_HINT = "GET /api/v1/sites lists them"

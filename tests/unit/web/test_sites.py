@@ -100,6 +100,18 @@ def test_a_held_look_is_answered_once_the_page_is_another_than_was_seen() -> Non
     assert asked == 3
 
 
+def test_a_poor_links_pace_is_kept_also_when_the_hub_would_wait_for_less() -> None:
+    async def run() -> tuple[CallReply, float]:
+        outlook = Outlook(MOVING, lambda: False, lambda: 0.2)
+        loop, seen = asyncio.get_running_loop(), "what nobody saw"
+        began = loop.time()
+        return await outlook.look(Call("status", seen=seen, hold_s=0.01), "n"), loop.time() - began
+
+    reply, seconds = asyncio.run(run())
+    assert reply.header.status == 200
+    assert seconds >= 0.19
+
+
 def test_a_held_look_ends_without_a_body_when_nothing_changes() -> None:
     async def run() -> CallReply:
         outlook = Outlook(MOVING, lambda: False, lambda: PACE_S)

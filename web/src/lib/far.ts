@@ -1,5 +1,5 @@
 // What moves at a site that is looked at through its hub: the hub passes questions on. Each names what was seen last, and
-// the site answers once that is another one, or after 15 s that it isn't; how often it answers is the site's doing, by
+// the site answers once that is another one, or after 5 s that it isn't; how often it answers is the site's doing, by
 // how good its link is. An older site answers at once: then it's asked again after some seconds.
 import { away, follow, type Param } from "~/lib/api";
 import { connection, type Topic, type Wanted } from "~/lib/live";
@@ -18,6 +18,23 @@ interface Column {
 const LEAST_MS = 250, AWAY_MS = 4_000;
 /** A digest that no answer has: the site answers at its pace. */
 const ANY = "any";
+
+/** Looks under way at once: a browser has six connections to a node for all its tabs, and people press buttons. */
+const MOST_LOOKS = 2;
+let looks = 0;
+const line: (() => void)[] = [];
+
+async function inTurn<T>(look: () => Promise<T>): Promise<T> {
+  if (looks >= MOST_LOOKS) await new Promise<void>((go) => line.push(go));
+  else looks += 1;
+  try {
+    return await look();
+  } finally {
+    const next = line.shift();
+    if (next) next(); // it takes this one's place
+    else looks -= 1;
+  }
+}
 
 /** What to ask for, and what becomes of the answer. */
 interface Question {
@@ -75,7 +92,7 @@ export function poll<T>(topic: Topic, wanted: Wanted, take: (data: T) => void): 
     if (document.hidden) pause = 1_000;
     else {
       try {
-        const found = await follow(asked.path, asked.params(), seen, giveUp.signal);
+        const found = await inTurn(() => follow(asked.path, asked.params(), seen, giveUp.signal));
         if (giveUp.signal.aborted) return;
         connection.value = away.value ? "connecting" : "live";
         if (found.data !== null) take(asked.take(found.data as never) as T);
