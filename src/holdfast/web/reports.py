@@ -140,12 +140,12 @@ class Reports:
         node = _short("node", params.get("node", ""))
         if node in ("", self._service.node):
             return ""
+        if "after" in params:
+            raise Refused(400, "`after` follows this node's own log", "leave out `after` or `node`")
         if self._deps.catalogue.find(series_of(node, metric)) is None:
             key = "log" if metric == LOG else "traces"
             hint = f"`telemetry.{key}.send` in its node.yaml makes it come up"
             raise Refused(404, f"nothing of that kind came here from {node[:80]!r}", hint)
-        if "after" in params:
-            raise Refused(400, "`after` follows this node's own log", "leave out `after` or `node`")
         return node
 
 
