@@ -74,8 +74,8 @@ async def measure(folder: Path, *, quick: bool) -> dict[str, float]:
         return proxy.up_bytes + proxy.down_bytes
 
     async def settled() -> None:
-        async with asyncio.timeout(60):
-            while not pair.agree():  # noqa: ASYNC110  # two journals that have no event for this
+        async with asyncio.timeout(180):
+            while not await asyncio.to_thread(pair.agree):  # noqa: ASYNC110  # two journals that have no event for this
                 await asyncio.sleep(0.1)
 
     try:

@@ -281,15 +281,24 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]
-    reports = settings.telemetry.findings(
+    problems += [document.problem(where, text) for where, text in maintenance_findings(settings.maintenance)]
+    problems += [
+        *_contradictory_reports(document),
+        *_contradictory_people(document),
+        *_contradictory_commands(document),
+    ]
+    return problems + list(_contradictory_documents(document))
+
+
+def _contradictory_reports(document: Document[NodeSettings]) -> Iterator[Problem]:
+    settings = document.value
+    found = settings.telemetry.findings(
         is_encrypted=settings.journal.key is not None,
         has_residency=bool(settings.residency),
         has_parent=settings.parent is not None,
     )
-    problems += [document.problem(("telemetry", *where), text) for where, text in reports]
-    problems += [document.problem(where, text) for where, text in maintenance_findings(settings.maintenance)]
-    problems += [*_contradictory_people(document), *_contradictory_commands(document)]
-    return problems + list(_contradictory_documents(document))
+    for where, text in found:
+        yield document.problem(("telemetry", *where), text)
 
 
 def _contradictory_people(document: Document[NodeSettings]) -> Iterator[Problem]:

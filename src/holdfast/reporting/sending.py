@@ -137,8 +137,7 @@ class Sender:
         except HoldfastError:
             stay = frozenset((LOG, TRACES))  # the journal's trouble is told of elsewhere; the files here have them
         for row in rows:
-            counts = self.left_out if row.metric in stay else self.sent
-            counts["logs" if row.metric == LOG else "traces"] += 1
+            (self.left_out if row.metric in stay else self.sent)["logs" if row.metric == LOG else "traces"] += 1
 
     def _row(self, one: LogLine | Span, *, keeps: bool) -> tuple[Row, bool]:
         if isinstance(one, Span):
