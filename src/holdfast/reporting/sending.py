@@ -15,7 +15,7 @@ from msgspec import Struct
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.reporting.allowance import Allowance
-from holdfast.reporting.happenings import ReportsHeldBack, ReportsSentAgain
+from holdfast.reporting.happenings import ReportsHeldBack, ReportsLost, ReportsSentAgain
 from holdfast.reporting.leaving import leaving_line, leaving_step
 from holdfast.reporting.questions import LEVELS
 from holdfast.reporting.redacting import Redactor
@@ -79,13 +79,13 @@ class Sender:
         self._waiting: deque[LogLine | Span] = deque()
         self._allowance: Allowance | None = None
         self._sending = asyncio.Lock()
-        self._has_urgent = False
+        self._has_urgent = self._is_failing = False
         self._due = self._left_out_at = 0.0
         self._since: Counter[str] = Counter()
         """Left out since it was said."""
         self.sent, self.left_out = Counter[str](logs=0, traces=0), Counter[str](logs=0, traces=0)
         self._count("reports_sent", "Log lines and steps of traces that were stored for the parent.", self.sent)
-        self._count("reports_left_out", "Those that should go up and weren't: beyond `send_per_day`.", self.left_out)
+        self._count("reports_left_out", "Those that weren't: over `send_per_day`, kept, or not stored.", self.left_out)
 
     def _count(self, name: str, what: str, counts: Counter[str]) -> None:
         self._telemetry.table("counter", name, what, ("kind",), lambda: [((kind,), n) for kind, n in counts.items()])
@@ -111,21 +111,32 @@ class Sender:
                 await self.send()
 
     async def send(self) -> None:
-        """Make rows of all that waits; returns when they are safe on disk."""
+        """Make rows of all that waits; returns when they are safe on disk. What can't be done is said, never raised."""
         async with self._sending:
             self._due, self._has_urgent = self._clock.monotonic() + SEND_EVERY_S, False
-            if self._allowance is None:
-                self._allowance = Allowance(self._wanted.per_day, self._clock.wall_ns(), await self._ways.recall())
-            while self._waiting:
-                await self._send_some(self._allowance)
-            self._tell()
+            try:
+                await self._send_all()
+            except Exception as bug:  # noqa: BLE001  # a node must serve and stop whatever becomes of its log
+                if not self._is_failing:
+                    self._telemetry.emit(ReportsLost(kind="logs", cause=f"not sent: {bug!r}"))
+                self._is_failing = True
+            else:
+                self._is_failing = False
+
+    async def _send_all(self) -> None:
+        if self._allowance is None:
+            self._allowance = Allowance(self._wanted.per_day, self._clock.wall_ns(), await self._ways.recall())
+        while self._waiting:
+            await self._send_some(self._allowance)
+        self._tell()
 
     async def _send_some(self, allowance: Allowance) -> None:
-        keeps, now_ns = self._ways.keeps(), self._clock.wall_ns()
-        rows = list[Row]()
-        while self._waiting and len(rows) < MOST_AT_ONCE:
-            one = self._waiting.popleft()
-            row, is_urgent = self._row(one, keeps=keeps)
+        some = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
+        # on a thread: looking for secrets in a flood of lines must not hold up the loop
+        made = await asyncio.to_thread(self._made, some, keeps=self._ways.keeps())
+        now_ns, rows = self._clock.wall_ns(), list[Row]()
+        for one, row in zip(some, made, strict=True):
+            is_urgent = isinstance(one, LogLine) and LEVELS.get(one.level.lower(), 0) >= LEVELS["warning"]
             if allowance.take(len(row.text), now_ns, is_urgent=is_urgent):
                 rows.append(row)
             else:
@@ -139,11 +150,13 @@ class Sender:
         for row in rows:
             (self.left_out if row.metric in stay else self.sent)["logs" if row.metric == LOG else "traces"] += 1
 
-    def _row(self, one: LogLine | Span, *, keeps: bool) -> tuple[Row, bool]:
-        if isinstance(one, Span):
-            return Row(TRACES, one.end_ns, encode_report(leaving_step(one, self._redactor))), False
-        text = encode_report(leaving_line(one, self._redactor, keeps=keeps))
-        return Row(LOG, one.ts_ns, text), LEVELS.get(one.level.lower(), 0) >= LEVELS["warning"]
+    def _made(self, some: Sequence[LogLine | Span], *, keeps: bool) -> list[Row]:
+        return [
+            Row(TRACES, one.end_ns, encode_report(leaving_step(one, self._redactor)))
+            if isinstance(one, Span)
+            else Row(LOG, one.ts_ns, encode_report(leaving_line(one, self._redactor, keeps=keeps)))
+            for one in some
+        ]
 
     def _take(self, one: LogLine | Span) -> None:
         if len(self._waiting) >= MOST_WAITING:

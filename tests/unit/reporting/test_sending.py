@@ -25,9 +25,13 @@ class Store:
     commits: int = 0
     allowance: str = ""
     broken: bool = False
+    faults: int = 0
     stays: frozenset[str] = frozenset()
 
     async def store(self, rows: Sequence[Row], allowance: str) -> frozenset[str]:
+        if self.faults:
+            self.faults -= 1
+            raise ZeroDivisionError
         if self.broken:
             raise JournalError("poisoned")
         self.rows += [row for row in rows if row.metric not in self.stays]
@@ -123,6 +127,18 @@ def test_a_journal_that_takes_nothing_holds_nobody_up_and_what_is_lost_is_counte
         await sender.send()
         assert store.names() == ["Line2"]
         assert sender.left_out["logs"] == 1
+
+    scene(body)
+
+
+def test_a_fault_of_ours_is_said_once_and_ends_neither_sending_nor_the_nodes_stop() -> None:
+    async def body(sender: Sender, store: Store, _: ManualClock, telemetry: Telemetry) -> None:
+        store.faults = 2
+        for n in (1, 2, 3):
+            sender.take_line(line(n))
+            await sender.send()
+        assert [one.name for one in telemetry.lines.after(0)] == ["ReportsLost"]
+        assert store.names() == ["Line3"]
 
     scene(body)
 
