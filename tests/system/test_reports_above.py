@@ -1,5 +1,6 @@
 """What a site said of itself, and its steps of a trace, are known at the hub after an outage, a kill, and its end."""
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -7,7 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 from tests.system.fleet_of_sites import Fleet
+from tests.system.pages.browser import opened
 
 from holdfast.telemetry.spans import trace_id
 
@@ -124,3 +127,22 @@ def test_the_rows_are_not_traced_themselves_and_make_no_device_of_their_node(wor
     found: list[str] = [row["what"] for row in works.get("traces", limit="500").json()["traces"]]
     assert found
     assert not [what for what in found if "/node.log" in what or "/node.traces" in what]
+
+
+def test_the_hubs_page_shows_the_log_of_the_site_that_is_chosen(works: Fleet) -> None:
+    until(lambda: any(one["name"] == "NodeStarted" for one in lines(works, "hub", node="leeds")))
+
+    async def at() -> None:
+        async with opened("phone") as watched:
+            page = watched.page
+            await page.goto(f"https://127.0.0.1:{works.hub}/logs")
+            await page.get_by_label("Of which node").select_option("leeds")
+            await expect(page.get_by_text("What leeds said of itself")).to_be_visible()
+            await expect(page.get_by_role("button", name="NodeStarted")).to_have_count(1)
+            await page.get_by_role("button", name="NodeStarted").click()
+            await expect(page.get_by_role("dialog")).not_to_contain_text("incarnation")
+            await page.goto(f"https://127.0.0.1:{works.hub}/traces?node=nowhere")
+            await expect(page.get_by_text("nothing of that kind came here from 'nowhere'")).to_be_visible()
+            assert [error for error in watched.errors if "404" not in error] == []
+
+    asyncio.run(at())

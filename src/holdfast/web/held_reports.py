@@ -53,14 +53,20 @@ class HeldReports:
         return traces_of(filter(None, map(_step, rows)), wanted, MOST_LOOKED_AT)
 
     def trace(self, number: str, here: Sequence[Span], series: str = "") -> list[Span]:
-        """The steps of one trace at the nodes below. here: those at this one; series: of the reading, where known."""
+        """The steps of one trace at the nodes below, some perhaps twice.
+
+        here: those at this one; series: of the reading, where known. Without either all nodes are looked through.
+        """
         asked, found = set[str](), list[Span]()
         wanted = _nodes(here) | ({series.partition("/")[0]} if series else set())
+        if not wanted:
+            found = self._steps(number, [f"*/{DEVICE}/{TRACES}"], 1)
+            wanted = _nodes(found)
         while wanted and len(asked) < MOST_NODES:
             asked |= wanted
             found += self._steps(number, [_name(node, TRACES) for node in sorted(wanted)], len(wanted))
             wanted = _nodes(found) - asked
-        return found if asked else self._steps(number, [f"*/{DEVICE}/{TRACES}"], 1)
+        return found
 
     def _steps(self, number: str, patterns: Sequence[str], nodes: int) -> list[Span]:
         """Steps of a trace; all are found once as many nodes as are asked have told how it began or came to them."""
@@ -107,7 +113,9 @@ def _name(node: str, metric: str) -> str:
 def _nodes(spans: Sequence[Span]) -> set[str]:
     """Where a trace was before it came to where these steps are: the children that brought it, and its own node."""
     brought = {str(one.facts["child"]) for one in spans if one.name == INGEST and "child" in one.facts}
-    return brought | {str(one.facts["what"]).partition("/")[0] for one in spans if "/" in str(one.facts.get("what"))}
+    # a series' name, or of an alert its rule, ` on ` and what it is about
+    about = {str(one.facts.get("what", "")).rpartition(" on ")[2] for one in spans}
+    return brought | {what.partition("/")[0] for what in about if "/" in what}
 
 
 def _line(row: _Row) -> LogLine | None:
