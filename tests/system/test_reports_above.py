@@ -74,6 +74,10 @@ def lines_come_once_and_in_order_over_an_outage_and_a_kill(works: Fleet) -> None
     assert known[: len(said)] == said
     assert len({(one["ts_ns"], one["n"]) for one in known}) == len(known)
     assert [one["ts_ns"] for one in known] == sorted(one["ts_ns"] for one in known)
+    works.processes["york"].terminate()
+    works.processes["york"].wait(20)
+    assert "NodeStopping" in {one["name"] for one in lines(works, "hub", node="york")}
+    works.bring_up(["york"])
     for name in ("hub", "york"):
         assert works.get("ledger", at=name).json()["balanced"]
 
