@@ -1,4 +1,4 @@
-"""Sends log lines and steps of traces up: as rows of the journal, in the lane that goes last (ADR 26).
+"""Sends log lines and steps of traces up: as rows of the journal, in the lane that goes last (ADR 28).
 
 What comes is only remembered, within a bound; once in a while it's made rows in one commit. From there on it's as safe
 and as orderly as readings are: it waits for the link in the journal, is shed before anything else, and every node above
