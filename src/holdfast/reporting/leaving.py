@@ -24,9 +24,10 @@ def leaving_line(line: LogLine, redactor: Redactor, *, keeps: bool) -> SentLine:
     return SentLine(line.level, line.name, line.n, _clean(fields, redactor))
 
 
-def leaving_step(span: Span, redactor: Redactor) -> SentStep:
-    """A step as it goes up."""
-    took, facts = max(0, span.end_ns - span.start_ns), _clean(span.facts, redactor)
+def leaving_step(span: Span, redactor: Redactor, *, keeps: bool) -> SentStep:
+    """A step as it goes up. keeps: as for a line; ids of alerts of the same micro-batch may be of what stays."""
+    told = {name: value for name, value in span.facts.items() if name != "alerts"} if keeps else span.facts
+    took, facts = max(0, span.end_ns - span.start_ns), _clean(told, redactor)
     return SentStep(span.trace, span.name, took, span.parent, facts, span.links)
 
 

@@ -152,7 +152,7 @@ class Sender:
 
     def _made(self, some: Sequence[LogLine | Span], *, keeps: bool) -> list[Row]:
         return [
-            Row(TRACES, one.end_ns, encode_report(leaving_step(one, self._redactor)))
+            Row(TRACES, one.end_ns, encode_report(leaving_step(one, self._redactor, keeps=keeps)))
             if isinstance(one, Span)
             else Row(LOG, one.ts_ns, encode_report(leaving_line(one, self._redactor, keeps=keeps)))
             for one in some

@@ -39,13 +39,19 @@ def test_a_word_that_is_in_no_closed_set_doesnt_leave_under_the_name_of_one() ->
     assert closed(LogLine(1, 1, "INFO", "OfAnotherVersion", {"side": "front"})) == {}
 
 
+def test_a_step_doesnt_name_alerts_of_its_micro_batch_where_some_may_be_of_what_stays() -> None:
+    step = Span("ab" * 16, "cd" * 8, "gw", "decide", 10, 30, facts={"rules": "overheat", "alerts": "ef" * 16})
+    assert leaving_step(step, Redactor(), keeps=True).facts == {"rules": "overheat"}
+    assert leaving_step(step, Redactor(), keeps=False).facts == step.facts
+
+
 def test_secrets_are_taken_out_wherever_they_stand() -> None:
     redactor = Redactor(["correct horse battery"])
     said = leaving_line(line(door="said: correct horse battery", side="x password=hunter22"), redactor, keeps=False)
     assert GONE in str(said.fields["door"])
     assert "hunter22" not in str(said.fields)
     step = Span("ab" * 16, "cd" * 8, "gw", "receive", 10, 30, facts={"topic": "a/correct horse battery"})
-    assert "horse" not in str(leaving_step(step, redactor).facts)
+    assert "horse" not in str(leaving_step(step, redactor, keeps=False).facts)
 
 
 def test_facts_have_a_bound_in_number_and_length() -> None:
@@ -57,7 +63,9 @@ def test_facts_have_a_bound_in_number_and_length() -> None:
 def test_what_travels_is_read_as_it_was_written_and_anything_else_is_nothing() -> None:
     sent = leaving_line(line(door="Tür \U0001f6aa", times=3), Redactor(), keeps=False)
     assert decode_line(encode_report(sent)) == sent
-    step = leaving_step(Span("ab" * 16, "cd" * 8, "gw", "ack", 10, 30, "ef" * 8, {"lane": 2}, ("00" * 16,)), Redactor())
+    step = leaving_step(
+        Span("ab" * 16, "cd" * 8, "gw", "ack", 10, 30, "ef" * 8, {"lane": 2}, ("00" * 16,)), Redactor(), keeps=False
+    )
     assert (decode_step(encode_report(step)), step.took_ns) == (step, 20)
     for text in ("", "21.5", "[1]", "{}", '["INFO"]', "[" * 5_000, '["INFO","x",1,{}]' + " " * 20_000, "\ud800"):
         assert decode_line(text) is None
