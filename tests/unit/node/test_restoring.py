@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from holdfast.cli.main import app
 from holdfast.identity.people.book import FILE_NAME as PEOPLE
 from holdfast.identity.people.book import BookFile
+from holdfast.identity.people.roles import Role
 from holdfast.journal.alerts import Silence, silence, silences
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.opening import Access

@@ -14,8 +14,8 @@ const IMPERIAL: Record<string, [string, (v: number) => number]> = {
   l: ["gal", (v) => v / 3.785411784],
 };
 
-/** The unit as it's shown. */
-export const unit = (name: string): string => (prefs.value.imperial ? IMPERIAL[name]?.[0] : undefined) ?? SHOWN[name] ?? name;
+/** The unit as it's shown. isStored: as it's stored, whatever the viewer prefers. */
+export const unit = (name: string, isStored = false): string => (prefs.value.imperial && !isStored ? IMPERIAL[name]?.[0] : undefined) ?? SHOWN[name] ?? name;
 
 /** How to turn a stored value into a shown one. */
 export const converter = (name: string): ((value: number) => number) =>

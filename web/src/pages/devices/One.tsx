@@ -12,6 +12,7 @@ import { unit } from "~/lib/units";
 import { Change, type What } from "~/pages/devices/Change";
 import { Commands } from "~/pages/devices/Commands";
 import { linkTo, pathOf, refusedShare, stateMood, type Detail, type Device } from "~/pages/devices/model";
+import { Profiles, Sources } from "~/pages/devices/Profile";
 import { RefusedOf } from "~/pages/devices/Refused";
 import { Strip } from "~/pages/devices/Strip";
 import { Badge, Button, Card, Empty, ErrorNote, Facts, Loading, Page, Segment, Spark, Stat } from "~/parts/basic";
@@ -58,8 +59,12 @@ export function DevicePage({ name, node }: { name: string; node: string }) {
         <div class="stack">
           <Commands device={device} />
           <RefusedOf device={device} isOwn={isOwn} />
+          <Profiles detail={asked.data} isOwn={isOwn} />
         </div>
-        <About device={device} isOwn={isOwn} />
+        <div class="stack">
+          <About device={device} isOwn={isOwn} />
+          <Sources detail={asked.data} isOwn={isOwn} />
+        </div>
       </div>
       {what && (
         <Change
