@@ -20,13 +20,21 @@ _NAMES = re.compile(
     r"pass(word|wd|phrase)?s?$|secret|token$|tokens$|credential|authorization|api_?key|access_?key|private|cookie|pin$",
     re.IGNORECASE,
 )
+
 _ALL_BELOW = {"users", "headers"}
 _PATHS = {"token_file", "password_file", "users_file", "key_file", "file", "env", "ca", "client_ca", "certificate"}
 """Where a secret is, not what it is."""
+_TOKEN = re.compile(r"\bhf1\.\d+\.[A-Za-z0-9_-]{16,}")
+"""Holdfast's own tokens, as `crypto.tokens` writes them: of people, kiosks, nodes and applications."""
 _WORDS = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 _ASSIGNED = re.compile(r"(?i)\b(password|passwd|secret|token|api_?key)(\"?\s*[=:]\s*\"?)[^\s\",;&]{4,}")
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _URL = re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>]+", re.IGNORECASE)
+
+
+def is_secret_name(name: str) -> bool:
+    """Does what is called so hold a secret?"""
+    return _NAMES.search(name) is not None
 
 
 class Redactor:
@@ -66,6 +74,7 @@ class Redactor:
         if self._pattern is not None:
             text = self._counted(self._pattern, GONE, text)
         text = self._counted(_PEM, GONE, text)
+        text = self._counted(_TOKEN, GONE, text)
         text = self._counted(_WORDS, rf"\1 {GONE}", text)
         text = self._counted(_ASSIGNED, rf"\1\2{GONE}", text)
         return _URL.sub(lambda found: self._url(found[0], in_channels=False), text)

@@ -54,6 +54,7 @@ export default function Quarantine() {
               columns={columns}
               id={(one) => one.id}
               selected={id || null}
+              isKeyed
               onOpen={(one) => change({ id: one.id === id ? "" : String(one.id) })}
               maxHeight="calc(100vh - 17rem)"
               empty={

@@ -56,7 +56,7 @@ function Contract({ one, series }: { one: Profile; series: readonly string[] }) 
           rows={[
             ["Topics", <span class="mono">{one.topic}</span>],
             ["Format", one.format],
-            ["Time", one.time ? `of the device, at ${one.time}` : "when the message came"],
+            ["Time", one.time ? `the device's own: ${one.time}` : "when the message came"],
             ["Repeats", one.id ? `told by ${one.id}` : "can't be told: its messages have no id"],
             ["Too old", one.stale_s === null ? "no message is" : `refused after ${lasting(one.stale_s)}`],
             ["Ahead", `uncertain if its clock is over ${lasting(one.ahead_s)} ahead`],

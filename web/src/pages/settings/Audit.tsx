@@ -64,7 +64,7 @@ export function Audit() {
           <Button icon="check" onClick={() => void verify()}>Check the chain</Button>
         </>
       }>
-      <Table label="Audit" rows={lines} columns={COLUMNS} id={(row) => row.id} onOpen={setOpen}
+      <Table label="Audit" rows={lines} columns={COLUMNS} id={(row) => row.id} onOpen={setOpen} isKeyed
         empty={<Empty title={who ? `Nothing of ${who}.` : "Nobody did anything yet."} />} />
       {lines.length >= AT_ONCE && last > 1 && (
         <div class="more-rows">
