@@ -104,8 +104,8 @@ function useKeys(go: (path: string) => void, help: () => void): void {
         const found = pages.find((page) => page.key === event.key);
         if (found) go(found.path.replace(/\/[:*].*$/, "") || "/");
       } else if (event.key === "?" && !document.querySelector("dialog[open]")) {
-        help();
-        event.preventDefault();
+        // a page with keys of its own shows them itself, and may hear of this later
+        setTimeout(() => !event.defaultPrevented && help());
       } else if (event.key === "/") {
         const search = document.querySelector<HTMLInputElement>("main input[type=search]");
         if (search) {

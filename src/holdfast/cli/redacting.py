@@ -9,13 +9,15 @@ import base64
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 import msgspec
 
 GONE = "[redacted]"
 SHORTEST = 4
 """Characters: a shorter secret would take half of the words with it."""
+_LEAST_VALUE = 8
+"""Characters of a URL's value, as in ?key=…: a shorter one is a word or a number."""
 _NAMES = re.compile(
     r"pass(word|wd|phrase)?s?$|secret|token$|tokens$|credential|authorization|api_?key|access_?key|private|cookie|pin$",
     re.IGNORECASE,
@@ -114,6 +116,9 @@ class Redactor:
             self.learn(one)
         if parts.query and in_channels:
             self.learn(parts.query)
+            for _, value in parse_qsl(parts.query):
+                if len(value) >= _LEAST_VALUE:
+                    self.learn(value)
         if hidden:
             for piece in parts.path.split("/"):
                 if len(piece) >= (20 if piece.isalpha() else 8):  # `api` and `services` are words, and no tokens

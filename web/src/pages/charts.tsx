@@ -1,11 +1,13 @@
 // Live charts of up to twenty series: zoom, pan, compare, with gaps, doubts, alerts and thresholds drawn.
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { status } from "~/app";
 import { figure } from "~/lib/format";
 import { dark, prefs } from "~/lib/prefs";
 import { ago, clock, day, exact } from "~/lib/time";
 import { unit as spokenUnit } from "~/lib/units";
 import { Button, Card, Empty, ErrorNote, Page, Segment } from "~/parts/basic";
+import { FirstDevice } from "~/parts/FirstDevice";
 import { Icon } from "~/parts/Icon";
 import { say } from "~/parts/Toasts";
 import { Board, type Group } from "./charts/board";
@@ -44,6 +46,7 @@ export default function Charts() {
         <div class="banner info">{`Nothing was read yet of ${board.missing.value.join(", ")}: it's drawn from its first reading on.`}</div>
       )}
       {!view.names.length && (
+        status.value?.series === 0 ? <Card><FirstDevice /></Card> :
         <Card>
           <Empty title="Choose what to look at.">Up to {MOST} series, live and as far back as this node remembers.</Empty>
           <div class="row" style={{ justifyContent: "center", paddingBottom: "1.5rem" }}>

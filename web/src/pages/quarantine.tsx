@@ -61,7 +61,7 @@ export default function Quarantine() {
                 isFiltered ? (
                   <Empty title="No refused message fits the filters." />
                 ) : (
-                  <Empty title="Nothing is in quarantine.">Every message so far became readings.</Empty>
+                  <Empty title="Nothing is in quarantine.">No message was refused. What no profile can read is kept here with its bytes and the reason; mend the profile, then replay it.</Empty>
                 )
               }
             />

@@ -25,7 +25,7 @@ export function Quiet() {
       <Card title="Silences" note={silences.data?.length || undefined} flush actions={<Button icon="plus" needs="operator" onClick={() => setMaking("silence")}>Silence</Button>}>
         {silences.error && <ErrorNote error={silences.error} />}
         {!silences.data && !silences.error && <Loading />}
-        {silences.data?.length === 0 && <Empty title="Nothing is silenced." />}
+        {silences.data?.length === 0 && <Empty title="Nothing is silenced.">Silence what you know of and can't mend yet: its alerts are kept, and nobody is told of them.</Empty>}
         <ul class="quiet-list">
           {silences.data?.map((one) => (
             <li key={one.id}>
