@@ -114,11 +114,8 @@ class Redactor:
             return url
         for one in secrets:
             self.learn(one)
-        if parts.query and in_channels:
-            self.learn(parts.query)
-            for _, value in parse_qsl(parts.query):
-                if len(value) >= _LEAST_VALUE:
-                    self.learn(value)
+        if in_channels:
+            self._learn_query(parts.query)
         if hidden:
             for piece in parts.path.split("/"):
                 if len(piece) >= (20 if piece.isalpha() else 8):  # `api` and `services` are words, and no tokens
@@ -127,6 +124,11 @@ class Redactor:
         path = f"/{GONE}" if hidden else parts.path
         netloc = f"{GONE}@{host}" if secrets else host
         return urlunsplit((parts.scheme, netloc, path, GONE if parts.query else "", ""))
+
+    def _learn_query(self, query: str) -> None:
+        """As a whole, and each value: a server may name a key in its answer."""
+        for one in (query, *(value for _, value in parse_qsl(query) if len(value) >= _LEAST_VALUE)):
+            self.learn(one)
 
     def _counted(self, pattern: re.Pattern[str], by: str, text: str) -> str:
         text, times = pattern.subn(by, text)

@@ -2,9 +2,13 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 from playwright.async_api import Page, expect
 from tests.system.pages.browser import Watched
@@ -14,8 +18,12 @@ from tests.system.pages.test_charts_page import STATIC
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 NOTE_WORDS = """() => {
-  const to = CanvasRenderingContext2D.prototype, write = to.fillText;
+  const to = CanvasRenderingContext2D.prototype, write = to.fillText, clear = to.clearRect;
   window.__words = [];
+  to.clearRect = function (...at) {
+    window.__words = [];
+    return clear.call(this, ...at);
+  };
   to.fillText = function (text, ...at) {
     window.__words.push(String(text));
     return write.call(this, text, ...at);
@@ -119,33 +127,60 @@ def test_a_change_of_clocks_is_shown_in_the_viewers_zone_and_yesterday_is_the_sa
     span = {"from": str(round((CHANGE - 3 * HOUR) * 1000)), "to": str(round((CHANGE + 3 * HOUR) * 1000))}
     url = site.charts(["autumn/temperature"], **span)
 
-    def in_zone(browsers: str, **prefs: Any) -> list[str]:
+    def in_zone(browsers: str, *, also: bool = False, **prefs: Any) -> list[str]:
         found: list[str] = []
 
         async def at(watched: Watched) -> None:
             await shown(watched.page, url, **prefs)
             found.extend(await words(watched.page))
+            if also:
+                await compare(watched.page)
 
         look(site.page, at, zone=browsers)
         return found
 
+    async def compare(page: Page) -> None:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/query?" in request.url else None)
+        later = {"from": str(round((CHANGE + 8 * HOUR) * 1000)), "to": str(round((CHANGE + 10 * HOUR) * 1000))}
+        await shown(page, site.charts(["autumn/temperature"], vs="day", **later))
+        # 12:30 to 14:30 UTC of that day; the day before the same clock's time was an hour earlier in UTC
+        assert any("from=2026-10-31T11%3A30" in url for url in asked), asked
+
     india = in_zone("Asia/Kolkata")
     assert {"08:00", "10:00", "12:00"} <= set(india), india
-    there = in_zone("America/St_Johns")
+    there = in_zone("America/St_Johns", also=True)
     assert "1 Nov" in there or "Nov 1" in there, there  # midnight
     assert there.count("01:00") + there.count("01:30") >= 2, there  # it's that time twice
     chosen = in_zone("Asia/Kolkata", zone="America/St_Johns")
     assert [one for one in chosen if ":" in one] == [one for one in there if ":" in one]
 
-    async def compared(watched: Watched) -> None:
-        asked: list[str] = []
-        watched.page.on("request", lambda request: asked.append(request.url) if "/query?" in request.url else None)
-        later = {"from": str(round((CHANGE + 8 * HOUR) * 1000)), "to": str(round((CHANGE + 10 * HOUR) * 1000))}
-        await shown(watched.page, site.charts(["autumn/temperature"], vs="day", **later))
-        # 12:30 to 14:30 UTC of that day; the day before the same clock's time was an hour earlier in UTC
-        assert any("from=2026-10-31T11%3A30" in url for url in asked), asked
 
-    look(site.page, compared, zone="America/St_Johns")
+def test_alerts_are_told_and_works_are_planned_by_the_viewers_clock(site: Shapes) -> None:
+    site.tell([("shape/hot", json.dumps({"at": time.time() * 1000, "t": 70.5}).encode())])
+
+    async def at(watched: Watched) -> None:
+        page = watched.page
+        await page.goto(f"{site.page}/alerts")
+        await page.wait_for_function("() => fetch('/api/v1/alerts').then(one => one.json()).then(all => all.length)")
+        (alert,) = await page.evaluate("fetch('/api/v1/alerts').then(answer => answer.json())")
+        for prefs, zone in (({}, "Asia/Kolkata"), ({"zone": "America/St_Johns"}, "America/St_Johns")):
+            await page.evaluate("kept => localStorage.setItem('holdfast.prefs', kept)", json.dumps(prefs))
+            await page.goto(f"{site.page}/alerts/{alert['id']}")
+            raised = datetime.fromtimestamp(alert["raised_ns"] // 10**9, ZoneInfo(zone))
+            await expect(page.get_by_text(f"{raised:%H:%M:%S}").first, zone).to_be_visible()
+        await page.goto(f"{site.page}/alerts/quiet")  # still of St. John's, in a browser in India
+        await page.get_by_role("button", name="Plan works").click()
+        await page.get_by_label("To", exact=False).first.fill("2026-12-01T08:00")
+        await page.get_by_label("Every alert").check()
+        await page.get_by_label("Why").fill("new belt")
+        await page.get_by_label("Your name").fill("ada")
+        await page.get_by_role("button", name="Plan", exact=True).click()
+        await page.get_by_text("new belt").wait_for()
+
+    look(site.page, at, zone="Asia/Kolkata")
+    (works,) = httpx.get(f"{site.page}/api/v1/maintenance", trust_env=False).json()
+    assert works["to_ns"] == datetime(2026, 12, 1, 11, 30, tzinfo=UTC).timestamp() * 10**9
 
 
 def test_units_are_as_the_viewer_prefers_on_charts_and_a_devices_page(site: Shapes) -> None:
@@ -180,5 +215,6 @@ def test_a_devices_page_says_where_its_data_comes_from_and_what_its_profile_does
         assert await watched.axe() == []
 
     look(site.page, at)
-    (way,) = site.get("/api/v1/devices/press")["sources"]  # type: ignore[misc]  # JSON
+    told: Any = site.get("/api/v1/devices/press")
+    (way,) = told["sources"]
     assert (way["adapter"], way["topic"], way["profile"]) == ("mqtt", "shape/press", "shape")

@@ -122,10 +122,8 @@ def test_a_device_is_opened_and_described_without_a_mouse_and_focus_comes_back(b
         await box.wait_for()
         for _ in range(12):
             await page.keyboard.press("Tab")
-            inside = await page.evaluate(
-                "!!document.activeElement.closest('dialog') || document.activeElement === document.body"
-            )
-            assert inside, "Tab left the dialog"
+            inside = "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
+            assert await page.evaluate(inside), "Tab left the dialog"
         await page.keyboard.press("Escape")
         await expect(box).to_have_count(0)
         await expect(button).to_be_focused()

@@ -171,6 +171,7 @@ function Values({ device, names, gaps }: { device: Device; names: readonly strin
   const numeric = useMemo(() => rows.filter((row) => row.kind !== "text" && names.includes(row.name)), [rows, names]);
   const chosen = place.get("draw")?.split("\n").filter((name) => numeric.some((row) => row.name === name)) ?? [];
   const drawn = chosen.length ? chosen : numeric.slice(0, 1).map((row) => row.name);
+  const words = rows.filter((row) => row.kind === "text").map((row) => row.name);
   const kinds = new Map(numeric.map((row) => [row.name, row.kind === "int" ? "float" : row.kind])); // of steps means are shown
   const listed = isAll ? rows : rows.slice(0, MOST_LISTED);
   const asked = numeric.slice(0, isAll ? 50 : 20).map((row) => row.name);
@@ -189,7 +190,14 @@ function Values({ device, names, gaps }: { device: Device; names: readonly strin
     <Card
       title="Values"
       note={names.length ? `${whole(names.length)} series` : undefined}
-      actions={<Segment label="Time shown" value={span} choices={spans} onChange={(to) => change({ span: to })} />}
+      actions={
+        <>
+          <Link class="button quiet" href={`/charts?${new URLSearchParams((drawn.length ? [...drawn, ...words] : words).slice(0, 20).map((name) => ["series", name])).toString()}`}>
+            Open in Charts
+          </Link>
+          <Segment label="Time shown" value={span} choices={spans} onChange={(to) => change({ span: to })} />
+        </>
+      }
     >
       {known.data && rows.length === 0 ? (
         <Empty title="Nothing of it is stored.">
