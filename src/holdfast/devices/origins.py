@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 AGAIN_NS = 60 * 10**9
+_FEW = 16
+"""Messages that are looked at one by one more quickly than at once."""
 MOST_EACH = 8
 """Sources and topics remembered of one device; the one unheard longest goes."""
 
@@ -51,15 +53,22 @@ class Origins:
 
     def __init__(self) -> None:
         self._of: dict[int, dict[tuple[str, str], int]] = {}
-        self._is_due = np.zeros(1, np.bool_)
+        self._due = bytearray(1)  # a place a device; the last one stands for those not followed, and is never due
+        self._view = np.frombuffer(self._due, np.bool_)
         self._since_ns = 0
 
     def heard(self, devices: NDArray[np.int32], runs: Sequence[Heard]) -> None:
-        """devices: of each message of the runs, in order; below 0 = not followed."""
+        """devices: of each message of the runs, in order; -1 = not followed."""
         if not len(devices):
             return
-        self._turn(int(devices.max()), runs[-1].received_ns)
-        due = np.flatnonzero(self._is_due[devices])  # below 0 is the last place, which is never due
+        if abs(runs[-1].received_ns - self._since_ns) > AGAIN_NS:  # the clock may be set back
+            self._since_ns = runs[-1].received_ns
+            self._view[:-1] = True
+        elif len(devices) <= _FEW and not self._is_any_due(devices.tolist()):
+            return
+        if (highest := int(devices.max())) >= len(self._due) - 1:
+            self._grow(highest)
+        due = np.flatnonzero(self._view[devices])
         if not len(due):
             return
         numbers, first = np.unique(devices[due], return_index=True)
@@ -67,17 +76,17 @@ class Origins:
         places = np.searchsorted(ends, due[first], side="right")
         for number, place in zip(numbers.tolist(), places.tolist(), strict=True):
             self._note(number, runs[place])
-        self._is_due[numbers] = False
+        self._view[numbers] = False
 
-    def _turn(self, highest: int, now_ns: int) -> None:
-        if highest >= len(self._is_due) - 1:
-            grown = np.ones(max(2 * len(self._is_due), highest + 2), np.bool_)
-            grown[: len(self._is_due) - 1] = self._is_due[:-1]
-            self._is_due = grown
-        elif abs(now_ns - self._since_ns) > AGAIN_NS:  # the clock may be set back
-            self._is_due[:] = True
-            self._since_ns = now_ns
-        self._is_due[-1] = False
+    def _is_any_due(self, numbers: list[int]) -> bool:
+        due, end = self._due, len(self._due) - 1
+        return any(number >= end or due[number] for number in numbers)
+
+    def _grow(self, highest: int) -> None:
+        """New devices are due."""
+        known = self._due[:-1]
+        self._due = known + b"\1" * (max(2 * len(known), highest + 1) - len(known)) + b"\0"
+        self._view = np.frombuffer(self._due, np.bool_)
 
     def _note(self, number: int, run: Heard) -> None:
         known = self._of.setdefault(number, {})

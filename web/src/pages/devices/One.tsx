@@ -275,7 +275,7 @@ function SeriesRow(props: {
         {metricOf(row.name, props.device)}
         <small>{row.ts ? ago(row.ts) : "nothing since the node started"}</small>
       </span>
-      {props.values ? <Spark values={props.values} label={`Course of ${row.metric}`} /> : <span />}
+      {props.values ? <Spark values={props.values} label={`Course of ${row.metric}`} /> : <span class="spark" />}
       <span class="value">
         {spoken(row.value, row.unit)}
         {sign && typeof row.value === "number" && ` ${sign}`}
