@@ -8,6 +8,7 @@ from holdfast.storage.files import make_directory, sync_directory
 from holdfast.storage.sqlite import READ_WRITE, Connection, connect, open_reader, rows, translated
 
 PART = ".part"
+_SECRET = 0o600
 _KEPT = "kept_files"
 """A table that only copies have: files that belong to the database and lie beside it. So one file holds all, under one
 key, and is there whole or not at all."""
@@ -21,7 +22,7 @@ def back_up(
     The copy has the source's key. It's made in one step, because SQLite begins anew whenever the source changes between
     two; meanwhile the writer goes on into the WAL, which can't be emptied until the copy is done.
 
-    kept: files that go with it, by name; those that `source` was given as a copy don't
+    kept: files that go with it, by name; those that `source` was given as a copy don't. Only its owner can read it then
 
     Raises:
         DiskFull: when the target's disk is full; nothing is left there.
@@ -64,6 +65,8 @@ def _copy(source: Path, part: Path, key: bytes | None, vfs: str, kept: Mapping[s
             with writer.backup("main", reader, "main") as copying:
                 copying.step(-1)
             if kept or _has_kept(writer):
+                if kept:
+                    part.chmod(_SECRET)  # before there's anything secret in it
                 _keep(writer, kept)
         finally:
             writer.close()

@@ -66,6 +66,7 @@ def the_backup(folder: Path) -> Path:
 
 
 def test_after_the_disk_died_rules_switches_people_quarantine_and_silences_come_back(site: Path) -> None:
+    assert the_backup(site).stat().st_mode & 0o777 == 0o600, "hashes of passwords are in it"
     shutil.rmtree(site / "data")
     assert str(the_backup(site)) in run(site, "list").output
     done = run(site, "restore", str(the_backup(site)))

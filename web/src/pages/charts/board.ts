@@ -169,7 +169,7 @@ export class Board {
       const traces = this.traces.get(name) ?? { now: new Trace(), before: null };
       const convert = converter(one.unit);
       traces.now.replace(now.columns.get(name), now.stepMs, 0, convert);
-      traces.before = before ? new Trace() : null;
+      traces.before = before ? new Trace(traces.now) : null;
       traces.before?.replace(before?.columns.get(name), before?.stepMs ?? 0, shift, convert);
       this.traces.set(name, traces);
     }

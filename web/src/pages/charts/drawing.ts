@@ -14,7 +14,9 @@ export interface Colours {
   series: string[];
   mood: Record<Mark["mood"], string>;
   soft: string;
+  ink: string;
   panel: string;
+  font: string;
 }
 
 export function coloursNow(): Colours {
@@ -23,7 +25,9 @@ export function coloursNow(): Colours {
     series: names,
     mood: { good: css("--good"), warn: css("--warn"), bad: css("--bad"), info: css("--info") },
     soft: css("--soft"),
+    ink: css("--ink"),
     panel: css("--panel"),
+    font: css("--font"),
   };
 }
 
@@ -252,7 +256,7 @@ function drawLevels(u: uPlot, levels: readonly Level[], colours: Colours): void 
   const { ctx, bbox } = u, ratio = devicePixelRatio;
   ctx.strokeStyle = ctx.fillStyle = colours.mood.bad;
   ctx.lineWidth = ratio;
-  ctx.font = `${11 * ratio}px ${css("--font")}`;
+  ctx.font = `${11 * ratio}px ${colours.font}`;
   ctx.textAlign = "right";
   for (const { value, label } of levels) {
     const y = Math.round(u.valToPos(value, "y", true)) + 0.5;

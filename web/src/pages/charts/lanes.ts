@@ -1,6 +1,6 @@
 // States over time: what is on or off, and what is told in words. Each series is a lane of blocks with their words in it.
 import type uPlot from "uplot";
-import { css, type Mark } from "~/parts/Chart";
+import type { Mark } from "~/parts/Chart";
 import { type Colours, drawMarks } from "./drawing";
 import { BAD, type Drawn, type Trace, UNCERTAIN } from "./traces";
 
@@ -47,7 +47,7 @@ export function drawLanes(u: uPlot, drawn: readonly Drawn[], marks: readonly Mar
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  const font = css("--font"), soft = colours.soft, ink = css("--ink");
+  const { font, soft, ink } = colours;
   const height = bbox.height / Math.max(1, shown.length), X = (at: number): number => bbox.left + ((at - from) / (to - from)) * bbox.width;
   shown.forEach((one, row) => {
     const top = bbox.top + row * height, band = { y: top + HEAD_PX * ratio, h: height - (HEAD_PX + 4) * ratio };

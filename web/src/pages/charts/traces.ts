@@ -39,8 +39,14 @@ export class Trace {
   /** A longer pause than this (ms) is a gap. */
   gapMs = Infinity;
   /** What the values of a text series stand for. */
-  readonly words: string[] = [];
-  private readonly places = new Map<string, number>();
+  readonly words: string[];
+  private readonly places: Map<string, number>;
+
+  /** like: its words stand for the same values here. */
+  constructor(like?: Trace) {
+    this.words = like?.words ?? [];
+    this.places = like?.places ?? new Map<string, number>();
+  }
 
   private number(value: unknown): number {
     if (typeof value === "number") return value;
