@@ -3,13 +3,15 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from holdfast.cli.redacting import is_secret_name
 from holdfast.journal.journal import FILE_NAME
-from holdfast.node.settings import NodePlan
+from holdfast.reporting.redacting import is_secret_name
+
+if TYPE_CHECKING:
+    from holdfast.node.settings import NodePlan
 
 MOST_BYTES = 64 << 10
 SHORTEST_OF_ENVIRONMENT = 8
@@ -18,7 +20,7 @@ _FILES = {"token_file", "password_file", "key_file", "file", "key", "token", "re
 """Members that name a file with a secret."""
 
 
-def secrets_of(plan: NodePlan) -> Iterator[str]:
+def secrets_of(plan: "NodePlan") -> Iterator[str]:
     """Every secret that can be read now; what can't be read isn't in the bundle either."""
     for kind, text in _named(msgspec.to_builtins(plan.settings), ""):
         if kind == "env":
@@ -33,7 +35,7 @@ def secrets_of(plan: NodePlan) -> Iterator[str]:
             yield value
 
 
-def _environment_of(plan: NodePlan) -> dict[str, str]:
+def _environment_of(plan: "NodePlan") -> dict[str, str]:
     """Of the running node's process, where this one may look at it; its number is in the journal's lock."""
     try:
         number = int((plan.data / f"{FILE_NAME}.lock").read_text())
