@@ -11,6 +11,7 @@ from holdfast import __version__
 from holdfast.cli.adapter_commands import adapters
 from holdfast.cli.alert_commands import alerts, channels
 from holdfast.cli.asking import last, query, series, sql
+from holdfast.cli.backup_commands import backup
 from holdfast.cli.bench import bench
 from holdfast.cli.codec_commands import codec
 from holdfast.cli.command_commands import command
@@ -116,6 +117,7 @@ app.command()(top)
 app.command()(ledger)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
+app.add_typer(backup, name="backup")
 app.add_typer(queue, name="queue")
 app.add_typer(mqtt, name="mqtt")
 app.add_typer(monitoring, name="monitoring")

@@ -76,7 +76,7 @@ function All() {
             maxHeight="calc(100vh - 15rem)"
             sortBy="-Began"
             empty={
-              <Empty title="No trace is kept that matches.">
+              <Empty title={data?.sample === 0 || kind || place.get("series") ? "No trace is kept that matches." : "No trace is kept yet."}>
                 {data?.sample === 0
                   ? "Nothing is followed: telemetry.traces.sample in node.yaml is 0."
                   : "Of all readings only a small share is followed, and every alert. telemetry.traces.sample in node.yaml says how many."}

@@ -64,8 +64,8 @@ export function Audit() {
           <Button icon="check" onClick={() => void verify()}>Check the chain</Button>
         </>
       }>
-      <Table label="Audit" rows={lines} columns={COLUMNS} id={(row) => row.id} onOpen={setOpen}
-        empty={<Empty title={who ? `Nothing of ${who}.` : "Nobody did anything yet."} />} />
+      <Table label="Audit" rows={lines} columns={COLUMNS} id={(row) => row.id} onOpen={setOpen} isKeyed
+        empty={<Empty title={who ? `Nothing of ${who}.` : "Nobody did anything yet."}>Every change is written down here: who, what, when and from where.</Empty>} />
       {lines.length >= AT_ONCE && last > 1 && (
         <div class="more-rows">
           <Button look="quiet" icon="down" onClick={() => void more()}>Older</Button>
