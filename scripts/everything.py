@@ -12,8 +12,8 @@ from holdfast.kernel.clock import SystemClock
 from holdfast.node.node import Node
 from holdfast.node.reporting import reports_of, telemetry_of
 from holdfast.node.settings import read_plan
+from holdfast.node.web import build_server
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.metrics import CounterCollector
 
 _NODE = """
 node: everything
@@ -53,6 +53,8 @@ async def everything(folder: Path) -> list[Metric]:
     node = Node(plan, clock, telemetry)
     try:
         reports_of(node)
+        if plan.settings.api is not None:  # the pages count, too, and the node builds them as it starts
+            build_server(node, plan.settings.api)
         return sorted(_families(telemetry), key=lambda family: family.name)
     finally:
         await node.stop(1.0)
@@ -61,4 +63,3 @@ async def everything(folder: Path) -> list[Metric]:
 def _families(telemetry: Telemetry) -> Iterator[Metric]:
     yield from telemetry.registry.collect()
     yield from telemetry.slow.collect()
-    yield from CounterCollector(dict).collect()
