@@ -1,6 +1,7 @@
 """The audit of people: a chain that shows what was changed, and stays bounded."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.journal.kept import NOW, a_store, do
@@ -97,7 +98,10 @@ def test_a_start_ends_what_was_left_open_as_unknown_once(tmp_path: Path) -> None
     store = a_store(tmp_path)
     done, left = ask(store, "ann", "one"), ask(store, "bob", "two")
     answer(store, done, 200)
-    settle = lambda: do(store, lambda tx: audit_log.settle(tx, NOW + 9))  # noqa: E731  # said thrice
+
+    def settle() -> int:
+        return int(do(store, lambda tx: audit_log.settle(tx, NOW + 9)))
+
     assert settle() == 1
     assert settle() == 0
     found = {one.id: (one.step, one.status, one.ended_ns) for one in audit_log.page(store.db, Wanted(), 9)}
@@ -170,7 +174,10 @@ def test_the_chain_is_checked_in_pieces_while_it_grows_and_its_oldest_rows_go(
 
 def test_other_settings_than_at_the_last_start_are_a_line(tmp_path: Path) -> None:
     store = a_store(tmp_path)
-    notice = lambda **parts: do(store, lambda tx: audit_log.notice(tx, NOW, parts))  # noqa: E731  # said four times
+
+    def notice(**parts: str) -> Any:
+        return do(store, lambda tx: audit_log.notice(tx, NOW, parts))
+
     assert notice(mqtt="1", api="2") == []
     assert notice(mqtt="1", api="2") == []
     assert notice(mqtt="3", rules="4") == ["api", "mqtt", "rules"]
