@@ -39,15 +39,7 @@ channels: {ops: {webhook: {url: "http://127.0.0.1:1/", plain: true}}}
 
 async def everything(folder: Path) -> list[Metric]:
     """Every metric of such a node that was built and not started."""
-    create_authority(folder)
-    made = issue_certificate(folder, "node", ["127.0.0.1"])
-    for file, name in ((made.certificate, "node.pem"), (made.key, "node.key")):
-        if file.name != name:
-            shutil.copy(file, folder / name)
-    issue_token(folder / "up.token")
-    for name in ("backups", "cold"):
-        (folder / name).mkdir()
-    (folder / "node.yaml").write_text(_NODE)
+    settle(folder)
     clock, plan = SystemClock(), read_plan(folder / "node.yaml")
     telemetry = telemetry_of(plan, clock)
     node = Node(plan, clock, telemetry)
@@ -58,6 +50,19 @@ async def everything(folder: Path) -> list[Metric]:
         return sorted(_families(telemetry), key=lambda family: family.name)
     finally:
         await node.stop(1.0)
+
+
+def settle(folder: Path) -> None:
+    """Write the settings of such a node, and what they name."""
+    create_authority(folder)
+    made = issue_certificate(folder, "node", ["127.0.0.1"])
+    for file, name in ((made.certificate, "node.pem"), (made.key, "node.key")):
+        if file.name != name:
+            shutil.copy(file, folder / name)
+    issue_token(folder / "up.token")
+    for name in ("backups", "cold"):
+        (folder / name).mkdir()
+    (folder / "node.yaml").write_text(_NODE)
 
 
 def _families(telemetry: Telemetry) -> Iterator[Metric]:
