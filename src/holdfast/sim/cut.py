@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import socket
 from typing import Any
 
 _CHUNK = 1 << 16
+_BACKLOG = 100
 
 
 class CutProxy:
@@ -14,26 +16,30 @@ class CutProxy:
         self.port = port
         self.up_bytes = self.down_bytes = 0
         self._host, self._target = host, target_port
-        self._server: asyncio.Server | None = None
+        self._door: socket.socket | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._under_way: set[asyncio.Future[Any]] = set()
 
     async def start(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._accept, self._host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        door = socket.create_server((self._host, self.port), backlog=_BACKLOG)
+        door.setblocking(False)
+        self._door, self.port = door, door.getsockname()[1]
+        # asyncio's own server loses connections that it has met but not yet told of when it's closed (Python 3.11)
+        asyncio.get_running_loop().add_reader(door, self._meet, door)
 
     async def cut(self) -> None:
         """Close every connection and listen no more."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._door is not None:
+            asyncio.get_running_loop().remove_reader(self._door)
+            self._door.close()
+            self._door = None
         for writer in list(self._open):
             writer.transport.abort()
 
     async def restore(self) -> None:
         """Listen again, on the same port."""
-        if self._server is None:
+        if self._door is None:
             await self.start()
 
     async def stop(self) -> None:
@@ -43,20 +49,23 @@ class CutProxy:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server = self._server
-        if server is None:  # met before the cut, told after it
-            self._drop(writer)
-            return
+    def _meet(self, door: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # it has gone already
+            near, _ = door.accept()
+            near.setblocking(False)
+            task = asyncio.ensure_future(self._forward(near, door))
+            task.add_done_callback(lambda ended: near.close() if ended.cancelled() else None)  # it may not have begun
+            self._keep(task)
+
+    async def _forward(self, near: socket.socket, door: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=near)
         self._open.add(writer)
-        dialling = asyncio.ensure_future(asyncio.open_connection(self._host, self._target))
-        self._keep(dialling)
         try:
-            far_reader, far_writer = await dialling
+            far_reader, far_writer = await asyncio.open_connection(self._host, self._target)
         except (OSError, asyncio.CancelledError):
             self._drop(writer)
             return
-        if server is not self._server:  # cut meanwhile
+        if door is not self._door:  # cut meanwhile
             self._drop(writer)
             far_writer.transport.abort()
             return

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
+import warnings
 from collections.abc import Iterator
 
 from holdfast.sim.cut import CutProxy
@@ -41,3 +43,25 @@ def test_a_connection_still_on_its_way_to_the_other_end_is_cut_too() -> None:
 
     with full_server() as port:
         asyncio.run(body(port))
+
+
+def test_a_link_cut_in_the_moment_of_meeting_leaves_nothing_open() -> None:
+    async def body() -> None:
+        target = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        proxy = CutProxy("127.0.0.1", target.sockets[0].getsockname()[1])
+        await proxy.start()
+        for turns in (0, 1, 2, 3, 4, 5) * 4:
+            with socket.create_connection(("127.0.0.1", proxy.port)):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await proxy.cut()
+                await proxy.restore()
+        await proxy.stop()
+        await asyncio.sleep(0.05)
+        target.close()
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        asyncio.run(body())
+        gc.collect()
+    assert [str(one.message) for one in said if one.category is ResourceWarning] == []
