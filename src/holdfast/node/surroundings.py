@@ -82,8 +82,13 @@ class Surroundings:
 
     def report_by(self, service: ReportService) -> None:
         """What keeps the log and the traces; set before the node starts."""
-        self.reporting = service
+        self.reporting, service.node = service, self._node.plan.settings.node
         service.below = self._traces = TracesBelow(self._node.plan.settings.node, self.questions, service.reports.trace)
+
+    async def drain(self) -> None:
+        """Bring what was written to the log until now up."""
+        if self.reporting is not None:
+            await self.reporting.send()
 
     def _answer(self, ask: Ask) -> bytes:
         """Answer the parent, on a worker thread."""

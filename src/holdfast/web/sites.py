@@ -26,7 +26,7 @@ MOST_AT_ONCE, MOST_IN_LINE = 4, 32
 """Looks at one site: under way, and with those that wait."""
 STATES = ("online", "late", "silent", "never", "unknown")
 _UNKNOWN_HINT = "GET /api/v1/sites lists them"
-_BY_NODE = ("devices", "series", "last", "alerts")
+_BY_NODE = ("devices", "series", "last", "alerts", "logs")
 """Paths that this node answers of a site from what it holds, with `node=`."""
 
 

@@ -3,18 +3,19 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from holdfast.node.settings import NodePlan
+if TYPE_CHECKING:
+    from holdfast.node.settings import NodePlan
 
 MOST_BYTES = 64 << 10
 _FILES = {"token_file", "password_file", "key_file", "file", "key", "token", "residency_key", "users_file"}
 """Members that name a file with a secret."""
 
 
-def secrets_of(plan: NodePlan) -> Iterator[str]:
+def secrets_of(plan: "NodePlan") -> Iterator[str]:
     """Every secret that can be read now; what can't be read isn't in the bundle either."""
     for kind, text in _named(msgspec.to_builtins(plan.settings), ""):
         if kind == "env":
