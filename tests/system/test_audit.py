@@ -1,6 +1,5 @@
 """Nodes are killed while people change things, in the worst moments too: no change is ever without its line."""
 
-import json
 import os
 import random
 import signal
@@ -10,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -18,8 +16,12 @@ from tests.ports import free_port
 from tests.system.kill.site import ROOT
 
 from holdfast.identity.people.local import LOCAL_FILE
+from holdfast.journal import audit_log
+from holdfast.journal.audit_log import Wanted
 from holdfast.journal.journal import FILE_NAME
 from holdfast.journal.opening import Access
+from holdfast.journal.reader import JournalReader
+from holdfast.web.people_answers import AuditLine
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 RULE = """rules:
@@ -79,11 +81,14 @@ class Site:
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
-    def lines(self) -> list[dict[str, Any]]:
-        code, said = self.holdfast("audit", "list", "--limit", "1000", "--json")
-        assert code == 0, said
-        found: list[dict[str, Any]] = json.loads(said)["lines"]
-        return found
+    def lines(self) -> list[AuditLine]:
+        """What the file says, whether the node runs or not."""
+        reader = JournalReader(self.folder / "data" / FILE_NAME)
+        try:
+            assert reader.look(audit_log.broken_at) == 0
+            return [AuditLine.of(one) for one in reader.look(lambda db: audit_log.page(db, Wanted(), 1_000))]
+        finally:
+            reader.close()
 
 
 @pytest.fixture
@@ -105,7 +110,7 @@ def test_a_node_that_is_killed_right_before_or_after_a_change_has_it_on_record(t
         with site.client() as page, pytest.raises(httpx.TransportError):
             page.post("silences", json={"until": "+1h", "by": "me", "why": "die-before"})
         site.wait_dead()
-        assert [(one["what"], one["step"], one["status"]) for one in site.lines()] == [
+        assert [(one.what, one.step, one.status) for one in site.lines()] == [
             ("POST /api/v1/silences", "asked", 0),
             ("people: add die-after viewer", "unknown", 0),
         ]
@@ -167,13 +172,13 @@ def test_kills_at_any_time_leave_no_change_without_its_line(site: Site) -> None:
         silences = {one["why"] for one in page.get("silences?all=true").json()}
         rules = {one["rule"] for one in page.get("rules").json()["rules"]}
     lines = site.lines()
-    bodies = "\n".join(one["body"] for one in lines)
+    bodies = "\n".join(one.body for one in lines)
     assert [why for why in silences if f'"{why}"' not in bodies] == []
-    put = {one["what"].rpartition("/")[2] for one in lines if one["what"].startswith("PUT ")}
+    put = {one.what.rpartition("/")[2] for one in lines if one.what.startswith("PUT ")}
     assert rules - put == set()
-    done = "\n".join(one["body"] for one in lines if one["step"] == "done")
+    done = "\n".join(one.body for one in lines if one.step == "done")
     assert [why for why in told if f'"{why}"' not in done] == []
-    assert {one["step"] for one in lines} <= {"done", "failed", "unknown"}
-    unknown = sum(one["step"] == "unknown" for one in lines)
+    assert {one.step for one in lines} <= {"done", "failed", "unknown"}
+    unknown = sum(one.step == "unknown" for one in lines)
     print(f"seed {seed}: 8 kills, {len(lines)} lines, {unknown} unknown")
     assert unknown > 0
