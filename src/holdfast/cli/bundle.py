@@ -111,7 +111,7 @@ def _pieces(
     yield "versions.json", lambda: as_json(_versions())
     yield "machine.json", lambda: as_json(_machine(plan, clock))
     is_running = isinstance(where, Api) or (isinstance(where, File) and where.is_running)
-    yield "doctor.json", lambda: as_json(run_checks(plan.data, [] if is_running else plan.ports(), clock))
+    yield "doctor.json", lambda: as_json(run_checks(plan.data, [] if is_running else plan.ports(), clock, plan))
     if where is not None:
         file = where if isinstance(where, File) else file_of(plan, "")
         yield "status.json", lambda: as_json(from_api(where) if isinstance(where, Api) else from_file(where))

@@ -156,6 +156,7 @@ class Node:
         self._spawn(self.upkeep.run(), "upkeep")
         self._spawn(self.residency.run(), "residency")
         self._spawn(self.devices.run(), "devices")
+        self._spawn(self.surroundings.audit.run(), "audit")
         if self.backups is not None:
             self._spawn(self.backups.run(), "backup")
         if self.keeper is not None:
