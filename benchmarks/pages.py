@@ -21,8 +21,8 @@ from pathlib import Path
 import httpx
 from playwright.async_api import Page
 from tests.system.fleet_of_sites import Fleet
-from tests.system.pages.browser import Watched, opened
-from tests.system.pages.crowd import crowd, pages_of
+from tests.system.pages.browser import opened
+from tests.system.pages.crowd import crowd, longest_task, pages_of
 from tests.system.pages.works import works
 
 from benchmarks.options import Figures, percentiles
@@ -83,21 +83,10 @@ def live(rounds: int) -> Figures:
 
 
 def crowded(rounds: int) -> Figures:
-    async def run(watched: Watched, base: str, address: str) -> float:
-        page = watched.page
-        await page.goto(base + address)
-        await page.wait_for_selector("main h1")
-        await page.wait_for_timeout(800)
-        await page.mouse.move(700, 500)
-        for _ in range(10):
-            await page.mouse.wheel(0, 600)
-            await page.wait_for_timeout(60)
-        return max(await watched.long_tasks(), default=0.0)
-
     async def all_of(base: str) -> dict[str, float]:
         async with opened() as watched:
             await watched.page.goto(base)
-            return {one: await run(watched, base, one) for one in await pages_of(watched.page)}
+            return {one: await longest_task(watched, base + one) for one in await pages_of(watched.page)}
 
     with tempfile.TemporaryDirectory() as folder, crowd(Path(folder)) as site:
         turns = [asyncio.run(all_of(site.page)) for _ in range(rounds)]

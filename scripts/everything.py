@@ -12,8 +12,8 @@ from holdfast.kernel.clock import SystemClock
 from holdfast.node.node import Node
 from holdfast.node.reporting import reports_of, telemetry_of
 from holdfast.node.settings import read_plan
+from holdfast.node.web import build_server
 from holdfast.telemetry.happenings import Telemetry
-from holdfast.web.metrics import CounterCollector
 
 _NODE = """
 node: everything
@@ -32,13 +32,28 @@ backup: {folder: backups}
 history: {cold: {folder: cold}}
 brokers: {plant: {url: "mqtt://127.0.0.1:1", subscribe: {"a/#": 1}}}
 routes: {out: {to: {url: "mqtt://127.0.0.1:1"}, readings: {}}}
-telemetry: {metrics: {}, log: {level: error}, otlp: {url: "http://127.0.0.1:1", plain: true}}
+telemetry: {metrics: {}, log: {level: error, send: error}, otlp: {url: "http://127.0.0.1:1", plain: true}}
 channels: {ops: {webhook: {url: "http://127.0.0.1:1/", plain: true}}}
 """
 
 
 async def everything(folder: Path) -> list[Metric]:
     """Every metric of such a node that was built and not started."""
+    settle(folder)
+    clock, plan = SystemClock(), read_plan(folder / "node.yaml")
+    telemetry = telemetry_of(plan, clock)
+    node = Node(plan, clock, telemetry)
+    try:
+        reports_of(node)
+        if plan.settings.api is not None:  # the pages count, too, and the node builds them as it starts
+            build_server(node, plan.settings.api)
+        return sorted(_families(telemetry), key=lambda family: family.name)
+    finally:
+        await node.stop(1.0)
+
+
+def settle(folder: Path) -> None:
+    """Write the settings of such a node, and what they name."""
     create_authority(folder)
     made = issue_certificate(folder, "node", ["127.0.0.1"])
     for file, name in ((made.certificate, "node.pem"), (made.key, "node.key")):
@@ -48,17 +63,8 @@ async def everything(folder: Path) -> list[Metric]:
     for name in ("backups", "cold"):
         (folder / name).mkdir()
     (folder / "node.yaml").write_text(_NODE)
-    clock, plan = SystemClock(), read_plan(folder / "node.yaml")
-    telemetry = telemetry_of(plan, clock)
-    node = Node(plan, clock, telemetry)
-    try:
-        reports_of(node)
-        return sorted(_families(telemetry), key=lambda family: family.name)
-    finally:
-        await node.stop(1.0)
 
 
 def _families(telemetry: Telemetry) -> Iterator[Metric]:
     yield from telemetry.registry.collect()
     yield from telemetry.slow.collect()
-    yield from CounterCollector(dict).collect()

@@ -39,7 +39,7 @@ ROOMS = (
     ("history", "The site's memory"),
     ("filter residency", "What stays here"),
     ("report reports export exported trace traces", "Log, traces and the collector"),
-    ("build node metrics web process people log live maintenance", "The program"),
+    ("build node metrics web process people audit log live maintenance", "The program"),
 )
 
 

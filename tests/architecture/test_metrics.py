@@ -2,13 +2,16 @@
 
 import asyncio
 import re
+import ssl
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 from prometheus_client.metrics_core import Metric
 from scripts import metric_pages
-from scripts.everything import everything
+from scripts.everything import everything, settle
+from tests.running import running
 
 from holdfast.web.counters import COUNTERS
 
@@ -28,6 +31,18 @@ def families() -> tuple[Metric, ...]:
 def test_the_reference_is_what_a_node_with_every_part_tells() -> None:
     now = metric_pages.PAGE.read_text()
     assert metric_pages.page(families(), now) == now, "run python -m scripts.metric_pages"
+
+
+def test_a_node_that_runs_tells_nothing_that_the_reference_lacks(tmp_path: Path) -> None:
+    settle(tmp_path)
+    (tmp_path / "shop.token").touch()  # its settings are there
+    with running(tmp_path) as node:
+        trusted = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        told = httpx.get(f"https://127.0.0.1:{node.port}/metrics", verify=trusted, timeout=20).text
+    names = re.findall(r"^# TYPE (\S+) ", told, re.MULTILINE)
+    page = metric_pages.PAGE.read_text()
+    assert len(names) > 200
+    assert [name for name in names if f"| `{name}` |" not in page] == []
 
 
 def test_every_metric_is_named_after_our_program_or_its_process() -> None:

@@ -9,6 +9,7 @@ import { logout, me, unreached, whoAmI } from "~/lib/session";
 import type { Alert, Status } from "~/lib/types";
 import { Button, Empty, Loading } from "~/parts/basic";
 import { Icon } from "~/parts/Icon";
+import { KeysDialog } from "~/parts/Keys";
 import { attempt, Toasts } from "~/parts/Toasts";
 import { AsLastTold, Through } from "~/pages/sites/away";
 import { away } from "~/lib/api";
@@ -92,16 +93,19 @@ export function useNode(): void {
 }
 
 /** `g` and a letter go to a page, as in mail and issue trackers. */
-function useKeys(go: (path: string) => void): void {
+function useKeys(go: (path: string) => void, help: () => void): void {
   useEffect(() => {
     let isAfterG = false;
     const pressed = (event: KeyboardEvent): void => {
       const at = event.target;
       if (at instanceof HTMLElement && at.closest("input, textarea, select, dialog, [contenteditable]")) return;
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (isAfterG) {
         const found = pages.find((page) => page.key === event.key);
         if (found) go(found.path.replace(/\/[:*].*$/, "") || "/");
+      } else if (event.key === "?" && !document.querySelector("dialog[open]")) {
+        // a page with keys of its own shows them itself, and may hear of this later
+        setTimeout(() => !event.defaultPrevented && help());
       } else if (event.key === "/") {
         const search = document.querySelector<HTMLInputElement>("main input[type=search]");
         if (search) {
@@ -119,9 +123,16 @@ function useKeys(go: (path: string) => void): void {
 /** site: whose pages are shown, through this node; absent = its own. */
 function Frame({ site }: { site?: string }) {
   const [path, go] = useLocation();
-  const [isOpen, setOpen] = useState(false);
+  const [isOpen, setOpen] = useState(false), [isHelp, setHelp] = useState(false);
   useNode();
-  useKeys(go);
+  useKeys(go, () => setHelp(true));
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.key === "Escape") setOpen(false);
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
   useEffect(() => setOpen(false), [path]);
   useEffect(() => {
     status.value = null;
@@ -139,6 +150,7 @@ function Frame({ site }: { site?: string }) {
         To the content
       </a>
       <Rail isOpen={isOpen} site={site} />
+      {isHelp && <KeysDialog onClose={() => setHelp(false)} />}
       <main class="main" id="main" tabIndex={-1}>
         {connection.value === "offline" && site === undefined && (
           <div class="banner apart" role="status">

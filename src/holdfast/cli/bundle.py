@@ -26,8 +26,6 @@ from holdfast import __version__
 from holdfast.cli.bundle_journal import integrity_piece, journal_piece
 from holdfast.cli.ledger import from_file as ledger_from_file
 from holdfast.cli.node_api import Api, File, Misused, as_json, file_of, find
-from holdfast.cli.redacting import Redactor
-from holdfast.cli.secrets_of import secrets_of
 from holdfast.cli.status import from_api, from_file
 from holdfast.cli.traces import files_of
 from holdfast.cli.words import many, size
@@ -35,8 +33,10 @@ from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.node.doctor import run_checks
 from holdfast.node.machine import filesystem_of, is_clock_synchronised
+from holdfast.node.secrets_of import secrets_of
 from holdfast.node.settings import NodePlan
 from holdfast.reporting.questions import LinesWanted, TracesWanted
+from holdfast.reporting.redacting import Redactor
 from holdfast.storage.files import write_atomic
 from holdfast.web.report_answers import LogAnswer, TraceList
 
@@ -111,7 +111,7 @@ def _pieces(
     yield "versions.json", lambda: as_json(_versions())
     yield "machine.json", lambda: as_json(_machine(plan, clock))
     is_running = isinstance(where, Api) or (isinstance(where, File) and where.is_running)
-    yield "doctor.json", lambda: as_json(run_checks(plan.data, [] if is_running else plan.ports(), clock))
+    yield "doctor.json", lambda: as_json(run_checks(plan.data, [] if is_running else plan.ports(), clock, plan))
     if where is not None:
         file = where if isinstance(where, File) else file_of(plan, "")
         yield "status.json", lambda: as_json(from_api(where) if isinstance(where, Api) else from_file(where))

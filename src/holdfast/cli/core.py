@@ -22,7 +22,6 @@ Since = Annotated[str, typer.Option(help="Only received since then: -1h, 2026-05
 
 quarantine = typer.Typer(help="Messages that could not become readings.", no_args_is_help=True)
 journal = typer.Typer(help="The journal's file.", no_args_is_help=True)
-audit = typer.Typer(help="What a node can prove.", no_args_is_help=True)
 
 
 def status(
@@ -62,25 +61,6 @@ def ledger(
         from holdfast.cli.node_api import find, settings_of
 
         return show_ledger(find(settings_of(settings)), json=json, verify=verify)
-
-    finish(body)
-
-
-@audit.command()
-def residency(
-    settings: NodeFile,
-    json: Json = False,
-    since: Annotated[str, typer.Option("--from", help="Only days since then: -30d, 2026-05-01, or unix seconds.")] = "",
-    until: Annotated[str, typer.Option("--to", help="Only days up to then.")] = "",
-) -> None:
-    """What stayed, what left in its place and why. Exit 1: the register is broken, or rows lie where they mustn't."""
-
-    def body() -> int:
-        from holdfast.cli.audit import show_residency
-        from holdfast.cli.node_api import find, settings_of
-        from holdfast.kernel.clock import SystemClock
-
-        return show_residency(find(settings_of(settings)), since, until, SystemClock().wall_ns(), json=json)
 
     finish(body)
 

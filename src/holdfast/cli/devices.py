@@ -158,6 +158,8 @@ def _said(found: DeviceDetail, now_ns: int) -> list[str]:
         ],
         ["readings", f"{one.readings:,}"],
         ["refused, 24 h", f"{one.day_refused:,} of {one.day_judged:,}, {share(one)}"],
+        *(["comes by", plain(f"{way.adapter}, {way.topic}")] for way in found.sources),
+        *(["profile", f"{plain(each.name)} {each.version}, {each.total} fields"] for each in found.profiles),
     ]
     gaps = [_gap(gap) for gap in found.gaps[:_GAPS]]
     head = ["from", "to", "missing", "came later", "this node down"]

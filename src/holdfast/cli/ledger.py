@@ -81,6 +81,7 @@ def _rows(ledger: Ledger) -> list[str]:
     sources += f" + {rows.summaries:,} summaries" if rows.summaries else ""
     sources += f" + {rows.made:,} made to leave for what stays" if rows.made else ""
     sources += f" + {rows.excerpts:,} copies sent around alerts" if rows.excerpts else ""
+    sources += f" + {rows.reports:,} log lines and steps of traces" if rows.reports else ""
     sources += f" + {rows.from_children:,} from children" if rows.from_children else ""
     head = ["lane", "accepted", "delivered", "pending", "kept", "shed", "residual", ""]
     body = [

@@ -11,17 +11,19 @@ from holdfast import __version__
 from holdfast.cli.adapter_commands import adapters
 from holdfast.cli.alert_commands import alerts, channels
 from holdfast.cli.asking import last, query, series, sql
+from holdfast.cli.audit_commands import audit
+from holdfast.cli.backup_commands import backup
 from holdfast.cli.bench import bench
 from holdfast.cli.codec_commands import codec
 from holdfast.cli.command_commands import command
-from holdfast.cli.core import audit, journal, ledger, quarantine, status
+from holdfast.cli.core import journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
 from holdfast.cli.detect_commands import detect
 from holdfast.cli.device_commands import devices
 from holdfast.cli.history_commands import history
 from holdfast.cli.monitoring_commands import monitoring
 from holdfast.cli.mqtt_commands import mqtt
-from holdfast.cli.people_commands import audit_people, people
+from holdfast.cli.people_commands import people
 from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.report_commands import support_bundle, trace
@@ -95,7 +97,7 @@ def doctor(
     from holdfast.node.doctor import run_checks
     from holdfast.node.settings import read_plan
 
-    folder, ports = Path.cwd(), list[tuple[str, int]]()
+    folder, ports, plan = Path.cwd(), list[tuple[str, int]](), None
     if settings is not None:
         try:
             plan = read_plan(settings)
@@ -103,7 +105,7 @@ def doctor(
             typer.echo(str(invalid), err=True)
             raise typer.Exit(EXIT_CONFIG) from None
         folder, ports = plan.data, plan.ports()
-    checks = run_checks(folder, ports, SystemClock())
+    checks = run_checks(folder, ports, SystemClock(), plan)
     for found in checks:
         typer.echo(f"{found.verdict:<5} {found.name:<22} {found.found}")
         if found.advice:
@@ -116,6 +118,7 @@ app.command()(top)
 app.command()(ledger)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(journal, name="journal")
+app.add_typer(backup, name="backup")
 app.add_typer(queue, name="queue")
 app.add_typer(mqtt, name="mqtt")
 app.add_typer(monitoring, name="monitoring")
@@ -126,7 +129,6 @@ app.add_typer(command, name="command")
 app.add_typer(alerts, name="alerts")
 app.add_typer(channels, name="channels")
 app.add_typer(rules, name="rules")
-audit.command("people")(audit_people)
 app.add_typer(audit, name="audit")
 app.add_typer(people, name="people")
 app.add_typer(history, name="history")

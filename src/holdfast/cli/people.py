@@ -1,4 +1,4 @@
-"""`holdfast people` and `holdfast audit people`: who may log in, who is in, what they did."""
+"""`holdfast people`: who may log in, and who is in."""
 
 import socket
 from pathlib import Path
@@ -9,23 +9,17 @@ from holdfast.cli.node_api import Api, File, Misused, as_json, find, settings_of
 from holdfast.cli.words import plain, table, when
 from holdfast.identity.people.book import FILE_NAME, BookFile
 from holdfast.identity.people.service import make_link
-from holdfast.journal import audit_log
 from holdfast.kernel.clock import SystemClock
 from holdfast.kernel.scalars import parse_duration
 from holdfast.node.settings import NodePlan
-from holdfast.web.people import LAST_ID
 from holdfast.web.people import changed as changed_book
 from holdfast.web.people_answers import (
-    AuditLine,
-    AuditPage,
     LinkRow,
     PeopleChange,
     PeopleChanged,
     PeopleList,
     PersonRow,
 )
-
-_WORDS = 80
 
 
 def show_people(where: Api | File, *, json: bool) -> int:
@@ -80,37 +74,6 @@ def make_kiosk(settings: Path, name: str, for_s: float) -> int:
     made = change(settings, PeopleChange("kiosk", name, for_s=for_s))
     typer.echo(f"{_base(settings_of(settings))}/kiosk#{made.token}")
     return 0
-
-
-def show_audit(where: Api | File, who: str, limit: int, *, json: bool) -> int:
-    """Print what people did; returns 1 when the log's chain is broken, else 0."""
-    if isinstance(where, Api):
-        found = where.get("audit", AuditPage, {"who": who, "limit": f"{limit}", "verify": "true"})
-    else:
-        reader = where.reader()
-        try:
-            rows = reader.look(lambda db: audit_log.page(db, LAST_ID, limit, who))
-            broken = reader.look(audit_log.broken_at)
-        finally:
-            reader.close()
-        found = AuditPage([AuditLine.of(one.id, one.at_ns, one.body, whole=one.is_whole) for one in rows], broken)
-    if json:
-        typer.echo(as_json(found))
-        return 1 if found.broken_at else 0
-    head = ["line", "at", "who", "what", "status", "from", "said"]
-    body = [
-        [
-            f"{one.id}{'' if one.whole else ' !'}", when(one.at_ns), plain(one.who) or one.via or "-",
-            plain(one.what, _WORDS), str(one.status), one.address or "-", plain(one.body, _WORDS) or "-",
-        ]
-        for one in found.lines
-    ]  # fmt: skip
-    lines = [where.note()] if isinstance(where, File) else []
-    lines += table([head, *body]) if body else ["Nobody did anything yet."]
-    if found.broken_at:
-        lines.append(f"Line {found.broken_at} doesn't follow from the one before it: the log was tampered with.")
-    typer.echo("\n".join(lines))
-    return 1 if found.broken_at else 0
 
 
 def seconds(text: str) -> float:

@@ -155,23 +155,6 @@ def end(settings: NodeFile, session: Annotated[str, typer.Argument(help="Its id,
     finish(body)
 
 
-def audit_people(
-    settings: NodeFile,
-    who: Annotated[str, typer.Option(help="Only what this person did.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many, the newest.")] = 50,
-    json: Json = False,
-) -> None:
-    """What people did and tried, newest first. Exit 1: the log was tampered with."""
-
-    def body() -> int:
-        from holdfast.cli.node_api import find, settings_of
-        from holdfast.cli.people import show_audit
-
-        return show_audit(find(settings_of(settings)), who, limit, json=json)
-
-    finish(body)
-
-
 def _changed(settings: NodeFile, wanted: "PeopleChange") -> int:
     from holdfast.cli.people import change
 

@@ -29,6 +29,7 @@ from holdfast.devices.happenings import (
 from holdfast.devices.health import State, overlap_ns, states
 from holdfast.devices.known import Known
 from holdfast.devices.learned import pack
+from holdfast.devices.origins import Heard, Origins
 from holdfast.devices.roster import Change, Maker, Roster
 from holdfast.devices.settings import DevicesSettings
 from holdfast.devices.tally import Fate, Seen
@@ -62,6 +63,7 @@ class DeviceService:
         self.started_boot = clock.boottime_ns()
         self.known = known = Known(settings, rows.stored(journal), clock.wall_ns(), self.started_boot)
         self.roster, self.tally, self.beats = known.roster, known.tally, known.beats
+        self.origins = Origins()
         self._number_of = np.zeros(0, np.int32)
         self._pile: list[tuple[Decoded, NDArray[np.bool_], Runs]] = []
         self._piled = 0
@@ -110,6 +112,10 @@ class DeviceService:
         self._piled += len(decoded.keys)
         if self._piled >= _PILE or len(self._pile) >= _PILE_BATCHES:
             self.work_up()
+
+    def heard(self, devices: NDArray[np.int32], runs: Sequence[Heard]) -> None:
+        """Take where messages came from; cheap. See `Origins.heard`."""
+        self.origins.heard(devices, runs)
 
     def stored_late(self, batch: Batch) -> None:
         """Readings of refused messages that were stored after all."""

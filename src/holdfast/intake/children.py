@@ -23,7 +23,7 @@ from holdfast.journal.alert_labels import Labelled, Settle, settling
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import OWN, GroupKind
-from holdfast.journal.transaction import EXCERPT, Transaction
+from holdfast.journal.transaction import EXCERPT, REPORTS, Transaction
 from holdfast.kernel.clock import Clock
 from holdfast.model.batch import Batch, concatenate
 from holdfast.model.lane import READING_LANES, padded
@@ -243,7 +243,9 @@ class ChildRules:
                 wanted = (
                     g
                     for g in groups
-                    if g.kind is GroupKind.READINGS and g.origin != EXCERPT.peer and (takes_own or g.origin != OWN)
+                    if g.kind is GroupKind.READINGS
+                    and g.origin not in (EXCERPT.peer, REPORTS.peer)
+                    and (takes_own or g.origin != OWN)
                 )
                 batches += [decode_readings(g.blob) for g in wanted]
         return concatenate(batches, self._journal.catalogue.is_text)

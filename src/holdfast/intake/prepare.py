@@ -38,6 +38,10 @@ class Watcher(Protocol):
         """Take a batch: which messages are no repeats, and (messages, time of receipt in ns UTC) of each run."""
         ...
 
+    def heard(self, devices: NDArray[np.int32], runs: Sequence[Arrival]) -> None:
+        """Take where they came from: `Decoded.device`, and the runs."""
+        ...
+
 
 @dataclass(slots=True)
 class Prepared:
@@ -123,6 +127,7 @@ class Preparer:
         fresh = self._fresh(decoded)
         if self._watcher is not None:
             self._watcher.offer(decoded, fresh, [(len(a.payloads), a.received_ns) for a in arrivals])
+            self._watcher.heard(decoded.device, arrivals)
         repeats = len(fresh) - int(np.count_nonzero(fresh))
         batch, message = decoded.batch, decoded.message
         if repeats:

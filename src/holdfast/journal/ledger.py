@@ -18,6 +18,8 @@ from holdfast.model.lane import Lane
 
 MADE = "residency_made"
 """Counter: rows made to leave in place of rows that stay."""
+REPORTED = "report_rows"
+"""Counter: rows that are log lines and steps of traces of this node."""
 _REJECTED = "messages_rejected."
 _MOST_GAPS = 1_000
 
@@ -85,6 +87,7 @@ class Rows(Struct, frozen=True):
 
     made: copies and aggregates made to leave in place of rows that stay
     excerpts: copies of filtered readings, sent because of alerts
+    reports: the node's own log lines and steps of traces, for the parent
     """
 
     readings: int
@@ -96,6 +99,7 @@ class Rows(Struct, frozen=True):
     messages: int = 0
     made: int = 0
     excerpts: int = 0
+    reports: int = 0
 
 
 class Ledger(Struct, frozen=True):
@@ -158,9 +162,9 @@ def _rows(counters: Mapping[str, int], lanes: Sequence[LaneRows]) -> Rows:
     messages = counters.get("app_messages_accepted", 0)
     children = sum(counters.get(f"ingest_rows.lane{int(lane)}", 0) for lane in Lane)
     made, excerpts = counters.get(MADE, 0), counters.get(f"filter_rows.{AROUND}", 0)
-    committed = sum(lane.committed for lane in lanes)
-    left = readings + events + summaries + messages + children + made + excerpts - committed
-    return Rows(readings, events, summaries, children, committed, left, messages, made, excerpts)
+    reports, committed = counters.get(REPORTED, 0), sum(lane.committed for lane in lanes)
+    left = readings + events + summaries + messages + children + made + excerpts + reports - committed
+    return Rows(readings, events, summaries, children, committed, left, messages, made, excerpts, reports)
 
 
 def _child(one: BranchAccount) -> ChildRows:

@@ -18,7 +18,7 @@ from holdfast.journal.pieces import HISTORY
 from holdfast.journal.reader import chain_at
 from holdfast.journal.records import GENESIS, OWN, Group, GroupKind
 from holdfast.journal.rows import SELECT, SEQ_MASK, group_of, insert, place_of, span
-from holdfast.journal.transaction import EXCERPT, MADE_TO_LEAVE, Transaction
+from holdfast.journal.transaction import EXCERPT, MADE_TO_LEAVE, REPORTS, Transaction
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 from holdfast.model.lane import READING_LANES, Lane
@@ -202,7 +202,12 @@ class _Lane:
 
     def _moved(self, group: Group) -> tuple[int, Group, bytes]:
         """(rows moved, the group with them moved, its canonical bytes)."""
-        is_own = group.origin in (OWN, MADE_TO_LEAVE.peer, EXCERPT.peer)  # a copy has its original's times
+        is_own = group.origin in (
+            OWN,
+            MADE_TO_LEAVE.peer,
+            EXCERPT.peer,
+            REPORTS.peer,
+        )  # a copy has its original's times
         if group.kind is GroupKind.EVENTS:
             events = blobs.decode_events(group.blob)
             late = [restamp_event(e, self._shift) for e in events] if is_own and self._shift.events else events

@@ -34,6 +34,8 @@ MADE_TO_LEAVE = Origin("!residency")
 """Origin of rows made to leave in place of others: no node's name, and so not shown to the rules."""
 EXCERPT = Origin("!filter")
 """Origin of readings in lane 2 that are copies of some in lane LOCAL: for the parent only, here they'd count twice."""
+REPORTS = Origin("!reports")
+"""Origin of the node's own log lines and steps of traces: neither measured nor decided on, and so not for the rules."""
 _BY_RULE, _MADE = 1, 3  # `stays.MarkedBy`, which stands above this module
 
 

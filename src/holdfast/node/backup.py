@@ -1,4 +1,4 @@
-"""Backs the journal up now and then, and tells the children what they needn't keep any more (RELIABILITY §2.6)."""
+"""Backs up the journal and the small files beside it, and tells children what they needn't keep (RELIABILITY §2.6)."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -13,12 +13,13 @@ from holdfast.journal.opening import Access
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.scalars import Duration
 from holdfast.node.happenings import BackupFailed, BackupMade
+from holdfast.node.kept import kept_of
 from holdfast.storage.backup import back_up
 from holdfast.storage.errors import StorageError
 from holdfast.telemetry.happenings import Telemetry
 
 LOOK_EVERY_S = 60.0
-_STAMP = "%Y%m%dT%H%M%SZ"
+STAMP = "%Y%m%dT%H%M%SZ"
 _NS = 1_000_000_000
 
 
@@ -47,7 +48,7 @@ class Backups:
 
     def files(self) -> list[Path]:
         """The backups that are there, oldest first."""
-        return sorted(self._folder.glob(f"{self._journal.node}-*.db"))
+        return backups_in(self._folder, self._journal.node)
 
     async def run(self) -> None:
         """Make one whenever it's due, for ever."""
@@ -59,10 +60,10 @@ class Backups:
     async def once(self) -> None:
         """Make one now; a failure is told, and tried again in a minute."""
         now_ns, began = self._clock.wall_ns(), self._clock.monotonic()
-        stamp = datetime.fromtimestamp(now_ns // _NS, UTC).strftime(_STAMP)
+        stamp = datetime.fromtimestamp(now_ns // _NS, UTC).strftime(STAMP)
         target = self._folder / f"{self._journal.node}-{stamp}.db"
         try:
-            size = await asyncio.to_thread(back_up, self._access.path, target, self._access.key)
+            size, left_out = await asyncio.to_thread(self._copy, target)
             held = await asyncio.to_thread(marks_in, Access(target, self._access.key))
         except StorageError as error:
             self._telemetry.emit(BackupFailed(detail=str(error)))
@@ -72,8 +73,15 @@ class Backups:
         for old in self.files()[: -self._settings.keep]:
             old.unlink(missing_ok=True)
         self._telemetry.emit(
-            BackupMade(file=str(target), bytes=size, seconds=round(self._clock.monotonic() - began, 3))
+            BackupMade(
+                file=str(target), bytes=size, seconds=round(self._clock.monotonic() - began, 3), left_out=left_out
+            )
         )
+
+    def _copy(self, target: Path) -> tuple[int, int]:
+        """Blocking. Bytes of the copy, and how many files beside the journal found no room in it."""
+        kept, left_out = kept_of(self._access.path.parent)
+        return back_up(self._access.path, target, self._access.key, self._access.vfs, kept), left_out
 
     def _newest_s(self) -> float:
         return self.newest_ns / _NS
@@ -88,11 +96,17 @@ def marks_in(access: Access) -> list[tuple[str, int, int, int]]:
         db.close()
 
 
+def backups_in(folder: Path, node: str) -> list[Path]:
+    """A node's backups in a folder, oldest first."""
+    # a neighbour that keeps its own here may be called `NODE-2`
+    return sorted(file for file in folder.glob(f"{node}-*.db") if file.stem.rpartition("-")[0] == node)
+
+
 def newest_ns(files: list[Path]) -> int:
     """When the newest of these backups was made, by its name; 0 = there is none."""
     for file in reversed(files):
         try:
-            made = datetime.strptime(file.stem.rpartition("-")[2], _STAMP).replace(tzinfo=UTC)
+            made = datetime.strptime(file.stem.rpartition("-")[2], STAMP).replace(tzinfo=UTC)
         except ValueError:
             continue
         return int(made.timestamp()) * _NS

@@ -15,6 +15,7 @@ from holdfast.journal.devices import GAPS_EACH, GapRow
 from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.series import Catalogue
+from holdfast.node.device_sources import sources_of
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceGap, DeviceRow
 from holdfast.wire.devices import Told
 
@@ -94,7 +95,8 @@ class Book:
         row = next(row for row in self.rows() if row.node == self._own and self._is(row, number))
         await self._devices.store()  # gaps just found
         gaps = await asyncio.to_thread(stored.gaps_of, self._node.journal, number, GAPS_EACH)
-        return detail_of(row, gaps, self._node.journal.catalogue)
+        sources, profiles = sources_of(self._node, number)
+        return replace(detail_of(row, gaps, self._node.journal.catalogue), sources=sources, profiles=profiles)
 
     def _their_detail(self, name: str, node: str) -> DeviceDetail:
         rows = [row for row in self._theirs() if row.node == node]

@@ -10,11 +10,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from holdfast.journal import audit_log
+from holdfast.journal.journal import FILE_NAME
+from holdfast.journal.opening import Access, read_key
+from holdfast.journal.reader import JournalReader
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.kernel.trust import PROGRAM_MADE_NS
 from holdfast.node.machine import filesystem_of, is_clock_synchronised
-from holdfast.storage.sqlite import OLDEST_SAFE, library_version, open_writer
+from holdfast.node.settings import NodePlan
+from holdfast.storage.sqlite import OLDEST_SAFE, is_plain, library_version, open_writer
 from holdfast.transport.addresses import Address
 from holdfast.transport.errors import ListenFailed
 from holdfast.transport.server import bind
@@ -49,8 +54,13 @@ class Check:
     advice: str = ""
 
 
-def run_checks(data_dir: Path, ports: Sequence[tuple[str, int]], clock: Clock) -> list[Check]:
-    """Look at everything a node needs; `data_dir` is made if it isn't there, and left empty of what was tried."""
+def run_checks(
+    data_dir: Path, ports: Sequence[tuple[str, int]], clock: Clock, plan: NodePlan | None = None
+) -> list[Check]:
+    """Look at everything a node needs; `data_dir` is made if it isn't there, and left empty of what was tried.
+
+    plan: the node's, whose audit is looked over
+    """
     checks: list[tuple[str, Callable[[], Check]]] = [
         ("python", check_python),
         ("sqlite", check_sqlite),
@@ -62,6 +72,8 @@ def run_checks(data_dir: Path, ports: Sequence[tuple[str, int]], clock: Clock) -
         ("open files", lambda: check_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])),
         ("extras", check_optional),
     ]
+    if plan is not None:
+        checks.append(("audit", lambda: check_audit(plan)))
     found = [_safely(name, check) for name, check in checks]
     return found + [check_port(Address(host, port)) for host, port in ports]
 
@@ -178,6 +190,24 @@ def check_port(address: Address) -> Check:
     except ListenFailed as error:
         return Check(f"port {address.port}", "fail", str(error), error.hint)
     return Check(f"port {address.port}", "ok", f"{address} is free")
+
+
+def check_audit(plan: NodePlan) -> Check:
+    """Is the record of what people did what the node wrote? Its key may be missing, too, and that's a finding."""
+    path = plan.data / FILE_NAME
+    if not path.exists():
+        return Check("audit", "ok", "nothing yet")
+    reader = JournalReader(
+        Access(path, None if is_plain(path) else read_key(plan.settings.journal.key, plan.folder, path))
+    )
+    try:
+        broken: int = reader.look(audit_log.broken_at)
+    finally:
+        reader.close()
+    if not broken:
+        return Check("audit", "ok", "the chain of what people did is whole")
+    advice = "somebody changed the journal's file by hand: `holdfast audit export` shows what is left; compare a backup"
+    return Check("audit", "fail", f"line {broken} isn't what was written: it was tampered with", advice)
 
 
 def check_optional(has: Callable[[str], object] = find_spec) -> Check:

@@ -96,12 +96,16 @@ class ClockRestamped(Happening, frozen=True):
 
 
 class BackupMade(Happening, frozen=True):
-    """The journal was copied; children may forget what is in the copy."""
+    """The journal was copied; children may forget what is in the copy.
+
+    left_out: small files beside it for which there was no room, the oldest of the rules' histories
+    """
 
     metric = "backups"
     file: str
     bytes: int
     seconds: float
+    left_out: int = 0
 
 
 class BackupFailed(Happening, frozen=True):

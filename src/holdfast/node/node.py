@@ -156,6 +156,7 @@ class Node:
         self._spawn(self.upkeep.run(), "upkeep")
         self._spawn(self.residency.run(), "residency")
         self._spawn(self.devices.run(), "devices")
+        self._spawn(self.surroundings.audit.run(), "audit")
         if self.backups is not None:
             self._spawn(self.backups.run(), "backup")
         if self.keeper is not None:
@@ -234,8 +235,7 @@ class Node:
         self.telemetry.emit(NodeStopped(drained=drained))
 
     async def _drain(self, deadline_s: float) -> bool:
-        self.is_serving = False
-        drained = True
+        self.is_serving, drained = False, True
         if self.mqtt is not None:
             await self.mqtt.stop(deadline_s)
         await asyncio.gather(*(broker.stop(deadline_s) for broker in self.brokers))
@@ -250,6 +250,7 @@ class Node:
                 await self.intake.stop()
                 await self.devices.store(everything=True)
                 await self.filtering.drain()
+                await self.surroundings.drain()
                 drained = True
         if self.uplink is not None and drained:
             drained = await self.uplink.drain(deadline_s)

@@ -128,6 +128,8 @@ class _SeenBook:
         found = await self._book.detail(name, node)
         if not _is_seen(found.device, self._sight.devices()):
             raise DeviceUnknown(f"there is no device {name[:80]!r} at this node")
+        if self._sight.keeps():  # topics and fields may name what stays
+            found = changed(found, sources=[], profiles=[])
         return changed(found, series=self._sight.names(found.series))
 
     async def change(self, wanted: DeviceChange) -> DeviceChanged:

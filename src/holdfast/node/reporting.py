@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from holdfast import __version__
 from holdfast.intake.tracing import finished
 from holdfast.kernel.clock import Clock
+from holdfast.node.sent_reports import sender_of
 from holdfast.reporting.collector import HttpCollector
 from holdfast.reporting.exporting import Export
 from holdfast.reporting.service import ReportService
@@ -59,5 +60,6 @@ def reports_of(node: "Node") -> ReportService:
             logs=settings.exports("log", has_residency=has_residency),
         )
     service = ReportService(folder, kept, telemetry, export)
+    service.sender = sender_of(node)
     node.surroundings.report_by(service)
     return service

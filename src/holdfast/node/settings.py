@@ -38,6 +38,7 @@ from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
 from holdfast.node.health import with_health
 from holdfast.node.rule_settings import RuleLimits
+from holdfast.node.sent_reports import with_reports
 from holdfast.node.shelf import FOLDER, Shelf, Sources, read_shelf
 from holdfast.notify.planned import MaintenanceSettings
 from holdfast.notify.planned import findings as maintenance_findings
@@ -200,7 +201,7 @@ def read_plan(path: Path) -> NodePlan:
         problems += invalid.problems
     if problems:
         raise SettingsInvalid(problems)
-    return NodePlan(with_health(settings), folder, tuple(profiles), shelf.at_work, shelf)
+    return NodePlan(with_reports(with_health(settings)), folder, tuple(profiles), shelf.at_work, shelf)
 
 
 def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list[Path]:
@@ -280,13 +281,24 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]
-    reports = settings.telemetry.findings(
-        is_encrypted=settings.journal.key is not None, has_residency=bool(settings.residency)
-    )
-    problems += [document.problem(("telemetry", *where), text) for where, text in reports]
     problems += [document.problem(where, text) for where, text in maintenance_findings(settings.maintenance)]
-    problems += [*_contradictory_people(document), *_contradictory_commands(document)]
+    problems += [
+        *_contradictory_reports(document),
+        *_contradictory_people(document),
+        *_contradictory_commands(document),
+    ]
     return problems + list(_contradictory_documents(document))
+
+
+def _contradictory_reports(document: Document[NodeSettings]) -> Iterator[Problem]:
+    settings = document.value
+    found = settings.telemetry.findings(
+        is_encrypted=settings.journal.key is not None,
+        has_residency=bool(settings.residency),
+        has_parent=settings.parent is not None,
+    )
+    for where, text in found:
+        yield document.problem(("telemetry", *where), text)
 
 
 def _contradictory_people(document: Document[NodeSettings]) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from holdfast.history.lake.lake import Lake
 from holdfast.history.lake.settings import HistorySettings
 from holdfast.history.lake.view import View, view
 from holdfast.history.query import History
+from holdfast.identity.people.watch import ChainWatch
 from holdfast.node.asking import Around, AskingDoor, Upward, questions_of
 from holdfast.node.sites import Desk
 from holdfast.node.traces_below import TracesBelow
@@ -37,6 +38,7 @@ class Surroundings:
         # Without a keeper there may still be files of a time when there was one.
         self.lake = Lake(DiskFolder(folder)) if node.keeper is None else node.keeper.lake
         around = Around(journal, node.clock, node.telemetry)
+        self.audit = ChainWatch(journal.look, node.clock, node.telemetry)
         self.reporting: ReportService | None = None
         self._traces: TracesBelow | None = None
         self.history = History(journal, journal.catalogue, self.memory, around)
@@ -81,8 +83,13 @@ class Surroundings:
 
     def report_by(self, service: ReportService) -> None:
         """What keeps the log and the traces; set before the node starts."""
-        self.reporting = service
+        self.reporting, service.node = service, self._node.plan.settings.node
         service.below = self._traces = TracesBelow(self._node.plan.settings.node, self.questions, service.reports.trace)
+
+    async def drain(self) -> None:
+        """Bring what was written to the log until now up."""
+        if self.reporting is not None:
+            await self.reporting.send()
 
     def _answer(self, ask: Ask) -> bytes:
         """Answer the parent, on a worker thread."""

@@ -1,5 +1,6 @@
 """Gives the web room what it asks of a node."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast import __version__
@@ -43,11 +44,12 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
     """
     plan, tls = node.plan, settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
-    return WebServer(build_app(make_deps(node, settings)), settings.address, context, connections=settings.connections)
+    deps = replace(make_deps(node, settings), door=make_door(node))
+    return WebServer(build_app(deps), settings.address, context, connections=settings.connections)
 
 
 def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
-    """What the app may ask of the node.
+    """What the app may ask of the node; the door isn't part of it: there's one a node, and it begins the audit.
 
     Raises:
         HoldfastError: when a token can't be used.
@@ -85,7 +87,6 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
         sql=SqlDesk(
             journal.access.path, journal.access.key, None if plan.history is None else node.surroundings.folder
         ),
-        door=make_door(node),
         audit=journal.look,
     )
 

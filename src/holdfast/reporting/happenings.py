@@ -39,3 +39,19 @@ class ExportRefused(Happening, frozen=True):
     collector: str
     items: int
     cause: str
+
+
+class ReportsHeldBack(Happening, frozen=True):
+    """More log lines or steps of traces came than may go up to the parent; the rest stays here."""
+
+    level: ClassVar[Level] = Level.WARNING
+    metric: ClassVar[str] = "reports_held_back"
+    per_day: int
+
+
+class ReportsSentAgain(Happening, frozen=True):
+    """Everything goes up again; so many are missing at the parent."""
+
+    level: ClassVar[Level] = Level.WARNING
+    lines: int
+    steps: int

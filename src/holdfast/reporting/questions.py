@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from msgspec import Struct
 
@@ -80,20 +81,23 @@ class Reports:
 
     def traces(self, wanted: TracesWanted) -> list[TraceRow]:
         """The newest wanted traces, newest first."""
-        by_trace: dict[str, list[Span]] = {}
-        for looked_at, span in enumerate(self._spans.newest_first()):
-            if looked_at >= MOST_LOOKED_AT:
-                break
-            if span.end_ns < wanted.since_ns and span.trace not in by_trace:
-                continue
-            by_trace.setdefault(span.trace, []).append(span)
-        rows = (row_of(spans) for spans in by_trace.values())
-        good = [row for row in rows if _is_wanted(row, wanted)]
-        return sorted(good, key=lambda row: row.start_ns, reverse=True)[: wanted.limit]
+        return traces_of(self._spans.newest_first(), wanted, MOST_LOOKED_AT)
 
     def of_reading(self, series: str, ts_ns: int) -> str:
         """The id that a reading's trace has."""
         return trace_id(series, ts_ns)
+
+
+def traces_of(newest_first: Iterable[Span], wanted: TracesWanted, most_looked_at: int) -> list[TraceRow]:
+    """The newest wanted traces that these steps are of, newest first."""
+    by_trace: dict[str, list[Span]] = {}
+    for span in islice(newest_first, most_looked_at):
+        if span.end_ns < wanted.since_ns and span.trace not in by_trace:
+            continue
+        by_trace.setdefault(span.trace, []).append(span)
+    rows = (row_of(spans) for spans in by_trace.values())
+    good = [row for row in rows if _is_wanted(row, wanted)]
+    return sorted(good, key=lambda row: row.start_ns, reverse=True)[: wanted.limit]
 
 
 def ordered(spans: Iterable[Span]) -> list[Span]:

@@ -9,6 +9,7 @@ from holdfast.reporting.exporting import Export
 from holdfast.reporting.happenings import ReportsLost
 from holdfast.reporting.keeping import Kept
 from holdfast.reporting.questions import Reports
+from holdfast.reporting.sending import Sender
 from holdfast.storage.errors import StorageError
 from holdfast.storage.rolls import Roll
 from holdfast.telemetry.happenings import Telemetry
@@ -33,6 +34,10 @@ class ReportService:
         self._spans = Kept(Span, self._roll(folder, "traces", kept[1]))
         self.reports = Reports(self._lines, self._spans)
         self._export = export
+        self.node = ""
+        """Whose reports they are."""
+        self.sender: Sender | None = None
+        """Sends them up; None = they stay here."""
         self.below: Below | None = None
         """Asks the nodes below for their steps of a trace."""
         self._seen = 0
@@ -58,15 +63,22 @@ class ReportService:
 
     async def run(self) -> None:
         """Store now and then, and export; cancel to stop."""
-        exporting = None if self._export is None else asyncio.ensure_future(self._export.run())
+        others = [] if self._export is None else [asyncio.ensure_future(self._export.run())]
+        others += [] if self.sender is None else [asyncio.ensure_future(self.sender.run(self.fresh))]
         try:
             while True:
                 await asyncio.sleep(STORE_EVERY_S)
                 await self.store()
         finally:
-            if exporting is not None:
-                exporting.cancel()
-                await asyncio.gather(exporting, return_exceptions=True)
+            for other in others:
+                other.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+    async def send(self) -> None:
+        """Send up what was written until now; returns when it's safe in the journal."""
+        if self.sender is not None:
+            self.fresh()
+            await self.sender.send()
 
     async def close(self) -> None:
         """Store what is left."""
@@ -99,6 +111,8 @@ class ReportService:
     def _take(self, spans: Sequence[Span]) -> None:
         for span in spans:
             self._spans.add(span)
+        if self.sender is not None:
+            self.sender.take_spans(spans)
 
     def fresh(self) -> None:
         """Take the log's newest lines, so that questions find them."""
@@ -106,6 +120,8 @@ class ReportService:
             self._lines.lost += line.n - self._seen - 1
             self._seen = line.n
             self._lines.add(line)
+            if self.sender is not None:
+                self.sender.take_line(line)
 
     def _bytes(self) -> int:
         return sum(one.roll.size_bytes() for one in (self._lines, self._spans) if one.roll is not None)

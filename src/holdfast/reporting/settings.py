@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from holdfast.kernel.scalars import Duration, Size
+from holdfast.reporting.sending import Wanted
 from holdfast.telemetry.lines import Style
 from holdfast.telemetry.settings import HealthSettings
 from holdfast.transport.errors import AddressInvalid
@@ -16,6 +17,7 @@ Finding = tuple[tuple[str | int, ...], str]
 Which = Literal["log", "traces"]
 WHICH: tuple[Which, ...] = ("log", "traces")
 LEAST_KEPT = 64 << 10
+LEAST_SENT = 10_000
 KEPT = 4 << 20
 
 
@@ -26,6 +28,8 @@ class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     keep: Size | None = None
     """Bytes on disk; 0 = the newest lines in memory only. Absent = 4 MiB, or 0 when the journal is encrypted."""
+    send: bool | Literal["error", "warning", "info"] = False
+    """Which lines go up to the parent, at least of that level; true = `info`."""
 
 
 class TraceSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +39,8 @@ class TraceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The share of readings; alerts are always followed while it isn't 0."""
     keep: Size | None = None
     """As in `log`."""
+    send: bool = False
+    """Do the steps go up to the parent?"""
 
 
 class OtlpSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +81,14 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
     otlp: OtlpSettings | None = None
     metrics: HealthSettings | None = None
     """The node's own health as readings; absent = none."""
+    send_per_day: Size = 2_000_000
+    """Bytes of texts that `log.send` and `traces.send` may send a day, an eighth of it at once."""
+
+    @property
+    def sent(self) -> Wanted:
+        """What goes up."""
+        send = self.log.send
+        return Wanted(send if isinstance(send, str) else "info" if send else "", self.traces.send, self.send_per_day)
 
     def kept(self, which: Which, *, is_encrypted: bool) -> int:
         """Bytes on disk."""
@@ -89,8 +103,9 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
             return self.otlp.traces
         return not has_residency if self.otlp.logs is None else self.otlp.logs
 
-    def findings(self, *, is_encrypted: bool, has_residency: bool) -> Iterator[Finding]:
+    def findings(self, *, is_encrypted: bool, has_residency: bool, has_parent: bool) -> Iterator[Finding]:
         """What contradicts itself."""
+        yield from self._of_sending(has_parent=has_parent)
         for which in WHICH:
             kept = self.kept(which, is_encrypted=is_encrypted)
             if 0 < kept < LEAST_KEPT:
@@ -101,3 +116,10 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
             yield from ((("otlp", *where), text) for where, text in self.otlp.findings())
         if self.metrics is not None:
             yield from ((("metrics", *where), text) for where, text in self.metrics.findings())
+
+    def _of_sending(self, *, has_parent: bool) -> Iterator[Finding]:
+        for which, sends in (("log", bool(self.log.send)), ("traces", self.traces.send)):
+            if sends and not has_parent:
+                yield (which, "send"), "`parent` is missing: there is nobody to send them to"
+        if self.send_per_day < LEAST_SENT:
+            yield ("send_per_day",), "expected at least 10kB"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from holdfast.journal import blobs
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import GapReason, Group, GroupKind
-from holdfast.journal.transaction import EXCERPT
+from holdfast.journal.transaction import EXCERPT, REPORTS
 from holdfast.model.batch import concatenate
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
@@ -25,6 +25,8 @@ LANES = (Lane.CRITICAL, Lane.NORMAL, Lane.BULK, Lane.LOCAL)
 """What a route may take: what a filter keeps from the parent, too. What residency keeps lies in lanes of its own."""
 RAW = (Lane.BULK, Lane.LOCAL)
 """Where a node's readings lie."""
+_FOR_THE_PARENT = (EXCERPT.peer, REPORTS.peer)
+"""Copies, whose originals lie in lane LOCAL; and the node's own log."""
 Packet = tuple[bytes, bytes]
 """Topic, with its length before it, and payload."""
 Messages = list[Any]
@@ -84,7 +86,7 @@ class Packer:
         readings = []
         for group in groups:
             if group.kind is GroupKind.READINGS:
-                if group.origin != EXCERPT.peer:  # a copy for the parent; its original lies in lane LOCAL
+                if group.origin not in _FOR_THE_PARENT:
                     readings.append(group)
                 continue
             self._put_rows(parcel, readings, max_payload)

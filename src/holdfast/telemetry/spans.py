@@ -21,6 +21,7 @@ from holdfast.model.batch import Batch
 from holdfast.model.event import Event
 from holdfast.model.series import Catalogue
 from holdfast.telemetry.lines import Fact
+from holdfast.wire.reports import is_report
 
 READING, ALERT = "reading", "alert"
 """The root step: all that a node did for it."""
@@ -98,7 +99,9 @@ class Sampler:
         if not is_picked.any():
             return []
         picked = np.flatnonzero(is_picked)
-        return [int(row) for row in picked if not catalogue.stay_of[batch.series[row]]]
+        rows = (int(row) for row in picked if not catalogue.stay_of[batch.series[row]])
+        # a step that goes up as a row must not make more steps
+        return [row for row in rows if not is_report(catalogue[int(batch.series[row])])]
 
     def _keys_of(self, catalogue: Catalogue) -> NDArray[np.uint64]:
         keys = self._keys

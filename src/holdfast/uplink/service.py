@@ -126,6 +126,7 @@ class UplinkService:
         """Send what waits without lingering, while the link is up; was everything taken before the deadline?"""
         self.plan.hurry = True
         self._wake.set()
+        await asyncio.sleep(DRAIN_POLL_S)  # `run` learns of what was committed just now
         until = self._clock.monotonic() + deadline_s
         while not self.plan.is_idle and self._is_up and self._clock.monotonic() < until:  # noqa: ASYNC110  # the plan has no event to wait for, and this runs once, at the end
             await asyncio.sleep(DRAIN_POLL_S)

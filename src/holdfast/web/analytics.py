@@ -114,7 +114,7 @@ class Analytics:
         sql = self._deps.sql is not None and self._deps.sql.is_there
         return answer(AnalyticsAbout(sql, MOST_ROWS, self._deps.past.patience_s, _TABLES))
 
-    @needs(VIEWER)
+    @needs(VIEWER, noted=False)
     async def ask(self, request: Request) -> Response:
         """JSON `AnalyticsQuestion` in, JSON `AnalyticsAnswer` out. It changes nothing."""
         only(request.query_params)

@@ -74,7 +74,7 @@ def build_app(deps: WebDeps) -> Starlette:
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
     door = Door("", deps.telemetry) if deps.door is None else deps.door
-    routes += [*PeopleRoutes(door, deps.audit).routes(), *OpenApi().routes()]
+    routes += [*PeopleRoutes(door, deps.audit, deps.clock).routes(), *OpenApi().routes()]
     door.before(routes)
     return Starlette(
         routes=[*routes, *page.routes()],

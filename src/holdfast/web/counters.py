@@ -85,6 +85,7 @@ COUNTERS: Mapping[str, Counted] = {
     "channel_given_up": Counted("Changes of alerts that nobody was told within retry_for.", ("channel",)),
     "channel_settled": Counted("Changes of alerts that needn't be told any more.", ("channel",)),
     "channel_dropped": Counted("Changes of alerts that gave way to newer ones.", ("channel",)),
+    "report_rows": Counted("Rows that are this node's own log lines and steps of traces, for the parent."),
     "filter_rows": Counted("Readings that parent.send is about, by what became of them.", ("what",)),
     "filter_bytes": Counted("Stored bytes of what parent.send is about.", ("what",), _FILTERED),
     "filter_windows": Counted("Times around events whose readings went up after all.", ("what",)),

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from holdfast.web.profile_answers import DeviceProfile, DeviceSource
+
 Names = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...], Meta(min_length=1, max_length=1_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -68,11 +70,17 @@ class DeviceGap(Struct, frozen=True):
 
 
 class DeviceDetail(Struct, frozen=True):
-    """A device, its gaps (newest first), and its series, those under former names included."""
+    """A device, its gaps (newest first), and its series, those under former names included.
+
+    sources, profiles: where its messages came from since this node started, and the profiles that read those; empty of
+    a device below: its own node knows them
+    """
 
     device: DeviceRow
     gaps: list[DeviceGap]
     series: list[str]
+    sources: list[DeviceSource] = []
+    profiles: list[DeviceProfile] = []
 
 
 class DeviceChange(Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,14 +38,14 @@ class Need:
     role:   None = nobody has to be known: pages, health, login
     tokens: an application's token will do, too; the route checks it
     foreign: only tokens of children or applications; the route checks them
-    quiet:  its body holds secrets: the route itself says in the audit what was done
+    words:  its body holds secrets: says what it asks for without them, for the audit; empty = it can't be read
     noted:  False: it changes nothing, and the audit has no line of it
     """
 
     role: Role | None
     tokens: bool = False
     foreign: bool = False
-    quiet: bool = False
+    words: Callable[[bytes], str] | None = None
     noted: bool = True
 
 
@@ -76,11 +76,13 @@ class Verdict(NamedTuple):
     hint: str
 
 
-def needs(role: Role | None, *, tokens: bool = False, quiet: bool = False, noted: bool = True) -> Callable[[F], F]:
+def needs(
+    role: Role | None, *, tokens: bool = False, words: Callable[[bytes], str] | None = None, noted: bool = True
+) -> Callable[[F], F]:
     """Mark a handler with the role that it needs."""
 
     def mark(handler: F) -> F:
-        setattr(handler, MARK, Need(role, tokens=tokens, quiet=quiet, noted=noted))
+        setattr(handler, MARK, Need(role, tokens=tokens, words=words, noted=noted))
         return handler
 
     return mark

@@ -11,14 +11,14 @@ from holdfast.crypto.tokens import digest
 from holdfast.identity.people.roles import Role
 from holdfast.identity.people.service import Caller, People
 from holdfast.identity.people.trail import Trail
+from holdfast.identity.people.watch import ChainWatch
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.addresses import is_loopback
 from holdfast.web.door import Asked, Need, Verdict, judge, need_of
 from holdfast.web.errors import Refused
 from holdfast.web.happenings import WebDoorRefused
+from holdfast.web.noting import address_of, noted, what_of
 
-MOST_NOTED = 2_000
-"""Bytes of a change's body in the audit."""
 LOOK_S = 2.0
 """How often an open socket's session is looked at again."""
 POLICY = 1008  # RFC 6455, 7.4.1: the peer may not do this
@@ -44,6 +44,8 @@ class Door:
         """monotonic: how long sockets are open; without it they're only looked at when they open."""
         self.monotonic = monotonic
         self.people, self.trail, self._telemetry = people, trail, telemetry
+        self.chain: ChainWatch | None = None
+        """What looks over the trail's chain, where something does."""
         self._names = frozenset(name.lower() for name in names)
         self._metrics = metrics
         # Cookies know hosts, not ports: nodes on one machine would log each other out.
@@ -116,9 +118,9 @@ class Guard:
         is_change = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
         if verdict is not None:
             if is_change and caller is not None and caller.name and self._door.trail is not None:
-                await self._door.trail.write(
-                    caller.name, _what(scope), verdict.status, address_of(scope), role=caller.role, via=caller.via
-                )
+                said = {"role": caller.role, "via": caller.via}
+                what, address = what_of(scope), address_of(scope)
+                await self._door.trail.failed(caller.name, what, address, verdict.status, **said)
             raise Refused(verdict.status, verdict.sentence, verdict.hint)
         scope[_CALLER] = caller
         is_noted = is_change and self.need.noted and self.need.role is not None
@@ -126,41 +128,11 @@ class Guard:
             watched = Watched(self._door, self.need, scope, send)
             await self._app(scope, receive, watched.send)
         elif is_noted and caller is not None and self._door.trail is not None:
-            await self._noted(self._door.trail, caller, scope, receive, send)
+            await noted(self._app, self._door.trail, caller, self.need.words, scope, receive, send)
         else:
             await self._app(scope, receive, send)
         if self._door.people is not None and caller is not None:
             await self._door.people.keep()
-
-    async def _noted(self, trail: Trail, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
-        """A change: its line is on disk before it's answered."""
-        body, is_noted = bytearray(), False
-
-        async def hear() -> Message:
-            message = await receive()
-            if message["type"] == "http.request" and len(body) < MOST_NOTED:
-                body.extend(message.get("body", b"")[: MOST_NOTED - len(body)])
-            return message
-
-        async def say(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                await note(message["status"])
-            await send(message)
-
-        async def note(status: int) -> None:
-            nonlocal is_noted
-            is_noted = True
-            if self.need.quiet and status < 400:
-                return  # the route said it in its own words
-            said = "" if self.need.quiet else bytes(body).decode("utf-8", "replace")
-            where, told = address_of(scope), {"role": caller.role, "via": caller.via, "body": said}
-            await trail.write(caller.name, _what(scope), status, where, **told)
-
-        try:
-            await self._app(scope, hear, say)
-        finally:
-            if not is_noted:  # it broke before it could answer
-                await note(500)
 
 
 class Watched:
@@ -209,17 +181,7 @@ def name_of(request: HTTPConnection, said: str) -> str:
     return caller.name if caller is not None and caller.name else said
 
 
-def address_of(scope: Scope) -> str:
-    """Where a request came from."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""
-
-
 def _is_here(request: HTTPConnection) -> bool:
     """From this machine, and through no proxy that says so."""
     headers: Headers = request.headers
     return is_loopback(address_of(request.scope)) and not any(name in headers for name in _FORWARDED)
-
-
-def _what(scope: Scope) -> str:
-    return f"{scope['method']} {scope['path']}"[:300]

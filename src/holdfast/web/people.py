@@ -18,15 +18,19 @@ from holdfast.identity.people.errors import (
     PersonUnfit,
     PersonUnknown,
 )
+from holdfast.identity.people.kinds import KINDS
 from holdfast.identity.people.roles import Role
 from holdfast.identity.people.service import Caller, Opened, People
 from holdfast.journal import audit_log
+from holdfast.journal.audit_log import LAST_ID
+from holdfast.kernel.clock import Clock
 from holdfast.storage.sqlite import Connection
 from holdfast.web.bodies import read_body
 from holdfast.web.door import ADMIN, VIEWER, needs
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
-from holdfast.web.guard import Door, address_of, caller_of
+from holdfast.web.guard import Door, caller_of
+from holdfast.web.noting import address_of
 from holdfast.web.parameters import only, truth, whole
 from holdfast.web.people_answers import (
     AuditLine,
@@ -43,10 +47,11 @@ from holdfast.web.people_answers import (
     SessionRow,
 )
 from holdfast.web.responses import answer
+from holdfast.web.times import parse_time
 
 T = TypeVar("T")
 MAX_BODY, STALL_S = 16 << 10, 10.0
-MOST_LISTED, LAST_ID = 1_000, 1 << 36
+MOST_LISTED, NEVER = 1_000, (1 << 63) - 1
 SHOWN = 12
 _login, _kiosk = msgspec.json.Decoder(LoginRequest), msgspec.json.Decoder(KioskRequest)
 _password, _change = msgspec.json.Decoder(PasswordRequest), msgspec.json.Decoder(PeopleChange)
@@ -54,11 +59,20 @@ _HINT = "see docs/reference/http-api.md, People"
 Look = Callable[[Callable[[Connection], Any]], Any]
 
 
+def said_of(body: bytes) -> str:
+    """What a change of people asks for, without its secrets."""
+    try:
+        wanted = _change.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+    return " ".join(f"people: {wanted.do} {wanted.name} {wanted.role or ''} {wanted.owner}".split())
+
+
 class PeopleRoutes:
     """The routes for people of one node; they're there without `people`, too, and say that nobody logs in."""
 
-    def __init__(self, door: Door, look: Look | None) -> None:
-        self._door, self._look = door, look
+    def __init__(self, door: Door, look: Look | None, clock: Clock) -> None:
+        self._door, self._look, self._clock = door, look, clock
         self._gate = Gate(running=1, waiting=4)
 
     def routes(self) -> list[Route]:
@@ -109,18 +123,16 @@ class PeopleRoutes:
         said.set_cookie(self._door.cookie_name(request.url.scheme), "", **self._terms(request, 0))
         return said
 
-    @needs(VIEWER, quiet=True)
+    @needs(VIEWER, words=lambda _: "another password")
     async def password(self, request: Request) -> Response:
         """JSON `PasswordRequest` in: one's own new password. One's sessions end, this one too."""
         only(request.query_params)
         people, wanted, caller = self._people(), await _body(request, _password), caller_of(request)
         if caller is None or caller.via != "session":
             raise Refused(403, "only a person who is logged in has a password", "log in first")
-        address = address_of(request.scope)
-        await _let_in(people.prove(caller.name, wanted.old, address))
+        await _let_in(people.prove(caller.name, wanted.old, address_of(request.scope)))
         now_ns = people.now_ns()
         await self._changed(people, lambda book: book.change(caller.name, now_ns, password=wanted.new))
-        await people.trail.write(caller.name, "another password", 200, address, role=caller.role, via=caller.via)
         return answer(PeopleChanged(caller.name))
 
     @needs(ADMIN)
@@ -144,33 +156,42 @@ class PeopleRoutes:
             )
         )  # fmt: skip
 
-    @needs(ADMIN, quiet=True)
+    @needs(ADMIN, words=said_of)
     async def change(self, request: Request) -> Response:
         """JSON `PeopleChange` in, `PeopleChanged` out, once it's on disk."""
         only(request.query_params)
         people, wanted = self._people(), await _body(request, _change)
         token = await self._done(people, wanted)
-        caller, said = caller_of(request), f"people: {wanted.do} {wanted.name} {wanted.role or ''} {wanted.owner}"
-        if caller is not None:
-            address, via = address_of(request.scope), caller.via
-            await people.trail.write(caller.name, " ".join(said.split()), 200, address, role=caller.role, via=via)
         return answer(PeopleChanged(wanted.name, token))
 
     @needs(ADMIN)
     async def audit(self, request: Request) -> Response:
-        """`?before=ID&limit=100&who=&verify=false`: what people did and tried, newest first."""
+        """`?before=ID&limit=100&who=&from=&to=&kind=&verify=false`: what people did and tried, newest first."""
         params = request.query_params
-        only(params, "before", "limit", "who", "verify")
+        only(params, "before", "limit", "who", "from", "to", "kind", "verify")
         before, limit = whole(params, "before", LAST_ID, LAST_ID), whole(params, "limit", 100, MOST_LISTED, 1)
-        verify = truth(params, "verify", default=False)
-        if self._look is None:
+        verify, kind = truth(params, "verify", default=False), params.get("kind", "")
+        if self._look is None or self._door.trail is None:
             raise Refused(404, "this node keeps no audit", "it's a part of one")
-        read = partial(audit_log.page, before=before, limit=limit, who=params.get("who", ""))
+        if kind and kind not in KINDS:
+            raise Refused(400, f"kind={kind[:60]!r} is not allowed", f"one of {', '.join(KINDS)}")
+        now = self._clock.wall_ns()
+        wanted = audit_log.Wanted(
+            before,
+            params.get("who", ""),
+            parse_time("from", params["from"], now) if "from" in params else 0,
+            parse_time("to", params["to"], now) if "to" in params else NEVER,
+            KINDS[kind] if kind else (),
+        )
+        read, watch = partial(audit_log.page, wanted=wanted, limit=limit), self._door.chain
         async with self._gate.enter():
             found: list[audit_log.Line] = await asyncio.to_thread(self._look, read)
-            broken = await asyncio.to_thread(self._look, audit_log.broken_at) if verify else 0
-        lines = [AuditLine.of(one.id, one.at_ns, one.body, whole=one.is_whole) for one in found]
-        return answer(AuditPage(lines, broken))
+            if verify:
+                broken = await (asyncio.to_thread(self._look, audit_log.broken_at) if watch is None else watch.turn(0))
+            else:
+                broken = 0 if watch is None else watch.broken_at
+        checked_ns = 0 if watch is None else watch.checked_ns
+        return answer(AuditPage([AuditLine.of(one) for one in found], broken, checked_ns))
 
     async def _done(self, people: People, wanted: PeopleChange) -> str:
         """Change it; returns a new link's text."""

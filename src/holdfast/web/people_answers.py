@@ -1,12 +1,16 @@
 """What the routes for people take and say, as JSON."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from holdfast.identity.people.kinds import kind_of
 from holdfast.identity.people.roles import Role
+from holdfast.journal.audit_log import Line
 
 Text = Annotated[str, Meta(max_length=1_000)]
+Step = Literal["", "asked", "done", "failed", "unknown"]
+_STEPS: tuple[Step, ...] = ("asked", "done", "failed", "unknown")
 
 
 class Me(Struct, frozen=True):
@@ -114,7 +118,9 @@ class AuditLine(Struct, frozen=True):
     """Something somebody did or tried. at_ns: ns UTC; whole: it follows from the line before, unchanged.
 
     who: empty = on the node itself, or nobody who is known; via: local, session, kiosk, token, open
-    status: as HTTP would say; body: what was sent, its first 2,000 bytes; empty where it held secrets
+    status: as HTTP would say, 0 = isn't known; body: what was sent, its first 2,000 bytes; empty where it held secrets
+    step: done, failed, unknown (the node was stopped meanwhile), asked (not over yet); empty: it changed nothing
+    kind: of what; ended_ns: when it was over, ns UTC, 0 = it isn't, or changed nothing
     """
 
     id: int
@@ -127,17 +133,36 @@ class AuditLine(Struct, frozen=True):
     via: str
     body: str
     whole: bool
+    step: Step = ""
+    ended_ns: int = 0
+    kind: str = ""
 
     @staticmethod
-    def of(number: int, at_ns: int, said: dict[str, Any], *, whole: bool) -> "AuditLine":
+    def of(line: Line) -> "AuditLine":
         """As it's stored."""
+        said = line.body
         words = {name: str(said.get(name, "")) for name in ("who", "what", "address", "role", "via", "body")}
-        status = said.get("status", 0)
-        return AuditLine(number, at_ns, status=status if isinstance(status, int) else 0, whole=whole, **words)
+        step: Step = next((one for one in _STEPS if one == line.step), "")
+        kind = kind_of(words["what"])
+        return AuditLine(
+            line.id,
+            line.at_ns,
+            status=line.status,
+            whole=line.is_whole,
+            step=step,
+            ended_ns=line.ended_ns,
+            kind=kind,
+            **words,
+        )
 
 
 class AuditPage(Struct, frozen=True):
-    """Lines, newest first. broken_at: the first line that was tampered with, 0 = none; only with `verify=true`."""
+    """Lines, newest first.
+
+    broken_at: the first line that was tampered with, 0 = none; as of `checked_ns` (ns UTC, 0 = not looked yet), or of
+               now with `verify=true`
+    """
 
     lines: list[AuditLine]
     broken_at: int = 0
+    checked_ns: int = 0

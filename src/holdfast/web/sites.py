@@ -31,7 +31,7 @@ MOST_HELD, HOLD_S = 256, 5.0
 MOST_TURNS = 4
 STATES = ("online", "late", "silent", "never", "unknown")
 _UNKNOWN_HINT = "GET /api/v1/sites lists them"
-_BY_NODE = ("devices", "series", "last", "alerts")
+_BY_NODE = ("devices", "series", "last", "alerts", "logs")
 """Paths that this node answers of a site from what it holds, with `node=`."""
 
 

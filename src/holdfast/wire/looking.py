@@ -23,7 +23,7 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """What is looked at: a path below `/api/v1/`, such as `devices`, and the query as it stands in the URL.
 
     hold_s: wait so long for an answer with another digest than `seen`, and answer 304 without a body if none came;
-            the child decides how often it looks for one, and may wait longer on a poor link; an older one answers at once
+            the child decides how often it looks for one, longer on a poor link; an older one answers at once
     """
 
     path: Annotated[str, Meta(min_length=1, max_length=MAX_PATH)]

@@ -59,8 +59,13 @@ _WATCH_TASKS = (
 
 
 @asynccontextmanager
-async def opened(size: str = "laptop", theme: str = "light", *, trust_all: bool = True) -> AsyncIterator[Watched]:
-    """A fresh browser with one empty page; `errors` gathers console errors and uncaught exceptions."""
+async def opened(
+    size: str = "laptop", theme: str = "light", *, trust_all: bool = True, zone: str | None = None
+) -> AsyncIterator[Watched]:
+    """A fresh browser with one empty page; `errors` gathers console errors and uncaught exceptions.
+
+    zone: the IANA zone that the browser is in; None = the machine's
+    """
     width, height = SIZES[size]
     async with async_playwright() as playwright:
         with tempfile.TemporaryDirectory() as folder:
@@ -73,6 +78,7 @@ async def opened(size: str = "laptop", theme: str = "light", *, trust_all: bool 
                 color_scheme="dark" if theme == "dark" else "light",
                 has_touch=size == "phone",
                 ignore_https_errors=trust_all,
+                timezone_id=zone,
             )
             page = context.pages[0]
             watched = Watched(page)

@@ -8,6 +8,7 @@ from pathlib import Path
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from playwright.async_api import Page
+from tests.system.pages.browser import Watched
 from tests.system.pages.works import Works, works
 
 DEVICES, SERIES_EACH = 500, 10
@@ -47,3 +48,16 @@ async def pages_of(page: Page) -> list[str]:
     await page.wait_for_selector("nav.rail a[href]", state="attached")
     found = await page.eval_on_selector_all("nav.rail li a[href]", "all => all.map(a => a.getAttribute('href'))")
     return [str(one) for one in found]
+
+
+async def longest_task(watched: Watched, url: str) -> float:
+    """A page opened and scrolled; its longest task in ms, 0 = none over 50 ms."""
+    page = watched.page
+    await page.goto(url)
+    await page.wait_for_selector("main h1")
+    await page.wait_for_timeout(800)
+    await page.mouse.move(700, 500)
+    for _ in range(10):
+        await page.mouse.wheel(0, 600)
+        await page.wait_for_timeout(60)
+    return max(await watched.long_tasks(), default=0.0)

@@ -105,12 +105,16 @@ def desk(folder: Path, more: str = "") -> Iterator[Desk]:
 
 
 def look(
-    url: str, at: Callable[[Watched], Coroutine[Any, Any, None]], size: str = "laptop", theme: str = "light"
+    url: str,
+    at: Callable[[Watched], Coroutine[Any, Any, None]],
+    size: str = "laptop",
+    theme: str = "light",
+    zone: str | None = None,
 ) -> None:
     """Open a page, do what is to be done there; nothing may have gone wrong in it, and nothing foreign have run."""
 
     async def run() -> None:
-        async with opened(size, theme) as watched:
+        async with opened(size, theme, zone=zone) as watched:
             await watched.page.goto(url)
             await at(watched)
             assert await watched.page.evaluate("window.hacked") is None

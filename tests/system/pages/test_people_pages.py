@@ -79,6 +79,11 @@ def test_somebody_logs_in_adds_somebody_and_logs_out(base: str, size: str, theme
             await page.click("text=Check the chain")
             await page.wait_for_selector("text=whole")
             assert await page.locator(f"td >> text=people: remove <b>nina {size}").count() == 1
+            assert await page.locator("td >> text=login").count() > 0
+            await page.select_option("[aria-label=Kind]", "people")
+            await page.select_option("[aria-label=Since]", "-1h")
+            await page.wait_for_selector("td >> text=login", state="detached")
+            assert await page.locator(f"td >> text=people: remove <b>nina {size}").count() == 1
             await is_clean(watched)
             if size == "phone":
                 await page.click("text=More")

@@ -13,11 +13,11 @@ import zstandard
 from typer.testing import CliRunner
 
 from holdfast.cli.main import app
-from holdfast.cli.redacting import GONE, Redactor
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import QuarantineRow
 from holdfast.journal.settings import JournalSettings
 from holdfast.kernel.clock import SystemClock
+from holdfast.reporting.redacting import GONE, Redactor
 from holdfast.storage.rolls import Roll
 from holdfast.telemetry.lines import LogLine
 

@@ -5,6 +5,9 @@ import os
 import pty
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -75,19 +78,36 @@ def test_work_of_unknown_length_shows_only_its_time_and_foreign_words_as_text() 
     assert "asking <b>[red]\\x1b[2J" in err
 
 
+@contextmanager
+def at_terminal(seen: bytearray) -> Iterator[int]:
+    """A terminal's end to write to; what is written is read at once, for a terminal holds 4 kB and then blocks."""
+    head, tail = pty.openpty()
+
+    def read() -> None:
+        with suppress(OSError):  # EIO: nobody has the other end any more
+            while got := os.read(head, 1 << 16):
+                seen.extend(got)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    try:
+        yield tail
+    finally:
+        os.close(tail)
+        reading.join()
+        os.close(head)
+
+
 @pytest.mark.timeout(240)
 def test_a_real_command_shows_a_bar_and_prints_the_same(tmp_path: Path) -> None:
     rules, readings = tmp_path / "rules.yaml", tmp_path / "past.csv"
     rules.write_text("rules:\n  hot: {select: t, when: t > 2, severity: warning}\n")
     readings.write_text("ts,t\n" + "".join(f"{1_700_000_000 + n},{n % 4}\n" for n in range(300_000)))
     words = [sys.executable, "-m", "holdfast", "rules", "backtest", str(rules), "--csv", str(readings)]
-    head, tail = pty.openpty()
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
-    with_bar = subprocess.run(words, stdout=subprocess.PIPE, stderr=tail, env=env, check=True, timeout=100)
-    os.close(tail)
-    os.set_blocking(head, False)
-    seen = os.read(head, 1 << 16)
-    os.close(head)
+    seen = bytearray()
+    with at_terminal(seen) as tail:
+        with_bar = subprocess.run(words, stdout=subprocess.PIPE, stderr=tail, env=env, check=True, timeout=100)
     without = subprocess.run(words, capture_output=True, env=env, check=True, timeout=100)
     assert b"backtest" in seen
     assert without.stderr == b""

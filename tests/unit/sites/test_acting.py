@@ -58,7 +58,7 @@ class Site:
         return found
 
     def audit(self) -> list[audit_log.Line]:
-        return self.house.journal.look(lambda db: audit_log.page(db, 1 << 40, 99))
+        return self.house.journal.look(lambda db: audit_log.page(db, audit_log.Wanted(), 99))
 
 
 def at_site(folder: Path, body: Callable[[Site], Awaitable[None]]) -> None:

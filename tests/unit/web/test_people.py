@@ -18,6 +18,7 @@ from holdfast.identity.people.book import BookFile
 from holdfast.identity.people.roles import Role
 from holdfast.identity.tokens import issue_token
 from holdfast.model.lane import Lane
+from holdfast.node.outlook import outlook_of
 from holdfast.web.door import MARK
 
 PASSWORD = "correct horse"  # noqa: S105  # of a node that lives for seconds
@@ -212,6 +213,20 @@ def test_this_machines_own_token_may_do_everything_and_is_new_at_every_start(nod
     headers = {"Authorization": f"Bearer {path.read_text().strip()}"}
     assert here.post("rules/reload", **headers).status_code == 200
     assert here.get("status", **headers, **{"X-Forwarded-For": "192.0.2.9"}).status_code == 401
+
+
+def test_a_look_of_the_parents_leaves_the_door_and_its_token_alone(node: Running) -> None:
+    async def look() -> None:
+        outlook_of(node.real)
+
+    path = node.folder / "data" / "local.token"
+    former = path.read_text()
+    node.do(look())
+    assert path.read_text() == former
+    headers = {"Authorization": f"Bearer {former.strip()}"}
+    assert Browser(node, origin=None).post("rules/reload", **headers).status_code == 200
+    told = Browser(node).client.get("/metrics").text
+    assert told.count("\nholdfast_audit_open ") == 1
 
 
 def test_a_kiosks_link_looks_changes_nothing_and_is_revoked_at_once(node: Running) -> None:

@@ -182,7 +182,8 @@ def test_an_answer_that_is_too_large_is_a_413_and_is_not_held_in_memory() -> Non
         (Call("query", "series=other%2Fpress%2Ftemp"), Call("query", "site=false")),
         (Call("alerts/7"), None),
         (Call("status"), None),
-        (Call("logs"), None),
+        (Call("logs", "level=info&node=york"), Call("logs", "level=info&node=gw")),
+        (Call("traces"), None),
     ],
 )
 def test_a_hub_answers_of_a_site_only_what_it_holds_of_that_site(asked: Call, held: Call | None) -> None:

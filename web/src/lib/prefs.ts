@@ -3,15 +3,19 @@ import { effect, signal } from "@preact/signals";
 
 export type Theme = "system" | "light" | "dark";
 
-/** zone: IANA name, empty = the browser's own; imperial: °F, psi, ft instead of °C, bar, m. */
+/** In which pressures are shown; empty = as stored, or psi where units are imperial. */
+export type Pressure = "" | "bar" | "kPa" | "psi";
+
+/** zone: IANA name, empty = the browser's own; imperial: °F, psi, ft instead of °C, Pa, m. */
 export interface Prefs {
   theme: Theme;
   zone: string;
   imperial: boolean;
+  pressure: Pressure;
 }
 
 const KEY = "holdfast.prefs";
-const STANDARD: Prefs = { theme: "system", zone: "", imperial: false };
+const STANDARD: Prefs = { theme: "system", zone: "", imperial: false, pressure: "" };
 
 function stored(): Prefs {
   try {

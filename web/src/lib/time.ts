@@ -40,12 +40,50 @@ export const clock = format(HOURS);
 export const day = format({ day: "numeric", month: "short" });
 const whole = format({ year: "numeric", month: "short", day: "numeric", ...HOURS });
 
-/** 14:03:22 today, else 3 May 14:03:22. */
+const fullDay = format({ day: "numeric", month: "short", year: "numeric" });
+const year = format({ year: "numeric" });
+
+/** 14:03:22 today, else 3 May 14:03:22, of another year with that. */
 export function moment(ns: number): string {
   if (!ns) return "—";
-  const at = ms(ns);
-  return day(at) === day(now.peek()) ? clock(at) : `${day(at)} ${clock(at)}`;
+  const at = ms(ns), today = now.peek();
+  if (fullDay(at) === fullDay(today)) return clock(at);
+  return `${year(at) === year(today) ? day(at) : fullDay(at)} ${clock(at)}`;
 }
+
+const DAY_MS = 86_400_000;
+const parts = new Map<string, Intl.DateTimeFormat>();
+
+/** How far the viewer's clock is ahead of UTC at a time, ms. */
+export function offset(atMs: number): number {
+  const { zone } = prefs.value;
+  let found = parts.get(zone);
+  if (!found) {
+    const numbers = { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric", hourCycle: "h23" } as const;
+    found = new Intl.DateTimeFormat("en-US", { ...numbers, ...(zone ? { timeZone: zone } : {}) });
+    parts.set(zone, found);
+  }
+  const of = Object.fromEntries(found.formatToParts(atMs).map(({ type, value }) => [type, Number(value)]));
+  const wall = Date.UTC(of["year"] ?? 0, (of["month"] ?? 1) - 1, of["day"], of["hour"], of["minute"], of["second"]);
+  return wall - Math.floor(atMs / 1000) * 1000;
+}
+
+/** The viewer's zone by its name. */
+export const zoneName = (): string => prefs.value.zone || Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+/** A time as an input has it (2026-11-22T14:03), by the viewer's clock, as ISO 8601 in UTC.
+ *  Of two that read alike, when clocks go back, the first; of one that is skipped, as if they hadn't been changed yet. */
+export function wallTime(text: string): string {
+  const asUtc = Date.parse(`${text}Z`), before = asUtc - offset(asUtc - DAY_MS), after = asUtc - offset(asUtc + DAY_MS);
+  const fits = [before, after].filter((at) => at + offset(at) === asUtc);
+  return new Date(fits.length ? Math.min(...fits) : before).toISOString();
+}
+
+/** 3 May, of a day that was counted in UTC. */
+export const utcDay = (atMs: number): string => new Date(atMs).toLocaleDateString(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
+
+/** How much earlier than a time the viewer's clock showed the same some days before. */
+export const wallShift = (atMs: number, days: number): number => days * DAY_MS + offset(atMs - days * DAY_MS) - offset(atMs);
 
 /** 2026 May 3 14:03:22, for titles. */
 export const exact = (ns: number): string => (ns ? whole(ms(ns)) : "");

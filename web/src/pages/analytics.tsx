@@ -5,7 +5,7 @@ import { ApiError, url } from "~/lib/api";
 import { figure, whole } from "~/lib/format";
 import { useLoad } from "~/lib/load";
 import { usePlace } from "~/lib/place";
-import { day, exact, lasting, ms } from "~/lib/time";
+import { exact, lasting, ms, utcDay } from "~/lib/time";
 import { converter, unit as shownUnit } from "~/lib/units";
 import { Button, Card, Empty, ErrorNote, Field, Loading, Page, Segment } from "~/parts/basic";
 import { Table, type Column as TableColumn } from "~/parts/Table";
@@ -281,7 +281,7 @@ function tableColumn(column: Column, i: number): TableColumn<Row> {
     cell: (row) => {
       const cell = row.cells[i];
       if (cell === null || cell === undefined) return <span class="soft">—</span>;
-      if (column.kind === "time" && typeof cell === "number") return column.name === "day" ? day(ms(cell)) : exact(cell);
+      if (column.kind === "time" && typeof cell === "number") return column.name === "day" ? utcDay(ms(cell)) : exact(cell);
       if (column.name === "weekday" && typeof cell === "number") return DAYS[cell] ?? cell;
       return typeof cell === "number" ? figure(turn(cell)) : String(cell);
     },

@@ -1,11 +1,13 @@
 // Live charts of up to twenty series: zoom, pan, compare, with gaps, doubts, alerts and thresholds drawn.
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { status } from "~/app";
 import { figure } from "~/lib/format";
 import { dark, prefs } from "~/lib/prefs";
-import { clock, day, exact } from "~/lib/time";
+import { ago, clock, day, exact } from "~/lib/time";
 import { unit as spokenUnit } from "~/lib/units";
 import { Button, Card, Empty, ErrorNote, Page, Segment } from "~/parts/basic";
+import { FirstDevice } from "~/parts/FirstDevice";
 import { Icon } from "~/parts/Icon";
 import { say } from "~/parts/Toasts";
 import { Board, type Group } from "./charts/board";
@@ -14,7 +16,9 @@ import { Panel } from "./charts/panel";
 import { Picker } from "./charts/Picker";
 import { picture, save } from "./charts/saving";
 import { type Against, SPANS, useView, type View } from "./charts/state";
-import { csv, type Drawn } from "./charts/traces";
+import { heightOf } from "./charts/lanes";
+import { ScaleOf } from "./charts/ScaleOf";
+import { csv, spokenOf, type Drawn } from "./charts/traces";
 import "./charts/charts.css";
 
 const MOST = 20;
@@ -27,7 +31,7 @@ export default function Charts() {
   const [isPicking, setPicking] = useState(false);
   const board = useMemo(() => new Board(), []);
   useEffect(() => () => board.close(), [board]);
-  useEffect(() => board.show(view), [board, view, prefs.value.imperial]);
+  useEffect(() => board.show(view), [board, view, prefs.value]);
   const groups = board.groups.value;
   return (
     <Page title="Charts" about={<When view={view} board={board} />} actions={
@@ -42,6 +46,7 @@ export default function Charts() {
         <div class="banner info">{`Nothing was read yet of ${board.missing.value.join(", ")}: it's drawn from its first reading on.`}</div>
       )}
       {!view.names.length && (
+        status.value?.series === 0 ? <Card><FirstDevice /></Card> :
         <Card>
           <Empty title="Choose what to look at.">Up to {MOST} series, live and as far back as this node remembers.</Empty>
           <div class="row" style={{ justifyContent: "center", paddingBottom: "1.5rem" }}>
@@ -119,17 +124,17 @@ function PanelCard({ group, board, view, change, isTall }: { group: Group; board
     change({ fixed: [middle - span / 2, middle + span / 2] });
   };
   const reset = (): void => change({ fixed: null });
-  const height = isTall ? 420 : 240;
+  const height = group.states ? heightOf(group.drawn.filter((one) => !one.isHidden).length) : isTall ? 420 : 240;
   useEffect(() => {
     if (!box.current) return;
-    const panel = new Panel(box.current, height, coloursNow(), { zoom, reset, hover: (at) => (hover.value = at) });
+    const panel = new Panel(box.current, height, coloursNow(), { zoom, reset, hover: (at) => (hover.value = at) }, group.states);
     board.panels.set(group.unit, panel);
     board.mark();
     return () => {
       board.panels.delete(group.unit);
       panel.destroy();
     };
-  }, [board, group.unit, height, dark.value]);
+  }, [board, group.unit, height, dark.value, prefs.value.zone]);
   const pressed = (event: KeyboardEvent): void => {
     const [from, to] = board.range, span = to - from;
     const deed = { ArrowLeft: [-0.2, -0.2], ArrowRight: [0.2, 0.2], "+": [0.2, -0.2], "-": [-0.33, 0.33] }[event.key];
@@ -139,8 +144,16 @@ function PanelCard({ group, board, view, change, isTall }: { group: Group; board
     event.preventDefault();
   };
   const title = spokenUnit(group.unit) || "Without unit";
+  const scales = (how: View["scales"][string] | null): void => {
+    const { [group.unit]: _, ...others } = view.scales;
+    change({ scales: how === null ? others : { ...others, [group.unit]: how } });
+  };
   return (
-    <Card title={title} note={group.drawn.length === 1 ? undefined : `${group.drawn.length} series`}>
+    <Card
+      title={title}
+      note={group.drawn.length === 1 ? undefined : `${group.drawn.length} series`}
+      actions={!group.states && <ScaleOf unit={group.unit} scale={view.scales[group.unit]} range={() => board.panels.get(group.unit)?.upright ?? [0, 1]} onChange={scales} />}
+    >
       <div class="chart ch-panel" ref={box} tabIndex={0} role="group" onKeyDown={pressed}
         aria-label={`Chart of ${group.drawn.map((one) => one.name).join(", ")}. Arrow keys pan, plus and minus zoom, 0 goes back.`} />
       <Legend group={group} board={board} view={view} change={change} />
@@ -159,7 +172,7 @@ function Legend({ group, board, view, change }: { group: Group; board: Board; vi
         {group.drawn.map((one) => (
           <li key={one.name}>
             <button type="button" class="name" aria-pressed={!one.isHidden} title={one.name} onClick={() => toggle(one.name)}>
-              <i class={`ch-colour-${one.colour} ${one.isDashed ? "dashed" : ""}`} />
+              <i class={`ch-colour-${one.colour} ${["", "dashed", "dotted"][one.dash] ?? ""}`} />
               <span>{short ? `${one.device} / ${one.metric}` : one.name}</span>
             </button>
             <Value one={one} at={at} to={board.range[1]} />
@@ -177,14 +190,15 @@ function Legend({ group, board, view, change }: { group: Group; board: Board; vi
 function Value({ one, at, to }: { one: Drawn; at: number | null; to: number }) {
   const { now, before } = one;
   const place = at === null ? Math.min(now.length, now.find(to + 1)) - 1 : now.at(at);
-  const value = place < 0 ? NaN : (now.value[place] ?? NaN), quality = now.quality[place] ?? 0;
-  const then = before && at !== null ? (before.value[before.at(at)] ?? NaN) : NaN;
-  const said = Number.isNaN(value) ? "—" : `${figure(value)} ${spokenUnit(one.unit)}`;
+  const value = spokenOf(one, now, place, figure), quality = now.quality[place] ?? 0;
+  const then = before && at !== null ? spokenOf(one, before, before.at(at), figure) : "—";
   const mood = ["", "uncertain", "bad"][quality] ?? "";
+  const told = now.ts[place] ?? 0, hasEnded = at === null && place >= 0 && to - told > Math.max(5000, now.gapMs === Infinity ? 60_000 : now.gapMs);
   return (
-    <strong class={mood} title={mood}>
-      {said}
-      {!Number.isNaN(then) && <span class="soft">{` (${figure(then)})`}</span>}
+    <strong class={hasEnded ? "ended" : mood} title={mood}>
+      {value === "—" ? value : `${value} ${spokenUnit(one.unit)}`.trim()}
+      {then !== "—" && <span class="soft">{` (${then})`}</span>}
+      {hasEnded && <span class="soft">{` · ${ago(told * 1e6)}`}</span>}
     </strong>
   );
 }

@@ -1,4 +1,4 @@
-// What the node says: its log, live, filtered, as it stands in memory and on disk.
+// What the node says: its log, live, filtered, as it stands in memory and on disk; or a node's below, as it came up.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { whole } from "~/lib/format";
 import { useWatch } from "~/lib/live";
@@ -7,6 +7,7 @@ import { usePlace } from "~/lib/place";
 import { clock, day, exact, ms, now } from "~/lib/time";
 import { Badge, Button, Card, Empty, ErrorNote, Facts, Loading, type Mood, Page, Search, Segment } from "~/parts/basic";
 import { Dialog } from "~/parts/Dialog";
+import { NodeChoice } from "~/parts/NodeChoice";
 import { Table, type Column } from "~/parts/Table";
 import { attempt } from "~/parts/Toasts";
 import "./logs/logs.css";
@@ -23,6 +24,7 @@ interface Line {
 }
 
 const MOST = 5000;
+const BELOW_EVERY_MS = 10_000;
 const LEVELS = [["debug", "All"], ["info", "Info"], ["warning", "Warnings"], ["error", "Errors"]] as const;
 type Level = (typeof LEVELS)[number][0];
 const RANK: Record<string, number> = { debug: 0, info: 1, warning: 2, error: 3 };
@@ -59,9 +61,9 @@ function Fields({ line }: { line: Line }) {
   );
 }
 
-/** What was said, newest first: what lies on disk, and from then on what comes; `hold` keeps it as it is. */
-function useLines(level: Level, text: string, hold: boolean): { lines: Line[]; waiting: number; loaded: ReturnType<typeof useLoad<{ lines: Line[] }>> } {
-  const loaded = useLoad<{ lines: Line[] }>("logs", { level, text, limit: 2000 });
+/** What was said, newest first: what lies on disk, and from then on what comes; `hold` keeps it as it is. of: a node below. */
+function useLines(of: string, level: Level, text: string, hold: boolean): { lines: Line[]; waiting: number; loaded: ReturnType<typeof useLoad<{ lines: Line[] }>> } {
+  const loaded = useLoad<{ lines: Line[] }>("logs", { level, text, limit: 2000, node: of }, of && !hold ? BELOW_EVERY_MS : 0);
   const [live, setLive] = useState<Line[]>([]);
   const [held, setHeld] = useState<Line[]>([]);
   const isHeld = useRef(hold);
@@ -80,10 +82,10 @@ function useLines(level: Level, text: string, hold: boolean): { lines: Line[]; w
     const fits = (line: Line): boolean =>
       rank(line.level) >= rank(level) && (!wanted || `${line.name} ${facts(line)}`.toLowerCase().includes(wanted));
     const known = new Map<string, Line>();
-    for (const line of [...(loaded.data?.lines ?? []), ...live]) if (fits(line)) known.set(key(line), line);
+    for (const line of [...(loaded.data?.lines ?? []), ...(of ? [] : live)]) if (fits(line)) known.set(key(line), line);
     return [...known.values()].sort((a, b) => b.ts_ns - a.ts_ns || b.n - a.n).slice(0, MOST);
-  }, [loaded.data, live, level, text]);
-  return { lines, waiting: held.length, loaded };
+  }, [loaded.data, live, of, level, text]);
+  return { lines, waiting: of ? 0 : held.length, loaded };
 }
 
 export default function Logs() {
@@ -94,11 +96,12 @@ export default function Logs() {
   useEffect(() => change({ text: asked }), [asked]);
   const [isPaused, setPaused] = useState(false);
   const [open, setOpen] = useState<Line | null>(null);
-  const { lines, waiting, loaded } = useLines(level, asked, isPaused);
+  const of = place.get("node") ?? "";
+  const { lines, waiting, loaded } = useLines(of, level, asked, isPaused);
   return (
     <Page
       title="Logs"
-      about="What this node says of itself, newest first."
+      about={of ? `What ${of} said of itself, as far as it has come here, newest first.` : "What this node says of itself, newest first."}
       actions={
         <>
           <Button icon={isPaused ? "play" : "pause"} aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>
@@ -118,6 +121,7 @@ export default function Logs() {
         flush
         title={
           <span class="row">
+            <NodeChoice value={of} onChange={(node) => change({ node })} />
             <Segment label="Level, at least" value={level} choices={LEVELS} onChange={(value) => change({ level: value === "info" ? "" : value })} />
           </span>
         }

@@ -9,6 +9,7 @@ import { useLoad } from "~/lib/load";
 import { ago, exact, lasting } from "~/lib/time";
 import type { Alert, Status } from "~/lib/types";
 import { Badge, Card, Empty, ErrorNote, Facts, Loading, Meter, type Mood, Page, Spark, Stat } from "~/parts/basic";
+import { FirstDevice } from "~/parts/FirstDevice";
 import { history, recent, took, type Rates } from "./overview/rates";
 import "./overview/overview.css";
 
@@ -320,9 +321,7 @@ function Unwell({ devices }: { devices: Device[] | null }) {
     <Card title="Devices that are missed" note={unwell.length > shown.length ? `${shown.length} of ${unwell.length}` : undefined}
       actions={<Link href="/devices">All devices</Link>} flush>
       {!devices ? <Loading /> : !shown.length ? (
-        <Empty title={devices.length ? "All devices are heard." : "No device has sent anything yet."}>
-          {!devices.length && "Point one at this node's MQTT address: it appears here by itself."}
-        </Empty>
+        devices.length ? <Empty title="All devices are heard." /> : <FirstDevice />
       ) : (
         <ul class="ov-list">
           {shown.map((one) => (
@@ -352,7 +351,7 @@ function Connections({ status }: { status: Status }) {
   ];
   return (
     <Card title="Ways in and out" flush>
-      {!ways.length ? <Empty title="This node listens to nothing yet." /> : (
+      {!ways.length ? <Empty title="This node listens to nothing yet.">Add <code>mqtt</code> or <code>brokers</code> to its node.yaml, and restart it.</Empty> : (
         <ul class="ov-list">
           {ways.map((one) => (
             <li key={one.name}>

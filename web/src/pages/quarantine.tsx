@@ -54,13 +54,14 @@ export default function Quarantine() {
               columns={columns}
               id={(one) => one.id}
               selected={id || null}
+              isKeyed
               onOpen={(one) => change({ id: one.id === id ? "" : String(one.id) })}
               maxHeight="calc(100vh - 17rem)"
               empty={
                 isFiltered ? (
                   <Empty title="No refused message fits the filters." />
                 ) : (
-                  <Empty title="Nothing is in quarantine.">Every message so far became readings.</Empty>
+                  <Empty title="Nothing is in quarantine.">No message was refused. What no profile can read is kept here with its bytes and the reason; mend the profile, then replay it.</Empty>
                 )
               }
             />

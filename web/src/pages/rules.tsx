@@ -78,7 +78,7 @@ function List() {
           rows={rows}
           id={(row) => `${row.rule}/${row.part}/${row.on}`}
           onOpen={(row) => go(`/rules/${encodeURIComponent(row.rule)}`)}
-          empty={<Empty title={data.rules.length ? "No rule fits." : "No rule is here yet."}>{data.rules.length ? "Search for less." : "Make one, perhaps from a recipe of the cookbook; try it on the past, then enable it."}</Empty>}
+          empty={<Empty title={data.rules.length ? "No rule fits." : "No rule is here yet."}>{data.rules.length ? "Search for less." : "Press New rule, perhaps with a recipe of the cookbook; try it on the past, then enable it. Rules of your own files are named by `rules:` in node.yaml."}</Empty>}
           columns={[
             {
               name: "Rule",

@@ -164,7 +164,7 @@ function Accounts({ ledger }: { ledger: Ledger }) {
         columns={columns}
         id={(row) => row.lane}
         maxHeight="none"
-        empty={<Empty title="No rows yet." />}
+        empty={<Empty title="No rows yet.">A device's first reading makes one.</Empty>}
       />
     </Card>
   );

@@ -27,7 +27,7 @@ export default function Sync() {
   const waits = flow.data.lanes.reduce((sum, lane) => sum + lane.waits, 0);
   const oldest = Math.max(0, ...flow.data.lanes.map((lane) => lane.oldest_s));
   return (
-    <Page title="Sync" about={link ? `to ${link.url}` : "this node has no parent: rows are kept here"}>
+    <Page title="Sync" about={link ? `to ${link.url}` : "this node has no parent: rows are kept here. To send them to a hub, add parent: {url, ca, token_file} to node.yaml"}>
       {link?.state === "down" && (
         <div class="banner bad" role="status">
           <span>

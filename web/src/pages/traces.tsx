@@ -6,6 +6,7 @@ import { useLoad } from "~/lib/load";
 import { usePlace } from "~/lib/place";
 import { ago, exact } from "~/lib/time";
 import { Badge, Button, Card, Empty, ErrorNote, Facts, Loading, Page, Search, Segment } from "~/parts/basic";
+import { NodeChoice } from "~/parts/NodeChoice";
 import { Table, type Column } from "~/parts/Table";
 import { attempt } from "~/parts/Toasts";
 import "./traces/traces.css";
@@ -42,20 +43,25 @@ export default function Traces() {
 function All() {
   const [place, change] = usePlace();
   const [, go] = useLocation();
-  const kind = place.get("kind") ?? "";
+  const kind = place.get("kind") ?? "", of = place.get("node") ?? "";
   const [text, setText] = useState(place.get("series") ?? "");
   useEffect(() => {
     const timer = setTimeout(() => change({ series: text }), 300);
     return () => clearTimeout(timer);
   }, [text]);
-  const { data, error, isLoading } = useLoad<List>("traces", { kind, series: place.get("series"), limit: 500 }, 5000);
+  const { data, error, isLoading } = useLoad<List>("traces", { kind, series: place.get("series"), limit: 500, node: of }, 5000);
   const rows = data?.traces ?? NO_ROWS;
   return (
-    <Page title="Traces" about={about(data)}>
+    <Page title="Traces" about={of ? `Readings and alerts that ${of} followed, as far as its steps have come here.` : about(data)}>
       {error && <ErrorNote error={error} />}
       <Card
         flush
-        title={<Segment label="Kind" value={kind} choices={KINDS} onChange={(value) => change({ kind: value })} />}
+        title={
+          <span class="row">
+            <NodeChoice value={of} onChange={(node) => change({ node })} />
+            <Segment label="Kind" value={kind} choices={KINDS} onChange={(value) => change({ kind: value })} />
+          </span>
+        }
         actions={<Search label="Series or rule" value={text} onChange={setText} />}
       >
         {!data && isLoading ? (
@@ -70,7 +76,7 @@ function All() {
             maxHeight="calc(100vh - 15rem)"
             sortBy="-Began"
             empty={
-              <Empty title="No trace is kept that matches.">
+              <Empty title={data?.sample === 0 || kind || place.get("series") ? "No trace is kept that matches." : "No trace is kept yet."}>
                 {data?.sample === 0
                   ? "Nothing is followed: telemetry.traces.sample in node.yaml is 0."
                   : "Of all readings only a small share is followed, and every alert. telemetry.traces.sample in node.yaml says how many."}

@@ -6,7 +6,13 @@ import { Button } from "~/parts/basic";
 export function Dialog(props: { title: string; onClose: () => void; footer?: ComponentChildren; wide?: boolean; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => {
+    const before = document.activeElement;
     box.current?.showModal();
+    return () => {
+      // the browser gives focus back when a dialog closes, but not when it is taken out of the page
+      if (before instanceof HTMLElement && before.isConnected && before !== document.body) before.focus();
+      else document.getElementById("main")?.focus();
+    };
   }, []);
   return (
     <dialog ref={box} class={props.wide ? "dialog wide" : "dialog"} aria-label={props.title} onClose={props.onClose}>

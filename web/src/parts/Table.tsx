@@ -18,6 +18,8 @@ interface Props<T> {
   /** Stays the same while a row changes. */
   id: (row: T) => string | number;
   onOpen?: (row: T) => void;
+  /** Its rows have nothing to press in them: Tab goes to each, and Enter opens it. */
+  isKeyed?: boolean;
   /** The row the keyboard is at. */
   selected?: string | number | null;
   /** Height in CSS px of one row; all have the same. */
@@ -30,7 +32,7 @@ interface Props<T> {
 
 const BEYOND = 8;
 
-export function Table<T>({ label, rows, columns, id, onOpen, selected, rowHeight = 41, maxHeight = "70vh", empty, sortBy = "" }: Props<T>) {
+export function Table<T>({ label, rows, columns, id, onOpen, isKeyed = false, selected, rowHeight = 41, maxHeight = "70vh", empty, sortBy = "" }: Props<T>) {
   const [order, setOrder] = useState({ by: sortBy.replace(/^-/, ""), isDown: sortBy.startsWith("-") });
   const sorted = useMemo(() => {
     const key = columns.find((column) => column.name === order.by)?.sort;
@@ -70,6 +72,16 @@ export function Table<T>({ label, rows, columns, id, onOpen, selected, rowHeight
               aria-selected={selected === undefined ? undefined : selected === id(row)}
               data-link={onOpen ? "" : undefined}
               onClick={onOpen && (() => onOpen(row))}
+              {...(isKeyed && onOpen
+                ? {
+                    tabIndex: 0,
+                    onKeyDown: (event: KeyboardEvent) => {
+                      if (event.key !== "Enter" || event.target !== event.currentTarget) return;
+                      event.preventDefault();
+                      onOpen(row);
+                    },
+                  }
+                : {})}
             >
               {columns.map((column) => (
                 <td key={column.name} class={style(column)}>

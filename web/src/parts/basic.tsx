@@ -1,5 +1,6 @@
 // The small parts that every page is made of.
 import type { ComponentChildren, JSX } from "preact";
+import type { Told } from "~/lib/align";
 import type { ApiError } from "~/lib/api";
 import { whyNot, type Role } from "~/lib/session";
 import { Icon, type IconName } from "~/parts/Icon";
@@ -183,14 +184,14 @@ export function Facts({ rows }: { rows: readonly (readonly [string, ComponentChi
   );
 }
 
-/** A small line of the latest values; null is a gap. fromZero: as rates are drawn, so that a small change looks small. */
-export function Spark({ values, label, fromZero }: { values: readonly (number | null)[]; label: string; fromZero?: boolean }) {
-  const known = values.filter((v): v is number => v !== null);
+/** A small line of the latest values; null is a gap, undefined isn't: the line goes on. fromZero: as rates are drawn, so that a small change looks small. */
+export function Spark({ values, label, fromZero }: { values: readonly Told[]; label: string; fromZero?: boolean }) {
+  const known = values.filter((v): v is number => typeof v === "number");
   const low = fromZero ? Math.min(0, ...known) : Math.min(...known), high = Math.max(...known), span = high - low || 1;
   let line = "", isOpen = false, first = 0, last = 0;
   values.forEach((v, i) => {
     if (v === null) isOpen = false;
-    else {
+    else if (v !== undefined) {
       const x = (i * 100) / Math.max(1, values.length - 1), y = known.length ? 30 - ((v - low) / span) * 28 : 16;
       if (!line) first = x;
       last = x;

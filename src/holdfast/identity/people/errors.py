@@ -6,7 +6,8 @@ PeopleError
 ├── PersonUnknown    caller: nobody, no link and no session is called so
 ├── PersonThere      caller: the name is taken
 ├── LoginRefused     caller: name and password don't fit, or the link is over
-└── LoginThrottled   caller: too many failed; `retry_after_s` says when to try again
+├── LoginThrottled   caller: too many failed; `retry_after_s` says when to try again
+└── AuditWaits       operator: a change can't be put on record now, so it isn't made; `retry_after_s`
 """
 
 from holdfast.kernel.errors import HoldfastError
@@ -50,3 +51,13 @@ class LoginThrottled(PeopleError):
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(f"too many failed logins; the next is taken in {retry_after_s:.0f} s")
         self.retry_after_s = retry_after_s
+
+
+class AuditWaits(PeopleError):
+    """A change can't be put on record now, so it isn't made."""
+
+    hint = "see that the journal's disk has room, then try again: nothing was changed"
+    retry_after_s = 5.0
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"this can't be put on record: {cause}")

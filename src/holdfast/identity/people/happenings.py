@@ -36,10 +36,26 @@ class PersonActed(Happening, frozen=True):
 
 
 class PersonAuditFailed(Happening, frozen=True):
-    """What somebody did could not be written into the audit; it was done all the same."""
+    """What came of somebody's doing could not be written into the audit yet; that it was asked for is there."""
 
     level = Level.ERROR
     metric = "people_audit_failures"
     who: str
     what: str
     error: str
+
+
+class PersonAuditSettled(Happening, frozen=True):
+    """The node was stopped while changes by people were being made: the audit says `unknown` of them now."""
+
+    level = Level.WARNING
+    metric = "people_audit_settled"
+    changes: int
+
+
+class AuditChainBroken(Happening, frozen=True):
+    """The audit of what people did was tampered with: line `line` doesn't follow from the one before, or is gone."""
+
+    level = Level.ERROR
+    metric = "audit_chain_breaks"
+    line: int

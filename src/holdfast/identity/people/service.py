@@ -142,9 +142,10 @@ class People:
 
     async def logout(self, caller: Caller, address: str) -> None:
         """End the caller's session."""
-        if caller.session and self._sessions.end(caller.session) is not None:
-            await self.store()
+        if caller.session:
             await self.trail.write(caller.name, "logout", 200, address)
+            self._sessions.end(caller.session)
+            await self.store()
 
     async def end(self, digest_start: str) -> Session | None:
         """End the session whose digest begins so; None when there is none."""
@@ -233,11 +234,12 @@ class People:
         token, now_ns = mint_token(), self._clock.wall_ns()
         kept = digest(token.text).hex()
         until_ns = now_ns + round(lasts_s * NS_PER_S)
+        # The line first: nobody is in who isn't on record, whenever the power goes.
+        await self.trail.write(caller.name, "login" if kind == "person" else "kiosk login", 200, address)
         self._sessions.open(Session(kept, caller.name, kind, now_ns, now_ns, until_ns, address, agent, link))
         await self.store()
         how: Literal["password", "kiosk"] = "kiosk" if kind == "kiosk" else "password"
         self._telemetry.emit(PersonLoggedIn(how=how, who=caller.name, address=address))
-        await self.trail.write(caller.name, "login" if kind == "person" else "kiosk login", 200, address)
         return Opened(token.text, caller._replace(session=kept), round(lasts_s))
 
 

@@ -9,6 +9,7 @@ import { may } from "~/lib/session";
 import { ago, exact, lasting, moment, now } from "~/lib/time";
 import { converter, unit } from "~/lib/units";
 import { Badge, Button, Card, Empty, ErrorNote, Facts, Loading, type Mood } from "~/parts/basic";
+import { aligned, type Point } from "~/lib/align";
 import { Chart, type Line, type Mark } from "~/parts/Chart";
 import { Icon, type IconName } from "~/parts/Icon";
 import { ActDialog, isTyping, KeysDialog, type Act } from "~/pages/alerts/acts";
@@ -190,18 +191,15 @@ function Around({ one }: { one: AlertDetail }) {
 function draw(answer: Answer | null): { times: number[]; lines: Line[] } | null {
   if (!answer) return null;
   const columns = answer.series.filter((column) => column.kind !== "text");
-  const times = [...new Set(columns.flatMap((column) => column.ts))].sort((a, b) => a - b);
-  const place = new Map(times.map((ts, i) => [ts, i]));
-  const lines = columns.map((column): Line => {
-    const values: (number | null)[] = Array.from({ length: times.length }, () => null);
+  const points = columns.map((column): Point[] => {
     const shown = converter(column.unit);
-    column.ts.forEach((ts, i) => {
-      const told = column.mean?.[i] ?? column.last?.[i] ?? null, at = place.get(ts);
-      if (at !== undefined && told !== null && typeof told !== "string") values[at] = shown(Number(told));
+    return column.ts.map((ts, i) => {
+      const told = column.mean?.[i] ?? column.last?.[i] ?? null;
+      return [ts / 1e6, told === null || typeof told === "string" ? null : shown(Number(told))];
     });
-    return { name: column.series, values, unit: unit(column.unit) };
   });
-  return { times: times.map((ns) => ns / 1e6), lines };
+  const { times, values } = aligned(points);
+  return { times, lines: columns.map((column, i) => ({ name: column.series, values: values[i] ?? [], unit: unit(column.unit), kind: column.kind === "bool" ? "bool" : "" })) };
 }
 
 function Why({ one }: { one: AlertDetail }) {

@@ -1,6 +1,6 @@
 // The list: open ones first, narrowed by what stands in the address, and worked through with the keyboard.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { useLocation } from "wouter-preact";
+import { Link, useLocation } from "wouter-preact";
 import { usePlace } from "~/lib/place";
 import { may } from "~/lib/session";
 import { ago, exact, lasting, now } from "~/lib/time";
@@ -145,7 +145,7 @@ export function List() {
               isNarrowed ? (
                 <Empty title="No alert fits.">Take a filter away to see more.</Empty>
               ) : (
-                <Empty title="There are no alerts.">Rules raise them: what they decide shows up here.</Empty>
+                <Empty title="There are no alerts.">Rules raise them: what they decide shows up here. <Link href="/rules">To the rules</Link></Empty>
               )
             }
           />

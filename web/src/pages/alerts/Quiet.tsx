@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { send, siteOf } from "~/lib/api";
 import { useLoad } from "~/lib/load";
-import { ago, exact, moment } from "~/lib/time";
+import { ago, exact, moment, wallTime, zoneName } from "~/lib/time";
 import { Badge, Button, Card, Empty, ErrorNote, Field, Loading, Page, Segment } from "~/parts/basic";
 import { attempt } from "~/parts/Toasts";
 import { Asking, nameBefore, SENT, sendFar, SPANS } from "~/pages/alerts/acts";
@@ -25,7 +25,7 @@ export function Quiet() {
       <Card title="Silences" note={silences.data?.length || undefined} flush actions={<Button icon="plus" needs="operator" far onClick={() => setMaking("silence")}>Silence</Button>}>
         {silences.error && <ErrorNote error={silences.error} />}
         {!silences.data && !silences.error && <Loading />}
-        {silences.data?.length === 0 && <Empty title="Nothing is silenced." />}
+        {silences.data?.length === 0 && <Empty title="Nothing is silenced.">Silence what you know of and can't mend yet: its alerts are kept, and nobody is told of them.</Empty>}
         <ul class="quiet-list">
           {silences.data?.map((one) => (
             <li key={one.id}>
@@ -85,7 +85,7 @@ function Making({ what, onDone, onClose }: { what: "silence" | "works"; onDone: 
   const [isAll, setAll] = useState(false), [kind, setKind] = useState<"once" | "weekly">("once");
   const [until, setUntil] = useState("+4h"), [from, setFrom] = useState(""), [to, setTo] = useState("");
   const [days, setDays] = useState<ReadonlySet<string>>(new Set()), [begin, setBegin] = useState("22:00"), [end, setEnd] = useState("06:00");
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const zone = zoneName();
   const match: Match = { devices: names(devices), rules: names(rules), labels: names(labels) };
   const isMeant = isAll || Object.values(match).some((one: string[]) => one.length > 0);
   const isTimed = what === "silence" || (kind === "once" ? to !== "" : begin !== end);
@@ -95,7 +95,7 @@ function Making({ what, onDone, onClose }: { what: "silence" | "works"; onDone: 
     if (what === "silence" && site !== null) return attempt(() => sendFar(site, { do: "silence", by, text: why, match: wanted, until }), SENT);
     if (what === "silence") return attempt(() => send("POST", "silences", { match: wanted, until, by, why }), "Silenced.");
     const hours: Hours = { days: DAYS.filter((day) => days.has(day)), from: begin, to: end, zone };
-    const times = kind === "once" ? { from: from && new Date(from).toISOString(), to: new Date(to).toISOString() } : { hours };
+    const times = kind === "once" ? { from: from && wallTime(from), to: wallTime(to) } : { hours };
     return attempt(() => send("POST", "maintenance", { match: wanted, by, why, ...times }), "The works are planned.");
   };
   return (
@@ -117,7 +117,7 @@ function Making({ what, onDone, onClose }: { what: "silence" | "works"; onDone: 
               <Field label="From" hint="Empty: now.">
                 <input class="input" type="datetime-local" value={from} onInput={(event) => setFrom(event.currentTarget.value)} />
               </Field>
-              <Field label="To">
+              <Field label="To" hint={`In ${zone}.`}>
                 <input class="input" type="datetime-local" value={to} required onInput={(event) => setTo(event.currentTarget.value)} />
               </Field>
             </div>

@@ -5,6 +5,7 @@ import { send, siteOf } from "~/lib/api";
 import { me } from "~/lib/session";
 import { Button, Field } from "~/parts/basic";
 import { Dialog } from "~/parts/Dialog";
+import { KeysDialog as Keys } from "~/parts/Keys";
 import { attempt } from "~/parts/Toasts";
 import type { Alert, Match } from "~/pages/alerts/data";
 
@@ -213,20 +214,7 @@ const KEYS = [
   ["?", "this help"],
 ] as const;
 
-export function KeysDialog({ onClose }: { onClose: () => void }) {
-  return (
-    <Dialog title="Keys" onClose={onClose}>
-      <dl class="facts">
-        {KEYS.map(([key, words]) => [
-          <dt key={`${key}:`}>
-            <kbd>{key}</kbd>
-          </dt>,
-          <dd key={key}>{words}</dd>,
-        ])}
-      </dl>
-    </Dialog>
-  );
-}
+export const KeysDialog = ({ onClose }: { onClose: () => void }) => <Keys here={KEYS} onClose={onClose} />;
 
 /** Keys of a page: not while somebody types, and not while a dialog is open. */
 export function isTyping(event: KeyboardEvent): boolean {

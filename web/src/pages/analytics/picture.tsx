@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import { figure } from "~/lib/format";
 import { converter, unit as shown } from "~/lib/units";
 import { Segment } from "~/parts/basic";
+import { aligned, type Point } from "~/lib/align";
 import { Chart } from "~/parts/Chart";
 import type { Drawn, Picture as Drawing } from "~/pages/analytics/table";
 
@@ -54,7 +55,10 @@ function Bars({ things }: { things: readonly Drawn[] }) {
 }
 
 function Lines({ things, left }: { things: readonly Drawn[]; left: number }) {
-  const { times, lines } = useMemo(() => aligned(things), [things]);
+  const { times, lines } = useMemo(() => {
+    const on = aligned(things.map(({ unit, points }) => points.map(([at, value]): Point => [at, value === null ? null : converter(unit)(value)])));
+    return { times: on.times, lines: things.map(({ name, unit }, i) => ({ name, unit, values: on.values[i] ?? [] })) };
+  }, [things]);
   return (
     <div>
       <Chart label={`${things.length} lines over time`} times={times} lines={lines} height={320} />
@@ -69,17 +73,6 @@ function Lines({ things, left }: { things: readonly Drawn[]; left: number }) {
       {left > 0 && <p class="small soft">{`${left} more are in the table.`}</p>}
     </div>
   );
-}
-
-function aligned(things: readonly Drawn[]) {
-  const times = [...new Set(things.flatMap(({ points }) => points.map(([at]) => at)))].sort((a, b) => a - b);
-  const place = new Map(times.map((at, i) => [at, i]));
-  const lines = things.map(({ name, unit, points }) => {
-    const values: (number | null)[] = times.map(() => null), turn = converter(unit);
-    for (const [at, value] of points) values[place.get(at) ?? 0] = value === null ? null : turn(value);
-    return { name, values, unit };
-  });
-  return { times, lines };
 }
 
 /** One small chart a thing, all on one scale, so that the eye finds the odd one out. */

@@ -11,7 +11,7 @@ const SHOWN = 200;
 export function Picker({ chosen, most, onChange, onClose }: { chosen: string[]; most: number; onChange: (names: string[]) => void; onClose: () => void }) {
   const [text, setText] = useState("");
   const { data, error } = useLoad<{ total: number; series: Series[] }>("series", { match: pattern(text), limit: SHOWN });
-  const found = (data?.series ?? []).filter((one) => one.kind !== "text");
+  const found = data?.series ?? [];
   const toggle = (name: string): void => onChange(chosen.includes(name) ? chosen.filter((one) => one !== name) : [...chosen, name]);
   const isFull = chosen.length >= most;
   return (

@@ -33,7 +33,7 @@ export async function past(names: readonly string[], from: number, to: number, s
     if (!found.truncated) return { stepMs: 0, columns: byName(found.series) };
   }
   const stepMs = stepOf(to - from);
-  const aggregates = "count,bad,uncertain,min,max,mean";
+  const aggregates = "count,bad,uncertain,min,max,mean,last";
   const found = await get<Answer>("query", { ...when, step: `${stepMs / 1000}s`, aggregates, limit: MOST_POINTS }, signal);
   return { stepMs, columns: byName(found.series) };
 }
@@ -92,7 +92,7 @@ export async function thresholds(signal: AbortSignal): Promise<Thresholds> {
       const metric = names.get(name) ?? (name.includes(".") || !names.size ? name : "");
       if (!metric) continue;
       read.add(metric);
-      levels.set(metric, [...(levels.get(metric) ?? []), { value: Number(value), label: `${rule} ${sign} ${value}` }]);
+      levels.set(metric, [...(levels.get(metric) ?? []), { value: Number(value), label: `${rule} ${sign}` }]);
     }
     if (read.size) metrics.set(rule, read);
   }

@@ -1,6 +1,7 @@
 // The charts on the page and their data: loads the past, takes what comes live, and draws once a frame at most.
 import { signal } from "@preact/signals";
 import { ApiError } from "~/lib/api";
+import { figure } from "~/lib/format";
 import { resumed, watch, type Readings } from "~/lib/live";
 import { prefs } from "~/lib/prefs";
 import { nodeNow } from "~/lib/time";
@@ -8,14 +9,18 @@ import type { Alert, Series } from "~/lib/types";
 import { converter } from "~/lib/units";
 import { about, alertsOf, marksOf, past, stepOf, RAW_MS, thresholds, type Thresholds } from "./asking";
 import type { Panel } from "./panel";
-import { lengthOf, SHIFT, type View } from "./state";
-import { Trace, type Drawn } from "./traces";
+import { lengthOf, shiftFor, type View } from "./state";
+import { Trace, isState, type Drawn } from "./traces";
 
+/** The chart of all series that hold until their next reading. */
+const STATES = "States";
+const unitsNow = (): string => `${prefs.peek().imperial} ${prefs.peek().pressure}`;
 const COLOURS = 8, LEAST_RELOAD_MS = 15_000;
 
-/** Charts are by unit: what is measured in the same goes together. */
+/** Charts are by unit: what is measured in the same goes together. states: of lanes, not lines. */
 export interface Group {
   unit: string;
+  states: boolean;
   drawn: Drawn[];
 }
 
@@ -27,7 +32,7 @@ export class Board {
   /** Grows when legends have something new to say. */
   readonly told = signal(0);
   readonly panels = new Map<string, Panel>();
-  private view: View = { names: [], span: "15m", fixed: null, against: "", hidden: [] };
+  private view: View = { names: [], span: "15m", fixed: null, against: "", hidden: [], scales: {} };
   private alerts: Alert[] = [];
   private rules: Thresholds = { levels: new Map(), metrics: new Map() };
   private traces = new Map<string, { now: Trace; before: Trace | null }>();
@@ -39,7 +44,7 @@ export class Board {
   private changes = 0;
   private hasNewcomer = false;
   private loadedAt = 0;
-  private imperial = prefs.peek().imperial;
+  private unitsAs = unitsNow();
   private saidAt = 0;
 
   constructor() {
@@ -79,8 +84,8 @@ export class Board {
   show(view: View): void {
     const before = this.view;
     this.view = view;
-    if (this.imperial !== prefs.peek().imperial) {
-      this.imperial = prefs.peek().imperial; // points are kept as they're shown
+    if (this.unitsAs !== unitsNow()) {
+      this.unitsAs = unitsNow(); // points are kept as they're shown
       this.traces.clear();
       this.needLoad(0);
     }
@@ -93,6 +98,7 @@ export class Board {
       this.needLoad(view.fixed ? 200 : 0); // while a wheel turns, only the last counts
     } else if (before.span !== view.span || before.against !== view.against) this.needLoad(0);
     if (before.hidden.join("\n") !== view.hidden.join("\n")) this.arrange();
+    else if (JSON.stringify(before.scales) !== JSON.stringify(view.scales)) this.mark();
     this.changes += 1;
   }
 
@@ -137,7 +143,7 @@ export class Board {
     this.hasNewcomer = false;
     this.loadedAt = performance.now();
     try {
-      const shift = SHIFT[against], ahead = fixed ? 0 : (to - from) / 10;
+      const shift = shiftFor(against, to), ahead = fixed ? 0 : (to - from) / 10;
       const [known, now, before] = await Promise.all([
         about(names, giveUp.signal),
         past(names, from, to, giveUp.signal),
@@ -153,7 +159,7 @@ export class Board {
     this.isLoading.value = false;
     // Steps grow only when they're asked for again; readings come by themselves.
     const step = to - from > RAW_MS ? stepOf(to - from) : 0;
-    if (!fixed && (step || shiftOf(this.view) || this.error.value)) this.needLoad(Math.max(LEAST_RELOAD_MS, step));
+    if (!fixed && (step || this.view.against || this.error.value)) this.needLoad(Math.max(LEAST_RELOAD_MS, step));
   }
 
   private take(known: Map<string, Series>, now: Awaited<ReturnType<typeof past>>, before: Awaited<ReturnType<typeof past>> | null, shift: number): void {
@@ -163,7 +169,7 @@ export class Board {
       const traces = this.traces.get(name) ?? { now: new Trace(), before: null };
       const convert = converter(one.unit);
       traces.now.replace(now.columns.get(name), now.stepMs, 0, convert);
-      traces.before = before ? new Trace() : null;
+      traces.before = before ? new Trace(traces.now) : null;
       traces.before?.replace(before?.columns.get(name), before?.stepMs ?? 0, shift, convert);
       this.traces.set(name, traces);
     }
@@ -179,12 +185,12 @@ export class Board {
     for (const name of this.view.names) {
       const one = this.known.get(name), traces = this.traces.get(name);
       if (!one || !traces) continue;
-      const unit = one.kind === "bool" ? "on or off" : one.unit || one.metric;
-      const group = groups.get(unit) ?? { unit, drawn: [] };
+      const states = isState(one.kind), unit = states ? STATES : one.unit || one.metric;
+      const group = groups.get(unit) ?? { unit, states, drawn: [] };
       const place = group.drawn.length;
       group.drawn.push({
-        name, node: one.node, device: one.device, metric: one.metric, unit: one.unit, colour: (place % COLOURS) + 1,
-        isDashed: place >= COLOURS, isHidden: this.view.hidden.includes(name), now: traces.now, before: traces.before,
+        name, node: one.node, device: one.device, metric: one.metric, unit: one.unit, kind: one.kind, colour: (place % COLOURS) + 1,
+        dash: Math.floor(place / COLOURS) % 3, isHidden: this.view.hidden.includes(name), now: traces.now, before: traces.before,
       });
       groups.set(unit, group);
     }
@@ -215,10 +221,12 @@ export class Board {
       const panel = this.panels.get(unit);
       if (!panel) continue;
       panel.drawn = drawn;
+      const how = this.view.scales[unit], convertScale = converter(unit);
+      panel.scale = typeof how === "object" ? [convertScale(how[0]), convertScale(how[1])] : how;
       panel.marks = marksOf(this.alerts, drawn, this.rules.metrics, to + 86_400_000);
       const metrics = new Set(drawn.filter((one) => !one.isHidden).map((one) => one.metric));
       const convert = converter(drawn[0]?.unit ?? "");
-      panel.levels = [...metrics].flatMap((metric) => (this.rules.levels.get(metric) ?? []).map((one) => ({ ...one, value: convert(one.value) })));
+      panel.levels = [...metrics].flatMap((metric) => (this.rules.levels.get(metric) ?? []).map(({ value, label }) => ({ value: convert(value), label: `${label} ${figure(convert(value))}` })));
     }
     this.changes += 1;
     this.told.value += 1;
@@ -235,5 +243,3 @@ export class Board {
     }
   }
 }
-
-const shiftOf = (view: View): number => SHIFT[view.against];

@@ -1,6 +1,7 @@
 // How traces, their doubts and what is marked get onto a canvas. uPlot keeps scales, axes and the cursor.
 import type uPlot from "uplot";
 import { css, type Mark } from "~/parts/Chart";
+import type { Scale } from "./state";
 import { BAD, type Drawn, type Trace, UNCERTAIN } from "./traces";
 
 export interface Level {
@@ -13,7 +14,9 @@ export interface Colours {
   series: string[];
   mood: Record<Mark["mood"], string>;
   soft: string;
+  ink: string;
   panel: string;
+  font: string;
 }
 
 export function coloursNow(): Colours {
@@ -22,14 +25,17 @@ export function coloursNow(): Colours {
     series: names,
     mood: { good: css("--good"), warn: css("--warn"), bad: css("--bad"), info: css("--info") },
     soft: css("--soft"),
+    ink: css("--ink"),
     panel: css("--panel"),
+    font: css("--font"),
   };
 }
 
 const MOST_MARKED = 400;
 
-/** Lowest and highest value in sight, of what is shown. */
-export function reach(drawn: readonly Drawn[], from: number, to: number, levels: readonly Level[]): [number, number] {
+/** Lowest and highest value in sight, of what is shown; as the viewer wants it scaled, by now in the shown unit. */
+export function reach(drawn: readonly Drawn[], from: number, to: number, levels: readonly Level[], scale?: Scale): [number, number] {
+  if (typeof scale === "object") return scale;
   let low = Infinity, high = -Infinity;
   for (const one of drawn) {
     if (one.isHidden) continue;
@@ -44,6 +50,16 @@ export function reach(drawn: readonly Drawn[], from: number, to: number, levels:
       }
     }
   }
+  if (scale === "zero") {
+    low = Math.min(low, 0);
+    high = Math.max(high, 0);
+  }
+  if (scale === "levels") {
+    for (const { value } of levels) {
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+  }
   if (low > high) return [0, 1];
   const span = high - low || Math.abs(high) * 0.1 || 1;
   for (const { value } of levels) {
@@ -52,7 +68,8 @@ export function reach(drawn: readonly Drawn[], from: number, to: number, levels:
     if (value < low && value > low - span) low = value;
   }
   const spare = (high - low || span) * 0.08;
-  return [low - spare, high + spare];
+  const isOnZero = scale === "zero" && low === 0, isUnderZero = scale === "zero" && high === 0;
+  return [isOnZero ? 0 : low - spare, isUnderZero && low < 0 ? 0 : high + spare];
 }
 
 /** Everything over the axes. */
@@ -67,8 +84,9 @@ export function draw(u: uPlot, drawn: readonly Drawn[], marks: readonly Mark[], 
   for (const one of drawn) {
     if (one.isHidden) continue;
     const colour = colours.series[one.colour - 1] ?? colours.soft;
-    if (one.before) drawTrace(u, one.before, colour, { alpha: 0.45, dash: [2, 3], width: 1.2, hasDoubts: false }, colours);
-    drawTrace(u, one.now, colour, { alpha: 1, dash: one.isDashed ? [7, 3] : [], width: 1.6, hasDoubts: true }, colours);
+    const holds = one.kind === "int";
+    if (one.before) drawTrace(u, one.before, colour, { alpha: 0.45, dash: [2, 3], width: 1.2, hasDoubts: false, holds }, colours);
+    drawTrace(u, one.now, colour, { alpha: 1, dash: DASHES[one.dash] ?? [], width: 1.6, hasDoubts: true, holds }, colours);
   }
   drawLevels(u, levels, colours);
   ctx.restore();
@@ -79,7 +97,12 @@ interface Look {
   dash: number[];
   width: number;
   hasDoubts: boolean;
+  /** A whole number stays until the next one: steps. */
+  holds: boolean;
 }
+
+const DOT = 2.4;
+const DASHES = [[], [7, 3], [9, 3, 2, 3]];
 
 function drawTrace(u: uPlot, trace: Trace, colour: string, look: Look, colours: Colours): void {
   const { ctx, bbox } = u, ratio = devicePixelRatio;
@@ -97,8 +120,16 @@ function drawTrace(u: uPlot, trace: Trace, colour: string, look: Look, colours: 
     let stop = i + 1;
     while (stop < end && !isOut(trace, stop) && (trace.ts[stop] ?? 0) - (trace.ts[stop - 1] ?? 0) <= trace.gapMs) stop++;
     if (i >= end) break;
-    if (stop - i === 1) alone.arc(X(i), Y(trace.value[i] ?? 0), 1.4 * ratio, 0, 7);
-    stroke(trace, i, stop, X, Y, line);
+    if (stop - i === 1) {
+      // without neighbours there's no line: a dot, and of a step its lowest to highest
+      const x = X(i), y = Y(trace.value[i] ?? 0);
+      alone.moveTo(x + DOT * ratio, y);
+      alone.arc(x, y, DOT * ratio, 0, 7);
+      if ((trace.high[i] ?? 0) > (trace.low[i] ?? 0)) {
+        line.moveTo(x, Y(trace.low[i] ?? 0));
+        line.lineTo(x, Y(trace.high[i] ?? 0));
+      }
+    } else stroke(trace, i, stop, X, Y, line, look.holds && (trace.high[i] ?? 0) === (trace.low[i] ?? 0));
     hasBand = fill(trace, i, stop, X, Y, band) || hasBand;
     i = stop;
   }
@@ -121,10 +152,14 @@ function drawTrace(u: uPlot, trace: Trace, colour: string, look: Look, colours: 
 const isOut = (trace: Trace, i: number): boolean => (trace.quality[i] ?? 0) === BAD || Number.isNaN(trace.value[i] ?? NaN);
 
 /** A stretch without gaps. Where many points share a pixel, its first, lowest, highest and last stand for all. */
-function stroke(trace: Trace, first: number, end: number, X: (i: number) => number, Y: (v: number) => number, path: Path2D): void {
+function stroke(trace: Trace, first: number, end: number, X: (i: number) => number, Y: (v: number) => number, path: Path2D, holds: boolean): void {
   path.moveTo(X(first), Y(trace.value[first] ?? 0));
   if (end - first < 1200) {
-    for (let i = first + 1; i < end; i++) path.lineTo(X(i), Y(trace.value[i] ?? 0));
+    for (let i = first + 1; i < end; i++) {
+      const x = X(i);
+      if (holds) path.lineTo(x, Y(trace.value[i - 1] ?? 0));
+      path.lineTo(x, Y(trace.value[i] ?? 0));
+    }
     return;
   }
   let column = Math.floor(X(first)), low = Infinity, high = -Infinity, last = trace.value[first] ?? 0;
@@ -192,7 +227,7 @@ function drawDoubts(u: uPlot, trace: Trace, first: number, end: number, X: (i: n
 }
 
 /** Alerts: a shade while they last, a stroke where they were raised. */
-function drawMarks(u: uPlot, marks: readonly Mark[], colours: Colours): void {
+export function drawMarks(u: uPlot, marks: readonly Mark[], colours: Colours): void {
   const { ctx, bbox } = u, ratio = devicePixelRatio;
   // A few may tint the chart; many would drown it, and lie as a strip at its top.
   const inSight = marks.filter((mark) => mark.from < (u.scales["x"]?.max ?? 0) && (mark.to ?? mark.from) > (u.scales["x"]?.min ?? 0));
@@ -221,10 +256,11 @@ function drawLevels(u: uPlot, levels: readonly Level[], colours: Colours): void 
   const { ctx, bbox } = u, ratio = devicePixelRatio;
   ctx.strokeStyle = ctx.fillStyle = colours.mood.bad;
   ctx.lineWidth = ratio;
-  ctx.font = `${11 * ratio}px ${css("--font")}`;
+  ctx.font = `${11 * ratio}px ${colours.font}`;
   ctx.textAlign = "right";
   for (const { value, label } of levels) {
     const y = Math.round(u.valToPos(value, "y", true)) + 0.5;
+    const isAtTop = y < bbox.top + 16 * ratio; // then its words go below
     if (y < bbox.top || y > bbox.top + bbox.height) continue;
     ctx.globalAlpha = 0.7;
     ctx.setLineDash([6 * ratio, 4 * ratio]);
@@ -234,6 +270,6 @@ function drawLevels(u: uPlot, levels: readonly Level[], colours: Colours): void 
     ctx.stroke();
     ctx.setLineDash([]);
     ctx.globalAlpha = 1;
-    ctx.fillText(label, bbox.left + bbox.width - 6 * ratio, y - 4 * ratio);
+    ctx.fillText(label, bbox.left + bbox.width - 6 * ratio, isAtTop ? y + 12 * ratio : y - 4 * ratio);
   }
 }

@@ -1,7 +1,9 @@
 // One chart of one unit, on uPlot. It draws when it's told to; the page tells it once a frame at most.
 import uPlot from "uplot";
-import { axes, type Mark } from "~/parts/Chart";
+import { axes, type Mark, tzDate } from "~/parts/Chart";
 import { type Colours, draw, type Level, reach } from "./drawing";
+import { drawLanes } from "./lanes";
+import type { Scale } from "./state";
 import type { Drawn } from "./traces";
 
 const as = (_: uPlot, low: number, high: number): [number, number] => [low, high];
@@ -17,17 +19,21 @@ export class Panel {
   drawn: Drawn[] = [];
   marks: Mark[] = [];
   levels: Level[] = [];
+  /** Already in the shown unit. */
+  scale: Scale | undefined;
   private readonly plot: uPlot;
   private readonly watcher: ResizeObserver;
   private range: [number, number] = [0, 1];
   private shown = "";
 
-  constructor(box: HTMLElement, height: number, private readonly colours: Colours, private readonly deeds: Deeds) {
+  constructor(box: HTMLElement, height: number, private readonly colours: Colours, private readonly deeds: Deeds, private readonly isLanes = false) {
+    const [across, up] = axes();
     this.plot = new uPlot(
       {
         width: box.clientWidth || 300,
         height,
         ms: 1,
+        tzDate,
         legend: { show: false },
         cursor: {
           points: { show: false },
@@ -36,10 +42,10 @@ export class Panel {
           bind: { dblclick: () => () => (deeds.reset(), null) },
         },
         scales: { x: { time: true, auto: false, range: as }, y: { auto: false, range: as } },
-        axes: axes(),
+        axes: [across ?? {}, isLanes ? { ...up, splits: () => [], ticks: { show: false } } : (up ?? {})],
         series: [{}, {}],
         hooks: {
-          draw: [(u) => draw(u, this.drawn, this.marks, this.levels, this.colours)],
+          draw: [(u) => (isLanes ? drawLanes(u, this.drawn, this.marks, this.colours) : draw(u, this.drawn, this.marks, this.levels, this.colours))],
           setSelect: [(u) => this.selected(u)],
           setCursor: [(u) => deeds.hover(u.cursor.left === undefined || u.cursor.left === null || u.cursor.left < 0 ? null : u.posToVal(u.cursor.left, "x"))],
         },
@@ -60,6 +66,12 @@ export class Panel {
     this.plot.destroy();
   }
 
+  /** Lowest and highest value on the scale. */
+  get upright(): [number, number] {
+    const { min, max } = this.plot.scales["y"] ?? {};
+    return [min ?? 0, max ?? 1];
+  }
+
   get canvas(): HTMLCanvasElement {
     return this.plot.ctx.canvas;
   }
@@ -71,7 +83,7 @@ export class Panel {
     if (key === this.shown) return false;
     this.shown = key;
     this.range = [from, to];
-    const [low, high] = reach(this.drawn, from, to, this.levels);
+    const [low, high] = this.isLanes ? [0, 1] : reach(this.drawn, from, to, this.levels, this.scale);
     this.plot.batch(() => {
       this.plot.setScale("x", { min: from, max: to });
       this.plot.setScale("y", { min: low, max: high });

@@ -18,9 +18,13 @@ export interface Column {
   min?: (number | null)[];
   max?: (number | null)[];
   mean?: (number | null)[];
+  last?: (number | string | boolean | null)[];
 }
 
-const number = (value: unknown): number => (typeof value === "number" ? value : typeof value === "boolean" ? Number(value) : NaN);
+const MOST_WORDS = 500;
+
+/** Holds until the next reading, as a switch or a word does; a line between two of them would be made up. */
+export const isState = (kind: string): boolean => kind === "bool" || kind === "text";
 
 /** Points; low and high: of a step, the same as the value where there's no step. NaN: there's no number. */
 export class Trace {
@@ -34,6 +38,31 @@ export class Trace {
   version = 0;
   /** A longer pause than this (ms) is a gap. */
   gapMs = Infinity;
+  /** What the values of a text series stand for. */
+  readonly words: string[];
+  private readonly places: Map<string, number>;
+
+  /** like: its words stand for the same values here. */
+  constructor(like?: Trace) {
+    this.words = like?.words ?? [];
+    this.places = like?.places ?? new Map<string, number>();
+  }
+
+  private number(value: unknown): number {
+    if (typeof value === "number") return value;
+    if (typeof value === "boolean") return Number(value);
+    return typeof value === "string" ? this.place(value) : NaN;
+  }
+
+  private place(word: string): number {
+    let place = this.places.get(word);
+    if (place === undefined) {
+      place = Math.min(this.words.length, MOST_WORDS);
+      if (place < MOST_WORDS) this.places.set(word, place);
+      this.words[place] = place < MOST_WORDS ? word : "(more than can be told apart)";
+    }
+    return place;
+  }
 
   /** Take the past in place of all there is, and then what was appended since. */
   replace(column: Column | undefined, stepMs: number, shiftMs: number, convert: (value: number) => number): void {
@@ -44,11 +73,17 @@ export class Trace {
     for (let i = 0; i < n && column; i++) {
       const at = (column.ts[i] ?? 0) / 1e6 + shiftMs;
       if (column.value) {
-        const value = convert(number(column.value[i]));
+        const value = convert(this.number(column.value[i]));
         this.put(at, value, value, value, column.quality?.[i] ?? 0);
       } else {
         const quality = column.count?.[i] ? (column.uncertain?.[i] ? UNCERTAIN : 0) : BAD;
-        this.put(at + stepMs / 2, convert(number(column.mean?.[i])), convert(number(column.min?.[i])), convert(number(column.max?.[i])), quality);
+        if (isState(column.kind)) {
+          const value = this.number(column.last?.[i]), isText = column.kind === "text";
+          this.put(at, value, isText ? value : this.number(column.min?.[i]), isText ? value : this.number(column.max?.[i]), quality);
+          continue;
+        }
+        const of = (one: (number | null)[] | undefined): number => convert(this.number(one?.[i]));
+        this.put(at + stepMs / 2, of(column.mean), of(column.min), of(column.max), quality);
       }
     }
     for (const [at, value, quality] of tail) this.add(at, value, quality);
@@ -58,7 +93,7 @@ export class Trace {
   /** Take readings as they come. */
   append(tsNs: readonly number[], values: readonly unknown[], qualities: readonly number[], convert: (value: number) => number): void {
     this.room(tsNs.length);
-    for (let i = 0; i < tsNs.length; i++) this.add((tsNs[i] ?? 0) / 1e6, convert(number(values[i])), qualities[i] ?? 0);
+    for (let i = 0; i < tsNs.length; i++) this.add((tsNs[i] ?? 0) / 1e6, convert(this.number(values[i])), qualities[i] ?? 0);
     if (this.gapMs === Infinity) this.measure(0);
   }
 
@@ -160,12 +195,21 @@ export interface Drawn {
   device: string;
   metric: string;
   unit: string;
-  /** 1 to 8, as in tokens.css; beyond, lines are dashed. */
+  kind: string;
+  /** 1 to 8, as in tokens.css; the next eight are dashed (1), those after them dashed and dotted (2). */
   colour: number;
-  isDashed: boolean;
+  dash: number;
   isHidden: boolean;
   now: Trace;
   before: Trace | null;
+}
+
+/** A point's value as people read it, without its unit. */
+export function spokenOf(one: Drawn, trace: Trace, place: number, figure: (value: number) => string): string {
+  const value = trace.value[place] ?? NaN;
+  if (Number.isNaN(value)) return "—";
+  if (one.kind === "text") return trace.words[value] ?? "—";
+  return one.kind === "bool" ? (value ? "on" : "off") : figure(value);
 }
 
 /** Points in a time as CSV: time, series, value, min, max, quality. */
@@ -176,11 +220,12 @@ export function csv(drawn: readonly Drawn[], from: number, to: number): string {
     return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   const figure = (value: number | undefined): string => (value === undefined || Number.isNaN(value) ? "" : String(value));
-  for (const { name, unit, now } of drawn) {
+  for (const { name, unit, kind, now } of drawn) {
+    const isText = kind === "text";
     for (let i = now.find(from); i < now.length && (now.ts[i] ?? 0) <= to; i++) {
       const quality = ["good", "uncertain", "bad"][now.quality[i] ?? 0] ?? "";
       const when = new Date(now.ts[i] ?? 0).toISOString();
-      lines.push([when, cell(name), cell(unit), figure(now.value[i]), figure(now.low[i]), figure(now.high[i]), quality].join(","));
+      lines.push([when, cell(name), cell(unit), isText ? cell(now.words[now.value[i] ?? 0] ?? "") : figure(now.value[i]), isText ? "" : figure(now.low[i]), isText ? "" : figure(now.high[i]), quality].join(","));
     }
   }
   return `${lines.join("\n")}\n`;

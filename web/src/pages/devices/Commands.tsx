@@ -32,7 +32,7 @@ export function Commands({ device }: { device: Device }) {
     >
       {past.error && !none && <ErrorNote error={past.error} />}
       {none || past.data?.length === 0 ? (
-        <Empty title={none ? "This node sends no commands." : "It was never commanded."} />
+        <Empty title={none ? "This node sends no commands." : "It was never commanded."}>{!none && "A command is kept until the device has answered, or its time is over."}</Empty>
       ) : (
         <ul class="lines">{past.data?.map((one) => <Line key={one.id} one={one} />)}</ul>
       )}

@@ -10,6 +10,7 @@ import { ago, exact } from "~/lib/time";
 import { Change } from "~/pages/devices/Change";
 import { keyOf, linkTo, refusedShare, STATES, stateMood, type Device } from "~/pages/devices/model";
 import { Badge, Button, Card, Empty, ErrorNote, Loading, Page, Search, Segment } from "~/parts/basic";
+import { FirstDevice } from "~/parts/FirstDevice";
 import { Table, type Column } from "~/parts/Table";
 
 const MOST = 5000;
@@ -87,7 +88,7 @@ export function DeviceList() {
             isFiltered ? (
               <Empty title="No device fits the filters." />
             ) : (
-              <Empty title="No device has sent anything yet.">Publish a reading to this node's MQTT port, and it stands here.</Empty>
+              <FirstDevice />
             )
           }
         />

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { status } from "~/app";
+import { gapOf, type Told } from "~/lib/align";
 import { bytes, percent, rate, spoken, whole, type Value } from "~/lib/format";
 import { useWatch } from "~/lib/live";
 import { useLoad } from "~/lib/load";
@@ -12,6 +13,7 @@ import { unit } from "~/lib/units";
 import { Change, type What } from "~/pages/devices/Change";
 import { Commands } from "~/pages/devices/Commands";
 import { linkTo, pathOf, refusedShare, stateMood, type Detail, type Device } from "~/pages/devices/model";
+import { Profiles, Sources } from "~/pages/devices/Profile";
 import { RefusedOf } from "~/pages/devices/Refused";
 import { Strip } from "~/pages/devices/Strip";
 import { Badge, Button, Card, Empty, ErrorNote, Facts, Loading, Page, Segment, Spark, Stat } from "~/parts/basic";
@@ -58,8 +60,12 @@ export function DevicePage({ name, node }: { name: string; node: string }) {
         <div class="stack">
           <Commands device={device} />
           <RefusedOf device={device} isOwn={isOwn} />
+          <Profiles detail={asked.data} isOwn={isOwn} />
         </div>
-        <About device={device} isOwn={isOwn} />
+        <div class="stack">
+          <About device={device} isOwn={isOwn} />
+          <Sources detail={asked.data} isOwn={isOwn} />
+        </div>
       </div>
       {what && (
         <Change
@@ -165,6 +171,8 @@ function Values({ device, names, gaps }: { device: Device; names: readonly strin
   const numeric = useMemo(() => rows.filter((row) => row.kind !== "text" && names.includes(row.name)), [rows, names]);
   const chosen = place.get("draw")?.split("\n").filter((name) => numeric.some((row) => row.name === name)) ?? [];
   const drawn = chosen.length ? chosen : numeric.slice(0, 1).map((row) => row.name);
+  const words = rows.filter((row) => row.kind === "text").map((row) => row.name);
+  const kinds = new Map(numeric.map((row) => [row.name, row.kind === "int" ? "float" : row.kind])); // of steps means are shown
   const listed = isAll ? rows : rows.slice(0, MOST_LISTED);
   const asked = numeric.slice(0, isAll ? 50 : 20).map((row) => row.name);
   const answer = useLoad<Answer>(
@@ -182,7 +190,14 @@ function Values({ device, names, gaps }: { device: Device; names: readonly strin
     <Card
       title="Values"
       note={names.length ? `${whole(names.length)} series` : undefined}
-      actions={<Segment label="Time shown" value={span} choices={spans} onChange={(to) => change({ span: to })} />}
+      actions={
+        <>
+          <Link class="button quiet" href={`/charts?${new URLSearchParams((drawn.length ? [...drawn, ...words] : words).slice(0, 20).map((name) => ["series", name])).toString()}`}>
+            Open in Charts
+          </Link>
+          <Segment label="Time shown" value={span} choices={spans} onChange={(to) => change({ span: to })} />
+        </>
+      }
     >
       {known.data && rows.length === 0 ? (
         <Empty title="Nothing of it is stored.">
@@ -197,7 +212,7 @@ function Values({ device, names, gaps }: { device: Device; names: readonly strin
             <Chart
               label={`${drawn.map((name) => metricOf(name, device)).join(", ")} over the last ${span}`}
               times={lines.times}
-              lines={drawn.map((name) => ({ name: metricOf(name, device), values: lines.of.get(name) ?? [] }))}
+              lines={drawn.map((name) => ({ name: metricOf(name, device), values: lines.of.get(name) ?? [], kind: kinds.get(name) ?? "" }))}
               marks={gaps.filter((gap) => ms(gap.to_ns) > (lines.times[0] ?? 0)).slice(0, 50).map(marked)}
               height={220}
             />
@@ -240,7 +255,7 @@ function SeriesRow(props: {
   row: Series;
   device: Device;
   place: number;
-  values: (number | null)[] | undefined;
+  values: Told[] | undefined;
   canDraw: boolean;
   onToggle: () => void;
 }) {
@@ -260,7 +275,7 @@ function SeriesRow(props: {
         {metricOf(row.name, props.device)}
         <small>{row.ts ? ago(row.ts) : "nothing since the node started"}</small>
       </span>
-      {props.values ? <Spark values={props.values} label={`Course of ${row.metric}`} /> : <span />}
+      {props.values ? <Spark values={props.values} label={`Course of ${row.metric}`} /> : <span class="spark" />}
       <span class="value">
         {spoken(row.value, row.unit)}
         {sign && typeof row.value === "number" && ` ${sign}`}
@@ -280,19 +295,22 @@ function marked(gap: Detail["gaps"][number]): Mark {
   return { from: ms(gap.from_ns), to: ms(gap.to_ns || now.peek() * 1e6), mood: gap.down_s > 0 ? "info" : "warn", label: "no messages" };
 }
 
-/** Steps without any reading are gaps. */
-function gridded(answer: Answer): { times: number[]; of: Map<string, (number | null)[]> } {
+/** Steps without any reading are gaps, but where it always sends more rarely than there are steps. */
+function gridded(answer: Answer): { times: number[]; of: Map<string, Told[]> } {
   const first = Math.min(...answer.series.flatMap((one) => one.ts.slice(0, 1))), step = answer.step_ns;
   if (!Number.isFinite(first)) return { times: [], of: new Map() };
   const start = first - Math.floor((first - answer.from_ns) / step) * step;
   const count = Math.min(4000, Math.max(1, Math.floor((answer.to_ns - start) / step) + 1));
   const times = Array.from({ length: count }, (_, i) => ms(start + i * step));
-  const of = new Map<string, (number | null)[]>();
+  const of = new Map<string, Told[]>();
   for (const one of answer.series) {
-    const values = new Array<number | null>(count).fill(null);
+    const values = new Array<Told>(count).fill(null), gap = Math.max(gapOf(one.ts), 1.5 * step);
     one.ts.forEach((at, i) => {
       const place = Math.round((at - start) / step);
-      if (place >= 0 && place < count) values[place] = one.mean?.[i] ?? null;
+      if (place < 0 || place >= count) return;
+      values[place] = one.mean?.[i] ?? null;
+      const before = one.ts[i - 1];
+      if (before !== undefined && at - before <= gap) values.fill(undefined, Math.max(0, Math.round((before - start) / step) + 1), place);
     });
     of.set(one.series, values);
   }

@@ -33,7 +33,7 @@ export function RefusedOf({ device, isOwn }: { device: Device; isOwn: boolean })
     >
       {error && <ErrorNote error={error} />}
       {bySource.data && found.length === 0 ? (
-        <Empty title="Nothing of it lies in quarantine." />
+        <Empty title="Nothing of it lies in quarantine.">Every message of it could be read.</Empty>
       ) : (
         <ul class="lines">
           {found.map((one) => (

@@ -39,10 +39,54 @@ export interface Gap {
   down_s: number;
 }
 
+/** A way its messages came since the node started. where: the adapter's address; source: who sent there. */
+export interface Source {
+  adapter: string;
+  where: string;
+  source: string;
+  topic: string;
+  heard_ns: number;
+  profile: string;
+}
+
+/** A value that a profile reads: stored = payload * scale + offset; outside of low..high its quality is bad. */
+export interface ProfileField {
+  path: string;
+  metric: string;
+  unit: string;
+  kind: string;
+  scale: number;
+  offset: number;
+  decimals: number | null;
+  low: number | null;
+  high: number | null;
+  stuck_s: number;
+  missing: string[];
+  optional: boolean;
+}
+
+/** What is known of a device type. total: of the fields, which may be more than are told. */
+export interface Profile {
+  name: string;
+  version: number;
+  format: string;
+  topic: string;
+  time: string;
+  id: string;
+  stale_s: number | null;
+  ahead_s: number;
+  unknown: string;
+  total: number;
+  fields: ProfileField[];
+}
+
+/** sources, profiles: empty of a device below. */
 export interface Detail {
   device: Device;
   gaps: Gap[];
   series: string[];
+  sources: Source[];
+  profiles: Profile[];
 }
 
 /** Times in ns UTC, 0 = not (yet). */

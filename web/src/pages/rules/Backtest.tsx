@@ -138,8 +138,6 @@ function drawn(panel: Panel, span: readonly [number, number]): { times: number[]
     const values = isWide ? low.flatMap((v, i) => [spoken_(v), spoken_(high[i])]) : last.map(spoken_);
     return { name, unit: of, values: [null, ...values, null] };
   });
-  // Limits are in sight, too: a line that is nothing but its two ends stretches the scale.
-  for (const { value } of levels) lines.push({ name: `limit ${value}`, values: [value, ...Array<null>(times.length - 2).fill(null), value] });
   return { times, lines, levels };
 }
 

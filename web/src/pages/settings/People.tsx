@@ -75,7 +75,7 @@ export function People() {
       </Card>
       <Card title="Logged in" note={data.sessions.length} flush>
         <Table label="Logged in" rows={data.sessions} columns={sessionColumns(setAsked)} id={(row) => row.id} rowHeight={53}
-          empty={<Empty title="Nobody." />} />
+          empty={<Empty title="Nobody.">People who log in are listed here, with a way to end it.</Empty>} />
       </Card>
       <Card title="Wall screens and scripts" note={data.links.length} flush
         actions={<Button icon="plus" needs="admin" onClick={() => setAsked({ kind: "link" })}>New link</Button>}>

@@ -9,24 +9,34 @@ import base64
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 import msgspec
 
 GONE = "[redacted]"
 SHORTEST = 4
 """Characters: a shorter secret would take half of the words with it."""
+_LEAST_VALUE = 8
+"""Characters of a URL's value, as in ?key=…: a shorter one is a word or a number."""
 _NAMES = re.compile(
     r"pass(word|wd|phrase)?s?$|secret|token$|tokens$|credential|authorization|api_?key|access_?key|private|cookie|pin$",
     re.IGNORECASE,
 )
+
 _ALL_BELOW = {"users", "headers"}
 _PATHS = {"token_file", "password_file", "users_file", "key_file", "file", "env", "ca", "client_ca", "certificate"}
 """Where a secret is, not what it is."""
+_TOKEN = re.compile(r"\bhf1\.\d+\.[A-Za-z0-9_-]{16,}")
+"""Holdfast's own tokens, as `crypto.tokens` writes them: of people, kiosks, nodes and applications."""
 _WORDS = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 _ASSIGNED = re.compile(r"(?i)\b(password|passwd|secret|token|api_?key)(\"?\s*[=:]\s*\"?)[^\s\",;&]{4,}")
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _URL = re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>]+", re.IGNORECASE)
+
+
+def is_secret_name(name: str) -> bool:
+    """Does what is called so hold a secret?"""
+    return _NAMES.search(name) is not None
 
 
 class Redactor:
@@ -66,6 +76,7 @@ class Redactor:
         if self._pattern is not None:
             text = self._counted(self._pattern, GONE, text)
         text = self._counted(_PEM, GONE, text)
+        text = self._counted(_TOKEN, GONE, text)
         text = self._counted(_WORDS, rf"\1 {GONE}", text)
         text = self._counted(_ASSIGNED, rf"\1\2{GONE}", text)
         return _URL.sub(lambda found: self._url(found[0], in_channels=False), text)
@@ -103,8 +114,8 @@ class Redactor:
             return url
         for one in secrets:
             self.learn(one)
-        if parts.query and in_channels:
-            self.learn(parts.query)
+        if in_channels:
+            self._learn_query(parts.query)
         if hidden:
             for piece in parts.path.split("/"):
                 if len(piece) >= (20 if piece.isalpha() else 8):  # `api` and `services` are words, and no tokens
@@ -113,6 +124,11 @@ class Redactor:
         path = f"/{GONE}" if hidden else parts.path
         netloc = f"{GONE}@{host}" if secrets else host
         return urlunsplit((parts.scheme, netloc, path, GONE if parts.query else "", ""))
+
+    def _learn_query(self, query: str) -> None:
+        """As a whole, and each value: a server may name a key in its answer."""
+        for one in (query, *(value for _, value in parse_qsl(query) if len(value) >= _LEAST_VALUE)):
+            self.learn(one)
 
     def _counted(self, pattern: re.Pattern[str], by: str, text: str) -> str:
         text, times = pattern.subn(by, text)
