@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 KINDS: Final = {
-    "alerts": ("* /api/v1/alerts/*", "* /api/v1/sites/*/acts", "* by person:*"),  # the latter: through the parent
+    "alerts": ("* /api/v1/alerts/*", "* /api/v1/sites/*/acts", "alert.* by *"),  # the latter: through the parent
     "silences": ("* /api/v1/silences*", "* /api/v1/maintenance*"),
     "channels": ("* /api/v1/channels/*",),
     "rules": ("* /api/v1/rules/*",),
