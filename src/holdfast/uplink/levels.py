@@ -4,11 +4,12 @@
 |---------|--------------------|----------------------------------------------------------------|----------------------|
 | wide    | else, and unknown  | all                                                            | the parent's bounds  |
 | narrow  | < `narrow_below`   | all; lane 2 waits while lane 1 has a batch under way           | `narrow_body`        |
-| trickle | < `trickle_below`  | 0; of 1 and 2 one small probe together every `probe_every`     | a probe's            |
+| trickle | < `trickle_below`  | 0; of 1 and 2 one small probe together, soon and then seldom   | a probe's            |
 
 Upwards a level is left only at `hysteresis` times its threshold. Levels may be skipped both ways: a link that was
-plugged in again needn't climb. The probe is what measures a trickling link when lane 0 is quiet, so that no level is
-for ever, and what lets bulk drip on meanwhile.
+plugged in again needn't climb. The probe (1 s after the level was reached, then after twice the time each, up to
+`probe_every`) is what measures a trickling link when lane 0 is quiet, so that no level is for ever, and what lets bulk
+drip on meanwhile.
 """
 
 from enum import StrEnum

@@ -32,6 +32,9 @@ from holdfast.wire.messages import Welcome
 
 # What a request costs beside its body: headers both ways, the reply, TLS and TCP. Counted against the budget.
 CALL_BYTES = 1_000
+# A link may seem to trickle because one body met a busy parent: the first probe comes soon, each later one after twice
+# the time, up to `probe_every`.
+PROBE_SOON_S = 1.0
 # A link silent for so long may have become another one: sizes start small again.
 STALE_S = 10.0
 # After a 413: a moment at first; nothing smaller to try: an operator must act.
@@ -76,7 +79,7 @@ class Pacing:
         self._sizing = Sizing(settings.adapt, settings.max_rows)
         self._wall_ns = 0
         self._answered_at = -math.inf
-        self._probe_due = 0.0
+        self._probe_due = self._probe_wait = 0.0
         self._probe_left = 0.0
         self._held: dict[Lane, float] = {}
 
@@ -101,7 +104,8 @@ class Pacing:
         self._sizing.answered(lane, body, rows, self.goodput.bytes_per_s, self.goodput.least_rtt_s)
         before, self.level = self.level, next_level(self.level, self.goodput.bytes_per_s, self._adapt)
         if self.level is Level.TRICKLE and before is not Level.TRICKLE:
-            self._probe_due, self._probe_left = now + self._adapt.probe_every, 0.0
+            self._probe_wait = min(PROBE_SOON_S, self._adapt.probe_every)
+            self._probe_due, self._probe_left = now + self._probe_wait, 0.0
         elif lane is not Lane.CRITICAL:
             self._probe_left -= body
             if self._probe_left < TINY:
@@ -147,7 +151,8 @@ class Pacing:
         """The lane's batch is leaving."""
         if lane is not Lane.CRITICAL and self.level is Level.TRICKLE and self._probe_left <= 0:
             self._probe_left = self._sizing.floor(self.goodput.bytes_per_s)
-            self._probe_due = now + self._adapt.probe_every
+            self._probe_wait = min(2 * self._probe_wait, self._adapt.probe_every)
+            self._probe_due = now + self._probe_wait
 
     def rows(self, lane: Lane, now: float) -> int:
         """Rows of the lane's next batch, at least 1."""

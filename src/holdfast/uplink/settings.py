@@ -20,7 +20,7 @@ class AdaptSettings(Struct, frozen=True, forbid_unknown_fields=True):
     hysteresis: Annotated[float, Meta(ge=1.0, le=10.0)] = 1.5
     """A level is left upwards only at so many times its threshold."""
     probe_every: Duration = 30.0
-    """How often lanes 1 and 2 may send a small probe on a trickling link."""
+    """How often lanes 1 and 2 may send a small probe on a link that goes on trickling."""
     batch_time: Duration = 1.0
     """How long a batch's body should take on the wire."""
     min_body: Size = 16_000

@@ -74,6 +74,29 @@ def test_even_a_link_of_2_kbit_that_gets_fast_is_found_again() -> None:
     assert level_of(world) is Level.WIDE
 
 
+def test_a_parent_that_was_busy_for_a_moment_is_not_taken_for_a_trickling_link_for_long() -> None:
+    world = World(SETTINGS, speeds=((0.0, FAST), (60.0, 1_000.0), (63.0, FAST)))
+    for second in range(120):
+        world.append(Lane.BULK, 500, at=float(second))
+    seen = set()
+    for tenth in range(600, 660):
+        world.run(tenth / 10)
+        seen.add(level_of(world))
+    assert Level.TRICKLE in seen
+    world.run(70.0)
+    assert level_of(world) is not Level.TRICKLE
+    assert world.wms[Lane.BULK] >= 500 * 69
+
+
+def test_probes_of_a_link_that_goes_on_trickling_become_seldom() -> None:
+    world = World(SETTINGS, speeds=((0.0, 300.0),))
+    world.append(Lane.BULK, 1_000_000)
+    world.run(3_600.0)
+    assert level_of(world) is Level.TRICKLE
+    times = [at for at, _, _ in world.bodies if at > 600.0]
+    assert all(later - sooner > 29.0 for sooner, later in itertools.pairwise(times))
+
+
 def test_a_link_that_gets_slow_is_noticed_with_the_bodies_under_way() -> None:
     world = World(SETTINGS, speeds=((0.0, FAST), (60.0, 50_000.0)))
     world.append(Lane.BULK, 20_000_000)
