@@ -154,7 +154,7 @@ def test_the_keyboard_alone_opens_comments_and_acknowledges(ringing: Ringing) ->
             await page.keyboard.press("Control+Enter")
             await there(page, "acknowledged by ann")
             await there(page, "belt is off")
-            assert await page.get_by_role("button", name="Acknowledge").count() == 0
+            await expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
             await page.keyboard.press("u")
             await page.wait_for_url("**/alerts")
             assert watched.errors == []

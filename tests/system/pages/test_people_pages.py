@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 from tests.ports import free_port
 from tests.system.foreign.site import NodeProcess, listens, wait_until
 from tests.system.pages.browser import CHROMIUM, Watched, opened
@@ -78,12 +78,12 @@ def test_somebody_logs_in_adds_somebody_and_logs_out(base: str, size: str, theme
             await page.goto(f"{base}/settings/audit")
             await page.click("text=Check the chain")
             await page.wait_for_selector("text=whole")
-            assert await page.locator(f"td >> text=people: remove <b>nina {size}").count() == 1
-            assert await page.locator("td >> text=login").count() > 0
+            await expect(page.locator(f"td >> text=people: remove <b>nina {size}")).to_have_count(1)
+            await page.wait_for_selector("td >> text=login")
             await page.select_option("[aria-label=Kind]", "people")
             await page.select_option("[aria-label=Since]", "-1h")
             await page.wait_for_selector("td >> text=login", state="detached")
-            assert await page.locator(f"td >> text=people: remove <b>nina {size}").count() == 1
+            await expect(page.locator(f"td >> text=people: remove <b>nina {size}")).to_have_count(1)
             await is_clean(watched)
             if size == "phone":
                 await page.click("text=More")
