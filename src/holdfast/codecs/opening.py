@@ -147,7 +147,7 @@ def _rule(name: str, s: MapSettings, captures: set[str], meaning: MeaningOf, tel
     if own & captures:
         tell(where, f"`{min(own & captures)}` is a capture of the topic already")
     if s.ignore:
-        return name_is_open(name), Rule(pattern, "", None)
+        return name_is_open(name), Rule(name, pattern, "", None)
     metric = s.metric or "{name}"
     if _METRIC.fullmatch(metric) is None:
         tell((*where, "metric"), f"`{metric}` is no metric: dotted lower-case words and captures, as air.temperature")
@@ -155,6 +155,7 @@ def _rule(name: str, s: MapSettings, captures: set[str], meaning: MeaningOf, tel
         _check_captures(where, template, captures | own, tell)
     says_unit = s.unit_field is not None or bool(s.unit_when) or s.unit is not None or s.to is not None
     rule = Rule(
+        name,
         pattern,
         metric,
         meaning(where, s, says_unit),

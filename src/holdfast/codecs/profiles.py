@@ -91,6 +91,7 @@ Raises:
 class Rule:
     """What a value means whose name fits; `metric` and the paths are templates over the name's and topic's captures.
 
+    name:      as it was written, `*` and `{captures}` in it
     meaning:   None = such a name is no reading; its `metric` isn't the final one
     is_auto:   the kind is what the device sends
     values:    what the device's words mean
@@ -100,6 +101,7 @@ class Rule:
     drops_others: a word that isn't among `values` is no reading; otherwise it refuses the message
     """
 
+    name: str
     pattern: re.Pattern[str]
     metric: str
     meaning: Meaning | None

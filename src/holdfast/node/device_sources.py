@@ -1,7 +1,6 @@
 """Where a device's messages come from and which profiles read them, as the API tells it."""
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from holdfast.node.node import Node
 
 MOST_FIELDS = 200
-_CAPTURE = re.compile(r"\(\?P<(\w+)>(\.\+|[^)]*)\)|\(\?P=(\w+)\)|\.\*|\\(.)")
 _BROKER = "broker:"
 
 
@@ -80,7 +78,7 @@ def _fields(profile: Profile) -> Iterable[ProfileField]:
     for rule in () if profile.open is None else profile.open.rules:
         if rule.meaning is not None:
             kind = "auto" if rule.is_auto else ""
-            yield _field(spelt(rule.pattern), rule.meaning, metric=rule.metric, kind=kind, optional=True)
+            yield _field(rule.name, rule.meaning, metric=rule.metric, kind=kind, optional=True)
 
 
 def _field(path: str, one: Meaning, *, metric: str = "", kind: str = "", optional: bool = False) -> ProfileField:
@@ -107,15 +105,3 @@ def _limit(value: float) -> float | None:
 
 def _dotted(path: Path) -> str:
     return ".".join(path)
-
-
-def spelt(pattern: re.Pattern[str]) -> str:
-    """A compiled name of a map as it was written: `{x}`, `{x*}`, `*`."""
-
-    def back(found: re.Match[str]) -> str:
-        name, what, again, plain = found.groups()
-        if name is not None:
-            return f"{{{name}*}}" if what == ".+" else f"{{{name}}}"
-        return f"{{{again}}}" if again is not None else plain if plain is not None else "*"
-
-    return _CAPTURE.sub(back, pattern.pattern.removeprefix(r"\A").removesuffix(r"\Z"))

@@ -1,11 +1,13 @@
 """A profile is told as it was written: where a value stands, what it becomes, and when it isn't good."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from holdfast.codecs.loading import load_profiles
-from holdfast.codecs.opening import compile_name
 from holdfast.codecs.profiles import Profile
-from holdfast.node.device_sources import claiming, spelt, told
+from holdfast.node.device_sources import claiming, told
 
 TEXT = """profiles:
   press:
@@ -52,8 +54,12 @@ def test_names_of_a_map_are_told_as_they_were_written(profiles: dict[str, Profil
 
 
 @pytest.mark.parametrize("name", ["a.b", "{x}.{y*}.z-1", "ENERGY.*", "{x}.{x}", "a+b (c)", "*"])
-def test_a_compiled_name_reads_back(name: str) -> None:
-    assert spelt(compile_name(name)[0]) == name
+def test_any_name_of_a_map_is_told_letter_by_letter(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    one = json.dumps({name: {"metric": "heat", "unit": "Cel"}})
+    file.write_text(f"profiles:\n  cell: {{topic: 'cell/{{device}}', unknown: reject, map: {one}}}\n")
+    (profile,) = load_profiles([file])
+    assert [field.path for field in told(profile).fields] == [name]
 
 
 def test_the_most_specific_profile_claims_a_topic(profiles: dict[str, Profile]) -> None:

@@ -29,7 +29,7 @@ class UplinkExample(Struct, kw_only=True):
     """An uplink and what becomes of it. quickjs: DIFF or EXC where it's known not to hold in this engine."""
 
     bytes: str
-    fPort: int | None = None  # noqa: N815 - the contract's name  # the contract's name
+    fPort: int | None = None  # noqa: N815 - the contract's name
     recvTime: datetime | None = None  # noqa: N815 - the contract's name
     output: dict[str, Any]
     normalized: dict[str, Any] | None = None

@@ -76,4 +76,4 @@ def _normalised(q: Quantity) -> Meaning:
 
 
 def _rule(name: str, meaning: Meaning | None) -> Rule:
-    return Rule(re.compile(rf"\A{re.escape(name)}\Z"), "" if meaning is None else meaning.metric, meaning)
+    return Rule(name, re.compile(rf"\A{re.escape(name)}\Z"), "" if meaning is None else meaning.metric, meaning)

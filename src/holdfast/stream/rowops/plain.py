@@ -35,7 +35,7 @@ class Computed:
         """See `RowOperator`."""
         column = np.array(np.broadcast_to(self._compute(rows.columns), (len(rows),)), np.float64)
         parts = [rows.fresh[i] for i in self._reads]
-        anew = None if not parts or any(p is None for p in parts) else reduce(np.logical_or, parts)  # type: ignore[arg-type]
+        anew = None if not parts or any(p is None for p in parts) else reduce(np.logical_or, parts)  # type: ignore[arg-type]  # no None in them, as was asked
         return column, fresh_where_known(column, anew)
 
 
