@@ -4,7 +4,8 @@ Nothing of it is on this node's disk: after a restart, and whenever the parent l
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -61,27 +62,31 @@ class Pages:
 
     def __init__(self, life: str) -> None:
         self._life, self._n, self._since = life, 0, 1
-        self._waiting: dict[Key, None] = {}
+        self._waiting: dict[Key, int] = {}
+        """Each with its latest change: what changes again while a page is on its way must be told again."""
+        self._change = 0
 
     def news(self, keys: Iterable[Key]) -> None:
         """These have changed, came or went."""
-        self._waiting.update(dict.fromkeys(keys))
+        self._change += 1
+        self._waiting.update(dict.fromkeys(keys, self._change))
 
     def everything(self, keys: Iterable[Key]) -> None:
         """Tell everything from the next page on."""
         self._since = self._n + 1
-        self._waiting = dict.fromkeys(keys)
+        self._change += 1
+        self._waiting = dict.fromkeys(keys, self._change)
 
     @property
     def is_due(self) -> bool:
         """Is there anything to tell but that this node lives?"""
         return bool(self._waiting) or self._since > 0
 
-    def page(self) -> list[Key]:
-        """What the next page tells of."""
-        return list(self._waiting)[:MOST_ROWS]
+    def page(self) -> dict[Key, int]:
+        """What the next page tells of; with the change that it tells."""
+        return dict(islice(self._waiting.items(), MOST_ROWS))
 
-    def report(self, keys: Sequence[Key], told: dict[Key, Told]) -> DeviceReport:
+    def report(self, keys: Collection[Key], told: dict[Key, Told]) -> DeviceReport:
         """The page. told: of `keys` those that are there."""
         if not self.is_due:
             return DeviceReport(self._life)
@@ -89,11 +94,12 @@ class Pages:
         gone = tuple(key for key in keys if key not in told)
         return DeviceReport(self._life, self._n + 1, self._since, is_done, tuple(told.values()), gone)
 
-    def taken(self, report: DeviceReport, keys: Sequence[Key]) -> None:
+    def taken(self, report: DeviceReport, page: Mapping[Key, int]) -> None:
         """The parent has it."""
         self._n = max(self._n, report.n)
-        for key in keys:
-            self._waiting.pop(key, None)
+        for key, change in page.items():
+            if self._waiting.get(key) == change:
+                del self._waiting[key]
         if report.done:
             self._since = 0
 
@@ -155,8 +161,8 @@ class Telling:
 
     async def _page(self) -> bool:
         """Tell one page; does more wait?"""
-        keys = self._pages.page()
-        report = replace(self._pages.report(keys, await self._look(keys)), sites=await self._of_sites())
+        page = self._pages.page()
+        report = replace(self._pages.report(page, await self._look(list(page))), sites=await self._of_sites())
         receipt = await self._parent.tell(report)
         self._told_at = self._clock.monotonic()
         self._heard_of_sites(receipt, report.sites)
@@ -167,7 +173,7 @@ class Telling:
                 raise LinkRefused("it asks for everything again and again", LIFE_EVERY_S)
             self._pages.everything(self._everything())
             return True
-        self._pages.taken(report, keys)
+        self._pages.taken(report, page)
         return self._pages.is_due
 
     async def _of_sites(self) -> tuple[SiteTold, ...]:

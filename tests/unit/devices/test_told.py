@@ -26,6 +26,7 @@ class Two:
         self.log: list[str] = []
         self.reports: list[DeviceReport] = []
         self.is_cut = False
+        self.meanwhile: Callable[[], None] = lambda: None
         self.start_parent()
         self.start_child("life-1")
 
@@ -49,6 +50,7 @@ class Two:
     async def tell(self, report: DeviceReport) -> DeviceReceipt:
         self.reports.append(report)
         receipt = await self.below.take("gw", report)
+        self.meanwhile()
         if self.is_cut:
             raise LinkDown("cut")
         return receipt
@@ -65,6 +67,20 @@ def in_two(folder: Path, body: Callable[[Two], Awaitable[None]]) -> None:
         two.journal.close()
 
     asyncio.run(run())
+
+
+def test_what_changes_while_a_page_is_on_its_way_is_told_again(tmp_path: Path) -> None:
+    async def body(two: Two) -> None:
+        def change() -> None:
+            two.devices["press-1"] = "silent"
+            two.telling.news([("gw", "press-1")])
+            two.meanwhile = lambda: None
+
+        two.meanwhile = change
+        await two.telling.once()
+        assert two.known == {"press-1": "silent", "press-2": "online"}
+
+    in_two(tmp_path, body)
 
 
 def test_everything_is_told_once_then_what_changed(tmp_path: Path) -> None:
