@@ -87,8 +87,12 @@ class MqttClient:
         return not self.session.left
 
     async def room(self, most: int) -> None:
-        """Wait until at most `most` messages wait or aren't acknowledged."""
-        while self.session.left > most or not self.keeps_up:
+        """Wait until at most `most` messages wait or aren't acknowledged, and the socket takes more."""
+        await self.when(lambda: self.session.left <= most and self.keeps_up)
+
+    async def when(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so, for what comes may change it."""
+        while not is_so():
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.5):  # a socket that takes more again tells nobody

@@ -96,7 +96,8 @@ def load_scenario(path: Path) -> Scenario:
     problems: list[Problem] = []
     groups = [plan for name in document.value.groups if (plan := _group(document, name, problems)) is not None]
     problems += _of_names(document, groups)
-    problems += _of_faults(document, groups)
+    if not problems:  # a group that can't be read would have every fault that befalls it called wrong, too
+        problems += _of_faults(document, groups)
     start_ns = _start(document, problems)
     if not document.value.groups:
         problems.append(document.problem(("groups",), "there is no group: name at least one"))

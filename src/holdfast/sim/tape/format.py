@@ -1,6 +1,6 @@
-"""A tape: recorded MQTT messages in a file. Pure: records to bytes and back.
+r"""A tape: recorded MQTT messages in a file. Pure: records to bytes and back.
 
-    file   = "HFTAPE1\\n", then blocks
+    file   = "HFTAPE1\n", then blocks
     block  = packed size u32, plain size u32, number of records u32, CRC-32 of the packed bytes u32, packed bytes
     packed = Zstandard frame (RFC 8878) of the records one after the other
     record = time u64 (ns UTC of receipt), flags u8 (QoS 0-2 in bits 0-1, RETAIN bit 2), topic length u16, topic,

@@ -79,7 +79,7 @@ async def record(
         client = MqttClient(login, session, recorder.heard)
         await client.start()
         try:
-            await _granted(session, filters)
+            await _granted(client, filters)
             told(recorder)
             end = None if seconds is None else clock.monotonic() + seconds
             while not stopping.is_set() and (end is None or clock.monotonic() < end):
@@ -96,17 +96,17 @@ async def record(
     return recorder
 
 
-async def _granted(session: Session, filters: Sequence[str]) -> None:
+async def _granted(client: MqttClient, filters: Sequence[str]) -> None:
     """Wait for SUBACK.
 
     Raises:
-        BrokerRefused: when the broker lets us read one of them not.
+        BrokerRefused: when there's a filter that the broker doesn't let us read.
     """
+    session = client.session
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_GRANT_S):
-            while session.granted is None:
-                await asyncio.sleep(0.01)
+            await client.when(lambda: session.granted is not None)
     refused = [name for name, code in zip(filters, session.granted or (), strict=False) if code >= 0x80]
     if session.granted is None or refused:
         names = ", ".join(refused) or "our filters"
-        raise BrokerRefused(f"the broker doesn't let us read {names}", "allow this user to subscribe to it")
+        raise BrokerRefused(f"the broker doesn't let us read {names}", "Allow this user to subscribe to it")
