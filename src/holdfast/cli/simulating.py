@@ -13,12 +13,11 @@ from holdfast.cli.words import size, table, when
 from holdfast.kernel.clock import NS_PER_S, Clock, SystemClock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.sim.site.loading import Scenario, load_scenario, parse_time
-from holdfast.sim.site.reading import PROFILES, WRITTEN, node_files
+from holdfast.sim.site.reading import WRITTEN, api_of, node_files
 from holdfast.sim.site.running import Pace, Stage
 
 HASHED_FROM = "2026-01-05T06:00:00Z"
 """When a scenario that begins `now` begins for --hash: a Monday, early."""
-_API = "127.0.0.1:8080"
 
 
 class Wish(NamedTuple):
@@ -71,17 +70,18 @@ def write_node(wish: Wish, path: Path) -> None:
     """Write settings of a node that reads the whole site."""
     scenario = _scenario(wish)
     ends = {plan.name: plan.end() for plan in scenario.groups}
-    texts = zip((path, path.parent / PROFILES), node_files(scenario, ends, str(wish.path), _API), strict=True)
-    for file, text in list(texts):
+    texts = {path.parent / name: text for name, text in node_files(scenario, ends, str(wish.path), path.name).items()}
+    for file in texts:
         if file.exists() and not file.read_text(encoding="utf-8", errors="replace").startswith(WRITTEN):
             raise FileTaken(f"{file} is there already, and not of our making")
+    for file, text in texts.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     typer.echo(
         f"{path} reads {_named(scenario)}.\n"
         f"Run it:        holdfast run {path}\n"
         f"Then the site: holdfast sim {wish.path}\n"
-        f"Look at it:    http://{_API}/"
+        f"Look at it:    http://{api_of(scenario)}/"
     )
 
 

@@ -25,9 +25,9 @@ _CONNECTIONS = 50
 
 
 class HttpEndSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """url: with {group} and {device}; topic: what a node calls the messages, for the profile of `--node`."""
+    """url: with {group} and {device}; topic: of the messages at a node, for the profile of `--node`."""
 
-    url: str = "http://127.0.0.1:8080/api/v1/readings/sim/{group}/{device}"
+    url: str = "http://127.0.0.1:8080/api/v1/intake/sim/{group}/{device}"
     headers: dict[str, str] = {}
     topic: str = "sim/{group}/{device}"
 

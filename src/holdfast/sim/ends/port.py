@@ -89,5 +89,10 @@ class End(Protocol):
         ...
 
     def map_yaml(self) -> str:
-        """Settings by which a node reads all these devices back, as YAML; empty where a profile is enough."""
+        """Settings by which a node reads all these devices back, as YAML: keys of node.yaml, as `modbus: {...}`.
+
+        Two keys are others: `profiles` goes to a profile file, `files` (a mapping of names to what stands in them, as
+        `{sim-meters.yaml: {points: {...}}}`) to files beside node.yaml. Groups' answers are merged by key, so an end
+        calls its links and files after its `name`.
+        """
         ...

@@ -1,7 +1,7 @@
 """Settings of a node that reads a whole simulated site. Pure: text in, texts out.
 
-Each end gives, as YAML, keys of node.yaml by which its devices are read (`modbus: {…}`) and, under `profiles`, what its
-payloads mean; those go to a file of their own.
+Each end gives, as YAML, keys of node.yaml by which its devices are read (`modbus: {…}`); under `profiles` what its
+payloads mean, which goes to a file of its own; under `files` further files beside it (maps).
 """
 
 from collections.abc import Mapping
@@ -12,20 +12,21 @@ import yaml
 
 from holdfast.kernel.errors import HoldfastError
 from holdfast.sim.ends.broker import BrokerEndSettings
+from holdfast.sim.ends.http import HttpEndSettings
 from holdfast.sim.ends.port import End
 from holdfast.sim.site.loading import Scenario
 
 WRITTEN = "# Written by `holdfast sim --node`"
 PROFILES = "sim-profiles.yaml"
-_MQTT_PORT = 1883
+_MQTT_PORT, _API = 1883, "127.0.0.1:8080"
 
 
 class Unreadable(HoldfastError):
     """Two ends want different things of the one node."""
 
 
-def node_files(scenario: Scenario, ends: Mapping[str, End], source: str, api: str) -> tuple[str, str]:
-    """The texts of node.yaml and of its profiles. source: what is read; api: where its pages are.
+def node_files(scenario: Scenario, ends: Mapping[str, End], source: str, name: str) -> dict[str, str]:
+    """The texts of the files, by name; node.yaml, called `name`, is the first. source: what is read.
 
     Raises:
         Unreadable: when two groups can't be read by one node.
@@ -33,13 +34,19 @@ def node_files(scenario: Scenario, ends: Mapping[str, End], source: str, api: st
     keys: dict[str, Any] = {}
     for group, end in ends.items():
         _merge(keys, yaml.safe_load(end.map_yaml()) or {}, group)
-    profiles = keys.pop("profiles", {})
-    node = {"node": "sim-site", **_listeners(scenario), "api": {"listen": api}}
+    profiles, files = keys.pop("profiles", {}), keys.pop("files", {})
+    node = {"node": "sim-site", **_listeners(scenario), "api": {"listen": api_of(scenario)}}
     if profiles:
         node["profiles"] = [PROFILES]
-    node |= keys
+        files = {PROFILES: {"profiles": profiles}, **files}
     head = f"{WRITTEN}: reads the simulated site {source}.\n"
-    return head + _text(node), head + _text({"profiles": profiles})
+    return {each: head + _text(said) for each, said in {name: node | keys, **files}.items()}
+
+
+def api_of(scenario: Scenario) -> str:
+    """Where the node's pages are: there, where HTTP devices post to."""
+    urls = [p.end_settings.url for p in scenario.groups if isinstance(p.end_settings, HttpEndSettings)]
+    return urlsplit(urls[0]).netloc if urls else _API
 
 
 def _listeners(scenario: Scenario) -> dict[str, Any]:
