@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -125,12 +125,13 @@ def parse_time(text: str) -> int:
 
 
 def _start(document: Document[ScenarioSettings], problems: list[Problem]) -> int | None:
-    if document.value.start == "now":
+    start = document.value.start
+    if start == "now":
         return None
     try:
-        return parse_time(document.value.start)
+        return parse_time(start.isoformat() if isinstance(start, date) else str(start))
     except ValueError:
-        said = f"expected `now` or a time with a zone, as 2026-01-05T06:00:00Z, not `{document.value.start}`"
+        said = f"expected `now` or a time with a zone, as 2026-01-05T06:00:00Z, not `{start}`"
         problems.append(document.problem(("start",), said))
         return None
 
@@ -177,15 +178,9 @@ def _struct(
     try:
         made: Struct = msgspec.convert(checked, into)
     except msgspec.ValidationError as error:
-        problems.append(document.problem(_place(document, here, str(error)), str(error).partition(" - at")[0]))
+        problems.append(document.problem(here, str(error)))
         return None
     return made
-
-
-def _place(document: Document[ScenarioSettings], here: Where, said: str) -> Where:
-    """Where msgspec found it (`… - at `$.volume_m3``), for the line."""
-    key = said.rpartition("`$.")[2].rstrip("`")
-    return (*here, key) if (*here, key) in document.lines else here
 
 
 def _of_names(document: Document[ScenarioSettings], groups: list[GroupPlan]) -> Iterator[Problem]:
