@@ -1,6 +1,7 @@
 """What ends behind an MQTT broker share: its address, and a connection that faults befall."""
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -45,7 +46,8 @@ class Mouth:
         """own: the connection is one device's alone, so that it breaks and falls silent with it."""
         self.client = client
         self._qos, self._own = qos, own
-        self._missed = self._held = 0
+        self._missed = 0
+        self._held: deque[list[Publication]] = deque()
 
     def say(self, publications: list[Publication], faults: Faults) -> None:
         """Publish. Without delay, or `slow_s` later, in order all the same."""
@@ -55,15 +57,21 @@ class Mouth:
             self.client.silence(on=faults.half_open)
         if not publications:
             return
-        if faults.slow_s and self._held < _MOST_HELD:
-            self._held += 1
-            asyncio.get_running_loop().call_later(faults.slow_s, self._late, publications)
+        if faults.slow_s and len(self._held) < _MOST_HELD:
+            self._held.append(publications)
+            asyncio.get_running_loop().call_later(faults.slow_s, self._late)
         else:
             self._publish(publications)
 
-    def _late(self, publications: list[Publication]) -> None:
-        self._held -= 1
-        self._publish(publications)
+    def hurry(self) -> None:
+        """Publish now what is held back: it's over."""
+        while self._held:
+            self._publish(self._held.popleft())
+
+    def _late(self) -> None:
+        """One more may go; which one is of no matter, for they go in order."""
+        if self._held:
+            self._publish(self._held.popleft())
 
     def _publish(self, publications: list[Publication]) -> None:
         for topic, payload in publications:

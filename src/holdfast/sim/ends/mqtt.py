@@ -80,6 +80,8 @@ class MqttEnd:
     async def stop(self) -> None:
         """Wait a moment for the last acknowledgements, and close."""
         mouths, self._mouths = list(self._mouths.values()), {}
+        for mouth in mouths:
+            mouth.hurry()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_S):
                 await asyncio.gather(*(mouth.client.room(0) for mouth in mouths if mouth.client.error is None))

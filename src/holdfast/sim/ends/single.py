@@ -53,6 +53,8 @@ class SingleEnd:
         """Wait a moment for the last acknowledgements, and close."""
         client, self._client = self._client, None
         if client is not None:
+            for mouth in self._mouths.values():
+                mouth.hurry()
             if client.error is None:
                 await client.drained(_LAST_WORDS_S)
             await client.stop()
