@@ -1,5 +1,6 @@
 """What must be true of every plant, and of each by its physics."""
 
+import itertools
 import math
 from typing import Any
 
@@ -181,7 +182,7 @@ def test_energy_is_the_sum_of_the_power_that_is_shown(plant: Any) -> None:
     day = history(plant, 3600, dt)
     summed = np.sum([v["power"] for v in day], axis=0) * dt / 3.6e6
     assert np.abs(day[-1]["energy"] - before - summed).max() < 2e-4  # both are rounded
-    assert all((b["energy"] >= a["energy"]).all() for a, b in zip(day, day[1:], strict=False))
+    assert all((b["energy"] >= a["energy"]).all() for a, b in itertools.pairwise(day))
 
 
 def test_a_meters_power_is_volts_by_amperes_by_the_power_factor() -> None:
@@ -219,7 +220,7 @@ def test_affinity_laws_hold_between_speed_flow_pressure_and_power() -> None:
 def test_every_part_is_good_or_bad_and_counters_only_rise() -> None:
     params = PressParams(tool_strokes=300, setup_s=60, stop_every_min=10)
     shift = history(Press(params, 6, Chance(1, "g", 6)), 1500, 0.5)
-    for a, b in zip(shift, shift[1:], strict=False):
+    for a, b in itertools.pairwise(shift):
         assert (b["good"] + b["bad"] == b["cycles"]).all()
         assert ((b["cycles"] - a["cycles"] >= 0) & (b["cycles"] - a["cycles"] <= 1)).all()
         assert (b["bad"] >= a["bad"]).all()

@@ -34,7 +34,8 @@ def device(*faults: FaultSettings, name: str = "room-1", seed: int = 1, pushed: 
 
 
 def said(faults: DeviceFaults, at_s: float, **values: Scalar) -> dict[str, Scalar]:
-    true: dict[str, Scalar] = {"temperature": 20.0, "parts": 5, "occupied": True, "state": "running"} | values
+    true: dict[str, Scalar] = {"temperature": 20.0, "parts": 5, "occupied": True, "state": "running"}
+    true |= values
     faults.spoil(round(at_s * NS_PER_S), true)
     return true
 
