@@ -1,7 +1,7 @@
 """Plays a scenario: in virtual time for its hash, or on the wire in real time."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from holdfast.kernel.clock import NS_PER_S, Clock
@@ -76,16 +76,27 @@ class Stage:
         return self._play.showings(None if seconds is None else round(seconds * NS_PER_S))
 
     async def _open(self) -> None:
-        async with asyncio.timeout(_START_S):
-            tried = await asyncio.gather(*(end.start() for end in self.ends.values()), return_exceptions=True)
-        for name, error in zip(self.ends, tried, strict=True):
-            if isinstance(error, HoldfastError):
-                raise EndFailed(name, error) from error
-            if error is not None:
-                raise error
+        tried = await asyncio.gather(*(_started(name, end) for name, end in self.ends.items()), return_exceptions=True)
+        _raise_first(tried)
 
     async def _close(self) -> None:
-        await asyncio.gather(*(end.stop() for end in self.ends.values()))
+        _raise_first(await asyncio.gather(*(end.stop() for end in self.ends.values()), return_exceptions=True))
+
+
+async def _started(group: str, end: End) -> None:
+    try:
+        async with asyncio.timeout(_START_S):
+            await end.start()
+    except HoldfastError as error:
+        raise EndFailed(group, error) from error
+    except TimeoutError as error:
+        raise EndFailed(group, HoldfastError(f"it wasn't ready within {_START_S:g} s")) from error
+
+
+def _raise_first(outcomes: Sequence[BaseException | None]) -> None:
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
 
 
 class EndFailed(HoldfastError):

@@ -35,10 +35,8 @@ class Recorder:
         file.write(MAGIC)
 
     def heard(self, message: Message) -> None:
-        """A message came."""
+        """A message came; it's written with the next `flush`."""
         self.writer.add(Record(self._clock.wall_ns(), message.topic, message.payload, message.qos, message.retain))
-        if self.writer.is_full:
-            self.flush()
 
     def flush(self) -> None:
         """Hand what was gathered to the system.
@@ -83,11 +81,10 @@ async def record(
             told(recorder)
             end = None if seconds is None else clock.monotonic() + seconds
             while not stopping.is_set() and (end is None or clock.monotonic() < end):
+                left = FLUSH_S if end is None else min(FLUSH_S, end - clock.monotonic())
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(
-                        min(FLUSH_S, FLUSH_S if end is None else max(0.0, end - clock.monotonic()))
-                    ):
-                        await stopping.wait()
+                    async with asyncio.timeout(max(0.0, left)):
+                        await client.when(lambda: stopping.is_set() or recorder.writer.is_full)
                 recorder.flush()
                 told(recorder)
         finally:
