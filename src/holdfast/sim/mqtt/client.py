@@ -13,6 +13,7 @@ from holdfast.transport.causes import explain
 
 _PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _READ = 256 * 1024
+_UNANSWERED = 3
 _WRITE_LIMIT = 1024 * 1024
 
 
@@ -29,7 +30,7 @@ class MqttClient:
         self._task: asyncio.Task[None] | None = None
         self._allowed = asyncio.Event()
         self._allowed.set()
-        self._is_silent = False
+        self._is_silent = self._has_heard = False
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
@@ -152,13 +153,24 @@ class MqttClient:
             self._take(data)
 
     async def _ping(self) -> None:
+        """Ask every half keep-alive; after three without a byte nobody is there.
+
+        Raises:
+            BrokerUnreachable: then.
+        """
+        unanswered = 0
         while True:
+            self._has_heard = False
             await asyncio.sleep(self._login.keep_alive / 2)
+            unanswered = 0 if self._has_heard or self._is_silent else unanswered + 1
+            if unanswered >= _UNANSWERED:
+                raise BrokerUnreachable(f"{self._login.address}: the broker doesn't answer any more")
             self.session.ping()
             self.flush()
 
     def _take(self, data: bytes) -> None:
         session = self.session
+        self._has_heard = True
         session.take(data)
         heard, session.heard = session.heard, []
         if self._heard is not None:
