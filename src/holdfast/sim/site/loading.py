@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,10 @@ from holdfast.sim.ends.port import DevicePlan, End
 from holdfast.sim.ends.table import EndKind, EndMissing, end_kind
 from holdfast.sim.plant.chance import Chance
 from holdfast.sim.plant.models import MODELS
+from holdfast.sim.site.checks import Named, of_faults, of_names
 from holdfast.sim.site.faults import DeviceFaults
 from holdfast.sim.site.play import Group, Play
-from holdfast.sim.site.settings import (
-    MOST_DEVICES,
-    FaultSettings,
-    GroupSettings,
-    MessageFault,
-    ScenarioSettings,
-    ValueFault,
-)
+from holdfast.sim.site.settings import FaultSettings, GroupSettings, ScenarioSettings
 
 SHIPPED = Path(__file__).parents[1] / "scenarios"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -51,6 +44,11 @@ class GroupPlan:
         """Its devices."""
         points = MODELS[self.settings.model].points
         return {device: DevicePlan(number, points) for number, device in enumerate(self.devices)}
+
+    def named(self) -> Named:
+        """What its faults are checked against."""
+        points = tuple(MODELS[self.settings.model].points)
+        return Named(self.name, self.settings.protocol, self.kind.pushed, self.devices, points)
 
     def end(self) -> End:
         """Its end of the protocol; nothing is opened."""
@@ -95,9 +93,10 @@ def load_scenario(path: Path) -> Scenario:
     document = load(found(path), ScenarioSettings)
     problems: list[Problem] = []
     groups = [plan for name in document.value.groups if (plan := _group(document, name, problems)) is not None]
-    problems += _of_names(document, groups)
+    named = [plan.named() for plan in groups]
+    problems += [document.problem(where, said) for where, said in of_names(named)]
     if not problems:  # a group that can't be read would have every fault that befalls it called wrong, too
-        problems += _of_faults(document, groups)
+        problems += [document.problem(where, said) for where, said in of_faults(document.value.faults, named)]
     start_ns = _start(document, problems)
     if not document.value.groups:
         problems.append(document.problem(("groups",), "there is no group: name at least one"))
@@ -181,45 +180,3 @@ def _struct(
         problems.append(document.problem(here, str(error)))
         return None
     return made
-
-
-def _of_names(document: Document[ScenarioSettings], groups: list[GroupPlan]) -> Iterator[Problem]:
-    seen: dict[str, str] = {}
-    for plan in groups:
-        for device in plan.devices:
-            if device in seen:
-                where = (
-                    "twice in this group: put {n} into `name`" if seen[device] == plan.name else f"in {seen[device]}"
-                )
-                yield document.problem(("groups", plan.name), f"a device called `{device}` is {where}")
-                break
-            seen[device] = plan.name
-    if len(seen) > MOST_DEVICES:
-        yield document.problem(("groups",), f"{len(seen)} devices; at most {MOST_DEVICES} are simulated at once")
-
-
-def _of_faults(document: Document[ScenarioSettings], groups: list[GroupPlan]) -> Iterator[Problem]:
-    for place, fault in enumerate(document.value.faults):
-        here = ("faults", place)
-        mine = [g for g in groups if any(fnmatchcase(device, fault.devices) for device in g.devices)]
-        if groups and not mine:
-            yield document.problem((*here, "devices"), f"no device is called like `{fault.devices}`")
-        elif mine and getattr(fault, "PUSHED", False) and not any(g.kind.pushed for g in mine):
-            said = (
-                f"{mine[0].settings.protocol} devices are asked; this befalls only those that send of their own accord"
-            )
-            yield document.problem(here, said)
-        points = [point for g in mine for point in MODELS[g.settings.model].points]
-        if isinstance(fault, ValueFault) and mine and not any(fnmatchcase(p, fault.points) for p in points):
-            there = ", ".join(dict.fromkeys(points))
-            yield document.problem((*here, "points"), f"no point is called like `{fault.points}`; there are: {there}")
-        if fault.each is not None and (fault.for_ is None or fault.for_ > fault.each):
-            if isinstance(fault, MessageFault) and fault.for_ is None:
-                said = (
-                    "with `each` say how long it lasts: `for`. For single messages leave `each` out, and name `share`"
-                )
-            else:
-                said = "with `each` say how long it lasts each time: `for`, no longer than `each`"
-            yield document.problem((*here, "each"), said)
-        if 0 in (fault.each, fault.for_):
-            yield document.problem(here, "`each` and `for` must be above 0")

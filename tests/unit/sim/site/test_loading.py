@@ -87,6 +87,11 @@ def test_names_and_numbers_of_devices_are_checked(tmp_path: Path, groups: str, m
     assert message in said
 
 
+def test_a_storm_that_no_machine_could_send_is_refused(tmp_path: Path) -> None:
+    text = "groups: {r: {model: room, count: 5000, protocol: mqtt}}\nfaults: [{kind: storm, times: 1000}]\n"
+    assert "5000 devices by 1000 messages" in problems(tmp_path, text)[0]
+
+
 def test_devices_are_numbered_from_one_in_the_form_of_the_name(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(
@@ -118,7 +123,6 @@ def test_times_need_a_zone() -> None:
 
 def test_a_protocol_whose_library_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     where = ENDS["sparkplug"]._replace(module="tests.unit.sim.site.needs_a_library")
-    monkeypatch.setitem(dict(ENDS), "sparkplug", where)
     monkeypatch.setattr("holdfast.sim.ends.table.ENDS", {"sparkplug": where})
     with pytest.raises(EndMissing, match=r"need no_such_library: pip install 'holdfast\[protobuf\]'"):
         end_kind("sparkplug")
