@@ -121,7 +121,7 @@ def test_faults_are_on_the_wire_as_the_scenario_says(tmp_path: Path, broker: Bro
     wait_until(lambda: len(listener.heard) >= sent, 10)
     expected: dict[str, list[bytes]] = defaultdict(list)
     stage = Stage(load_scenario(path), parse_time(START))
-    for showing in stage._showings(20):
+    for showing in stage.showings(20):
         expected[showing.device] += [said.payload for said in on_the_wire(showing.frames, showing.faults)]
     for device in (f"r-{n:03}" for n in range(1, 12)):
         payloads = expected[device]

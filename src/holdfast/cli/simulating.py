@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli.progress import progress
 from holdfast.cli.words import size, table, when
-from holdfast.kernel.clock import NS_PER_S, Clock, SystemClock
+from holdfast.kernel.clock import NS_PER_S, SystemClock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.sim.site.loading import Scenario, load_scenario, parse_time
 from holdfast.sim.site.reading import WRITTEN, api_of, node_files
@@ -49,19 +49,18 @@ def hash_only(wish: Wish) -> None:
 
 async def play(wish: Wish, stopping: asyncio.Event) -> None:
     """Play it on the wire."""
-    clock: Clock = SystemClock()
     scenario = _scenario(wish)
-    stage = Stage(scenario, _start_ns(wish, scenario, clock.wall_ns() // NS_PER_S * NS_PER_S))
+    stage = Stage(scenario, _start_ns(wish, scenario, None))
     named = _named(scenario)
     if not wish.json:
-        typer.echo(f"{named}, seed {scenario.seed}, from {when(stage.start_ns)}; Ctrl-C ends it")
+        typer.echo(f"{named}, seed {scenario.seed}; Ctrl-C ends it")
     with progress(named, wish.seconds, "s", json=wish.json) as bar:
 
         def told(done_s: float) -> None:
             late = f", {stage.late_s:.1f} s late" if stage.late_s > 1 else ""
             bar(done_s, None, f"{named}: {stage.tally.total.frames:,} frames{late}")
 
-        await stage.run(Pace(wish.seconds, wish.speed), clock, stopping, told)
+        await stage.run(Pace(wish.seconds, wish.speed), SystemClock(), stopping, told)
     whole = wish.seconds is not None and not stopping.is_set()
     _tell(wish, stage, wish.seconds if whole and wish.seconds else stage.tally.until_ns / NS_PER_S)
 
@@ -90,13 +89,19 @@ def _scenario(wish: Wish) -> Scenario:
     return scenario if wish.seed is None else replace(scenario, seed=wish.seed)
 
 
-def _start_ns(wish: Wish, scenario: Scenario, now_ns: int) -> int:
+def _start_ns(wish: Wish, scenario: Scenario, otherwise_ns: int | None) -> int | None:
     if wish.start is None:
-        return now_ns if scenario.start_ns is None else scenario.start_ns
+        return otherwise_ns if scenario.start_ns is None else scenario.start_ns
     try:
         return parse_time(wish.start)
     except ValueError:
         raise typer.BadParameter(f"--start {wish.start}: expected a time with a zone, as {HASHED_FROM}") from None
+
+
+def _exactly(ns: int) -> str:
+    """A time to the microsecond: it begins the same play."""
+    rest = ns // 1000 % 1_000_000
+    return f"{when(ns)[:-1]}.{rest:06d}Z" if rest else when(ns)
 
 
 def _named(scenario: Scenario) -> str:
@@ -105,12 +110,12 @@ def _named(scenario: Scenario) -> str:
 
 
 def _tell(wish: Wish, stage: Stage, seconds: float) -> None:
-    tally = stage.tally
+    tally, start = stage.tally, _exactly(stage.start_ns or 0)
     if wish.json:
         said = {
             "sha256": tally.digest,
             "seconds": seconds,
-            "start": when(stage.start_ns),
+            "start": start,
             "seed": stage.scenario.seed,
             "devices": stage.scenario.devices,
             "protocols": tally.by_protocol,
@@ -122,7 +127,7 @@ def _tell(wish: Wish, stage: Stage, seconds: float) -> None:
         [name, f"{c.devices}", f"{c.shown:,}", f"{c.frames:,}", size(c.bytes), f"{c.silent:,}"]
         for name, c in sorted(tally.by_protocol.items())
     ]
-    again = f"holdfast sim {wish.path} --hash --seconds {seconds:g} --start {when(stage.start_ns)}"
+    again = f"holdfast sim {wish.path} --hash --seconds {seconds:g} --start {start}"
     if wish.seed is not None:
         again += f" --seed {wish.seed}"
     typer.echo("\n".join(table(rows)))

@@ -26,18 +26,17 @@ class Pace(NamedTuple):
 class Stage:
     """A scenario, its ends and its tally; played once."""
 
-    def __init__(self, scenario: Scenario, start_ns: int) -> None:
-        """start_ns: the site's time at the beginning, ns UTC."""
+    def __init__(self, scenario: Scenario, start_ns: int | None) -> None:
+        """start_ns: the site's time at the beginning, ns UTC; None = the second in which all ends are open."""
         self.scenario, self.start_ns = scenario, start_ns
         self.ends: dict[str, End] = {plan.name: plan.end() for plan in scenario.groups}
         self.tally = Tally({p.name: (p.settings.protocol, len(p.devices)) for p in scenario.groups})
         self.late_s = 0.0
         """How far the last showing was behind its time."""
-        self._play = scenario.play(start_ns, self.ends)
 
     def hash(self, seconds: float, told: Callable[[float], None] | None = None) -> None:
         """Play `seconds` without a socket. told: called with the site's seconds that are done, now and then."""
-        for number, showing in enumerate(self._showings(seconds)):
+        for number, showing in enumerate(self.showings(seconds)):
             self.tally.take(showing)
             if told is not None and number % 1000 == 0:
                 told(showing.offset_ns / NS_PER_S)
@@ -52,9 +51,11 @@ class Stage:
         """
         try:
             await self._open()
+            if self.start_ns is None:
+                self.start_ns = clock.wall_ns() // NS_PER_S * NS_PER_S
             began = clock.monotonic()
             last_ns = -1
-            for number, showing in enumerate(self._showings(pace.seconds), 1):
+            for number, showing in enumerate(self.showings(pace.seconds), 1):
                 if showing.offset_ns != last_ns:  # all of one moment, or none: so that the hash can be made again
                     last_ns = showing.offset_ns
                     due = began + last_ns / NS_PER_S / pace.speed
@@ -72,8 +73,12 @@ class Stage:
         finally:
             await self._close()
 
-    def _showings(self, seconds: float | None) -> Iterator[Showing]:
-        return self._play.showings(None if seconds is None else round(seconds * NS_PER_S))
+    def showings(self, seconds: float | None) -> Iterator[Showing]:
+        """What is shown in so many of the site's seconds, None = for ever; asked for once."""
+        if self.start_ns is None:
+            raise ValueError("a play without a socket needs its start")
+        play = self.scenario.play(self.start_ns, self.ends)
+        return play.showings(None if seconds is None else round(seconds * NS_PER_S))
 
     async def _open(self) -> None:
         tried = await asyncio.gather(*(_started(name, end) for name, end in self.ends.items()), return_exceptions=True)

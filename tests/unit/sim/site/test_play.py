@@ -28,7 +28,7 @@ def stage(path: Path, seconds: float, seed: int | None = None, start_ns: int = S
 
 def showings(path: Path, seconds: float) -> list[Showing]:
     made = Stage(load_scenario(path), START_NS)
-    return list(made._showings(seconds))
+    return list(made.showings(seconds))
 
 
 def write(folder: Path, text: str) -> Path:

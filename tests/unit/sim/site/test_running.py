@@ -47,7 +47,6 @@ def stage(folder: Path, ends: dict[str, Noted], every: str = "100ms") -> Stage:
     scenario = load_scenario(path)
     made = Stage(scenario, START_NS)
     made.ends = dict(ends)
-    made._play = scenario.play(START_NS, made.ends)
     return made
 
 
@@ -113,3 +112,23 @@ def test_an_end_that_is_never_ready_is_given_up(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(EndFailed, match=r"a: it wasn't ready within 0.05 s"):
         run(stage(tmp_path, {"a": end}), Pace(seconds=1))
     assert end.log == ["stop"]
+
+
+def test_now_is_when_everything_is_open(tmp_path: Path) -> None:
+    class Sluggish(Noted):
+        async def start(self) -> None:
+            await asyncio.sleep(1.1)
+
+    made = stage(tmp_path, {"a": Sluggish()})
+    made.start_ns = None
+    before = SystemClock().wall_ns()
+    run(made, Pace(seconds=0.1))
+    assert made.start_ns is not None
+    assert made.start_ns > before
+
+
+def test_a_play_without_a_socket_needs_its_start(tmp_path: Path) -> None:
+    made = stage(tmp_path, {"a": Noted()})
+    made.start_ns = None
+    with pytest.raises(ValueError, match="needs its start"):
+        made.hash(1)
