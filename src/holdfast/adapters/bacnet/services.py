@@ -45,6 +45,17 @@ from bacpypes3.primitivedata import (
 from holdfast.adapters.bacnet.frames import LARGEST_APDU, Heard, Kind
 from holdfast.adapters.bacnet.objects import DEVICE, Ref
 from holdfast.adapters.bacnet.values import (
+    BOOLEAN,
+    DOUBLE,
+    ENUMERATED,
+    INTEGER,
+    NULL,
+    REAL,
+    TEXT,
+    UNSIGNED,
+    Value,
+    primitive,
+)
     NULL,
     TEXT,
     Value,
