@@ -56,11 +56,6 @@ from holdfast.adapters.bacnet.values import (
     Value,
     primitive,
 )
-    NULL,
-    TEXT,
-    Value,
-    primitive,
-)
 from holdfast.adapters.errors import DeviceFaulted, WriteRefused
 from holdfast.model.points import Scalar
 
