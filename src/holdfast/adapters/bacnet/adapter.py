@@ -286,8 +286,11 @@ class BacnetAdapter:
 
     async def write(self, device: str, values: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
         """See `EdgeAdapter`; `POINT.relinquish: true` takes back what was written."""
+        one = self._devices[device]
         async with self._poller.turn(device):
-            return await write(self._devices[device], values, self._settings.timeout)
+            return await write(
+                one, values, self._settings.timeout, lambda read: self._hand_on(one, one.learned(read), None)
+            )
 
 
 class _Acknowledged:

@@ -236,6 +236,10 @@ class Device:
         self.notices += 1
         return self._reading({about: props for about, props in found.items() if about in self._names})
 
+    def learned(self, read: Read) -> Reading:
+        """What a write's read-back says: not every device tells of changes that it was asked for."""
+        return self._reading(by_object([read]))
+
     def _reading(self, found: Mapping[tuple[int, int], Mapping[int, Read]]) -> Reading:
         values: dict[str, Scalar] = {}
         others: list[Point] = []

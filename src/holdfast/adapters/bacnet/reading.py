@@ -11,6 +11,7 @@ from holdfast.adapters.bacnet.errors import Refused
 from holdfast.adapters.bacnet.frames import Station
 from holdfast.adapters.bacnet.objects import TEXT, Ref
 from holdfast.adapters.bacnet.services import Read
+from holdfast.adapters.errors import DeviceFaulted
 from holdfast.kernel.clock import Clock
 
 Ask = Callable[[Station, int, bytes, float], Awaitable[bytes]]
@@ -68,7 +69,7 @@ class Reader:
                 self.can_multiple = self.can_multiple and refused.code not in _CANT
                 found += [await self.one(station, ref, timeout_s) for ref in part]
                 continue
-            found += services.multiple_read(answer)
+            found += _whole(services.multiple_read(answer), part)
         return found
 
     async def one(self, station: Station, ref: Ref, timeout_s: float) -> Read:
@@ -88,6 +89,17 @@ class Reader:
             if i and (room < 0 or sent < 0):
                 return refs[:i], refs[i:]
         return refs, []
+
+
+def _whole(found: list[Read], asked: Sequence[Ref]) -> list[Read]:
+    """Each property that was asked for is answered, by a value or an error (15.7.1.2.2); what is cut off is no answer.
+
+    Raises:
+        DeviceFaulted: it isn't so.
+    """
+    if len(found) != len(asked) or {one.ref for one in found} != set(asked):
+        raise DeviceFaulted(f"asked for {len(asked)} properties, and told of {len(found)}")
+    return found
 
 
 def by_object(reads: Iterable[Read]) -> dict[tuple[int, int], dict[int, Read]]:

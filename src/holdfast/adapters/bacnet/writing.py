@@ -1,7 +1,7 @@
 """Writes: the present value at a priority, a relinquish, and what is read back (clauses 15.9, 19.2)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from holdfast.adapters.bacnet import services
@@ -28,8 +28,12 @@ class _Order(NamedTuple):
     priority: int | None
 
 
-async def write(device: Device, wanted: Mapping[str, Scalar], timeout_s: float) -> dict[str, Scalar]:
+async def write(
+    device: Device, wanted: Mapping[str, Scalar], timeout_s: float, heard: Callable[[Read], None]
+) -> dict[str, Scalar]:
     """Write points of a device, one after the other, and return what they are then; by the points' names.
+
+    heard: is told of each value read back
 
     Raises:
         DeviceUnreachable: nothing was written.
@@ -42,7 +46,8 @@ async def write(device: Device, wanted: Mapping[str, Scalar], timeout_s: float) 
     found: dict[str, Scalar] = {}
     for one, before in zip(orders, befores, strict=True):
         try:
-            found[one.point] = await _write(device, station, one, before, timeout_s)
+            found[one.point], read = await _write(device, station, one, before, timeout_s)
+            heard(read)
         except WriteRefused as refused:
             if found:  # what came before was done
                 raise WriteFailed(f"{', '.join(found)} was written, and then: {refused}") from refused
@@ -82,7 +87,7 @@ async def _before(device: Device, station: Station, one: _Order, timeout_s: floa
     return read.values[0]
 
 
-async def _write(device: Device, station: Station, one: _Order, before: Value, timeout_s: float) -> Scalar:
+async def _write(device: Device, station: Station, one: _Order, before: Value, timeout_s: float) -> tuple[Scalar, Read]:
     value = Value(NULL, None) if one.value is None else _encoded(device, one, before)
     asked = services.write_property(one.ref, value, one.priority)
     try:
@@ -99,7 +104,9 @@ async def _write(device: Device, station: Station, one: _Order, before: Value, t
         raise WriteFailed(f"`{one.point}` was written, and couldn't be read back") from error
 
 
-async def _read_back(device: Device, station: Station, one: _Order, written: Value, timeout_s: float) -> Scalar:
+async def _read_back(
+    device: Device, station: Station, one: _Order, written: Value, timeout_s: float
+) -> tuple[Scalar, Read]:
     read = Read(one.ref, ())
     for look in range(_LOOKS):
         await asyncio.sleep(_PAUSE_S * look)  # some devices take a moment
@@ -107,7 +114,7 @@ async def _read_back(device: Device, station: Station, one: _Order, written: Val
         if read.values and (written.value is None or _is_same(written, read.values[0])):
             found = raw(read.values[0], device.points[one.point].type, device.texts.get(one.ref.object, {}))
             if found is not None:
-                return found
+                return found, read
     holder = await _holder(device, station, one, timeout_s)
     now = read.values[0].value if read.values else read.error
     raise WriteFailed(f"`{one.point}` was written, and is {now!r}{holder}")

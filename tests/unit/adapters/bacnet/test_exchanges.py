@@ -1,6 +1,7 @@
 """Questions and answers: found by station and number, segments put together, nothing else taken."""
 
 import asyncio
+from typing import Self
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +27,7 @@ class Asked:
         self.answer: asyncio.Future[bytes] = self.loop.create_future()
         self.invoke, _ = self.all.begin(HERE, 14, self.answer)
 
-    def __enter__(self) -> "Asked":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
