@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from bacpypes3.basetypes import EngineeringUnits, Reliability, StatusFlags
+from bacpypes3.basetypes import EngineeringUnits, Reliability
 from bacpypes3.ipv4.app import NormalApplication
 from bacpypes3.local.analog import AnalogValueObjectCmd
 from bacpypes3.local.binary import BinaryValueObject
@@ -76,15 +76,22 @@ class PretendDevice:
     def set(self, about: tuple[int, int], value: Scalar | None) -> None:
         """Make it the present value; None = there's a fault: no sensor."""
         one = self._objects[about]
+        if bool(one.reliability) is not (value is None):
+            one.reliability = Reliability("no-sensor" if value is None else "no-fault-detected")
+            self._tell(one)
         if value is None:
-            one.reliability, one.statusFlags = Reliability("no-sensor"), StatusFlags([0, 1, 0, 0])
             return
-        if one.reliability:
-            one.reliability, one.statusFlags = Reliability("no-fault-detected"), StatusFlags([0, 0, 0, 0])
         if about[0] == 5:
             value = int(value)
         if one.presentValue != value:
             one.presentValue = value
+
+    def _tell(self, one: Any) -> None:
+        """Status flags follow from reliability, and bacpypes3 tells nobody when they change so."""
+        watched = self._app._cov_detections.get(one.objectIdentifier)  # noqa: SLF001  # there's no other way in
+        if watched is not None:
+            watched.statusFlags = one.statusFlags
+            watched.send_cov_notifications()
 
     def close(self) -> None:
         """Answer no more."""
