@@ -47,17 +47,16 @@ class Box:
         raise AssertionError(callback)
 
     def last(self, device: str, point: str) -> tuple[object, str]:
-        found: tuple[object, str] = (None, "")
+        """Value and quality of the newest."""
+        found: list[tuple[int, object, str]] = [(0, None, "")]
         for arrival in self.arrivals:
             for said in map(json.loads, arrival.payloads):
-                if said["device"] != device:
-                    continue
-                if point in said:
-                    found = said[point], "good"
-                for one in said.get("points", ()):
+                if said["device"] == device and point in said:
+                    found.append((1_000 * said["ts"], said[point], "good"))
+                for one in said.get("points", ()) if said["device"] == device else ():
                     if one["n"] == point:
-                        found = one["v"], one.get("q", "good")
-        return found
+                        found.append((one.get("ts", arrival.received_ns), one["v"], one.get("q", "good")))
+        return max(found, key=lambda one: one[0])[1:]
 
 
 def end_of(count: int) -> BacnetEnd:

@@ -90,6 +90,7 @@ class Device:
         self.wrong: dict[str, str] = {}
         """Points that the device gives no value of, and why."""
         self.notices = 0
+        self._told: dict[tuple[int, int], float] = {}
 
     @property
     def instance(self) -> int:
@@ -127,7 +128,10 @@ class Device:
         await self._subscribe(station, timeout_s)
         is_sweep = group == SWEEP
         objects = [one for one in self._names if is_sweep or not self.watch.holds(one, now)]
+        began = self._ways.clock.monotonic()
         reads = await self.reader.read(station, self._properties(objects), timeout_s) if objects else []
+        # what a device tells of its own accord while it's asked is newer than its answer
+        reads = [one for one in reads if self._told.get(one.ref.object, 0.0) < began]
         if is_sweep:
             self._compare(reads)
         return self._reading(by_object(reads))
@@ -234,6 +238,8 @@ class Device:
         """A notification: of an object of ours, or nothing."""
         found = by_object(notice.reads)
         self.notices += 1
+        now = self._ways.clock.monotonic()
+        self._told |= {about: now for about in found if about in self._names}
         return self._reading({about: props for about, props in found.items() if about in self._names})
 
     def learned(self, read: Read) -> Reading:

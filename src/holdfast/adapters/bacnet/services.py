@@ -26,7 +26,7 @@ from bacpypes3.apdu import (
     WhoIsRequest,
     WritePropertyRequest,
 )
-from bacpypes3.basetypes import PropertyReference, ReadAccessSpecification, Segmentation
+from bacpypes3.basetypes import EngineeringUnits, PropertyReference, ReadAccessSpecification, Segmentation
 from bacpypes3.constructeddata import Any
 from bacpypes3.primitivedata import (
     Boolean,
@@ -264,6 +264,11 @@ def name_of(pdu: Heard) -> str:
         return str(APCISequence.decode(said).errorCode)
     except Exception:  # noqa: BLE001  # whatever a device sends there
         return "that can't be read"
+
+
+def unit_name(number: Scalar | None) -> str:
+    """An engineering unit by its name in clause 21; a maker's own by its number."""
+    return str(EngineeringUnits(number)) if isinstance(number, int) and 0 <= number <= 65_535 else ""
 
 
 def _bytes(request: Anything) -> bytes:
