@@ -6,7 +6,8 @@ of that name, with or without its base name; of a JSON or CBOR object the field 
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from io import BytesIO
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import cbor2
 import msgspec
@@ -22,6 +23,7 @@ _LABELS = {-2: "bn", -3: "bt", -5: "bv", 0: "n", 2: "v", 3: "vs", 4: "vb", 6: "t
 _RELATIVE = 2**28
 _LATEST_S = 4_102_444_800
 _LONGEST_TEXT = 4_096
+_DEEP = 32
 
 
 class Read(NamedTuple):
@@ -77,13 +79,21 @@ def _key(value: Scalar) -> str:
 def _tree(payload: bytes, kind: int | None) -> Any:
     try:
         if kind in _CBOR:
-            return cbor2.loads(payload)
+            return cbor2.CBORDecoder(BytesIO(payload), max_depth=_DEEP, semantic_decoders=_TAGS).decode()
         if kind in (50, 110):
             return msgspec.json.decode(payload)
         return _plain(payload.decode())
-    except (ValueError, RecursionError, cbor2.CBORDecodeError, msgspec.DecodeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError, cbor2.CBORError, msgspec.MsgspecError) as error:
         what = "CBOR" if kind in _CBOR else "JSON" if kind in (50, 110) else "text"
         raise CoapFaulted(f"the payload is no {what}: {error}"[:200], "See what the device sends") from None
+
+
+def _refuse(*_: Any) -> NoReturn:
+    raise CoapFaulted("CBOR with references or patterns isn't read")
+
+
+_TAGS: Mapping[int, Any] = dict.fromkeys((25, 28, 29, 35, 256), _refuse)
+"""Cycles, and patterns that may take for ever to compile."""
 
 
 def _plain(text: str) -> Scalar:
