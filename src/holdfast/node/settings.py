@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from holdfast.adapters.broker.settings import BrokerSettings
+from holdfast.adapters.coap.settings import CoapLink
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
@@ -98,6 +99,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Foreign MQTT brokers that this node subscribes to."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
+    coap: dict[Name, CoapLink] = field(default_factory=dict)
+    """CoAP: devices that push to this node, and devices that it observes, polls and writes."""
     channels: dict[Name, ChannelSettings] = field(default_factory=dict)
     """How people are told of alerts."""
     escalations: dict[Name, Escalation] = field(default_factory=dict)

@@ -9,8 +9,8 @@ Every step consumes at least a byte or ends, so a datagram costs time linear in 
 
 from typing import Literal, NamedTuple
 
-LARGEST = 4_096
-"""Bytes of a datagram, as aiocoap reads them: one block of 1,024 with any options, or what fits two Ethernet frames."""
+LARGEST = 65_535
+"""Bytes of a datagram: what UDP can carry. A message should fit a frame (§4.6); those of some devices don't."""
 _MOST_OPTIONS = 64
 _LENGTHS: dict[int, tuple[int, int]] = {
     3: (1, 255),  # Uri-Host

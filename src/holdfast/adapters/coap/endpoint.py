@@ -22,7 +22,7 @@ from aiocoap.pipe import Pipe
 from aiocoap.tokenmanager import TokenManager
 from aiocoap.transports.udp6 import MessageInterfaceUDP6
 
-from holdfast.adapters.coap.datagram import is_request, refusal, vet
+from holdfast.adapters.coap.datagram import LARGEST, is_request, refusal, vet
 from holdfast.adapters.coap.errors import CoapUnreachable
 from holdfast.adapters.coap.gate import Gate
 from holdfast.adapters.coap.memory import Memory
@@ -65,7 +65,7 @@ class Door(MessageInterfaceUDP6):  # type: ignore[misc]  # aiocoap has no types
         owner = self._ctx
         if not owner.gate.lets(address[0], owner.clock.monotonic()):
             return
-        vetted = vet(data)
+        vetted = vet(b"" if flags & socket.MSG_TRUNC else data)
         if vetted.verdict == "malformed" or (not owner.is_server and is_request(data)):
             owner.gate.turned.malformed += 1
             return
@@ -195,6 +195,7 @@ def _layers(gate: Gate, clock: Clock, remember: int) -> tuple[_Site, _Messages]:
 def _joined(context: _Site, door: Door, messages: _Messages) -> Endpoint:
     """As `Context` joins its own, which can't be told of another message layer."""
     door.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE)
+    door.transport.max_size = LARGEST + 1  # aiocoap reads 4,096 and takes a longer one's beginning for all of it
     tokens = messages.token_manager
     messages.message_interface, tokens.token_interface = door, messages
     context.request_interfaces.append(tokens)

@@ -185,14 +185,19 @@ class CoapServer:
         if block1 is not None:
             kind = request.opt.content_format
             key = (request.remote.sockaddr, int(request.code), topic, kind, tuple(request.opt.request_tag))
-            block = Block(block1.block_number, block1.more, block1.size, payload, request.opt.size1)
+            size = 1 << block1.size_exponent + 4  # aiocoap's own `size` takes 7 for 6
+            block = Block(block1.block_number, block1.more, size, payload, request.opt.size1)
             step = self.bodies.feed(host, key, block, self._clock.monotonic())
             if step.verdict != "whole":
                 self._block(pipe, block1, step)
                 return
             payload = step.body
+        largest = self._settings.max_body
         if not payload:
             self._wrong(pipe, codes.BAD_REQUEST, "there is no payload")
+        elif len(payload) > largest:
+            why = f"a body has at most {largest} bytes here"
+            self._wrong(pipe, codes.REQUEST_ENTITY_TOO_LARGE, why, size1=largest)
         elif self._has_no_room(request.remote, host):
             self._busy(pipe, "too much is under way: try again")
         else:

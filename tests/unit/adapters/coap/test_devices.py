@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 from random import Random
+from typing import Any, Self
+
+from tests.unit.adapters.coap.doubles import until
 
 from holdfast.adapters.coap.devices import Answer, Heard, Lost, Resource
 from holdfast.adapters.coap.errors import CoapRefused, CoapUnreachable
@@ -23,6 +26,7 @@ class Script:
         self.lost: Lost | None = None
 
     async def ask(self, path: str) -> Answer:
+        assert path == "r"
         self.asked += 1
         await asyncio.sleep(0)
         if self.is_dead:
@@ -30,6 +34,7 @@ class Script:
         return Answer(self.value)
 
     async def register(self, path: str, heard: Heard, lost: Lost) -> "Script":
+        assert path == "r"
         self.registered += 1
         self.heard, self.lost = heard, lost
         if not self.is_dead:
@@ -50,7 +55,7 @@ class Kept:
     """Implements `devices.Sink`."""
 
     def __init__(self) -> None:
-        self.said: list[object] = []
+        self.said: list[Any] = []
 
     def values(self, found: Mapping[str, Read]) -> None:
         self.said += [one.value for one in found.values()]
@@ -62,24 +67,16 @@ class Kept:
         self.said.append(("offline", *points))
 
 
-async def until(reached: object, within_s: float = 5.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not reached():  # type: ignore[operator]
-            await asyncio.sleep(0.002)
-
-
 class Life:
     """A resource at work."""
 
     def __init__(self, network: Script, every_s: float = 0.01, *, observe: bool = True, points: bool = True) -> None:
         self.network, self.kept = network, Kept()
         records = {"p": ""} if points else {}
-        self.it = Resource(
-            "r", records, network, self.kept, SystemClock(), Random(1), every_s, observe=observe
-        )
+        self.it = Resource("r", records, network, self.kept, SystemClock(), Random(1), every_s, observe=observe)
         self.it._backoff._min = self.it._backoff._max = self.it._backoff._pause = 0.01
 
-    async def __aenter__(self) -> "Life":
+    async def __aenter__(self) -> Self:
         self._task = asyncio.ensure_future(self.it.run())
         return self
 

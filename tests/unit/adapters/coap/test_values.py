@@ -7,7 +7,10 @@ from holdfast.adapters.coap.errors import CoapFaulted
 from holdfast.adapters.coap.values import NUMBERS, Read, Scalar, WriteFormat, read, written
 
 NOW = 1_700_000_000 * 10**9
-PACK = b'[{"bn":"urn:dev:x:","bt":1700000000,"n":"temp","u":"Cel","v":21.5},{"n":"open","vb":true,"t":1},{"n":"s","vs":"on"}]'
+PACK = (
+    b'[{"bn":"urn:dev:x:","bt":1700000000,"n":"temp","u":"Cel","v":21.5},'
+    b'{"n":"open","vb":true,"t":1},{"n":"s","vs":"on"}]'
+)
 
 
 def of(payload: bytes, kind: int | None, **records: str) -> dict[str, Scalar]:
