@@ -6,6 +6,7 @@ Imports aiocoap, so it's imported only when there is such a link.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -220,6 +221,8 @@ class CoapAdapter:
             Resource(path, records, network, sink, self._clock, self._rng, settings.every, observe=settings.observe)
             for path, records in by_path.items()
         ]
+        for each in resources:
+            each.when_lost = partial(_doubt, [other for other in resources if other is not each])
         return _Device(settings, points, network, resources)
 
     async def _try_listening(self) -> str:
@@ -260,6 +263,11 @@ class CoapAdapter:
 
 async def _for_ever() -> None:
     await asyncio.Event().wait()
+
+
+def _doubt(resources: Sequence[Resource]) -> None:
+    for one in resources:
+        one.doubt()
 
 
 def _state(name: str, one: _Device) -> DeviceState:

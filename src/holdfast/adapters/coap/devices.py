@@ -112,8 +112,10 @@ class Resource:
         self._is_marked = False
         self._news = asyncio.Event()
         self._lost: AdapterError | None = None
-        self._must_fetch = False
+        self._must_fetch = self._is_doubted = False
         self._holds_s = 0.0
+        self.when_lost: Callable[[], None] = lambda: None
+        """Called when it stops answering: what else the device has may be gone, too."""
         self.how = "starting"
         self.last_ns = self.received = self.failures = self.late = 0
         self.error: AdapterError | None = None
@@ -133,13 +135,19 @@ class Resource:
                 self._failed(CoapFaulted(f"{type(error).__name__}: {error}"[:300], "please report this with the log"))
                 await asyncio.sleep(self._backoff.failed())
 
+    def doubt(self) -> None:
+        """The device doesn't answer elsewhere: an observed resource is asked now, not when Max-Age is over."""
+        if self.how == "observed":
+            self._is_doubted = True
+            self._news.set()
+
     async def _observing(self) -> None:
         """Observe for as long as the device does; each registration ends the one before."""
         registration: Registered | None = None
         try:
             while True:
                 fresh = Fresh()  # a registration's numbers begin anew
-                self._lost = None
+                self._lost, self._is_doubted = None, False
                 self._news.clear()
                 self._holds_s = self._network.timeout_s
                 if registration is not None:
@@ -165,6 +173,9 @@ class Resource:
         self._news.clear()
         if self._lost is not None:
             raise self._lost
+        if self._is_doubted:
+            self._is_doubted = False
+            return False
         if self._must_fetch:
             self._must_fetch = False
             self._took(await self._network.ask(self.path))
@@ -217,7 +228,9 @@ class Resource:
     def _failed(self, error: AdapterError) -> None:
         self.failures += 1
         self.error = error
-        self.how = "failing"
+        was_well, self.how = self.how != "failing", "failing"
+        if was_well and isinstance(error, CoapUnreachable):
+            self.when_lost()
         if not self._is_marked:
             self._is_marked = True
             self._sink.offline(tuple(self._records))

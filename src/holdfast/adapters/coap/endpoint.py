@@ -32,6 +32,9 @@ from holdfast.transport.addresses import Address
 LOG = "holdfast.coap"
 _RECEIVE = 1024 * 1024
 """Bytes that the kernel keeps for us while the loop is busy; what it may give is the system's to say."""
+_ERRORS = ((socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25))
+"""IP_RECVERR, IPV6_RECVERR (ip(7), ipv6(7)), which aiocoap turns on and we off: uvloop stops reading for ever a socket
+that has once had such an error, as when any peer closes its port. A device that's gone is known by its silence."""
 Take = Callable[[Pipe], None]
 
 
@@ -194,7 +197,10 @@ def _layers(gate: Gate, clock: Clock, remember: int) -> tuple[_Site, _Messages]:
 
 def _joined(context: _Site, door: Door, messages: _Messages) -> Endpoint:
     """As `Context` joins its own, which can't be told of another message layer."""
-    door.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE)
+    sock = door.transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE)
+    for level, option in _ERRORS:
+        sock.setsockopt(level, option, 0)
     door.transport.max_size = LARGEST + 1  # aiocoap reads 4,096 and takes a longer one's beginning for all of it
     tokens = messages.token_manager
     messages.message_interface, tokens.token_interface = door, messages

@@ -147,6 +147,23 @@ def test_a_device_that_dies_is_offline_once_and_comes_back_by_itself() -> None:
     asyncio.run(scene())
 
 
+def test_a_device_that_does_not_answer_elsewhere_is_asked_now_and_not_when_max_age_is_over() -> None:
+    async def scene() -> None:
+        async with Life(Script()) as life:
+            await until(lambda: life.kept.said == [1])
+            life.it.doubt()
+            await until(lambda: life.network.registered == 2)
+            assert life.it.failures == 0
+            lost: list[int] = []
+            life.it.when_lost = lambda: lost.append(1)
+            life.network.is_dead = True
+            life.it.doubt()
+            await until(lambda: life.it.failures >= 3)
+            assert lost == [1]
+
+    asyncio.run(scene())
+
+
 def test_a_polled_device_that_dies_is_offline_once_and_comes_back_by_itself() -> None:
     async def scene() -> None:
         network = Script()

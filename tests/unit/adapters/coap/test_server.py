@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
 from tests.unit.adapters.coap.doubles import FORMAT, Box, block1, peer, request, until
 
 from holdfast.adapters.coap.errors import CoapUnreachable
@@ -246,6 +247,23 @@ def test_a_port_that_somebody_has_is_told_although_sockets_could_share_it() -> N
                 await other.open()
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize("runs", [asyncio.run, uvloop.run])
+def test_a_peer_that_closes_its_port_before_the_answer_deafens_nobody(runs: Any) -> None:
+    async def scene() -> None:
+        box = Box(settles=False)
+        async with serving(box) as server:
+            async with peer(server.port) as gone:
+                gone.send(request(1))
+                await until(lambda: box.arrivals)
+            box.arrivals[0].receipt.settle()
+            await asyncio.sleep(0.05)  # the system's "port unreachable" comes back meanwhile
+            async with peer(server.port) as other:
+                other.send(request(2))
+                await until(lambda: len(box.arrivals) == 2)
+
+    runs(scene())
 
 
 def test_garbage_neither_stops_the_listener_nor_is_remembered() -> None:
