@@ -210,7 +210,8 @@ class CoapAdapter:
 
     def _device(self, name: str, settings: CoapDevice) -> _Device:
         parts = urlsplit(settings.url)
-        network = CoapNetwork(self._own, f"coap://{parts.netloc}", settings.timeout)
+        base = f"coap://{parts.netloc}{parts.path.rstrip('/') if settings.map else ''}"
+        network = CoapNetwork(self._own, base, settings.timeout)
         points = self._link.maps[settings.map].points if settings.map else {}
         topic = point_map(settings.map, self._link).topic if settings.map else settings.topic
         sink = _Sink(name, topic, is_map=bool(settings.map), feed=self._feed, clock=self._clock)

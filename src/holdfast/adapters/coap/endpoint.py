@@ -147,6 +147,10 @@ class Endpoint:
         """Answers that a peer keeps waiting by not acknowledging others."""
         return self._messages.waiting_of(remote)
 
+    def send_raw(self, data: bytes, remote: Any) -> None:
+        """Send bytes as they are, for pretend devices that speak nonsense."""
+        self._door.transport.sendmsg(data, [], 0, remote.sockaddr)
+
     async def close(self) -> None:
         """Close the socket; what is still being answered isn't."""
         await self.context.shutdown()

@@ -42,7 +42,7 @@ class CoapMap(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class CoapDevice(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A device that is a server.
 
-    url:     coap://host:port, with a path where there is a topic
+    url:     coap://host:port/path: with a map the points' paths follow it, with a topic it's the resource
     map:     its points, by a name of `maps`
     topic:   instead of a map: its payloads go on under this topic as they are, to a profile
     observe: be told of changes (RFC 7641); where a device doesn't do that, and with false, it's polled
@@ -128,8 +128,6 @@ def _of_device(device: CoapDevice, maps: dict[str, CoapMap]) -> Found:
     fault = url_fault(device.url)
     if fault:
         yield ("url",), fault
-    elif device.map and urlsplit(device.url).path.strip("/"):
-        yield ("url",), "with a map the paths are the points': write only coap://host:port"
     if bool(device.map) == bool(device.topic):
         yield (), "one of `map` (its points are named here) and `topic` (a profile reads its payloads)"
     elif device.map and device.map not in maps:
