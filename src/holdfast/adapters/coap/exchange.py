@@ -192,6 +192,8 @@ async def _rest(endpoint: Endpoint, url: str, timeout_s: float, message: Any) ->
 def _unreachable(url: str, error: Exception) -> AdapterError:
     if isinstance(error, AdapterError):
         return error
+    if isinstance(error, aiocoap.error.ConRetransmitsExceeded):
+        return CoapUnreachable(f"{url} doesn't answer", _SILENT)
     cause = error.__cause__ or error
     said = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error) or type(error).__name__
     return CoapUnreachable(f"{url} can't be reached: {said}"[:250], _SILENT)
