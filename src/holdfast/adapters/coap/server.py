@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from aiocoap import Message
@@ -80,6 +81,12 @@ class _Exchange:
     def refuse(self) -> None:
         """It isn't, and won't be."""
         self._server.done(self, is_stored=False)
+
+
+@lru_cache(10_000)
+def _source(host: str) -> str:
+    """Who sends, as the quarantine tells it."""
+    return f"coap:{plain(host)}"
 
 
 class CoapServer:
@@ -208,7 +215,7 @@ class CoapServer:
         self.served.received += 1
         self.unsettled += 1
         self._under_way[host] = self._under_way.get(host, 0) + 1
-        arrival = Arrival(f"coap:{plain(host)}", topic, (payload,), self._clock.wall_ns(), exchange)
+        arrival = Arrival(_source(host), topic, (payload,), self._clock.wall_ns(), exchange)
         if not self._inbox.offer(arrival):
             self._is_full = True
             self._inbox.when_drained(self._drained)

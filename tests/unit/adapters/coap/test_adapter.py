@@ -256,6 +256,51 @@ def test_trying_a_link_reads_each_device_or_says_which_does_not_answer() -> None
     asyncio.run(scene())
 
 
+class Liar(asyncio.DatagramProtocol):
+    """A device that answers each request with a spoilt answer, and soundly once it's told to."""
+
+    def __init__(self) -> None:
+        self.rng, self.is_sound, self.asked = Random(5), False, 0
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.asked += 1
+        size = data[0] & 15
+        answer = bytearray(b"%c\x45" % (0x60 | size) + data[2 : 4 + size] + b"\xc0\x21\x05\xff21.5")
+        for _ in range(0 if self.is_sound else self.rng.randrange(1, 6)):
+            answer[self.rng.randrange(len(answer))] = self.rng.randrange(256)
+        cut = len(answer) if self.is_sound else self.rng.randrange(len(answer) + 1)
+        self.transport.sendto(bytes(answer[:cut]), addr)
+        if not self.is_sound:
+            self.transport.sendto(self.rng.randbytes(self.rng.randrange(40)), addr)
+
+
+@pytest.mark.parametrize("observe", [False, True])
+def test_a_device_that_answers_nonsense_stalls_nobody_and_is_heard_when_it_speaks_sense(*, observe: bool) -> None:
+    async def scene() -> None:
+        liar, device = Liar(), Device()
+        device.port = free_port()
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: liar, local_addr=("127.0.0.1", device.port)
+        )
+        settings: dict[str, Any] = {"observe": observe, "timeout": 0.1, "every": 0.05}
+        try:
+            async with linked(device, {"temp": POINTS["temp"]}, **settings) as (adapter, box):
+                for each in adapter._devices["d"].resources:
+                    each._backoff._min = each._backoff._max = each._backoff._pause = 0.005
+                await until(lambda: liar.asked > 40, 10)
+                liar.is_sound = True
+                seen = len(told(box, "temp"))
+                await until(lambda: told(box, "temp")[seen:][-1:] == [21.5], 10)
+                assert adapter.status().state == "working"
+        finally:
+            transport.close()
+
+    asyncio.run(scene())
+
+
 def test_a_listener_is_told_free_before_and_listening_while_it_runs_and_counts_what_came() -> None:
     async def scene() -> None:
         clock, box = SystemClock(), Box()
