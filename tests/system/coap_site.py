@@ -54,6 +54,10 @@ class CoapNode(Gateway):
         text = self.settings.read_text().replace("profiles: ['builtin:rooms']", f"profiles: [{', '.join(profiles)}]")
         self.settings.write_text(text.replace("rules: ['builtin:rooms']\n", "journal: {ballast: 0MB}\n"))
 
+    def start(self) -> None:
+        super().start()
+        wait_until(lambda: self.adapter("coap:field")["state"] == "working")
+
     def newest(self) -> dict[str, dict[str, Any]]:
         rows = self.get("/api/v1/series")["series"]
         assert isinstance(rows, list)
