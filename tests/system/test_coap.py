@@ -25,7 +25,7 @@ DEVICES = """coap:
           clock: {path: time, metric: lab.clock, type: text}
           goal: {path: example_data, metric: lab.goal, unit: Cel, min: 5, max: 40, writable: true}
     devices:
-      bench: {url: 'coap://127.0.0.1:%d', map: libcoap, every: 300ms, timeout: 1500ms}
+      bench: {url: 'coap://127.0.0.1:%d', map: libcoap, every: 300ms, timeout: 1500ms, observe: true}
 """
 GOAL, CLOCK = "bench/lab.goal", "bench/lab.clock"
 
@@ -97,11 +97,12 @@ def test_libcoap_s_resources_are_observed_and_polled_and_written_with_read_back(
         assert node.command("bench", clock="x")["state"] == "refused"
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen"])
+@pytest.mark.parametrize(("how", "observe"), [("killed", "true"), ("frozen", "false")])
 def test_a_device_that_is_killed_or_frozen_is_offline_and_comes_back_while_others_go_on(
-    tmp_path: Path, bench: LibcoapServer, how: str
+    tmp_path: Path, bench: LibcoapServer, how: str, observe: str
 ) -> None:
-    with running(CoapNode(tmp_path, DEVICES % bench.port)) as node:
+    settings = (DEVICES % bench.port).replace("observe: true", f"observe: {observe}")
+    with running(CoapNode(tmp_path, settings)) as node:
         wait_until(lambda: node.value(GOAL) == (21.5, "Cel", "good"))
         bench.kill() if how == "killed" else bench.send(signal.SIGSTOP)
         wait_until(lambda: node.newest()[GOAL]["reason"] == "offline")
@@ -140,7 +141,7 @@ def test_after_kill_9_under_load_everything_answered_2_04_is_there_once(tmp_path
     node.start()
     pusher = Pusher(node.coap)
     try:
-        for _ in range(3):
+        for _ in range(2):
             seen = len(pusher.stored)
             wait_until(lambda: len(pusher.stored) > seen + 200)  # noqa: B023  # awaited in this turn
             time.sleep(rng.random() / 10)
@@ -150,7 +151,7 @@ def test_after_kill_9_under_load_everything_answered_2_04_is_there_once(tmp_path
         pusher.finish()
         assert node.stop() == 0
     stored = [int(value) for value in node.stored("air.co2")]
-    assert len(pusher.stored) > 600
+    assert len(pusher.stored) > 400
     assert sorted(stored) == sorted(pusher.stored)  # nothing lost; what was sent again has its id, so nothing doubled
 
 
