@@ -153,8 +153,8 @@ class Resource:
                 if registration is not None:
                     registration.end()
                 registration = await self._network.register(self.path, partial(self._heard, fresh), self._ended)
-                if not await self._told():
-                    raise CoapUnreachable(f"{self.path} didn't answer the registration", "Is the device on?")
+                if not await self._was_answered():
+                    await self._without()
                 while self.how == "observed" and await self._told():
                     pass
                 if self.how != "observed":
@@ -162,6 +162,21 @@ class Resource:
         finally:
             if registration is not None:
                 registration.end()
+
+    async def _was_answered(self) -> bool:
+        """Did the registration lead to anything?"""
+        try:
+            return await self._told()
+        except CoapUnreachable:
+            return False
+
+    async def _without(self) -> None:
+        """The registration wasn't answered. Some devices choke on observing what they can be asked for: ask once."""
+        if self.how == "observed":
+            raise CoapUnreachable(f"{self.path} isn't told of any more and doesn't answer", "Is the device on?")
+        answer = await self._network.ask(self.path)
+        self.how, self._ask_again_at = "polled", self._clock.monotonic() + AGAIN_S
+        self._took(answer)
 
     async def _told(self) -> bool:
         """Wait for news; False = none came in time. Raises what ended the stream."""
@@ -171,6 +186,8 @@ class Resource:
         except TimeoutError:
             return False
         self._news.clear()
+        if isinstance(self._lost, CoapUnreachable) and self.how == "observed":
+            return False  # aiocoap ends all that a device was asked when one request isn't answered: ask again
         if self._lost is not None:
             raise self._lost
         if self._is_doubted:

@@ -18,7 +18,7 @@ class Script:
 
     def __init__(self, *, observes: bool = True) -> None:
         self.timeout_s = 0.05
-        self.observes, self.is_dead = observes, False
+        self.observes, self.is_dead, self.chokes = observes, False, False
         self.value = b"1"
         self.max_age_s: float | None = None
         self.asked = self.registered = self.ended = self._number = 0
@@ -37,7 +37,7 @@ class Script:
         assert path == "r"
         self.registered += 1
         self.heard, self.lost = heard, lost
-        if not self.is_dead:
+        if not (self.is_dead or self.chokes):
             self.tell(self.value, number=self._number if self.observes else None)
         return self
 
@@ -102,6 +102,29 @@ def test_a_device_that_does_not_observe_is_polled() -> None:
         async with Life(Script(observes=False)) as life:
             await until(lambda: life.network.asked >= 3)
             assert (life.it.how, life.network.registered) == ("polled", 1)
+
+    asyncio.run(scene())
+
+
+def test_a_device_that_chokes_on_being_observed_is_polled() -> None:
+    async def scene() -> None:
+        network = Script()
+        network.chokes = True
+        async with Life(network) as life:
+            await until(lambda: life.network.asked >= 3)
+            assert (life.it.how, life.network.registered, life.it.failures) == ("polled", 1, 0)
+
+    asyncio.run(scene())
+
+
+def test_a_stream_that_breaks_off_is_registered_again_before_anything_is_offline() -> None:
+    async def scene() -> None:
+        async with Life(Script()) as life:
+            await until(lambda: life.kept.said == [1])
+            assert life.network.lost is not None
+            life.network.lost(CoapUnreachable("another resource of the device didn't answer"))
+            await until(lambda: life.kept.said == [1, 1])
+            assert (life.network.registered, life.it.failures) == (2, 0)
 
     asyncio.run(scene())
 
