@@ -36,7 +36,7 @@ class CoapEndSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """address: of the first device, the others' ports count on from there; max_age_s: how long an answer holds."""
 
     address: str = "127.0.0.1:5683"
-    max_age_s: int = 60
+    max_age_s: int = 10
 
 
 class _Device(Gate):
