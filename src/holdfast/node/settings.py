@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from holdfast.adapters.bacnet.settings import BacnetSettings
 from holdfast.adapters.broker.settings import BrokerSettings
+from holdfast.adapters.coap.settings import CoapLink
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
@@ -101,6 +102,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """BACnet/IP networks, and the devices there that this node reads."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
+    coap: dict[Name, CoapLink] = field(default_factory=dict)
+    """CoAP: devices that push to this node, and devices that it observes, polls and writes."""
     channels: dict[Name, ChannelSettings] = field(default_factory=dict)
     """How people are told of alerts."""
     escalations: dict[Name, Escalation] = field(default_factory=dict)
