@@ -40,6 +40,18 @@ class Answering(Protocol):
         ...
 
 
+class Verdicts(Protocol):
+    """Who wants to know what became of an arrival's payloads. Called before their commit, on the loop's thread."""
+
+    def refused(self, place: int, reason: str, detail: str) -> None:
+        """The payload at this place goes to quarantine, and why."""
+        ...
+
+    def repeated(self, count: int) -> None:
+        """So many payloads were here before, by the ids they carry: they aren't stored again."""
+        ...
+
+
 class Arrival(msgspec.Struct, frozen=True):
     """A run of messages of one source on one topic, in order of arrival.
 
@@ -51,6 +63,7 @@ class Arrival(msgspec.Struct, frozen=True):
     retain:      the last payload is the topic's retained message (MQTT RETAIN)
     annex:       stored with the run's rows, all or nothing
     answers:     the way back; None = the node's own subscribers
+    verdicts:    told what became of the payloads; None = nobody asks
     """
 
     source: str
@@ -61,6 +74,7 @@ class Arrival(msgspec.Struct, frozen=True):
     retain: bool = False
     annex: Annex | None = None
     answers: Answering | None = None
+    verdicts: Verdicts | None = None
 
 
 class Inbox(Protocol):

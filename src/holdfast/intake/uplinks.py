@@ -81,6 +81,10 @@ class UplinkInbox:
         else:
             self._inbox_drained(callback)
 
+    def claims(self, topic: str) -> bool:
+        """Does any profile take this topic's messages?"""
+        return self._decoder.profile_of(topic) is not None
+
     async def drain(self) -> None:
         """Wait until all uplinks that came are with the real inbox."""
         while self._tasks:
@@ -143,6 +147,7 @@ class UplinkInbox:
                 a.retain,
                 a.annex,
                 a.answers,
+                a.verdicts,
                 originals=a.payloads,
                 refusals=refusals,
             )

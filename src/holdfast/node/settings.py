@@ -13,7 +13,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
-from holdfast.adapters.broker.settings import BrokerSettings
+from holdfast.adapters.broker.settings import BrokerSettings, filter_fault
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
@@ -272,6 +272,7 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
             )
         )
     has_devices = settings.mqtt is not None or settings.host is not None or bool(settings.brokers)
+    has_devices = has_devices or any(app.intake for app in settings.apps.values())
     if has_devices and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))
     if settings.children and (settings.api is None or settings.api.tls is None):
@@ -334,5 +335,8 @@ def _contradictory_documents(document: Document[NodeSettings]) -> Iterator[Probl
     if settings.documents is not None and settings.documents.children and not settings.children:
         yield document.problem(("documents", "children"), "`children` are off: there is nobody to exchange with")
     for name, app in settings.apps.items():
+        for i, topic_filter in enumerate(app.intake):
+            if fault := filter_fault(topic_filter):
+                yield document.problem(("apps", name, "intake", i), fault)
         if app.documents and settings.documents is None:
             yield document.problem(("apps", name, "documents"), "`documents` is missing: this node keeps none")

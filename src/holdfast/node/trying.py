@@ -40,6 +40,8 @@ async def try_all(plan: NodePlan, clock: Clock, *, is_running: bool) -> list[Tri
         listening = addresses(settings.mqtt)
         for name, address in zip(door_names(len(listening)), listening, strict=True):
             found.append(await _try_listener(name, address, is_running=is_running))
+    if settings.api is not None and any(app.intake for app in settings.apps.values()):
+        found.append(await _try_listener("http", settings.api.address, is_running=is_running))
     if settings.host is not None:
         try:
             sample = await asyncio.to_thread(read_machine, clock, settings.host.disk)

@@ -23,6 +23,7 @@ from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.guard import Door
 from holdfast.web.headers import Shell
+from holdfast.web.intake import IntakeRoutes
 from holdfast.web.live.service import Live
 from holdfast.web.maintenance import Maintenance
 from holdfast.web.metrics import CounterCollector
@@ -73,6 +74,8 @@ def build_app(deps: WebDeps) -> Starlette:
         routes += Maintenance(deps.alerting, deps.clock).routes()
     if deps.apps is not None:
         routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
+    if deps.intake is not None:
+        routes += IntakeRoutes(deps.intake).routes()
     door = Door("", deps.telemetry) if deps.door is None else deps.door
     routes += [*PeopleRoutes(door, deps.audit, deps.clock).routes(), *OpenApi().routes()]
     door.before(routes)
