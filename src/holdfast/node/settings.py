@@ -271,9 +271,7 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
                 ("journal", "stay", "when_full"), "what stays is never summarised: write `shed` or `refuse`"
             )
         )
-    has_devices = settings.mqtt is not None or settings.host is not None or bool(settings.brokers)
-    has_devices = has_devices or any(app.intake for app in settings.apps.values())
-    if has_devices and not settings.profiles:
+    if _has_devices(settings) and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))
     if settings.children and (settings.api is None or settings.api.tls is None):
         problems.append(
@@ -289,6 +287,12 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         *_contradictory_commands(document),
     ]
     return problems + list(_contradictory_documents(document))
+
+
+def _has_devices(settings: NodeSettings) -> bool:
+    """May messages of devices come?"""
+    by_http = any(app.intake for app in settings.apps.values())
+    return settings.mqtt is not None or settings.host is not None or bool(settings.brokers) or by_http
 
 
 def _contradictory_reports(document: Document[NodeSettings]) -> Iterator[Problem]:

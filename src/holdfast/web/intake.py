@@ -37,8 +37,6 @@ RETRY_S = 1.0
 _QUICK = 64 << 10
 """Larger bodies are unpacked and read on a thread: the loop has others to serve."""
 _LINES = frozenset(("application/x-ndjson", "application/ndjson", "application/jsonl"))
-_CLOSE = {"Connection": "close"}
-"""After a body that isn't read to its end."""
 
 
 class Sender(NamedTuple):
@@ -127,7 +125,9 @@ class IntakeRoutes:
                 body = await self._body(request)
             except Refused as error:
                 self._intake.turned_away("too_large" if error.status == 413 else "stalled")
-                return answer(Failure(str(error), error.hint), error.status, _CLOSE)
+                if error.status == 413:  # the rest is read and thrown away: cut off, a client wouldn't see the answer
+                    raise
+                return answer(Failure(str(error), error.hint), error.status, {"Connection": "close"})
             try:
                 return answer(await self._take(request, sender, body, read))
             except HttpIntakeError as error:

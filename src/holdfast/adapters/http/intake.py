@@ -16,7 +16,7 @@ from holdfast.adapters.http.envelope import Message
 from holdfast.adapters.http.errors import IntakeBusy, Reason, TopicUnusable
 from holdfast.adapters.http.happenings import HttpPostRefused
 from holdfast.adapters.port import Arrival, Inbox
-from holdfast.adapters.supervised import AdapterStatus
+from holdfast.adapters.supervised import AdapterStatus, State
 from holdfast.kernel.clock import Clock
 from holdfast.telemetry.happenings import Telemetry
 
@@ -119,7 +119,9 @@ class HttpIntake:
         self._is_full = False
         self._changed_ns = clock.wall_ns()
         telemetry.counter("http_posts", "Posts whose messages were offered to the intake.", lambda: self.posts)
-        telemetry.gauge("http_unsettled_messages", "Posted messages that wait for their commit.", lambda: self.unsettled)
+        telemetry.gauge(
+            "http_unsettled_messages", "Posted messages that wait for their commit.", lambda: self.unsettled
+        )
 
     @property
     def unsettled(self) -> int:
@@ -166,7 +168,7 @@ class HttpIntake:
         """How it is, for operators."""
         why = self._why_not() or ("the inbox is full: posts are answered 503" if self._is_full else "")
         detail = f"{self.posts} posts, {self.received} messages" + (f"; {why}" if why else "")
-        state = "paused" if why else "working"
+        state: State = "paused" if why else "working"
         where = "/api/v1/intake"
         return AdapterStatus(NAME, NAME, where, state, self._changed_ns, detail, self.received, self.unsettled)
 

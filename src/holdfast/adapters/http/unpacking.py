@@ -37,7 +37,7 @@ def unpacked(body: bytes, encoding: str, most: int) -> bytes:
 
 
 def _inflated(body: bytes, wbits: int, most: int) -> bytes:
-    """gzip may be several members on end (RFC 1952 §2.2)."""
+    """A gzip file may be several members on end (RFC 1952 §2.2)."""
     out, left, rest = list[bytes](), most, body
     try:
         for _ in range(_MOST_MEMBERS):
@@ -78,4 +78,3 @@ def _zstd(body: bytes, most: int) -> bytes:
 
 def _too_large(most: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than {most} bytes once it is unpacked", "send less at once")
-

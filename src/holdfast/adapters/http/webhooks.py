@@ -114,7 +114,9 @@ def chirpstack(body: bytes, event: str) -> Message:
 def _message(levels: tuple[str, ...], body: bytes) -> Message:
     topic = "/".join(levels)
     if not all(levels) or any("/" in level for level in levels):
-        raise TopicUnusable("the message doesn't say of which device and application it is", "is it a network server's?")
+        raise TopicUnusable(
+            "the message doesn't say of which device and application it is", "is it a network server's?"
+        )
     if fault := topic_fault(topic):
         raise TopicUnusable(fault, "ids have no +, # or NUL")
     return Message(topic, body)
