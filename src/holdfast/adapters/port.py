@@ -37,8 +37,8 @@ class Annex(Protocol):
 class Answering(Protocol):
     """The way back to who sent a message, for what a protocol has us answer (Sparkplug's rebirth requests)."""
 
-    def answer(self, topic: str, payload: bytes) -> None:
-        """Publish once, at QoS 0, where the message came from; never blocks. Without a connection it's lost."""
+    def answer(self, topic: str, payload: bytes) -> bool:
+        """Publish once, at QoS 0, where the message came from; never blocks. False: without a connection it's lost."""
         ...
 
 

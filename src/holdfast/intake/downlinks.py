@@ -3,8 +3,8 @@
     hand ──(the command's `sent` on disk)──▶ publish `down/push` ──▶ queued, sent, ack … ──▶ the command's end
 
 A downlink leaves this node once: a device can't tell a repeat from an order. So what an earlier life of the process
-handed over isn't pushed again, but where the server can tell that it's the same (ChirpStack: the item's id). What became
-of it is heard from the server's events, also by the next life: the broker keeps them for our session.
+handed over isn't pushed again, but where the server can tell that it's the same (ChirpStack: the item's id). What
+became of it is heard from the server's events, also by the next life: the broker keeps them for our session.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 
 from holdfast.adapters.port import Arrival
-from holdfast.codecs.lorawan.contract import Failure, call_once
+from holdfast.codecs.lorawan.contract import Decoded, Failure, call_once
 from holdfast.codecs.lorawan.downlinks import (
     DownlinkInvalid,
     Event,
@@ -44,6 +44,8 @@ NAME = "downlink"
 AGAIN_NS = 60 * NS_PER_S
 """A device's uplinks are looked at once in so long for where they come from and of what type it is."""
 MOST_DEVICES, MOST_TOPICS = 20_000, 50_000
+MOST_OPEN = 1_000
+"""Downlinks under way; when there are more, those whose commands ended are forgotten."""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -67,6 +69,7 @@ class DownlinkLink:
         self._due: dict[str, int] = {}
         self._known: dict[str, Known] = {}
         self._pushed: set[str] = set()  # by this life, and perhaps not over yet
+        self._unsent: set[str] = set()  # these were to be, and weren't
         self._made: dict[str, Wish | None] = {}  # by a script; None = it's at work
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -83,7 +86,7 @@ class DownlinkLink:
         if mine is None or command.id in self._pushed:
             return mine is not None
         known = self._known[address]
-        was_sent = mine.state is not State.ACCEPTED
+        was_sent = mine.state is not State.ACCEPTED and command.id not in self._unsent
         if was_sent and known.place.server == "the-things-stack":
             return True
         try:
@@ -94,12 +97,21 @@ class DownlinkLink:
         except DownlinkInvalid as error:
             self._refuse(command, address, str(error))
             return False
-        publish = partial(self._publish, mine, known.origin, topic, payload, left_s)
+        about = About(topic.partition("/")[0] + "/", command.id, left_s)
+        if not self._way.is_open(known.origin, topic, about):
+            return False
+        publish = partial(self._publish, mine, known.origin, topic, payload, about)
         if was_sent:
             publish()
         else:
             asyncio.get_running_loop().call_soon(self._once_marked, mine, publish)
+        if len(self._pushed) >= MOST_OPEN:
+            desk = self._service.desk
+            self._pushed = {number for number in self._pushed if desk.get(number) is not None}
+            self._unsent = {number for number in self._unsent if desk.get(number) is not None}
+            self._made = {number: made for number, made in self._made.items() if desk.get(number) is not None}
         self._pushed.add(command.id)
+        self._unsent.discard(command.id)
         return True
 
     def _wish(self, command: Command, known: Known) -> Wish | None:
@@ -126,11 +138,7 @@ class DownlinkLink:
             self._runner.warned(command.device, [f"encodeDownlink can't be run: {error}"])
             return
         try:
-            if isinstance(made, Failure):
-                raise DownlinkInvalid(f"the script's encodeDownlink failed: {made.detail}")
-            if made.errors:
-                raise DownlinkInvalid(f"the script refuses it: {'; '.join(made.errors)}")
-            self._made[command.id] = encoded(wish, made.result)
+            self._made[command.id] = _encoded(wish, made)
         except DownlinkInvalid as error:
             self._refuse(command, self._service.names(command.device).hardware, str(error))
 
@@ -142,18 +150,11 @@ class DownlinkLink:
         done = self._service.journal.submit(lambda _: None)  # behind the mark, which was submitted before
         done.add_done_callback(lambda done: None if done.cancelled() or done.exception() else publish())
 
-    def _publish(self, mine: Open, origin: Origin, topic: str, payload: bytes, left_s: float) -> None:
-        if mine.is_ending:
-            return
-        owner = topic.partition("/")[0] + "/"
-        try:
-            is_sent = self._way.publish(origin, topic, payload, About(owner, mine.command.id, left_s))
-        except DownlinkInvalid as error:
-            self._refuse(mine.command, mine.address, str(error))
-            return
-        if not is_sent:  # nothing left this node: it's tried again
+    def _publish(self, mine: Open, origin: Origin, topic: str, payload: bytes, about: About) -> None:
+        if not mine.is_ending and not self._way.publish(origin, topic, payload, about):
+            self._unsent.add(mine.command.id)  # nothing left this node: it's tried again
             self._pushed.discard(mine.command.id)
-            self._service.unsent(mine)
+            mine.due = 0.0
 
     def _refuse(self, command: Command, address: str, why: str) -> None:
         answer = Answer(State.REFUSED, why)
@@ -162,6 +163,7 @@ class DownlinkLink:
 
     def _forget(self, number: str) -> None:
         self._pushed.discard(number)
+        self._unsent.discard(number)
         self._made.pop(number, None)
 
     # Tap
@@ -195,10 +197,11 @@ class DownlinkLink:
         named = {"eui": uplink.eui or uplink.device, "name": uplink.device or uplink.eui, "topic": ""}[plan.device]
         captured = (profile.pattern.captured(arrival.topic) or {}).get(DEVICE, "")
         address = joined(named) if named else captured
-        for many, most, key in ((self._due, MOST_TOPICS, arrival.topic), (self._known, MOST_DEVICES, address)):
-            many.pop(key, None)  # type: ignore[attr-defined]  # both are dicts by text
-            if len(many) >= most:
-                del many[next(iter(many))]  # type: ignore[attr-defined]  # as above
+        self._known.pop(address, None)
+        if len(self._known) >= MOST_DEVICES:
+            del self._known[next(iter(self._known))]
+        if len(self._due) >= MOST_TOPICS:
+            self._due.clear()
         self._due[arrival.topic] = arrival.received_ns
         self._known[address] = Known(place, Origin(arrival.source, arrival.answers), plan, uplink.models)
 
@@ -219,7 +222,7 @@ class DownlinkLink:
             return None
         hold = Hold(len(ends))
         for mine, event in ends:
-            answer = Answer(State.DONE, "", msgspec.json.encode(event.facts))
+            answer = Answer(State.DONE, "", msgspec.json.encode(dict(event.facts)))
             if not event.end:
                 answer = Answer(State.FAILED, event.detail)
             address = mine.address or self._service.names(mine.command.device).hardware
@@ -235,6 +238,14 @@ class DownlinkLink:
         if found is not None:
             return found
         return next((one for one in self._service.desk if key_of("chirpstack", one.command.id) == key), None)
+
+
+def _encoded(wish: Wish, made: Decoded | Failure) -> Wish:
+    if isinstance(made, Failure):
+        raise DownlinkInvalid(f"the script's encodeDownlink failed: {made.detail}")
+    if made.errors:
+        raise DownlinkInvalid(f"the script refuses it: {'; '.join(made.errors)}")
+    return encoded(wish, made.result)
 
 
 def _is_confirmed(command: Command) -> bool:

@@ -23,12 +23,16 @@ class Tap(Protocol):
 class Way(Protocol):
     """How to publish where a device's messages came from."""
 
-    def publish(self, origin: "Origin", topic: str, payload: bytes, about: "About") -> bool:
-        """Publish once; False = there is no connection, and nothing was sent.
+    def is_open(self, origin: "Origin", topic: str, about: "About") -> bool:
+        """Would `publish` reach somebody now?
 
         Raises:
             Undeliverable: there is no such way, and waiting won't make one.
         """
+        ...
+
+    def publish(self, origin: "Origin", topic: str, payload: bytes, about: "About") -> bool:
+        """Publish once; False = there is no connection, and nothing was sent."""
         ...
 
 

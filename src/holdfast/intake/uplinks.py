@@ -15,6 +15,7 @@ from holdfast.codecs.decoder import Decoder, Run
 from holdfast.codecs.lorawan.plan import LorawanPlan
 from holdfast.codecs.lorawan.runner import ScriptRunner
 from holdfast.codecs.lorawan.translate import Refusal, Translated, translate
+from holdfast.codecs.profiles import Profile
 from holdfast.intake.inbox import Inbox
 
 _MESSAGES_AT_ONCE = 256
@@ -81,9 +82,9 @@ class UplinkInbox:
         else:
             self._inbox_drained(callback)
 
-    def claims(self, topic: str) -> bool:
-        """Does any profile take this topic's messages?"""
-        return self._decoder.profile_of(topic) is not None
+    def profile_of(self, topic: str) -> Profile | None:
+        """The profile that takes this topic's messages."""
+        return self._decoder.profile_of(topic)
 
     async def drain(self) -> None:
         """Wait until all uplinks that came are with the real inbox."""

@@ -22,8 +22,11 @@ def make_intake(node: "Node", book: TokenBook) -> Intake:
             return "the node isn't ready, or is ending"
         return "" if journal.condition is Condition.OK else f"the journal is {journal.condition.value}"
 
+    def claims(topic: str) -> bool:
+        return node.uplinks.profile_of(topic) is not None
+
     filters = {name: app.intake for name, app in node.plan.settings.apps.items()}
-    intake = HttpIntake(node.uplinks, node.uplinks.claims, why_not, clock, node.telemetry)
+    intake = HttpIntake(node.commands.taps, claims, why_not, clock, node.telemetry)
     is_meant = any(filters.values())
     node.adapters.add(lambda: intake.status() if is_meant or intake.posts else None)
     return Intake(

@@ -1,13 +1,15 @@
 """Downlinks as network servers take them over MQTT, and what they say became of one. Pure.
 
 Sources: The Things Stack v3, "MQTT server" (`v3/APP@TENANT/devices/ID/down/push`, events `down/queued`, `sent`, `ack`,
-`nack`, `failed`, with our `correlation_ids`); ChirpStack v4, "MQTT integration" (`application/ID/device/EUI/command/down`
-with our `id`, a UUID, which names one item of the device's queue; events `txack`, `ack`, `log`).
+`nack`, `failed`, with our `correlation_ids`); ChirpStack v4, "MQTT integration" (`command/down` of the device, with our
+`id`, a UUID, which names one item of its queue; events `txack`, `ack`, `log`).
 """
 
 import base64
 import binascii
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID, uuid5
 
@@ -34,7 +36,7 @@ class DownlinkInvalid(ValueError):
 
 
 class Place(NamedTuple):
-    """What a topic is about. base: of the device's topics; device: its last level's name; event: `up`, `sent` …"""
+    """What a topic is about. base: of the device's topics; device: by its last level; event: `up`, `sent`, `ack`."""
 
     server: Server
     base: str
@@ -64,7 +66,7 @@ class Event(NamedTuple):
     word: str
     end: bool | None
     detail: str = ""
-    facts: dict[str, Any] = {}
+    facts: Mapping[str, Any] = MappingProxyType({})
 
 
 _wish = msgspec.json.Decoder(Wish)
