@@ -165,7 +165,12 @@ def test_metrics_are_written_by_commands_and_read_back(place: tuple[Plant, int],
         expired = plant.command("plant:edge-1:pump", "write", {"level": 9}, 1.0)
         assert (expired.state, expired.answer.doubt, expired.delivered_ns > 0) == (State.EXPIRED, True, True)
         for device, name, params, said in (
-            ("plant:edge-1:pump", "write", {"levle": 1}, "plant:edge-1:pump has no metric `levle`; its birth named level"),
+            (
+                "plant:edge-1:pump",
+                "write",
+                {"levle": 1},
+                "plant:edge-1:pump has no metric `levle`; its birth named level",
+            ),
             ("plant:edge-1:pump", "write", {"level": 40_000}, "`level` is of type Int16: 40000 isn't"),
             ("plant:edge-1:pump", "write", {"on": 1}, "`on` is of type Boolean: 1 isn't"),
             ("plant:edge-1:pump", "stop", {}, "takes the command `write`, not `stop`"),
