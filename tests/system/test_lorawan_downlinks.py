@@ -7,7 +7,8 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,16 @@ class Site:
     def hear(self, *kinds: str) -> None:
         """Uplinks, as the devices send them: the node learns where they are."""
         for kind in kinds:
-            before = self.node.journal.counters().get("messages_accepted", 0)
+            before = self.accepted()
             self.server.tell(f"up {kind}")
-            eventually(lambda before=before: self.node.journal.counters().get("messages_accepted", 0) > before)
+            eventually(partial(self.grows, self.accepted, before))
+
+    def accepted(self) -> int:
+        return self.node.journal.counters().get("messages_accepted", 0)
+
+    @staticmethod
+    def grows(count: Callable[[], int], before: float) -> bool:
+        return count() > before
 
     def send(self, device: str, number: str, params: dict[str, Any], deadline_s: float = 30.0) -> None:
         asked = Asked(device, "downlink", "test", canonical(params), "", number, deadline_s)
@@ -177,7 +185,7 @@ def test_a_downlink_through_chirpstack_ends_by_its_transmission_or_its_acknowled
     ):
         before = len(site.heard(DOWN))
         site.send(CS, number, {"f_port": 4, "frm_payload": "AQ==", "confirmed": confirmed})
-        eventually(lambda before=before: len(site.heard(DOWN)) > before)
+        eventually(partial(site.grows, lambda: len(site.heard(DOWN)), before))
         for word in words:
             assert not site.stored(number).ended_ns
             site.server.tell(word)
@@ -267,10 +275,10 @@ def test_killed_under_load_no_downlink_is_made_twice_and_each_command_ends_once(
         server.tell("quick")
         server.tell("up tts")
         eventually(lambda: gateway.counters().get("messages_accepted", 0) >= 1)
-        sender = threading.Thread(target=lambda: [send(number) for number in numbers])
+        sender = threading.Thread(target=lambda: list(map(send, numbers)))
         sender.start()
         for share in (0.3, 0.6):
-            eventually(lambda share=share: len(pushed(server)) > share * len(numbers), 60)
+            eventually(partial(Site.grows, lambda: len(pushed(server)), share * len(numbers)), 60)
             assert gateway.process is not None
             gateway.process.kill()
             gateway.process.wait()

@@ -153,8 +153,9 @@ def is_same(wanted: Scalar, found: Scalar | None, type_: int) -> bool:
         return wanted == found
     if isinstance(wanted, bool) or isinstance(found, bool):
         return wanted is found
-    if type_ == _FLOAT:
-        return math.isclose(struct.unpack("f", struct.pack("f", wanted))[0], found, rel_tol=1e-6)
+    if type_ == _FLOAT and _holds(wanted, _FLOAT):
+        single: float = struct.unpack("<f", struct.pack("<f", wanted))[0]
+        return math.isclose(single, found, rel_tol=1e-6)
     return wanted == found
 
 
@@ -195,9 +196,9 @@ def _bits(type_: int) -> int:
 
 def _whole(value: Scalar) -> int | None:
     """A whole number; JSON may have written it with a point."""
-    if isinstance(value, bool | str) or not math.isfinite(value) or value != int(value):
-        return None
-    return int(value)
+    if isinstance(value, float):
+        return int(value) if math.isfinite(value) and value == int(value) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _fits(value: int, type_: int) -> bool:
@@ -208,10 +209,8 @@ def _fits(value: int, type_: int) -> bool:
 
 
 def _holds(value: float, type_: int) -> bool:
-    if not math.isfinite(value):
-        return False
     try:
-        struct.pack("f" if type_ == _FLOAT else "d", value)
-    except OverflowError:
+        struct.pack("<f" if type_ == _FLOAT else "<d", value)
+        return math.isfinite(value)
+    except (OverflowError, struct.error):
         return False
-    return True
