@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.system.npm import NODE
+from tests.system.npm import NODE, fetched
 from tests.system.test_gateway import Gateway, reading
+
+from holdfast.identity.tokens import issue_token
 
 pytestmark = pytest.mark.system
 
@@ -146,3 +148,29 @@ def test_a_node_that_is_frozen_and_thawed_answers_what_waited(gateway: Gateway) 
     sender.join(20)
     assert told == [200]
     assert gateway.counters()["messages_accepted"] == 1
+
+
+def test_influxdatas_own_client_writes_its_points_with_a_token(tmp_path: Path) -> None:
+    script = fetched(Path(__file__).parent / "influxjs", tmp_path) / "write.mjs"
+    issue_token(tmp_path / "plant.token")
+    gateway = Gateway(tmp_path, 'apps: {plant: {token: plant.token, intake: ["influx/+/plant"]}}\n')
+    gateway.settings.write_text(gateway.settings.read_text().replace("'builtin:rooms'", "'builtin:influx'", 1))
+    gateway.settings.write_text(gateway.settings.read_text().replace("rules: ['builtin:rooms']\n", ""))
+    gateway.start()
+    try:
+        token = (tmp_path / "plant.token").read_text().strip()
+        words = [str(NODE), str(script), f"http://127.0.0.1:{gateway.api}", token, "1000"]
+        said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        assert (said.returncode, said.stdout) == (0, "written\n"), said.stderr
+        counted = gateway.counters()
+        assert (counted["readings_accepted"], counted["messages_received"]) == (4_000, counted["messages_accepted"])
+        url = f"http://127.0.0.1:{gateway.api}/api/v1/query?series=gw/press-1/*state&from=-1h"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            (series,) = json.load(answer)["series"]
+        assert set(series["value"]) == {"off", 'says "run",\nso'}
+        words[3:] = ["hf1.0.wrong", "1"]
+        refused = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        assert refused.returncode == 1
+        assert "the token is unknown or over" in refused.stderr
+    finally:
+        assert gateway.stop() == 0, gateway.log()

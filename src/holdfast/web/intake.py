@@ -7,9 +7,8 @@ quarantine where its profile refuses it.
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Self
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,7 +29,7 @@ from holdfast.web.parameters import only
 from holdfast.web.responses import answer
 
 MAX_BODY, MAX_UNPACKED = 4 << 20, 16 << 20
-TOGETHER = 96 << 20
+TOGETHER = 64 << 20
 """Bytes of bodies in memory at once (G10)."""
 STALL_S, WHOLE_S = 15.0, 60.0
 RETRY_S = 1.0
@@ -51,7 +50,8 @@ class IntakeRoutes:
 
     def __init__(self, deps: Intake) -> None:
         self._deps, self._intake = deps, deps.intake
-        self._held = 0
+        self.held = 0
+        self._reading = asyncio.Semaphore(2)  # each may make 16 MiB of a body
 
     def routes(self) -> list[Route]:
         """The paths; what is said of the topic's comes last, as it takes any path."""
@@ -120,9 +120,11 @@ class IntakeRoutes:
     async def _told(self, request: Request, read: Callable[[bytes], list[Message]], *allowed: str) -> Response:
         only(request.query_params, *allowed)
         sender = self._sender(request)
-        with self._room(request):
+        with _Held(self) as held:
             try:
-                body = await self._body(request)
+                body = await self._body(request, held)
+            except IntakeBusy as error:
+                raise self._refusal(error) from error
             except Refused as error:
                 self._intake.turned_away("too_large" if error.status == 413 else "stalled")
                 if error.status == 413:  # the rest is read and thrown away: cut off, a client wouldn't see the answer
@@ -143,8 +145,11 @@ class IntakeRoutes:
         def messages() -> list[Message]:
             return read(unpacked(body, encoding, MAX_UNPACKED))
 
-        is_quick = not encoding and len(body) <= _QUICK
-        found = messages() if is_quick else await asyncio.to_thread(messages)
+        if not encoding and len(body) <= _QUICK:
+            found = messages()
+        else:
+            async with self._reading:
+                found = await asyncio.to_thread(messages)
         if sender.app:
             for topic in dict.fromkeys(one.topic for one in found):
                 if not self._deps.may(sender.app, topic):
@@ -162,28 +167,13 @@ class IntakeRoutes:
             raise self._denied(401, "the token is unknown or over", hint)
         return Sender(f"http:{app}", app)
 
-    async def _body(self, request: Request) -> bytes:
-        """Read it, with a bound on its size, each pause and the whole."""
+    async def _body(self, request: Request, held: "_Held") -> bytes:
+        """Read it, with a bound on its size, each pause, the whole, and all that are here at once."""
         try:
             async with asyncio.timeout(WHOLE_S):
-                return await read_body(request, MAX_BODY, STALL_S, "send less at once, or packed")
+                return await read_body(request, MAX_BODY, STALL_S, "send less at once, or packed", came=held.more)
         except TimeoutError as error:
             raise Refused(408, f"the body wasn't here within {WHOLE_S:g} s", "send it again") from error
-
-    @contextmanager
-    def _room(self, request: Request) -> Iterator[None]:
-        """Hold room for a body, and for what it may become."""
-        said = request.headers.get("content-length", "")
-        size = min(int(said), MAX_BODY) if said.isdigit() and len(said) < 16 else MAX_BODY
-        if request.headers.get("content-encoding"):
-            size += MAX_UNPACKED
-        if self._held + size > TOGETHER:
-            raise self._refusal(IntakeBusy("too many bodies at once", "send it again in a moment"))
-        self._held += size
-        try:
-            yield
-        finally:
-            self._held -= size
 
     def _refusal(self, error: HttpIntakeError) -> Refused:
         self._intake.turned_away(error.reason)
@@ -192,6 +182,30 @@ class IntakeRoutes:
     def _denied(self, status: int, sentence: str, hint: str) -> Refused:
         self._intake.turned_away("token" if status == 401 else "rights")
         return Refused(status, sentence, hint)
+
+
+class _Held:
+    """The bytes that one body holds while it's here."""
+
+    def __init__(self, owner: IntakeRoutes) -> None:
+        self._owner, self._size = owner, 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def more(self, size: int) -> None:
+        """So many came.
+
+        Raises:
+            IntakeBusy: when bodies together hold too much.
+        """
+        if self._owner.held + size > TOGETHER:
+            raise IntakeBusy("too many bodies at once", "send it again in a moment")
+        self._owner.held += size
+        self._size += size
+
+    def __exit__(self, *_: object) -> None:
+        self._owner.held -= self._size
 
 
 def _kind(request: Request) -> str:
