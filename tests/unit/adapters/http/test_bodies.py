@@ -8,12 +8,14 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.adapters.broker.settings import filter_fault
 from holdfast.adapters.http import envelope, influx, webhooks
 from holdfast.adapters.http.envelope import Message
 from holdfast.adapters.http.errors import (
@@ -24,6 +26,8 @@ from holdfast.adapters.http.errors import (
     TopicUnusable,
 )
 from holdfast.adapters.http.unpacking import unpacked
+from holdfast.identity.apps import AppSettings
+from holdfast.kernel.documents import load
 
 TTS = {
     "end_device_ids": {
@@ -200,3 +204,10 @@ def test_a_bomb_costs_little_more_than_the_bound(encoding: str) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 16 << 20
+
+
+def test_the_sample_is_an_application_that_may_send() -> None:
+    sample = Path(envelope.__file__).parent / "sample.yaml"
+    app = load(sample, AppSettings).value
+    assert app.intake == ("meters/#", "influx/ns/plant")
+    assert [filter_fault(one) for one in app.intake] == ["", ""]
