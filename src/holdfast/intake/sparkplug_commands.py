@@ -112,14 +112,17 @@ class SparkplugLink:
         return command(wanted_of(wish.params), birth, now_ms, where.address)
 
     def _wait_for(self, wish: Command, address: str, at_ms: int) -> None:
+        desk = self._service.desk
         if wish.name == REBIRTH:
-            self._rebirths.setdefault(address, set()).add(wish.id)
+            others = {number for number in self._rebirths.get(address, ()) if desk.get(number) is not None}
+            self._rebirths[address] = others | {wish.id}
             return
         try:
             wanted = wanted_of(wish.params)
         except WriteInvalid:
             return
-        self._writes.setdefault(address, {})[wish.id] = Wanted(wish.id, at_ms, wanted)
+        writes = {number: one for number, one in self._writes.get(address, {}).items() if desk.get(number) is not None}
+        self._writes[address] = writes | {wish.id: Wanted(wish.id, at_ms, wanted)}
 
     # Tap
 

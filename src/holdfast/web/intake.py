@@ -7,6 +7,7 @@ quarantine where its profile refuses it.
 import asyncio
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
 
@@ -31,6 +32,8 @@ from holdfast.web.responses import answer
 MAX_BODY, MAX_UNPACKED = 4 << 20, 16 << 20
 TOGETHER = 64 << 20
 """Bytes of bodies in memory at once (G10)."""
+PER_SENDER = 128
+"""Posts of one sender under way; `api.connections` are 256 unless set."""
 STALL_S, WHOLE_S = 15.0, 60.0
 RETRY_S = 1.0
 _QUICK = 64 << 10
@@ -51,6 +54,7 @@ class IntakeRoutes:
     def __init__(self, deps: Intake) -> None:
         self._deps, self._intake = deps, deps.intake
         self.held = 0
+        self.inside: Counter[str] = Counter()
         self._reading = asyncio.Semaphore(2)  # each may make 16 MiB of a body
 
     def routes(self) -> list[Route]:
@@ -120,16 +124,16 @@ class IntakeRoutes:
     async def _told(self, request: Request, read: Callable[[bytes], list[Message]], *allowed: str) -> Response:
         only(request.query_params, *allowed)
         sender = self._sender(request)
-        with _Held(self) as held:
+        with _Held(self, sender.source) as held:
             try:
                 body = await self._body(request, held)
             except IntakeBusy as error:
-                raise self._refusal(error) from error
+                return _closing(self._refusal(error))
             except Refused as error:
                 self._intake.turned_away("too_large" if error.status == 413 else "stalled")
                 if error.status == 413:  # the rest is read and thrown away: cut off, a client wouldn't see the answer
                     raise
-                return answer(Failure(str(error), error.hint), error.status, {"Connection": "close"})
+                return _closing(error)
             try:
                 return answer(await self._take(request, sender, body, read))
             except HttpIntakeError as error:
@@ -169,6 +173,7 @@ class IntakeRoutes:
 
     async def _body(self, request: Request, held: "_Held") -> bytes:
         """Read it, with a bound on its size, each pause, the whole, and all that are here at once."""
+        held.begin()
         try:
             async with asyncio.timeout(WHOLE_S):
                 return await read_body(request, MAX_BODY, STALL_S, "send less at once, or packed", came=held.more)
@@ -185,13 +190,23 @@ class IntakeRoutes:
 
 
 class _Held:
-    """The bytes that one body holds while it's here."""
+    """What one post holds while it's here: a place of its sender's, and its body's bytes."""
 
-    def __init__(self, owner: IntakeRoutes) -> None:
-        self._owner, self._size = owner, 0
+    def __init__(self, owner: IntakeRoutes, source: str) -> None:
+        self._owner, self._source, self._size = owner, source, 0
 
     def __enter__(self) -> Self:
+        self._owner.inside[self._source] += 1
         return self
+
+    def begin(self) -> None:
+        """Its body is about to be read.
+
+        Raises:
+            IntakeBusy: when its sender has too many under way: connections are for all (G12).
+        """
+        if self._owner.inside[self._source] > PER_SENDER:
+            raise IntakeBusy(f"{PER_SENDER} posts of this sender are under way", "send the next after an answer")
 
     def more(self, size: int) -> None:
         """So many came.
@@ -206,6 +221,15 @@ class _Held:
 
     def __exit__(self, *_: object) -> None:
         self._owner.held -= self._size
+        self._owner.inside[self._source] -= 1
+        if not self._owner.inside[self._source]:
+            del self._owner.inside[self._source]
+
+
+def _closing(error: Refused) -> Response:
+    """A refusal before the body was read: what is left of it must not hold the connection."""
+    again = {} if error.retry_after_s is None else {"Retry-After": "1"}
+    return answer(Failure(str(error), error.hint), error.status, {"Connection": "close", **again})
 
 
 def _kind(request: Request) -> str:

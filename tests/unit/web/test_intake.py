@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import gzip
 import http.client
 import json
@@ -218,6 +219,24 @@ def test_a_node_that_can_store_nothing_says_when_to_come_again(node: Running, mo
     monkeypatch.undo()
     monkeypatch.setattr(routes, "TOGETHER", 10)
     assert post(node, path, room(53))[0] == 503
+
+
+def test_a_sender_with_too_many_posts_under_way_keeps_no_other_out(
+    node: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "PER_SENDER", 2)
+    path = "/api/v1/intake/acme/room-9/telemetry"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200\r\n\r\n{{".encode()
+    with contextlib.ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(socket.create_connection(("127.0.0.1", node.port), timeout=10)).sendall(head)
+        time.sleep(0.2)
+        status, told, answer = post(node, path, room(60))
+        assert (status, answer.headers["Connection"], answer.headers["Retry-After"]) == (503, "close", "1")
+        assert told["error"] == "2 posts of this sender are under way"
+        assert post(node, path, room(60), Authorization=f"Bearer {token(node, 'dev')}")[0] == 200
+    time.sleep(0.2)
+    assert post(node, path, room(61))[0] == 200
 
 
 def test_posts_on_kept_connections_at_once_are_all_stored(node: Running) -> None:
