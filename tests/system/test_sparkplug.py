@@ -201,9 +201,9 @@ def test_a_write_that_was_sent_before_a_restart_ends_by_what_is_reported_after_i
         eventually(lambda: any(one.startswith("written") for one in edge.said))
         plant.house.stop()
         edge.tell("obey")
-        edge.tell("data 3")  # whose birth the next life doesn't know: it asks for one
         plant = Plant(tmp_path, url)
-        edge.tell("data 4")
+        eventually(lambda: plant.house.node.edge.brokers[0].status().state == "working")
+        edge.tell("data 4")  # whose birth this life doesn't know: it asks for one
         eventually(lambda: ASKED in edge.said)
         eventually(lambda: plant.last("plant:edge-1:pump/level") is not None)
         assert plant.stored("once").state is State.FAILED  # its birth reports 7: it never took it over
