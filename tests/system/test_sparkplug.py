@@ -205,7 +205,7 @@ def test_a_write_that_was_sent_before_a_restart_ends_by_what_is_reported_after_i
         eventually(lambda: plant.house.node.edge.brokers[0].status().state == "working")
         edge.tell("data 4")  # whose birth this life doesn't know: it asks for one
         eventually(lambda: ASKED in edge.said)
-        eventually(lambda: plant.last("plant:edge-1:pump/level") is not None)
+        eventually(lambda: plant.stored("once").ended_ns)
         assert plant.stored("once").state is State.FAILED  # its birth reports 7: it never took it over
         assert sum(one.startswith("written") for one in edge.said) == 1
     finally:
