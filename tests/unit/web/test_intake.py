@@ -9,8 +9,10 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.running import Running, running
 
@@ -18,6 +20,7 @@ from holdfast.identity.tokens import issue_token
 from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.writer import Condition
 from holdfast.kernel.clock import NS_PER_S, SystemClock
+from holdfast.node.trying import try_all
 from holdfast.web import intake as routes
 
 _clock = SystemClock()
@@ -115,6 +118,29 @@ def test_an_application_may_send_on_its_topics_and_shows_its_token_as_its_protoc
     assert post(node, path, room(5), Authorization=f"Bearer {token(node, 'other')}")[0] == 403
     row = next(one for one in node.real.adapters.statuses() if one.kind == "http")
     assert (row.state, row.unsettled) == ("working", 0)
+
+
+def test_a_devices_page_and_a_test_of_the_settings_tell_of_the_door(node: Running) -> None:
+    assert post(node, "/api/v1/intake/acme/room-8/telemetry", room(1))[0] == 200
+    found = httpx.get(f"http://127.0.0.1:{node.port}/api/v1/devices/room-8", timeout=20).json()
+    (source,) = found["sources"]
+    assert (source["adapter"], source["where"], source["source"]) == ("http", "/api/v1/intake", "http:local")
+    tried = asyncio.run(try_all(node.real.plan, _clock, is_running=False))
+    assert [(one.name, one.works) for one in tried] == [("http", True)]
+
+
+def test_where_people_log_in_a_post_needs_an_application_or_an_operator(tmp_path: Path) -> None:
+    for name in ("dev", "other", "shop"):
+        issue_token(tmp_path / f"{name}.token")
+    (tmp_path / "node.yaml").write_text(SETTINGS + "people: true\n")
+    path = "/api/v1/intake/acme/room-1/telemetry"
+    with running(tmp_path) as one:
+        assert post(one, path, room(1))[0] == 401
+        assert post(one, path, room(1), Authorization="Bearer hf1.0." + "x" * 43)[0] == 401
+        mine = token(one, "dev")
+        assert post(one, path, room(1), Authorization=f"Bearer {mine}")[0] == 200
+        assert post(one, path, room(2), Authorization=f"Token {mine}")[0] == 200
+        assert post(one, path, room(3), Authorization=f"Bearer {mine}", Host="node.example", Origin="")[0] == 200
 
 
 def test_lines_as_telegraf_writes_them_become_readings_at_either_address(node: Running) -> None:
