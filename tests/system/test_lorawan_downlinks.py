@@ -146,6 +146,7 @@ def test_a_downlink_through_the_things_stack_ends_by_what_it_says_of_it(site: Si
             site.server.tell(word)
         done = site.ended(number)
         assert (done.state, done.answer.detail) == (state, detail)
+        assert done.answer.doubt is ("nack" in words)
     assert len(site.heard(PUSH)) == 4
 
 

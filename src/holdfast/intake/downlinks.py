@@ -224,7 +224,7 @@ class DownlinkLink:
         for mine, event in ends:
             answer = Answer(State.DONE, "", msgspec.json.encode(dict(event.facts)))
             if not event.end:
-                answer = Answer(State.FAILED, event.detail)
+                answer = Answer(State.FAILED, event.detail, doubt=event.doubt)
             address = mine.address or self._service.names(mine.command.device).hardware
             self._forget(mine.command.id)
             self._service.answered(mine.command.id, address, answer, hold.over)

@@ -29,6 +29,7 @@ _CHIRPSTACK = re.compile(r"(application/[^/]+/device/([^/]+))/event/(up|txack|ac
 Server = Literal["the-things-stack", "chirpstack"]
 Priority = Literal["LOWEST", "LOW", "BELOW_NORMAL", "NORMAL", "ABOVE_NORMAL", "HIGH", "HIGHEST"]
 _ERROR = 300
+_UNHEARD = "the device didn't acknowledge it"
 
 
 class DownlinkInvalid(ValueError):
@@ -60,13 +61,18 @@ class Wish(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Event(NamedTuple):
-    """What a network server says of one of our downlinks. end: None = it's on its way, True = done, False = failed."""
+    """What a network server says of one of our downlinks.
+
+    end:   None = it's on its way, True = done, False = failed
+    doubt: the device may have done it all the same
+    """
 
     key: str
     word: str
     end: bool | None
     detail: str = ""
     facts: Mapping[str, Any] = MappingProxyType({})
+    doubt: bool = False
 
 
 _wish = msgspec.json.Decoder(Wish)
@@ -235,7 +241,7 @@ def _the_things(word: str, said: _Told) -> Event | None:
         case "ack":
             return Event(names[0], word, end=True, facts=facts)
         case "nack":
-            return Event(names[0], word, end=False, detail="the device didn't acknowledge it")
+            return Event(names[0], word, end=False, detail=_UNHEARD, doubt=True)
         case "sent":  # a gateway was told to send it; a confirmed one ends with `ack` or `nack`
             return Event(names[0], word, end=None if frame.confirmed else True, facts=facts)
     return Event(names[0], word, end=None)
@@ -253,7 +259,7 @@ def _chirpstack(word: str, said: _Item, *, confirmed: bool | None) -> Event | No
     if word == "ack":
         if said.acknowledged:
             return Event(said.queue_item_id, word, end=True, facts=facts)
-        return Event(said.queue_item_id, word, end=False, detail="the device didn't acknowledge it")
+        return Event(said.queue_item_id, word, end=False, detail=_UNHEARD, doubt=True)
     return Event(said.queue_item_id, word, end=None if confirmed else True, facts=facts)
 
 
