@@ -86,7 +86,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Plan
     broker.start()
     url = f'brokers: {{plant: {{url: "mqtt://127.0.0.1:{broker.port}", subscribe: {{"spBv1.0/#": 1}}}}}}'
     plant = Plant(tmp_path, url)
-    eventually(lambda: plant.house.node.brokers[0].status().state == "working")
+    eventually(lambda: plant.house.node.edge.brokers[0].status().state == "working")
     yield plant, broker.port
     plant.house.stop()
     broker.kill()

@@ -4,12 +4,14 @@ An adapter turns what it read into `Arrival`s and offers them to the `Inbox`. It
 `receipt.settle()` or `receipt.refuse()` per arrival, on the event loop's thread, after the commit (G1).
 """
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
 
 import msgspec
 
+from holdfast.adapters.supervised import AdapterStatus
 from holdfast.journal.transaction import Transaction
+from holdfast.model.points import PointMap, Scalar
 
 
 class Receipt(Protocol):
@@ -80,4 +82,77 @@ class Publisher(Protocol):
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
         """Hand `payload` to every matching local subscriber now, at most at this QoS; never blocks."""
+        ...
+
+
+class DeviceState(msgspec.Struct, frozen=True):
+    """A device as the adapter that asks it sees it.
+
+    device:   as its readings call it; where: its address on the adapter's link
+    state:    failing = it doesn't answer and is asked less often; waiting = not heard yet
+    every_s:  between polls, 0 = it sends by itself
+    last_ns:  when it answered last, ns UTC, 0 = never since the start
+    polls, failures: since the start; skipped: polls that weren't made, since the one before was late or the inbox full
+    late_s:   how late polls begin, 99 of 100 of the latest ones
+    error:    the last one in plain words, empty when it works
+    """
+
+    device: str
+    where: str
+    state: Literal["waiting", "working", "failing"]
+    every_s: float = 0.0
+    last_ns: int = 0
+    polls: int = 0
+    failures: int = 0
+    skipped: int = 0
+    late_s: float = 0.0
+    error: str = ""
+
+
+class EdgeAdapter(Protocol):
+    """One link to devices of node.yaml: a bus, a server, a listener of its own. Loop thread only."""
+
+    name: str
+    """`kind:name of node.yaml`."""
+
+    async def run(self) -> None:
+        """Work for as long as the node does; nothing that happens outside ends it."""
+        ...
+
+    async def stop(self, deadline_s: float) -> None:
+        """Take no more; what is under way is offered or given up within the deadline. `run` is cancelled afterwards."""
+        ...
+
+    def status(self) -> AdapterStatus:
+        """How it is."""
+        ...
+
+    def devices(self) -> list[DeviceState]:
+        """How each of its devices is."""
+        ...
+
+    async def try_once(self) -> str:
+        """Without having run: reach it once, read something, and say what was found; leaves nothing behind.
+
+        Raises:
+            HoldfastError: it doesn't work; the hint says what to do.
+        """
+        ...
+
+    def writes(self, device: str) -> bool:
+        """May something of this device be written through this adapter?"""
+        ...
+
+    def map_of(self, device: str) -> PointMap | None:
+        """What its points mean; None = values are written as commands give them."""
+        ...
+
+    async def write(self, device: str, values: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
+        """Write points, as the device has them (before scale and unit), and return what is read back.
+
+        Raises:
+            DeviceUnreachable: nothing was written.
+            WriteRefused: the device says no, or a point can't be written.
+            WriteFailed: it was tried, and isn't to be seen.
+        """
         ...

@@ -1,13 +1,18 @@
-"""`holdfast adapters list|test`: what is on at a node's edge, and whether it could be.
+"""`holdfast adapters list|show|test`: what is on at a node's edge, and whether it could be.
 
 Exit codes: 0 all is well, 1 an adapter fails, 2 wrong usage, or nothing to be asked.
 """
 
 import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import typer
 
 from holdfast.cli.core import Json, NodeFile, finish
+
+if TYPE_CHECKING:
+    from holdfast.adapters.port import DeviceState
 
 adapters = typer.Typer(help="How a node meets its devices.", no_args_is_help=True)
 
@@ -40,6 +45,41 @@ def list_(settings: NodeFile, json: Json = False) -> None:
         return 1 if any(one.state == "failing" for one in found) else 0
 
     finish(body)
+
+
+@adapters.command("show")
+def show(settings: NodeFile, name: str, json: Json = False) -> None:
+    """The devices that an adapter of the running node asks, and how each is. Exit 1: one doesn't answer."""
+
+    def body() -> int:
+        from holdfast.adapters.port import DeviceState
+        from holdfast.cli.node_api import File, Misused, as_json, find, settings_of
+        from holdfast.cli.words import plain, table, when
+
+        where = find(settings_of(settings))
+        if isinstance(where, File):
+            raise Misused(f"{where.why}: adapters only live in a running node", "`holdfast adapters test` tries them")
+        found = where.get(f"adapters/{quote(name, safe='')}/devices", list[DeviceState])
+        if json:
+            typer.echo(as_json(found))
+        else:
+            rows = [_row(one, plain(one.where), when(one.last_ns) if one.last_ns else "never") for one in found]
+            head = ["device", "state", "where", "every", "answered", "polls", "failed", "left out"]
+            typer.echo("\n".join(table([head, *rows]) if rows else [f"{name} asks no device."]))
+            for one in found:
+                if one.error:
+                    typer.echo(f"{one.device}: {plain(one.error)}")
+            late = max((one.late_s for one in found), default=0.0)
+            if late:
+                typer.echo(f"99 of 100 polls begin within {late * 1000:.0f} ms of their time.")
+        return 1 if any(one.state == "failing" for one in found) else 0
+
+    finish(body)
+
+
+def _row(one: "DeviceState", where: str, last: str) -> list[str]:
+    every = f"{one.every_s:g} s" if one.every_s else ""
+    return [one.device, one.state, where, every, last, str(one.polls), str(one.failures), str(one.skipped)]
 
 
 @adapters.command("test")

@@ -15,9 +15,9 @@ from holdfast.codecs.naming import Bound, Naming, fill
 from holdfast.codecs.profiles import Decode, Open, Profile
 from holdfast.codecs.refused import Refused, wrong
 from holdfast.codecs.reject import RejectReason
-from holdfast.codecs.settings import Scalar
 from holdfast.codecs.sink import MAX_TEXT, NO_TIME, Origin, Sink
 from holdfast.codecs.topics import DEVICE, LAST_LEVEL, joined
+from holdfast.model.points import Scalar
 from holdfast.model.series import Kind
 
 MAX_DEPTH = 32

@@ -18,7 +18,6 @@ from holdfast.codecs.profiles import Path as FieldPath
 from holdfast.codecs.settings import (
     ProfileSettings,
     ProfilesFile,
-    ReadingSettings,
     RecordsSettings,
     SamplesSettings,
 )
@@ -29,6 +28,7 @@ from holdfast.kernel.clock import NS_PER_S
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid
 from holdfast.kernel.scalars import zone
 from holdfast.model.errors import UnitError
+from holdfast.model.points import ReadingSettings
 from holdfast.model.series import Kind
 from holdfast.model.units import base_of, canonical, conversion, payload_unit, spellings
 
@@ -67,7 +67,7 @@ def load_profiles(paths: Iterable[Path]) -> list[Profile]:
             problems.extend(error.problems)
             continue
         for name, settings in document.value.profiles.items():
-            profile = _Reader(document, name, problems).profile(settings)
+            profile = compile_profile(document, name, settings, problems)
             if profile is not None:
                 loaded.append(_Loaded(document, name, settings.extends, profile))
     replaced = {one.extends for one in loaded if one.extends is not None}
@@ -81,6 +81,13 @@ def load_profiles(paths: Iterable[Path]) -> list[Profile]:
     if problems:
         raise SettingsInvalid(problems)
     return [one.profile for one in kept]
+
+
+def compile_profile(
+    document: Document[ProfilesFile], name: str, settings: ProfileSettings, problems: list[Problem]
+) -> Profile | None:
+    """One profile of a document; None when it has problems, which are appended."""
+    return _Reader(document, name, problems).profile(settings)
 
 
 @cache

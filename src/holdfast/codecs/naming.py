@@ -15,9 +15,9 @@ from holdfast.codecs.devices import NOT_FOLLOWED, Registry, as_named
 from holdfast.codecs.profiles import Open, Rule
 from holdfast.codecs.refused import Refused, wrong
 from holdfast.codecs.reject import RejectReason
-from holdfast.codecs.settings import Scalar
 from holdfast.codecs.structs import EXACT
 from holdfast.codecs.topics import name_fault
+from holdfast.model.points import Scalar
 from holdfast.model.series import Catalogue, Kind, Series
 from holdfast.model.units import stored_as
 

@@ -12,14 +12,15 @@ from holdfast.codecs.formats.embedded import EmbeddedDecoder
 from holdfast.codecs.formats.jsons import decode_json
 from holdfast.codecs.formats.packed import decode_cbor, decode_msgpack
 from holdfast.codecs.profiles import Decode, Meaning, Open, Rule
-from holdfast.codecs.settings import CsvSettings, MapSettings, ProfileSettings, ReadingSettings
+from holdfast.codecs.settings import CsvSettings, MapSettings, ProfileSettings
 from holdfast.codecs.topics import DEVICE, LAST_LEVEL, REST, TopicPattern
 from holdfast.kernel.clock import NS_PER_S
+from holdfast.model.points import ReadingSettings
 
 Tell = Callable[[tuple[str, ...], str], None]
 MeaningOf = Callable[[tuple[str, ...], ReadingSettings, bool], Meaning]
 _OBJECTS = frozenset(("json", "cbor", "msgpack", "csv", "binary", "protobuf"))
-_NAMES_DEVICE = frozenset(("senml", "sparkplug", "opcua", "announcement", "ignore"))
+_NAMES_DEVICE = frozenset(("senml", "sparkplug", "opcua", "points", "announcement", "ignore"))
 _NEEDS_EXTRA = frozenset(("protobuf", "sparkplug"))
 _METRIC = re.compile(r"[a-z{][a-z0-9_{}]*(\.[a-z0-9{][a-z0-9_{}]*)*")
 _PART = re.compile(r"\{([a-z][a-z0-9_]*)(\*?)\}|(\*)")

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
-from holdfast.codecs.settings import BthomeSettings, Format, Scalar, TimeUnit
+from holdfast.codecs.settings import BthomeSettings, Format, TimeUnit
 from holdfast.codecs.topics import TopicPattern
+from holdfast.model.points import Scalar
 from holdfast.model.series import Kind
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from holdfast.kernel.scalars import Duration, Zone
+from holdfast.model.points import ReadingSettings, Scalar
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601", "auto"]
-ValueType = Literal["float", "int", "bool", "text"]
 Format = Literal[
     "json",
     "cbor",
@@ -20,6 +20,7 @@ Format = Literal[
     "influx",
     "sparkplug",
     "opcua",
+    "points",
     "homie",
     "cayenne",
     "bthome",
@@ -46,29 +47,6 @@ BinaryType = Literal[
     "text",
     "hex",
 ]
-Scalar = bool | float | str
-
-
-class ReadingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a value in a payload means.
-
-    unit is the payload's, `to` the stored one (default: the quantity's base). The stored value is
-    `convert(raw * scale + offset)`, rounded to `decimals`; outside of min..max (in the stored unit) its quality is bad.
-    missing: what the device sends when it has no value; there's no reading then
-    stuck_after: a value unchanged for so long is uncertain
-    """
-
-    metric: str
-    unit: str | None = None
-    to: str | None = None
-    type: ValueType = "float"
-    scale: float = 1.0
-    offset: float = 0.0
-    decimals: Annotated[int, Meta(ge=0, le=12)] | None = None
-    min: float | None = None
-    max: float | None = None
-    missing: tuple[Scalar, ...] = ()
-    stuck_after: Duration | None = None
 
 
 class FieldSettings(ReadingSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -8,8 +8,8 @@ from holdfast.codecs.naming import NOWHERE, Key, Naming
 from holdfast.codecs.refused import Refused, wrong
 from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.replies import Reply
-from holdfast.codecs.settings import Scalar
 from holdfast.codecs.structs import EXACT
+from holdfast.model.points import Scalar
 from holdfast.model.quality import Quality, Reason, encode_quality
 from holdfast.model.series import Kind
 

@@ -10,6 +10,7 @@ from holdfast.codecs.formats.cayenne import CayenneSource
 from holdfast.codecs.formats.homie import HomieSource
 from holdfast.codecs.formats.influx import InfluxSource
 from holdfast.codecs.formats.opcua import OpcUaSource
+from holdfast.codecs.formats.points import PointsSource
 from holdfast.codecs.formats.senml import SenmlSource
 from holdfast.codecs.formats.text import TextSource
 from holdfast.codecs.leaves import ObjectSource
@@ -65,6 +66,7 @@ _MAKERS: dict[str, Callable[[Profile, Open, Announced], Source]] = {
     "influx": lambda profile, open_, _: InfluxSource(profile, open_),
     "sparkplug": _sparkplug,
     "opcua": lambda _, __, ___: OpcUaSource(),
+    "points": lambda _, __, ___: PointsSource(),
     "homie": lambda _, __, announced: HomieSource(announced),
     "announcement": lambda _, __, announced: AnnouncementSource(announced),
 }

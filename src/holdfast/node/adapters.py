@@ -1,14 +1,14 @@
 """What is on at this node's edge, and how it is."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from random import Random
 
 from msgspec.structs import replace
 
-from holdfast.adapters.broker.subscriber import BrokerSubscriber
 from holdfast.adapters.mqtt.server import MqttServer
 from holdfast.adapters.supervised import AdapterStatus, State, Supervised, Worked, in_words
 from holdfast.kernel.clock import Clock
+from holdfast.node.edge.service import Edge
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.backoff import Backoff
 
@@ -24,14 +24,14 @@ class Adapters:
         clock: Clock,
         telemetry: Telemetry,
         mqtt: MqttServer | None,
-        brokers: Sequence[BrokerSubscriber] = (),
+        edge: Edge,
     ) -> None:
-        """brokers: foreign ones, which keep their connections up by themselves."""
+        """edge: those that keep their connections up by themselves."""
         self._clock, self._telemetry = clock, telemetry
         self._mqtt = mqtt
         self._started_ns = clock.wall_ns()
         self._supervised: list[Supervised] = []
-        self._brokers = brokers
+        self._edge = edge
         telemetry.gauge("adapters_failing", "Adapters that can't do their work.", self._failing)
 
     async def supervise(self, kind: str, where: str, attempt: Callable[[Worked], Awaitable[None]]) -> None:
@@ -45,7 +45,7 @@ class Adapters:
         """How each is."""
         doors = [] if self._mqtt is None else self._doors(self._mqtt)
         supervised = [one.status() for one in self._supervised]
-        return doors + supervised + [broker.status() for broker in self._brokers]
+        return doors + supervised + self._edge.statuses()
 
     def _doors(self, mqtt: MqttServer) -> list[AdapterStatus]:
         """The MQTT server's listeners. A port that can't be had ends the node at its start, so one that runs works."""

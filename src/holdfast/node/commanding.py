@@ -17,8 +17,9 @@ from holdfast.ingest.service import IngestService
 from holdfast.intake.commands import CommandInbox
 from holdfast.journal.alerts import Alert
 from holdfast.kernel.clock import NS_PER_S
-from holdfast.model.command import Command
+from holdfast.model.command import Answer, Command
 from holdfast.model.event import Event
+from holdfast.node.edge.writing import EdgeLink
 from holdfast.node.order_bell import ring_below
 from holdfast.node.parent_calls import ParentCalls, breaker_of
 from holdfast.node.web import child_names
@@ -80,11 +81,16 @@ class Commanding:
         node.intake.command_through(self.service)
         self._acting = ActingHere(self.service, node.notify, node.journal, node.clock, self._may_be_known)
         self.service.through(self._acting)
+        if node.edge.adapters:
+            self.service.through(EdgeLink(node.edge.adapters, node.plan.profiles, self._written))
         if mqtt is not None:
             self.service.through(MqttLink(mqtt.commands, self._topics))
         if ingest is not None:
             ingest.on_events(self.service.heard_from_below)
         await self.service.start()
+
+    def _written(self, number: str, device: str, answer: Answer) -> None:
+        self.service.answered(number, device, answer, lambda: None)
 
     def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs beside the node."""

@@ -39,9 +39,9 @@ def claiming(ranked: Iterable[Profile], topic: str) -> Profile | None:
 
 
 def _adapter(origin: Origin, statuses: Sequence[AdapterStatus]) -> tuple[str, str]:
-    """Name and address. A source is a broker by its name, what reads this machine by its device, or an MQTT client."""
-    if origin.source.startswith(_BROKER):
-        found = next((one for one in statuses if one.name == origin.source), None)
+    """Name and address. A source is an adapter by name, what reads this machine by its device, or an MQTT client."""
+    found = next((one for one in statuses if one.name == origin.source and ":" in one.name), None)
+    if found is not None or origin.source.startswith(_BROKER):
         return origin.source, "" if found is None else found.where
     own = next((one for one in statuses if one.kind in ("host", "health") and one.where == origin.source), None)
     if own is not None:

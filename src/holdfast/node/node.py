@@ -41,8 +41,9 @@ from holdfast.model.lane import Lane
 from holdfast.node.adapters import Adapters
 from holdfast.node.backup import Backups
 from holdfast.node.commanding import Commanding
+from holdfast.node.edge.service import Edge
 from holdfast.node.filtering import Filtering
-from holdfast.node.foreign import make_brokers, make_routes
+from holdfast.node.foreign import make_routes
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
 from holdfast.node.health import periodic
 from holdfast.node.machine import is_clock_synchronised
@@ -118,7 +119,7 @@ class Node:
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
-        self.brokers = make_brokers(plan, self.intake.inbox, clock, telemetry)
+        self.edge = Edge(plan, self.intake.inbox, clock, telemetry)
         self.routes = make_routes(plan, self.journal, self.timekeeper, clock, telemetry)
         self.backups = self._make_backups()
         self.keeper = self._make_keeper()
@@ -126,7 +127,7 @@ class Node:
         self.history, self.asking_door = self.surroundings.history, self.surroundings.door
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self._attach_timekeeper()
-        self.adapters, self.upkeep = Adapters(clock, telemetry, self.mqtt, self.brokers), self._make_upkeep()
+        self.adapters, self.upkeep = Adapters(clock, telemetry, self.mqtt, self.edge), self._make_upkeep()
         measure(self)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -185,9 +186,7 @@ class Node:
         self._reloading = asyncio.ensure_future(self.rulebook.look())
 
     def _spawn_adapters(self) -> None:
-        for broker in self.brokers:
-            self._spawn(broker.run(), f"broker {broker.name}")
-        for name, reading in periodic(self):
+        for name, reading in (*self.edge.tasks(), *periodic(self)):
             self._spawn(reading, name)
 
     def _spawn_syncing(self) -> None:
@@ -238,7 +237,7 @@ class Node:
         self.is_serving, drained = False, True
         if self.mqtt is not None:
             await self.mqtt.stop(deadline_s)
-        await asyncio.gather(*(broker.stop(deadline_s) for broker in self.brokers))
+        await self.edge.stop(deadline_s)
         for task in self._tasks:
             if task.get_name() in ("host", "health"):
                 task.cancel()

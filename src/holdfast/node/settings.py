@@ -36,6 +36,8 @@ from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
 from holdfast.model.message import QueueName
 from holdfast.node.backup import BackupSettings
 from holdfast.node.clock_settings import ClockSettings
+from holdfast.node.edge.kinds import is_on
+from holdfast.node.edge.profiles import edge_profiles
 from holdfast.node.health import with_health
 from holdfast.node.rule_settings import RuleLimits
 from holdfast.node.sent_reports import with_reports
@@ -191,7 +193,7 @@ def read_plan(path: Path) -> NodePlan:
     profiles: Sequence[Profile] = ()
     shelf = Shelf()
     try:
-        profiles = load_profiles(_profiles(document, problems))
+        profiles = [*load_profiles(_profiles(document, problems)), *edge_profiles(document, problems)]
     except SettingsInvalid as invalid:
         problems += invalid.problems
     try:
@@ -271,8 +273,7 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
                 ("journal", "stay", "when_full"), "what stays is never summarised: write `shed` or `refuse`"
             )
         )
-    has_devices = settings.mqtt is not None or settings.host is not None or bool(settings.brokers)
-    if has_devices and not settings.profiles:
+    if _needs_profiles(settings) and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))
     if settings.children and (settings.api is None or settings.api.tls is None):
         problems.append(
@@ -288,6 +289,11 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         *_contradictory_commands(document),
     ]
     return problems + list(_contradictory_documents(document))
+
+
+def _needs_profiles(settings: NodeSettings) -> bool:
+    """Do messages come here? Adapters with maps of their own bring profiles."""
+    return (settings.mqtt is not None or settings.host is not None or bool(settings.brokers)) and not is_on(settings)
 
 
 def _contradictory_reports(document: Document[NodeSettings]) -> Iterator[Problem]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from random import Random
 
 from msgspec import Struct
 
@@ -10,15 +11,20 @@ from holdfast.adapters.broker.link import Door
 from holdfast.adapters.broker.trying import try_broker
 from holdfast.adapters.host.adapter import read_machine
 from holdfast.adapters.mqtt.checks import addresses
+from holdfast.adapters.port import Arrival, EdgeAdapter
 from holdfast.adapters.supervised import in_words
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.node.adapters import door_names
+from holdfast.node.edge.kinds import KINDS, Making
 from holdfast.node.foreign import trial_door
 from holdfast.node.settings import NodePlan
+from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.addresses import Address
 
 TRY_S = 5.0
+LONGEST_S = 15.0
+_SILENT = "is the address right, and does a firewall let it through?"
 
 
 class Tried(Struct, frozen=True):
@@ -52,7 +58,45 @@ async def try_all(plan: NodePlan, clock: Clock, *, is_running: bool) -> list[Tri
         found.append(await _try_broker(f"broker:{name}", door, broker.subscribe, clock))
     for name, route in settings.routes.items():
         found.append(await _try_broker(f"route:{name}", trial_door(plan, route.to, name), {}, clock))
+    found += await asyncio.gather(*(_try_adapter(one) for one in _made(plan, clock, found)))
     return found
+
+
+def _made(plan: NodePlan, clock: Clock, found: list[Tried]) -> list[EdgeAdapter]:
+    """The adapters with links of their own; a kind that can't be made is told."""
+    making = Making(plan, _Nowhere(), clock, Telemetry(clock, lambda _: None), Random())
+    made: list[EdgeAdapter] = []
+    for kind in (kind for kind in KINDS if getattr(plan.settings, kind.key)):
+        try:
+            made += kind.make(making)
+        except HoldfastError as error:
+            said, hint = in_words(error)
+            found.append(Tried(kind.key, works=False, note=said, hint=hint))
+    return made
+
+
+class _Nowhere:
+    """The inbox of adapters that are only tried: nothing is taken."""
+
+    def offer(self, arrival: Arrival) -> bool:
+        """Refuse it."""
+        arrival.receipt.refuse()
+        return False
+
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        """It never is."""
+
+
+async def _try_adapter(adapter: EdgeAdapter) -> Tried:
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            note = await adapter.try_once()
+    except TimeoutError:
+        return Tried(adapter.name, works=False, note=f"no answer within {LONGEST_S:g} s", hint=_SILENT)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it's what was asked for
+        said, hint = in_words(error)
+        return Tried(adapter.name, works=False, note=said, hint=hint)
+    return Tried(adapter.name, works=True, note=note)
 
 
 async def _try_broker(name: str, door: Door, subscribe: Mapping[str, int], clock: Clock) -> Tried:

@@ -78,6 +78,7 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
         documents=_documents(node),
         devices=Book(node),
         adapters=node.adapters.statuses,
+        adapter_devices=node.edge.devices,
         commands=node.commands.door(apps_book(plan)),
         below=node.told_devices.below,
         rules=node.rulebook,
@@ -179,7 +180,7 @@ def _status(node: "Node") -> Status:
         children=child_names(node.plan),
         counters=journal.counters(),
         documents=None if node.documents is None else documents_status(node.documents),
-        brokers=broker_states(node.brokers),
+        brokers=broker_states(node.edge.brokers),
         routes=route_states(node.routes),
         rules=node.rulebook.status(),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.adapters.port import DeviceState
 from holdfast.adapters.supervised import AdapterStatus
 from holdfast.backtesting.service import Backtests, Run
 from holdfast.commands.below import Below
@@ -340,7 +341,7 @@ class WebDeps:
     children:    None: this node takes no children, and the sync paths don't exist
     apps:        None: this node has no queues, and their paths don't exist
     devices:     who sends to this node; None: nobody is asked, as in a part's test
-    adapters:    how the adapters are
+    adapters:    how the adapters are; adapter_devices: the devices of one, None = it has none of its own
     documents:   None: this node keeps no shared documents, and their paths don't exist
     commands:    None: there are no paths for commands
     alerting:    None: there are no paths for alerts, as in a part's test
@@ -374,6 +375,7 @@ class WebDeps:
     documents: AppDocuments | None = None
     devices: DeviceBook | None = None
     adapters: Callable[[], list[AdapterStatus]] = list
+    adapter_devices: Callable[[str], list[DeviceState] | None] = lambda _: None
     commands: Commands | None = None
     below: DevicesBelow | None = None
     rules: RuleBook | None = None

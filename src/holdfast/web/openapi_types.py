@@ -94,6 +94,7 @@ SPOKEN: dict[str, Spoken] = {
     "Sites.look": Spoken(),
     "Sites.show": Spoken("site_answers:SiteRow"),
     "State.adapters": Spoken("*adapters.supervised:AdapterStatus"),
+    "State.adapter_devices": Spoken("*adapters.port:DeviceState"),
     "State.clock": Spoken("answers:ClockStatus"),
     "State.flow": Spoken("flow_answers:Flow"),
     "State.healthz": Spoken(),

@@ -39,6 +39,7 @@ class State:
             Route("/api/v1/clock", self.clock),
             Route("/api/v1/history", self.history),
             Route("/api/v1/adapters", self.adapters),
+            Route("/api/v1/adapters/{name}/devices", self.adapter_devices),
             Route("/healthz", self.healthz),
             Route("/readyz", self.readyz),
             Route("/metrics", self.metrics),
@@ -92,6 +93,15 @@ class State:
         """What is on at the edge, how it is, and its last error."""
         only(request.query_params)
         return answer(self._deps.adapters())
+
+    async def adapter_devices(self, request: Request) -> Response:
+        """Each device that one adapter asks: its address, whether it answers, how late polls begin, the last error."""
+        only(request.query_params)
+        name = request.path_params["name"]
+        found = self._deps.adapter_devices(name)
+        if found is None:
+            raise Refused(404, f"no adapter {name[:80]!r} here asks devices", "/api/v1/adapters lists the adapters")
+        return answer(found)
 
     async def healthz(self, _: Request) -> Response:
         """The process lives and its loop turns."""

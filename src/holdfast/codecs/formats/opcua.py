@@ -10,9 +10,9 @@ from holdfast.codecs.formats.jsons import decode_json
 from holdfast.codecs.instants import to_ns
 from holdfast.codecs.refused import Refused, wrong
 from holdfast.codecs.reject import RejectReason
-from holdfast.codecs.settings import Scalar
 from holdfast.codecs.sink import DEVICE_SAID_BAD, DEVICE_SAID_UNCERTAIN, NO_TIME, NOT_A_NUMBER, Origin, Sink
 from holdfast.codecs.topics import joined
+from holdfast.model.points import Scalar
 from holdfast.model.series import Kind
 
 _DATA = frozenset(("ua-keyframe", "ua-deltaframe", "ua-event"))

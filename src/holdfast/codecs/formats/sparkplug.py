@@ -15,7 +15,6 @@ from holdfast.codecs.formats.sparkplug_sessions import Birth, Node, Sessions
 from holdfast.codecs.parsing import MAX_BYTES
 from holdfast.codecs.refused import Refused, malformed, wrong
 from holdfast.codecs.reject import RejectReason
-from holdfast.codecs.settings import Scalar
 from holdfast.codecs.sink import (
     DEVICE_SAID_BAD,
     DEVICE_SAID_UNCERTAIN,
@@ -29,6 +28,7 @@ from holdfast.codecs.sink import (
 from holdfast.codecs.times import LATEST_US
 from holdfast.codecs.topics import joined
 from holdfast.kernel.clock import NS_PER_MS
+from holdfast.model.points import Scalar
 from holdfast.model.series import Kind
 
 _MAX_METRICS = 10_000
