@@ -13,12 +13,14 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
+from holdfast.adapters.ble.settings import BleSettings
 from holdfast.adapters.broker.settings import BrokerSettings
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.topics import matches
+from holdfast.adapters.serial.settings import SerialSettings
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
@@ -96,6 +98,10 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
     brokers: dict[Name, BrokerSettings] = field(default_factory=dict)
     """Foreign MQTT brokers that this node subscribes to."""
+    serial: dict[Name, SerialSettings] = field(default_factory=dict)
+    """Instruments on serial ports and serial servers."""
+    ble: dict[Name, BleSettings] = field(default_factory=dict)
+    """Bluetooth LE advertisements."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
     channels: dict[Name, ChannelSettings] = field(default_factory=dict)

@@ -2,25 +2,31 @@
 
     radio or recording ──▶ kind? ──▶ repeat? ──▶ KIND/NAME/MAC ──offer──▶ inbox
 
-Nobody sends an advertisement again: while the inbox is full those of a radio are skipped and counted, a recording waits.
+Nobody sends an advertisement again: while the inbox is full those of a radio are skipped and counted, and a recording
+waits.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
 from holdfast.adapters.ble.advertisements import Heard, Kinds, Repeats, payload_of
 from holdfast.adapters.ble.happenings import BleRecordingPlayed
-from holdfast.adapters.ble.recorded import Player
+from holdfast.adapters.ble.recorded import Player, look
 from holdfast.adapters.ble.scanning import scan
 from holdfast.adapters.ble.settings import BleSettings
-from holdfast.adapters.port import Arrival, Inbox
+from holdfast.adapters.errors import WriteRefused
+from holdfast.adapters.port import Arrival, DeviceState, Inbox
 from holdfast.adapters.supervised import AdapterStatus, Supervised, Worked
 from holdfast.kernel.clock import Clock
+from holdfast.model.points import PointMap, Scalar
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.backoff import Backoff
 
 _FIRST_S, _LONGEST_S = 1.0, 60.0
+_TRY_S = 5.0
 
 
 class BleListener:
@@ -45,8 +51,9 @@ class BleListener:
         self.received = self.settled = self.refused = 0
 
     async def run(self) -> None:
-        """Listen for ever; a recording to its end."""
+        """Listen for ever; to a recording until its end, and then do nothing for ever."""
         await self._health.run(self._once)
+        await asyncio.Event().wait()
 
     async def stop(self, deadline_s: float) -> None:
         """Take no more; what was taken is with the inbox. Cancel `run` afterwards."""
@@ -60,6 +67,36 @@ class BleListener:
         if self.skipped:
             said.append(f"{self.skipped} skipped: the journal didn't keep up")
         return self._health.status(", ".join(said), self.received, self.received - self.settled)
+
+    def devices(self) -> list[DeviceState]:
+        """None of its own: whoever advertises is a device, as the registry has it."""
+        return []
+
+    async def try_once(self) -> str:
+        """Read the recording's beginning, or listen to the radio for a moment. See `EdgeAdapter`."""
+        if self._file is not None:
+            advertisements, devices = await asyncio.to_thread(look, self._file)
+            return f"{self._file}: {advertisements} advertisements of {devices} devices at its beginning"
+        found = list[Heard]()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TRY_S):
+                await scan(self._settings, self._clock, found.append, _nothing)
+        return f"{self._settings.source} listens; {len(found)} advertisements of these kinds in {_TRY_S:g} s"
+
+    def writes(self, device: str) -> bool:
+        """Nothing can be written: advertisements go one way."""
+        del device
+        return False
+
+    def map_of(self, device: str) -> PointMap | None:
+        """None: profiles say what advertisements mean."""
+        del device
+        return None  # mypy wants it said
+
+    async def write(self, device: str, values: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
+        """Nothing can be written."""
+        del values
+        raise WriteRefused(f"{device} only advertises")
 
     async def _once(self, worked: Worked) -> None:
         if self._file is None:

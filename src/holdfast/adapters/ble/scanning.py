@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from holdfast.adapters.ble.advertisements import Heard
 from holdfast.adapters.ble.errors import RadioUnusable
 from holdfast.adapters.ble.settings import BleSettings
+from holdfast.adapters.errors import ExtraMissing
 from holdfast.kernel.clock import Clock
 from holdfast.model.advertisement import MANUFACTURER_DATA, SERVICE_DATA_16
 
@@ -56,14 +57,23 @@ def _structure(type_: int, number: int, data: bytes) -> bytes:
     return bytes((len(data) + 3, type_)) + number.to_bytes(2, "little") + data
 
 
+def require_library() -> None:
+    """Is what listens to a radio there?
+
+    Raises:
+        ExtraMissing: when it isn't.
+    """
+    if importlib.util.find_spec("bleak") is None:
+        raise ExtraMissing("ble")
+
+
 async def scan(settings: BleSettings, clock: Clock, heard: Callable[[Heard], None], ready: Callable[[], None]) -> None:
     """Listen until cancelled. ready: called once the radio listens.
 
     Raises:
         RadioUnusable: when it can't; the hint says what to do.
     """
-    if importlib.util.find_spec("bleak") is None:
-        raise RadioUnusable("bleak isn't installed", "pip install 'holdfast[ble]'")
+    require_library()
     from bleak import BleakScanner  # noqa: PLC0415  # an extra: only where a radio is listened to
     from bleak.exc import BleakError  # noqa: PLC0415  # likewise
 

@@ -1,30 +1,27 @@
 """Errors of serial lines.
 
-HoldfastError
-└── SerialError         the adapter tries again
-    ├── PortUnusable    it can't be opened; the hint says what to change
-    ├── LineLost        it was open, and isn't any more
-    └── LineSilent      nothing came for too long, or no answer did
+AdapterError
+├── PortUnusable        it can't be opened; the hint says what to change
+├── LineLost            it was open, and isn't any more
+├── LineSilent          nothing came for too long, or no answer did
+└── DeviceUnreachable
+    └── NotOpen         nothing was sent
 """
 
-from holdfast.kernel.errors import HoldfastError
+from holdfast.adapters.errors import AdapterError, DeviceUnreachable
 
 
-class SerialError(HoldfastError):
-    """The root of this room's errors."""
-
-    def __init__(self, sentence: str, hint: str = "") -> None:
-        super().__init__(f"{sentence}. {hint}" if hint else sentence)
-        self.hint = hint
-
-
-class PortUnusable(SerialError):
+class PortUnusable(AdapterError):
     """The port can't be opened."""
 
 
-class LineLost(SerialError):
+class LineLost(AdapterError):
     """The port was open, and isn't any more: unplugged, or the serial server went away."""
 
 
-class LineSilent(SerialError):
+class LineSilent(AdapterError):
     """Nothing came for too long."""
+
+
+class NotOpen(DeviceUnreachable):
+    """The port isn't open: nothing was sent."""

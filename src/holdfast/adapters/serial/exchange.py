@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from holdfast.adapters.serial.settings import BINARY, SendSettings, bytes_of
+from holdfast.model.points import Scalar
 
-Scalar = bool | int | float | str
 _VALUE = re.compile(r"\{value(?::([^{}]{0,20}))?\}")
 _EXACT = 1e15
 
@@ -33,11 +33,11 @@ def expected_of(settings: SendSettings) -> Expected | None:
     return Expected(re.compile(settings.expect)) if settings.expect else None
 
 
-def message_of(settings: SendSettings, value: Scalar | None, encoding: str) -> bytes:
+def message_of(settings: SendSettings, value: Scalar, encoding: str) -> bytes:
     """The bytes to send.
 
     Raises:
-        ValueUnfit: when the text wants a value of another kind, or the value has control characters: one that could
+        ValueUnfit: when the text wants a value of another kind, or the value has control characters: what could
             end this command and begin another is never sent.
     """
     spelled = "utf-8" if encoding == BINARY else encoding
@@ -51,7 +51,7 @@ def message_of(settings: SendSettings, value: Scalar | None, encoding: str) -> b
         raise ValueUnfit(f"`{encoding}` can't hold this value: {error}") from None
 
 
-def read_back(value: Scalar | None, answer: re.Match[str] | None) -> Scalar | None:
+def read_back(value: Scalar, answer: re.Match[str] | None) -> Scalar:
     """What the instrument took: the answer's group, else what was sent."""
     if answer is None or not answer.re.groups or answer[1] is None:
         return value
@@ -66,9 +66,7 @@ def read_back(value: Scalar | None, answer: re.Match[str] | None) -> Scalar | No
         return text
 
 
-def _shown(value: Scalar | None, spec: str) -> str:
-    if value is None:
-        raise ValueUnfit("this command needs a `value`")
+def _shown(value: Scalar, spec: str) -> str:
     if isinstance(value, bool):
         value = int(value)
     if isinstance(value, float) and not spec and value.is_integer() and abs(value) < _EXACT:

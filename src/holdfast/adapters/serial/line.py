@@ -9,29 +9,31 @@ full the port isn't read; the operating system holds a few kB, and with `flow` t
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import Literal
 
-from holdfast.adapters.port import Arrival, Inbox
-from holdfast.adapters.serial.errors import LineLost, LineSilent, SerialError
-from holdfast.adapters.serial.exchange import Expected, Scalar, expected_of, message_of, read_back
+from msgspec.structs import replace
+
+from holdfast.adapters.errors import DeviceUnreachable, WriteFailed, WriteRefused
+from holdfast.adapters.port import Arrival, DeviceState, Inbox
+from holdfast.adapters.serial.errors import LineLost, LineSilent, NotOpen
+from holdfast.adapters.serial.exchange import Expected, ValueUnfit, expected_of, message_of, read_back
 from holdfast.adapters.serial.happenings import SerialFramesRefused, SerialHeard, SerialSilent
 from holdfast.adapters.serial.intake import Frames
 from holdfast.adapters.serial.settings import SerialSettings, bytes_of
+from holdfast.adapters.serial.trying import HINTS, try_line
 from holdfast.adapters.serial.wire import Wire
-from holdfast.adapters.supervised import Supervised, Worked
+from holdfast.adapters.supervised import AdapterStatus, Supervised, Worked
 from holdfast.kernel.clock import Clock
+from holdfast.model.points import PointMap, Scalar
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.backoff import Backoff
 
 _TOLD_EVERY_S = 60.0
 _CLOSED_S = 5.0
 """A line that stays closed for so long is gone, whatever `offline_after` says."""
-_HINTS = {
-    "checksum": "Is `checksum` the instrument's? Noise on the line and a wrong `baud` look like this, too",
-    "encoding": "A wrong `baud`, `bits` or `parity` looks like this; or say its `encoding`",
-    "too_long": "No end of a frame came: is `framing` the instrument's, and `baud`? Or raise `max_frame`",
-}
 
 
 @dataclass(slots=True)
@@ -40,6 +42,24 @@ class _Awaited:
 
     expected: Expected | None
     answer: asyncio.Future[bytes]
+
+
+class _Receipt:
+    """Of some frames. An instrument can't send them again: what is refused is counted, and gone."""
+
+    __slots__ = ("_line", "_size")
+
+    def __init__(self, line: "SerialLine", size: int) -> None:
+        self._line, self._size = line, size
+
+    def settle(self) -> None:
+        """They're on disk."""
+        self._line.settled += self._size
+
+    def refuse(self) -> None:
+        """They aren't, and won't be."""
+        self._line.settled += self._size
+        self._line.lost += self._size
 
 
 class SerialLine:
@@ -63,21 +83,10 @@ class SerialLine:
         self._is_fresh = True  # nothing has come since the line was opened
         self.last_ns = 0
         self.is_gone = False
-        self.asked = self.unanswered = 0
+        self.asked = self.unanswered = self.skipped = 0
         self.received = self.settled = self.lost = 0
         self._told: Counter[str] = Counter()
         self._told_at = -_TOLD_EVERY_S
-
-    # Arrivals' receipts: one instrument can't send anything again
-
-    def settle(self) -> None:
-        """An arrival is on disk."""
-        self.settled += 1
-
-    def refuse(self) -> None:
-        """An arrival isn't, and is gone."""
-        self.settled += 1
-        self.lost += 1
 
     async def run(self) -> None:
         """Open, ask, hear, and open again, for ever."""
@@ -159,8 +168,8 @@ class SerialLine:
         self._heard, self.last_ns = now, self._clock.wall_ns()
         readings = payloads if self._awaited is None else [p for p in payloads if not self._is_answer(p)]
         if readings and not self._is_stopping:
-            self.received += 1
-            arrival = Arrival(self.name, self.topic, readings, self.last_ns, self)
+            self.received += len(readings)
+            arrival = Arrival(self.name, self.topic, readings, self.last_ns, _Receipt(self, len(readings)))
             if not self._inbox.offer(arrival):
                 self._is_held = True
                 if self._wire is not None:
@@ -196,7 +205,7 @@ class SerialLine:
         if why == "partial":  # the ends of a line's life have some
             return
         said = SerialFramesRefused(
-            line=self.device, frames=fresh.total(), begins=self.frames.begins, hint=_HINTS.get(why, "")
+            line=self.device, frames=fresh.total(), begins=self.frames.begins, hint=HINTS.get(why, "")
         )
         self._telemetry.emit(said)
 
@@ -211,6 +220,7 @@ class SerialLine:
             await asyncio.sleep(max(0.0, due - self._clock.monotonic()))
             due = max(due + settings.every, self._clock.monotonic())
             if self._is_held:
+                self.skipped += 1
                 continue
             self.asked += 1
             try:
@@ -218,7 +228,7 @@ class SerialLine:
             except LineSilent:
                 self.unanswered += 1
 
-    async def command(self, name: str, value: Scalar | None) -> Scalar | None:
+    async def command(self, name: str, value: Scalar) -> Scalar:
         """Send a command of the settings, and wait for its answer; what the instrument says it took.
 
         Raises:
@@ -280,6 +290,68 @@ class SerialLine:
         self.is_gone = False
         self._telemetry.emit(SerialHeard(line=self.device, gone_s=round(now - self._heard, 1)))
 
+    # As the node's edge sees it
+
+    def status(self) -> AdapterStatus:
+        """How it is; one that is open and silent fails."""
+        found = self.health.status(self.detail, self.received, self.received - self.settled)
+        if not self.is_gone or found.state != "working":
+            return found
+        silent = f"nothing has come for {self._clock.monotonic() - self._heard:.0f} s"
+        return replace(found, state="failing", error=silent, hint="Is the instrument on, and its `baud` the line's?")
+
+    def devices(self) -> list[DeviceState]:
+        """The instrument."""
+        status = self.status()
+        works: Literal["waiting", "working"] = "working" if self.last_ns else "waiting"
+        return [
+            DeviceState(
+                self.device,
+                self._settings.port,
+                "failing" if status.state == "failing" else works,
+                self._settings.every if self._settings.ask else 0.0,
+                self.last_ns,
+                self.asked,
+                self.unanswered,
+                self.skipped,
+                error=status.error if status.state == "failing" else "",
+            )
+        ]
+
+    async def try_once(self) -> str:
+        """Open the port, ask where it must be asked, and wait for a frame. See `EdgeAdapter`."""
+        return await try_line(self._settings, self._clock)
+
+    def writes(self, device: str) -> bool:
+        """Has it commands?"""
+        return device == self.device and bool(self._settings.commands)
+
+    def map_of(self, device: str) -> PointMap | None:
+        """None: values go as commands give them."""
+        del device
+        return None  # mypy wants it said
+
+    async def write(self, device: str, values: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
+        """Send the command of each name with its value. See `EdgeAdapter`."""
+        del device
+        unknown = values.keys() - self._settings.commands.keys()
+        if unknown:
+            known = ", ".join(self._settings.commands)
+            raise WriteRefused(f"`{min(unknown)}` is no command of this instrument", f"there are {known}")
+        done: dict[str, Scalar] = {}
+        for name, value in values.items():
+            try:
+                done[name] = await self.command(name, value)
+            except ValueUnfit as error:
+                raise WriteRefused(f"`{name}`: {error}") from error
+            except (LineLost, LineSilent) as error:
+                raise WriteFailed(f"`{name}` was sent, and {error}") from error
+            except DeviceUnreachable:
+                if done:
+                    raise WriteFailed(f"{', '.join(done)} was sent, and then the line was closed") from None
+                raise
+        return done
+
     @property
     def detail(self) -> str:
         """What it does, in words."""
@@ -294,7 +366,3 @@ class SerialLine:
         if self._is_held:
             said.append("not read: the journal doesn't keep up")
         return ", ".join(said)
-
-
-class NotOpen(SerialError):
-    """The port isn't open: nothing was sent."""

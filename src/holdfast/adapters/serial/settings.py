@@ -72,7 +72,7 @@ class SerialSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     baud: Annotated[int, Meta(ge=50, le=4_000_000)] = 9600
     bits: Literal[5, 6, 7, 8] = 8
     parity: Literal["none", "even", "odd", "mark", "space"] = "none"
-    stop: Literal[1, 1.5, 2] = 1  # type: ignore[valid-type]  # as pyserial has it
+    stop: float = 1
     flow: Literal["none", "rtscts", "xonxoff"] = "none"
     framing: FramingSettings = field(default_factory=lambda: FramingSettings(end="\n"))
     max_frame: Size = 4096
@@ -115,6 +115,8 @@ class SerialSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
                 ("port",),
                 "a path such as /dev/serial/by-id/… (it stays when ports are numbered anew), or tcp://HOST:PORT",
             )
+        if self.stop not in (1, 1.5, 2):
+            yield ("stop",), "1, 1.5 or 2 stop bits"
         yield from _framing_faults(self.framing, self.proof)
         yield from self._text_faults()
         yield from self._asking_faults()

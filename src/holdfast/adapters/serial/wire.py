@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from holdfast.adapters.errors import ExtraMissing
 from holdfast.adapters.serial.errors import LineLost, PortUnusable
 from holdfast.adapters.serial.settings import SerialSettings
 
@@ -152,9 +153,18 @@ class _Ears(asyncio.Protocol):
         self._wire.gone(exc)
 
 
-def _open_port(s: SerialSettings) -> Any:
+def require_library() -> None:
+    """Is what opens a device there?
+
+    Raises:
+        ExtraMissing: when it isn't.
+    """
     if importlib.util.find_spec("serial") is None:
-        raise PortUnusable("pyserial isn't installed", "pip install 'holdfast[serial]'")
+        raise ExtraMissing("serial")
+
+
+def _open_port(s: SerialSettings) -> Any:
+    require_library()
     import serial  # noqa: PLC0415  # an extra: only where a device is opened
 
     try:

@@ -17,16 +17,16 @@ from holdfast.adapters.serial.settings import SendSettings
         ("OUT {value}\\n", True, b"OUT 1\n"),
         ("NAME {value}\\n", "pump\\n2", b"NAME pump\\n2\n"),  # a backslash stays one
         ('{"set": {value}}\\n', 3, b'{"set": 3}\n'),
-        ("\\x02STOP\\x03", None, b"\x02STOP\x03"),
+        ("\\x02STOP\\x03", True, b"\x02STOP\x03"),
         ("T {value}°\\n", 20, b"T 20\xb0\n"),
     ],
 )
-def test_a_command_is_its_text_with_the_value_in_it(text: str, value: float | str | None, sent: bytes) -> None:
+def test_a_command_is_its_text_with_the_value_in_it(text: str, value: float | str, sent: bytes) -> None:
     assert message_of(SendSettings(text=text), value, "latin-1") == sent
 
 
-@pytest.mark.parametrize("value", ["1\nRESET", "a\rb", "\x03", "", None, "☃"])
-def test_a_value_that_could_end_the_command_is_never_sent(value: str | None) -> None:
+@pytest.mark.parametrize("value", ["1\nRESET", "a\rb", "\x03", "", "☃"])
+def test_a_value_that_could_end_the_command_is_never_sent(value: str) -> None:
     text = "SP {value}\\n" if value != "" else "SP {value:d}\\n"
     with pytest.raises(ValueUnfit):
         message_of(SendSettings(text=text), value, "latin-1")

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 from tests.unit.adapters.mqtt.doubles import HoldingInbox, RefusingInbox
 
-from holdfast.adapters.serial.errors import LineSilent
-from holdfast.adapters.serial.line import NotOpen, SerialLine
+from holdfast.adapters.serial.errors import LineSilent, NotOpen
+from holdfast.adapters.serial.line import SerialLine
 from holdfast.adapters.serial.settings import FramingSettings, SendSettings, SerialSettings
 from holdfast.kernel.clock import SystemClock
 from holdfast.telemetry.happenings import Telemetry
@@ -209,7 +209,7 @@ def test_a_command_waits_for_its_answer_and_readings_pass_it_by(tmp_path: Path) 
             await site.gets(b"19.8")
             with pytest.raises(LineSilent, match="expected answer"):
                 await site.line.command("setpoint", 1)
-            assert await site.line.command("stop", None) is None
+            assert await site.line.command("stop", True) is True
             await site.until(lambda: b"STOP\r\n" in site.instrument.heard())
 
     asyncio.run(body())
@@ -224,7 +224,7 @@ def test_a_command_to_a_line_that_is_not_there_was_never_sent(tmp_path: Path) ->
             with pytest.raises(Exception, match="closed before the answer"):
                 await doing
             with pytest.raises(NotOpen):
-                await site.line.command("stop", None)
+                await site.line.command("stop", True)
 
     asyncio.run(body())
 
