@@ -9,6 +9,7 @@ waits.
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -25,6 +26,11 @@ from holdfast.model.points import PointMap, Scalar
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.backoff import Backoff
 
+_COUNTS = {
+    "heard": "Advertisements that were heard, whatever they were.",
+    "repeated": "Advertisements of wanted kinds that were their device's last one once more.",
+    "skipped": "Advertisements that weren't taken, since the inbox was full.",
+}
 _FIRST_S, _LONGEST_S = 1.0, 60.0
 _TRY_S = 5.0
 
@@ -49,6 +55,11 @@ class BleListener:
         self._is_stopping = False
         self.heard = self.others = self.repeated = self.skipped = 0
         self.received = self.settled = self.refused = 0
+        self._measure(telemetry)
+
+    def _measure(self, telemetry: Telemetry) -> None:
+        for name, said in _COUNTS.items():
+            telemetry.counter(f"ble_advertisements_{name}", said, partial(getattr, self, name), adapter=self._short)
 
     async def run(self) -> None:
         """Listen for ever; to a recording until its end, and then do nothing for ever."""

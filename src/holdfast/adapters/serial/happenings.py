@@ -1,11 +1,9 @@
 """What serial lines say beside what every adapter does (`adapters.supervised`); on change only."""
 
-from typing import Literal
-
 from holdfast.telemetry.happenings import Happening, Level
 
-Why = Literal["checksum", "encoding", "too_long", "partial"]
-WHYS: tuple[Why, ...] = ("checksum", "encoding", "too_long", "partial")
+WHYS = ("checksum", "encoding", "too_long", "partial")
+"""Why frames aren't taken."""
 
 
 class SerialFramesRefused(Happening, frozen=True):

@@ -33,6 +33,10 @@ class Frames:
         del total["noise"]
         return total
 
+    def refused_for(self, why: str) -> int:
+        """Frames that weren't taken for this."""
+        return self.refused[why]
+
     @property
     def noise(self) -> int:
         """Bytes outside of any frame."""

@@ -11,6 +11,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Literal
 
@@ -20,7 +21,7 @@ from holdfast.adapters.errors import DeviceUnreachable, WriteFailed, WriteRefuse
 from holdfast.adapters.port import Arrival, DeviceState, Inbox
 from holdfast.adapters.serial.errors import LineLost, LineSilent, NotOpen
 from holdfast.adapters.serial.exchange import Expected, ValueUnfit, expected_of, message_of, read_back
-from holdfast.adapters.serial.happenings import SerialFramesRefused, SerialHeard, SerialSilent
+from holdfast.adapters.serial.happenings import WHYS, SerialFramesRefused, SerialHeard, SerialSilent
 from holdfast.adapters.serial.intake import Frames
 from holdfast.adapters.serial.settings import SerialSettings, bytes_of
 from holdfast.adapters.serial.trying import HINTS, try_line
@@ -87,6 +88,15 @@ class SerialLine:
         self.received = self.settled = self.lost = 0
         self._told: Counter[str] = Counter()
         self._told_at = -_TOLD_EVERY_S
+        self._measure(telemetry)
+
+    def _measure(self, telemetry: Telemetry) -> None:
+        said = "Frames of instruments that became messages."
+        telemetry.counter("serial_frames", said, lambda: self.frames.taken, line=self.device)
+        said = "Frames of instruments that didn't, by why."
+        for why in WHYS:
+            read = partial(self.frames.refused_for, why)
+            telemetry.counter("serial_frames_refused", said, read, line=self.device, why=why)
 
     async def run(self) -> None:
         """Open, ask, hear, and open again, for ever."""
