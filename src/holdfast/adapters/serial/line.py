@@ -28,6 +28,7 @@ from holdfast.adapters.serial.trying import HINTS, try_line
 from holdfast.adapters.serial.wire import Wire
 from holdfast.adapters.supervised import AdapterStatus, Supervised, Worked
 from holdfast.kernel.clock import Clock
+from holdfast.model.gone import MARK, gone_topic
 from holdfast.model.points import PointMap, Scalar
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.backoff import Backoff
@@ -179,12 +180,14 @@ class SerialLine:
         readings = payloads if self._awaited is None else [p for p in payloads if not self._is_answer(p)]
         if readings and not self._is_stopping:
             self.received += len(readings)
-            arrival = Arrival(self.name, self.topic, readings, self.last_ns, _Receipt(self, len(readings)))
-            if not self._inbox.offer(arrival):
-                self._is_held = True
-                if self._wire is not None:
-                    self._wire.hold(on=True)
-                self._inbox.when_drained(self._read_on)
+            self._offer(Arrival(self.name, self.topic, readings, self.last_ns, _Receipt(self, len(readings))))
+
+    def _offer(self, arrival: Arrival) -> None:
+        if not self._inbox.offer(arrival) and not self._is_held:
+            self._is_held = True
+            if self._wire is not None:
+                self._wire.hold(on=True)
+            self._inbox.when_drained(self._read_on)
 
     def _is_answer(self, payload: bytes) -> bool:
         """Is this what a command waits for? What a question does is a reading as well."""
@@ -285,12 +288,19 @@ class SerialLine:
             silent = bool(silence_s) and not self._is_held and now - self._heard > silence_s
             closed = self._wire is None and now - self._opened > _CLOSED_S
             if (silent or closed) and not self.is_gone:
-                self.is_gone = True
-                self._telemetry.emit(SerialSilent(line=self.device, silent_s=round(now - self._heard, 1)))
+                self._leave(now)
             is_server = self._wire is not None and self._settings.address is not None
             if silent and is_server and now - self._opened > silence_s:
                 # a frozen serial server keeps its connection: ask for another
                 self._reopen(LineSilent(f"nothing came for {now - self._heard:.0f} s"))
+
+    def _leave(self, now: float) -> None:
+        """What it told isn't known any more: its readings are marked offline, once."""
+        self.is_gone = True
+        self._telemetry.emit(SerialSilent(line=self.device, silent_s=round(now - self._heard, 1)))
+        if not self._is_stopping:
+            at_ns = self._clock.wall_ns()
+            self._offer(Arrival(self.name, gone_topic(self.topic), (MARK,), at_ns, _Receipt(self, 0)))
 
     def _reopen(self, why: LineSilent) -> None:
         if self._wire is not None:
