@@ -200,6 +200,12 @@ def test_an_advertisement_becomes_readings_with_units_time_and_signal_strength()
     assert {r.ts for r in found.readings} == {NOW - 1_000_000_000}
 
 
+def test_a_signal_strength_that_is_none_is_left_out() -> None:
+    for rssi in (10**400, True, "loud", None):  # the first was found by tests/unit/fuzz
+        found = Desk("bthome").read(TOPIC, message("4002ca09", rssi=rssi), NOW)
+        assert values(found) == {"temperature": 25.06}
+
+
 def test_the_published_encrypted_advertisement_opens_with_its_key(tmp_path: Path) -> None:
     found = desk(tmp_path).read(TOPIC, message(SEALED), NOW)
     assert values(found) == {"temperature": 25.06, "humidity": 50.55}

@@ -40,6 +40,7 @@ _TOKENS: tuple[bytes, ...] = (
     b"e999",
     b"NaN",
     b"1e400",
+    b"9" * 400,
 )
 _TOKENS += (
     b"\xff\xfe",

@@ -32,6 +32,8 @@ RESTARTED = 100
 """A counter below it has begun anew (a new battery); any other that falls is somebody's recording."""
 _MIC = 4
 _SENDERS = 20_000
+_LOUDEST = 200
+"""dBm either way; JSON's whole numbers have no end, and floats do."""
 
 
 class _Last(NamedTuple):
@@ -72,7 +74,7 @@ class BthomeSource:
         for value in found.values:
             sink.add(origin.device, value.name, value.value, value.kind, value.unit or None, time)
         rssi = said.get("rssi")
-        if isinstance(rssi, int) and not isinstance(rssi, bool):
+        if isinstance(rssi, int) and not isinstance(rssi, bool) and abs(rssi) < _LOUDEST:
             sink.add(origin.device, "rssi", rssi, Kind.INT, "dBm", time)
         if found.is_cut:
             sink.skip("unknown_object")

@@ -1,0 +1,42 @@
+"""Advertisements from a recording that is still being written, in a node with a registry and bind keys."""
+
+from pathlib import Path
+
+import pytest
+from tests.system.lines import Site, wait_until
+from tests.system.test_cli_core import holdfast, told
+from tests.unit.adapters.ble.test_recordings import SNOOP
+from tests.unit.codecs.test_bthome import KEY, MAC, SEALED
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
+PROFILES = "profiles: {sensors: {extends: bthome, bthome: {keys: bind.keys}}}"
+SETTINGS = 'ble: {hall: {source: "file:capture", follow: true}}\ndevices: {accept: listed}\n'
+RUUVI = "CB:B8:33:4C:88:4F"
+
+
+def test_only_accepted_devices_are_stored_and_encrypted_ones_with_their_key(tmp_path: Path) -> None:
+    site = Site(tmp_path, SETTINGS, PROFILES, ", 'builtin:ruuvi'")
+    (tmp_path / "bind.keys").write_text(f"{MAC} {KEY}\n")
+    (tmp_path / "capture").write_bytes(SNOOP[:16])
+    assert "0 advertisements" in holdfast("adapters", "test", site.settings)
+    site.start()
+    holdfast("devices", "accept", site.settings, RUUVI)
+    sealed = bytes.fromhex(SEALED)
+    report = bytes.fromhex("3e00020100 01".replace(" ", "")) + bytes.fromhex(MAC.replace(":", ""))[::-1]
+    data = bytes((len(sealed) + 3, 0x16, 0xD2, 0xFC)) + sealed
+    report += bytes((len(data),)) + data + b"\xc4"
+    report = report[:1] + bytes((len(report) - 2,)) + report[2:]
+    size = len(report).to_bytes(4, "big")
+    with (tmp_path / "capture").open("ab") as file:  # an encrypted advertisement, twice, and what BlueZ showed
+        file.write(2 * (size * 2 + SNOOP[24:40] + report) + SNOOP[98:])
+    wait_until(lambda: site.value(f"{RUUVI}/temperature") == 163.835)
+    assert site.last(f"{RUUVI}/rssi")["value"] == -70
+    assert not site.last(f"{MAC}/temperature")
+    assert site.adapter("ble:hall")["detail"] == "2 advertisements, 1 repeats, 0 of other kinds"
+    [device] = [one for one in told("devices", "list", site.settings) if one["name"] == MAC]
+    assert device["state"] == "new", device
+    holdfast("devices", "accept", site.settings, MAC)
+    holdfast("quarantine", "replay", site.settings, "--all")
+    wait_until(lambda: site.value(f"{MAC}/temperature") == 25.06)
+    assert site.last(f"{MAC}/humidity")["unit"] == "%RH"
+    site.stop()
