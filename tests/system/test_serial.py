@@ -108,9 +108,10 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
 def test_instruments_are_cut_off_frozen_and_back_and_the_others_do_not_notice(plant: Plant) -> None:
     site = plant.site
     site.start()
-    plant.scale.say(framed("s-1,1250.5,g"))
-    plant.scale.say("s-1,9999.9,g00\r\n")  # its checksum is wrong
-    wait_until(lambda: site.value("s-1/weight") == 1.2505)
+    wait_until(lambda: site.adapter("serial:scale")["state"] != "starting")
+    said = framed("s-1,1250.5,g") + "s-1,9999.9,g00\r\n"  # the second one's checksum is wrong
+    wait_until(lambda: plant.scale.say(said) or site.value("s-1/weight") == 1.2505)
+    assert "checksum" in site.adapter("serial:scale")["detail"]
     assert site.last("s-1/weight")["unit"] == "kg"
     wait_until(lambda: (site.value("counter/value") or 0) > 3)
     wait_until(lambda: site.value("chamber/value") == 20.1)
