@@ -90,4 +90,5 @@ async def scan(settings: BleSettings, clock: Clock, heard: Callable[[Heard], Non
             await asyncio.Event().wait()
     except (BleakError, OSError, EOFError) as error:
         hint = "Is there a radio (`bluetoothctl list`), on (`bluetoothctl power on`), and bluetoothd running?"
-        raise RadioUnusable(f"{settings.source} can't be listened to: {error}", hint) from error
+        why = "BlueZ can't be reached over D-Bus" if isinstance(error, FileNotFoundError | EOFError) else str(error)
+        raise RadioUnusable(f"{settings.source} can't be listened to: {why}", hint) from error

@@ -24,6 +24,8 @@ _HINTS = {
     errno.ENOENT: "Is it plugged in? `ls /dev/serial/by-id/` shows what is",
     errno.EACCES: "Let the node's user into the group that owns it: `ls -l` shows which (often dialout)",
     errno.EBUSY: "Another program has it: `fuser -v` shows which",
+    errno.ENOTTY: "Is it a serial port at all?",
+    errno.EISDIR: "Name the port in it",
     errno.ECONNREFUSED: "Does the serial server listen there?",
 }
 
@@ -180,13 +182,19 @@ def _open_port(s: SerialSettings) -> Any:
             exclusive=True,
         )
     except serial.SerialException as error:
-        number = error.errno if error.errno is not None else getattr(error.__context__, "errno", None)
+        number = error.errno if error.errno is not None else _number_of(error.__context__)
         if number in (errno.EAGAIN, errno.EWOULDBLOCK):  # its lock is taken
             number = errno.EBUSY
         why = os.strerror(number) if number else str(error)
         raise PortUnusable(f"{s.port}: {why}", _HINTS.get(number or 0, "")) from error
     except ValueError as error:
         raise PortUnusable(f"{s.port}: {error}") from error
+
+
+def _number_of(error: BaseException | None) -> int | None:
+    """The errno of what pyserial has put into words: an OSError's, or a termios.error's, which is none."""
+    number = error.args[0] if error is not None and error.args else None
+    return number if isinstance(number, int) else None
 
 
 def _deaf(_: bytes) -> None:

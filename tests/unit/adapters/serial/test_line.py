@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from tests.unit.adapters.mqtt.doubles import HoldingInbox, RefusingInbox
 
-from holdfast.adapters.serial.errors import LineSilent, NotOpen
+from holdfast.adapters.serial.errors import LineSilent, NotOpen, PortUnusable
 from holdfast.adapters.serial.line import SerialLine
 from holdfast.adapters.serial.settings import FramingSettings, SendSettings, SerialSettings
 from holdfast.kernel.clock import SystemClock
@@ -89,6 +89,7 @@ async def working(folder: Path, settings: SerialSettings, inbox: HoldingInbox | 
             os.close(instrument.end)
 
 
+QUIET = Telemetry(SystemClock(), lambda _: None)
 PLAIN = SerialSettings(port="", joined=0.0)
 
 
@@ -253,6 +254,25 @@ def test_a_second_program_on_the_port_is_told(tmp_path: Path) -> None:
             await until_failing(again, site.until)
             assert "busy" in again.health.status().error
             assert "Another program" in again.health.status().hint
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("port", "said", "hint"),
+    [
+        ("/dev/null", "Inappropriate ioctl", "a serial port at all"),
+        ("/dev", "Is a directory", "Name the port in it"),
+        ("/dev/nowhere", "No such file", "plugged in"),
+        ("tcp://127.0.0.1:1", "Connect", "Does the serial server listen"),
+    ],
+)
+def test_a_port_that_cannot_be_opened_is_told_with_what_to_do(port: str, said: str, hint: str) -> None:
+    async def body() -> None:
+        line = SerialLine("x", SerialSettings(port=port), HoldingInbox(), SystemClock(), QUIET, Random(1))
+        with pytest.raises(PortUnusable, match=said) as error:
+            await line.try_once()
+        assert hint in error.value.hint
 
     asyncio.run(body())
 
