@@ -4,6 +4,7 @@ Readers of streams get each input as a connection of its own; formats get it as 
 claims, through the decoder, which is how a node reads it.
 """
 
+import asyncio
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +39,7 @@ from holdfast.adapters.broker.errors import BrokerError
 from holdfast.adapters.broker.reader import ClientReader
 from holdfast.adapters.mqtt.names import TopicNames
 from holdfast.adapters.mqtt.reader import Fault, Reader
+from holdfast.adapters.mqtt.websocket import WebSocket
 from holdfast.adapters.serial.intake import Frames
 from holdfast.adapters.serial.settings import ChecksumSettings, FramingSettings, SerialSettings
 from holdfast.codecs.decoder import Decoder, Run
@@ -49,14 +51,21 @@ from holdfast.codecs.lorawan.uplinks import UplinkInvalid, read_uplink
 from holdfast.codecs.profiles import Profile
 from holdfast.codecs.refused import Refused
 from holdfast.model.advertisement import structures
-from holdfast.model.series import Catalogue
+from holdfast.model.series import Catalogue, Kind, Series
+from holdfast.wire.asking import AnswerHeader, RemoteAnswer, decode_answer, encode_answer
 from holdfast.wire.columns import decode, encode_readings
 from holdfast.wire.errors import WireError
-from holdfast.wire.frame import unseal
+from holdfast.wire.frame import Effort, seal, unseal
+from holdfast.wire.looking import CallHeader, decode_reply, encode_reply
 from holdfast.wire.messages import Limits
 
 NOW = 1_795_187_068_000_000_000
 _REFUSED = (Refused, UnicodeDecodeError)
+
+
+def _each(parse: Parse) -> Callable[[], Parse]:
+    """A parser that remembers nothing."""
+    return lambda: parse
 
 
 # Streams
@@ -106,6 +115,45 @@ def _client(version: int) -> Parser:
     return Parser(f"mqtt client v{version}", make, corpus, (BrokerError,))
 
 
+class Below(asyncio.Transport):
+    """The socket below a WebSocket: open until it's closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Nobody reads it."""
+
+    def close(self) -> None:
+        """Closed."""
+        self._is_closed = True
+
+    def is_closing(self) -> bool:
+        """Is it?"""
+        return self._is_closed
+
+
+def _websocket() -> Parser:
+    hello = b"GET /mqtt HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    hello += b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    hello += b"Sec-WebSocket-Protocol: mqtt\r\n\r\n"
+    frame = b"\x82\x84\1\2\3\4abcd"
+    ping = b"\x89\x80\1\2\3\4"
+
+    def parse(data: bytes) -> bool:
+        refused = list[bool]()
+        one = WebSocket(asyncio.Protocol(), (), lambda: refused.append(True))
+        below = Below()
+        one.connection_made(below)
+        for piece in (data[: len(data) // 2], data[len(data) // 2 :]):
+            if piece and not below.is_closing():  # a closed socket reads no more, and nothing is no event
+                one.data_received(piece)
+        return not refused
+
+    return Parser("mqtt over websocket", _each(parse), [hello + frame, hello + ping + frame * 3])
+
+
 def _line(name: str, corpus: Iterable[bytes], **settings: Any) -> Parser:
     said = SerialSettings(port="/dev/x", **settings)
 
@@ -144,11 +192,6 @@ SERIAL = (
 
 
 # Recordings and advertisements
-
-
-def _each(parse: Parse) -> Callable[[], Parse]:
-    """A parser that remembers nothing."""
-    return lambda: parse
 
 
 def _unlocked(mac: bytes, nonce: bytes, sealed: bytes) -> bytes | None:
@@ -271,14 +314,39 @@ def _uplinks() -> Parser:
 
 
 _BATCH = encode_readings(header([2, 1]), [batch([0, 1], [1, 2], [1.5, 2.5]), batch([0], [3], [float("nan")])])
+_ROWS = batch([0, 1], [1, 2], [1.5, float("nan")])
+_TWO = (Series("gw", "a", "t", "Cel", Kind.FLOAT), Series("gw", "a", "h", "%RH", Kind.FLOAT))
+_ANSWER = encode_answer(RemoteAnswer(AnswerHeader("ask-1"), _TWO, _ROWS))
+_REPLY = encode_reply(CallHeader("call-1", 200), b'{"devices": []}')
+
+
+def _within(name: str, whole: bytes, read: Callable[[bytes], object]) -> Parser:
+    """What stands inside a frame, which Arrow and zstd would otherwise refuse for us."""
+    head, content = unseal(whole, 65_536, MIB)
+
+    def parse(data: bytes) -> bool:
+        return bool(read(seal(head, data or b" ", Effort.QUICK)))
+
+    return Parser(f"{name}, within", _each(parse), [bytes(content)], (WireError,), most=128 * MIB)
+
+
+def _batch_of(body: bytes) -> object:
+    return decode(body, Limits())
+
+
 WIRE = (
-    Parser("sync batch", _each(lambda data: bool(decode(data, Limits()))), [_BATCH], (WireError,), most=128 * MIB),
     Parser("sync frame", _each(lambda data: bool(unseal(data, 65_536, MIB))), [_BATCH], (WireError,)),
+    Parser("sync batch", _each(lambda data: bool(_batch_of(data))), [_BATCH], (WireError,), most=128 * MIB),
+    _within("sync batch", _BATCH, _batch_of),
+    Parser("remote answer", _each(lambda data: bool(decode_answer(data))), [_ANSWER], (WireError,), most=128 * MIB),
+    _within("remote answer", _ANSWER, decode_answer),
+    Parser("child's reply", _each(lambda data: bool(decode_reply(data))), [_REPLY], (WireError,), most=128 * MIB),
 )
 
 PARSERS: tuple[Parser, ...] = (
     *(_server(version) for version in (4, 5)),
     *(_client(version) for version in (4, 5)),
+    _websocket(),
     *SERIAL,
     *RADIO,
     *OWN,

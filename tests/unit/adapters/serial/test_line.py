@@ -191,6 +191,22 @@ def test_an_instrument_that_must_be_asked_is_asked(tmp_path: Path) -> None:
     asyncio.run(body())
 
 
+def test_an_answer_that_comes_late_is_a_reading_and_no_fault_of_the_next_question(tmp_path: Path) -> None:
+    async def body() -> None:
+        asks = msgspec.structs.replace(PLAIN, ask="READ?\\r\\n", every=0.2, timeout=0.03, offline_after=5.0)
+        async with working(tmp_path, asks) as site:
+            await site.until(lambda: site.instrument.heard() == b"READ?\r\n")
+            await site.until(lambda: site.line.unanswered == 1)
+            site.instrument.say(b"1\r\n")
+            await site.gets(b"1")
+            await site.until(lambda: site.instrument.heard() == b"READ?\r\n")
+            site.instrument.say(b"2\r\n")
+            await site.gets(b"1", b"2")
+            assert not site.line.is_gone
+
+    asyncio.run(body())
+
+
 COMMANDS = msgspec.structs.replace(
     PLAIN,
     commands={
