@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from holdfast.adapters.bacnet.settings import BacnetSettings
+from holdfast.adapters.ble.settings import BleSettings
 from holdfast.adapters.broker.settings import BrokerSettings, filter_fault
 from holdfast.adapters.coap.settings import CoapLink
 from holdfast.adapters.host.settings import HostSettings
@@ -21,6 +22,7 @@ from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.topics import matches
+from holdfast.adapters.serial.settings import SerialSettings
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
@@ -100,6 +102,10 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Foreign MQTT brokers that this node subscribes to."""
     bacnet: dict[Name, BacnetSettings] = field(default_factory=dict)
     """BACnet/IP networks, and the devices there that this node reads."""
+    serial: dict[Name, SerialSettings] = field(default_factory=dict)
+    """Instruments on serial ports and serial servers."""
+    ble: dict[Name, BleSettings] = field(default_factory=dict)
+    """Bluetooth LE advertisements."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
     coap: dict[Name, CoapLink] = field(default_factory=dict)
