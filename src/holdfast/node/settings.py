@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from holdfast.adapters.broker.settings import BrokerSettings
 from holdfast.adapters.host.settings import HostSettings
+from holdfast.adapters.modbus.settings import ModbusSettings
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
 from holdfast.adapters.mqtt.settings import MqttSettings
@@ -96,6 +97,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
     brokers: dict[Name, BrokerSettings] = field(default_factory=dict)
     """Foreign MQTT brokers that this node subscribes to."""
+    modbus: dict[Name, ModbusSettings] = field(default_factory=dict)
+    """Modbus devices, by link."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
     channels: dict[Name, ChannelSettings] = field(default_factory=dict)
