@@ -1,0 +1,1 @@
+"""Device ends: how each protocol says what the plant models yield."""
