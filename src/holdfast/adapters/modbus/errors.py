@@ -4,6 +4,7 @@ AdapterError
 ├── DeviceFaulted
 │   ├── Refused        an exception answer: the device is there, and says no
 │   └── Malformed      bytes that aren't an answer to the question
+│       └── WrongUnit  another unit answered
 └── DeviceUnreachable
     └── UnitSilent     the gateway answers, the unit behind it doesn't
 """
@@ -40,6 +41,13 @@ class Refused(DeviceFaulted):
 
 class Malformed(DeviceFaulted):
     """Bytes that aren't an answer."""
+
+
+class WrongUnit(Malformed):
+    """The question's number, and another unit."""
+
+    def __init__(self, asked: int, answered: int) -> None:
+        super().__init__(f"unit {asked} was asked, and unit {answered} answered", "is `unit` right?")
 
 
 class UnitSilent(DeviceUnreachable):

@@ -99,6 +99,11 @@ class TcpFrames:
     def __init__(self) -> None:
         self._rest = b""
 
+    @property
+    def is_amid(self) -> bool:
+        """Has a part of an answer come?"""
+        return bool(self._rest)
+
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
         """(transaction, unit, PDU) of each answer that is complete now.
 

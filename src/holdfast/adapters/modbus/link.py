@@ -7,10 +7,10 @@ quiet, and the connection closed, so that a late answer can't be taken for anoth
 
 import asyncio
 import contextlib
-from typing import Protocol, cast
+from typing import cast
 
 from holdfast.adapters.errors import DeviceUnreachable
-from holdfast.adapters.modbus.errors import Malformed
+from holdfast.adapters.modbus.errors import Malformed, WrongUnit
 from holdfast.adapters.modbus.frames import Question, RtuFrames, TcpFrames, data_of, rtu_frame, tcp_frame
 from holdfast.adapters.modbus.settings import Transport
 from holdfast.transport.addresses import Address
@@ -19,22 +19,6 @@ _MOST_SILENT = 2
 """Questions in a row without any answer, after which a TCP connection is given up: the peer may have lost it."""
 _QUIET_S = 0.05
 _NUMBERS = 0x10000
-
-
-class _Talk(Protocol):
-    """How questions are framed on a connection. Answers go to futures."""
-
-    def ask(self, unit: int, question: Question) -> tuple[bytes, asyncio.Future[bytes]]:
-        """The bytes to send, and where its answer's PDU will be."""
-        ...
-
-    def feed(self, data: bytes) -> None:
-        """Bytes came. Raises Malformed when the connection is of no more use."""
-        ...
-
-    def fail(self, error: Exception) -> None:
-        """Nothing more will come."""
-        ...
 
 
 class _Tcp:
@@ -57,9 +41,14 @@ class _Tcp:
             if answer is None or answer.done():
                 self.late += 1
             elif unit != asked:
-                answer.set_exception(Malformed(f"unit {asked} was asked, and unit {unit} answered", "is `unit` right?"))
+                answer.set_exception(WrongUnit(asked, unit))
             else:
                 answer.set_result(pdu)
+
+    @property
+    def is_amid(self) -> bool:
+        """Has half an answer come? What comes next would be taken for the rest of it."""
+        return self._frames.is_amid
 
     def fail(self, error: Exception) -> None:
         for _, answer in list(self._waiting.values()):
@@ -86,6 +75,11 @@ class _Rtu:
         pdu = self._frames.feed(data)
         if pdu is not None:
             self._answer.set_result(pdu)
+
+    @property
+    def is_amid(self) -> bool:
+        """Serial frames begin anew with each question."""
+        return False
 
     def fail(self, error: Exception) -> None:
         if self._answer is not None and not self._answer.done():
@@ -180,7 +174,11 @@ class Link:
             answer.cancel()
         wire.answered += 1
         wire.silent = 0
-        return data_of(question, pdu)
+        try:
+            return data_of(question, pdu)
+        except Malformed:  # where the next answer begins is anybody's guess now
+            wire.close(DeviceUnreachable("the connection was closed after an answer of no use"))
+            raise
 
     async def _silent(self, wire: _Wire, timeout_s: float) -> None:
         wire.silent += 1
@@ -192,7 +190,7 @@ class Link:
                         heard = wire.heard
                         await asyncio.sleep(_QUIET_S)
             wire.close(DeviceUnreachable("the connection was closed after a question without an answer"))
-        elif wire.silent >= _MOST_SILENT:
+        elif wire.silent >= _MOST_SILENT or wire.talk.is_amid:
             wire.close(DeviceUnreachable("the connection was closed: nothing came any more"))
 
     async def _open(self, timeout_s: float) -> _Wire:
