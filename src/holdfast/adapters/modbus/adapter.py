@@ -44,7 +44,6 @@ class Device:
     bus: str
     map: RegisterMap
     groups: Mapping[str, Group] = field(default_factory=dict)
-    was_silent: bool = False
 
     @property
     def where(self) -> str:
@@ -125,15 +124,15 @@ class ModbusAdapter:
         try:
             return await self._read_group(device, device.groups[poll.group], timeout_s)
         except Exception:
-            device.was_silent = True
+            for group in device.groups.values():
+                group.was_silent = True
             raise
 
     async def _read_group(self, device: Device, group: Group, timeout_s: float) -> Reading:
         now = self._clock.monotonic()
-        was_silent, device.was_silent = device.was_silent, False
         found, bad, reading = dict[str, Scalar](), list[str](), Reading()
         todo = [*group.due(now), *reversed(group.blocks)]
-        if was_silent:
+        if group.was_silent:  # they were said to be offline
             bad += [name for block in group.refused for name in _names(block)]
         while todo:
             block = todo.pop()
@@ -156,6 +155,7 @@ class ModbusAdapter:
                     group.accept(block)
                 found |= block.decode(data)
             reading.slowest_s = max(reading.slowest_s, self._clock.monotonic() - began)
+        group.was_silent = False
         reading.values = found
         reading.others = [Point(name, None, "bad") for name in dict.fromkeys(bad)]
         return reading
@@ -196,9 +196,8 @@ class ModbusAdapter:
         of = f"{len(well)} of {len(tried)} devices answer" + (f" (of {len(self._devices):,})" if self._more else "")
         if wrong:
             device = self._devices[wrong[0][0]]
-            fault, hint = in_words(wrong[0][1])
-            fault = "no answer" if isinstance(wrong[0][1], TimeoutError) else fault
-            raise DeviceUnreachable(f"{of}; {device.name} at {device.where}: {fault}", hint or _SILENT)
+            fault, hint = ("no answer", _SILENT) if isinstance(wrong[0][1], TimeoutError) else in_words(wrong[0][1])
+            raise DeviceUnreachable(f"{of}; {device.name} at {device.where}: {fault}", hint)
         return f"{of}: {well[0]}"
 
     @property

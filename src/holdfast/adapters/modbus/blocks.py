@@ -94,10 +94,12 @@ class Group:
     """What one poll of a device reads, and what was learnt about it.
 
     refused: points that the device hasn't, each with when it's to be tried again, monotonic seconds
+    was_silent: since it answered last
     """
 
     blocks: list[Block]
     refused: dict[Block, float] = field(default_factory=dict)
+    was_silent: bool = False
 
     def refuse(self, block: Block, now: float) -> Sequence[Block]:
         """The device won't answer this block: what is to be asked instead; nothing = its one point is refused."""
