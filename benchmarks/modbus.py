@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,9 +27,11 @@ from typing import Any
 import numpy as np
 import uvloop
 import yaml
+from pymodbus.client import AsyncModbusTcpClient
 
 from benchmarks.processes import cpu_s, free_port, python, running, wait_for_port
 from holdfast.adapters.modbus.blocks import blocks
+from holdfast.adapters.modbus.frames import read
 from holdfast.adapters.modbus.link import Link
 from holdfast.adapters.modbus.maps import MapFile, RegisterPoint, compiled
 from holdfast.sim.ends.modbus import ModbusEnd, ModbusEndSettings
@@ -137,7 +140,9 @@ def site(folder: Path, count: int, seconds: float, *, units: int, every: float) 
     return {"devices": count, "addresses": -(-count // units), "every_s": every, "points": POINTS, **found}
 
 
-def phase(devices: Process, pid: int, seconds: float, every: float, without: set[str] = frozenset()) -> dict[str, Any]:
+def phase(
+    devices: Process, pid: int, seconds: float, every: float, without: AbstractSet[str] = frozenset()
+) -> dict[str, Any]:
     """A stretch of time: periods by the wire, CPU and memory of the node."""
     devices.ask("clear")
     began, cpu = time.monotonic(), cpu_s(pid)
@@ -192,10 +197,6 @@ def client(seconds: float) -> dict[str, Any]:
     """CPU of this process for each question of 20 registers."""
 
     async def spend(port: int) -> dict[str, list[float]]:
-        from pymodbus.client import AsyncModbusTcpClient
-
-        from holdfast.adapters.modbus.frames import read
-
         link, other = Link(Address("127.0.0.1", port), "tcp"), AsyncModbusTcpClient("127.0.0.1", port=port)
         await other.connect()
         question, costs, each = read(4, 0, 20), dict[str, list[float]](), int(400 * seconds)

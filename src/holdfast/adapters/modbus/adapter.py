@@ -30,6 +30,9 @@ from holdfast.transport.addresses import Address
 from holdfast.transport.backoff import Backoff
 
 _PAUSE_S = (0.5, 30.0)
+_GATHER_S, _GATHER_SHARE = 0.02, 0.02
+"""How long what was read may wait for other devices' readings: a batch costs the node a third less than as many polls
+one by one (benchmarks.modbus, 1,000 polls a second)."""
 _TRIED = 20
 """Devices that a try asks; of more, these are enough to see whether address, unit and map are right."""
 
@@ -70,7 +73,7 @@ class ModbusAdapter:
         self._links: dict[Address, Link] = {}
         placed = settings.all()
         self._devices = {one.name: self._device(one, maps[one.settings.map]) for one in placed}
-        self._feed = Feed(self.name, inbox, clock)
+        self._feed = Feed(self.name, inbox, clock, min(_GATHER_S, settings.every * _GATHER_SHARE))
         polled = [self._polled(self._devices[one.name], one) for one in placed]
         carries = {str(address): settings.carries for address in self._links}
         self._poller = Poller(polled, self._read, self._feed, settings, clock, rng, carries)
@@ -110,9 +113,10 @@ class ModbusAdapter:
 
     async def stop(self, deadline_s: float) -> None:
         """See `EdgeAdapter`."""
-        del deadline_s  # what was read is offered in the same turn of the loop
+        del deadline_s  # nothing here waits
         self._poller.stop()
         self._close()
+        self._feed.flush()
 
     def _close(self) -> None:
         for link in self._links.values():
@@ -139,17 +143,11 @@ class ModbusAdapter:
             began = self._clock.monotonic()
             try:
                 data = await device.link.ask(device.unit, block.question, timeout_s)
-            except Refused as error:
+            except (Refused, Malformed) as error:
                 reading.trouble = f"{_where(block)}: {'; '.join(filter(None, in_words(error)))}"
-                if error.code not in NOT_THERE:
-                    bad += _names(block)
-                elif halves := group.refuse(block, now):
-                    todo += reversed(halves)
-                else:
-                    bad += _names(block)
-            except Malformed as error:
-                reading.trouble = f"{_where(block)}: {'; '.join(filter(None, in_words(error)))}"
-                bad += _names(block)
+                halves = group.refuse(block, now) if isinstance(error, Refused) and error.code in NOT_THERE else ()
+                todo += reversed(halves)
+                bad += () if halves else _names(block)
             else:
                 if block in group.refused:
                     group.accept(block)

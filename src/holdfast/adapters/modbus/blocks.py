@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from holdfast.adapters.modbus.frames import READ_COILS, READ_DISCRETE, READ_HOLDING, READ_INPUT, Question, read
 from holdfast.adapters.modbus.maps import MapPoint, RegisterMap, Table, is_bits
@@ -42,7 +43,7 @@ class Block:
         self._names = [one.name for one in points]
         self._finish = [(i, one.form.finish) for i, one in enumerate(points) if one.form.finish is not None]
         if is_bits(self.table):
-            self._gather = np.array([one.start - self.start for one in points])
+            self._gather: NDArray[np.intp] | None = np.array([one.start - self.start for one in points])
             self._unpack = None
             return
         places = [2 * (one.start - self.start) + place for one in points for place in one.form.places]

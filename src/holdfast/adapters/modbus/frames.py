@@ -171,7 +171,11 @@ class RtuFrames:
         for at in range(len(buffer) - 4):
             head = buffer[at : at + 2]
             size = self._size if head == self._good else 5 if head == self._bad else 0
-            if size and len(buffer) >= at + size and crc16(buffer[at : at + size - 2]) == buffer[at + size - 2 : at + size]:
+            if (
+                size
+                and len(buffer) >= at + size
+                and crc16(buffer[at : at + size - 2]) == buffer[at + size - 2 : at + size]
+            ):
                 return buffer[at + 1 : at + size - 2]
         if len(buffer) > MOST_BYTES:
             raise Malformed("what came is no Modbus RTU", _FOREIGN)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from holdfast.adapters.modbus.frames import MOST_BITS, MOST_REGISTERS
 from holdfast.adapters.modbus.values import Form, Order, form_of
-from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
+from holdfast.kernel.documents import Document, SettingsInvalid, load
 from holdfast.kernel.scalars import Duration
 from holdfast.model.points import PointMap, PointName, PointSettings
 
@@ -181,8 +181,6 @@ def _faults(one: RegisterPoint, file: MapFile) -> Iterator[tuple[tuple[str, ...]
     if (encoding == "text") is (one.length is None):
         yield ("length",), "`length` is a text's, in bytes" if one.length else "a text needs its `length` in bytes"
         return
-    if is_bits(table) and encoding != "bool":
-        yield ("as",), f"a {table} is a bit: `as: bool`"
     registers = (one.length + 1) // 2 if one.length else form_of(encoding, "ABCD", 0, None).registers
     if registers > file.most:
         yield ("as",), f"it has {registers} registers, and the device gives {file.most} in one answer (`most`)"
@@ -191,18 +189,25 @@ def _faults(one: RegisterPoint, file: MapFile) -> Iterator[tuple[tuple[str, ...]
         yield ("at",), "the map's `first` is 1: registers count from 1"
     elif start + registers - 1 > _LAST:
         yield ("at",), f"its last register is {start + registers - 1}: there are {_LAST}"
+    if one.every == 0:
+        yield ("every",), "it's read at intervals: at least 1ms"
+    yield from _write_faults(one, table, registers)
+
+
+def _write_faults(one: RegisterPoint, table: Table, registers: int) -> Iterator[tuple[tuple[str, ...], str]]:
     if one.writable and table in ("input", "discrete"):
         yield ("writable",), f"`{table}` can't be written: only `holding` and `coil`"
     if one.write_with == "single" and registers > 1:
-        yield ("write_with",), f"{registers} registers are written by `multiple`: by one each the device would see halves"
-    if one.every == 0:
-        yield ("every",), "it's read at intervals: at least 1ms"
+        yield (
+            ("write_with",),
+            f"{registers} registers are written by `multiple`: one by one the device would see halves",
+        )
 
 
 def _bit_faults(one: RegisterPoint, encoding: Encoding, table: Table) -> Iterator[tuple[tuple[str, ...], str]]:
+    if is_bits(table) and encoding != "bool":
+        yield ("as",), f"a {table} is a bit: `as: bool`"
     if one.bits is None:
-        if encoding == "bool" and not is_bits(table) and one.as_:
-            return
         return
     try:
         first, last = _bits(one.bits) or (0, 0)

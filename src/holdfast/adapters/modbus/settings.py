@@ -55,21 +55,23 @@ class ModbusSettings(PollSettings, frozen=True, forbid_unknown_fields=True, kw_o
             yield ("every",), "devices are asked at intervals: at least 1ms"
         if self.transport == "rtu-over-tcp" and self.carries > 1:
             yield ("carries",), "serial frames have no number: a line takes one question at a time"
+        yield from self._device_findings()
+
+    def _device_findings(self) -> Iterator[tuple[tuple[str, ...], str]]:
         seen: dict[str, str] = {}
         for key, device in self.devices.items():
             where = ("devices", key)
+            if device.every == 0:
+                yield (*where, "every"), "a device is asked at intervals: at least 1ms"
             try:
-                made = list(self._expanded(key, device))
+                made = [one.name for one in self._expanded(key, device)]
             except _Wrong as wrong:
                 yield (*where, *wrong.where), wrong.said
                 continue
-            if device.every == 0:
-                yield (*where, "every"), "a device is asked at intervals: at least 1ms"
-            for one in made:
-                other = seen.setdefault(one.name, key)
-                if other != key:
-                    yield where, f"`{one.name}` is also in `{other}`"
-                    break
+            twice = next((name for name in made if name in seen), None)
+            if twice is not None:
+                yield where, f"`{twice}` is also in `{seen[twice]}`"
+            seen |= dict.fromkeys(made, key)
         if len(seen) > MOST_DEVICES:
             yield ("devices",), f"{len(seen):,} devices: a link takes at most {MOST_DEVICES:,}"
 

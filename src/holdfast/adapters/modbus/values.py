@@ -74,10 +74,11 @@ class Form:
             return struct.pack(">H", int(value))
         if self.encoding in ("f32", "f64"):
             try:
-                return struct.pack(f">{self.code}", value)
+                return bytes(struct.pack(f">{self.code}", value))
             except OverflowError:
                 raise WriteRefused(f"{value:g} doesn't fit into {self.encoding}") from None
-        return struct.pack(f">{self.code}", _whole(value, *_RANGES[self.encoding], self.encoding))
+        whole = _whole(value, *_RANGES[self.encoding], self.encoding)
+        return whole.to_bytes(2 * self.registers, "big", signed=self.encoding[0] == "i")
 
     def _text(self, value: Scalar) -> bytes:
         size = 2 * self.registers
@@ -91,8 +92,8 @@ class Form:
     def _with_bits(self, value: float, now: bytes) -> bytes:
         first, last = self.bits or (0, 0)
         size = last - first + 1
-        number = _whole(value, 0, 2**size - 1, f"{size} bits" if size > 1 else "a bit")
-        mask = (2**size - 1) << first
+        number = _whole(value, 0, (1 << size) - 1, f"{size} bits" if size > 1 else "a bit")
+        mask = ((1 << size) - 1) << first
         return ((int.from_bytes(now, "big") & ~mask) | number << first).to_bytes(2 * self.registers, "big")
 
 

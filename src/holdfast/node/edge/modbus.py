@@ -42,9 +42,7 @@ def maps(document: Document[Any], problems: list[Problem]) -> "Iterator[Mapped]"
             yield Mapped(found.map, read[path] or document, ("points",))
 
 
-def _twice(
-    document: Document[Any], name: str, link: ModbusSettings, owners: dict[str, str]
-) -> Iterator[Problem]:
+def _twice(document: Document[Any], name: str, link: ModbusSettings, owners: dict[str, str]) -> Iterator[Problem]:
     """Devices that two links have: their readings would mix."""
     if any(link.findings()):
         return

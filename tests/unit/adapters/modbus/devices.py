@@ -37,15 +37,13 @@ class Device:
         self.behave = behave
         self.asked: list[bytes] = []
         self.talkers: list[Talker] = []
-        self.on_connect: Callable[[Talker], None] = lambda talker: None
+        self.on_connect: Callable[[Talker], None] = lambda _: None
         self.address = Address("127.0.0.1", 0)
         self.server: asyncio.Server | None = None
 
     async def listen(self) -> None:
         loop = asyncio.get_running_loop()
-        self.server = await loop.create_server(
-            lambda: Talker(self), "127.0.0.1", self.address.port, reuse_address=True
-        )
+        self.server = await loop.create_server(lambda: Talker(self), "127.0.0.1", self.address.port, reuse_address=True)
         self.address = Address("127.0.0.1", self.server.sockets[0].getsockname()[1])
 
     def close(self) -> None:

@@ -78,7 +78,7 @@ def same(one: dict[str, Scalar], other: dict[str, Scalar]) -> bool:
 def test_blocks_give_what_one_by_one_gives(found: RegisterMap, seed: int) -> None:
     memory = Memory(seed, set())
     together, _ = memory.poll(Group(blocks(list(found.points.values()), found)))
-    apart = {}
+    apart: dict[str, Scalar] = {}
     for name, point in found.points.items():
         data = memory.read(Block([point]))
         assert data is not None
@@ -110,7 +110,7 @@ def test_a_device_with_holes_loses_only_the_points_in_them_and_is_learnt(
     group = Group(blocks(list(found.points.values()), found))
     values, bad = memory.poll(group)
     wrong = {n for n, p in found.points.items() if any((p.table, at) in holes for at in range(p.start, p.end))}
-    assert (values.keys(), bad) == (found.points.keys() - wrong, wrong)
+    assert (set(values), bad) == (found.points.keys() - wrong, wrong)
     memory.asked = 0
     again, still_bad = memory.poll(group)
     assert same(again, values)

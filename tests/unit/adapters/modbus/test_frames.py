@@ -1,5 +1,7 @@
 """Bytes of Modbus: what the library everybody uses (pymodbus) says, whatever comes, in whatever pieces."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ GOOD = bytes([3, 6, 1, 2, 3, 4, 5, 6])
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(edges)]
 
 
 def both(pdu: ModbusPDU, unit: int, number: int) -> tuple[bytes, bytes]:
@@ -37,7 +39,12 @@ def both(pdu: ModbusPDU, unit: int, number: int) -> tuple[bytes, bytes]:
 
 @given(UNITS, WORDS, WORDS, st.integers(1, 125), WORDS, st.booleans())
 def test_questions_are_those_that_pymodbus_sends(
-    unit: int, number: int, start: int, count: int, value: int, on: bool
+    unit: int,
+    number: int,
+    start: int,
+    count: int,
+    value: int,
+    on: bool,  # noqa: FBT001  # drawn
 ) -> None:
     foreign: list[tuple[Question, ModbusPDU]] = [
         (read(frames.READ_HOLDING, start, count), ReadHoldingRegistersRequest(address=start, count=count)),
@@ -147,7 +154,5 @@ def test_an_answer_of_another_length_is_not_taken(unit: int, count: int) -> None
 
 
 def test_a_line_that_never_stops_talking_is_given_up() -> None:
-    line = RtuFrames(1, ASKED)
     with pytest.raises(Malformed, match="RTU"):
-        for _ in range(2000):
-            line.feed(b"\xaa")
+        RtuFrames(1, ASKED).feed(b"\xaa" * 2000)

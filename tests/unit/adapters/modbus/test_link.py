@@ -8,10 +8,10 @@ import pytest
 from tests.unit.adapters.modbus.devices import Device, Talker, device
 
 from holdfast.adapters.errors import DeviceUnreachable
-from holdfast.adapters.modbus import link as module
 from holdfast.adapters.modbus.errors import Malformed, Refused, UnitSilent
 from holdfast.adapters.modbus.frames import READ_HOLDING, read, rtu_frame
 from holdfast.adapters.modbus.link import Link
+from holdfast.adapters.modbus.settings import Transport
 
 ASKED = read(READ_HOLDING, 0, 2)
 
@@ -25,6 +25,15 @@ def answer(frame: bytes, value: bytes, *, unit: int | None = None, number: int |
 
 def echo(talker: Talker, frame: bytes) -> None:
     talker.say(answer(frame, frame[8:12]))
+
+
+def mute(talker: Talker, frame: bytes) -> None:
+    del talker, frame
+
+
+def closing(talker: Talker, frame: bytes) -> None:
+    del frame
+    talker.transport.abort()
 
 
 def test_questions_at_once_get_their_own_answers_in_whatever_order_these_come() -> None:
@@ -90,7 +99,7 @@ def late_unit_7(one: Device) -> None:
 
 def test_on_a_serial_line_a_late_answer_of_unit_7_is_not_taken_for_unit_8() -> None:
     async def run() -> None:
-        async with device(lambda t, frame: None) as one:
+        async with device(mute) as one:
             late_unit_7(one)
             link = Link(one.address, "rtu-over-tcp")
             for _ in range(3):
@@ -154,7 +163,7 @@ def test_a_connection_that_rested_and_was_closed_is_opened_again_without_losing_
 
 def test_a_device_that_closes_every_connection_is_unreachable_and_asked_only_once() -> None:
     async def run() -> None:
-        async with device(lambda t, frame: t.transport.abort()) as one:
+        async with device(closing) as one:
             link = Link(one.address, "tcp")
             with pytest.raises(DeviceUnreachable):
                 await link.ask(1, ASKED, 1.0)
@@ -181,7 +190,7 @@ def test_nobody_there_is_said_in_words_and_a_return_is_noticed() -> None:
 
 def test_a_connection_without_answers_is_given_up_after_two_and_kept_by_those_that_answer() -> None:
     async def run() -> None:
-        async with device(lambda t, frame: None) as one:
+        async with device(mute) as one:
             link = Link(one.address, "tcp")
             for _ in range(4):
                 with pytest.raises(TimeoutError):
@@ -223,8 +232,9 @@ def test_a_value_dribbled_byte_by_byte_arrives() -> None:
 
     async def run() -> None:
         async with device(dribble) as one:
-            for transport in ("tcp", "rtu-over-tcp"):
-                link = Link(one.address, transport)  # type: ignore[arg-type]  # one of the two
+            transports: tuple[Transport, ...] = ("tcp", "rtu-over-tcp")
+            for transport in transports:
+                link = Link(one.address, transport)
                 assert await link.ask(1, ASKED, 2.0) == b"\1\2\3\4"
                 link.close()
 
@@ -232,7 +242,7 @@ def test_a_value_dribbled_byte_by_byte_arrives() -> None:
 
 
 @pytest.mark.parametrize("transport", ["tcp", "rtu-over-tcp"])
-def test_rubbish_never_becomes_a_value_and_the_next_sound_answer_is_taken(transport: module.Transport) -> None:
+def test_rubbish_never_becomes_a_value_and_the_next_sound_answer_is_taken(transport: Transport) -> None:
     rng = Random(7)
     good = b"\x11\x22\x33\x44"
 
@@ -244,12 +254,9 @@ def test_rubbish_never_becomes_a_value_and_the_next_sound_answer_is_taken(transp
         at = rng.randrange(len(right))
         changed = bytearray(right)
         changed[at] ^= rng.randrange(1, 256)
-        way = rng.randrange(6)
-        talker.say(
-            [bytes(changed), right[:at], rng.randbytes(40), answer(frame, good, number=rng.randrange(65536))
-             if transport == "tcp" else rtu_frame(frame[0] ^ 1, b"\3\4" + good), b"", rng.randbytes(at) + right[: at + 1]]
-            [way]
-        )  # fmt: skip
+        other = answer(frame, good, number=rng.randrange(65536)) if transport == "tcp" else rtu_frame(2, b"\3\4" + good)
+        ways = [bytes(changed), right[:at], rng.randbytes(40), other, b"", rng.randbytes(at) + right[: at + 1]]
+        talker.say(ways[rng.randrange(6)])
 
     async def run() -> None:
         async with device(spoilt) as one:

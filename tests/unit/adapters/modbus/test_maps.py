@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.adapters.modbus.maps import BUILTIN, load_map, map_path
-from holdfast.kernel.documents import Document, SettingsInvalid
 from holdfast.codecs.generating import profiles_of
-from holdfast.kernel.documents import Problem
+from holdfast.kernel.documents import Document, Problem, SettingsInvalid
 
 
 def faults(folder: Path, text: str) -> list[str]:
@@ -56,7 +55,9 @@ def test_what_is_wrong_with_a_map_is_said(tmp_path: Path) -> None:
     assert "points" in faults(tmp_path, "points: {'a b': {at: 0, metric: m}}")[0]
 
 
-def test_points_may_overlap_and_count_from_1_and_booleans_and_texts_are_known_by_their_registers(tmp_path: Path) -> None:
+def test_points_may_overlap_and_count_from_1_and_booleans_and_texts_are_known_by_their_registers(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "plc.yaml"
     path.write_text(
         "first: 1\npoints:\n  state: {at: 1, metric: state, type: int}\n  run: {at: 1, bits: 3, metric: run}\n"

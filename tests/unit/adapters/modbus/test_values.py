@@ -2,6 +2,7 @@
 
 import math
 import struct
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -20,10 +21,10 @@ ORDERS: list[Order] = ["ABCD", "CDAB", "BADC", "DCBA"]
 
 
 @given(st.sampled_from(sorted(FOREIGN)), st.booleans(), st.binary(min_size=8, max_size=8))
-def test_numbers_are_those_that_pymodbus_reads(encoding: str, little: bool, data: bytes) -> None:
+def test_numbers_are_those_that_pymodbus_reads(encoding: str, little: bool, data: bytes) -> None:  # noqa: FBT001  # drawn
     form = form_of(encoding, "CDAB" if little else "ABCD", 0, None)
     registers = list(struct.unpack(f">{form.registers}H", data[: 2 * form.registers]))
-    order = "little" if little else "big"
+    order: Literal["little", "big"] = "little" if little else "big"
     theirs = ModbusClientMixin.convert_from_registers(registers, FOREIGN[encoding], word_order=order)
     ours = form.decode(data[: 2 * form.registers])
     assert ours == theirs or (math.isnan(float(ours)) and math.isnan(float(str(theirs))))
