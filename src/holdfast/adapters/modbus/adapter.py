@@ -10,7 +10,7 @@ from random import Random
 
 from msgspec.structs import replace
 
-from holdfast.adapters.errors import DeviceUnreachable
+from holdfast.adapters.errors import DeviceFaulted, DeviceUnreachable
 from holdfast.adapters.feed import Feed
 from holdfast.adapters.modbus.blocks import Block, Group, blocks
 from holdfast.adapters.modbus.errors import NOT_THERE, Malformed, Refused
@@ -123,7 +123,11 @@ class ModbusAdapter:
             link.close()
 
     async def _read(self, poll: Poll, timeout_s: float) -> Reading:
-        """One poll: every block of it; a refused one is split, and what's refused alone is bad."""
+        """One poll: every block of it; a refused one is split, and what's refused alone is bad.
+
+        Raises:
+            AdapterError, TimeoutError: it doesn't answer, or with nothing but rubbish.
+        """
         device = self._devices[poll.device]
         try:
             return await self._read_group(device, device.groups[poll.group], timeout_s)
@@ -135,6 +139,7 @@ class ModbusAdapter:
     async def _read_group(self, device: Device, group: Group, timeout_s: float) -> Reading:
         now = self._clock.monotonic()
         found, bad, reading = dict[str, Scalar](), list[str](), Reading()
+        is_sound, fault = not group.blocks, DeviceFaulted("it has none of its map's registers")
         todo = [*group.due(now), *reversed(group.blocks)]
         if group.was_silent:  # they were said to be offline
             bad += [name for block in group.refused for name in _names(block)]
@@ -145,14 +150,18 @@ class ModbusAdapter:
                 data = await device.link.ask(device.unit, block.question, timeout_s)
             except (Refused, Malformed) as error:
                 reading.trouble = f"{_where(block)}: {'; '.join(filter(None, in_words(error)))}"
+                is_sound, fault = is_sound or isinstance(error, Refused), error
                 halves = group.refuse(block, now) if isinstance(error, Refused) and error.code in NOT_THERE else ()
                 todo += reversed(halves)
                 bad += () if halves else _names(block)
             else:
                 if block in group.refused:
                     group.accept(block)
+                is_sound = True
                 found |= block.decode(data)
             reading.slowest_s = max(reading.slowest_s, self._clock.monotonic() - began)
+        if not is_sound:
+            raise fault
         group.was_silent = False
         reading.values = found
         reading.others = [Point(name, None, "bad") for name in dict.fromkeys(bad)]

@@ -194,6 +194,19 @@ def test_a_busy_device_lives_and_its_values_are_bad_meanwhile() -> None:
     play(body)
 
 
+def test_a_device_that_says_nothing_but_rubbish_is_offline_until_it_says_something_else() -> None:
+    async def body(made: ModbusAdapter, meter: Meter, one: Device, box: Box) -> None:
+        await until(lambda: box.messages("points/modbus/meter"))
+        one.behave = lambda talker, _: talker.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await until(lambda: ("power", "offline") in box.qualities())
+        assert "no Modbus TCP" in made.devices()[0].error
+        one.behave = meter
+        before = len(box.messages("points/modbus/meter"))
+        await until(lambda: len(box.messages("points/modbus/meter")) > before)
+
+    play(body)
+
+
 def test_writes_are_read_back() -> None:
     async def body(made: ModbusAdapter, meter: Meter, one: Device, box: Box) -> None:
         assert made.writes("m")
