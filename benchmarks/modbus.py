@@ -125,8 +125,9 @@ def site(folder: Path, count: int, seconds: float, *, units: int, every: float) 
         said = yaml.safe_load(ModbusEnd("load", settings, devices_of(count)).map_yaml())
         for name, file in said["files"].items():
             (folder / name).write_text(yaml.safe_dump(file))
-        node = {"node": "gw", "api": {"listen": f"127.0.0.1:{api}"}, "journal": {"ballast": "0MB"},
-                "modbus": {"load": {**said["modbus"]["sim-load"], "timeout": "1s" if units == 1 else "300ms"}}}  # fmt: skip
+        links = {"load": {**said["modbus"]["sim-load"], "timeout": "1s" if units == 1 else "300ms"}}
+        own = {"node": "gw", "api": {"listen": f"127.0.0.1:{api}"}, "journal": {"ballast": "0MB"}}
+        node = {**own, "modbus": links}
         (folder / "node.yaml").write_text(yaml.safe_dump(node))
         with running(*python("holdfast", "run", str(folder / "node.yaml")), log=folder / "node.log") as gateway:
             wait_for_port(api)

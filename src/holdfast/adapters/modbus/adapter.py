@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from holdfast.adapters.errors import DeviceFaulted, DeviceUnreachable
 from holdfast.adapters.feed import Feed
-from holdfast.adapters.modbus.blocks import Block, Group, blocks
+from holdfast.adapters.modbus.blocks import Block, Group, blocks, scaled
 from holdfast.adapters.modbus.errors import NOT_THERE, Malformed, Refused
 from holdfast.adapters.modbus.link import Link
 from holdfast.adapters.modbus.maps import KIND, RegisterMap
@@ -93,8 +93,7 @@ class ModbusAdapter:
         for name, point in device.map.points.items():
             by_pace.setdefault(point.every_s or usual, []).append(name)
         device.groups = {
-            f"{pace:g}s": Group(blocks([device.map.points[name] for name in names], device.map))
-            for pace, names in by_pace.items()
+            f"{pace:g}s": Group(blocks(device.map.read_with(names), device.map)) for pace, names in by_pace.items()
         }
         priority = placed.settings.priority
         polls = [Poll(device.name, device.bus, pace, priority, f"{pace:g}s") for pace in by_pace]
@@ -163,8 +162,10 @@ class ModbusAdapter:
         if not is_sound:
             raise fault
         group.was_silent = False
-        reading.values = found
-        reading.others = [Point(name, None, "bad") for name in dict.fromkeys(bad)]
+        reading.values, unscaled = scaled(found, device.map)
+        reading.others = [
+            Point(name, None, "bad") for name in dict.fromkeys([*bad, *unscaled]) if name in device.map.points
+        ]
         return reading
 
     def status(self) -> AdapterStatus:

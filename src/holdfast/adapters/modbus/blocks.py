@@ -25,6 +25,8 @@ FUNCTIONS: Mapping[Table, int] = {
     "coil": READ_COILS,
     "discrete": READ_DISCRETE,
 }
+_MOST_POWER = 10
+"""Of a scale register (SunSpec: sunssf, -10 to 10; 0x8000 = it isn't there)."""
 RETRY_S = 300.0
 """After which a refused point is tried again: firmware may have been updated, or the device replaced."""
 
@@ -88,6 +90,23 @@ def blocks(points: Sequence[MapPoint], found: RegisterMap) -> list[Block]:
         if run:
             made.append(Block(run))
     return made
+
+
+def scaled(found: dict[str, Scalar], map_: RegisterMap) -> tuple[dict[str, Scalar], list[str]]:
+    """Values multiplied by the powers of ten that stand beside them, and the names of those that have none."""
+    if not map_.scaled:
+        return found, []
+    without: list[str] = []
+    for name, key in map_.scaled.items():
+        value, power = found.get(name), found.get(key)
+        if value is None or value in map_.map.points[name].missing:
+            continue
+        if isinstance(value, str) or not isinstance(power, int) or abs(power) > _MOST_POWER:
+            without.append(name)
+            del found[name]
+        else:
+            found[name] = value * 10**power if power >= 0 else value / 10**-power
+    return {name: value for name, value in found.items() if name not in map_.scales}, without
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """Register maps: files that say which values a make of device has, and where. Pure but for reading the file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +18,7 @@ BUILTIN = Path(__file__).parent / "builtin"
 PREFIX = "builtin:"
 KIND = "modbus"
 _LAST = 65_535
+_SCALE = form_of("i16", "ABCD", 0, None)
 Table = Literal["holding", "input", "coil", "discrete"]
 Encoding = Literal["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "bool", "text"]
 WriteWith = Literal["auto", "single", "multiple"]
@@ -33,6 +34,7 @@ class RegisterPoint(PointSettings, frozen=True, forbid_unknown_fields=True, kw_o
     length: bytes of a text; two are a register
     bits:   of a register: `3` is a bit (true or false), `4-7` a number; bit 0 counts least
     every:  read less, or more, often than the rest
+    scale_at: of a SunSpec device the register (i16) that says by which power of ten the value is to be multiplied
     write_with: `single` = 0x05/0x06, `multiple` = 0x0F/0x10; auto = single where one register or coil will do
     """
 
@@ -42,6 +44,7 @@ class RegisterPoint(PointSettings, frozen=True, forbid_unknown_fields=True, kw_o
     order: Order | None = None
     length: Annotated[int, Meta(ge=1, le=2 * MOST_REGISTERS)] | None = None
     bits: int | str | None = None
+    scale_at: Annotated[int, Meta(ge=0, le=65_536)] | None = None
     every: Duration | None = None
     write_with: WriteWith = "auto"
 
@@ -86,13 +89,23 @@ class MapPoint:
 
 @dataclass(frozen=True, slots=True)
 class RegisterMap:
-    """A make of device."""
+    """A make of device.
+
+    scales: registers that say a power of ten, by names that no point has; scaled: points by such a name
+    """
 
     name: str
     points: Mapping[str, MapPoint]
     gap: int
     most: int
     map: PointMap
+    scales: Mapping[str, MapPoint]
+    scaled: Mapping[str, str]
+
+    def read_with(self, names: Sequence[str]) -> list[MapPoint]:
+        """What is read for these points."""
+        scales = dict.fromkeys(self.scaled[name] for name in names if name in self.scaled)
+        return [*(self.points[name] for name in names), *(self.scales[key] for key in scales)]
 
     def most_of(self, table: Table) -> int:
         """Registers or bits in one answer."""
@@ -144,7 +157,15 @@ def compiled(name: str, file: MapFile) -> RegisterMap:
         key: replace(one, type=points[key].form.kind) if points[key].form.kind != "number" else one
         for key, one in file.points.items()
     }
-    return RegisterMap(name, points, file.gap, file.most, PointMap(KIND, name, settings))
+    scaled = {key: f"#{one.scale_at}" for key, one in file.points.items() if one.scale_at is not None}
+    by_ten = {
+        f"#{one.scale_at}": MapPoint(
+            f"#{one.scale_at}", points[key].table, one.scale_at - file.first, 1, _SCALE, None, False, "auto"
+        )
+        for key, one in file.points.items()
+        if one.scale_at is not None
+    }
+    return RegisterMap(name, points, file.gap, file.most, PointMap(KIND, name, settings), by_ten, scaled)
 
 
 def _point(name: str, one: RegisterPoint, file: MapFile) -> MapPoint:
@@ -189,6 +210,8 @@ def _faults(one: RegisterPoint, file: MapFile) -> Iterator[tuple[tuple[str, ...]
         yield ("at",), "the map's `first` is 1: registers count from 1"
     elif start + registers - 1 > _LAST:
         yield ("at",), f"its last register is {start + registers - 1}: there are {_LAST}"
+    if one.scale_at is not None and (is_bits(table) or encoding in ("text", "bool") or one.bits or one.writable):
+        yield ("scale_at",), "it's for numbers that are only read"
     if one.every == 0:
         yield ("every",), "it's read at intervals: at least 1ms"
     yield from _write_faults(one, table, registers)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.adapters.modbus.blocks import FUNCTIONS, RETRY_S, Block, Group, blocks
+from holdfast.adapters.modbus.blocks import FUNCTIONS, RETRY_S, Block, Group, blocks, scaled
 from holdfast.adapters.modbus.maps import Encoding, MapFile, RegisterMap, RegisterPoint, Table, compiled, is_bits
 from holdfast.adapters.modbus.values import Order
 from holdfast.model.points import Scalar
@@ -137,3 +137,15 @@ def test_a_refused_point_is_tried_again_after_a_while_and_taken_when_it_answers(
     assert group.due(400.0) == []
     group.accept(due)
     assert (len(group.blocks), group.refused) == (2, {})
+
+
+def test_a_sunspec_value_is_multiplied_by_the_power_of_ten_that_stands_beside_it() -> None:
+    power = RegisterPoint(at=1, as_="i16", metric="p", scale_at=2, missing=(-32768,))
+    energy = RegisterPoint(at=3, as_="u32", metric="e", scale_at=5)
+    found = compiled("m", MapFile(points={"power": power, "energy": energy, "volts": RegisterPoint(at=6, metric="v")}))
+    (block,) = blocks(found.read_with(["power", "energy", "volts"]), found)
+    sound = block.decode(struct.pack(">hhIhH", 1234, -1, 7, 3, 230))
+    assert scaled(sound, found) == ({"power": 123.4, "energy": 7000, "volts": 230}, [])
+    unsound = block.decode(struct.pack(">hhIhH", -32768, -1, 7, -32768, 230))
+    assert scaled(unsound, found) == ({"power": -32768, "volts": 230}, ["energy"])
+    assert [p.name for p in found.read_with(["volts"])] == ["volts"]

@@ -262,7 +262,7 @@ def test_rubbish_never_becomes_a_value_and_the_next_sound_answer_is_taken(transp
         async with device(spoilt) as one:
             link = Link(one.address, transport)
             taken = 0
-            for round_ in range(90):
+            for round_ in range(90 if transport == "tcp" else 45):
                 one.behave = spoilt if round_ % 3 else (lambda t, frame: t.say(sound(frame)))
                 try:
                     found = await link.ask(1, ASKED, 0.02 if round_ % 3 else 2.0)
@@ -272,7 +272,7 @@ def test_rubbish_never_becomes_a_value_and_the_next_sound_answer_is_taken(transp
                 # over TCP nothing protects the data bytes themselves; a frame that's whole is what the device said
                 assert len(found) == 4
                 taken += found == good
-            assert taken >= 30
+            assert taken >= 15
             link.close()
 
     asyncio.run(run())

@@ -37,6 +37,7 @@ def faults(folder: Path, text: str) -> list[str]:
         ("{at: 1, order: ABDC, metric: m}", "points.p.order: expected one of ABCD, "),
         ("{at: 1, metric: m, scaling: 2}", "points.p.scaling: unknown key; did you mean `scale`?"),
         ("{metric: m}", "points.p: `at` is missing"),
+        ("{at: 1, as: text, length: 4, scale_at: 2, metric: m}", "points.p.scale_at: it's for numbers"),
     ],
 )
 def test_what_is_wrong_with_a_point_is_said(tmp_path: Path, point: str, said: str) -> None:

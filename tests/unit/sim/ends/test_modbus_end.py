@@ -18,7 +18,7 @@ from holdfast.adapters.modbus.link import Link
 from holdfast.adapters.modbus.maps import load_map
 from holdfast.adapters.modbus.settings import Transport
 from holdfast.sim.ends.modbus import CantListen, ModbusEnd, ModbusEndSettings
-from holdfast.sim.ends.port import SOUND, DevicePlan, Faults, PointPlan
+from holdfast.sim.ends.port import SOUND, DevicePlan, Faults, PointPlan, Scalar
 from holdfast.transport.addresses import Address
 
 POINTS = {
@@ -27,7 +27,7 @@ POINTS = {
     "on": PointPlan("pump.on", type="bool"),
     "name": PointPlan("name", type="text"),
 }
-VALUES = {"power": 230.5, "count": -7, "on": True, "name": "pump é"}
+VALUES: dict[str, Scalar] = {"power": 230.5, "count": -7, "on": True, "name": "pump é"}
 
 
 def end(transport: Transport = "tcp", units: int = 247, count: int = 3) -> ModbusEnd:
