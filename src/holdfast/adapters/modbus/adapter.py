@@ -179,7 +179,7 @@ class ModbusAdapter:
         detail += f"; {late:,} late answers dropped" if late else ""
         status = self._supervised.status(detail, self._feed.received, self._feed.unsettled)
         failing = [one for one in states if one.state == "failing"]
-        if failing and len(failing) == len(states) and status.state == "working":
+        if failing and len(failing) == len(states) and status.state in ("starting", "working"):
             first = failing[0]
             return replace(status, state="failing", error=f"{first.device} at {first.where}: {first.error}")
         return status

@@ -18,6 +18,8 @@ from holdfast.transport.addresses import Address
 _MOST_SILENT = 2
 """Questions in a row without any answer, after which a TCP connection is given up: the peer may have lost it."""
 _QUIET_S = 0.05
+_MOST_UNASKED = 64
+"""Frames, or pieces of a serial line's noise, that may come unasked between two questions."""
 _NUMBERS = 0x10000
 
 
@@ -26,12 +28,13 @@ class _Tcp:
         self._loop, self._frames = loop, TcpFrames()
         self._waiting: dict[int, tuple[int, asyncio.Future[bytes]]] = {}
         self._number = 0
-        self.late = 0
+        self.late = self._unasked = 0
 
     def ask(self, unit: int, question: Question) -> tuple[bytes, asyncio.Future[bytes]]:
         number = self._number = (self._number + 1) % _NUMBERS
         answer: asyncio.Future[bytes] = self._loop.create_future()
         self._waiting[number] = unit, answer
+        self._unasked = 0
         answer.add_done_callback(lambda _: self._waiting.pop(number, None))
         return tcp_frame(number, unit, question), answer
 
@@ -40,6 +43,7 @@ class _Tcp:
             asked, answer = self._waiting.get(number, (unit, None))
             if answer is None or answer.done():
                 self.late += 1
+                self._unasked = _unasked(self._unasked + 1)
             elif unit != asked:
                 answer.set_exception(WrongUnit(asked, unit))
             else:
@@ -61,16 +65,18 @@ class _Rtu:
         self._loop = loop
         self._frames: RtuFrames | None = None
         self._answer: asyncio.Future[bytes] | None = None
-        self.late = 0
+        self.late = self._unasked = 0
 
     def ask(self, unit: int, question: Question) -> tuple[bytes, asyncio.Future[bytes]]:
         self._frames = RtuFrames(unit, question)
         self._answer = self._loop.create_future()
+        self._unasked = 0
         return rtu_frame(unit, question.pdu), self._answer
 
     def feed(self, data: bytes) -> None:
         if self._frames is None or self._answer is None or self._answer.done():
             self.late += 1
+            self._unasked = _unasked(self._unasked + 1)
             return
         pdu = self._frames.feed(data)
         if pdu is not None:
@@ -84,6 +90,12 @@ class _Rtu:
     def fail(self, error: Exception) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
+
+
+def _unasked(count: int) -> int:
+    if count > _MOST_UNASKED:
+        raise Malformed("it goes on talking without being asked", "is this a Modbus device?")
+    return count
 
 
 class _Wire(asyncio.Protocol):

@@ -145,6 +145,8 @@ class Poller:
             f"no answer within {turn.timeout_s:.2g} s" if timed_out else "; ".join(filter(None, (said, hint)))
         )
         self.planner.failed(turn, now, now - began, timed_out=timed_out)
+        if self._is_stopping:
+            return  # its link was closed under it, which says nothing about the device
         if self.planner.health[device.name].is_dead and device.name not in self._silent:
             points = points_payload(device.name, offline(device.map.points))
             if self._feed.put(f"{device.map.topic}/q", points):  # a full inbox: at the next try

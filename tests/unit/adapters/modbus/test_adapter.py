@@ -180,6 +180,17 @@ def test_a_device_that_falls_silent_is_offline_once_and_comes_back_without_help(
     assert box.qualities()[-1] == ("ghost", "bad")  # and not offline: the device answers, it just has none
 
 
+def test_a_stop_in_the_middle_of_a_question_is_no_fault_of_the_device() -> None:
+    async def body(made: ModbusAdapter, meter: Meter, one: Device, box: Box) -> None:
+        await until(lambda: box.messages("points/modbus/meter"))
+        meter.mood = "mute"
+        for _ in range(3):
+            await asyncio.sleep(0.03)
+            await made.stop(1.0)
+
+    assert ("power", "offline") not in play(body).qualities()
+
+
 def test_a_busy_device_lives_and_its_values_are_bad_meanwhile() -> None:
     async def body(made: ModbusAdapter, meter: Meter, one: Device, box: Box) -> None:
         await until(lambda: box.messages("points/modbus/meter"))

@@ -9,7 +9,7 @@ from tests.unit.adapters.modbus.devices import Device, Talker, device
 
 from holdfast.adapters.errors import DeviceUnreachable
 from holdfast.adapters.modbus.errors import Malformed, Refused, UnitSilent
-from holdfast.adapters.modbus.frames import READ_HOLDING, read, rtu_frame
+from holdfast.adapters.modbus.frames import READ_HOLDING, read, rtu_frame, tcp_frame
 from holdfast.adapters.modbus.link import Link
 from holdfast.adapters.modbus.settings import Transport
 
@@ -141,6 +141,32 @@ def test_a_line_that_babbles_is_listened_to_no_longer_than_the_timeout() -> None
             with pytest.raises(TimeoutError):
                 await link.ask(7, ASKED, 0.1)
             assert asyncio.get_running_loop().time() - began < 0.4
+            link.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("transport", ["tcp", "rtu-over-tcp"])
+def test_a_peer_that_goes_on_talking_unasked_is_cut_off(transport: Transport) -> None:
+    async def flood(talker: Talker, frame: bytes) -> None:
+        while not talker.transport.is_closing():
+            talker.say(frame)
+            await asyncio.sleep(0)
+
+    async def run() -> None:
+        async with device(mute) as one, asyncio.TaskGroup() as group:
+            sound = tcp_frame(1, 1, ASKED) if transport == "tcp" else rtu_frame(1, b"\3\4\1\2\3\4")
+
+            def begin(talker: Talker, frame: bytes) -> None:
+                talker.say(answer(frame, b"\1\2\3\4") if transport == "tcp" else sound)
+                group.create_task(flood(talker, sound * 5))
+
+            one.behave = begin
+            link = Link(one.address, transport)
+            assert await link.ask(1, ASKED, 1.0) == b"\1\2\3\4"
+            async with asyncio.timeout(3):
+                while not one.talkers[0].transport.is_closing():  # noqa: ASYNC110  # the peer's, no event of ours
+                    await asyncio.sleep(0.01)
             link.close()
 
     asyncio.run(run())

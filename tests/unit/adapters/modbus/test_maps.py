@@ -1,5 +1,6 @@
 """Register maps: what's wrong is said where it stands; the shipped ones are sound."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,16 @@ def test_a_shipped_map_is_sound_and_names_where_its_facts_are_from(path: Path) -
 def test_a_shipped_map_that_does_not_exist_is_told_with_those_that_do() -> None:
     with pytest.raises(ValueError, match="there is no builtin:sdm999; there are builtin:"):
         map_path("builtin:sdm999", Path())
+
+
+@pytest.mark.parametrize("page", ["docs/reference/modbus-maps.md", "docs/how-to/modbus.md"])
+def test_maps_in_the_docs_are_sound(tmp_path: Path, page: str) -> None:
+    text = (Path(__file__).parents[4] / page).read_text()
+    found = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "\npoints:" in block]
+    assert found
+    for block in found:
+        (tmp_path / "pump.yaml").write_text(block)
+        made, document = load_map(tmp_path / "pump.yaml")
+        problems: list[Problem] = []
+        profiles_of(made.map, document, ("points",), problems)
+        assert problems == []
