@@ -7,6 +7,8 @@ quiet, and the connection closed, so that a late answer can't be taken for anoth
 
 import asyncio
 import contextlib
+import os
+import socket
 from typing import cast
 
 from holdfast.adapters.errors import DeviceUnreachable
@@ -121,7 +123,7 @@ class _Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         said = (exc.strerror if isinstance(exc, OSError) else None) or "the device closed the connection"
-        self.talk.fail(_Lost(said, "does something else hold its only connection?"))
+        self.talk.fail(Lost(said, "does something else hold its only connection?"))
 
     def close(self, error: Exception) -> None:
         """It's of no more use."""
@@ -131,8 +133,8 @@ class _Wire(asyncio.Protocol):
             transport.abort()
 
 
-class _Lost(DeviceUnreachable):
-    """The connection broke."""
+class Lost(DeviceUnreachable):
+    """The connection broke while an answer was waited for."""
 
 
 class Link:
@@ -155,7 +157,8 @@ class Link:
         again: ask once more when an older connection turns out to be broken (devices close those that rest)
 
         Raises:
-            DeviceUnreachable: no connection, or it broke.
+            DeviceUnreachable: no connection; nothing was asked.
+            Lost: it broke; the question may have arrived.
             TimeoutError: no answer.
             Refused, UnitSilent, Malformed: an answer of no use.
         """
@@ -163,7 +166,7 @@ class Link:
         was_used = wire.answered > 0
         try:
             return await self._exchange(wire, unit, question, timeout_s)
-        except _Lost:
+        except Lost:
             if not (again and was_used):
                 raise
         return await self._exchange(await self._open(timeout_s), unit, question, timeout_s)
@@ -171,7 +174,7 @@ class Link:
     async def _exchange(self, wire: _Wire, unit: int, question: Question, timeout_s: float) -> bytes:
         transport = wire.transport
         if transport is None:
-            raise _Lost("the device closed the connection")
+            raise Lost("the device closed the connection")
         loop = asyncio.get_running_loop()
         frame, answer = wire.talk.ask(unit, question)
         transport.write(frame)
@@ -222,8 +225,7 @@ class Link:
             except TimeoutError:
                 raise
             except OSError as error:
-                said = error.strerror or str(error)
-                raise DeviceUnreachable(f"{self.address}: {said}", "is it on, and the address right?") from None
+                raise DeviceUnreachable(f"{self.address}: {_said(error)}", "is it on, and the address right?") from None
             self._wire = made
             self.opened += 1
             return made
@@ -232,6 +234,12 @@ class Link:
         """Close the connection; the next question opens one."""
         if self._wire is not None:
             self._wire.close(DeviceUnreachable("the link was closed"))
+
+
+def _said(error: OSError) -> str:
+    """In words; asyncio's own ones hold a tuple of Python."""
+    is_plain = error.errno and not isinstance(error, socket.gaierror)
+    return os.strerror(error.errno) if is_plain and error.errno else error.strerror or str(error)
 
 
 def _give_up(answer: asyncio.Future[bytes]) -> None:

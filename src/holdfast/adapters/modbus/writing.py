@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager
 
 from holdfast.adapters.errors import DeviceUnreachable, WriteFailed, WriteRefused
 from holdfast.adapters.modbus.blocks import FUNCTIONS
-from holdfast.adapters.modbus.errors import BUSY, NOT_THERE, Malformed, Refused, UnitSilent
+from holdfast.adapters.modbus.errors import BUSY, NO_PATH, NOT_THERE, Malformed, Refused, UnitSilent
 from holdfast.adapters.modbus.frames import Question, read, write_coil, write_coils, write_many, write_one
-from holdfast.adapters.modbus.link import Link
+from holdfast.adapters.modbus.link import Link, Lost
 from holdfast.adapters.modbus.maps import MapPoint, RegisterMap
 from holdfast.adapters.supervised import in_words
 from holdfast.model.points import Scalar
@@ -64,8 +64,9 @@ class Writing:
     async def _send(self, link: Link, unit: int, point: MapPoint, question: Question) -> None:
         try:
             await link.ask(unit, question, self._timeout_s, again=False)
-        except UnitSilent:
-            raise
+        except UnitSilent as error:
+            if error.code == NO_PATH:
+                raise
         except Refused as error:
             said, hint = in_words(error)
             if error.code in NOT_THERE:
@@ -75,8 +76,8 @@ class Writing:
             raise WriteFailed(f"`{point.name}`: {said}", hint) from error
         except Malformed as error:
             raise WriteFailed(f"`{point.name}`: {in_words(error)[0]}") from error
-        except TimeoutError:
-            return  # it may have been done all the same: what is read back tells
+        except (Lost, TimeoutError):
+            pass  # as with a silent unit: it may have been done all the same, and what is read back tells
 
     async def _now(self, link: Link, unit: int, point: MapPoint) -> bytes:
         try:

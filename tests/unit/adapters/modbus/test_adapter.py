@@ -79,7 +79,7 @@ class Meter:
             self.registers[2 * start : 2 * start + len(data)] = data
         if self.mood == "deaf after":
             self.mood = "mute"
-        return pdu[:5]
+        return bytes([pdu[0] | 0x80, 0x0B]) if self.mood == "done in silence" else pdu[:5]
 
 
 class Box:
@@ -261,6 +261,15 @@ def test_what_cannot_be_said_about_a_write_is_said_to_be_in_doubt() -> None:
     async def body(made: ModbusAdapter, meter: Meter, one: Device, box: Box) -> None:
         meter.mood = "deaf after"
         with pytest.raises(WriteFailed, match="was written, and can't be read back"):
+            await made.write("m", {"setpoint": 5})
+        meter.mood = "done in silence"
+        assert await made.write("m", {"setpoint": 6}) == {"setpoint": 6}
+        one.behave = lambda talker, frame: talker.transport.abort() if frame[7] == 6 else meter(talker, frame)
+        with pytest.raises(WriteFailed, match="`setpoint` was written, and reads 6 afterwards"):
+            await made.write("m", {"setpoint": 7})
+        one.behave = meter
+        meter.mood = "10"
+        with pytest.raises(DeviceUnreachable, match="gateway path unavailable"):
             await made.write("m", {"setpoint": 5})
         meter.mood = "6"
         with pytest.raises(DeviceUnreachable, match="busy"):
