@@ -19,6 +19,7 @@ from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.topics import matches
+from holdfast.adapters.opcua.settings import OpcuaSettings
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
@@ -96,6 +97,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
     brokers: dict[Name, BrokerSettings] = field(default_factory=dict)
     """Foreign MQTT brokers that this node subscribes to."""
+    opcua: dict[Name, OpcuaSettings] = field(default_factory=dict)
+    """OPC UA servers whose nodes are subscribed to."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
     channels: dict[Name, ChannelSettings] = field(default_factory=dict)

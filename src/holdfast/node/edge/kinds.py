@@ -11,6 +11,7 @@ from holdfast.adapters.port import EdgeAdapter, Inbox
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.documents import Document, Problem, Where
 from holdfast.model.points import PointMap
+from holdfast.node.edge import opcua
 from holdfast.telemetry.happenings import Telemetry
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class EdgeKind(NamedTuple):
     make: Callable[[Making], Iterable[EdgeAdapter]]
 
 
-KINDS: tuple[EdgeKind, ...] = ()
+KINDS: tuple[EdgeKind, ...] = (EdgeKind(opcua.KEY, opcua.maps, opcua.make),)
 
 
 def is_on(settings: object) -> bool:
