@@ -1,6 +1,8 @@
 // A foreign OPC UA server: node-opcua. node server.cjs PORT [OPTIONS as JSON]; lines of JSON on stdin drive it.
-const { OPCUAServer, DataType, StatusCodes, DataValue } = require("node-opcua-server");
-const { VariantArrayType } = require("node-opcua-variant");
+const { OPCUAServer } = require("node-opcua-server");
+const { StatusCodes } = require("node-opcua-status-code");
+const { DataValue } = require("node-opcua-data-value");
+const { DataType, VariantArrayType } = require("node-opcua-variant");
 const { MessageSecurityMode, SecurityPolicy } = require("node-opcua-secure-channel");
 const readline = require("node:readline");
 const options = JSON.parse(process.argv[3] || "{}");
@@ -96,7 +98,7 @@ async function main() {
 }
 
 async function pki(folder) {
-  const { OPCUACertificateManager } = require("node-opcua-server");
+  const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
   const manager = new OPCUACertificateManager({ rootFolder: folder, automaticallyAcceptUnknownCertificate: !options.strict });
   await manager.initialize();
   return manager;

@@ -1,1 +1,1 @@
-"""An OPC UA client: subscribes to the nodes of node.yaml, with their status and source time, and writes with read-back."""
+"""An OPC UA client: subscribes to nodes, keeps their status and source time, writes with read-back."""

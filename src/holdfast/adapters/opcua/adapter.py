@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from holdfast.adapters.errors import DeviceUnreachable, WriteRefused
+from holdfast.adapters.errors import DeviceFaulted, DeviceUnreachable, WriteRefused
 from holdfast.adapters.feed import Feed
-from holdfast.adapters.opcua import binary, enums
+from holdfast.adapters.opcua import enums
 from holdfast.adapters.opcua.binary import Change
 from holdfast.adapters.opcua.delivery import Delivery
 from holdfast.adapters.opcua.items import Device, Item
@@ -29,7 +29,7 @@ _MOST_TOLD = 3
 
 
 class OpcuaValuesMissed(Happening, frozen=True):
-    """Messages of a server were lost and can't be had again: what changed meanwhile isn't known; values were read anew."""
+    """Messages of a server were lost for good: what changed meanwhile isn't known; values were read anew."""
 
     level = Level.WARNING
     metric = "opcua_values_missed"
@@ -87,6 +87,8 @@ class OpcuaAdapter:
             try:
                 is_same = await self._link.open()
             except Exception:
+                if self._is_stopping:
+                    return
                 self.delivery.silent(self._lost_ns or self._clock.wall_ns())
                 raise
             try:
@@ -94,15 +96,17 @@ class OpcuaAdapter:
             except* Taken:
                 self._subscription = None
                 self.delivery.gap()
-            except* Exception as group:
-                raise group.exceptions[0] from None
+            except* Exception as group:  # noqa: BLE001  # of the tasks' errors the first one says why
+                if not self._is_stopping:
+                    raise group.exceptions[0] from None
             finally:
                 self._lost_ns = self._clock.wall_ns()
                 await self._link.cut()
 
     async def _work(self, worked: Worked, *, is_same: bool) -> None:
+        before = self._subscription
         subscription = await self._subscribed(is_same=is_same)
-        if self.delivery.is_silent:
+        if self.delivery.is_silent and subscription is before:  # a new one tells every value by itself
             await self._refresh()
         worked()
         async with asyncio.TaskGroup() as group:
@@ -140,7 +144,7 @@ class OpcuaAdapter:
         hint = "" if not unknown else "`holdfast opcua browse URL` shows its namespaces"
         self.delivery.anew(known)
         for i, code in await subscription.watch(self._items, known):
-            if code >> 30 == 2:  # noqa: PLR2004  # bad
+            if code >> 30 == 2:  # bad
                 unknown[i], hint = status_words(code), hint_of(code)
             elif self._unread.pop(i, None):
                 self._items[i].error = ""
@@ -232,7 +236,7 @@ class OpcuaAdapter:
             if lacking:
                 hint = hint_of(bad[0][1]) if bad else "`holdfast opcua browse URL` shows its namespaces"
                 said = f"it answers, and {len(lacking)} of {len(found)} nodes can't be read: {'; '.join(lacking[:3])}"
-                raise binary.Malformed(said, hint) if not values else DeviceUnreachable(said, hint)
+                raise DeviceFaulted(said, hint)
             return f"{self._settings.where} took us in, {len(values)} nodes read"
         finally:
             await self._link.close(self._settings.timeout)

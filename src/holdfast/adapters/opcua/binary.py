@@ -4,9 +4,9 @@ Only the answers with data go this way (Publish, Republish, Read, Write, CreateM
 and the place where a hostile length would cost most. No array is made that the remaining bytes couldn't fill.
 """
 
+import struct
 from collections.abc import Callable, Sequence
 from struct import Struct, unpack_from
-from struct import error as StructError
 from typing import Any, NamedTuple
 
 from holdfast.adapters.opcua.errors import Malformed
@@ -50,7 +50,7 @@ class Change(NamedTuple):
 
 
 class Published(NamedTuple):
-    """An answer to Publish. available: numbers that the server still has, for Republish; is_quiet: only a keep-alive."""
+    """An answer to Publish. available: numbers that Republish would still have; is_quiet: only a keep-alive."""
 
     result: int
     subscription: int
@@ -157,13 +157,13 @@ class Reader:
         return f"nsu={uri};{found.removeprefix('ns=').partition(';')[2] or found}" if uri else found
 
     def _identifier(self, kind: int) -> str:
-        if kind == 2:  # noqa: PLR2004  # Part 6 Table 16
+        if kind == 2:  # Part 6 Table 16
             return f"i={self.u32()}"
-        if kind == 3:  # noqa: PLR2004
+        if kind == 3:
             return f"s={self.text() or ''}"
-        if kind == 4:  # noqa: PLR2004
+        if kind == 4:
             return f"g={self.guid()}"
-        if kind == 5:  # noqa: PLR2004
+        if kind == 5:
             return f"b={(self.bytes_() or b'').hex()}"
         msg = f"there's no NodeId of the kind {kind}"
         raise Malformed(msg)
@@ -312,8 +312,7 @@ class Reader:
         for _ in range(self.size(3)):
             kind, end = self.body()
             if kind == _DATA_CHANGE:
-                for _ in range(self.size(5)):
-                    values.append((self.u32(), self.data_value()))
+                values += [(self.u32(), self.data_value()) for _ in range(self.size(5))]
             elif kind == _STATUS_CHANGE:
                 status = self.u32()
             self.at = end
@@ -344,14 +343,14 @@ def published(data: bytes) -> Published:
         Malformed: when it isn't one.
     """
     reader, result = _begin(data, PUBLISHED)
-    if result >> 30 == 2:  # noqa: PLR2004  # bad
+    if result >> 30 == 2:  # bad
         return Published(result, 0, (), Change(0, ()), is_quiet=True, more=False)
     try:
         subscription = reader.u32()
         available = [reader.u32() for _ in range(reader.size(4))]
         more = bool(reader.u8())
         change = reader.change()
-    except (StructError, ValueError) as error:
+    except (struct.error, ValueError) as error:
         raise Malformed(str(error)) from error
     is_quiet = not change.values and not change.status
     return Published(result, subscription, available, change, is_quiet, more)
@@ -360,26 +359,26 @@ def published(data: bytes) -> Published:
 def republished(data: bytes) -> tuple[int, Change]:
     """(result, what was sent before) of an answer to Republish (Part 4 §5.13.6)."""
     reader, result = _begin(data, REPUBLISHED)
-    return result, (Change(0, ()) if result >> 30 == 2 else reader.change())  # noqa: PLR2004
+    return result, (Change(0, ()) if result >> 30 == 2 else reader.change())
 
 
 def values_read(data: bytes) -> tuple[int, list[DataValue]]:
     """(result, values) of an answer to Read (Part 4 §5.10.2)."""
     reader, result = _begin(data, READ)
-    return result, [] if result >> 30 == 2 else [reader.data_value() for _ in range(reader.size())]  # noqa: PLR2004
+    return result, [] if result >> 30 == 2 else [reader.data_value() for _ in range(reader.size())]
 
 
 def codes_written(data: bytes) -> tuple[int, list[int]]:
     """(result, a StatusCode each) of an answer to Write (Part 4 §5.10.4)."""
     reader, result = _begin(data, WRITTEN)
-    return result, [] if result >> 30 == 2 else [reader.u32() for _ in range(reader.size(4))]  # noqa: PLR2004
+    return result, [] if result >> 30 == 2 else [reader.u32() for _ in range(reader.size(4))]
 
 
 def items_made(data: bytes) -> tuple[int, list[Item]]:
     """(result, items) of an answer to CreateMonitoredItems (Part 4 §5.12.2)."""
     reader, result = _begin(data, ITEMS)
     found: list[Item] = []
-    if result >> 30 != 2:  # noqa: PLR2004
+    if result >> 30 != 2:
         for _ in range(reader.size(23)):
             found.append(Item(reader.u32(), reader.u32(), reader.f64() / 1_000, reader.u32()))
             reader.at = reader.body()[1]

@@ -57,11 +57,14 @@ class Delivery:
                 ts = value.server_ns if value.server_ns > self._mark_ns else now
             if unheard:
                 unheard.discard(handle)
-            found = points(item.names, item.has_elements, item.node.type, value, ts, item.enum)
+            if isinstance(value.value, list) and not item.has_elements:
+                value = self._unwanted(item, value)  # noqa: PLW2901  # it stands for it
+            found = points(item.names, item.node.type, value, ts, item.enum)
             self._count(item, value, found)
             piles.setdefault(item.device, []).extend(found)
         self.is_silent = self.is_silent and not piles
-        return all([self._put(self._devices[name], pile, now) for name, pile in piles.items()])
+        taken = [self._put(self._devices[name], pile, now) for name, pile in piles.items()]
+        return all(taken)
 
     def _count(self, item: Item, value: DataValue, found: Sequence[Point]) -> None:
         counts, device = self.counts, self._devices[item.device]
@@ -72,10 +75,12 @@ class Delivery:
             device.lost += 1
         if found[0].quality != "good":
             counts.bad += 1
-        if isinstance(value.value, list) and not item.has_elements:
-            counts.skipped += 1
-            device.arrays += 1
-            item.error = "its value is an array: `array: first`, or how many of its elements are wanted"
+
+    def _unwanted(self, item: Item, value: DataValue) -> DataValue:
+        """An array where the map doesn't want one: no value, and a bad one."""
+        self.counts.skipped += 1
+        item.error = "its value is an array: `array: first`, or how many of its elements are wanted"
+        return value._replace(value=None, code=value.code | 0x80000000)
 
     def _put(self, device: Device, pile: Sequence[Point], now: int) -> bool:
         device.last_ns = now

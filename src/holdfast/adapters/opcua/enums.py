@@ -6,7 +6,8 @@ from typing import Any
 
 from asyncua import ua
 
-from holdfast.adapters.opcua.binary import Malformed, Reader
+from holdfast.adapters.opcua.binary import Reader
+from holdfast.adapters.opcua.errors import Malformed
 from holdfast.adapters.opcua.items import Item
 from holdfast.adapters.opcua.link import Link, node_id
 from holdfast.kernel.errors import HoldfastError
@@ -17,7 +18,7 @@ _VALUE = Struct("<q")
 
 
 async def learn(link: Link, items: Sequence[Item]) -> None:
-    """Fill in `enum` of items that are text and whose node is an enumeration. A server that doesn't tell is no failure."""
+    """Fill in `enum` of text items whose node is an enumeration. That a server doesn't tell is no failure."""
     wanted = [(item, item.address.resolved(link.spaces)) for item in items if item.node.type == "text"]
     known = [(item, address) for item, address in wanted if address is not None]
     if not known:

@@ -25,12 +25,13 @@ _LEAST_HEAD = 8
 _KINDS = frozenset((b"ACK", b"ERR", b"OPN", b"CLO", b"MSG"))
 
 
-class Protocol(UASocketProtocol):
+class Protocol(UASocketProtocol):  # type: ignore[misc]  # asyncua's types aren't followed
     """The socket: frames are cut here, within bounds, and the reason of an end is kept."""
 
     def __init__(self, timeout: float, security_policy: Any) -> None:
         super().__init__(timeout, security_policy, _limits())
         self._pile = bytearray()
+        self.receive_buffer: bytes | None = None
         self.fault: Exception | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -91,7 +92,7 @@ class Protocol(UASocketProtocol):
         self.disconnect_socket()
 
 
-class BoundedUaClient(UaClient):
+class BoundedUaClient(UaClient):  # type: ignore[misc]  # as above
     """Makes such protocols."""
 
     protocol: Protocol | None
@@ -105,7 +106,7 @@ class BoundedUaClient(UaClient):
         return made
 
 
-class BoundedClient(Client):
+class BoundedClient(Client):  # type: ignore[misc]  # as above
     """asyncua's client, of which only the steps of connecting are used: none of its own tasks is started."""
 
     uaclient: BoundedUaClient
@@ -130,11 +131,12 @@ def _bounded_array(vtype: Any, data: Any) -> list[Any] | None:
     if size > len(peek):
         msg = f"an array of {size} elements can't be in {len(peek)} bytes"
         raise ua.UaError(msg)
-    return _whole_array(vtype, data)
+    found: list[Any] | None = _whole_array(vtype, data)
+    return found
 
 
 def bound() -> None:
-    """Bound asyncua's arrays (see above), and keep its log to what nobody else would say: we tell failures ourselves."""
+    """Bound asyncua's arrays (see above), and silence its log: failures are told by us."""
     ua_binary.unpack_uatype_array = _bounded_array
     logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 

@@ -10,7 +10,7 @@ from holdfast.adapters.opcua.settings import ROOT, NodePoint, OpcuaDevice
 from holdfast.model.points import PointMap
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Item:
     """A node that is read. names: of its readings; enum: what its numbers are called; error: why it isn't read."""
 
@@ -38,7 +38,6 @@ class Device:
     last_ns: int = 0
     values: int = 0
     lost: int = 0
-    arrays: int = 0
 
 
 def items_of(device: str, settings: OpcuaDevice, nodes: Mapping[str, NodePoint]) -> list[Item]:

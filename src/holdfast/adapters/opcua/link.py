@@ -9,10 +9,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 from asyncua import ua
 from asyncua.crypto import security_policies, uacrypto
 from asyncua.ua.uaerrors import UaStatusCodeError
+from cryptography import x509
 
 from holdfast.adapters.errors import DeviceFaulted, DeviceUnreachable
 from holdfast.adapters.opcua import binary
@@ -35,9 +37,7 @@ _KINDS = {"i": ua.NodeIdType.Numeric, "s": ua.NodeIdType.String, "g": ua.NodeIdT
 
 
 def node_id(address: Address) -> ua.NodeId:
-    """asyncua's for an address whose namespace is an index."""
-    from uuid import UUID
-
+    """Asyncua's for an address whose namespace is an index."""
     read: dict[str, Callable[[str], Any]] = {"i": int, "s": str, "g": UUID, "b": bytes.fromhex}
     return ua.NodeId(read[address.kind](address.key), address.space, _KINDS[address.kind])
 
@@ -201,7 +201,7 @@ class Link:
         return found
 
     def _check(self, result: int) -> None:
-        if result >> 30 == 2:  # noqa: PLR2004  # bad
+        if result >> 30 == 2:  # bad
             raise self.plain(UaStatusCodeError(result))
 
     async def call(self, made: Callable[[BoundedClient], Any]) -> Any:
@@ -262,8 +262,6 @@ def _form(data: bytes) -> str:
 
 
 def _uri(certificate: Any) -> str:
-    from cryptography import x509
-
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

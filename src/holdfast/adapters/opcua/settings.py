@@ -26,7 +26,7 @@ class NodePoint(PointSettings, frozen=True, forbid_unknown_fields=True, kw_only=
     sampling: how often the server looks; absent = as of the server
     queue:    values that the server keeps between two publishes; absent = as of the server
     deadband: changes that aren't larger aren't told; `5%` of the node's EURange, or in the node's own unit
-    array:    skip = a value that is an array isn't read; first = its first element; a number = so many, as NAME_0 …
+    array:    skip = a value that is an array isn't read; first = its first element; a number = so many, METRIC.0 …
     """
 
     id: str
@@ -47,8 +47,11 @@ class NodePoint(PointSettings, frozen=True, forbid_unknown_fields=True, kw_only=
     def points(self, name: str) -> Iterator[tuple[str, PointSettings]]:
         """The readings it makes."""
         own = {key: value for key, value in asdict(self).items() if key in PointSettings.__struct_fields__}
-        for one in self.names(name):
-            yield one, PointSettings(**own)
+        if not isinstance(self.array, int):
+            yield name, PointSettings(**own)
+            return
+        for i, one in enumerate(self.names(name)):
+            yield one, PointSettings(**{**own, "metric": f"{self.metric}.{i}"})
 
     def names(self, name: str) -> list[str]:
         """What they are called."""

@@ -11,7 +11,7 @@ from asyncua import ua
 from holdfast.adapters.errors import DeviceFaulted, DeviceUnreachable
 from holdfast.adapters.opcua import binary
 from holdfast.adapters.opcua.binary import Change, Published
-from holdfast.adapters.opcua.errors import ServerSaid
+from holdfast.adapters.opcua.errors import Malformed, ServerSaid
 from holdfast.adapters.opcua.following import Following
 from holdfast.adapters.opcua.items import Item
 from holdfast.adapters.opcua.link import Link, node_id
@@ -28,12 +28,12 @@ _MOST_AGAIN = 1_000
 _PERCENT = "%"
 
 
-class Taken(Exception):  # noqa: N818  # no error: it ends the tasks
+class Taken(Exception):  # no error: it ends the tasks
     """The server took the subscription away; the next one is made at once."""
 
 
 class Subscription:
-    """What the server holds for us. number: its name there; every_s: between two messages at most, when nothing changes."""
+    """What the server holds for us. number: its name there; quiet_s: between two messages when nothing changes."""
 
     def __init__(self, link: Link, settings: OpcuaSettings, clock: Clock) -> None:
         self._link, self._settings, self._clock = link, settings, clock
@@ -75,7 +75,7 @@ class Subscription:
         """Ask for what was sent and didn't arrive (Part 4 §5.13.6); False = the server doesn't know us any more."""
         for _ in range(_MOST_AGAIN):
             result, change = await self._again(self.following.expected)
-            if result >> 30 == 2:  # noqa: PLR2004  # bad
+            if result >> 30 == 2:  # bad
                 return result == NOT_AVAILABLE
             self.following.take(change.number, (), is_quiet=False)
             self._acks.append((self.number, change.number))
@@ -111,7 +111,9 @@ class Subscription:
     def _wanted(self, item: Item, handle: int) -> Any:
         node, s = item.node, self._settings
         address = item.address.resolved(self._link.spaces)
-        assert address is not None  # the caller left out those whose namespace isn't there
+        if address is None:
+            msg = f"the server has no namespace {item.address.space}"
+            raise DeviceFaulted(msg)
         sampling = s.sampling if node.sampling is None else node.sampling
         parameters = ua.MonitoringParameters(
             ClientHandle=handle,
@@ -129,7 +131,7 @@ class Subscription:
     async def follow(
         self, take: Callable[[Change], None], lost: Callable[[], None], is_full: Callable[[], bool]
     ) -> None:
-        """Wait for messages for ever. take: is given each in order; lost: some are gone; is_full: ask for no more now."""
+        """Wait for messages for ever. take: gets each in order; lost: some are gone; is_full: ask for no more now."""
         while True:
             while is_full():
                 self.heard = self._clock.monotonic()
@@ -192,15 +194,15 @@ _MADE = Struct("<IdII")
 def _subscription_made(data: bytes) -> tuple[int, tuple[int, float, int]]:
     reader = binary.Reader(data)
     number, result = reader.header()
-    if result >> 30 == 2:  # noqa: PLR2004  # bad
+    if result >> 30 == 2:  # bad
         return result, (0, 0.0, 0)
     if number != _CREATED:
         msg = f"an answer of the kind {number} came, not {_CREATED}"
-        raise binary.Malformed(msg)
+        raise Malformed(msg)
     at = reader.at
     reader.skip(_MADE.size)
     subscription, every_ms, _, quiet = _MADE.unpack_from(data, at)
-    if not (0 <= every_ms < 86_400_000):  # noqa: PLR2004  # a day; a NaN isn't, either
+    if not (0 <= every_ms < 86_400_000):  # a day; a NaN isn't, either
         every_ms = 0.0
     return result, (subscription, every_ms, min(quiet, 10_000))
 

@@ -1,7 +1,7 @@
 """What a node's value is as a reading, and how good it is. Pure.
 
-Quality is the StatusCode's severity (Part 4 §7.39.1): good, uncertain, bad. A value that is good and yet none (GoodNoData,
-a null) is uncertain: something is said, but no value. An overflow bit means that values were lost before this one.
+Quality is the StatusCode's severity (Part 4 §7.39.1): good, uncertain, bad. A value that is good and yet none
+(GoodNoData, a null) is uncertain: something is said, but no value. An overflow bit means that values were lost before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,6 @@ _OVERFLOW = 0x0480
 """InfoType DataValue with the Overflow bit (Part 4 §7.39.1)."""
 _INT64 = range(-(2**63), 2**63)
 _SEVERITIES: tuple[Quality, ...] = ("good", "uncertain", "bad", "bad")
-_TEXTS = frozenset((binary.STRING, binary.GUID, binary.XML, binary.NODE, binary.EXPANDED, binary.NAME, binary.LOCAL))
 
 
 def quality_of(code: int) -> Quality:
@@ -34,30 +33,22 @@ def overflowed(code: int) -> bool:
 
 
 def points(
-    names: Sequence[str], array: bool, kind: ValueType, found: DataValue, ts_ns: int, enum: Mapping[int, str] | None
+    names: Sequence[str], kind: ValueType, found: DataValue, ts_ns: int, enum: Mapping[int, str] | None = None
 ) -> list[Point]:
     """A node's value as points. A name without a value that can be told gets none, with a quality of its own.
 
-    names: one, or one an element; array: elements are told; enum: the names of an enumeration's numbers
+    names: one, or one an element; enum: the names of an enumeration's numbers
     """
     quality = quality_of(found.code)
     value = found.value
-    elements = value if isinstance(value, list) else [value]
-    if isinstance(value, list) and not array:
-        elements = [None]
-        quality = "bad"
-    return [_point(name, i, elements, (found.type, kind, quality, ts_ns), enum) for i, name in enumerate(names)]
+    if not isinstance(value, list):
+        return [_point(names[0], value, (found.type, kind, quality, ts_ns), enum)]
+    rest = (found.type, kind, quality, ts_ns)
+    return [_point(name, value[i] if i < len(value) else None, rest, enum) for i, name in enumerate(names)]
 
 
-def _point(
-    name: str,
-    i: int,
-    elements: Sequence[object],
-    rest: tuple[int, ValueType, Quality, int],
-    enum: Mapping[int, str] | None,
-) -> Point:
+def _point(name: str, raw: object, rest: tuple[int, ValueType, Quality, int], enum: Mapping[int, str] | None) -> Point:
     type_, kind, quality, ts_ns = rest
-    raw = elements[i] if i < len(elements) else None
     value = None if raw is None else scalar(type_, raw, kind, enum)
     if value is None and quality == "good":
         quality = "bad" if raw is not None else "uncertain"
@@ -116,11 +107,6 @@ def _text(raw: str, kind: ValueType) -> Scalar | None:
     if kind == "bool":
         return {"true": True, "false": False}.get(raw.strip().lower())
     try:
-        return _float(float(raw), kind) if len(raw) < 64 else None  # noqa: PLR2004  # no number is longer
+        return _float(float(raw), kind) if len(raw) < 64 else None  # no number is longer
     except ValueError:
         return None
-
-
-def is_text(type_: int) -> bool:
-    """Is it text by its nature?"""
-    return type_ in _TEXTS

@@ -30,6 +30,8 @@ _HINTS = {
     0x803C0000: "The value is outside of what the server takes",
     0x80740000: "The value isn't of the node's type",
 }
+_CUT = "the connection was lost"
+_PLAIN = ("", "Connection is closed", "connection lost", "Connection is not open")
 NO_SESSION = frozenset((0x80250000, 0x80260000, 0x80270000))
 """BadSessionIdInvalid, …Closed, …NotActivated."""
 NO_SUBSCRIPTION, TOO_MANY_PUBLISHES, TIMED_OUT = 0x80790000, 0x80780000, 0x800A0000
@@ -39,7 +41,7 @@ NOT_AVAILABLE = 0x807B0000
 
 def status_words(code: int) -> str:
     """A StatusCode's name, and what it means."""
-    from asyncua.ua.status_codes import get_name_and_doc
+    from asyncua.ua.status_codes import get_name_and_doc  # noqa: PLC0415  # of an extra
 
     name, said = get_name_and_doc(code & 0xFFFF0000)
     return f"{name} ({said.rstrip('.')})" if said and not said.startswith("Unknown") else f"{name} 0x{code:08X}"
@@ -63,7 +65,8 @@ def in_plain(error: BaseException, where: str, timeout_s: float) -> HoldfastErro
         said = f"{where} didn't answer within {timeout_s:g} s"
         return DeviceUnreachable(said, "Is it on, and does a firewall let it through?")
     if isinstance(error, ConnectionError) and error.errno is None:
-        return DeviceUnreachable(f"{where}: {error or 'the connection was lost'}")
+        said = str(error)
+        return DeviceUnreachable(f"{where}: {_CUT if said in _PLAIN else said}")
     if isinstance(error, OSError):
         told = explain(error, where, "")
         return DeviceUnreachable(str(told).removesuffix(f". {told.hint}"), told.hint)

@@ -79,31 +79,40 @@ def _variant(item: Item, type_: int, value: Scalar) -> Any:
 
 def _as(item: Item, type_: int, value: Scalar) -> Any:
     """A value as the node's type has it."""
-    if isinstance(value, str) and type_ in binary.INTS and item.enum:
-        number = next((key for key, name in item.enum.items() if name == value), None)
-        if number is None:
-            raise WriteRefused(f"`{item.name}` has no {value!r}; it knows {', '.join(item.enum.values())}")
-        return number
-    if type_ == binary.BOOL and isinstance(value, bool | int | float) and value in (0, 1):
+    if isinstance(value, str):
+        return _text(item, type_, value)
+    if type_ == binary.BOOL and value in (0, 1):
         return bool(value)
-    if type_ in binary.INTS and not isinstance(value, str):
+    if type_ in binary.INTS:
         low, high = _RANGES[type_]
         whole = round(value)
         if not low <= whole < high or not isclose(whole, value, rel_tol=1e-12, abs_tol=1e-9):
             raise WriteRefused(f"`{item.name}` takes whole numbers from {low} to {high - 1}, not {value:g}")
         return whole
-    if type_ in (binary.FLOAT, binary.DOUBLE) and not isinstance(value, str):
+    if type_ in (binary.FLOAT, binary.DOUBLE):
         return float(value)
-    if isinstance(value, str) and type_ == binary.STRING:
+    raise _no(item, type_, value)
+
+
+def _text(item: Item, type_: int, value: str) -> Any:
+    if type_ in binary.INTS and item.enum:
+        number = next((key for key, name in item.enum.items() if name == value), None)
+        if number is None:
+            raise WriteRefused(f"`{item.name}` has no {value!r}; it knows {', '.join(item.enum.values())}")
+        return number
+    if type_ == binary.STRING:
         return value
-    if isinstance(value, str) and type_ == binary.LOCAL:
+    if type_ == binary.LOCAL:
         return ua.LocalizedText(value)
-    name = ua.VariantType(type_).name
-    raise WriteRefused(f"`{item.name}` is of the type {name}, and {value!r} can't be one")
+    raise _no(item, type_, value)
+
+
+def _no(item: Item, type_: int, value: Scalar) -> WriteRefused:
+    return WriteRefused(f"`{item.name}` is of the type {ua.VariantType(type_).name}, and {value!r} can't be one")
 
 
 def _judge(items: list[Item], codes: list[int]) -> None:
-    bad = [(item, code) for item, code in zip(items, codes, strict=False) if code >> 30 == 2]  # noqa: PLR2004
+    bad = [(item, code) for item, code in zip(items, codes, strict=False) if code >> 30 == 2]
     if not bad and len(codes) == len(items):
         return
     told = "; ".join(f"`{item.name}`: {status_words(code)}" for item, code in bad) or "the answer is too short"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.adapters.errors import ExtraMissing
-from holdfast.adapters.opcua.items import Device, items_of
+from holdfast.adapters.opcua.items import Device, Item, items_of
 from holdfast.adapters.opcua.settings import NodeMap, OpcuaDevice, OpcuaSettings, points_of
 from holdfast.adapters.port import EdgeAdapter
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid, Where, load
@@ -22,7 +22,7 @@ _LONGEST = 63
 
 def maps(document: Document[Any], problems: list[Problem]) -> Iterator["Mapped"]:
     """The maps of every device of every server."""
-    from holdfast.node.edge.kinds import Mapped
+    from holdfast.node.edge.kinds import Mapped  # noqa: PLC0415  # whose table has this module
 
     servers: dict[str, OpcuaSettings] = getattr(document.value, KEY)
     files: dict[Path, Document[NodeMap] | None] = {}
@@ -46,7 +46,7 @@ def maps(document: Document[Any], problems: list[Problem]) -> Iterator["Mapped"]
 
 def inline_name(link: str, device: str) -> str:
     """The name of a map that is written within its device."""
-    kept = "".join(c if c.isalnum() and c.isascii() or c in "._-" else "_" for c in f"{link}.{device}")
+    kept = "".join(c if (c.isalnum() and c.isascii()) or c in "._-" else "_" for c in f"{link}.{device}")
     return kept[:_LONGEST]
 
 
@@ -71,30 +71,28 @@ def make(making: "Making") -> Iterator[EdgeAdapter]:
         DeviceFaulted: when a file can't be read.
     """
     try:
-        from holdfast.adapters.opcua.adapter import OpcuaAdapter
-        from holdfast.adapters.opcua.link import Link
+        from holdfast.adapters.opcua.adapter import OpcuaAdapter, Parts  # noqa: PLC0415  # needs an extra
+        from holdfast.adapters.opcua.link import Link  # noqa: PLC0415  # as above
     except ImportError as error:
         raise ExtraMissing(KEY) from error
     made: list[OpcuaAdapter] = []
     for name, settings in making.plan.settings.opcua.items():
         link = Link(settings, making.plan.path, f"{making.plan.settings.node}:{name}")
         link.check_files()
-        parts = _parts(name, settings, making.plan.path)
+        parts = Parts(settings, *_parts(name, settings, making.plan.path))
         made.append(OpcuaAdapter(name, parts, link, making.inbox, making.clock, making.telemetry, making.rng))
     _measure(making, made)
     yield from made
 
 
-def _parts(link: str, settings: OpcuaSettings, path: Callable[[str], Path]) -> Any:
-    from holdfast.adapters.opcua.adapter import Parts
-
-    items, devices = [], {}
+def _parts(link: str, settings: OpcuaSettings, path: Callable[[str], Path]) -> tuple[list[Item], dict[str, Device]]:
+    items, devices = list[Item](), dict[str, Device]()
     for name, one in settings.devices.items():
         nodes, found = _map_of(link, name, one, path)
         own = items_of(name, one, nodes)
         devices[name] = Device(name, found, list(range(len(items), len(items) + len(own))))
         items += own
-    return Parts(settings, items, devices)
+    return items, devices
 
 
 def _map_of(link: str, name: str, device: OpcuaDevice, path: Callable[[str], Path]) -> tuple[dict[str, Any], PointMap]:
