@@ -18,6 +18,11 @@ FAULT, READ, WRITTEN, ITEMS, PUBLISHED, REPUBLISHED = 397, 634, 676, 754, 829, 8
 _DATA_CHANGE, _STATUS_CHANGE = 811, 820
 (BOOL, SBYTE, BYTE, INT16, UINT16, INT32, UINT32, INT64, UINT64, FLOAT, DOUBLE, STRING, DATETIME, GUID) = range(1, 15)
 BYTES, XML, NODE, EXPANDED, STATUS, NAME, LOCAL, OBJECT, DATA_VALUE, VARIANT, DIAGNOSTIC = range(15, 26)
+_NAMES = (
+    "Boolean SByte Byte Int16 UInt16 Int32 UInt32 Int64 UInt64 Float Double String DateTime Guid ByteString XmlElement "
+    "NodeId ExpandedNodeId StatusCode QualifiedName LocalizedText structure DataValue Variant"
+)
+TYPE_NAMES = dict(enumerate(_NAMES.split(), 1))
 INTS = frozenset(range(SBYTE, UINT64 + 1))
 _FORMATS = {BOOL: "?", SBYTE: "b", BYTE: "B", INT16: "h", UINT16: "H", INT32: "i", UINT32: "I", INT64: "q", UINT64: "Q"}
 _FORMATS |= {FLOAT: "f", DOUBLE: "d", DATETIME: "q", STATUS: "I"}

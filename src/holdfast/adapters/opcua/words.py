@@ -2,6 +2,7 @@
 
 from holdfast.adapters.errors import AdapterError, DeviceFaulted, DeviceUnreachable
 from holdfast.adapters.opcua.errors import ServerSaid
+from holdfast.adapters.supervised import in_words
 from holdfast.kernel.errors import HoldfastError
 from holdfast.transport.causes import explain
 
@@ -68,8 +69,7 @@ def in_plain(error: BaseException, where: str, timeout_s: float) -> HoldfastErro
         said = str(error)
         return DeviceUnreachable(f"{where}: {_CUT if said in _PLAIN else said}")
     if isinstance(error, OSError):
-        told = explain(error, where, "")
-        return DeviceUnreachable(str(told).removesuffix(f". {told.hint}"), told.hint)
+        return DeviceUnreachable(*in_words(explain(error, where, "")))
     said = f"{where}: {error}" if "No matching endpoints" in str(error) else f"{where}: {type(error).__name__}: {error}"
     if "No matching endpoints" in str(error):
         return DeviceFaulted(said, _HINTS[0x80550000])
