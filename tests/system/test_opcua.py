@@ -65,6 +65,7 @@ def test_values_come_typed_with_the_servers_own_time_and_quality_and_a_write_is_
         at = (time.time_ns() // 10**9 - 60) * 1_000 + 123
         for status, value in (("Good", 2.0), ("UncertainSubNormal", 3.0), ("BadSensorFailure", 4.0), ("Good", 5.0)):
             server.set("force", value, status=status, at=at + int(value))
+            time.sleep(0.2)  # longer than the server samples
         site.within(lambda: 5_000 in site.values("press/press.force"))
         rows = dict(zip(site.column("press/press.force", "ts"), site.column("press/press.force", "quality"), strict=True))
         kinds = [rows[(at + i) * 10**6] for i in range(2, 6)]
