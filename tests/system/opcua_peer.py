@@ -109,13 +109,13 @@ class Site(NodeProcess):
     def last(self, series: str) -> dict[str, Any]:
         answer = self.client.get("/api/v1/last", params={"series": series})
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        return dict(answer.json())
 
     def adapters(self) -> dict[str, Any]:
         return {one["name"]: one for one in self.client.get("/api/v1/adapters").json()}
 
     def devices(self, adapter: str) -> list[Any]:
-        return self.client.get(f"/api/v1/adapters/{adapter}/devices").json()
+        return list(self.client.get(f"/api/v1/adapters/{adapter}/devices").json())
 
     def metric(self, name: str) -> float:
         text = self.client.get("/metrics").text

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def server(packages: Path) -> Iterator[Server]:
 
 
 def works(site: Site, name: str) -> bool:
-    return site.adapters()[f"opcua:{name}"]["state"] == "working"
+    return bool(site.adapters()[f"opcua:{name}"]["state"] == "working")
 
 
 def test_values_come_typed_with_the_servers_own_time_and_quality_and_a_write_is_read_back(
@@ -58,7 +59,13 @@ def test_values_come_typed_with_the_servers_own_time_and_quality_and_a_write_is_
     try:
         site.within(lambda: bool(site.values("press/press.array.2")))
         found = {name: site.values(f"press/press.{name}")[-1] for name in ("flag", "int64", "uint32", "text", "label")}
-        assert found == {"flag": True, "int64": 0x1FFFFFFFFFFFFF, "uint32": 4_000_000_000, "text": "grün", "label": "Presse"}
+        assert found == {
+            "flag": True,
+            "int64": 0x1FFFFFFFFFFFFF,
+            "uint32": 4_000_000_000,
+            "text": "grün",
+            "label": "Presse",
+        }
         assert site.values("press/press.when") == ["2026-01-02T03:04:05.678000Z"]
         assert site.values("press/press.mode") == ["Auto"]
         assert [site.values(f"press/press.array.{i}") for i in range(3)] == [[1.5], [2.5], [3.5]]
@@ -67,7 +74,9 @@ def test_values_come_typed_with_the_servers_own_time_and_quality_and_a_write_is_
             server.set("force", value, status=status, at=at + int(value))
             time.sleep(0.2)  # longer than the server samples
         site.within(lambda: 5_000 in site.values("press/press.force"))
-        rows = dict(zip(site.column("press/press.force", "ts"), site.column("press/press.force", "quality"), strict=True))
+        rows = dict(
+            zip(site.column("press/press.force", "ts"), site.column("press/press.force", "quality"), strict=True)
+        )
         kinds = [rows[(at + i) * 10**6] for i in range(2, 6)]
         assert kinds[0] == kinds[3] == 0
         assert 0 < kinds[1] < kinds[2]  # uncertain, then bad
@@ -158,6 +167,8 @@ class Cable:
     def pull(self) -> None:
         sockets, self._open = self._open, []
         for one in sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
             one.close()
 
     def close(self) -> None:
@@ -169,7 +180,7 @@ def test_when_a_connection_is_lost_the_session_is_kept_and_nothing_that_changed_
     tmp_path: Path, server: Server
 ) -> None:
     cable = Cable(server.port)
-    more = f"{QUICK}, queue: 1000"
+    more = QUICK.replace("sampling: 20ms", "sampling: 0ms, queue: 1000")  # every change is told
     site = Site(tmp_path / "node", server_yaml("press", f"opc.tcp://127.0.0.1:{cable.port}", node("double"), more))
     site.start()
     try:
@@ -222,7 +233,9 @@ def test_security_works_and_what_is_wrong_with_it_is_said_before_the_node_runs(t
             "unoffered": f"security: Aes128Sha256RsaOaep, {trusted}, {login}",
             "stranger": f"security: Basic256Sha256, {pair}, server_certificate: {tmp_path}/keys/opcua.pem, {login}",
         }
-        lines = "".join(server_yaml(name, server.url, node("double"), f"timeout: 3s, {way}") for name, way in ways.items())
+        lines = "".join(
+            server_yaml(name, server.url, node("double"), f"timeout: 3s, {way}") for name, way in ways.items()
+        )
         site = Site(tmp_path / "node", lines)
         site.client.close()
         found = {one["name"].removeprefix("opcua:"): one for one in told("adapters", "test", site.settings, code=1)}

@@ -20,7 +20,7 @@ async function main() {
     securityPolicies: options.secure ? [SecurityPolicy.None, SecurityPolicy.Basic256Sha256, SecurityPolicy.Aes256_Sha256_RsaPss] : [SecurityPolicy.None],
     allowAnonymous: !options.users,
     userManager: options.users ? { isValidUser: (user, password) => options.users[user] === password } : undefined,
-    serverCapabilities: { maxSessions: options.sessions || 20 },
+    serverCapabilities: { maxSessions: options.sessions || 20, minSupportedSampleRate: 0 },
     ...(options.pki ? { serverCertificateManager: await pki(options.pki) } : {}),
   });
   await server.initialize();

@@ -16,12 +16,17 @@ from asyncua.client.ua_client import UaClient, UASocketProtocol
 from asyncua.common.connection import TransportLimits
 from asyncua.ua import ua_binary
 
+from holdfast.adapters.opcua.errors import ServerSaid
+from holdfast.adapters.opcua.words import hint_of, status_words
+
 MOST_CHUNK = 256 * 1024
 MOST_MESSAGE = 16 * 1024 * 1024
 MOST_CHUNKS = MOST_MESSAGE // 8_192
 _MOST_SENT, _LEAST_SENT = 65_535, 8_192
 _HEAD = Struct("<4sI")
 _LEAST_HEAD = 8
+_LONGEST_REASON = 200
+_NO_REASON = "Its log says more; `holdfast opcua trust URL` shows what security it offers"
 _KINDS = frozenset((b"ACK", b"ERR", b"OPN", b"CLO", b"MSG"))
 
 
@@ -50,9 +55,10 @@ class Protocol(UASocketProtocol):  # type: ignore[misc]  # asyncua's types aren'
 
     def _process_received_message(self, msg: Any) -> None:
         if isinstance(msg, ua.ErrorMessage):
-            code, why = msg.Error, msg.Reason
-            said = f"the server ended the connection: {code.name if code else 'an error'}{f' ({why})' if why else ''}"
-            self.fail(ConnectionError(said))
+            code = msg.Error.value if msg.Error else 0
+            said = f"the server ended the connection: {status_words(code) if code else 'it says no reason'}"
+            why = f" ({msg.Reason[:_LONGEST_REASON]})" if msg.Reason else ""
+            self.fail(ServerSaid(said + why, hint_of(code) or _NO_REASON, code))
             return
         super()._process_received_message(msg)
         if isinstance(msg, ua.Acknowledge):  # asyncua takes the server's own limits for ours
@@ -138,6 +144,11 @@ def _bounded_array(vtype: Any, data: Any) -> list[Any] | None:
 def bound() -> None:
     """Bound asyncua's arrays (see above), and silence its log: failures are told by us."""
     ua_binary.unpack_uatype_array = _bounded_array
+    quiet()
+
+
+def quiet() -> None:
+    """Silence asyncua's log."""
     logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 
 
