@@ -88,6 +88,10 @@ class _Server:
         """points: device to its points' types."""
         from asyncua import Server, ua  # noqa: PLC0415  # of an extra
 
+        try:
+            self._gate = await asyncio.start_server(self._arrived, self.address.host, self.address.port)
+        except OSError as error:
+            raise CantListen(self.address, error.strerror or str(error)) from None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._inner_port = probe.getsockname()[1]
@@ -105,10 +109,6 @@ class _Server:
                 initial = ua.Variant(None if type_ == STRING else kind_zero(type_), kind)
                 await folder.add_variable(node, f"{self._index}:{point}", initial)
         await server.start()
-        try:
-            self._gate = await asyncio.start_server(self._arrived, self.address.host, self.address.port)
-        except OSError as error:
-            raise CantListen(self.address, error.strerror or str(error)) from None
 
     async def write(self, device: str, point: str, data: bytes) -> None:
         """Make it what is told next."""
