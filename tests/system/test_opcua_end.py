@@ -13,20 +13,20 @@ from tests.ports import free_port
 
 from holdfast.adapters.errors import DeviceUnreachable, WriteRefused
 from holdfast.adapters.opcua.adapter import OpcuaAdapter, Parts
-from holdfast.adapters.opcua.items import Device, items_of
+from holdfast.adapters.opcua.items import Device, Item, items_of
 from holdfast.adapters.opcua.link import Link
 from holdfast.adapters.opcua.settings import OpcuaSettings, points_of
 from holdfast.adapters.port import Arrival
 from holdfast.kernel.clock import SystemClock
 from holdfast.model.points import PointMap
 from holdfast.sim.ends.opcua import OpcuaEnd, OpcuaEndSettings
-from holdfast.sim.ends.port import SOUND, DevicePlan, Faults, PointPlan
+from holdfast.sim.ends.port import SOUND, DevicePlan, Faults, PointPlan, Scalar
 from holdfast.telemetry.happenings import Telemetry
 
 pytestmark = pytest.mark.system
 POINTS = {"force": PointPlan("press.force", "N"), "strokes": PointPlan("press.strokes", "", "int"),
           "on": PointPlan("press.on", "", "bool"), "mode": PointPlan("press.mode", "", "text")}  # fmt: skip
-VALUES = {"force": 1.5, "strokes": 2**62 + 1, "on": True, "mode": "grün"}
+VALUES: dict[str, Scalar] = {"force": 1.5, "strokes": 2**62 + 1, "on": True, "mode": "grün"}
 QUICK = {
     "publish_every": 0.05,
     "sampling": 0.02,
@@ -70,7 +70,8 @@ class Plant:
         self.end = OpcuaEnd("hall", OpcuaEndSettings(address=f"127.0.0.1:{free_port()}"), plans)
         written = msgspec.yaml.decode(self.end.map_yaml())["opcua"]["sim-hall"] | QUICK | more
         self.settings = self._settings(written)
-        self.box, items, found = Box(), [], {}
+        self.box = Box()
+        items, found = list[Item](), dict[str, Device]()
         for name, one in self.settings.devices.items():
             own = items_of(name, one, one.nodes)
             points = PointMap("opcua", f"sim-hall.{name}", points_of(one.nodes))

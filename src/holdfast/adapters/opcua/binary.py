@@ -1,10 +1,9 @@
-"""Reads what servers answer with values: OPC UA's binary encoding (Part 6 §5.2), bounded, from bytes we don't trust.
+"""Reads OPC UA's binary encoding (Part 6 §5.2), bounded, from bytes we don't trust.
 
-Only the answers with data go this way (Publish, Republish, Read, Write, CreateMonitoredItems): they are the hot path,
-and the place where a hostile length would cost most. No array is made that the remaining bytes couldn't fill.
+Only the answers with data go this way (`answers`): they are the hot path, and the place where a hostile length would
+cost most. No array is made that the remaining bytes couldn't fill.
 """
 
-import struct
 from collections.abc import Callable, Sequence
 from struct import Struct, unpack_from
 from typing import Any, NamedTuple
@@ -14,7 +13,6 @@ from holdfast.adapters.opcua.errors import Malformed
 TICKS_1970 = 116_444_736_000_000_000
 """100 ns ticks from 1601-01-01 to 1970-01-01."""
 MOST_DEEP = 8
-FAULT, READ, WRITTEN, ITEMS, PUBLISHED, REPUBLISHED = 397, 634, 676, 754, 829, 835
 _DATA_CHANGE, _STATUS_CHANGE = 811, 820
 (BOOL, SBYTE, BYTE, INT16, UINT16, INT32, UINT32, INT64, UINT64, FLOAT, DOUBLE, STRING, DATETIME, GUID) = range(1, 15)
 BYTES, XML, NODE, EXPANDED, STATUS, NAME, LOCAL, OBJECT, DATA_VALUE, VARIANT, DIAGNOSTIC = range(15, 26)
@@ -52,26 +50,6 @@ class Change(NamedTuple):
     number: int
     values: Sequence[tuple[int, DataValue]]
     status: int = 0
-
-
-class Published(NamedTuple):
-    """An answer to Publish. available: numbers that Republish would still have; is_quiet: only a keep-alive."""
-
-    result: int
-    subscription: int
-    available: Sequence[int]
-    change: Change
-    is_quiet: bool
-    more: bool
-
-
-class Item(NamedTuple):
-    """What became of a monitored item. number: the server's; every_s: how often it samples; queue: values it keeps."""
-
-    code: int
-    number: int
-    every_s: float
-    queue: int
 
 
 def _of_space(space: int, said: str) -> str:
@@ -339,63 +317,3 @@ _OTHERS: dict[int, Callable[[Reader], Any]] = {
     DIAGNOSTIC: Reader.diagnostic,
 }
 _NESTING = frozenset((Reader.inner, Reader.nested))
-
-
-def published(data: bytes) -> Published:
-    """An answer to Publish (Part 4 §5.13.5).
-
-    Raises:
-        Malformed: when it isn't one.
-    """
-    reader, result = _begin(data, PUBLISHED)
-    if result >> 30 == 2:  # bad
-        return Published(result, 0, (), Change(0, ()), is_quiet=True, more=False)
-    try:
-        subscription = reader.u32()
-        available = [reader.u32() for _ in range(reader.size(4))]
-        more = bool(reader.u8())
-        change = reader.change()
-    except (struct.error, ValueError) as error:
-        raise Malformed(str(error)) from error
-    is_quiet = not change.values and not change.status
-    return Published(result, subscription, available, change, is_quiet, more)
-
-
-def republished(data: bytes) -> tuple[int, Change]:
-    """(result, what was sent before) of an answer to Republish (Part 4 §5.13.6)."""
-    reader, result = _begin(data, REPUBLISHED)
-    return result, (Change(0, ()) if result >> 30 == 2 else reader.change())
-
-
-def values_read(data: bytes) -> tuple[int, list[DataValue]]:
-    """(result, values) of an answer to Read (Part 4 §5.10.2)."""
-    reader, result = _begin(data, READ)
-    return result, [] if result >> 30 == 2 else [reader.data_value() for _ in range(reader.size())]
-
-
-def codes_written(data: bytes) -> tuple[int, list[int]]:
-    """(result, a StatusCode each) of an answer to Write (Part 4 §5.10.4)."""
-    reader, result = _begin(data, WRITTEN)
-    return result, [] if result >> 30 == 2 else [reader.u32() for _ in range(reader.size(4))]
-
-
-def items_made(data: bytes) -> tuple[int, list[Item]]:
-    """(result, items) of an answer to CreateMonitoredItems (Part 4 §5.12.2)."""
-    reader, result = _begin(data, ITEMS)
-    found: list[Item] = []
-    if result >> 30 != 2:
-        for _ in range(reader.size(23)):
-            found.append(Item(reader.u32(), reader.u32(), reader.f64() / 1_000, reader.u32()))
-            reader.at = reader.body()[1]
-    return result, found
-
-
-def _begin(data: bytes, wanted: int) -> tuple[Reader, int]:
-    reader = Reader(data)
-    number, result = reader.header()
-    if number == FAULT:
-        return reader, result or 0x80000000
-    if number != wanted:
-        msg = f"an answer of the kind {number} came, not {wanted}"
-        raise Malformed(msg)
-    return reader, result

@@ -17,9 +17,10 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 from cryptography import x509
 
 from holdfast.adapters.errors import DeviceFaulted, DeviceUnreachable
-from holdfast.adapters.opcua import binary
+from holdfast.adapters.opcua import answers
 from holdfast.adapters.opcua.addresses import Address
-from holdfast.adapters.opcua.binary import DataValue, Published
+from holdfast.adapters.opcua.answers import Published
+from holdfast.adapters.opcua.binary import DataValue
 from holdfast.adapters.opcua.guards import BoundedClient, wait_closed
 from holdfast.adapters.opcua.settings import OpcuaSettings
 from holdfast.adapters.opcua.words import NO_SESSION, in_plain
@@ -196,7 +197,7 @@ class Link:
         """Wait for the next message of a subscription. acks: (subscription, number)."""
         request = ua.PublishRequest()
         request.Parameters.SubscriptionAcknowledgements = [ua.SubscriptionAcknowledgement(*one) for one in acks]
-        found = binary.published(await self._answer(request, 0))
+        found = answers.published(await self._answer(request, 0))
         self._check(found.result)
         return found
 
@@ -225,10 +226,10 @@ class Link:
             request = ua.ReadRequest()
             request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
             request.Parameters.NodesToRead = [ua.ReadValueId(NodeId=one, AttributeId=attribute) for one in part]
-            answers = await self.ask(request, binary.values_read)
-            if len(answers) != len(part):
-                raise DeviceFaulted(f"{self._settings.where} answers {len(answers)} values for {len(part)} nodes")
-            found += answers
+            told = await self.ask(request, answers.values_read)
+            if len(told) != len(part):
+                raise DeviceFaulted(f"{self._settings.where} answers {len(told)} values for {len(part)} nodes")
+            found += told
         return found
 
     async def _answer(self, request: Any, timeout_s: float | None) -> bytes:

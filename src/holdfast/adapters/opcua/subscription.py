@@ -9,8 +9,9 @@ from typing import Any
 from asyncua import ua
 
 from holdfast.adapters.errors import DeviceFaulted, DeviceUnreachable
-from holdfast.adapters.opcua import binary
-from holdfast.adapters.opcua.binary import Change, Published
+from holdfast.adapters.opcua import answers, binary
+from holdfast.adapters.opcua.answers import Published
+from holdfast.adapters.opcua.binary import Change
 from holdfast.adapters.opcua.errors import Malformed, ServerSaid
 from holdfast.adapters.opcua.following import Following
 from holdfast.adapters.opcua.items import Item
@@ -87,7 +88,7 @@ class Subscription:
         request.Parameters.SubscriptionId = self.number
         request.Parameters.RetransmitSequenceNumber = number
         try:
-            return 0, await self._link.ask(request, binary.republished)
+            return 0, await self._link.ask(request, answers.republished)
         except ServerSaid as error:
             return error.code, Change(0, ())
 
@@ -101,11 +102,11 @@ class Subscription:
             request.Parameters.SubscriptionId = self.number
             request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
             request.Parameters.ItemsToCreate = [self._wanted(items[handle], handle) for handle in part]
-            answers = await self._link.ask(request, binary.items_made)
-            if len(answers) != len(part):
-                msg = f"{self._settings.where} answers {len(answers)} of {len(part)} monitored items"
+            told = await self._link.ask(request, answers.items_made)
+            if len(told) != len(part):
+                msg = f"{self._settings.where} answers {len(told)} of {len(part)} monitored items"
                 raise DeviceFaulted(msg)
-            found += [(handle, one.code) for handle, one in zip(part, answers, strict=True)]
+            found += [(handle, one.code) for handle, one in zip(part, told, strict=True)]
         return found
 
     def _wanted(self, item: Item, handle: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from asyncua import ua
 
 from holdfast.adapters.errors import DeviceUnreachable, WriteFailed, WriteRefused
-from holdfast.adapters.opcua import binary
+from holdfast.adapters.opcua import answers, binary
 from holdfast.adapters.opcua.items import Item
 from holdfast.adapters.opcua.link import Link, node_id
 from holdfast.adapters.opcua.settings import OpcuaSettings
@@ -43,7 +43,7 @@ async def write(link: Link, values: Mapping[Item, Scalar], settings: OpcuaSettin
         for node, variant in zip(nodes, variants, strict=True)
     ]
     try:
-        codes = await link.ask(request, binary.codes_written)
+        codes = await link.ask(request, answers.codes_written)
     except DeviceUnreachable as error:  # sent, and no answer came: nobody knows
         raise WriteFailed(f"no answer to the write: {error}") from error
     except HoldfastError as error:

@@ -13,7 +13,7 @@ from asyncua.ua.ua_binary import struct_to_binary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.adapters.opcua import binary
+from holdfast.adapters.opcua import answers, binary
 from holdfast.adapters.opcua.errors import Malformed
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
@@ -69,7 +69,7 @@ CASES: list[tuple[ua.Variant, Any]] = [
 @pytest.mark.parametrize(("variant", "wanted"), CASES, ids=[str(i) for i in range(len(CASES))])
 def test_every_built_in_type_is_read_as_asyncua_writes_it(variant: ua.Variant, wanted: Any) -> None:
     value = ua.DataValue(variant, ua.StatusCode(0x40000000), AT, AT)
-    found = binary.published(published(value, ua.DataValue(ua.Variant(1, ua.VariantType.Byte))))
+    found = answers.published(published(value, ua.DataValue(ua.Variant(1, ua.VariantType.Byte))))
     assert (found.subscription, found.available, found.change.number) == (3, [5, 6], 7)
     assert not found.is_quiet
     (_, first), (handle, second) = found.change.values
@@ -84,33 +84,33 @@ def test_picoseconds_stand_behind_their_own_time_as_the_standard_has_it_and_asyn
 
 
 def test_a_keep_alive_a_change_of_state_and_an_error_are_told_apart() -> None:
-    assert binary.published(published(number=9)) == binary.Published(
+    assert answers.published(published(number=9)) == answers.Published(
         0, 3, [5, 6], binary.Change(9, [], 0), is_quiet=True, more=False
     )
     response = ua.PublishResponse()
     status = ua.StatusChangeNotification(ua.StatusCode(0x800A0000))
     response.Parameters.NotificationMessage = ua.NotificationMessage(2, AT, [status])
-    assert binary.published(answer(response)).change.status == 0x800A0000
+    assert answers.published(answer(response)).change.status == 0x800A0000
     fault = ua.ServiceFault()
     fault.ResponseHeader.ServiceResult = ua.StatusCode(0x80790000)
-    assert binary.published(answer(fault)).result == 0x80790000
+    assert answers.published(answer(fault)).result == 0x80790000
     with pytest.raises(Malformed, match="of the kind 634"):
-        binary.published(answer(ua.ReadResponse()))
+        answers.published(answer(ua.ReadResponse()))
 
 
 def test_other_answers_are_read_as_asyncua_writes_them() -> None:
     read = ua.ReadResponse()
     read.Results = [ua.DataValue(ua.Variant(2.5)), ua.DataValue(None, ua.StatusCode(0x80340000))]
-    assert [one.value for one in binary.values_read(answer(read))[1]] == [2.5, None]
+    assert [one.value for one in answers.values_read(answer(read))[1]] == [2.5, None]
     written = ua.WriteResponse()
     written.Results = [ua.StatusCode(0), ua.StatusCode(0x803B0000)]
-    assert binary.codes_written(answer(written)) == (0, [0, 0x803B0000])
+    assert answers.codes_written(answer(written)) == (0, [0, 0x803B0000])
     made = ua.CreateMonitoredItemsResponse()
     made.Results = [ua.MonitoredItemCreateResult(ua.StatusCode(0), 4, 250.0, 10)]
-    assert binary.items_made(answer(made)) == (0, [binary.Item(0, 4, 0.25, 10)])
+    assert answers.items_made(answer(made)) == (0, [answers.Item(0, 4, 0.25, 10)])
     again = ua.RepublishResponse()
     again.NotificationMessage = ua.NotificationMessage(5, AT, [])
-    assert binary.republished(answer(again)) == (0, binary.Change(5, [], 0))
+    assert answers.republished(answer(again)) == (0, binary.Change(5, [], 0))
 
 
 def test_a_time_without_meaning_is_none() -> None:
@@ -125,7 +125,7 @@ def test_a_few_bytes_never_become_a_large_array() -> None:
     for head in (0x80, 0x86, 0x8C, 0x96, 0x98):
         bomb = whole[:at] + struct.pack("<Bi", head, 2**31 - 1) + whole[at + 5 :]
         with pytest.raises(Malformed):
-            binary.published(bomb)
+            answers.published(bomb)
 
 
 def test_nesting_ends() -> None:
@@ -133,11 +133,11 @@ def test_nesting_ends() -> None:
     for _ in range(binary.MOST_DEEP + 2):
         value = ua.Variant([value], ua.VariantType.Variant)
     with pytest.raises(Malformed, match="nested"):
-        binary.published(published(ua.DataValue(value)))
+        answers.published(published(ua.DataValue(value)))
 
 
 READS: list[Callable[[bytes], Any]] = [
-    binary.published, binary.republished, binary.values_read, binary.codes_written, binary.items_made,
+    answers.published, answers.republished, answers.values_read, answers.codes_written, answers.items_made,
 ]  # fmt: skip
 SOUND = [published(*(ua.DataValue(variant, ua.StatusCode(0), AT) for variant, _ in CASES)), published(number=3)]
 
@@ -156,4 +156,4 @@ def test_sound_bytes_with_some_changed_are_read_or_refused(
     for at, value in changes:
         bytes_[at % len(bytes_)] = value
     with suppress(Malformed):
-        binary.published(bytes(bytes_[: data.draw(st.integers(0, len(bytes_)))]))
+        answers.published(bytes(bytes_[: data.draw(st.integers(0, len(bytes_)))]))

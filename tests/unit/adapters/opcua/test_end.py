@@ -12,11 +12,11 @@ from tests.ports import free_port
 
 from holdfast.adapters.opcua.binary import DataValue, Reader
 from holdfast.sim.ends.opcua import CantListen, OpcuaEnd, OpcuaEndSettings
-from holdfast.sim.ends.port import DevicePlan, PointPlan
+from holdfast.sim.ends.port import DevicePlan, PointPlan, Scalar
 
 POINTS = {"force": PointPlan("press.force", "N"), "strokes": PointPlan("press.strokes", "", "int"),
           "on": PointPlan("press.on", "", "bool"), "mode": PointPlan("press.mode", "", "text")}  # fmt: skip
-VALUES = {"force": 1.5, "strokes": 2**62 + 1, "on": True, "mode": "grün"}
+VALUES: dict[str, Scalar] = {"force": 1.5, "strokes": 2**62 + 1, "on": True, "mode": "grün"}
 AT, TIME = 1_767_323_045_678_000_000, datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
 
