@@ -41,6 +41,8 @@ def points(
     """
     quality = quality_of(found.code)
     value = found.value
+    if kind == "float" and type(value) is float and isfinite(value):  # the hot path
+        return [Point(names[0], value, quality, ts_ns)]
     if not isinstance(value, list):
         return [_point(names[0], value, (found.type, kind, quality, ts_ns), enum)]
     rest = (found.type, kind, quality, ts_ns)
