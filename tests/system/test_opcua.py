@@ -1,16 +1,25 @@
 """node-opcua's server and a real node: values with time and quality, failures of every kind, writes, security."""
 
+import asyncio
+import json
+import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from tests.ports import free_port
+from tests.system.npm import NODE
 from tests.system.opcua_peer import QUICK, Server, Site, node, peers, server_yaml
 from tests.system.test_cli_core import holdfast, told
+
+from holdfast.sim.ends.opcua import OpcuaEnd, OpcuaEndSettings
+from holdfast.sim.ends.port import SOUND, DevicePlan, Faults, PointPlan
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 NODES = ", ".join(
@@ -143,6 +152,7 @@ class Cable:
         self.port, self._to, self._open = free_port(), to, list[socket.socket]()
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self.is_silent = False
+        self.spoil: random.Random | None = None
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -160,9 +170,19 @@ class Cable:
         try:
             while data := a.recv(65_536):
                 if not self.is_silent:
-                    b.sendall(data)
+                    b.sendall(self._spoilt(data))
         except OSError:
             pass
+
+    def _spoilt(self, data: bytes) -> bytes:
+        if self.spoil is None or self.spoil.random() < 0.6:
+            return data
+        found = bytearray(data)
+        for _ in range(self.spoil.randint(1, 4)):
+            found[self.spoil.randrange(len(found))] = self.spoil.choice(
+                (0, 0x7F, 0x80, 0xFF, self.spoil.randrange(256))
+            )
+        return bytes(found)
 
     def pull(self) -> None:
         sockets, self._open = self._open, []
@@ -217,6 +237,8 @@ def test_what_a_server_has_is_browsed_and_the_map_that_is_written_reads_it(tmp_p
 def test_security_works_and_what_is_wrong_with_it_is_said_before_the_node_runs(tmp_path: Path, packages: Path) -> None:
     server = Server(packages, secure=True, users={"gw": "right"}, pki=str(tmp_path / "pki"))
     server.start()
+    mute = socket.create_server(("127.0.0.1", 0))
+    silent = f"opc.tcp://127.0.0.1:{mute.getsockname()[1]}"
     try:
         holdfast("opcua", "keys", tmp_path / "keys", "--node", "gw")
         assert "is there already" in holdfast("opcua", "keys", tmp_path / "keys", "--node", "gw", code=2)
@@ -236,6 +258,7 @@ def test_security_works_and_what_is_wrong_with_it_is_said_before_the_node_runs(t
         lines = "".join(
             server_yaml(name, server.url, node("double"), f"timeout: 3s, {way}") for name, way in ways.items()
         )
+        lines += server_yaml("silent", silent, node("double"), "timeout: 500ms")
         site = Site(tmp_path / "node", lines)
         site.client.close()
         found = {one["name"].removeprefix("opcua:"): one for one in told("adapters", "test", site.settings, code=1)}
@@ -243,18 +266,88 @@ def test_security_works_and_what_is_wrong_with_it_is_said_before_the_node_runs(t
         assert "user" in found["wrong"]["hint"], found["wrong"]
         for name in ("nobody", "unoffered", "stranger"):
             assert found[name]["hint"], found[name]
+        assert found["silent"]["note"] == f"{silent} didn't answer within 0.5 s"
+        assert "firewall" in found["silent"]["hint"]
     finally:
+        mute.close()
         server.kill()
 
 
-def test_a_port_that_accepts_and_never_answers_is_given_up_and_said(tmp_path: Path) -> None:
-    mute = socket.create_server(("127.0.0.1", 0))
-    url = f"opc.tcp://127.0.0.1:{mute.getsockname()[1]}"
+def test_what_changes_faster_than_the_servers_queue_holds_is_counted_as_lost_and_spoilt_bytes_hurt_nobody_else(
+    tmp_path: Path, server: Server
+) -> None:
+    cable = Cable(server.port)
+    calm = node("double", queue=2)
+    lines = server_yaml("calm", server.url, calm, QUICK.replace("20ms", "0ms").replace("50ms", "200ms"))
+    lines += server_yaml("press", f"opc.tcp://127.0.0.1:{cable.port}", node("force"))
+    site = Site(tmp_path / "node", lines)
+    site.start()
     try:
-        site = Site(tmp_path / "node", server_yaml("press", url, node("double"), "timeout: 500ms"))
-        site.client.close()
-        (one,) = told("adapters", "test", site.settings, code=1)
-        assert one["note"] == f"{url} didn't answer within 0.5 s"
-        assert "firewall" in one["hint"]
+        site.within(lambda: bool(site.values("press/press.force") and site.values("calm/press.double")))
+        server.do("ramp", name="double", count=100, every=10, wait=False)
+        server.hear("ramped")
+        site.within(lambda: site.values("calm/press.double")[-1] == 99)
+        assert site.metric("holdfast_opcua_queue_overflows_total") > 0
+        assert site.devices("opcua:calm")[0]["skipped"] > 0
+        cable.spoil = random.Random(7)
+        for round_ in range(12):
+            server.set("double", 1_000 + round_)
+            server.set("force", round_)
+            cable.pull()
+            time.sleep(0.4)
+        site.within(lambda: site.values("calm/press.double")[-1] == 1_011)
+        assert None not in site.values("calm/press.double")
+        assert site.process is not None
+        assert psutil.Process(site.process.pid).memory_info().rss < 400 * 2**20
+        cable.spoil = None
+        cable.pull()
+        server.set("force", 77)
+        site.within(lambda: site.values("press/press.force")[-1] == 77)
     finally:
-        mute.close()
+        site.kill()
+        cable.close()
+
+
+def test_node_opcua_as_a_client_reads_the_simulators_end_and_sees_its_faults_on_the_wire(packages: Path) -> None:
+    asyncio.run(_watched(packages))
+
+
+async def _watched(packages: Path) -> None:
+    port = free_port()
+    plans = {"press-1": DevicePlan(0, {"force": PointPlan("press.force", "N"), "mode": PointPlan("m", "", "text")})}
+    end = OpcuaEnd("hall", OpcuaEndSettings(address=f"127.0.0.1:{port}"), plans)
+    await end.start()
+    words = "client.cjs", f"opc.tcp://127.0.0.1:{port}", "ns=2;s=press-1.force", "ns=2;s=press-1.mode"
+    client = await asyncio.create_subprocess_exec(
+        str(NODE), *words, cwd=packages, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+
+    async def hear(wanted: Callable[[list[Any]], bool]) -> None:
+        assert client.stdout is not None
+        async with asyncio.timeout(20):
+            while line := await client.stdout.readline():
+                if b"values" in line and wanted(json.loads(line)["values"]):
+                    return
+
+    async def show(at: int, faults: Faults, **values: Any) -> None:
+        await end.show("press-1", at, end.frames("press-1", at, values), faults)
+
+    at = 1_767_323_045_678_000_000
+    try:
+        await show(at, SOUND, force=1.5, mode="grün")
+        when = "2026-01-02T03:04:05.678Z"
+        await hear(
+            lambda found: (
+                [(one["value"], one["status"], one["at"]) for one in found]
+                == [(1.5, "Good", when), ("grün", "Good", when)]
+            )
+        )
+        await show(at, Faults(dropout=False), force=2.5)
+        await hear(lambda found: found[0]["value"] == 2.5 and found[1]["status"] == "GoodNoData")
+        end_with_two = Faults(slow_s=0.2)
+        await show(at, Faults(slow_s=0.2), force=3.5)
+        await hear(lambda found: found[0]["value"] == 3.5)
+    finally:
+        client.kill()
+        await client.communicate()
+        await end.stop()

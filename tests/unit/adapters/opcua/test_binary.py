@@ -157,3 +157,21 @@ def test_sound_bytes_with_some_changed_are_read_or_refused(
         bytes_[at % len(bytes_)] = value
     with suppress(Malformed):
         answers.published(bytes(bytes_[: data.draw(st.integers(0, len(bytes_)))]))
+
+
+FORMATS = [(1, "?"), (3, "B"), (4, "h"), (8, "q"), (10, "f"), (11, "d"), (13, "q"), (19, "I")]
+
+
+@given(st.lists(st.tuples(st.integers(0, 15), st.sampled_from(FORMATS), st.integers(0, 1)), max_size=5))
+def test_the_short_way_reads_what_the_long_way_reads(told: list[tuple[int, tuple[int, str], int]]) -> None:
+    data = struct.pack("<i", len(told))
+    starts = []
+    for handle, (mask, (type_, form), value) in enumerate(told):
+        data += struct.pack("<I", handle)
+        starts.append(len(data))
+        data += struct.pack("<B", mask) + (struct.pack(f"<B{form}", type_, value) if mask & 1 else b"")
+        data += struct.pack("<I", 0x40920000 + handle) if mask & 2 else b""
+        data += struct.pack("<q", binary.TICKS_1970 + 20) * ((mask >> 2 & 1) + (mask >> 3 & 1))
+    found: list[tuple[int, binary.DataValue]] = []
+    binary.Reader(data)._changes(found)
+    assert found == [(i, binary.Reader(data, at).data_value()) for i, at in enumerate(starts)]
