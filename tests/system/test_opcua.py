@@ -344,7 +344,6 @@ async def _watched(packages: Path) -> None:
         )
         await show(at, Faults(dropout=False), force=2.5)
         await hear(lambda found: found[0]["value"] == 2.5 and found[1]["status"] == "GoodNoData")
-        end_with_two = Faults(slow_s=0.2)
         await show(at, Faults(slow_s=0.2), force=3.5)
         await hear(lambda found: found[0]["value"] == 3.5)
     finally:

@@ -13,6 +13,7 @@ from holdfast.cli.alert_commands import alerts, channels
 from holdfast.cli.asking import last, query, series, sql
 from holdfast.cli.audit_commands import audit
 from holdfast.cli.backup_commands import backup
+from holdfast.cli.bacnet_commands import bacnet
 from holdfast.cli.bench import bench
 from holdfast.cli.codec_commands import codec
 from holdfast.cli.command_commands import command
@@ -29,7 +30,7 @@ from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.report_commands import support_bundle, trace
 from holdfast.cli.rule_commands import rules
-from holdfast.cli.sim import sim
+from holdfast.cli.sim_commands import sim
 from holdfast.cli.tail_command import tail
 from holdfast.cli.top.command import top
 from holdfast.kernel.documents import SettingsInvalid
@@ -126,6 +127,7 @@ app.add_typer(opcua, name="opcua")
 app.add_typer(monitoring, name="monitoring")
 app.add_typer(devices, name="devices")
 app.add_typer(adapters, name="adapters")
+app.add_typer(bacnet, name="bacnet")
 app.add_typer(profile, name="profile")
 app.add_typer(command, name="command")
 app.add_typer(alerts, name="alerts")
@@ -145,7 +147,7 @@ app.command()(detect)
 app.command()(trace)
 app.command("support-bundle")(support_bundle)
 app.command()(demo)
-app.command()(sim)
+app.add_typer(sim, name="sim")
 
 
 @app.command()
