@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+PLANT_STAMP := $(VENV)/.ready-plant
 DEV_STAMP := $(VENV)/.ready-dev
 WEB_STAMP := src/holdfast/web/static/index.html
 WEB_FILES := $(shell find web -path web/node_modules -prune -o -type f ! -name build.log -print)
@@ -21,9 +22,14 @@ $(STAMP): requirements/runtime.txt pyproject.toml
 	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/runtime.txt
 	@touch $@
 
+$(PLANT_STAMP): $(STAMP) requirements/plant.txt
+	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/plant.txt
+	@touch $@
+
 $(DEV_STAMP): $(STAMP) requirements/dev.txt
 	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/dev.txt
-	@scripts/debian.sh mosquitto mosquitto-clients prometheus strace chromium fonts-dejavu-core
+	@scripts/debian.sh mosquitto mosquitto-clients prometheus strace chromium fonts-dejavu-core \
+		mbpoll libcoap3-bin socat
 	@touch $@
 
 $(WEB_STAMP): $(WEB_FILES) scripts/build_web.sh requirements/web.txt | $(STAMP)
@@ -34,7 +40,7 @@ setup: $(DEV_STAMP) $(WEB_STAMP)
 
 web: $(WEB_STAMP)
 
-demo: $(STAMP) $(WEB_STAMP)
+demo: $(if $(findstring plant,$(ARGS)),$(PLANT_STAMP),$(STAMP)) $(WEB_STAMP)
 	@$(BIN)/holdfast demo $(ARGS)
 
 format: $(DEV_STAMP)

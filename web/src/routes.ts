@@ -28,6 +28,7 @@ const ENTRIES: PageEntry[] = [
   { name: "devices", title: "Devices", path: "/devices/*?", icon: "devices", group: "Site", key: "d", isFirst: true },
   { name: "rules", title: "Rules", path: "/rules/*?", icon: "rules", group: "Site", key: "r" },
   { name: "quarantine", title: "Quarantine", path: "/quarantine/*?", icon: "quarantine", group: "Site", key: "q" },
+  { name: "adapters", title: "Adapters", path: "/adapters/*?", icon: "adapters", group: "Node", key: "p" },
   { name: "sync", title: "Sync", path: "/sync", icon: "sync", group: "Node", key: "s" },
   { name: "storage", title: "Storage", path: "/storage", icon: "storage", group: "Node", key: "t" },
   { name: "logs", title: "Logs", path: "/logs", icon: "logs", group: "Node", key: "l" },

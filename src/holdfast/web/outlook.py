@@ -42,6 +42,7 @@ _NAME = r"[^/]{1,256}"
 _OPEN = rf"status|clock|series|last|query|devices|devices/{_NAME}|alerts|ledger|history"
 _FREE = (
     rf"rules|rules/{_NAME}|alerts/\d{{1,12}}|alerts/\d{{1,12}}/(?:timeline|comments)|silences|maintenance|adapters|"
+    rf"adapters/{_NAME}/devices|"
     r"quarantine|quarantine/\d{1,12}|logs|channels|events|traces|traces/[0-9a-f]{1,64}|traces/of"
 )
 """Words that people and devices chose, or raw bytes: nobody can tell which of them are about what must stay."""

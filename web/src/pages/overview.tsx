@@ -350,7 +350,7 @@ function Connections({ status }: { status: Status }) {
     ...(status.link ? [{ name: "parent", what: status.link.detail || status.link.url, state: status.link.state }] : []),
   ];
   return (
-    <Card title="Ways in and out" flush>
+    <Card title="Ways in and out" flush actions={<Link href="/adapters">All adapters</Link>}>
       {!ways.length ? <Empty title="This node listens to nothing yet.">Add <code>mqtt</code> or <code>brokers</code> to its node.yaml, and restart it.</Empty> : (
         <ul class="ov-list">
           {ways.map((one) => (

@@ -6,6 +6,7 @@ const SHAPES = {
   alerts: "M12 4a5 5 0 0 0-5 5c0 6-2 7-2 7h14s-2-1-2-7a5 5 0 0 0-5-5zM10 19a2 2 0 0 0 4 0",
   rules: "M5 6h9M5 12h5M5 18h9M18 4v4M14 10v4M18 16v4M18 6h2M14 12h6M18 18h2",
   models: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM12 12l8-4.5M12 12v9M12 12L4 7.5",
+  adapters: "M9 3v5M15 3v5M6 8h12v3a6 6 0 0 1-12 0zM12 17v4",
   sync: "M5 10a7 7 0 0 1 12-3l2 2M19 4v5h-5M19 14a7 7 0 0 1-12 3l-2-2M5 20v-5h5",
   storage: "M5 6c0-3 14-3 14 0s-14 3-14 0zM5 6v12c0 3 14 3 14 0V6M5 12c0 3 14 3 14 0",
   quarantine: "M12 3l8 3v6c0 5-4 8-8 9-4-1-8-4-8-9V6zM12 9v4M12 16v.5",

@@ -111,12 +111,17 @@ def _raw(name: str, value: Scalar, meaning: Meaning | None) -> Scalar:
     if not meaning.low <= value <= meaning.high:
         raise WriteRefused(f"`{name}` = {value:g} {meaning.unit} is outside of {meaning.low:g} to {meaning.high:g}")
     a, b = meaning.line
-    return (value - b) / a
+    return _plain((value - b) / a)
 
 
 def _stored(value: Scalar, meaning: Meaning | None) -> Scalar:
     if meaning is None or isinstance(value, bool | str):
         return value
     a, b = meaning.line
-    stored = a * value + b
+    stored = _plain(a * value + b)
     return stored if meaning.decimals is None else round(stored, meaning.decimals)
+
+
+def _plain(number: float) -> float:
+    """Without the noise of units there and back: 50, not 49.99999999999999."""
+    return float(f"{number:.12g}")
