@@ -13,8 +13,10 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
+from holdfast.adapters.bacnet.settings import BacnetSettings
 from holdfast.adapters.ble.settings import BleSettings
 from holdfast.adapters.broker.settings import BrokerSettings
+from holdfast.adapters.coap.settings import CoapLink
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
@@ -98,12 +100,16 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
     brokers: dict[Name, BrokerSettings] = field(default_factory=dict)
     """Foreign MQTT brokers that this node subscribes to."""
+    bacnet: dict[Name, BacnetSettings] = field(default_factory=dict)
+    """BACnet/IP networks, and the devices there that this node reads."""
     serial: dict[Name, SerialSettings] = field(default_factory=dict)
     """Instruments on serial ports and serial servers."""
     ble: dict[Name, BleSettings] = field(default_factory=dict)
     """Bluetooth LE advertisements."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
+    coap: dict[Name, CoapLink] = field(default_factory=dict)
+    """CoAP: devices that push to this node, and devices that it observes, polls and writes."""
     channels: dict[Name, ChannelSettings] = field(default_factory=dict)
     """How people are told of alerts."""
     escalations: dict[Name, Escalation] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from holdfast.adapters.port import EdgeAdapter, Inbox
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.documents import Document, Problem, Where
 from holdfast.model.points import PointMap
-from holdfast.node.edge import ble, serial
+from holdfast.node.edge import bacnet, ble, coap, serial
 from holdfast.telemetry.happenings import Telemetry
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class EdgeKind(NamedTuple):
 
 
 KINDS: tuple[EdgeKind, ...] = (
+    EdgeKind(bacnet.KEY, bacnet.maps, bacnet.make),
+    EdgeKind(coap.KEY, coap.maps, coap.make),
     EdgeKind(ble.KEY, ble.maps, ble.make),
     EdgeKind(serial.KEY, serial.maps, serial.make),
 )
