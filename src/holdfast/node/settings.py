@@ -13,6 +13,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
+from holdfast.adapters.bacnet.settings import BacnetSettings
 from holdfast.adapters.broker.settings import BrokerSettings
 from holdfast.adapters.coap.settings import CoapLink
 from holdfast.adapters.host.settings import HostSettings
@@ -97,6 +98,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
     brokers: dict[Name, BrokerSettings] = field(default_factory=dict)
     """Foreign MQTT brokers that this node subscribes to."""
+    bacnet: dict[Name, BacnetSettings] = field(default_factory=dict)
+    """BACnet/IP networks, and the devices there that this node reads."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
     coap: dict[Name, CoapLink] = field(default_factory=dict)
