@@ -57,9 +57,17 @@ def _sparkplug(_: Profile, open_: Open, ___: Announced) -> Source:
     return SparkplugSource(open_.rebirth_ns)
 
 
+def _bthome(profile: Profile, open_: Open, _: Announced) -> Source:
+    # What it deciphers with is imported for those who have such sensors only.
+    from holdfast.codecs.formats.bthome_source import BthomeSource  # noqa: PLC0415 - see above
+
+    return BthomeSource(profile, open_)
+
+
 _MAKERS: dict[str, Callable[[Profile, Open, Announced], Source]] = {
     "senml": lambda _, __, ___: SenmlSource(),
     "cayenne": lambda _, __, ___: CayenneSource(),
+    "bthome": _bthome,
     "lorawan": lambda _, __, ___: RecordSource(),
     "influx": lambda profile, open_, _: InfluxSource(profile, open_),
     "sparkplug": _sparkplug,
