@@ -343,7 +343,7 @@ async def _watched(packages: Path) -> None:
             )
         )
         await show(at, Faults(dropout=False), force=2.5)
-        await hear(lambda found: found[0]["value"] == 2.5 and found[1]["status"] == "GoodNoData")
+        await hear(lambda found: found[0]["value"] == 2.5 and found[1]["status"] == "BadNoData")
         await show(at, Faults(slow_s=0.2), force=3.5)
         await hear(lambda found: found[0]["value"] == 3.5)
     finally:

@@ -76,6 +76,7 @@ class OpcuaAdapter:
         """Handles of nodes that can't be read, and why."""
         self._lost_ns = 0
         self._is_stopping = False
+        self._refreshing: asyncio.Task[None] | None = None
         self._writes = asyncio.Lock()
 
     async def run(self) -> None:
@@ -96,11 +97,14 @@ class OpcuaAdapter:
             except* Taken:
                 self._subscription = None
                 self.delivery.gap()
+                await asyncio.sleep(self._settings.backoff_min)  # some would take the next one away, too
             except* Exception as group:  # noqa: BLE001  # of the tasks' errors the first one says why
                 if not self._is_stopping:
                     raise group.exceptions[0] from None
             finally:
                 self._lost_ns = self._clock.wall_ns()
+                if self._refreshing is not None:
+                    self._refreshing.cancel()
                 await self._link.cut()
 
     async def _work(self, worked: Worked, *, is_same: bool) -> None:

@@ -25,7 +25,7 @@ from holdfast.transport.errors import AddressInvalid
 _TYPES = {"float": DOUBLE, "int": INT64, "bool": BOOL, "text": STRING}
 _FORMATS = {DOUBLE: "<Bd", INT64: "<Bq", BOOL: "<B?"}
 _NO_COMMUNICATION = 0x80310000
-_GOOD_NO_DATA = 0x00A50000
+_NO_DATA = 0x809B0000
 _VALUE, _STATUS, _SOURCE_TIME = 1, 2, 4
 _CHUNK = 65_536
 
@@ -59,10 +59,10 @@ class CantListen(HoldfastError):
 
 
 def encoded(type_: int, value: Scalar | None, at_ns: int) -> bytes:
-    """A DataValue; without a value its status is GoodNoData."""
+    """A DataValue; without a value its status is BadNoData."""
     time = pack("<q", at_ns // 100 + TICKS_1970)
     if value is None:
-        return pack("<BI", _STATUS | _SOURCE_TIME, _GOOD_NO_DATA) + time
+        return pack("<BI", _STATUS | _SOURCE_TIME, _NO_DATA) + time
     if type_ == STRING:
         text = str(value).encode()
         body = pack("<Bi", STRING, len(text)) + text

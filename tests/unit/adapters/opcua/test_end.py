@@ -34,7 +34,7 @@ def test_frames_are_the_same_bytes_each_time_and_what_asyncua_would_write() -> N
     ]
     assert first == [struct_to_binary(one) for one in wanted]
     nothing = end().frames("press-0", AT, {})[0]
-    assert Reader(nothing).data_value() == DataValue(0, None, ua.StatusCodes.GoodNoData, AT)
+    assert Reader(nothing).data_value() == DataValue(0, None, ua.StatusCodes.BadNoData, AT)
 
 
 def test_the_settings_that_read_it_have_a_link_a_server_and_each_devices_nodes() -> None:
