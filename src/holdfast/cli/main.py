@@ -29,7 +29,7 @@ from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
 from holdfast.cli.report_commands import support_bundle, trace
 from holdfast.cli.rule_commands import rules
-from holdfast.cli.sim import sim
+from holdfast.cli.sim_commands import sim
 from holdfast.cli.tail_command import tail
 from holdfast.cli.top.command import top
 from holdfast.kernel.documents import SettingsInvalid
@@ -145,7 +145,7 @@ app.command()(detect)
 app.command()(trace)
 app.command("support-bundle")(support_bundle)
 app.command()(demo)
-app.command()(sim)
+app.add_typer(sim, name="sim")
 
 
 @app.command()

@@ -102,7 +102,7 @@ def at_terminal(seen: bytearray) -> Iterator[int]:
 def test_a_real_command_shows_a_bar_and_prints_the_same(tmp_path: Path) -> None:
     rules, readings = tmp_path / "rules.yaml", tmp_path / "past.csv"
     rules.write_text("rules:\n  hot: {select: t, when: t > 2, severity: warning}\n")
-    readings.write_text("ts,t\n" + "".join(f"{1_700_000_000 + n},{n % 4}\n" for n in range(300_000)))
+    readings.write_text("ts,t\n" + "".join(f"{1_700_000_000 + n},{n % 4}\n" for n in range(100_000)))
     words = [sys.executable, "-m", "holdfast", "rules", "backtest", str(rules), "--csv", str(readings)]
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
     seen = bytearray()

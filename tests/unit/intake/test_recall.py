@@ -121,7 +121,7 @@ def in_order(state: bytes, rules: list[CompiledRule]) -> bytes:
     [(1, 1), (3, 7), pytest.param(2, 3, marks=pytest.mark.slow), pytest.param(4, 29, marks=pytest.mark.slow)],
 )
 def test_a_node_killed_between_any_two_commits_goes_on_bit_for_bit(tmp_path: Path, seed: int, every: int) -> None:
-    story = a_story(seed, 60)
+    story = a_story(seed, 40)
     for name in ("alone", "often"):
         (tmp_path / name).mkdir()
     once, state = told(tmp_path / "alone", story, lambda _: False)

@@ -1,0 +1,1 @@
+"""Recording real MQTT traffic and replaying it at any speed."""
