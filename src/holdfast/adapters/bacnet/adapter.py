@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from holdfast.adapters.bacnet import services
 from holdfast.adapters.bacnet.device import SWEEP, Device, Ways
 from holdfast.adapters.bacnet.directory import Directory
-from holdfast.adapters.bacnet.frames import Heard, Station, simple_ack
+from holdfast.adapters.bacnet.frames import Heard, Station, simple_ack, unconfirmed
 from holdfast.adapters.bacnet.limits import Limits
 from holdfast.adapters.bacnet.link import Ears, Link
 from holdfast.adapters.bacnet.objects import Ref
@@ -138,7 +138,7 @@ class BacnetAdapter:
             elif heard.choice == services.WHO_IS and self._settings.instance is not None:
                 low, high = services.asked_who(heard.payload)
                 if low <= self._settings.instance <= high:
-                    self.link.shout(services.I_AM, services.i_am(self._settings.instance), (heard.source[:2],))
+                    self.link.say(heard.source, unconfirmed(services.I_AM, services.i_am(self._settings.instance)))
         except DeviceFaulted:
             self.link.counts.invalid += 1
 
