@@ -32,9 +32,13 @@ class _Counted:
 class Feed:
     """One adapter's way into the node. Messages: received = settled + refused + unsettled; skipped never came in."""
 
-    def __init__(self, source: str, inbox: Inbox, clock: Clock) -> None:
-        """source: who sends, for the quarantine and the devices' page; the adapter's name."""
-        self._source, self._inbox, self._clock = source, inbox, clock
+    def __init__(self, source: str, inbox: Inbox, clock: Clock, gather_s: float = 0.0) -> None:
+        """source: who sends, for the quarantine and the devices' page; the adapter's name.
+
+        gather_s: how long messages may wait for others, where many devices are polled one after the other; 0 = for
+        what comes within the same turn of the loop
+        """
+        self._source, self._inbox, self._clock, self._gather_s = source, inbox, clock, gather_s
         self._piles: dict[str, list[bytes]] = {}
         self._piled = 0
         self.is_full = False
@@ -51,14 +55,21 @@ class Feed:
             self.skipped += 1
             return False
         if not self._piled:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._later(asyncio.get_running_loop())
         self._piles.setdefault(topic, []).append(payload)
         self._piled += 1
         if self._piled >= MOST_PILED:
-            self._flush()
+            self.flush()
         return True
 
-    def _flush(self) -> None:
+    def _later(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._gather_s:
+            loop.call_later(self._gather_s, self.flush)
+        else:
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Hand over what is gathered, now."""
         piles, self._piles, self._piled = self._piles, {}, 0
         now = self._clock.wall_ns()
         room = True

@@ -27,12 +27,14 @@ class Reading:
     """What a poll read. values: good ones; others: with a quality or a time of their own; slowest_s: one question.
 
     ts_ns: of `values`, ns UTC; 0 = when the poll's answer came
+    trouble: what is wrong although it answers, in words
     """
 
     values: Mapping[str, Scalar] = field(default_factory=dict)
     others: Sequence[Point] = ()
     slowest_s: float = 0.0
     ts_ns: int = 0
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Poller:
             return
         now = self._clock.monotonic()
         self.planner.answered(turn, now, reading.slowest_s or now - began)
-        self._errors.pop(device.name, None)
+        self._errors[device.name] = reading.trouble
         self._silent.discard(device.name)
         self._last_ns[device.name] = self._clock.wall_ns()
         self._hand_on(device, reading)
@@ -143,6 +145,8 @@ class Poller:
             f"no answer within {turn.timeout_s:.2g} s" if timed_out else "; ".join(filter(None, (said, hint)))
         )
         self.planner.failed(turn, now, now - began, timed_out=timed_out)
+        if self._is_stopping:
+            return  # its link was closed under it, which says nothing about the device
         if self.planner.health[device.name].is_dead and device.name not in self._silent:
             points = points_payload(device.name, offline(device.map.points))
             if self._feed.put(f"{device.map.topic}/q", points):  # a full inbox: at the next try
@@ -163,6 +167,5 @@ class Poller:
             state: State = "failing" if health.in_a_row else "working" if last else "waiting"
             every = min(poll.every_s for poll in one.polls)
             numbers = health.made, health.failures, health.skipped, late
-            error = self._errors.get(one.name, "") if health.in_a_row else ""
-            found.append(DeviceState(one.name, one.where, state, every, last, *numbers, error))
+            found.append(DeviceState(one.name, one.where, state, every, last, *numbers, self._errors.get(one.name, "")))
         return found

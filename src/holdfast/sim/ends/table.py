@@ -24,7 +24,7 @@ ENDS: Mapping[str, _Where] = {
     "http": _Where("holdfast.sim.ends.http", "HttpEnd", pushed=True),
     "lorawan": _Where("holdfast.sim.ends.lorawan", "LorawanEnd", pushed=True),
     "sparkplug": _Where("holdfast.sim.ends.sparkplug", "SparkplugEnd", "protobuf", pushed=True),
-    "modbus": _Where("holdfast.sim.ends.modbus", "ModbusEnd", "modbus"),
+    "modbus": _Where("holdfast.sim.ends.modbus", "ModbusEnd"),
     "opcua": _Where("holdfast.sim.ends.opcua", "OpcuaEnd", "opcua"),
     "bacnet": _Where("holdfast.sim.ends.bacnet", "BacnetEnd", "bacnet"),
     "coap": _Where("holdfast.sim.ends.coap", "CoapEnd", "coap"),

@@ -45,7 +45,8 @@ class Held:
 
 def adapter(inbox: Held, device: int) -> BacnetAdapter:
     text = (
-        f"address: 127.0.0.1:{free_port()}\nevery: 100s\ntimeout: 300ms\ninstance: 5\ndevices:\n  ahu: {{device: 7, address: "
+        f"address: 127.0.0.1:{free_port()}\nevery: 100s\ntimeout: 300ms\ninstance: 5\n"
+        "devices:\n  ahu: {device: 7, address: "
         f"'127.0.0.1:{device}', objects: {{t: {{object: 'analog-input,1', metric: t, unit: Cel, writable: true}}}}}}\n"
     )
     one, clock = parse(text, BacnetSettings, Path("b.yaml")).value, SystemClock()
