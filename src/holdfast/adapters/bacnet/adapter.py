@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from holdfast.adapters.bacnet import services
-from holdfast.adapters.bacnet.device import SWEEP, Device, Ways
+from holdfast.adapters.bacnet.device import PROCESS, SWEEP, Device, Ways
 from holdfast.adapters.bacnet.directory import Directory
 from holdfast.adapters.bacnet.frames import Heard, Station, simple_ack, unconfirmed
 from holdfast.adapters.bacnet.limits import Limits
@@ -114,7 +114,7 @@ class BacnetAdapter:
     async def _unsubscribe(self, device: Device, now: float) -> None:
         station = self.directory.entries[device.instance].station
         for one in device.watch.held(now) if station else ():
-            asked = services.unsubscribe(1, Ref(*one))
+            asked = services.unsubscribe(PROCESS, Ref(*one))
             try:
                 await self.link.ask(station, services.SUBSCRIBE_COV, asked, _GOODBYE_S)  # type: ignore[arg-type]
             except (TimeoutError, DeviceFaulted):
@@ -234,6 +234,17 @@ class BacnetAdapter:
         ]
         received = self._feed.received + self.settled
         return self._supervised.status("; ".join(said), received, self._feed.unsettled + len(self._waiting))
+
+    def counts(self) -> dict[str, int]:
+        """Datagrams since the start, by what became of them."""
+        counts = self.link.counts
+        return {
+            "read": counts.received - counts.invalid,
+            "sent": counts.sent,
+            "invalid": counts.invalid,
+            "unwanted": counts.unwanted,
+            "over_limit": self.link.limits.dropped,
+        }
 
     def devices(self) -> list[DeviceState]:
         """See `EdgeAdapter`."""
