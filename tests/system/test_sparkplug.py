@@ -1,17 +1,24 @@
 """Cirrus Link's Sparkplug edge node (npm: sparkplug-client), at the node's own listener and behind Mosquitto."""
 
+import asyncio
 import json
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.system.foreign.site import Broker, have_mosquitto
 from tests.system.mqtt_peers import House, Peer, eventually
 from tests.system.npm import NODE, fetched
 
+from holdfast.commands.asking import canonical
+from holdfast.commands.service import Asked
+from holdfast.journal import commanded
+from holdfast.journal.commanded import Stored
+from holdfast.model.command import State
 from holdfast.model.quality import Quality, Reason, encode_quality, quality_of
 
 pytestmark = pytest.mark.system
@@ -55,6 +62,23 @@ class Plant:
 
     def __init__(self, folder: Path, brokers: str = "") -> None:
         self.house = House(folder, profile="builtin:sparkplug", beside=brokers)
+
+    def send(self, device: str, name: str, params: dict[str, Any], deadline_s: float = 20.0, number: str = "") -> str:
+        asked = Asked(device, name, "test", canonical(params), "", number, deadline_s)
+        stored: Stored = self.house.do(self.house.node.commands.service.ask(asked))[0]
+        return stored.command.id
+
+    def command(self, device: str, name: str, params: dict[str, Any], deadline_s: float = 20.0) -> Stored:
+        """How it ended."""
+        number = self.send(device, name, params, deadline_s)
+        self.house.do(self.house.node.commands.service.wait(number, deadline_s + 5))
+        return self.stored(number)
+
+    def stored(self, number: str) -> Stored:
+        found: Stored = self.house.do(
+            asyncio.to_thread(self.house.node.journal.look, lambda db: commanded.find(db, number))
+        )
+        return found
 
     def last(self, name: str) -> tuple[object, Quality] | None:
         node = self.house.node
@@ -116,6 +140,78 @@ def test_births_data_a_gap_and_the_death_of_a_foreign_edge_node(place: tuple[Pla
     finally:
         edge.kill()
     eventually(lambda: [plant.last(name) for name in ALL] == [(None, Quality.BAD)] * 4)
+
+
+@pytest.mark.timeout(120)
+def test_metrics_are_written_by_commands_and_read_back(place: tuple[Plant, int], script: Path) -> None:
+    plant, port = place
+    edge = Edge(script, port)
+    try:
+        eventually(lambda: plant.last(ALL[3]) == (True, Quality.GOOD))
+        done = plant.command("plant:edge-1", "write", {"setpoint": 21.25, "mode": "manual"})
+        assert (done.state, json.loads(done.answer.result)) == (State.DONE, {"setpoint": 21.25, "mode": "manual"})
+        eventually(lambda: plant.last("plant:edge-1/setpoint") == (21.25, Quality.GOOD))
+        done = plant.command("plant:edge-1:pump", "write", {"on": False, "level": -3})
+        assert (done.state, json.loads(done.answer.result)) == (State.DONE, {"on": False, "level": -3})
+        eventually(lambda: plant.last(ALL[3]) == (False, Quality.GOOD))
+        assert edge.said[2:] == [
+            'written [["mode","String","manual"],["setpoint","Float",21.25]]',
+            'written [["level","Int16",-3],["on","Boolean",false]]',
+        ]
+        edge.tell("stubborn")
+        failed = plant.command("plant:edge-1:pump", "write", {"level": 9})
+        assert (failed.state, failed.answer.detail) == (State.FAILED, "`level` is reported as -3, not 9")
+        edge.tell("mute")
+        expired = plant.command("plant:edge-1:pump", "write", {"level": 9}, 1.0)
+        assert (expired.state, expired.answer.doubt, expired.delivered_ns > 0) == (State.EXPIRED, True, True)
+        for device, name, params, said in (
+            (
+                "plant:edge-1:pump",
+                "write",
+                {"levle": 1},
+                "plant:edge-1:pump has no metric `levle`; its birth named level",
+            ),
+            ("plant:edge-1:pump", "write", {"level": 40_000}, "`level` is of type Int16: 40000 isn't"),
+            ("plant:edge-1:pump", "write", {"on": 1}, "`on` is of type Boolean: 1 isn't"),
+            ("plant:edge-1:pump", "stop", {}, "takes the command `write`, not `stop`"),
+        ):
+            refused = plant.command(device, name, params)
+            assert refused.state is State.REFUSED
+            assert said in refused.answer.detail
+        assert plant.command("plant:edge-1", "rebirth", {}).state is State.DONE
+        assert ASKED in edge.said
+    finally:
+        edge.kill()
+    assert plant.command("plant:edge-1:pump", "write", {"level": 1}, 1.0).state is State.EXPIRED  # nobody is there
+
+
+@pytest.mark.timeout(120)
+def test_a_write_that_was_sent_before_a_restart_ends_by_what_is_reported_after_it(tmp_path: Path, script: Path) -> None:
+    if not have_mosquitto():
+        pytest.skip("mosquitto isn't installed")
+    broker = Broker("mosquitto", tmp_path / "broker")
+    broker.start()
+    url = f'brokers: {{plant: {{url: "mqtt://127.0.0.1:{broker.port}", subscribe: {{"spBv1.0/#": 1}}}}}}'
+    plant = Plant(tmp_path, url)
+    edge = Edge(script, broker.port)
+    try:
+        eventually(lambda: plant.last(ALL[3]) == (True, Quality.GOOD))
+        edge.tell("mute")
+        plant.send("plant:edge-1:pump", "write", {"level": 9}, number="once")
+        eventually(lambda: any(one.startswith("written") for one in edge.said))
+        plant.house.stop()
+        edge.tell("obey")
+        plant = Plant(tmp_path, url)
+        eventually(lambda: plant.house.node.edge.brokers[0].status().state == "working")
+        edge.tell("data 4")  # whose birth this life doesn't know: it asks for one
+        eventually(lambda: ASKED in edge.said)
+        eventually(lambda: plant.stored("once").ended_ns)
+        assert plant.stored("once").state is State.FAILED  # its birth reports 7: it never took it over
+        assert sum(one.startswith("written") for one in edge.said) == 1
+    finally:
+        edge.kill()
+        plant.house.stop()
+        broker.kill()
 
 
 def test_the_node_says_that_it_is_the_host_while_it_runs(tmp_path: Path) -> None:

@@ -37,8 +37,20 @@ class Annex(Protocol):
 class Answering(Protocol):
     """The way back to who sent a message, for what a protocol has us answer (Sparkplug's rebirth requests)."""
 
-    def answer(self, topic: str, payload: bytes) -> None:
-        """Publish once, at QoS 0, where the message came from; never blocks. Without a connection it's lost."""
+    def answer(self, topic: str, payload: bytes) -> bool:
+        """Publish once, at QoS 0, where the message came from; never blocks. False: without a connection it's lost."""
+        ...
+
+
+class Verdicts(Protocol):
+    """Who wants to know what became of an arrival's payloads. Called before their commit, on the loop's thread."""
+
+    def refused(self, place: int, reason: str, detail: str) -> None:
+        """The payload at this place goes to quarantine, and why."""
+        ...
+
+    def repeated(self, count: int) -> None:
+        """So many payloads were here before, by the ids they carry: they aren't stored again."""
         ...
 
 
@@ -53,6 +65,7 @@ class Arrival(msgspec.Struct, frozen=True):
     retain:      the last payload is the topic's retained message (MQTT RETAIN)
     annex:       stored with the run's rows, all or nothing
     answers:     the way back; None = the node's own subscribers
+    verdicts:    told what became of the payloads; None = nobody asks
     """
 
     source: str
@@ -63,6 +76,7 @@ class Arrival(msgspec.Struct, frozen=True):
     retain: bool = False
     annex: Annex | None = None
     answers: Answering | None = None
+    verdicts: Verdicts | None = None
 
 
 class Inbox(Protocol):

@@ -13,6 +13,7 @@ from holdfast.cli.alert_commands import alerts, channels
 from holdfast.cli.asking import last, query, series, sql
 from holdfast.cli.audit_commands import audit
 from holdfast.cli.backup_commands import backup
+from holdfast.cli.bacnet_commands import bacnet
 from holdfast.cli.bench import bench
 from holdfast.cli.codec_commands import codec
 from holdfast.cli.command_commands import command
@@ -124,6 +125,7 @@ app.add_typer(mqtt, name="mqtt")
 app.add_typer(monitoring, name="monitoring")
 app.add_typer(devices, name="devices")
 app.add_typer(adapters, name="adapters")
+app.add_typer(bacnet, name="bacnet")
 app.add_typer(profile, name="profile")
 app.add_typer(command, name="command")
 app.add_typer(alerts, name="alerts")

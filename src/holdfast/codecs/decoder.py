@@ -7,8 +7,8 @@ payloads name their values themselves, read one by one into columns (`observing`
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from dataclasses import dataclass, field, replace
+from itertools import chain, starmap
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,14 +23,17 @@ from holdfast.codecs.profiles import Profile
 from holdfast.codecs.reading import Group, ProfileReader, Told
 from holdfast.codecs.reject import Rejection, RejectReason
 from holdfast.codecs.replies import Reply
+from holdfast.codecs.sink import OFFLINE
 from holdfast.codecs.stuck import Stuck
 from holdfast.codecs.times import NOT_TOLD, Times
 from holdfast.codecs.topics import DEVICE, joined, name_fault
 from holdfast.kernel.trust import NO_DOUBT, Doubt
 from holdfast.model.batch import Batch, concatenate
+from holdfast.model.gone import MARK, topic_gone
 from holdfast.model.series import Catalogue
 
 _TOPICS_REMEMBERED = 20_000
+_NO_PROFILE = (RejectReason.NO_PROFILE, "no profile has a topic pattern that matches")
 _LEARNERS = frozenset(("announcement", "homie"))
 
 
@@ -79,12 +82,24 @@ class _Route:
     """Where a topic's messages go: a reader and the device named by the topic ("" when the payload names it).
 
     captures: of the topic, for readers that name values by them
+    has_gone: it's told on this topic that the device has gone; anything else on it has the fault
     """
 
     reader: int
     device: str
     fault: tuple[RejectReason, str] | None = None
     captures: Mapping[str, str] | None = None
+    has_gone: bool = False
+
+    def tells(self, run: Run) -> bool:
+        """Is this run the news that the device has gone?"""
+        return self.has_gone and run.payloads[0] is MARK
+
+
+def _rejections(route: _Route, run: Run, first: int) -> list[Rejection]:
+    """Of messages that no reader takes, by their route's fault."""
+    fault = route.fault or _NO_PROFILE
+    return [Rejection(first + i, *fault) for i in range(len(run.payloads))]
 
 
 class Decoder:
@@ -130,6 +145,8 @@ class Decoder:
         groups: dict[int, Group] = {}
         rejected: list[Rejection] = []
         refused: dict[int, tuple[RejectReason, str]] = {}
+        gone: list[tuple[_Route, Run, int]] = []
+        faulty: list[tuple[_Route, Run, int]] = []
         first = 0
         for run in runs:
             route = self._routes.get(run.topic) or self._route(run.topic)
@@ -142,14 +159,16 @@ class Decoder:
                 if route.captures is not None:
                     group.origins.append((run.topic, route.captures))
             else:
-                rejected.extend(Rejection(first + i, *route.fault) for i in range(n))
+                (gone if route.tells(run) else faulty).append((route, run, first))
             if run.refusals:
                 refused.update((first + i, why) for i, why in run.refusals.items())
             first += n
+        rejected += chain.from_iterable(starmap(_rejections, faulty))
         about = Told(np.zeros(first, np.uint64), np.empty(first, np.int64), np.empty(first, np.int32))
         about.lead.fill(NOT_TOLD)
         about.devices.fill(NOT_FOLLOWED)
         parts = [self._readers[r].read(group, about, rejected, doubt) for r, group in groups.items()]
+        parts += [self._gone(*one) for one in gone]
         if refused:
             rejected = [Rejection(r.message, *refused.get(r.message, (r.reason, r.detail))) for r in rejected]
         if len(rejected) > 1:
@@ -172,6 +191,13 @@ class Decoder:
                 group.add([payload], route.device, 0, 0)
                 group.origins.append((topic, route.captures or {}))
                 reader.learn(group)
+
+    def _gone(self, route: _Route, run: Run, message: int) -> tuple[Batch, NDArray[np.int32]]:
+        """What is known of a device that has gone has no value any more."""
+        series = self._readers[route.reader].series_of_device(route.device)
+        n = len(series)
+        values, codes = np.full(n, np.nan), np.full(n, OFFLINE, np.uint8)
+        return Batch(series, np.full(n, run.received_ns, np.int64), values, codes, ()), np.full(n, message, np.int32)
 
     def _skipped(self) -> Counter[str]:
         total: Counter[str] = Counter()
@@ -212,6 +238,10 @@ class Decoder:
         return None if route.reader < 0 or route.fault is not None else self._profiles[route.reader]
 
     def _find(self, topic: str) -> _Route:
+        left = topic_gone(topic)
+        if left is not None:
+            route = self._find(left)
+            return replace(route, fault=_NO_PROFILE, has_gone=route.fault is None)
         for i, profile in enumerate(self._profiles):
             captures = profile.pattern.captured(topic)
             if captures is None:
@@ -221,4 +251,4 @@ class Decoder:
                 return _Route(i, joined(*device.split("/")), None, captures)  # the reader judges the names
             fault = name_fault(device) if profile.device_path is None else ""
             return _Route(i, device, (RejectReason.UNKNOWN_DEVICE, fault) if fault else None)
-        return _Route(-1, "", (RejectReason.NO_PROFILE, "no profile has a topic pattern that matches"))
+        return _Route(-1, "", _NO_PROFILE)

@@ -1,5 +1,6 @@
 """Profile documents to compiled profiles. Every problem of every file at once, or all profiles."""
 
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import msgspec
 from holdfast.codecs.lorawan import plan as lorawan
 from holdfast.codecs.lorawan.errors import ScriptUnusable
 from holdfast.codecs.lorawan.scripts import load_script
-from holdfast.codecs.opening import decoder_of, is_open, open_of
+from holdfast.codecs.opening import bind_keys, decoder_of, is_open, open_of
 from holdfast.codecs.profiles import Decode, Field, Line, Meaning, Open, Profile, Records, Samples
 from holdfast.codecs.profiles import Path as FieldPath
 from holdfast.codecs.settings import (
@@ -164,7 +165,9 @@ class _Reader:
         self, s: ProfileSettings, pattern: TopicPattern, decode: Decode | None
     ) -> tuple[tuple[Field, ...], Records | None, Open | None]:
         if is_open(s):
-            return (), None, open_of(s, pattern, decode, self._meaning, self._tell)
+            opened = open_of(s, pattern, decode, self._meaning, self._tell)
+            keys = bind_keys(s, self._document.path.absolute().parent, self._tell)
+            return (), None, None if opened is None else dataclasses.replace(opened, keys=keys)
         if s.time is not None and (s.time.optional or s.time.zone or s.time.unit == "auto"):
             self._tell(("time",), "`optional`, `zone` and `unit: auto` need a `map` instead of `fields` or `records`")
         if (DEVICE in pattern.captures) is (s.device is not None):

@@ -149,6 +149,11 @@ class Naming:
             series = self.series[slots]
         return series
 
+    def slots_of(self, device: str) -> list[int]:
+        """The slots of what calls itself `device`, each series once."""
+        found = {self._series[slot]: slot for slot, name in enumerate(self._wire_names) if name == device}
+        return list(found.values())
+
     def device(self, slot: int) -> str:
         """What the device of a slot calls itself."""
         return self._wire_names[slot]

@@ -77,6 +77,10 @@ class OpenReader:
         about.devices[numbers[sink.messages]] = self._naming.numbers[sink.slots]
         return self._batch(sink, numbers, received, about, rejected, doubt)
 
+    def series_of_device(self, name: str) -> NDArray[np.int32]:
+        """The series that a device of this profile has had since the start, or since the registry changed."""
+        return self._naming.series_of(np.array(self._naming.slots_of(name), np.intp))
+
     def learn(self, group: Group) -> None:
         """Take what a group's payloads say about others; makes no readings of them."""
         sink = Sink(self._naming)

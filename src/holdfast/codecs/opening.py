@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from holdfast.codecs.formats.binary import BinaryDecoder, LayoutInvalid
+from holdfast.codecs.formats.bthome_keys import KeysUnusable, read_keys
 from holdfast.codecs.formats.delimited import CsvDecoder
 from holdfast.codecs.formats.embedded import EmbeddedDecoder
 from holdfast.codecs.formats.jsons import decode_json
@@ -96,6 +97,19 @@ def has_extra(s: ProfileSettings, tell: Tell) -> bool:
     return False
 
 
+def bind_keys(s: ProfileSettings, folder: Path, tell: Tell) -> dict[bytes, bytes]:
+    """The bind keys of a profile of BTHome devices, by MAC; what's wrong with their file is told."""
+    if s.bthome is not None and s.format != "bthome":
+        tell(("bthome",), "`bthome` is for `format: bthome`")
+    if s.bthome is None or not s.bthome.keys:
+        return {}
+    try:
+        return read_keys(folder / s.bthome.keys)
+    except KeysUnusable as error:
+        tell(("bthome", "keys"), str(error))
+        return {}
+
+
 def open_of(
     s: ProfileSettings, pattern: TopicPattern, decode: Decode | None, meaning: MeaningOf, tell: Tell
 ) -> Open | None:
@@ -124,6 +138,7 @@ def open_of(
         precision=s.precision,
         scalar=s.scalar,
         rebirth_ns=round(s.rebirth_every * NS_PER_S),
+        bthome=s.bthome,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
-from holdfast.codecs.settings import Format, TimeUnit
+from holdfast.codecs.settings import BthomeSettings, Format, TimeUnit
 from holdfast.codecs.topics import TopicPattern
 from holdfast.model.points import Scalar
 from holdfast.model.series import Kind
@@ -124,6 +124,7 @@ class Open:
     roots:  members in which the object proper may stand
     scalar: what a payload is called that's no object; None = it's refused
     rebirth_ns: see `settings.ProfileSettings.rebirth_every`
+    bthome, keys: of `format: bthome`; bind keys by MAC
     """
 
     rules: tuple[Rule, ...]
@@ -134,6 +135,8 @@ class Open:
     precision: TimeUnit = "ns"
     scalar: str | None = None
     rebirth_ns: int = 0
+    bthome: BthomeSettings | None = None
+    keys: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

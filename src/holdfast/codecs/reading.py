@@ -113,6 +113,17 @@ class ProfileReader:
             return few
         return self._read_columns(group, about, rejected, doubt)
 
+    def series_of_device(self, name: str) -> NDArray[np.int32]:
+        """The series that a device of this profile has by now."""
+        if not name:
+            return np.empty(0, np.int32)
+        slot = self._devices.slot(name)
+        if slot in self._devices.refused:
+            return np.empty(0, np.int32)
+        own = (Series(self._node, self._devices.names[slot], m.metric, m.unit, m.kind) for m in self._meanings)
+        found = [number for one in own if (number := self._catalogue.find(one)) is not None]
+        return np.array(found, np.int32)
+
     def _read_columns(
         self, group: Group, about: Told, rejected: list[Rejection], doubt: Doubt
     ) -> tuple[Batch, NDArray[np.int32]]:

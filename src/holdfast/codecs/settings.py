@@ -23,6 +23,7 @@ Format = Literal[
     "points",
     "homie",
     "cayenne",
+    "bthome",
     "announcement",
     "lorawan",
     "ignore",
@@ -132,6 +133,19 @@ class EmbeddedSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ble_company: Annotated[int, Meta(ge=0, le=65535)] | None = None
 
 
+class BthomeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where BTHome's bytes stand.
+
+    field: the member with them in hex, beside `mac` and `rssi`; null = the payload is nothing else
+    of:    what they are: a whole advertisement, or the service data behind its UUID
+    keys:  file of bind keys, relative to the profile's: a line `54:48:E6:8F:80:A5 231d39c1…` a device
+    """
+
+    field: str | None = "data"
+    of: Literal["advertisement", "service_data"] = "advertisement"
+    keys: str = ""
+
+
 class ProtobufSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """descriptors: a FileDescriptorSet (`protoc --include_imports -o`), relative to the profile's file."""
 
@@ -213,6 +227,7 @@ class ProfileSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     binary: tuple[LayoutSettings, ...] = ()
     embedded: EmbeddedSettings | None = None
     protobuf: ProtobufSettings | None = None
+    bthome: BthomeSettings | None = None
     device: str | None = None
     time: TimeSettings | None = None
     scalar: str | None = None

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from holdfast.codecs.naming import NOWHERE, Key, Naming
+from holdfast.codecs.naming import NOWHERE, Key, Naming, Target
 from holdfast.codecs.refused import Refused, wrong
 from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.replies import Reply
@@ -24,6 +24,8 @@ DEVICE_SAID_UNCERTAIN = encode_quality(Quality.UNCERTAIN, Reason.DEVICE_SAID_SO)
 NOT_A_NUMBER = encode_quality(Quality.BAD, Reason.NOT_A_NUMBER)
 OFFLINE = encode_quality(Quality.BAD, Reason.OFFLINE)
 _NAN = float("nan")
+_LARGEST = 2**1023
+"""Whole numbers beyond it may be none as float64; JSON's and CBOR's have no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +120,8 @@ class Sink:
                 return
         if isinstance(value, str):
             value = self._position(value) if target.is_text else wrong(f"`{name}` is no number")
-        elif target.is_int and not -EXACT <= value <= EXACT:
-            code = code or _INEXACT
+        elif not -EXACT <= value <= EXACT:
+            code = _of_large(name, value, target, code)
         if len(self.values) - self._first >= MAX_READINGS:
             raise Refused(RejectReason.TOO_LARGE, f"more than {MAX_READINGS} readings in one message")
         self.messages.append(self._message)
@@ -140,3 +142,14 @@ class Sink:
             at = self._text_at[text] = len(self.texts)
             self.texts.append(text)
         return at
+
+
+def _of_large(name: str, value: float, target: Target, code: int) -> int:
+    """The quality of a number that float64 doesn't hold to the last digit, or that is none.
+
+    Raises:
+        Refused: when it's beyond float64.
+    """
+    if type(value) is int and not -_LARGEST <= value <= _LARGEST:
+        raise Refused(RejectReason.NOT_A_NUMBER, f"`{name[:80]}` is beyond float64")
+    return code or _INEXACT if target.is_int else code

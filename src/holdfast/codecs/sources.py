@@ -5,6 +5,7 @@ from typing import Protocol
 
 from holdfast.codecs.announced import Announced
 from holdfast.codecs.formats.announcements import AnnouncementSource
+from holdfast.codecs.formats.bthome_source import BthomeSource
 from holdfast.codecs.formats.cayenne import CayenneSource
 from holdfast.codecs.formats.homie import HomieSource
 from holdfast.codecs.formats.influx import InfluxSource
@@ -60,6 +61,7 @@ def _sparkplug(_: Profile, open_: Open, ___: Announced) -> Source:
 _MAKERS: dict[str, Callable[[Profile, Open, Announced], Source]] = {
     "senml": lambda _, __, ___: SenmlSource(),
     "cayenne": lambda _, __, ___: CayenneSource(),
+    "bthome": lambda profile, open_, _: BthomeSource(profile, open_),
     "lorawan": lambda _, __, ___: RecordSource(),
     "influx": lambda profile, open_, _: InfluxSource(profile, open_),
     "sparkplug": _sparkplug,

@@ -18,3 +18,5 @@ class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Shared documents that it may read and edit."""
     commands: tuple[str, ...] = ()
     """Devices that it may command, as `press-*`; at a node below this one as `NODE/press-*`."""
+    intake: tuple[str, ...] = ()
+    """Topics on which it may send messages of devices over HTTP; MQTT filters, as `meters/#`."""

@@ -131,6 +131,7 @@ class Preparer:
         repeats = len(fresh) - int(np.count_nonzero(fresh))
         batch, message = decoded.batch, decoded.message
         if repeats:
+            _tell_repeats(arrivals, fresh)
             kept = fresh[message]
             batch, message = batch.take(kept), message[kept]
         keys = decoded.keys[fresh] if repeats else decoded.keys
@@ -263,13 +264,25 @@ def _quarantine(arrivals: Sequence[Arrival], rejected: Sequence[Rejection]) -> l
     for rejection in rejected:
         run = _run_at(starts, rejection.message)
         arrival = arrivals[run]
-        payload = bytes(originals(arrival)[rejection.message - int(starts[run])])
+        place = rejection.message - int(starts[run])
+        payload = bytes(originals(arrival)[place])
+        if arrival.verdicts is not None:
+            arrival.verdicts.refused(place, rejection.reason, rejection.detail)
         rows.append(
             QuarantineRow(
                 0, arrival.received_ns, arrival.source, arrival.topic, rejection.reason, rejection.detail, payload
             )
         )
     return rows
+
+
+def _tell_repeats(arrivals: Sequence[Arrival], fresh: NDArray[np.bool_]) -> None:
+    first = 0
+    for arrival in arrivals:
+        end = first + len(arrival.payloads)
+        if arrival.verdicts is not None and not fresh[first:end].all():
+            arrival.verdicts.repeated(end - first - int(np.count_nonzero(fresh[first:end])))
+        first = end
 
 
 def _replies(arrivals: Sequence[Arrival], replies: Sequence[Reply]) -> list[tuple[Arrival, Reply]]:

@@ -15,6 +15,7 @@ from holdfast.codecs.decoder import Decoder, Run
 from holdfast.codecs.lorawan.plan import LorawanPlan
 from holdfast.codecs.lorawan.runner import ScriptRunner
 from holdfast.codecs.lorawan.translate import Refusal, Translated, translate
+from holdfast.codecs.profiles import Profile
 from holdfast.intake.inbox import Inbox
 
 _MESSAGES_AT_ONCE = 256
@@ -81,6 +82,10 @@ class UplinkInbox:
         else:
             self._inbox_drained(callback)
 
+    def profile_of(self, topic: str) -> Profile | None:
+        """The profile that takes this topic's messages."""
+        return self._decoder.profile_of(topic)
+
     async def drain(self) -> None:
         """Wait until all uplinks that came are with the real inbox."""
         while self._tasks:
@@ -143,6 +148,7 @@ class UplinkInbox:
                 a.retain,
                 a.annex,
                 a.answers,
+                a.verdicts,
                 originals=a.payloads,
                 refusals=refusals,
             )

@@ -32,6 +32,7 @@ class Adapters:
         self._started_ns = clock.wall_ns()
         self._supervised: list[Supervised] = []
         self._edge = edge
+        self._others: list[Callable[[], AdapterStatus | None]] = []
         telemetry.gauge("adapters_failing", "Adapters that can't do their work.", self._failing)
 
     async def supervise(self, kind: str, where: str, attempt: Callable[[Worked], Awaitable[None]]) -> None:
@@ -41,11 +42,16 @@ class Adapters:
         self._supervised.append(one)
         await one.run(attempt)
 
+    def add(self, status: Callable[[], AdapterStatus | None]) -> None:
+        """Tell of another one, too; None = there is nothing to tell."""
+        self._others.append(status)
+
     def statuses(self) -> list[AdapterStatus]:
         """How each is."""
         doors = [] if self._mqtt is None else self._doors(self._mqtt)
         supervised = [one.status() for one in self._supervised]
-        return doors + supervised + self._edge.statuses()
+        others = [found for status in self._others if (found := status()) is not None]
+        return doors + others + supervised + self._edge.statuses()
 
     def _doors(self, mqtt: MqttServer) -> list[AdapterStatus]:
         """The MQTT server's listeners. A port that can't be had ends the node at its start, so one that runs works."""

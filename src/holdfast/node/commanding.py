@@ -15,6 +15,7 @@ from holdfast.documents.settings import matcher
 from holdfast.identity.tokens import TokenBook
 from holdfast.ingest.service import IngestService
 from holdfast.intake.commands import CommandInbox
+from holdfast.intake.taps import TapInbox
 from holdfast.journal.alerts import Alert
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.command import Answer, Command
@@ -22,6 +23,7 @@ from holdfast.model.event import Event
 from holdfast.node.edge.writing import EdgeLink
 from holdfast.node.order_bell import ring_below
 from holdfast.node.parent_calls import ParentCalls, breaker_of
+from holdfast.node.ways import Unheard, tap_all
 from holdfast.node.web import child_names
 from holdfast.notify.service import NotifyService
 from holdfast.sites.acting import ActingHere
@@ -63,7 +65,9 @@ class Commanding:
             may_tell=lambda: node.uplink is None or node.uplink.standing.takes_any_kind,
         )
         topics = Topics(settings.topic, plan.settings.node)
-        self.inbox = CommandInbox(node.uplinks, self.service, topics)
+        self.taps = TapInbox(node.uplinks)
+        """Where messages of devices come in that publish no answers to commands: brokers', adapters'."""
+        self.inbox = CommandInbox(self.taps, self.service, topics)
         self._topics = topics
         self._below = None if plan.children is None else Below(self.service)
         self._link = self._above = None
@@ -83,11 +87,14 @@ class Commanding:
         self.service.through(self._acting)
         if node.edge.adapters:
             self.service.through(EdgeLink(node.edge.adapters, node.plan.profiles, self._written))
+        tapped = tap_all(node, self.service, self.taps, None if mqtt is None else mqtt.commands)
         if mqtt is not None:
             self.service.through(MqttLink(mqtt.commands, self._topics))
+        self.service.through(Unheard(node))
         if ingest is not None:
             ingest.on_events(self.service.heard_from_below)
         await self.service.start()
+        tapped()
 
     def _written(self, number: str, device: str, answer: Answer) -> None:
         self.service.answered(number, device, answer, lambda: None)

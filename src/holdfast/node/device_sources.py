@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holdfast.node.node import Node
 
 MOST_FIELDS = 200
-_BROKER = "broker:"
+_BROKER, _HTTP = "broker:", "http:"
 
 
 def sources_of(node: "Node", number: int) -> tuple[list[DeviceSource], list[DeviceProfile]]:
@@ -43,6 +43,8 @@ def _adapter(origin: Origin, statuses: Sequence[AdapterStatus]) -> tuple[str, st
     found = next((one for one in statuses if one.name == origin.source and ":" in one.name), None)
     if found is not None or origin.source.startswith(_BROKER):
         return origin.source, "" if found is None else found.where
+    if origin.source.startswith(_HTTP) and (door := next((one for one in statuses if one.kind == "http"), None)):
+        return door.name, door.where
     own = next((one for one in statuses if one.kind in ("host", "health") and one.where == origin.source), None)
     if own is not None:
         return own.name, "this machine"

@@ -119,7 +119,7 @@ class Node:
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)
         self.link = None if settings.parent is None else HttpsParentLink(settings.parent, plan.path)
         self.uplink = self._make_uplink()
-        self.edge = Edge(plan, self.intake.inbox, clock, telemetry)
+        self.edge = Edge(plan, self.commands.taps, clock, telemetry)
         self.routes = make_routes(plan, self.journal, self.timekeeper, clock, telemetry)
         self.backups = self._make_backups()
         self.keeper = self._make_keeper()

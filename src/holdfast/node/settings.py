@@ -13,13 +13,17 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
-from holdfast.adapters.broker.settings import BrokerSettings
+from holdfast.adapters.bacnet.settings import BacnetSettings
+from holdfast.adapters.ble.settings import BleSettings
+from holdfast.adapters.broker.settings import BrokerSettings, filter_fault
+from holdfast.adapters.coap.settings import CoapLink
 from holdfast.adapters.host.settings import HostSettings
 from holdfast.adapters.modbus.settings import ModbusSettings
 from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.topics import matches
+from holdfast.adapters.serial.settings import SerialSettings
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
@@ -97,10 +101,18 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     queues: dict[QueueName, QueueSettings] = field(default_factory=dict)
     brokers: dict[Name, BrokerSettings] = field(default_factory=dict)
     """Foreign MQTT brokers that this node subscribes to."""
+    bacnet: dict[Name, BacnetSettings] = field(default_factory=dict)
+    """BACnet/IP networks, and the devices there that this node reads."""
+    serial: dict[Name, SerialSettings] = field(default_factory=dict)
+    """Instruments on serial ports and serial servers."""
+    ble: dict[Name, BleSettings] = field(default_factory=dict)
+    """Bluetooth LE advertisements."""
     modbus: dict[Name, ModbusSettings] = field(default_factory=dict)
     """Modbus devices, by link."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
+    coap: dict[Name, CoapLink] = field(default_factory=dict)
+    """CoAP: devices that push to this node, and devices that it observes, polls and writes."""
     channels: dict[Name, ChannelSettings] = field(default_factory=dict)
     """How people are told of alerts."""
     escalations: dict[Name, Escalation] = field(default_factory=dict)
@@ -296,7 +308,9 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
 
 def _needs_profiles(settings: NodeSettings) -> bool:
     """Do messages come here? Adapters with maps of their own bring profiles."""
-    return (settings.mqtt is not None or settings.host is not None or bool(settings.brokers)) and not is_on(settings)
+    by_http = any(app.intake for app in settings.apps.values())
+    has_some = settings.mqtt is not None or settings.host is not None or bool(settings.brokers) or by_http
+    return has_some and not is_on(settings)
 
 
 def _contradictory_reports(document: Document[NodeSettings]) -> Iterator[Problem]:
@@ -343,5 +357,8 @@ def _contradictory_documents(document: Document[NodeSettings]) -> Iterator[Probl
     if settings.documents is not None and settings.documents.children and not settings.children:
         yield document.problem(("documents", "children"), "`children` are off: there is nobody to exchange with")
     for name, app in settings.apps.items():
+        for i, topic_filter in enumerate(app.intake):
+            if fault := filter_fault(topic_filter):
+                yield document.problem(("apps", name, "intake", i), fault)
         if app.documents and settings.documents is None:
             yield document.problem(("apps", name, "documents"), "`documents` is missing: this node keeps none")

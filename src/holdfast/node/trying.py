@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ from holdfast.kernel.errors import HoldfastError
 from holdfast.node.adapters import door_names
 from holdfast.node.edge.kinds import KINDS, Making
 from holdfast.node.foreign import trial_door
-from holdfast.node.settings import NodePlan
+from holdfast.node.settings import NodePlan, NodeSettings
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.transport.addresses import Address
 
@@ -42,10 +42,8 @@ async def try_all(plan: NodePlan, clock: Clock, *, is_running: bool) -> list[Tri
     is_running: a node runs with this `data` folder; its ports are taken then, and should answer
     """
     settings, found = plan.settings, list[Tried]()
-    if settings.mqtt is not None:
-        listening = addresses(settings.mqtt)
-        for name, address in zip(door_names(len(listening)), listening, strict=True):
-            found.append(await _try_listener(name, address, is_running=is_running))
+    for name, address in _listeners(settings):
+        found.append(await _try_listener(name, address, is_running=is_running))
     if settings.host is not None:
         try:
             sample = await asyncio.to_thread(read_machine, clock, settings.host.disk)
@@ -60,6 +58,15 @@ async def try_all(plan: NodePlan, clock: Clock, *, is_running: bool) -> list[Tri
         found.append(await _try_broker(f"route:{name}", trial_door(plan, route.to, name), {}, clock))
     found += await asyncio.gather(*(_try_adapter(one) for one in _made(plan, clock, found)))
     return found
+
+
+def _listeners(settings: NodeSettings) -> Iterator[tuple[str, Address]]:
+    """Where devices may come to: MQTT's, and HTTP's where an application may send."""
+    if settings.mqtt is not None:
+        listening = addresses(settings.mqtt)
+        yield from zip(door_names(len(listening)), listening, strict=True)
+    if settings.api is not None and any(app.intake for app in settings.apps.values()):
+        yield "http", settings.api.address
 
 
 def _made(plan: NodePlan, clock: Clock, found: list[Tried]) -> list[EdgeAdapter]:

@@ -20,6 +20,7 @@ from holdfast.node.clock_status import clock_status
 from holdfast.node.devices import Book
 from holdfast.node.flow import flow, room
 from holdfast.node.foreign import broker_states, route_states
+from holdfast.node.http_intake import make_intake
 from holdfast.node.people import make_door
 from holdfast.node.residency import audit
 from holdfast.node.settings import NodePlan
@@ -44,7 +45,8 @@ def build_server(node: "Node", settings: ApiSettings) -> WebServer:
     """
     plan, tls = node.plan, settings.tls
     context = None if tls is None else server_context(plan.path(tls.certificate), plan.path(tls.key))
-    deps = replace(make_deps(node, settings), door=make_door(node))
+    intake = make_intake(node, apps_book(plan))
+    deps = replace(make_deps(node, settings), door=make_door(node), intake=intake)
     return WebServer(build_app(deps), settings.address, context, connections=settings.connections)
 
 

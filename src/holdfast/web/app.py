@@ -23,6 +23,7 @@ from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.guard import Door
 from holdfast.web.headers import Shell
+from holdfast.web.intake import IntakeRoutes
 from holdfast.web.live.service import Live
 from holdfast.web.maintenance import Maintenance
 from holdfast.web.metrics import CounterCollector
@@ -71,8 +72,7 @@ def build_app(deps: WebDeps) -> Starlette:
         routes += [*acts.routes(), *Alerts(deps.alerting, deps.clock, acts).routes()]
         routes += AlertStories(deps.alerting, deps.clock, deps.catalogue, acts).routes()
         routes += Maintenance(deps.alerting, deps.clock).routes()
-    if deps.apps is not None:
-        routes += Queues(deps.apps, deps.clock, deps.telemetry).routes()
+    routes += _for_machines(deps)
     door = Door("", deps.telemetry) if deps.door is None else deps.door
     routes += [*PeopleRoutes(door, deps.audit, deps.clock).routes(), *OpenApi().routes()]
     door.before(routes)
@@ -81,6 +81,11 @@ def build_app(deps: WebDeps) -> Starlette:
         middleware=[Middleware(Shell, telemetry=deps.telemetry)],
         exception_handlers={Refused: refused, HoldfastError: unable, HTTPException: unrouted},
     )
+
+
+def _for_machines(deps: WebDeps) -> list[Route]:
+    queues = [] if deps.apps is None else Queues(deps.apps, deps.clock, deps.telemetry).routes()
+    return queues if deps.intake is None else [*queues, *IntakeRoutes(deps.intake).routes()]
 
 
 def _for_children(deps: WebDeps, children: Children) -> list[Route]:

@@ -18,11 +18,13 @@ async def read_body(
     stall_s: float,
     smaller: str = "send less at once",
     tell: Callable[[Fault], None] = lambda _fault: None,
+    came: Callable[[int], None] = lambda _bytes: None,
 ) -> bytes:
     """A body of up to `most` bytes that goes on coming.
 
     smaller: what to do about one that is too large
     tell: counts what was refused
+    came: told of every piece's size; what it raises ends the reading
 
     Raises:
         Refused: 413 too large, 408 no byte for `stall_s` seconds, 400 ended early.
@@ -40,12 +42,14 @@ async def read_body(
     while True:
         try:
             async with asyncio.timeout(stall_s):
-                body += await anext(pieces)
+                piece = await anext(pieces)
         except StopAsyncIteration:
             return bytes(body)
         except TimeoutError as error:
             raise refused("stalled", 408, f"no byte for {stall_s:g} s", "send it again") from error
         except ClientDisconnect as error:
             raise refused("stalled", 400, "the connection ended before the body", "send it again") from error
+        came(len(piece))
+        body += piece
         if len(body) > most:
             raise too_large()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.adapters.http.intake import HttpIntake
 from holdfast.adapters.port import DeviceState
 from holdfast.adapters.supervised import AdapterStatus
 from holdfast.backtesting.service import Backtests, Run
@@ -195,6 +196,15 @@ class Commands:
 
 
 @dataclass(frozen=True, slots=True)
+class Intake:
+    """Messages of devices. who: which application a token stands for; may: may it send on a topic?"""
+
+    who: Callable[[str], str | None]
+    may: Callable[[str, str], bool]
+    intake: HttpIntake
+
+
+@dataclass(frozen=True, slots=True)
 class Alerting:
     """Alerts and who is told of them. look: reads the journal's tables; blocking. below: None = nobody is."""
 
@@ -346,6 +356,7 @@ class WebDeps:
     commands:    None: there are no paths for commands
     alerting:    None: there are no paths for alerts, as in a part's test
     door:        who may do what; None: as where nobody logs in, and nothing is written down
+    intake:      None: there are no paths for messages of devices, as in a part's test
     audit:       reads the journal's tables for the audit; blocking; None: nobody asks, as in a part's test
     below:       what children tell of their devices; None: this node takes no children
     rules:       None: nobody is asked, as in a part's test
@@ -385,4 +396,5 @@ class WebDeps:
     sites: "SiteDesk | None" = None
     sql: SqlDesk | None = None
     door: Door | None = None
+    intake: Intake | None = None
     audit: Callable[[Callable[[Connection], Any]], Any] | None = None

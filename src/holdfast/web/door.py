@@ -40,6 +40,7 @@ class Need:
     foreign: only tokens of children or applications; the route checks them
     words:  its body holds secrets: says what it asks for without them, for the audit; empty = it can't be read
     noted:  False: it changes nothing, and the audit has no line of it
+    any_kind: its body may be of any kind, as a device's message: another site's page is known by `Origin`
     """
 
     role: Role | None
@@ -47,6 +48,7 @@ class Need:
     foreign: bool = False
     words: Callable[[bytes], str] | None = None
     noted: bool = True
+    any_kind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,17 @@ class Verdict(NamedTuple):
 
 
 def needs(
-    role: Role | None, *, tokens: bool = False, words: Callable[[bytes], str] | None = None, noted: bool = True
+    role: Role | None,
+    *,
+    tokens: bool = False,
+    words: Callable[[bytes], str] | None = None,
+    noted: bool = True,
+    any_kind: bool = False,
 ) -> Callable[[F], F]:
     """Mark a handler with the role that it needs."""
 
     def mark(handler: F) -> F:
-        setattr(handler, MARK, Need(role, tokens=tokens, words=words, noted=noted))
+        setattr(handler, MARK, Need(role, tokens=tokens, words=words, noted=noted, any_kind=any_kind))
         return handler
 
     return mark
@@ -112,7 +119,7 @@ def judge(asked: Asked, need: Need, caller: Caller | None, names: frozenset[str]
     if not is_token and asked.scheme in ("http", "ws") and not _is_own(asked.host, names):
         hint = "use its address, or name it under `api.names` in node.yaml"
         return Verdict("host", 403, f"this node isn't known as {asked.host[:60]!r}", hint)
-    if asked.is_change and (found := _strange(asked, caller)) is not None:
+    if asked.is_change and (found := _strange(asked, need, caller)) is not None:
         return found
     if need.role is None:
         return None
@@ -126,7 +133,7 @@ def judge(asked: Asked, need: Need, caller: Caller | None, names: frozenset[str]
     return Verdict("role", 403, f"this needs the role {need.role}; yours is {caller.role}", "ask an admin of this node")
 
 
-def _strange(asked: Asked, caller: Caller | None) -> Verdict | None:
+def _strange(asked: Asked, need: Need, caller: Caller | None) -> Verdict | None:
     """A change that a page of another site may have sent."""
     hint = "use the node's own pages, or a token"
     if asked.origin and not _is_same(asked.origin, asked.host, asked.scheme):
@@ -135,7 +142,7 @@ def _strange(asked: Asked, caller: Caller | None) -> Verdict | None:
         return Verdict("origin", 403, "this is not taken from a web page of another site", hint)
     if not asked.origin and caller is not None and caller.via in ("session", "kiosk"):
         return Verdict("origin", 403, "a session changes nothing without the header `Origin`", hint)
-    if asked.method in _BODIES and asked.kind != "application/json":
+    if asked.method in _BODIES and asked.kind != "application/json" and not need.any_kind:
         return Verdict("kind", 415, "the body is not declared as JSON", "send `Content-Type: application/json`")
     return None
 

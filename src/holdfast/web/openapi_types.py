@@ -21,6 +21,7 @@ class Spoken(NamedTuple):
 _RUNS = "rule_answers:BacktestRun"
 _CHANGED = "rule_answers:RuleChanged"
 _COMMAND = "commands:CommandRow"
+_TAKEN = "adapters.http.intake:Taken"
 SPOKEN: dict[str, Spoken] = {
     "AlertActs.act": Spoken("alert_acts:ActRow", "alert_acts:ActRequest", status=202),
     "AlertStories.comment": Spoken("alert_stories:TimelineRow", "alert_stories:CommentRequest", status=201),
@@ -49,6 +50,12 @@ SPOKEN: dict[str, Spoken] = {
     "Documents.edit": Spoken("documents:Edited"),
     "Documents.names": Spoken("*documents:DocumentRow"),
     "Documents.read": Spoken(media=BYTES),
+    "IntakeRoutes.chirpstack": Spoken(_TAKEN),
+    "IntakeRoutes.influx_1": Spoken(status=204),
+    "IntakeRoutes.influx_2": Spoken(status=204),
+    "IntakeRoutes.many": Spoken(_TAKEN),
+    "IntakeRoutes.one": Spoken(_TAKEN),
+    "IntakeRoutes.the_things": Spoken(_TAKEN),
     "Maintenance.end": Spoken("alerts:Gone"),
     "Maintenance.page": Spoken("*maintenance:MaintenanceRow"),
     "Maintenance.plan": Spoken("maintenance:MaintenanceRow", "maintenance:MaintenanceRequest", status=201),

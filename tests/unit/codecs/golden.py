@@ -77,11 +77,12 @@ class Outcome:
 
 
 class Desk:
-    """A decoder of one preset that reads message after message."""
+    """A decoder of one preset, or a file of profiles, that reads message after message."""
 
-    def __init__(self, preset: str) -> None:
+    def __init__(self, preset: str | Path) -> None:
         self.catalogue = Catalogue()
-        self.decoder = Decoder(load_profiles([BUILTIN / f"{preset}.yaml"]), self.catalogue, "gw")
+        path = preset if isinstance(preset, Path) else BUILTIN / f"{preset}.yaml"
+        self.decoder = Decoder(load_profiles([path]), self.catalogue, "gw")
 
     def read(self, topic: str, payload: bytes, received_ns: int = RECEIVED_NS) -> Outcome:
         decoded = self.decoder.decode([asyncio.run(self._translated(Run(topic, [payload], received_ns)))])

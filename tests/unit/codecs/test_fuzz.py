@@ -191,6 +191,26 @@ def _colliding(count: int) -> bytes:
     return b"".join(b"\xc2\x4a" + (i * (2**61 - 1)).to_bytes(10, "big") + b"\x01" for i in range(1, count + 1))
 
 
+HUGE = "9" * 400
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("opc/a", f'{{"Messages": [{{"Payload": {{"x": {{"Value": {HUGE}}}}}}}]}}'),
+        ("opc/a", f'{{"Messages": [{{"Payload": {{"x": {{"Value": -{HUGE}}}}}}}]}}'),
+        ("senml/a", f'[{{"n": "a", "v": {HUGE}}}]'),
+        ("tele/a/SENSOR", f'{{"x": {{"Temperature": {HUGE}}}}}'),
+        ("cbor/a", "{}"),
+    ],
+)
+def test_a_whole_number_beyond_float64_is_refused(profiles: Stock, topic: str, payload: str) -> None:
+    """JSON's and CBOR's whole numbers have no end: one went through to the columns, and ended the node's intake."""
+    raw = cbor2.dumps({"x": int(HUGE)}) if topic == "cbor/a" else payload.encode()
+    decoded = Decoder(profiles, Catalogue(), "gw").decode([Run(topic, [raw], NOW)])
+    assert [r.reason for r in decoded.rejected] in ([RejectReason.NOT_A_NUMBER], [RejectReason.WRONG_TYPE])
+
+
 BOMBS = {
     "json arrays": b"[" * 250_000,
     "json objects": b'{"a":' * 50_000,

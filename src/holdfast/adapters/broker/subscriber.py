@@ -101,10 +101,17 @@ class BrokerSubscriber:
         if self._link is not None:
             self._link.close()
 
-    def answer(self, topic: str, payload: bytes) -> None:
+    def answer(self, topic: str, payload: bytes) -> bool:
         """Publish once on the connection that messages come by. Implements `adapters.port.Answering`."""
-        if self._link is not None:
-            self._link.write(packets.publish(self._link.version, fields.text(topic), b"", payload))
+        if self._link is None:
+            return False
+        self._link.write(packets.publish(self._link.version, fields.text(topic), b"", payload))
+        return True
+
+    @property
+    def is_connected(self) -> bool:
+        """Can anything be published now?"""
+        return self._link is not None
 
     def status(self) -> AdapterStatus:
         """The broker as an operator sees it."""

@@ -19,6 +19,10 @@ class CommandPublisher:
     def __init__(self, broker: Broker, clock: Clock) -> None:
         self._broker, self._clock = broker, clock
 
+    def is_there(self, topic: str, owner: str) -> bool:
+        """Would `hand_over` reach somebody?"""
+        return any(_is_owned(one.key, owner, topic) for one in self._broker.subscribed.of(topic).routes)
+
     def hand_over(
         self,
         topic: str,

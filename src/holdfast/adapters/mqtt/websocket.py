@@ -72,6 +72,9 @@ class WebSocket(asyncio.Protocol):
                 self._say(error.event_hint)
             self._break(CloseReason.PROTOCOL_ERROR)
             return
+        except ValueError:  # headers that are no text, a target that is none: wsproto and urlsplit let it through
+            self._reject(400)
+            return
         self._hand_on(pieces)
 
     def connection_lost(self, exc: Exception | None) -> None:

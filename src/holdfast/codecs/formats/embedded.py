@@ -8,9 +8,7 @@ from holdfast.codecs.profiles import Decode
 from holdfast.codecs.refused import Refused, malformed, wrong
 from holdfast.codecs.reject import RejectReason
 from holdfast.codecs.settings import EmbeddedSettings
-
-_MANUFACTURER_DATA = 0xFF
-"""AD type, Bluetooth Assigned Numbers §2.3."""
+from holdfast.model.advertisement import MANUFACTURER_DATA, data_of, structures
 
 
 class EmbeddedDecoder:
@@ -55,13 +53,9 @@ def manufacturer_data(advertisement: bytes, company: int) -> bytes:
     Raises:
         Refused: when there's none or the structures don't fit.
     """
-    at = 0
-    while at < len(advertisement) and advertisement[at]:
-        size = advertisement[at]
-        structure = advertisement[at + 1 : at + 1 + size]
-        if len(structure) < size:
-            malformed("an advertisement's structure is cut off")
-        if structure[0] == _MANUFACTURER_DATA and structure[1:3] == company.to_bytes(2, "little"):
-            return structure[3:]
-        at += size + 1
+    found = data_of(advertisement, MANUFACTURER_DATA, company)
+    if found is not None:
+        return found
+    if not structures(advertisement)[1]:
+        malformed("an advertisement's structure is cut off")
     return malformed(f"no manufacturer data of company 0x{company:04X} in the advertisement")

@@ -82,7 +82,7 @@ class SparkplugSource:
         where = _where(levels)
         if where.kind in _COMMANDS:
             return
-        said = _parsed(payload)
+        said = parsed(payload)
         if where.kind in _BIRTHS:
             self._born(said, message, where, sink)
         if where.kind != "NDEATH":
@@ -101,20 +101,9 @@ class SparkplugSource:
             self._ask(where.node, message, origin, sink)
 
     def _born(self, payload: Any, message: int, where: _Where, sink: Sink) -> None:
-        birth = Birth()
-        for metric in payload.metrics:
-            if not metric.HasField("name") or not metric.name:
-                wrong("a birth's metric has no name")
-            birth.types[metric.name] = metric.datatype
-            if metric.HasField("alias"):
-                if metric.alias in birth.names:
-                    wrong(f"alias {metric.alias} stands for two metrics")
-                birth.names[metric.alias] = metric.name
-            unit = _property(metric, "engUnit")
-            if isinstance(unit, str) and unit:
-                birth.units[metric.name] = unit[:64]
+        birth = birth_of(payload)
         self._metrics(payload, message, birth, where.name, sink)
-        self._sessions.born(where.node, where.device, birth, _bd_seq(payload))
+        self._sessions.born(where.node, where.device, birth, bd_seq(payload))
 
     def _data(self, payload: Any, message: int, where: _Where, origin: Origin, sink: Sink) -> None:
         try:
@@ -129,7 +118,7 @@ class SparkplugSource:
         """Nobody knows a value any more (§5.6, §5.7). An NDEATH was written before its session, so its time is ours."""
         at = _ns(payload.timestamp) if where.device and payload.HasField("timestamp") else NO_TIME
         left = MAX_READINGS
-        for name, birth in self._sessions.died(where.node, where.device, _bd_seq(payload)):
+        for name, birth in self._sessions.died(where.node, where.device, bd_seq(payload)):
             who = joined(*filter(None, (*where.node, name)))
             for metric, type_ in birth.types.items():
                 if type_ in _SKIPPED:
@@ -151,7 +140,7 @@ class SparkplugSource:
     def _metrics(self, payload: Any, message: int, birth: Birth, device: str, sink: Sink) -> None:
         sent = _ns(payload.timestamp) if payload.HasField("timestamp") else NO_TIME
         for metric in payload.metrics:
-            name = _name(metric, birth)
+            name = metric_name(metric, birth)
             type_ = metric.datatype if metric.HasField("datatype") else birth.types[name]
             if type_ in _SKIPPED:
                 sink.skip(_SKIPPED[type_])
@@ -160,7 +149,7 @@ class SparkplugSource:
             if metric.is_historical:
                 sink.historical.add(message)
             code = _quality(metric)
-            value, kind = (None, _kind(type_)) if metric.is_null else _value(metric, type_)
+            value, kind = (None, _kind(type_)) if metric.is_null else metric_value(metric, type_)
             if value is None:
                 code = code or NOT_A_NUMBER
             sink.add(device, name, value, kind, birth.units.get(name), time, code)
@@ -182,15 +171,41 @@ def _unborn(where: _Where) -> NoReturn:
     raise Refused(RejectReason.NO_BIRTH, f"no {where.kind[0]}BIRTH of {where.path} is known")
 
 
-def _parsed(payload: bytes) -> Any:
-    parsed = _message(payload)
-    if parsed.uuid == _COMPRESSED:
-        parsed = _message(_inflated(parsed.body))
-    if parsed.uuid == _COMPRESSED:
+def birth_of(payload: Any) -> Birth:
+    """What a birth says of metrics.
+
+    Raises:
+        Refused: when a metric has no name, or two share an alias.
+    """
+    birth = Birth()
+    for metric in payload.metrics:
+        if not metric.HasField("name") or not metric.name:
+            wrong("a birth's metric has no name")
+        birth.types[metric.name] = metric.datatype
+        if metric.HasField("alias"):
+            if metric.alias in birth.names:
+                wrong(f"alias {metric.alias} stands for two metrics")
+            birth.names[metric.alias] = metric.name
+        unit = _property(metric, "engUnit")
+        if isinstance(unit, str) and unit:
+            birth.units[metric.name] = unit[:64]
+    return birth
+
+
+def parsed(payload: bytes) -> Any:
+    """A payload as a protobuf message, unpacked where it's compressed.
+
+    Raises:
+        Refused: when it's none, or too large.
+    """
+    found = _message(payload)
+    if found.uuid == _COMPRESSED:
+        found = _message(_inflated(found.body))
+    if found.uuid == _COMPRESSED:
         raise Refused(RejectReason.UNSUPPORTED, "a compressed payload within a compressed payload")
-    if len(parsed.metrics) > _MAX_METRICS:
+    if len(found.metrics) > _MAX_METRICS:
         raise Refused(RejectReason.TOO_LARGE, f"more than {_MAX_METRICS} metrics")
-    return parsed
+    return found
 
 
 def _message(payload: bytes) -> Any:
@@ -214,7 +229,12 @@ def _inflated(body: bytes) -> bytes:
     return whole
 
 
-def _name(metric: Any, birth: Birth) -> str:
+def metric_name(metric: Any, birth: Birth) -> str:
+    """A metric's name, by itself or by its alias.
+
+    Raises:
+        Refused: when the birth doesn't know it.
+    """
     name: str | None = metric.name or birth.names.get(metric.alias if metric.HasField("alias") else -1)
     if name is None:
         raise Refused(RejectReason.NO_BIRTH, f"alias {metric.alias} isn't in the birth that is known")
@@ -231,7 +251,7 @@ def _kind(type_: int) -> Kind:
     return Kind.FLOAT if type_ in (_FLOAT, _DOUBLE) else Kind.INT
 
 
-def _value(metric: Any, type_: int) -> tuple[Scalar | None, Kind]:
+def metric_value(metric: Any, type_: int) -> tuple[Scalar | None, Kind]:
     """The value by the metric's type; integers are two's complement of their width, in whichever field they came."""
     held = metric.WhichOneof("value")
     if held is None:
@@ -257,7 +277,7 @@ def _value(metric: Any, type_: int) -> tuple[Scalar | None, Kind]:
     return raw, kind
 
 
-def _bd_seq(payload: Any) -> int | None:
+def bd_seq(payload: Any) -> int | None:
     """The number that ties a node's death to its birth (§6.4.6)."""
     for metric in payload.metrics:
         if metric.name == _BD_SEQ:

@@ -11,7 +11,7 @@ from holdfast.adapters.port import EdgeAdapter, Inbox
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.documents import Document, Problem, Where
 from holdfast.model.points import PointMap
-from holdfast.node.edge import modbus
+from holdfast.node.edge import bacnet, ble, coap, modbus, serial
 from holdfast.telemetry.happenings import Telemetry
 
 if TYPE_CHECKING:
@@ -49,7 +49,13 @@ class EdgeKind(NamedTuple):
     make: Callable[[Making], Iterable[EdgeAdapter]]
 
 
-KINDS: tuple[EdgeKind, ...] = (EdgeKind(modbus.KEY, modbus.maps, modbus.make),)
+KINDS: tuple[EdgeKind, ...] = (
+    EdgeKind(bacnet.KEY, bacnet.maps, bacnet.make),
+    EdgeKind(coap.KEY, coap.maps, coap.make),
+    EdgeKind(ble.KEY, ble.maps, ble.make),
+    EdgeKind(serial.KEY, serial.maps, serial.make),
+    EdgeKind(modbus.KEY, modbus.maps, modbus.make),
+)
 
 
 def is_on(settings: object) -> bool:

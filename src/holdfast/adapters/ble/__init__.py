@@ -1,0 +1,1 @@
+"""Bluetooth LE advertisements: of this machine's radio, or recorded."""
