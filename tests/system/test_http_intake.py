@@ -68,7 +68,7 @@ def stored(gateway: Gateway, device: str) -> Counter[int]:
 def test_what_was_answered_is_there_once_after_kill_9_under_load(gateway: Gateway, tmp_path: Path) -> None:
     script = tmp_path / "client.cjs"
     script.write_text(CLIENT)
-    plans = {"c1": (400, 1), "c2": (400, 1), "c3": (4_000, 50)}
+    plans = {"c1": (300, 1), "c2": (300, 1), "c3": (3_000, 50)}
     clients = {
         name: subprocess.Popen([str(NODE), str(script), str(gateway.api), name, *map(str, plan), str(tmp_path / name)])
         for name, plan in plans.items()
@@ -78,7 +78,7 @@ def test_what_was_answered_is_there_once_after_kill_9_under_load(gateway: Gatewa
         return [int(one) for one in (tmp_path / name).read_text().split()] if (tmp_path / name).exists() else []
 
     until = time.monotonic() + 90
-    for share in (0.1, 0.35, 0.6):
+    for share in (0.15, 0.5):
         while sum(len(acked(name)) / plan[0] for name, plan in plans.items()) / len(plans) < share:
             assert time.monotonic() < until, gateway.log()
             time.sleep(0.02)

@@ -104,6 +104,11 @@ class Site:
         """Downlinks that the network server was asked for."""
         return [json.loads(one.removeprefix(start)) for one in self.server.said if one.startswith(start)]
 
+    def asked(self, start: str, count: int) -> list[dict[str, Any]]:
+        """So many downlinks, once they were told."""
+        eventually(lambda: len(self.heard(start)) >= count)
+        return self.heard(start)
+
     def stop(self) -> None:
         self.house.stop()
         self.server.kill()
@@ -130,7 +135,7 @@ def test_a_downlink_through_the_things_stack_ends_by_what_it_says_of_it(site: Si
     site.send(TTS, "d1", {"f_port": 3, "frm_payload": "AQI=", "priority": "HIGH"})
     site.reaches("d1", State.DELIVERED)
     pushed = {"f_port": 3, "frm_payload": "AQI=", "confirmed": False, "priority": "HIGH"}
-    assert site.heard(PUSH) == [{"downlinks": [pushed | {"correlation_ids": ["holdfast:d1"]}]}]
+    assert site.asked(PUSH, 1) == [{"downlinks": [pushed | {"correlation_ids": ["holdfast:d1"]}]}]
     site.server.tell("sent")
     done = site.ended("d1")
     assert (done.state, json.loads(done.answer.result)) == (State.DONE, {"event": "sent", "f_cnt": 2, "f_port": 3})
@@ -147,7 +152,7 @@ def test_a_downlink_through_the_things_stack_ends_by_what_it_says_of_it(site: Si
         done = site.ended(number)
         assert (done.state, done.answer.detail) == (state, detail)
         assert done.answer.doubt is ("nack" in words)
-    assert len(site.heard(PUSH)) == 4
+    assert len(site.asked(PUSH, 4)) == 4
 
 
 @pytest.mark.timeout(120)
@@ -155,7 +160,7 @@ def test_a_vendors_script_encodes_or_refuses_what_is_sent(site: Site) -> None:
     site.hear("tts", "cs")
     site.send(TTS, "open", {"decoded_payload": {"open": True}})
     site.reaches("open", State.DELIVERED)
-    (pushed,) = site.heard(PUSH)[0]["downlinks"]
+    (pushed,) = site.asked(PUSH, 1)[0]["downlinks"]
     assert (pushed["f_port"], pushed["frm_payload"], "decoded_payload" in pushed) == (9, "Af8=", False)
     for number, params, said in (
         ("n1", {"decoded_payload": {}}, "the script refuses it: say whether it shall be open"),
@@ -221,7 +226,7 @@ def test_after_a_restart_no_downlink_is_made_twice_and_what_was_said_meanwhile_c
     eventually(lambda: any(one.startswith("duplicate") for one in site.server.said))
     site.server.tell("txack")
     assert site.ended("queued").state is State.DONE
-    assert len(site.heard(PUSH)) == 1
+    assert len(site.asked(PUSH, 1)) == 1
     assert len({one["id"] for one in site.heard(DOWN)}) == 1
 
 
@@ -234,7 +239,7 @@ def test_a_command_waits_for_the_broker_and_one_without_a_way_back_says_so(site:
     site.reaches("later", State.ACCEPTED)
     site.broker.start()
     eventually(lambda: site.stored("later").state is State.DELIVERED, 20)
-    assert len(site.heard(PUSH)) == 1
+    assert len(site.asked(PUSH, 1)) == 1
     uplink = {
         "end_device_ids": {"device_id": "h", "dev_eui": "00A1", "application_ids": {"application_id": "a"}},
         "uplink_message": {"f_port": 1, "f_cnt": 1, "frm_payload": "FQ==", "session_key_id": "s"},
@@ -247,6 +252,7 @@ def test_a_command_waits_for_the_broker_and_one_without_a_way_back_says_so(site:
     assert (ended.state, "come by HTTP" in ended.answer.detail) == (State.UNDELIVERABLE, True)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_killed_under_load_no_downlink_is_made_twice_and_each_command_ends_once(tmp_path: Path, script: Path) -> None:
     (tmp_path / "lorawan.yaml").write_text(PROFILES)

@@ -154,10 +154,11 @@ def test_metrics_are_written_by_commands_and_read_back(place: tuple[Plant, int],
         done = plant.command("plant:edge-1:pump", "write", {"on": False, "level": -3})
         assert (done.state, json.loads(done.answer.result)) == (State.DONE, {"on": False, "level": -3})
         eventually(lambda: plant.last(ALL[3]) == (False, Quality.GOOD))
-        assert edge.said[2:] == [
+        written = [
             'written [["mode","String","manual"],["setpoint","Float",21.25]]',
             'written [["level","Int16",-3],["on","Boolean",false]]',
         ]
+        eventually(lambda: edge.said[2:] == written)
         edge.tell("stubborn")
         failed = plant.command("plant:edge-1:pump", "write", {"level": 9})
         assert (failed.state, failed.answer.detail) == (State.FAILED, "`level` is reported as -3, not 9")
@@ -179,7 +180,7 @@ def test_metrics_are_written_by_commands_and_read_back(place: tuple[Plant, int],
             assert refused.state is State.REFUSED
             assert said in refused.answer.detail
         assert plant.command("plant:edge-1", "rebirth", {}).state is State.DONE
-        assert ASKED in edge.said
+        eventually(lambda: ASKED in edge.said)
     finally:
         edge.kill()
     assert plant.command("plant:edge-1:pump", "write", {"level": 1}, 1.0).state is State.EXPIRED  # nobody is there

@@ -5,7 +5,7 @@ import signal
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:  # a gateway pays for what it imports: the view and its termin
     from rich.console import Console
 
     from holdfast.sim.demo.plan import DemoPlan
+    from holdfast.sim.demo.plant.plan import PlantPlan
+    from holdfast.sim.demo.plant.report import PlantReport
+    from holdfast.sim.demo.report import Report
+    from holdfast.sim.demo.scenario import Run
 
 
 def demo(
@@ -25,6 +29,11 @@ def demo(
     seed: Annotated[int, typer.Option(help="Same seed, same messages (but for the time).")] = 1,
     json: Annotated[Path | None, typer.Option(help="Write the ledger there as JSON.")] = None,
     folder: Annotated[Path | None, typer.Option("--dir", help="Work there instead of a temporary folder.")] = None,
+    *,
+    site: Annotated[
+        Literal["rooms", "plant"],
+        typer.Option(help="rooms: MQTT under load; plant: MQTT, Modbus, OPC UA, BACnet and LoRaWAN at once."),
+    ] = "rooms",
     keep: Annotated[bool, typer.Option("--keep", help="Leave gateway and hub running until Ctrl-C.")] = False,
 ) -> None:
     """Devices → gateway → hub on recorded data, with an outage and a ledger that must balance."""
@@ -42,7 +51,8 @@ def demo(
             typer.echo(f"{place} is not empty: give a new folder, or none", err=True)
             raise typer.Exit(2)
         place.mkdir(parents=True, exist_ok=True)
-        plan = DemoPlan(place, seconds, outage, devices, rate, seed, *free_ports(4))
+        common = (place, seconds, outage, devices, rate, seed)
+        plan = _plant(common) if site == "plant" else DemoPlan(*common, *free_ports(4))
         try:
             balanced = asyncio.run(_play(plan, console, json, keep=keep))
         except HoldfastError as error:
@@ -53,14 +63,23 @@ def demo(
     raise typer.Exit(0 if balanced else 1)
 
 
+def _plant(common: tuple[Path, float, float, int, int, int]) -> "PlantPlan":
+    from holdfast.kernel.clock import NS_PER_S, SystemClock
+    from holdfast.sim.demo.plan import free_ports
+    from holdfast.sim.demo.plant.plan import PlantPlan
+
+    start_ns = SystemClock().wall_ns() // NS_PER_S * NS_PER_S
+    mqtt, api, hub, link, *site = free_ports(7)
+    return PlantPlan(*common, mqtt, api, hub, link, start_ns, tuple(site))
+
+
 async def _play(plan: "DemoPlan", console: "Console", json: Path | None, *, keep: bool) -> bool:
     import msgspec
 
     from holdfast.cli.progress import waiting
     from holdfast.kernel.clock import SystemClock
-    from holdfast.sim.demo.ledger import settle
     from holdfast.sim.demo.scenario import Run
-    from holdfast.sim.demo.view import View, summary
+    from holdfast.sim.demo.view import View
 
     run = Run(plan, SystemClock(), console)
     await run.prepare()
@@ -69,12 +88,28 @@ async def _play(plan: "DemoPlan", console: "Console", json: Path | None, *, keep
             await run.play(view)
         if keep:
             await _wait_for_ctrl_c(plan, console)
-    report = await asyncio.to_thread(waiting, partial(settle, run), "settling the ledger")
-    summary(report, console)
+    report = await asyncio.to_thread(waiting, partial(_settled, run, console), "settling the ledger")
     if json is not None:
         text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
         await asyncio.to_thread(json.write_bytes, text)
     return report.balanced
+
+
+def _settled(run: "Run", console: "Console") -> "Report | PlantReport":
+    """The ledger, shown."""
+    from holdfast.sim.demo import ledger, view
+    from holdfast.sim.demo.plant.plan import PlantPlan
+
+    if not isinstance(run.plan, PlantPlan):
+        report = ledger.settle(run)
+        view.summary(report, console)
+        return report
+    from holdfast.sim.demo.plant import ledger as plants
+    from holdfast.sim.demo.plant import report as shown
+
+    found = plants.settle(run, run.plan)
+    shown.summary(found, console)
+    return found
 
 
 async def _wait_for_ctrl_c(plan: "DemoPlan", console: "Console") -> None:

@@ -24,6 +24,7 @@ from holdfast.cli.device_commands import devices
 from holdfast.cli.history_commands import history
 from holdfast.cli.monitoring_commands import monitoring
 from holdfast.cli.mqtt_commands import mqtt
+from holdfast.cli.opcua_commands import opcua
 from holdfast.cli.people_commands import people
 from holdfast.cli.profile_commands import profile
 from holdfast.cli.queue_commands import queue
@@ -122,6 +123,7 @@ app.add_typer(journal, name="journal")
 app.add_typer(backup, name="backup")
 app.add_typer(queue, name="queue")
 app.add_typer(mqtt, name="mqtt")
+app.add_typer(opcua, name="opcua")
 app.add_typer(monitoring, name="monitoring")
 app.add_typer(devices, name="devices")
 app.add_typer(adapters, name="adapters")

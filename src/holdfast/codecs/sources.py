@@ -5,7 +5,6 @@ from typing import Protocol
 
 from holdfast.codecs.announced import Announced
 from holdfast.codecs.formats.announcements import AnnouncementSource
-from holdfast.codecs.formats.bthome_source import BthomeSource
 from holdfast.codecs.formats.cayenne import CayenneSource
 from holdfast.codecs.formats.homie import HomieSource
 from holdfast.codecs.formats.influx import InfluxSource
@@ -58,10 +57,17 @@ def _sparkplug(_: Profile, open_: Open, ___: Announced) -> Source:
     return SparkplugSource(open_.rebirth_ns)
 
 
+def _bthome(profile: Profile, open_: Open, _: Announced) -> Source:
+    # What it deciphers with is imported for those who have such sensors only.
+    from holdfast.codecs.formats.bthome_source import BthomeSource  # noqa: PLC0415 - see above
+
+    return BthomeSource(profile, open_)
+
+
 _MAKERS: dict[str, Callable[[Profile, Open, Announced], Source]] = {
     "senml": lambda _, __, ___: SenmlSource(),
     "cayenne": lambda _, __, ___: CayenneSource(),
-    "bthome": lambda profile, open_, _: BthomeSource(profile, open_),
+    "bthome": _bthome,
     "lorawan": lambda _, __, ___: RecordSource(),
     "influx": lambda profile, open_, _: InfluxSource(profile, open_),
     "sparkplug": _sparkplug,

@@ -93,6 +93,7 @@ _VENDOR: tuple[tuple[str, str], ...] = (
     ("relative humidity", "% RH = %RH, RH = %RH, %rh = %RH, rh = %RH, %rF = %RH"),
     ("pressure", "kPa 1000, MPa 1000000, mbar = hPa, bar 100000, psi 8896443230521/1290320000, atm 101325"),
     ("pressure", "mmHg 26664477483/200000000, inHg 3386389/1000"),
+    ("force", "kN 1000, MN 1000000"),
     ("illuminance", "lux = lx, Lux = lx, klx 1000"),
     ("length", "um 1/1000000, µm = um, in 254/10000, ft 3048/10000, yd 9144/10000, mi 1609344/1000"),
     ("mass", "mg 1/1000000, t 1000, lb 45359237/100000000, oz 45359237/1600000000"),

@@ -23,6 +23,7 @@ from holdfast.adapters.mqtt.checks import addresses
 from holdfast.adapters.mqtt.checks import findings as mqtt_findings
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.topics import matches
+from holdfast.adapters.opcua.settings import OpcuaSettings
 from holdfast.adapters.serial.settings import SerialSettings
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
@@ -109,6 +110,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Bluetooth LE advertisements."""
     modbus: dict[Name, ModbusSettings] = field(default_factory=dict)
     """Modbus devices, by link."""
+    opcua: dict[Name, OpcuaSettings] = field(default_factory=dict)
+    """OPC UA servers whose nodes are subscribed to."""
     routes: dict[Name, RouteSettings] = field(default_factory=dict)
     """What is published to which foreign MQTT broker."""
     coap: dict[Name, CoapLink] = field(default_factory=dict)

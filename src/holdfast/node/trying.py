@@ -16,7 +16,8 @@ from holdfast.adapters.supervised import in_words
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.node.adapters import door_names
-from holdfast.node.edge.kinds import KINDS, Making
+from holdfast.node.edge.kinds import KINDS
+from holdfast.node.edge.port import Making
 from holdfast.node.foreign import trial_door
 from holdfast.node.settings import NodePlan, NodeSettings
 from holdfast.telemetry.happenings import Telemetry

@@ -13,7 +13,7 @@ from holdfast.kernel.clock import SystemClock
 from holdfast.kernel.documents import SettingsInvalid
 from holdfast.kernel.errors import HoldfastError
 from holdfast.node.edge import coap
-from holdfast.node.edge.kinds import Making
+from holdfast.node.edge.port import Making
 from holdfast.node.settings import read_plan
 from holdfast.telemetry.happenings import Telemetry
 

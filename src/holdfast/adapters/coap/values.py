@@ -135,13 +135,13 @@ def _pack(tree: Sequence[Any], now_ns: int) -> dict[str, Read]:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or _is_huge(value) or not math.isfinite(value):
         raise CoapFaulted("a SenML record's number is none")
     return float(value)
 
 
 def _time(seconds: float, now_ns: int) -> int | None:
-    if not seconds:
+    if not seconds or abs(seconds) > _LATEST_S:
         return None
     ns = round(seconds * 1_000_000) * 1_000 + (now_ns if seconds < _RELATIVE else 0)
     return ns if 0 <= ns < _LATEST_S * 1_000_000_000 else None

@@ -10,18 +10,16 @@ from holdfast.adapters.errors import ExtraMissing
 from holdfast.adapters.port import EdgeAdapter
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid, load
 from holdfast.model.points import PointMap
+from holdfast.node.edge.port import EdgeKind, Making, Mapped
 
 if TYPE_CHECKING:
     from holdfast.adapters.bacnet.adapter import Mapped as DeviceMap
-    from holdfast.node.edge.kinds import Making, Mapped
 
 KEY = "bacnet"
 
 
-def maps(document: Document[Any], problems: list[Problem]) -> "Iterator[Mapped]":
+def maps(document: Document[Any], problems: list[Problem]) -> Iterator[Mapped]:
     """A map for each device, or for each file of points."""
-    from holdfast.node.edge.kinds import Mapped  # noqa: PLC0415  # the table there names this module
-
     files: dict[Path, Mapped | None] = {}
     for name, link in document.value.bacnet.items():
         problems += [document.problem((KEY, name, *where), text) for where, text in link.findings()]
@@ -39,8 +37,6 @@ def maps(document: Document[Any], problems: list[Problem]) -> "Iterator[Mapped]"
 
 
 def _file(path: Path, problems: list[Problem]) -> "Mapped | None":
-    from holdfast.node.edge.kinds import Mapped  # noqa: PLC0415  # as above
-
     try:
         found = load(path, MapFile)
     except SettingsInvalid as invalid:
@@ -54,7 +50,7 @@ def _name(link: str, device: str) -> str:
     return f"{link}.{device}"
 
 
-def make(making: "Making") -> Iterator[EdgeAdapter]:
+def make(making: Making) -> Iterator[EdgeAdapter]:
     """The adapters of node.yaml, not bound yet.
 
     Raises:
@@ -80,3 +76,6 @@ def _points(link: str, key: str, device: DeviceSettings, folder: Path) -> "Devic
         path = (folder / device.map).absolute()
         points, name = load(path, MapFile).value.objects, path.stem
     return DeviceMap(PointMap(KEY, name, points), points)
+
+
+KIND = EdgeKind(KEY, maps, make)

@@ -1,14 +1,12 @@
 """`ble:` of node.yaml at the node's edge."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast.adapters.ble.listener import BleListener
 from holdfast.adapters.ble.scanning import require_library
 from holdfast.kernel.documents import Document, Problem
-
-if TYPE_CHECKING:
-    from holdfast.node.edge.kinds import Making, Mapped
+from holdfast.node.edge.port import EdgeKind, Making, Mapped
 
 KEY = "ble"
 
@@ -24,7 +22,7 @@ def maps(document: Document[Any], problems: list[Problem]) -> list["Mapped"]:
     return []
 
 
-def make(making: "Making") -> Iterator[BleListener]:
+def make(making: Making) -> Iterator[BleListener]:
     """Its adapters.
 
     Raises:
@@ -36,3 +34,6 @@ def make(making: "Making") -> Iterator[BleListener]:
             require_library()
         file = None if settings.file is None else plan.path(settings.file)
         yield BleListener(name, settings, file, making.inbox, making.clock, making.telemetry)
+
+
+KIND = EdgeKind(KEY, maps, make)

@@ -1,24 +1,20 @@
 """`coap:` of node.yaml: links by name."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast.adapters.coap.settings import CoapLink
 from holdfast.adapters.errors import ExtraMissing
 from holdfast.adapters.port import EdgeAdapter
 from holdfast.kernel.documents import Document, Problem
 from holdfast.model.points import PointMap
-
-if TYPE_CHECKING:
-    from holdfast.node.edge.kinds import Making, Mapped
+from holdfast.node.edge.port import EdgeKind, Making, Mapped
 
 KEY = "coap"
 
 
-def maps(document: Document[Any], problems: list[Problem]) -> "Iterator[Mapped]":
+def maps(document: Document[Any], problems: list[Problem]) -> Iterator[Mapped]:
     """The maps of all links; what is wrong with links is appended."""
-    from holdfast.node.edge.kinds import Mapped  # noqa: PLC0415  # whose table has this module
-
     links: dict[str, CoapLink] = document.value.coap
     for name, link in links.items():
         problems += [document.problem((KEY, name, *where), text) for where, text in link.findings()]
@@ -26,7 +22,7 @@ def maps(document: Document[Any], problems: list[Problem]) -> "Iterator[Mapped]"
             yield Mapped(PointMap(KEY, key, found.points), document, (KEY, name, "maps", key, "points"))
 
 
-def make(making: "Making") -> list[EdgeAdapter]:
+def make(making: Making) -> list[EdgeAdapter]:
     """Its adapters, not connected yet.
 
     Raises:
@@ -43,3 +39,6 @@ def make(making: "Making") -> list[EdgeAdapter]:
         CoapAdapter(name, link, making.inbox, making.clock, making.telemetry, making.rng)
         for name, link in links.items()
     ]
+
+
+KIND = EdgeKind(KEY, maps, make)

@@ -2,23 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast.adapters.modbus.adapter import ModbusAdapter
 from holdfast.adapters.modbus.maps import RegisterMap, load_map, map_path
 from holdfast.adapters.modbus.settings import ModbusSettings
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid
-
-if TYPE_CHECKING:
-    from holdfast.node.edge.kinds import Making, Mapped
+from holdfast.node.edge.port import EdgeKind, Making, Mapped
 
 KEY = "modbus"
 
 
-def maps(document: Document[Any], problems: list[Problem]) -> "Iterator[Mapped]":
+def maps(document: Document[Any], problems: list[Problem]) -> Iterator[Mapped]:
     """The register maps that devices name; what is wrong with links and files is appended."""
-    from holdfast.node.edge.kinds import Mapped  # noqa: PLC0415  # whose table has this module
-
     links: dict[str, ModbusSettings] = document.value.modbus
     owners: dict[str, str] = {}
     read: dict[Path, Document[Any] | None] = {}
@@ -52,7 +48,7 @@ def _twice(document: Document[Any], name: str, link: ModbusSettings, owners: dic
             yield document.problem((KEY, name, "devices"), f"`{one.name}` is also a device of `{owner}`")
 
 
-def make(making: "Making") -> Iterator[ModbusAdapter]:
+def make(making: Making) -> Iterator[ModbusAdapter]:
     """Its adapters.
 
     Raises:
@@ -67,3 +63,6 @@ def make(making: "Making") -> Iterator[ModbusAdapter]:
                 read[path] = load_map(path)[0]
             found[text] = read[path]
         yield ModbusAdapter(name, link, found, making.inbox, making.clock, making.telemetry, making.rng)
+
+
+KIND = EdgeKind(KEY, maps, make)

@@ -1,14 +1,12 @@
 """`serial:` of node.yaml at the node's edge."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast.adapters.serial.line import SerialLine
 from holdfast.adapters.serial.wire import require_library
 from holdfast.kernel.documents import Document, Problem
-
-if TYPE_CHECKING:
-    from holdfast.node.edge.kinds import Making, Mapped
+from holdfast.node.edge.port import EdgeKind, Making, Mapped
 
 KEY = "serial"
 
@@ -29,7 +27,7 @@ def maps(document: Document[Any], problems: list[Problem]) -> list["Mapped"]:
     return []
 
 
-def make(making: "Making") -> Iterator[SerialLine]:
+def make(making: Making) -> Iterator[SerialLine]:
     """Its adapters.
 
     Raises:
@@ -39,3 +37,6 @@ def make(making: "Making") -> Iterator[SerialLine]:
         if settings.address is None:
             require_library()
         yield SerialLine(name, settings, making.inbox, making.clock, making.telemetry, making.rng)
+
+
+KIND = EdgeKind(KEY, maps, make)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from holdfast.adapters.port import DeviceState, EdgeAdapter, Inbox
 from holdfast.adapters.supervised import AdapterStatus
 from holdfast.kernel.clock import Clock
-from holdfast.node.edge.kinds import KINDS, Making
+from holdfast.node.edge.kinds import KINDS
+from holdfast.node.edge.port import Making
 from holdfast.node.foreign import make_brokers
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.telemetry.numbers import Rows

@@ -53,9 +53,32 @@ class DemoPlan:
     link_port: int
 
     @property
+    def tells_progress(self) -> bool:
+        """Does the fleet's process say how far it is?"""
+        return True
+
+    @property
     def record(self) -> Path:
         """The fleet's own record of what it sent and what was acknowledged."""
         return self.folder / "fleet.npz"
+
+    def write(self) -> None:
+        """Settings of both nodes."""
+        for name in (HUB, GATEWAY):
+            self.settings_file(name).write_text(self.yaml(name), encoding="utf-8")
+
+    def fleet(self) -> list[str]:
+        """The command that plays the devices."""
+        options = {
+            "broker": f"127.0.0.1:{self.mqtt_port}",
+            "devices": self.devices,
+            "rate": self.rate,
+            "seconds": self.seconds,
+            "seed": self.seed,
+            "record": self.record,
+        }
+        words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+        return ["holdfast", "sim", *words, "--progress"]
 
     def yaml(self, name: str) -> str:
         """node.yaml of one of the two nodes."""

@@ -49,8 +49,7 @@ class Run:
         create_authority(folder)
         issue_certificate(folder, "hub", ["127.0.0.1", "localhost"])
         issue_token(folder / "gateway.token")
-        for name in (HUB, GATEWAY):
-            self.plan.settings_file(name).write_text(self.plan.yaml(name), encoding="utf-8")
+        self.plan.write()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -113,17 +112,7 @@ class Run:
             await self._subscribed.wait()
 
     async def _start_fleet(self) -> Process:
-        plan = self.plan
-        options = {
-            "broker": f"127.0.0.1:{plan.mqtt_port}",
-            "devices": plan.devices,
-            "rate": plan.rate,
-            "seconds": plan.seconds,
-            "seed": plan.seed,
-            "record": plan.record,
-        }
-        words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-        fleet = await Process.start("fleet", ["holdfast", "sim", *words, "--progress"], plan.folder, piped=True)
+        fleet = await Process.start("fleet", self.plan.fleet(), self.plan.folder, piped=True)
         self._helpers.append(asyncio.create_task(self._read_progress(fleet)))
         self.scene.phase = "running"
         return fleet
@@ -149,6 +138,8 @@ class Run:
         scene = self.scene
         scene.snapshot = await watch.look()
         scene.elapsed = elapsed
+        if not self.plan.tells_progress:
+            scene.published = scene.acked = scene.snapshot.counters.get("messages_received", 0)
         scene.uplink_bytes = self._proxy.up_bytes
         scene.gateway_mb, scene.hub_mb = self.nodes[GATEWAY].rss_mb(), self.nodes[HUB].rss_mb()
         scene.backlog_history.append(scene.snapshot.waiting)

@@ -98,3 +98,16 @@ def test_any_tree_is_values_or_a_fault(tree: object, kind: int) -> None:
         read(cbor2.dumps(tree), kind, {"a": "", "b": "n", "c": "n.n"}, NOW)
     except CoapFaulted:
         return
+
+
+@pytest.mark.parametrize("field", ["bt", "t", "bv", "v"])
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 400, "1e305"])
+def test_a_number_beyond_all_bounds_is_no_value_or_no_time(field: str, number: str) -> None:
+    """JSON's whole numbers have no end (found by tests/unit/fuzz)."""
+    said = {"n": '"a"', "v": "1", field: number}
+    pack = "[{" + ", ".join(f'"{key}": {value}' for key, value in said.items()) + "}]"
+    try:
+        found = read(pack.encode(), 110, {"a": "a"}, NOW)
+    except CoapFaulted:
+        return
+    assert found["a"].ts_ns is None

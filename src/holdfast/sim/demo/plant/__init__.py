@@ -1,0 +1,1 @@
+"""`holdfast demo --site plant`: five protocols at once, simulated devices behind each, and a ledger by protocol."""

@@ -1,0 +1,34 @@
+"""From a finished run of the plant to its report. Blocking."""
+
+import msgspec
+
+from holdfast.sim.demo.plan import GATEWAY, HUB
+from holdfast.sim.demo.plant.audit import compare, stored
+from holdfast.sim.demo.plant.plan import PlantPlan
+from holdfast.sim.demo.plant.report import PlantReport, problems_of
+from holdfast.sim.demo.scenario import Run
+from holdfast.sim.site.running import Stage
+
+
+def settle(run: Run, plan: PlantPlan) -> PlantReport:
+    """The report of a run whose processes have stopped."""
+    gateway, hub = (stored(plan.journal(name)) for name in (GATEWAY, HUB))
+    stage = Stage(plan.scenario, plan.start_ns)
+    stage.hash(plan.seconds)
+    report = PlantReport(
+        seconds=plan.seconds,
+        protocols=compare(plan, gateway, hub),
+        gateway_readings=gateway.readings,
+        hub_readings=hub.readings,
+        doubled=hub.doubled,
+        outage_s=round(run.outage_s, 2),
+        backlog_max=run.backlog_max,
+        drain_s=round(run.drain_s, 2),
+        uplink_bytes=run.uplink_bytes,
+        gateway_rss_mb=round(run.scene.gateway_mb, 1),
+        hub_rss_mb=round(run.scene.hub_mb, 1),
+        clean_exits=run.clean_exits,
+        hash=stage.tally.digest,
+    )
+    problems = problems_of(report)
+    return msgspec.structs.replace(report, problems=problems, balanced=not problems)
