@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import uvloop
@@ -102,7 +102,7 @@ class Process:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
 
-    def __enter__(self) -> "Process":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
