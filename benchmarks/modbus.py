@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import uvloop
@@ -102,6 +102,14 @@ class Process:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe
+            pipe.close()
+
     def ask(self, line: str) -> dict[str, Any]:
         assert self.process.stdin
         self.process.stdin.write(line + "\n")
@@ -118,8 +126,8 @@ def site(folder: Path, count: int, seconds: float, *, units: int, every: float) 
     """Before, while 30 % are dead (after they were found out), and after they came back."""
     settings = ModbusEndSettings(address=f"127.0.0.1:{FIRST_PORT}", units=units, every=f"{every:g}s")
     text = json.dumps({"units": units, "every": every, "count": count})
-    with running(*python("benchmarks.modbus", "serve", text), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        devices = Process(process)
+    serving = running(*python("benchmarks.modbus", "serve", text), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with serving as process, Process(process) as devices:
         assert devices.heard()["up"] == count
         api = free_port()
         said = yaml.safe_load(ModbusEnd("load", settings, devices_of(count)).map_yaml())
@@ -225,8 +233,9 @@ def client(seconds: float) -> dict[str, Any]:
 
 def with_device(points: int, what: Any) -> Any:
     text = json.dumps({"units": 1, "every": 1, "count": 1, "points": points})
-    with running(*python("benchmarks.modbus", "serve", text), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        Process(process).heard()
+    serving = running(*python("benchmarks.modbus", "serve", text), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with serving as process, Process(process) as devices:
+        devices.heard()
         return uvloop.run(what(FIRST_PORT))
 
 

@@ -30,7 +30,7 @@ from holdfast.transport.addresses import Address
 from holdfast.transport.backoff import Backoff
 
 _PAUSE_S = (0.5, 30.0)
-_GATHER_S, _GATHER_SHARE = 0.02, 0.02
+_GATHER_S, _GATHER_SHARE = 0.05, 0.02
 """How long what was read may wait for other devices' readings: a batch costs the node a third less than as many polls
 one by one (benchmarks.modbus, 1,000 polls a second)."""
 _TRIED = 20
