@@ -16,6 +16,7 @@ from holdfast.adapters.opcua.binary import DataValue, Reader
 from holdfast.adapters.opcua.enums import names_of
 from holdfast.adapters.opcua.eu import unit_of
 from holdfast.adapters.opcua.link import Link, node_id
+from holdfast.adapters.opcua.words import sound
 from holdfast.model.units import base_of, conversion, payload_unit
 
 MOST_NODES = 5_000
@@ -135,7 +136,7 @@ async def _children(link: Link, parents: Sequence[Found], seen: set[str]) -> lis
             if str(address) in seen or is_own or is_property:
                 continue
             seen.add(str(address))
-            name = (reference.BrowseName.Name or "").strip() or str(address)
+            name = sound((reference.BrowseName.Name or "").strip() or str(address))
             is_variable = reference.NodeClass == ua.NodeClass.Variable
             found.append(Found((*parent.path, name), address, is_variable))
     return found
