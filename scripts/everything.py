@@ -34,6 +34,7 @@ brokers: {plant: {url: "mqtt://127.0.0.1:1", subscribe: {"a/#": 1}}}
 coap: {field: {listen: "127.0.0.1:0"}}
 serial: {scale: {port: "tcp://127.0.0.1:1"}}
 ble: {hall: {source: "file:none"}}
+bacnet: {hall: {address: "127.0.0.1:1", devices: {ahu: {device: 1, objects: {n: {object: "loop,1", metric: n}}}}}}
 opcua: {line: {url: "opc.tcp://127.0.0.1:1", devices: {press: {nodes: {n: {id: i=1, metric: n}}}}}}
 routes: {out: {to: {url: "mqtt://127.0.0.1:1"}, readings: {}}}
 telemetry: {metrics: {}, log: {level: error, send: error}, otlp: {url: "http://127.0.0.1:1", plain: true}}

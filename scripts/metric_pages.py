@@ -25,7 +25,7 @@ _SAID = {
 }
 ROOMS = (
     ("ack decide inbox messages payload readings events replies quarantine dedupe skew last", "Intake"),
-    ("adapter adapters mqtt http coap broker codec edge poll polls opcua serial ble", "Devices' side"),
+    ("adapter adapters mqtt http coap broker codec edge poll polls opcua bacnet serial ble", "Devices' side"),
     ("devices device series", "Devices"),
     ("journal rows groups disk backup backups clock", "Journal, disk and clock"),
     ("uplink backlog ledger parent", "To the parent"),

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from tests.ports import free_port
 from tests.system.npm import NODE, fetched
-from tests.system.test_gateway import Gateway
+from tests.system.test_gateway import HOLDFAST, Gateway
 
 pytestmark = pytest.mark.system
 
@@ -288,6 +288,28 @@ def test_devices_are_found_by_number_and_found_again_where_they_moved_and_double
     assert house.value("wanderer", "air.supply.temperature") == 11.5
 
 
+def test_discover_lists_who_is_there_and_its_settings_run(house: House, scripts: Path) -> None:
+    devices = [house.device(scripts, 41), house.device(scripts, 42, "plain")]
+    words = ["--seconds", "1"]
+    for one in devices:
+        words += ["--who-is", f"127.0.0.1:{one.port}"]
+    command = [*HOLDFAST, "bacnet", "discover", *words, "--address"]
+    runs = [[*command, f"127.0.0.1:{free_port()}"], [*command, f"127.0.0.1:{house.port}", "--yaml"]]
+    both = [subprocess.Popen(one, stdout=subprocess.PIPE, text=True) for one in runs]
+    listed, found = (one.communicate(timeout=30)[0] for one in both)
+    assert [one.returncode for one in both] == [0, 0]
+    for one in devices:
+        assert f"127.0.0.1:{one.port}  AHU 1  Foreign Controls  JS-1" in listed
+    assert 'supply_air_temp: {object: "analog-input,1", metric: supply_air_temp, unit: "Cel"}' in found
+    asked = "".join(f"'127.0.0.1:{one.port}', " for one in devices)
+    more = found.replace("    devices:", f"    who_is: [{asked}]\n    every: 1s\n    devices:", 1)
+    house.gateway = Gateway(house.folder, more)
+    house.gateway.start()
+    eventually(lambda: house.value("ahu-1", "message") and house.value("ahu-1-2", "message"), 30)
+    assert house.last("ahu-1-2", "supply_air_temp") == (21.5, "Cel", "good")
+    assert house.value("ahu-1", "mode") == "Heating"
+
+
 def test_a_flood_of_garbage_costs_little_and_values_go_on(house: House, scripts: Path) -> None:
     ahu = house.device(scripts, 9)
     house.begin(device_yaml("ahu", ahu))
@@ -297,7 +319,7 @@ def test_a_flood_of_garbage_costs_little_and_values_go_on(house: House, scripts:
     process = psutil.Process(house.gateway.process.pid)
     rng, sock = random.Random(9), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     iam = bytes.fromhex("810b001701") + bytes.fromhex("20ffff00ff1000c40200007b2205c4910322") + b"\x0f"
-    rss, sent, until = process.memory_info().rss, 0, time.monotonic() + 3
+    rss, sent, until = process.memory_info().rss, 0, time.monotonic() + 1.5
     while time.monotonic() < until:
         data = rng.choice((rng.randbytes(rng.randrange(60)), bytes((0x81, 0x0A, 0, 30, 1, 4)) + rng.randbytes(24), iam))
         for _ in range(50):
@@ -307,7 +329,7 @@ def test_a_flood_of_garbage_costs_little_and_values_go_on(house: House, scripts:
     sock.close()
     ahu.say({"0,1": 17.25})
     eventually(lambda: house.value("ahu", "air.supply.temperature") == 17.25)
-    assert sent > 1_000
+    assert sent > 500
     assert "datagrams over the limit" in house.detail()
     assert process.memory_info().rss - rss < 40e6
     assert "Traceback" not in house.gateway.log()

@@ -64,13 +64,11 @@ def demo(
 
 
 def _plant(common: tuple[Path, float, float, int, int, int]) -> "PlantPlan":
-    from holdfast.kernel.clock import NS_PER_S, SystemClock
     from holdfast.sim.demo.plan import free_ports
     from holdfast.sim.demo.plant.plan import PlantPlan
 
-    start_ns = SystemClock().wall_ns() // NS_PER_S * NS_PER_S
-    mqtt, api, hub, link, *site = free_ports(7)
-    return PlantPlan(*common, mqtt, api, hub, link, start_ns, tuple(site))
+    mqtt, api, hub, link, *site = free_ports(8)
+    return PlantPlan(*common, mqtt, api, hub, link, tuple(site))
 
 
 async def _play(plan: "DemoPlan", console: "Console", json: Path | None, *, keep: bool) -> bool:

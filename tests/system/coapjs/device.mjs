@@ -1,4 +1,4 @@
-// A device made with node-coap: a resource that is observed and one larger than a block; it pushes one pack, too.
+// A device made with node-coap: a resource that is observed; it pushes one pack, too.
 //   node device.mjs PORT GATEWAY_PORT        prints the answers to what it pushes; a line on stdin sets the value
 import coap from 'coap'
 import readline from 'node:readline'
@@ -9,11 +9,6 @@ const watching = new Set()
 const pack = () => JSON.stringify([{ bn: 'js:', n: 'level', u: 'm', v: value }])
 
 coap.createServer((request, response) => {
-  if (request.url === '/large') {
-    response.setOption('Content-Format', 'application/senml+json')
-    response.end(JSON.stringify(Array.from({ length: 300 }, (_, i) => ({ bn: i ? undefined : 'js:', n: `n${i}`, v: i }))))
-    return
-  }
   response.setOption('Content-Format', 'application/senml+json')
   if (request.headers.Observe !== 0) return response.end(pack())
   watching.add(response)

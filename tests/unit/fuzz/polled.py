@@ -1,10 +1,11 @@
-"""Rows of the table: what the plant's devices answer (Modbus, BACnet/IP, CoAP)."""
+"""Rows of the table: what the plant's devices answer (Modbus, OPC UA, BACnet/IP, CoAP)."""
 
 import json
 from collections.abc import Callable
 
 import cbor2
 from tests.unit.adapters.bacnet.test_services import AI1, ANSWER, NOTICE
+from tests.unit.adapters.opcua.test_binary import SOUND
 from tests.unit.fuzz.harness import MIB, Parse, Parser
 
 from holdfast.adapters.bacnet import services
@@ -15,6 +16,8 @@ from holdfast.adapters.coap.values import read as read_resource
 from holdfast.adapters.errors import DeviceFaulted
 from holdfast.adapters.modbus.frames import READ_HOLDING, RtuFrames, TcpFrames, data_of, rtu_frame
 from holdfast.adapters.modbus.frames import read as question_of
+from holdfast.adapters.opcua import answers
+from holdfast.adapters.opcua.errors import Malformed
 
 NOW = 1_795_187_068_000_000_000
 _ASKED = question_of(READ_HOLDING, 0, 3)
@@ -74,5 +77,6 @@ PARSERS = (
     Parser("modbus rtu", _each(_rtu), [rtu_frame(17, _GOOD)], (DeviceFaulted,), most=4 * MIB),
     Parser("bacnet datagrams", _each(_datagram), _DATAGRAMS, (FrameInvalid,)),
     *(_service(name) for name in _SERVICES),
+    Parser("opc ua binary", _each(lambda data: answers.published(data) is not None), SOUND, (Malformed,)),
     *(_resource(name) for name in _RESOURCES),
 )

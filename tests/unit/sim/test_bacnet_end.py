@@ -53,12 +53,9 @@ class Box:
             for said in map(json.loads, arrival.payloads):
                 if said["device"] == device and point in said:
                     found.append((1_000 * said["ts"], said[point], "good"))
-                own = said.get("points", ()) if said["device"] == device else ()
-                found += [
-                    (one.get("ts", arrival.received_ns), one["v"], one.get("q", "good"))
-                    for one in own
-                    if one["n"] == point
-                ]
+                points = said.get("points", ()) if said["device"] == device else ()
+                own = (one for one in points if one["n"] == point)
+                found += [(one.get("ts", arrival.received_ns), one["v"], one.get("q", "good")) for one in own]
         return max(found, key=lambda one: one[0])[1:]
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from holdfast.adapters.bacnet import services
-from holdfast.adapters.bacnet.device import SWEEP, Device, Ways
+from holdfast.adapters.bacnet.device import PROCESS, SWEEP, Device, Ways
 from holdfast.adapters.bacnet.directory import Directory
-from holdfast.adapters.bacnet.frames import Heard, Station, simple_ack
+from holdfast.adapters.bacnet.frames import Heard, Station, simple_ack, unconfirmed
 from holdfast.adapters.bacnet.limits import Limits
 from holdfast.adapters.bacnet.link import Ears, Link
 from holdfast.adapters.bacnet.objects import Ref
@@ -114,7 +114,7 @@ class BacnetAdapter:
     async def _unsubscribe(self, device: Device, now: float) -> None:
         station = self.directory.entries[device.instance].station
         for one in device.watch.held(now) if station else ():
-            asked = services.unsubscribe(1, Ref(*one))
+            asked = services.unsubscribe(PROCESS, Ref(*one))
             try:
                 await self.link.ask(station, services.SUBSCRIBE_COV, asked, _GOODBYE_S)  # type: ignore[arg-type]
             except (TimeoutError, DeviceFaulted):
@@ -138,7 +138,7 @@ class BacnetAdapter:
             elif heard.choice == services.WHO_IS and self._settings.instance is not None:
                 low, high = services.asked_who(heard.payload)
                 if low <= self._settings.instance <= high:
-                    self.link.shout(services.I_AM, services.i_am(self._settings.instance), (heard.source[:2],))
+                    self.link.say(heard.source, unconfirmed(services.I_AM, services.i_am(self._settings.instance)))
         except DeviceFaulted:
             self.link.counts.invalid += 1
 
@@ -234,6 +234,17 @@ class BacnetAdapter:
         ]
         received = self._feed.received + self.settled
         return self._supervised.status("; ".join(said), received, self._feed.unsettled + len(self._waiting))
+
+    def counts(self) -> dict[str, int]:
+        """Datagrams since the start, by what became of them."""
+        counts = self.link.counts
+        return {
+            "read": counts.received - counts.invalid,
+            "sent": counts.sent,
+            "invalid": counts.invalid,
+            "unwanted": counts.unwanted,
+            "over_limit": self.link.limits.dropped,
+        }
 
     def devices(self) -> list[DeviceState]:
         """See `EdgeAdapter`."""

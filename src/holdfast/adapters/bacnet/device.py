@@ -7,7 +7,7 @@ from typing import NamedTuple
 from holdfast.adapters.bacnet import services
 from holdfast.adapters.bacnet.directory import Directory
 from holdfast.adapters.bacnet.errors import Refused
-from holdfast.adapters.bacnet.frames import Station
+from holdfast.adapters.bacnet.frames import Station, unconfirmed
 from holdfast.adapters.bacnet.link import Link
 from holdfast.adapters.bacnet.objects import (
     ACTIVE_TEXT,
@@ -120,8 +120,10 @@ class Device:
         station = await self.station(timeout_s)
         if self._is_doubtful:
             self.begin_anew()
+            self._ask_what_it_takes(station)
             await self._learn_texts(station, timeout_s)
             self._is_doubtful = False
+        self.reader.max_apdu = self._ways.directory.entries[self.instance].max_apdu
         now = self._ways.clock.monotonic()
         if len(self.watch) and group != SWEEP and await self._beat(station, timeout_s):
             self.watch.lost()
@@ -140,9 +142,15 @@ class Device:
         """It was away, or has said that it's there again: what it was told it may have forgotten."""
         self.watch.lost()
         self.reader.begin_anew()
-        self.reader.max_apdu = self._ways.directory.entries[self.instance].max_apdu
         self._absent.clear()
         self._has_restart_time = True
+
+    def _ask_what_it_takes(self, station: Station) -> None:
+        """Nobody asks a device with a fixed address who it is, and only its I-Am says how long its answers may be."""
+        if self._ways.directory.entries[self.instance].fixed:
+            self.found.clear()
+            asked = unconfirmed(services.WHO_IS, services.who_is(self.instance, self.instance))
+            self._ways.link.say(station, asked)
 
     def doubt(self) -> None:
         """Begin anew at the next poll."""

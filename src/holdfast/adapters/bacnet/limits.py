@@ -17,7 +17,7 @@ class Bucket:
 
     def takes(self, now: float) -> bool:
         """One more, now?"""
-        self._left = min(self._rate * _BURST_S, self._left + (now - self._at) * self._rate)
+        self._left = min(self._rate * _BURST_S, self._left + max(0.0, now - self._at) * self._rate)
         self._at = max(now, self._at)
         if self._left < 1:
             return False

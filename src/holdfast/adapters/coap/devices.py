@@ -112,6 +112,8 @@ class Resource:
         self._is_marked = False
         self._news = asyncio.Event()
         self._lost: AdapterError | None = None
+        self._known: Answer | None = None
+        """What a device that failed answered to a plain GET, before it's observed again."""
         self._must_fetch = self._is_doubted = False
         self._holds_s = 0.0
         self.when_lost: Callable[[], None] = lambda: None
@@ -125,6 +127,7 @@ class Resource:
         while True:
             try:
                 if self._observe and self._clock.monotonic() >= self._ask_again_at:
+                    self._known = await self._network.ask(self.path) if self.how == "failing" else None
                     await self._observing()
                 else:
                     await self._polling()
@@ -171,10 +174,10 @@ class Resource:
             return False
 
     async def _without(self) -> None:
-        """The registration wasn't answered. Some devices choke on observing what they can be asked for: ask once."""
+        """The registration wasn't answered. Some devices choke on observing what they can be asked for."""
         if self.how == "observed":
             raise CoapUnreachable(f"{self.path} isn't told of any more and doesn't answer", "Is the device on?")
-        answer = await self._network.ask(self.path)
+        answer = self._known or await self._network.ask(self.path)
         self.how, self._ask_again_at = "polled", self._clock.monotonic() + AGAIN_S
         self._took(answer)
 

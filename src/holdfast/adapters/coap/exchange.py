@@ -18,6 +18,7 @@ from holdfast.adapters.errors import AdapterError
 
 LARGEST = 256 * 1024
 """Bytes of a body that a device may answer with, block by block (RFC 7959 §2.4)."""
+_BLOCKS_S = 10
 _TRIES = 3
 _SILENT = "Is it on, and is the address right?"
 _SPAN = 1.5 * (2**_TRIES - 1)
@@ -41,7 +42,7 @@ async def ask(
         endpoint: the socket
         method: GET, PUT or POST
         url: coap://…
-        timeout_s: for all of it, in seconds
+        timeout_s: for the first answer, in seconds; all further blocks have ten times as long
         payload: bytes to send, at most 1,024
         kind: their Content-Format
 
@@ -53,6 +54,7 @@ async def ask(
     try:
         async with asyncio.timeout(timeout_s):
             first = await _once(endpoint, _message(method, url, timeout_s, payload, kind))
+        async with asyncio.timeout(_BLOCKS_S * timeout_s):
             return await _rest(endpoint, url, timeout_s, first)
     except TimeoutError:
         raise CoapUnreachable(f"{url} didn't answer in {timeout_s:g} s", _SILENT) from None

@@ -1,6 +1,6 @@
 """`bacnet:` of node.yaml: BACnet/IP networks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ def _name(link: str, device: str) -> str:
     return f"{link}.{device}"
 
 
-def make(making: Making) -> Iterator[EdgeAdapter]:
+def make(making: Making) -> Sequence[EdgeAdapter]:
     """The adapters of node.yaml, not bound yet.
 
     Raises:
@@ -61,10 +61,19 @@ def make(making: Making) -> Iterator[EdgeAdapter]:
         raise ExtraMissing(KEY)
     from holdfast.adapters.bacnet.adapter import BacnetAdapter  # noqa: PLC0415  # only where it's used
 
-    plan = making.plan
+    plan, made = making.plan, list[BacnetAdapter]()
     for name, link in plan.settings.bacnet.items():
         found = {key: _points(name, key, device, plan.folder) for key, device in link.devices.items()}
-        yield BacnetAdapter(name, link, found, making.inbox, making.clock, making.telemetry, making.rng)
+        made.append(BacnetAdapter(name, link, found, making.inbox, making.clock, making.telemetry, making.rng))
+    said = "BACnet/IP datagrams by what became of them: read, sent, invalid, unwanted, or dropped over the limit."
+    making.telemetry.table(
+        "counter",
+        "bacnet_datagrams",
+        said,
+        ("adapter", "what"),
+        lambda: [((one.name, what), float(count)) for one in made for what, count in one.counts().items()],
+    )
+    return made
 
 
 def _points(link: str, key: str, device: DeviceSettings, folder: Path) -> "DeviceMap":

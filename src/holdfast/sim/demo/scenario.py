@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -36,6 +37,8 @@ class Run:
         self.uplink_bytes = 0
         self.clean_exits = True
         self.nodes: dict[str, Process] = {}
+        self.told: dict[str, Any] = {}
+        """What the fleet's process said last."""
         self._clock = clock
         self._proxy = CutProxy("127.0.0.1", plan.hub_port, port=plan.link_port)
         self._helpers: list[asyncio.Task[None]] = []
@@ -176,6 +179,6 @@ class Run:
         stdout = fleet.handle.stdout
         while stdout is not None and (line := await stdout.readline()):
             with contextlib.suppress(msgspec.DecodeError):
-                progress = msgspec.json.decode(line)
+                progress = self.told = msgspec.json.decode(line)
                 self.scene.published = progress.get("published", self.scene.published)
                 self.scene.acked = progress.get("acked", self.scene.acked)

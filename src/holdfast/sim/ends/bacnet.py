@@ -94,6 +94,7 @@ class BacnetEnd:
             for device, plan in self._devices.items():
                 objects = {key: (*self._objects[device][key], one.unit) for key, one in plan.points.items()}
                 self._open[device] = one = PretendDevice(device, self._number(device), self._places[device], objects)
+                one.faults = Faults(dropout=True)  # until it has something to show
                 try:
                     async with asyncio.timeout(_BIND_S):
                         await one.bound()

@@ -74,7 +74,7 @@ POINTS: dict[str, Any] = {
 
 @asynccontextmanager
 async def linked(device: Device, points: Any = None, **settings: Any) -> AsyncIterator[tuple[CoapAdapter, Box]]:
-    one = {"url": f"coap://127.0.0.1:{device.port}", "every": 0.1, "timeout": 1.0, **settings}
+    one = {"url": f"coap://127.0.0.1:{device.port}", "every": 0.1, "timeout": 2.0, **settings}
     said: dict[str, Any] = {"devices": {"d": one}}
     if "topic" not in one:
         one["map"] = "m"
@@ -116,7 +116,7 @@ def told(box: Box, point: str) -> list[Any]:
 def test_observed_values_arrive_when_they_change_and_not_by_polls() -> None:
     async def scene() -> None:
         async with alive() as device, linked(device) as (adapter, box):
-            await until(lambda: told(box, "temp") == [21.5])
+            await until(lambda: (told(box, "temp"), told(box, "goal")) == ([21.5], [18]))
             device.temp.set(b"22.5")
             await until(lambda: told(box, "temp") == [21.5, 22.5])
             assert told(box, "goal") == [18]

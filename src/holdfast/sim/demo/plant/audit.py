@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,12 @@ from holdfast.kernel.clock import NS_PER_MS, NS_PER_S
 from holdfast.model.lane import Lane
 from holdfast.model.quality import Quality, Reason, encode_quality
 from holdfast.model.series import Series
-from holdfast.model.units import stored_as
+from holdfast.model.units import canonical, conversion, payload_unit
 from holdfast.sim.demo.plant.plan import PlantPlan, is_polled
 from holdfast.sim.demo.plant.report import ProtocolRow
 from holdfast.sim.ends.port import End as DeviceEnd
 from holdfast.sim.ends.port import Faults, Scalar
+from holdfast.sim.site.tally import Tally
 
 _ALL_TIME = 1 << 62
 _EXACT = 1e-9
@@ -67,20 +68,30 @@ class _Noting:
         return self._end.map_yaml()
 
 
-def played(plan: PlantPlan) -> dict[str, Shown]:
-    """What each device showed in the run, by name."""
+def played(plan: PlantPlan, start_ns: int) -> tuple[dict[str, Shown], str]:
+    """What each device showed in a run that began then, by name; and the hash over all of it."""
     found: dict[str, Shown] = {}
     ends = {group.name: _Noting(group.end(), found) for group in plan.scenario.groups}
-    for _ in plan.scenario.play(plan.start_ns, ends).showings(round(plan.seconds * NS_PER_S)):
-        pass
-    return found
+    tally = Tally({group.name: (group.settings.protocol, len(group.devices)) for group in plan.scenario.groups})
+    for showing in plan.scenario.play(start_ns, ends).showings(round(plan.seconds * NS_PER_S)):
+        tally.take(showing)
+    return found, tally.digest
+
+
+class Kept(NamedTuple):
+    """A series' readings, in order of time."""
+
+    unit: str
+    ts: NDArray[np.int64]
+    value: Floats
+    quality: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A journal's readings. by_series: (ts, value, quality) of each, in order of time; doubled: with equal times."""
+    """A journal's readings. doubled: those of one series with equal times."""
 
-    by_series: dict[Series, tuple[NDArray[np.int64], Floats, NDArray[Any]]]
+    by_series: dict[Series, Kept]
     readings: int
     doubled: int
 
@@ -103,16 +114,18 @@ def stored(path: Path) -> Stored:
     series, ts, value, quality = series[order], ts[order], value[order], quality[order]
     doubled = int(((series[1:] == series[:-1]) & (ts[1:] == ts[:-1])).sum())
     ends = np.append(np.flatnonzero(np.diff(series)) + 1, len(series))
-    found, begin = {}, 0
+    found: dict[Series, Kept] = {}
+    begin = 0
     for end in ends.tolist():
-        found[catalogue[int(series[begin])]] = ts[begin:end], value[begin:end], quality[begin:end]
+        one = catalogue[int(series[begin])]
+        found[one] = Kept(one.unit, ts[begin:end], value[begin:end], quality[begin:end])
         begin = end
     return Stored(found, len(series), doubled)
 
 
-def compare(plan: PlantPlan, gateway: Stored, hub: Stored) -> list[ProtocolRow]:
+def compare(plan: PlantPlan, shown: Mapping[str, Shown], gateway: Stored, hub: Stored) -> list[ProtocolRow]:
     """Each protocol's devices: what they showed, what arrived, and what of it is wrong."""
-    shown, rows = played(plan), []
+    rows: list[ProtocolRow] = []
     for group in plan.scenario.groups:
         protocol, points = group.settings.protocol, next(iter(group.plans().values())).points
         polled, wrong, missing, late = is_polled(protocol), 0, 0, 0
@@ -123,9 +136,9 @@ def compare(plan: PlantPlan, gateway: Stored, hub: Stored) -> list[ProtocolRow]:
                 if kept is None:
                     missing += 0 if protocol == "lorawan" and point.type == "text" else 1
                     continue
-                late += _offline(kept[2])
+                late += _offline(kept.quality)
                 if point.type != "text":
-                    wrong += _wrong(times, _line(point.unit, values), kept, protocol, polled=polled)
+                    wrong += _wrong(times, _line(point.unit, kept.unit, values), kept, protocol, polled=polled)
             if not polled:
                 missing += _not_there(shown[device].times, _any(hub, device))
         rows.append(
@@ -143,27 +156,29 @@ def compare(plan: PlantPlan, gateway: Stored, hub: Stored) -> list[ProtocolRow]:
     return rows
 
 
-def _line(unit: str, values: Sequence[Scalar]) -> Floats:
+def _line(unit: str, stored_unit: str, values: Sequence[Scalar]) -> Floats:
+    """What was shown, in the unit it's stored in."""
     numbers = np.array([float(value) for value in values])
-    if not unit:
+    if unit == stored_unit:
         return numbers
-    _, (a, b) = stored_as(unit)
+    to = canonical(stored_unit)
+    a, b = (float(part) for part in conversion(payload_unit(unit, to), to))
     return a * numbers + b
 
 
-def _of(found: Stored, device: str, metric: str) -> tuple[NDArray[np.int64], Floats, NDArray[Any]] | None:
+def _of(found: Stored, device: str, metric: str) -> Kept | None:
     return next((kept for s, kept in found.by_series.items() if (s.device, s.metric) == (device, metric)), None)
 
 
 def _any(found: Stored, device: str) -> NDArray[np.int64]:
     """The times of all that is stored of a device."""
-    mine = [ts for series, (ts, *_) in found.by_series.items() if series.device == device]
+    mine = [kept.ts for series, kept in found.by_series.items() if series.device == device]
     return np.unique(np.concatenate(mine)) if mine else np.empty(0, np.int64)
 
 
 def _count(found: Stored, devices: Sequence[str]) -> int:
     names = set(devices)
-    return sum(len(ts) for series, (ts, *_) in found.by_series.items() if series.device in names)
+    return sum(len(kept.ts) for series, kept in found.by_series.items() if series.device in names)
 
 
 def _offline(quality: NDArray[Any]) -> int:
@@ -178,13 +193,14 @@ def _not_there(times: Sequence[int], kept: NDArray[np.int64]) -> int:
 def _wrong(
     times: NDArray[np.int64],
     values: Floats,
-    kept: tuple[NDArray[np.int64], Floats, NDArray[Any]],
+    kept: Kept,
     protocol: str,
     *,
     polled: bool,
 ) -> int:
     """Stored good readings that the device didn't show."""
-    ts, value = kept[0][kept[2] == 0], kept[1][kept[2] == 0]
+    is_good = kept.quality == 0
+    ts, value = kept.ts[is_good], kept.value[is_good]
     if not polled:
         at = np.minimum(np.searchsorted(times // NS_PER_MS, ts // NS_PER_MS), len(times) - 1)
         if protocol == "lorawan":  # Cayenne LPP has a few digits, and ends at 327.67

@@ -1,7 +1,6 @@
 """What a run of the plant is made of: a scenario on free ports, and a gateway that reads all of it."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -13,27 +12,20 @@ from holdfast.sim.site.loading import Scenario, load_scenario
 from holdfast.sim.site.reading import node_files
 
 SCENARIO = "plant.yaml"
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _DEAD_S = 5.0
 """So long two meters don't answer, to be seen as gaps."""
 
 
 @dataclass(frozen=True)
 class PlantPlan(DemoPlan):
-    """A run of the plant. start_ns: the site's time at its beginning, ns UTC, whole seconds; site_ports: of servers."""
+    """A run of the plant. site_ports: of its servers."""
 
-    start_ns: int = 0
     site_ports: tuple[int, ...] = ()
 
     @property
     def tells_progress(self) -> bool:
         """Nobody can: polled devices don't know what was read."""
         return False
-
-    @property
-    def start(self) -> str:
-        """The beginning, as RFC 3339."""
-        return (_EPOCH + timedelta(seconds=self.start_ns // 1_000_000_000)).isoformat()
 
     @cached_property
     def scenario(self) -> Scenario:
@@ -56,15 +48,14 @@ class PlantPlan(DemoPlan):
 
     def fleet(self) -> list[str]:
         """The command that plays the devices."""
-        words = ["holdfast", "sim", "run", SCENARIO, "--seconds", f"{self.seconds:g}", "--start", self.start]
-        return [*words, "--seed", f"{self.seed}"]
+        return ["holdfast", "sim", "run", SCENARIO, "--seconds", f"{self.seconds:g}", "--json"]
 
     def _scenario(self) -> dict[str, Any]:
         """Groups by the share of devices that a plant would have of each."""
         broker = {"url": f"mqtt://127.0.0.1:{self.mqtt_port}"}
-        modbus, opcua, bacnet = self.site_ports
+        modbus, opcua, bacnet, listen = self.site_ports
         rest = max(0, self.devices - 8)
-        groups = {
+        groups: dict[str, Any] = {
             "rooms": {"model": "room", "count": rest * 2 // 5 or 1, "protocol": "mqtt", "end": broker},
             "meters": {"model": "meter", "count": rest * 2 // 5 or 1, "protocol": "modbus", "end": _at(modbus)},
             "press": {"model": "press", "count": 4, "protocol": "opcua", "end": _at(opcua), "params": {"cycle_s": 2}},
@@ -72,6 +63,7 @@ class PlantPlan(DemoPlan):
             "sensors": {"model": "cold_store", "count": rest // 5 or 1, "protocol": "lorawan", "end": broker},
         }
         groups["sensors"]["every"] = "5s"
+        groups["air"]["end"] |= {"listen": f"127.0.0.1:{listen}", "every": "2s"}
         dead = {"kind": "dropout", "devices": "meters-00[12]", "from": f"{self.seconds / 3:g}s", "for": f"{_DEAD_S:g}s"}
         return {"seed": self.seed, "groups": groups, "faults": [dead] if rest >= 10 and self.seconds >= 15 else []}
 

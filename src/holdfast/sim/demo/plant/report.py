@@ -5,9 +5,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-LEAST_SHARE = 0.6
-"""Of the polls that a device's period allows, those whose readings must be there: starts and gaps take some."""
-
 
 class ProtocolRow(Struct, frozen=True):
     """A protocol's devices.
@@ -30,7 +27,10 @@ class ProtocolRow(Struct, frozen=True):
 
 
 class PlantReport(Struct, frozen=True, kw_only=True):
-    """What `--json` writes for the plant."""
+    """What `--json` writes for the plant.
+
+    hash: over what the seed says, played again; hash_on_the_wire: over what the devices' process put there
+    """
 
     seconds: float
     protocols: list[ProtocolRow]
@@ -45,6 +45,7 @@ class PlantReport(Struct, frozen=True, kw_only=True):
     hub_rss_mb: float
     clean_exits: bool
     hash: str
+    hash_on_the_wire: str
     problems: list[str] = field(default_factory=list)
     balanced: bool = False
 
@@ -57,6 +58,7 @@ def problems_of(report: PlantReport) -> list[str]:
             f"the gateway committed {report.gateway_readings} readings, the hub {report.hub_readings}",
         ),
         (report.doubled == 0, f"{report.doubled} readings are stored twice at the hub"),
+        (report.hash == report.hash_on_the_wire, "the devices showed something else than their seed says"),
         (report.clean_exits, "a node did not stop cleanly"),
     ]
     for row in report.protocols:
