@@ -15,9 +15,14 @@ import psutil
 import pytest
 from tests.ports import free_port
 from tests.system.npm import NODE
-from tests.system.opcua_peer import QUICK, Server, Site, node, peers, server_yaml
+from tests.system.opcua_peer import QUICK, SPACE, Server, Site, node, peers, server_yaml
 from tests.system.test_cli_core import holdfast, told
 
+from holdfast.adapters.opcua.addresses import parse
+from holdfast.adapters.opcua.certificates import Pair, endpoints, make_keys
+from holdfast.adapters.opcua.link import Link, node_id
+from holdfast.adapters.opcua.settings import OpcuaSettings
+from holdfast.kernel.clock import SystemClock
 from holdfast.sim.ends.opcua import OpcuaEnd, OpcuaEndSettings
 from holdfast.sim.ends.port import SOUND, DevicePlan, Faults, PointPlan
 
@@ -350,3 +355,40 @@ async def _watched(packages: Path) -> None:
         client.kill()
         await client.communicate()
         await end.stop()
+
+
+@pytest.mark.slow
+def test_a_channels_keys_are_renewed_without_a_hitch(
+    tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.adapters.opcua.link._CHANNEL_MS", 4_000)
+    server = Server(packages, secure=True, pki=str(tmp_path / "pki")).start()
+    pair = make_keys(tmp_path, "gw", SystemClock())
+    try:
+        asyncio.run(_renewed(server.url, pair, tmp_path))
+    finally:
+        server.kill()
+
+
+async def _renewed(url: str, pair: Pair, folder: Path) -> None:
+    (folder / "server.der").write_bytes((await endpoints(url)).certificate)
+    settings = OpcuaSettings(
+        url=url,
+        devices={},
+        security="Basic256Sha256",
+        certificate=str(pair.certificate),
+        key=str(pair.key),
+        server_certificate="server.der",
+    )
+    link = Link(settings, lambda name: folder / name, "gw")
+    await link.open()
+    renewing = asyncio.create_task(link.renew())
+    tokens = set()
+    for _ in range(90):
+        tokens.add(link._client.uaclient.protocol._connection.security_token.TokenId)  # type: ignore[union-attr]
+        (found,) = await link.read([node_id(parse(f"{SPACE}double").resolved(link.spaces))])  # type: ignore[arg-type]
+        assert found.value == 12.75
+        await asyncio.sleep(0.1)
+    assert len(tokens) > 2
+    renewing.cancel()
+    await link.close(2)

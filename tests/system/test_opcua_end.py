@@ -39,18 +39,25 @@ AT = 1_767_323_045_678_000_000
 
 
 class Box:
-    """An inbox with room for everything."""
+    """An inbox that is full when it's told to be."""
 
     def __init__(self) -> None:
         self.arrivals = list[Arrival]()
+        self.is_full = False
+        self.waiting = list[Callable[[], None]]()
 
     def offer(self, arrival: Arrival) -> bool:
         self.arrivals.append(arrival)
         arrival.receipt.settle()
-        return True
+        return not self.is_full
 
     def when_drained(self, callback: Callable[[], None]) -> None:
-        """It never was full."""
+        self.waiting.append(callback)
+
+    def drain(self) -> None:
+        self.is_full = False
+        for callback in self.waiting:
+            callback()
 
     def said(self) -> list[dict[str, Any]]:
         return [json.loads(one) for arrival in self.arrivals for one in arrival.payloads]
@@ -158,3 +165,26 @@ def test_a_try_reads_every_node_and_leaves_nothing_behind_and_an_unknown_port_is
 
     asyncio.run(body())
     assert not plant.box.arrivals
+
+
+def test_while_the_inbox_is_full_nothing_more_is_asked_for_and_the_servers_queue_keeps_it() -> None:
+    plant = Plant("press-1")
+
+    async def body() -> None:
+        await plant.show()
+        await plant.within(lambda: plant.box.has(force=1.5))
+        plant.box.is_full = True
+        await plant.show(force=2.0, at=AT + 1_000_000)
+        await plant.within(lambda: plant.adapter.feed.is_full)
+        for i in range(3, 8):
+            await plant.show(force=float(i), at=AT + i * 1_000_000)
+            await asyncio.sleep(0.05)
+        assert "held back" in plant.adapter.status().detail
+        assert "7.0" not in str_of(plant)
+        plant.box.drain()
+        await plant.within(lambda: "7.0" in str_of(plant))
+        await plant.within(lambda: all(f"{float(i)}" in str_of(plant) for i in range(2, 8)))
+        assert plant.adapter.feed.skipped == 0
+        assert plant.box.marks() == 0
+
+    during(plant, body)

@@ -142,8 +142,13 @@ class Supervised:
 def in_words(error: Exception) -> tuple[str, str]:
     """An error as a person would say it, and what to do about it."""
     if isinstance(error, HoldfastError):
-        return str(error).removesuffix(f". {error.hint}")[:LONGEST_ERROR], error.hint
+        return _sound(str(error).removesuffix(f". {error.hint}")), error.hint
     if isinstance(error, OSError) and error.strerror:
         about = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror}{about}"[:LONGEST_ERROR], ""
-    return f"{type(error).__name__}: {error}"[:LONGEST_ERROR], "this isn't foreseen: please report it with the log"
+        return _sound(f"{error.strerror}{about}"), ""
+    return _sound(f"{type(error).__name__}: {error}"), "this isn't foreseen: please report it with the log"
+
+
+def _sound(text: str) -> str:
+    """Without halves of surrogate pairs: libraries pass a peer's bytes on in errors, and no log could be written."""
+    return text[:LONGEST_ERROR].encode("utf-8", "replace").decode()

@@ -16,10 +16,12 @@ from holdfast.adapters.opcua.binary import DataValue, Reader
 from holdfast.adapters.opcua.enums import names_of
 from holdfast.adapters.opcua.eu import unit_of
 from holdfast.adapters.opcua.link import Link, node_id
+from holdfast.adapters.opcua.words import sound
 from holdfast.model.units import base_of, conversion, payload_unit
 
 MOST_NODES = 5_000
 _BATCH = 50
+MOST_ELEMENTS = 1_000
 _MOST_REFERENCES = 1_000
 _READABLE, _WRITABLE = 1, 2
 _OBJECTS = "i=85"
@@ -134,7 +136,7 @@ async def _children(link: Link, parents: Sequence[Found], seen: set[str]) -> lis
             if str(address) in seen or is_own or is_property:
                 continue
             seen.add(str(address))
-            name = (reference.BrowseName.Name or "").strip() or str(address)
+            name = sound((reference.BrowseName.Name or "").strip() or str(address))
             is_variable = reference.NodeClass == ua.NodeClass.Variable
             found.append(Found((*parent.path, name), address, is_variable))
     return found
@@ -230,7 +232,10 @@ def devices_yaml(found: Sequence[Found], spaces: Sequence[str]) -> str:
             continue
         device = _clean("-".join(one.path[:-1])) or "server"
         nodes = devices.setdefault(device, {"nodes": {}})["nodes"]
-        nodes[_free(_clean(one.path[-1]), nodes)] = _settings(one, device, spaces)
+        said = _settings(one, device, spaces)
+        if said["metric"] in {node["metric"] for node in nodes.values()}:
+            said["metric"] += f"_{len(nodes) + 1}"
+        nodes[_free(_clean(one.path[-1]), nodes)] = said
     text: str = yaml.safe_dump({"devices": devices}, sort_keys=False, allow_unicode=True, width=120)
     return text
 
@@ -247,7 +252,7 @@ def _settings(one: Found, device: str, spaces: Sequence[str]) -> dict[str, Any]:
     elif one.low is not None and one.high is not None:
         said |= _limits(one)
     if one.is_array:
-        said["array"] = one.is_array
+        said["array"] = min(one.is_array, MOST_ELEMENTS)
     return said
 
 

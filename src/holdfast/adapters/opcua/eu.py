@@ -11,7 +11,7 @@ _CODES = {
     "MWH": "MWh", "JOU": "J", "KJO": "kJ", "HTZ": "Hz", "KHZ": "kHz", "RPM": "rpm", "MTS": "m/s", "KMH": "km/h",
     "C16": "mm/s", "MSK": "m/s2", "PAL": "Pa", "KPA": "kPa", "MPA": "MPa", "MBR": "mbar", "BAR": "bar", "PS": "psi",
     "A97": "hPa", "NEW": "N", "B47": "kN", "OHM": "Ohm", "LUX": "lx", "LTR": "l", "MTQ": "m3", "MTK": "m2", "MLT": "ml",
-    "MQH": "m3/h", "L2": "l/min", "LD": "l/d", "DD": "deg", "C81": "rad", "2N": "dB", "D30": "TJ", "KGS": "kg/s",
+    "MQH": "m3/h", "L2": "l/min", "DD": "deg", "C81": "rad", "2N": "dB",
 }  # fmt: skip
 
 

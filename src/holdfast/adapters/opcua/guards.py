@@ -17,7 +17,7 @@ from asyncua.common.connection import TransportLimits
 from asyncua.ua import ua_binary
 
 from holdfast.adapters.opcua.errors import ServerSaid
-from holdfast.adapters.opcua.words import hint_of, status_words
+from holdfast.adapters.opcua.words import hint_of, sound, status_words
 
 MOST_CHUNK = 256 * 1024
 MOST_MESSAGE = 16 * 1024 * 1024
@@ -57,7 +57,7 @@ class Protocol(UASocketProtocol):  # type: ignore[misc]  # asyncua's types aren'
         if isinstance(msg, ua.ErrorMessage):
             code = msg.Error.value if msg.Error else 0
             said = f"the server ended the connection: {status_words(code) if code else 'it says no reason'}"
-            why = f" ({msg.Reason[:_LONGEST_REASON]})" if msg.Reason else ""
+            why = f" ({sound(msg.Reason[:_LONGEST_REASON])})" if msg.Reason else ""
             self.fail(ServerSaid(said + why, hint_of(code) or _NO_REASON, code))
             return
         super()._process_received_message(msg)

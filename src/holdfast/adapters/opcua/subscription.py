@@ -26,6 +26,7 @@ PUBLISHES = 3
 _MOST_AT_ONCE = 5_000
 """Values in one message; the server sends the rest in the next."""
 _MOST_AGAIN = 1_000
+_FULL_S = 0.05
 _PERCENT = "%"
 
 
@@ -134,9 +135,7 @@ class Subscription:
     ) -> None:
         """Wait for messages for ever. take: gets each in order; lost: some are gone; is_full: ask for no more now."""
         while True:
-            while is_full():
-                self.heard = self._clock.monotonic()
-                await asyncio.sleep(0.05)
+            await self._room(is_full)
             acks, self._acks = self._acks, []
             try:
                 found = await self._link.publish(acks)
@@ -146,7 +145,14 @@ class Subscription:
             self.heard = self._clock.monotonic()
             if found.subscription == self.number:  # else: the last words of one that is gone
                 async with self._in_order:  # messages wait while one that is missing is asked for
+                    await self._room(is_full)
                     await self._take(found, take, lost)
+
+    async def _room(self, is_full: Callable[[], bool]) -> None:
+        """Wait until the inbox takes more; silence isn't the server's fault meanwhile."""
+        while is_full():
+            self.heard = self._clock.monotonic()
+            await asyncio.sleep(_FULL_S)
 
     async def _take(self, found: Published, take: Callable[[Change], None], lost: Callable[[], None]) -> None:
         change = found.change

@@ -48,6 +48,11 @@ def status_words(code: int) -> str:
     return f"{name} ({said.rstrip('.')})" if said and not said.startswith("Unknown") else f"{name} 0x{code:08X}"
 
 
+def sound(text: str) -> str:
+    """A text of the server as it can be shown: asyncua makes halves of surrogate pairs of what isn't UTF-8."""
+    return "".join(c if c.isprintable() else "�" for c in text.encode("utf-8", "replace").decode())
+
+
 def hint_of(code: int) -> str:
     """What to do about a StatusCode; empty where nothing is known."""
     return _HINTS.get(code & 0xFFFF0000, "")
@@ -66,11 +71,11 @@ def in_plain(error: BaseException, where: str, timeout_s: float) -> HoldfastErro
         said = f"{where} didn't answer within {timeout_s:g} s"
         return DeviceUnreachable(said, "Is it on, and does a firewall let it through?")
     if isinstance(error, ConnectionError) and error.errno is None:
-        said = str(error)
+        said = sound(str(error)[:300])
         return DeviceUnreachable(f"{where}: {_CUT if said in _PLAIN else said}")
     if isinstance(error, OSError):
         return DeviceUnreachable(*in_words(explain(error, where, "")))
-    said = f"{where}: {error}" if "No matching endpoints" in str(error) else f"{where}: {type(error).__name__}: {error}"
-    if "No matching endpoints" in str(error):
-        return DeviceFaulted(said, _HINTS[0x80550000])
-    return AdapterError(said[:300])
+    text = sound(str(error)[:300])
+    if "No matching endpoints" in text:
+        return DeviceFaulted(f"{where}: {text}", _HINTS[0x80550000])
+    return AdapterError(f"{where}: {type(error).__name__}: {text}")

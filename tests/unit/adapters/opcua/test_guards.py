@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from holdfast.adapters.opcua.guards import MOST_CHUNK, BoundedClient, Protocol, bound
 from holdfast.adapters.opcua.words import in_plain
+from holdfast.adapters.supervised import in_words
 
 
 class Wire(asyncio.Transport):
@@ -78,6 +79,13 @@ def test_an_error_of_the_server_is_told_in_words_with_what_to_do() -> None:
     _, said = heard(struct.pack("<4sI", b"ERRF", 8 + len(body)) + body)
     assert "BadSecurityPolicyRejected" in said
     assert "holdfast opcua trust" in said
+
+
+def test_an_error_whose_words_are_no_text_can_still_be_logged() -> None:
+    body = struct.pack("<Ii", 0x80800000, 4) + b"\xff\xcf\x00a"
+    _, said = heard(struct.pack("<4sI", b"ERRF", 8 + len(body)) + body)
+    assert said.encode()
+    assert in_words(ValueError("\udcff"))[0].encode()
 
 
 def test_a_chunk_that_ends_early_does_not_wait_for_more() -> None:
