@@ -278,6 +278,7 @@ def test_security_works_and_what_is_wrong_with_it_is_said_before_the_node_runs(t
         server.kill()
 
 
+@pytest.mark.slow
 def test_what_changes_faster_than_the_servers_queue_holds_is_counted_as_lost_and_spoilt_bytes_hurt_nobody_else(
     tmp_path: Path, server: Server
 ) -> None:
