@@ -138,7 +138,7 @@ class ModbusAdapter:
     async def _read_group(self, device: Device, group: Group, timeout_s: float) -> Reading:
         now = self._clock.monotonic()
         found, bad, reading = dict[str, Scalar](), list[str](), Reading()
-        is_sound, fault = not group.blocks, DeviceFaulted("it has none of its map's registers")
+        is_sound, fault = False, DeviceFaulted(_NOTHING)
         todo = [*group.due(now), *reversed(group.blocks)]
         if group.was_silent:  # they were said to be offline
             bad += [name for block in group.refused for name in _names(block)]
@@ -159,6 +159,9 @@ class ModbusAdapter:
                 is_sound = True
                 found |= block.decode(data)
             reading.slowest_s = max(reading.slowest_s, self._clock.monotonic() - began)
+        if not group.blocks:
+            group.unlearn()
+            raise DeviceFaulted(_NOTHING, reading.trouble)
         if not is_sound:
             raise fault
         group.was_silent = False
@@ -246,6 +249,7 @@ class ModbusAdapter:
         return await self._writing.write(found.link, found.unit, found.bus, found.map, values)
 
 
+_NOTHING = "it refuses every register of its map"
 _SILENT = "is `unit` right, the line connected, and nobody else asking?"
 
 

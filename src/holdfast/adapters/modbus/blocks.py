@@ -114,12 +114,22 @@ class Group:
     """What one poll of a device reads, and what was learnt about it.
 
     refused: points that the device hasn't, each with when it's to be tried again, monotonic seconds
+    planned: the blocks before anything was learnt
     was_silent: since it answered last
     """
 
     blocks: list[Block]
     refused: dict[Block, float] = field(default_factory=dict)
     was_silent: bool = False
+    planned: tuple[Block, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.planned = tuple(self.blocks)
+
+    def unlearn(self) -> None:
+        """The device refused everything, as some do while they start: that says nothing of its registers."""
+        self.blocks[:] = self.planned
+        self.refused.clear()
 
     def refuse(self, block: Block, now: float) -> Sequence[Block]:
         """The device won't answer this block: what is to be asked instead; nothing = its one point is refused."""

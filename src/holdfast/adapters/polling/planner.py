@@ -6,6 +6,7 @@
 - Of what is due on a bus the more important goes first; each period of waiting makes up for one step of priority.
 - A device that fails `failures` times in a row is dead: all its polls but one try stop, and tries become rarer
   (doubled, jittered, up to `retry_max`).
+- When a dead device answers, the other dead ones of its bus are tried at once: it may have been the bus.
 - Tries of failing devices may take `trouble_share` of a bus' time; what they took more must pass before the next.
   So a dead device costs those behind it on the bus that share, and those on other buses nothing.
 """
@@ -103,6 +104,7 @@ class Planner:
         """Seconds that the latest turns of living devices began late; a ring."""
         self._late_at = 0
         self._buses: dict[str, _Bus] = {}
+        self._on_bus: dict[str, dict[str, None]] = {}
         self._places: list[_Place] = []
         seen: dict[float, int] = {}
         for number, poll in enumerate(self.polls):
@@ -110,6 +112,7 @@ class Planner:
             self._places.append(_Place(start_s + poll.every_s * (nth * _GOLDEN % 1.0)))
             health = self.health.setdefault(poll.device, Health(AnswerTime(settings.timeout)))
             health.polls.append(number)
+            self._on_bus.setdefault(poll.bus, {})[poll.device] = None
             self._wait(number, self._places[number].origin)
 
     def next(self, bus: str, now: float) -> Turn | None:
@@ -154,7 +157,19 @@ class Planner:
             if number == turn.number or place.at is not None:
                 place.k = place.latest(every, now) + 1
                 self._wait(number, place.due(every))
+        self._wake(turn.poll.bus, now)
         return True
+
+    def _wake(self, bus: str, now: float) -> None:
+        """One of a bus is back: it may have been the bus, so the others that are dead are tried soon, too."""
+        self._bus(bus).trouble_s = now
+        for device in self._on_bus[bus]:
+            health = self.health[device]
+            for number in health.polls if health.is_dead else ():
+                at = self._places[number].at
+                if at is not None and now + self.polls[number].every_s < at < inf:
+                    health.pause_s = 0.0
+                    self._wait(number, now)
 
     def failed(self, turn: Turn, now: float, took_s: float, *, timed_out: bool) -> bool:
         """It didn't, and took `took_s` of the bus' time; is it dead now, and wasn't before?"""

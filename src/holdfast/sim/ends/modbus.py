@@ -136,7 +136,9 @@ class _Conversation(asyncio.Protocol):
         if found is None:
             return
         self._door.heard(found.device)
-        if found.faults.dropout or found.faults.half_open:
+        if (
+            not found.registers or found.faults.dropout or found.faults.half_open
+        ):  # silent until it has something to show
             return
         answer = found.answer(pdu)
         if self._door.transport == "tcp":

@@ -105,6 +105,17 @@ def test_tries_become_rarer_and_the_first_answer_ends_it() -> None:
     assert np.allclose(np.diff(asked["m"][1:]), 1.0)
 
 
+def test_when_a_whole_bus_is_back_all_its_devices_are_asked_again_soon() -> None:
+    one = planner([Poll(f"m{i}", "line", 1.0) for i in range(40)], PollSettings(timeout=0.5))
+    gone: dict[str, float | None] = {f"m{i}": None for i in range(40)}
+    play(one, 600, gone)
+    assert all(health.pause_s > 30 for health in one.health.values())
+    asked = play(one, 60, dict.fromkeys(gone, 0.005), begin=600)
+    assert len(asked) == 40
+    times = sorted(found[0] for found in asked.values())
+    assert times[-1] - times[0] < 2  # after the first all the others
+
+
 def test_a_device_that_became_slow_is_waited_for_as_long_as_the_operator_says() -> None:
     one = planner([Poll("m", "bus", 2.0)])
     play(one, 30, {"m": 0.01})
