@@ -11,7 +11,7 @@ _DOUBLE_EVERY, _FULL_EVERY = 4, 64
 
 
 class AnswerTime:
-    """Of one device."""
+    """Of one device, or of all of a bus."""
 
     __slots__ = ("_backoff", "_deviation", "_most", "_smoothed")
 
@@ -22,21 +22,24 @@ class AnswerTime:
         self._deviation = 0.0
         self._backoff = 1.0
 
-    @property
-    def timeout_s(self) -> float:
-        """For the next question."""
-        if self._smoothed is None:
-            return self._most
-        return min(self._most, self._long(self._smoothed) * self._backoff)
+    def timeout_s(self, others: "AnswerTime") -> float:
+        """For the next question. others: of the same bus, for a device of which nothing is known."""
+        long = others.long_s if self.long_s is None else self.long_s
+        return self._most if long is None else min(self._most, long * self._backoff)
 
-    def try_s(self, nth: int) -> float:
+    def try_s(self, nth: int, others: "AnswerTime") -> float:
         """For the nth question of a device taken for dead, while others wait: short, and rarely as long as may be."""
-        if self._smoothed is None or nth % _FULL_EVERY == 0:
+        long = others.long_s if self.long_s is None else self.long_s
+        if long is None or nth % _FULL_EVERY == 0:
             return self._most
-        return min(self._most, self._long(self._smoothed) * (2 if nth % _DOUBLE_EVERY == 0 else 1))
+        return min(self._most, long * (2 if nth % _DOUBLE_EVERY == 0 else 1))
 
-    def _long(self, smoothed: float) -> float:
-        return max(_LEAST_S, _MARGIN * (smoothed + 4 * self._deviation))
+    @property
+    def long_s(self) -> float | None:
+        """What would be a long wait; None = nothing is known."""
+        if self._smoothed is None:
+            return None
+        return max(_LEAST_S, _MARGIN * (self._smoothed + 4 * self._deviation))
 
     @property
     def usual_s(self) -> float:

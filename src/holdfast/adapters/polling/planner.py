@@ -6,8 +6,9 @@
 - Of what is due on a bus the more important goes first; each period of waiting makes up for one step of priority.
 - A device that fails `failures` times in a row is dead: all its polls but one try stop, and tries become rarer
   (doubled, jittered, up to `retry_max`).
-- When a dead device answers, the other dead ones of its bus are tried at once: it may have been the bus.
-- Tries of failing devices may take `trouble_share` of a bus' time; what they took more must pass before the next.
+- When a dead device answers, or the first of a bus on which nobody did, the dead ones of the bus are tried at once.
+- Tries of failing devices may take `trouble_share` of a bus' time; what they took more must pass before the next, but
+  where nobody answers nobody is held up by them.
   So a dead device costs those behind it on the bus that share, and those on other buses nothing.
 """
 
@@ -23,6 +24,8 @@ from holdfast.adapters.polling.settings import PollSettings
 
 _GOLDEN = 0.6180339887498949
 _LATEST = 1024
+_SUSPECT = 2
+"""Failures in a row that make a device one of those whose time is limited: one alone may be chance."""
 
 
 class Poll(NamedTuple):
@@ -85,11 +88,20 @@ class _Bus:
     """waiting: heap of (time, poll), with entries that are out of date; ready: polls that are due.
 
     trouble_s: from when failing devices may be tried again though others wait
+    devices, failing: how many there are, and of them how many didn't answer last
     """
 
+    answers: AnswerTime
     waiting: list[tuple[float, int]] = field(default_factory=list)
     ready: list[int] = field(default_factory=list)
     trouble_s: float = 0.0
+    devices: dict[str, None] = field(default_factory=dict)
+    failing: int = 0
+
+    @property
+    def is_down(self) -> bool:
+        """Does nobody answer? Then it may be the bus."""
+        return self.failing == len(self.devices)
 
 
 class Planner:
@@ -104,7 +116,6 @@ class Planner:
         """Seconds that the latest turns of living devices began late; a ring."""
         self._late_at = 0
         self._buses: dict[str, _Bus] = {}
-        self._on_bus: dict[str, dict[str, None]] = {}
         self._places: list[_Place] = []
         seen: dict[float, int] = {}
         for number, poll in enumerate(self.polls):
@@ -112,7 +123,7 @@ class Planner:
             self._places.append(_Place(start_s + poll.every_s * (nth * _GOLDEN % 1.0)))
             health = self.health.setdefault(poll.device, Health(AnswerTime(settings.timeout)))
             health.polls.append(number)
-            self._on_bus.setdefault(poll.bus, {})[poll.device] = None
+            self._bus(poll.bus).devices[poll.device] = None
             self._wait(number, self._places[number].origin)
 
     def next(self, bus: str, now: float) -> Turn | None:
@@ -131,7 +142,11 @@ class Planner:
             place.k += missed
             self._note_late(now - place.due(poll.every_s))
         return Turn(
-            number, poll, place.due(poll.every_s), self._timeout_s(health, self._idle_s(line, now)), health.is_dead
+            number,
+            poll,
+            place.due(poll.every_s),
+            self._timeout_s(health, line, self._idle_s(line, now)),
+            health.is_dead,
         )
 
     def wait_s(self, bus: str, now: float) -> float:
@@ -140,15 +155,21 @@ class Planner:
         self._ripen(line, now)
         soon = [line.waiting[0][0]] if line.waiting else []
         if line.ready:
-            soon.append(line.trouble_s)
+            soon.append(now if line.is_down else line.trouble_s)
         return min(60.0, max(0.001, min(soon, default=now + 60.0) - now))
 
     def answered(self, turn: Turn, now: float, took_s: float) -> bool:
         """It answered, its slowest question within `took_s`; was it dead before?"""
         health = self.health[turn.poll.device]
         health.made += 1
-        health.answers.answered(took_s)
+        line = self._bus(turn.poll.bus)
+        for answers in (health.answers, line.answers):
+            answers.answered(took_s)
+        is_back = health.is_dead or (health.in_a_row > 0 and line.is_down)
+        line.failing -= health.in_a_row > 0
         was_dead, health.is_dead, health.in_a_row, health.pause_s = health.is_dead, False, 0, 0.0
+        if is_back:
+            self._wake(line, now)
         if not was_dead:
             self._again(turn.number, now)
             return False
@@ -157,13 +178,12 @@ class Planner:
             if number == turn.number or place.at is not None:
                 place.k = place.latest(every, now) + 1
                 self._wait(number, place.due(every))
-        self._wake(turn.poll.bus, now)
         return True
 
-    def _wake(self, bus: str, now: float) -> None:
+    def _wake(self, line: _Bus, now: float) -> None:
         """One of a bus is back: it may have been the bus, so the others that are dead are tried soon, too."""
-        self._bus(bus).trouble_s = now
-        for device in self._on_bus[bus]:
+        line.trouble_s = now
+        for device in line.devices:
             health = self.health[device]
             for number in health.polls if health.is_dead else ():
                 at = self._places[number].at
@@ -176,10 +196,11 @@ class Planner:
         health, settings = self.health[turn.poll.device], self._settings
         health.made += 1
         health.failures += 1
+        line = self._bus(turn.poll.bus)
+        line.failing += health.in_a_row == 0
         health.in_a_row += 1
         if timed_out:
             health.answers.timed_out()
-        line = self._bus(turn.poll.bus)
         line.trouble_s = max(line.trouble_s, now) + took_s * (1 / settings.trouble_share - 1)
         if health.in_a_row < settings.failures:
             self._again(turn.number, now)
@@ -204,18 +225,20 @@ class Planner:
         self.health[turn.poll.device].skipped += 1
         self._again(turn.number, now)
 
-    def _timeout_s(self, health: Health, idle_s: float) -> float:
+    def _timeout_s(self, health: Health, line: _Bus, idle_s: float) -> float:
         if health.is_dead and idle_s < self._settings.timeout:
-            return health.answers.try_s(health.in_a_row)
+            return health.answers.try_s(health.in_a_row, line.answers)
         if health.is_dead:
             return self._settings.timeout
         is_last = health.in_a_row and health.in_a_row >= self._settings.failures - 1
-        return self._settings.timeout if is_last else health.answers.timeout_s  # it may only have become slow
+        return (
+            self._settings.timeout if is_last else health.answers.timeout_s(line.answers)
+        )  # it may only have become slow
 
     def _bus(self, name: str) -> _Bus:
         found = self._buses.get(name)
         if found is None:
-            found = self._buses[name] = _Bus()
+            found = self._buses[name] = _Bus(AnswerTime(self._settings.timeout))
         return found
 
     def _ripen(self, line: _Bus, now: float) -> None:
@@ -231,14 +254,14 @@ class Planner:
 
     def _allowed(self, line: _Bus, now: float) -> list[int]:
         """What may be asked: failing devices only in their share of the time, or while nobody else is due."""
-        if line.trouble_s <= now:
+        if line.trouble_s <= now or line.is_down:
             return line.ready
         health = [self.health[self.polls[number].device] for number in line.ready]
-        well = [number for number, one in zip(line.ready, health, strict=True) if not one.in_a_row]
+        well = [number for number, one in zip(line.ready, health, strict=True) if one.in_a_row < _SUSPECT]
         if well or not line.ready:
             return well
         idle_s = self._idle_s(line, now)
-        return [n for n, one in zip(line.ready, health, strict=True) if self._timeout_s(one, idle_s) <= idle_s]
+        return [n for n, one in zip(line.ready, health, strict=True) if self._timeout_s(one, line, idle_s) <= idle_s]
 
     @staticmethod
     def _idle_s(line: _Bus, now: float) -> float:
