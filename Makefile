@@ -29,7 +29,7 @@ $(PLANT_STAMP): $(STAMP) requirements/plant.txt
 $(DEV_STAMP): $(STAMP) requirements/dev.txt
 	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/dev.txt
 	@scripts/debian.sh mosquitto mosquitto-clients prometheus strace chromium fonts-dejavu-core \
-		mbpoll libcoap3-bin socat
+		mbpoll libcoap3-bin socat dbus
 	@touch $@
 
 $(WEB_STAMP): $(WEB_FILES) scripts/build_web.sh requirements/web.txt | $(STAMP)

@@ -33,6 +33,22 @@ def test_a_short_demo_with_an_outage_balances(tmp_path: Path) -> None:
     assert set(found["quarantined"]) >= {"stale", "duplicate"}
 
 
+@pytest.mark.timeout(120)
+def test_a_plant_of_five_protocols_arrives_as_its_devices_showed_it(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    arguments = ["--site", "plant", "--seconds", "10", "--outage", "3", "--devices", "30", "--json", str(report)]
+    done = subprocess.run(
+        [sys.executable, "-m", "holdfast", "demo", *arguments], capture_output=True, text=True, check=False, timeout=110
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(report.read_text())
+    assert (found["problems"], found["doubled"]) == ([], 0)
+    assert found["hash"] == found["hash_on_the_wire"]
+    rows = {row["protocol"]: row for row in found["protocols"]}
+    assert set(rows) == {"mqtt", "modbus", "opcua", "bacnet", "lorawan"}
+    assert all(row["hub"] > 0 and not row["wrong"] and not row["missing"] for row in rows.values())
+
+
 def test_an_outage_longer_than_the_run_is_refused() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "holdfast", "demo", "--seconds", "5", "--outage", "9"],

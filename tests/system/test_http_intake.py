@@ -64,6 +64,7 @@ def stored(gateway: Gateway, device: str) -> Counter[int]:
     return Counter(int(value) for one in found for value in one["value"])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_what_was_answered_is_there_once_after_kill_9_under_load(gateway: Gateway, tmp_path: Path) -> None:
     script = tmp_path / "client.cjs"

@@ -156,6 +156,7 @@ def test_a_try_reads_every_node_and_leaves_nothing_behind_and_an_unknown_port_is
 
     async def body() -> None:
         await plant.end.start()
+        await plant.show()
         assert "4 nodes read" in await plant.adapter.try_once()
         await plant.end.stop()
         with pytest.raises(DeviceUnreachable, match="nothing listens there"):

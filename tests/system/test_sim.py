@@ -284,6 +284,7 @@ def test_a_recorder_that_is_killed_loses_no_more_than_its_last_second(tmp_path: 
     assert "are a torn block" in err
 
 
+@pytest.mark.slow
 def test_a_node_reads_the_whole_site_by_the_settings_that_are_written_for_it(tmp_path: Path) -> None:
     """Each protocol's values arrive under their metrics and units."""
     port, api = free_port(), free_port()

@@ -108,6 +108,8 @@ class _Server:
                 node = ua.NodeId(f"{device}.{point}", self._index)
                 initial = ua.Variant(None if type_ == STRING else kind_zero(type_), kind)
                 await folder.add_variable(node, f"{self._index}:{point}", initial)
+                nothing = ua.DataValue(StatusCode=ua.StatusCode(_NO_DATA))  # until it's shown something
+                await server.write_attribute_value(node, nothing)
         await server.start()
 
     async def write(self, device: str, point: str, data: bytes) -> None:
