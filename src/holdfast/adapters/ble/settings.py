@@ -28,14 +28,12 @@ class BleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """What is listened to. An advertisement of a kind is a message on `KIND/NAME/MAC`; all others are left out.
 
     source:  the radio, as `hci0`; or `file:PATH`, a recording: btsnoop, as `btmon -w` writes it, or lines of hex
-    active:  ask devices for the second half of what they advertise; costs their batteries
     repeats: the very same bytes from one device again within so long are one advertisement, sent more than once
     speed:   of a recording: 1 = as fast as it was made, 100 = a hundred times, 0 = as fast as they're taken
     follow:  the recording is still being written: wait for more at its end
     """
 
     source: str = "hci0"
-    active: bool = False
     kinds: dict[str, KindSettings] = field(default_factory=_kinds)
     repeats: Duration = 4.0
     speed: Annotated[float, Meta(ge=0, le=1e6)] = 1.0
