@@ -1,6 +1,7 @@
 """Plays a scenario: in virtual time for its hash, or on the wire in real time."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from holdfast.sim.site.loading import Scenario
 from holdfast.sim.site.play import Showing
 from holdfast.sim.site.tally import Tally
 
-_START_S = 60.0
+_START_S, _STOP_S = 60.0, 10.0
 _BREATH = 64
 """So many showings at most before the loop's other tasks get their turn."""
 
@@ -85,7 +86,13 @@ class Stage:
         _raise_first(tried)
 
     async def _close(self) -> None:
-        _raise_first(await asyncio.gather(*(end.stop() for end in self.ends.values()), return_exceptions=True))
+        _raise_first(await asyncio.gather(*map(_stopped, self.ends.values()), return_exceptions=True))
+
+
+async def _stopped(end: End) -> None:
+    with contextlib.suppress(TimeoutError):  # a library that waits for its clients must not keep the process
+        async with asyncio.timeout(_STOP_S):
+            await end.stop()
 
 
 async def _started(group: str, end: End) -> None:
