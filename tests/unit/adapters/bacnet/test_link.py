@@ -89,6 +89,7 @@ def test_a_device_with_hundreds_of_objects_is_listed_from_a_segmented_answer() -
         points = {f"p{i}": PointPlan(f"m{i}", "Cel") for i in range(230)}
         end = BacnetEnd("big", BacnetEndSettings(address=f"127.0.0.1:{port}"), {"big": DevicePlan(0, points)})
         await end.start()
+        await end.show("big", 0, end.frames("big", 0, dict.fromkeys(points, 20.5)))
         try:
             discovery = Discovery(link_at(Place("127.0.0.1", free_port())), CLOCK, 5.0)
             found = await discovery.run([("127.0.0.1", port)], 0.4, with_objects=True)
