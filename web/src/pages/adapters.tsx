@@ -66,13 +66,17 @@ export default function Adapters() {
 }
 
 const ADAPTERS: Column<Adapter>[] = [
-  { name: "Adapter", sort: (one) => one.name, cell: (one) => <Link href={`/adapters/${encodeURIComponent(one.name)}`}>{one.name}</Link> },
+  { name: "Adapter", sort: (one) => one.name, cell: (one) => <Link class="nowrap" href={`/adapters/${encodeURIComponent(one.name)}`}>{one.name}</Link> },
   { name: "State", sort: (one) => one.state, cell: (one) => <Badge mood={MOODS[one.state] ?? ""}>{one.state}</Badge> },
   { name: "Since", wideOnly: true, sort: (one) => one.since_ns, cell: (one) => <span class="nowrap" title={exact(one.since_ns)}>{ago(one.since_ns)}</span> },
   { name: "Where", wideOnly: true, sort: (one) => one.where, cell: (one) => one.where },
   { name: "Messages", isNumber: true, sort: (one) => one.received, cell: (one) => (one.received ? short(one.received) : "") },
-  { name: "What it says", wideOnly: true, cell: (one) => <span class="soft">{one.state === "failing" ? one.error : one.detail}</span> },
+  { name: "What it says", wideOnly: true, cell: (one) => <Said text={one.state === "failing" ? one.error : one.detail} /> },
 ];
+
+function Said({ text }: { text: string }) {
+  return <span class="soft clip" title={text}>{text}</span>;
+}
 
 function One({ name, adapter }: { name: string; adapter: Adapter | undefined }) {
   const [text, setText] = useState("");
@@ -114,7 +118,7 @@ function About({ adapter, late }: { adapter: Adapter; late: number }) {
           ["It says", adapter.detail],
           ["Messages", `${whole(adapter.received)} received, ${whole(adapter.unsettled)} not on disk yet`],
           late > 0 && ["Polls begin", `99 of 100 within ${Math.round(late * 1000)} ms of their time`],
-          adapter.error !== "" && ["Last error", `${ago(adapter.error_ns)}: ${adapter.error}${adapter.hint && `; ${adapter.hint}`}`],
+          adapter.error !== "" && ["Last error", [adapter.error_ns ? ago(adapter.error_ns) : "", adapter.error + (adapter.hint && `; ${adapter.hint}`)].filter(Boolean).join(": ")],
           adapter.retry_in_s !== null && ["Next try", `in ${lasting(adapter.retry_in_s)}, after ${whole(adapter.failures)} failures`],
         ]}
       />
@@ -131,17 +135,17 @@ const counted = (rows: readonly Asked[]): string =>
 
 const ORDER = { failing: "0", waiting: "1", working: "2" } as const;
 const DEVICES: Column<Asked>[] = [
-  { name: "Device", sort: (one) => one.device, cell: (one) => <Link href={`/devices/${encodeURIComponent(one.device)}`}>{one.device}</Link> },
+  { name: "Device", sort: (one) => one.device, cell: (one) => <Link class="nowrap" href={`/devices/${encodeURIComponent(one.device)}`}>{one.device}</Link> },
   {
     name: "State",
     sort: (one) => ORDER[one.state] + one.device,
     cell: (one) => <Badge mood={MOODS[one.state] ?? ""} {...(one.error ? { title: one.error } : {})}>{one.state}</Badge>,
   },
-  { name: "Where", wideOnly: true, sort: (one) => one.where, cell: (one) => one.where },
+  { name: "Where", wideOnly: true, sort: (one) => one.where, cell: (one) => <span class="nowrap">{one.where}</span> },
   { name: "Every", isNumber: true, wideOnly: true, sort: (one) => one.every_s, cell: (one) => (one.every_s ? lasting(one.every_s) : "") },
   { name: "Answered", sort: (one) => one.last_ns, cell: (one) => (one.last_ns ? <span class="nowrap" title={exact(one.last_ns)}>{ago(one.last_ns)}</span> : "never") },
   { name: "Polls", isNumber: true, wideOnly: true, sort: (one) => one.polls, cell: (one) => short(one.polls) },
   { name: "Failed", isNumber: true, wideOnly: true, sort: (one) => one.failures, cell: (one) => (one.failures ? short(one.failures) : "") },
   { name: "Left out", isNumber: true, wideOnly: true, sort: (one) => one.skipped, cell: (one) => (one.skipped ? short(one.skipped) : "") },
-  { name: "Error", wideOnly: true, cell: (one) => <span class="soft">{one.error}</span> },
+  { name: "Error", wideOnly: true, cell: (one) => <Said text={one.error} /> },
 ];
