@@ -113,10 +113,12 @@ class BacnetAdapter:
 
     async def _unsubscribe(self, device: Device, now: float) -> None:
         station = self.directory.entries[device.instance].station
-        for one in device.watch.held(now) if station else ():
+        if station is None:
+            return
+        for one in device.watch.held(now):
             asked = services.unsubscribe(PROCESS, Ref(*one))
             try:
-                await self.link.ask(station, services.SUBSCRIBE_COV, asked, _GOODBYE_S)  # type: ignore[arg-type]
+                await self.link.ask(station, services.SUBSCRIBE_COV, asked, _GOODBYE_S)
             except (TimeoutError, DeviceFaulted):
                 return
 
