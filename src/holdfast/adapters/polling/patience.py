@@ -41,11 +41,6 @@ class AnswerTime:
             return None
         return max(_LEAST_S, _MARGIN * (self._smoothed + 4 * self._deviation))
 
-    @property
-    def usual_s(self) -> float:
-        """What an answer takes, as far as it's known; 0 = it isn't."""
-        return self._smoothed or 0.0
-
     def answered(self, took_s: float) -> None:
         """An answer came."""
         if self._smoothed is None:
