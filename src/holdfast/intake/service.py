@@ -20,6 +20,7 @@ from holdfast.commands.service import CommandService
 from holdfast.intake.commands import issue
 from holdfast.intake.commit import checkpoint, writing
 from holdfast.intake.inbox import Inbox
+from holdfast.intake.listeners import BatchListener
 from holdfast.intake.measures import Measures
 from holdfast.intake.prepare import Prepared, Preparer
 from holdfast.intake.recall import Quiet, mended, recall
@@ -46,10 +47,6 @@ _COMMITS_REST, _COMMITS_REST_MOST = 2, 0.016
 """The next commit gathers so many times as long as the last took, at most so many seconds: a slow disk gets fewer."""
 
 
-BatchListener = Callable[[Batch], None]
-"""Told of every decided batch, on the loop, before its commit; must be quick and keep no reference to rows."""
-
-
 class IntakeService:
     """Owns the inbox, the preparer and the order of commits. Loop thread only."""
 
@@ -66,10 +63,8 @@ class IntakeService:
         self._leaving = leaving or Leaving(Policy((), journal.node), journal.catalogue)
         self.inbox = Inbox(settings.max_messages, settings.max_bytes, self._wake)
         self.failed: asyncio.Future[HoldfastError] = asyncio.get_running_loop().create_future()
-        self._settings = settings
-        self._journal = journal
-        self.preparer = preparer
-        self._engine = engine
+        self._settings, self._journal = settings, journal
+        self.preparer, self._engine = preparer, engine
         self._publisher: Publisher | None = None
         self._hurry: Callable[[], None] | None = None
         self._commands: CommandService | None = None
@@ -83,15 +78,13 @@ class IntakeService:
         self._ticker: asyncio.Handle | None = None
         self._commit_due: asyncio.Handle | None = None
         self._sources = Waiting(settings.commit_pause)
-        self._is_waited_for = self._must_commit = self._is_stopping = False
+        self._is_waited_for = self._must_commit = self._is_stopping = self._is_gathering = False
         self._decided_at = self._committed_at = -math.inf
         self._pause = self._costs = self._commit_began = self._commit_took = 0.0
-        self._is_gathering, self._gathering_since = False, 0.0
-        self._checkpoint_due = 0.0
+        self._checkpoint_due = self._gathering_since = 0.0
         self._decided = self._stored = 0
         self._quiet, self.measures = Quiet(), Measures()
-        self._found: list[Findings] = []
-        self._later: list[Callable[[], None]] = []
+        self._found, self._later = list[Findings](), list[Callable[[], None]]()
         self._free = asyncio.Event()
         self._free.set()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -127,6 +120,13 @@ class IntakeService:
         self._idle.clear()
         self._decide(prepared)
         self._process()
+
+    def made(self, batch: Batch) -> None:
+        """Readings made here by models: decided on and committed like those of devices."""
+        if not self._free.is_set():
+            self._later.append(lambda: self.made(batch))
+        else:
+            self.take(self.preparer.made(batch, self._clock.wall_ns()))
 
     def adopt(self, rules: Sequence[CompiledRule]) -> Adoption:
         """Other rules from now on; what they leave alone goes on."""

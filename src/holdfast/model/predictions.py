@@ -12,6 +12,15 @@ Array = NDArray[Any]
 
 Role = Literal["active", "canary", "shadow"]
 
+PARTS = ("score", "label", "confidence", "ms", "version", "how")
+"""What becomes of a result, as metrics of its device: `ml.<deployment>.<part>`."""
+TEXT_PARTS = frozenset({"label", "version", "how"})
+
+
+def metric_of(deployment: str, part: str) -> str:
+    """The metric that a part of a deployment's results is."""
+    return f"ml.{deployment}.{part}"
+
 
 class How(IntEnum):
     """What a result comes from; anything but `MODEL` is a fallback, and flagged."""
