@@ -1,5 +1,6 @@
 """What models say: of rows, and as results of devices on their way to being readings."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -30,6 +31,15 @@ class How(IntEnum):
     RULE = 2
     LAST = 3
     PARENT = 4
+
+
+_RESULT = re.compile(rf"ml\.([a-z][a-z0-9_]*)\.({'|'.join(PARTS)})")
+
+
+def result_of(metric: str) -> tuple[str, str] | None:
+    """Deployment and part that a metric is; None = it isn't of a model."""
+    found = _RESULT.fullmatch(metric)
+    return None if found is None else (found[1], found[2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ from holdfast.node.notifying import make_notify
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.residency import key_of, leaving_of
 from holdfast.node.rulebook import RuleBook
-from holdfast.node.settings import NodePlan, unknown_channels
+from holdfast.node.settings import NodePlan, foreign_words
 from holdfast.node.shared_documents import shared_documents
 from holdfast.node.surroundings import Surroundings
 from holdfast.node.timekeeper import Timekeeper, keep_time
@@ -293,7 +293,7 @@ class Node:
         below = None
         if self.plan.children is not None:
             below = ChildRules(self.plan.rules, journal, preparer, intake, self.clock, settings.rule_limits.limits)
-        check = partial(unknown_channels, settings)
+        check = partial(foreign_words, settings)
         self.rulebook = RuleBook(self.plan, journal, engine, intake, self.clock, self.telemetry, below, check)
         scripts = ScriptRunner(self.clock, self.telemetry.emit)
         uplinks = UplinkInbox(intake.inbox, decoder, scripts, settings.intake.max_messages)

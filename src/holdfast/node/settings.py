@@ -45,6 +45,8 @@ from holdfast.node.clock_settings import ClockSettings
 from holdfast.node.edge.kinds import is_on
 from holdfast.node.edge.profiles import edge_profiles
 from holdfast.node.health import with_health
+from holdfast.node.models.alerting import alert_rules, unknown_deployments
+from holdfast.node.models.settings import ModelsSettings
 from holdfast.node.rule_settings import RuleLimits
 from holdfast.node.sent_reports import with_reports
 from holdfast.node.shelf import FOLDER, Shelf, Sources, read_shelf
@@ -116,6 +118,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What is published to which foreign MQTT broker."""
     coap: dict[Name, CoapLink] = field(default_factory=dict)
     """CoAP: devices that push to this node, and devices that it observes, polls and writes."""
+    models: ModelsSettings | None = None
+    """Models at work on readings."""
     channels: dict[Name, ChannelSettings] = field(default_factory=dict)
     """How people are told of alerts."""
     escalations: dict[Name, Escalation] = field(default_factory=dict)
@@ -145,6 +149,7 @@ class NodePlan:
     profiles: tuple[Profile, ...]
     rules: tuple[CompiledRule, ...]
     shelf: Shelf = Shelf()  # noqa: RUF009  # frozen
+    file: Path = Path("node.yaml")
 
     @property
     def data(self) -> Path:
@@ -186,7 +191,7 @@ class NodePlan:
     @property
     def rule_sources(self) -> Sources:
         """Where rules lie: those files, and what was made from the page."""
-        return Sources(self.rule_files, self.data / FOLDER)
+        return Sources(self.rule_files, self.data / FOLDER, alert_rules(self.settings.models, self.file))
 
     def ports(self) -> list[tuple[str, int]]:
         """Every (host, port) that the node listens on."""
@@ -216,12 +221,13 @@ def read_plan(path: Path) -> NodePlan:
         problems += invalid.problems
     try:
         shelf = _rules(document, problems)
-        problems += unknown_channels(document.value, [*shelf.at_work, *shelf.off])
+        problems += foreign_words(document.value, [*shelf.at_work, *shelf.off])
     except SettingsInvalid as invalid:
         problems += invalid.problems
     if problems:
         raise SettingsInvalid(problems)
-    return NodePlan(with_reports(with_health(settings)), folder, tuple(profiles), shelf.at_work, shelf)
+    plan = with_reports(with_health(settings))
+    return NodePlan(plan, folder, tuple(profiles), shelf.at_work, shelf, path.absolute())
 
 
 def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list[Path]:
@@ -233,11 +239,14 @@ def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list
 
 def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Shelf:
     files = _files(document, "rules", RULES, problems)
-    return read_shelf(Sources(files, document.path.absolute().parent / document.value.data / FOLDER))
+    path = document.path.absolute()
+    made = alert_rules(document.value.models, path)
+    return read_shelf(Sources(files, path.parent / document.value.data / FOLDER, made))
 
 
-def unknown_channels(settings: NodeSettings, rules: Sequence[CompiledRule]) -> Iterator[Problem]:
-    """Channels and escalations that rules name and node.yaml doesn't have."""
+def foreign_words(settings: NodeSettings, rules: Sequence[CompiledRule]) -> Iterator[Problem]:
+    """Channels, escalations and models that rules name and node.yaml doesn't have."""
+    yield from unknown_deployments(settings.models, rules)
     for notice in (notice for rule in rules for notice in rule.notices):
         place = notice.place
         if notice.channel and notice.channel not in settings.channels:
@@ -304,6 +313,7 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     problems += [
         *_contradictory_reports(document),
         *_contradictory_people(document),
+        *_contradictory_models(document),
         *_contradictory_commands(document),
     ]
     return problems + list(_contradictory_documents(document))
@@ -336,6 +346,12 @@ def _contradictory_people(document: Document[NodeSettings]) -> Iterator[Problem]
             yield document.problem(("people", *where), text)
     if not settings.people and settings.api is not None and settings.api.metrics == "login":
         yield document.problem(("api", "metrics"), "`people` is missing: nobody could log in")
+
+
+def _contradictory_models(document: Document[NodeSettings]) -> Iterator[Problem]:
+    if document.value.models is not None:
+        for where, text in document.value.models.findings():
+            yield document.problem(("models", *where), text)
 
 
 def _contradictory_commands(document: Document[NodeSettings]) -> Iterator[Problem]:

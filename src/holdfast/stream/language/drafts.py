@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from holdfast.model.predictions import result_of
 from holdfast.stream.detecting import Watch
 from holdfast.stream.evaluations import EVIDENCE
 from holdfast.stream.language import parsing
@@ -19,7 +20,6 @@ from holdfast.stream.language.devices import (
     predicate,
     source_name,
 )
-from holdfast.stream.language.inferring import deployment_in
 from holdfast.stream.language.naming import Level, Tree, names_in
 from holdfast.stream.language.parsing import call, canonical, shown
 from holdfast.stream.language.plans import AGGREGATES, ALIASES
@@ -114,7 +114,7 @@ def _over_results(node: Any, made: Draft) -> Any:
 
     def replaced(one: Any) -> Any:
         name = parsing.dotted(one)
-        if name is None or deployment_in(name) is None:
+        if name is None or result_of(name) is None:
             return one
         if name not in chosen:
             chosen[name] = name

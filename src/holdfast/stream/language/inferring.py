@@ -10,14 +10,12 @@ from typing import Any
 
 from sqlglot import exp
 
-from holdfast.model.predictions import PARTS, TEXT_PARTS, metric_of
+from holdfast.model.predictions import PARTS, TEXT_PARTS, metric_of, result_of
 from holdfast.stream.language.nearness import near
 from holdfast.stream.language.tokens import PREFIX
 
 USAGE = "infer('deployment'[, 'part'])"
 DEPLOYMENT = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_TEXT = re.compile(rf"ml\.[a-z][a-z0-9_]*\.({'|'.join(sorted(TEXT_PARTS))})")
-_OURS = re.compile(rf"ml\.([a-z][a-z0-9_]*)\.({'|'.join(PARTS)})")
 
 
 def inferred(tree: Any, faults: list[str]) -> Any:
@@ -29,13 +27,8 @@ def inferred(tree: Any, faults: list[str]) -> Any:
 
 def is_text_result(metric: str) -> bool:
     """Whether a metric is a part of models' results that is a text."""
-    return _TEXT.fullmatch(metric) is not None
-
-
-def deployment_in(metric: str) -> str | None:
-    """The deployment whose results a metric is; None = it isn't one."""
-    found = _OURS.fullmatch(metric)
-    return None if found is None else found[1]
+    found = result_of(metric)
+    return found is not None and found[1] in TEXT_PARTS
 
 
 def _is_infer(node: Any) -> bool:
