@@ -72,7 +72,7 @@ class Outputs(Struct, frozen=True, forbid_unknown_fields=True):
     classes:        [n, k]: how probable each of `labels` is
     labels_from:    a tensor of the label itself, text or number (scikit-learn's `label`), where there are no `classes`
     reconstruction: [n, *shape]: anomaly = its mean squared difference from the (standardised) input
-    labels:         what classes are called, in order; of an anomaly, if any: [normal, anomalous], divided by `threshold`
+    labels:         what classes are called, in order; of an anomaly: [normal, anomalous], divided by `threshold`
     """
 
     score: Tensor | None = None

@@ -88,7 +88,7 @@ class DigestWrong(ModelRefused):
         super().__init__(
             path,
             f"its SHA-256 is {found}, and the card says {said}",
-            "the file was changed or is damaged: fetch it again, or write this digest into the card if you mean the file",
+            "the file was changed or is damaged: fetch it again, or write this digest into the card if you mean it",
         )
 
 
