@@ -12,6 +12,7 @@ InferenceError
 │   └── ModelHostile it crashed, hung or ate memory when it was tried in a process of its own
 ├── InputInvalid     caller: values don't have the shape that the card says
 └── RunFailed        the model: it loaded, and failed on this very batch
+    └── RunInterrupted  it was stopped from outside, as a watchdog does
 """
 
 from pathlib import Path
@@ -102,3 +103,7 @@ class InputInvalid(InferenceError):
 
 class RunFailed(InferenceError):
     """The model failed on a batch."""
+
+
+class RunInterrupted(RunFailed):
+    """The run was stopped from outside, as a watchdog does."""
