@@ -38,7 +38,7 @@ _ABOUT = 1e-2
 class Trier(Protocol):
     """Whoever tries models before they're let in: `trials.Trials`."""
 
-    def judge(self, folder: Path, card: Card, options: Options) -> int:
+    def judge(self, folder: Path, card: Card, options: Options, /) -> int:
         """Bytes that the model took in memory when it was tried, now or at another time.
 
         Raises:
