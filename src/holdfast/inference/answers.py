@@ -206,6 +206,8 @@ def _transformed(said: Array, tensor: Tensor) -> Array:
     if tensor.transform == "sigmoid":
         probable: Array = 1 / (1 + np.exp(-said))
         return probable
+    if tensor.transform == "negate":
+        return -said
     if tensor.transform == "softmax":
         risen = np.exp(said - said.max(axis=1, keepdims=True))
         shares: Array = risen / risen.sum(axis=1, keepdims=True)

@@ -4,6 +4,7 @@
 written down in `docs/reference/models.md`. Nothing here opens the model's file: `door.open_model` does.
 """
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ MOST_CARD_BYTES = 1_000_000
 
 Task = Literal["classification", "regression", "anomaly", "image-classification"]
 Runtime = Literal["onnx", "litert"]
-Transform = Literal["none", "sigmoid", "softmax"]
+Transform = Literal["none", "sigmoid", "softmax", "negate"]
 Dtype = Literal["float32", "float64", "float16", "uint8", "int8", "int32", "int64"]
 RUNTIMES: dict[str, Runtime] = {".onnx": "onnx", ".ort": "onnx", ".tflite": "litert"}
 """Which runtime a file's ending means."""
@@ -58,7 +59,11 @@ class Inputs(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Tensor(Struct, frozen=True, forbid_unknown_fields=True):
-    """An output tensor. index: of its columns; None = the last. transform: what makes a probability of it."""
+    """An output tensor.
+
+    index:     of its columns; None = the last
+    transform: what makes a probability of it; or `negate`, where a lower number is a stranger row
+    """
 
     name: str
     index: int | None = None
@@ -190,8 +195,18 @@ def parse_card(text: str, path: Path) -> Document[Card]:
     from holdfast.inference.card_rules import problems_of  # noqa: PLC0415  # it knows `Card`, so it stands above
 
     guard(text, path)
-    document = parse(text, Card, path)
+    try:
+        document = parse(text, Card, path)
+    except SettingsInvalid as invalid:
+        raise SettingsInvalid([_about_labels(one) for one in invalid.problems]) from None
     problems = [document.problem(where, said) for where, said in problems_of(document.value)]
     if problems:
         raise SettingsInvalid(problems)
     return document
+
+
+def _about_labels(problem: Problem) -> Problem:
+    """YAML takes on, off, yes and no for truth, and many a class is called that."""
+    if problem.where[:2] == ("outputs", "labels") and problem.message.endswith(("True", "False")):
+        return replace(problem, message=f'{problem.message}: write on, off, yes and no in quotes, as in "off"')
+    return problem

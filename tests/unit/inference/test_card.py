@@ -75,6 +75,7 @@ def test_every_problem_is_said_at_once() -> None:
         ("shape: [5]", "shape: [5000000]", "at most 5 axes"),
         ("  classes: {name: probs}\n", "", "say where classes are"),
         ("  labels: [empty, occupied]\n", "", "at least two"),
+        ("[empty, occupied]", "[off, on]", 'in quotes, as in "off"'),
         ("threshold: 0.5", "threshold: .inf", "finite"),
         ("budget: 50ms", "budget: 2h", "at most 1h"),
         ("edges: [0.5], shares: [0.2, 0.8]", "edges: [0.5], shares: [0.2, 0.9]", "add up to 1"),
