@@ -72,6 +72,10 @@ class Health:
         """A run didn't return."""
         self._fall(Fitness.STUCK, now)
 
+    def shut(self) -> None:
+        """Leave it alone for good."""
+        self.state, self.until = Fitness.BROKEN, float("inf")
+
     def _fall(self, state: Fitness, now: float) -> None:
         self._falls += 1
         self.state, self.until = state, now + self._pause(self._falls)

@@ -110,9 +110,12 @@ class Lane:
         return self._take(self.shadowing, self.costs.rows_in(hog_s * SHADOW_HOG, self.most))
 
     def _take(self, queue: deque[Piece], limit: int) -> list[Piece]:
+        """At most so many rows. A piece of half a batch runs alone: rows beside it would cost a copy of all."""
         taken: list[Piece] = []
         room = limit
         while queue and room:
+            if taken and (2 * len(taken[0]) >= limit or (2 * room <= limit and len(queue[0]) > room)):
+                break
             piece = queue.popleft()
             if len(piece) > room:
                 piece, rest = piece.cut(room)

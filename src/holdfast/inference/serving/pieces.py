@@ -84,11 +84,21 @@ def span(rows: FeatureRows, start: int, stop: int) -> FeatureRows:
     return replace(rows, key=rows.key[at], ts=rows.ts[at], values=rows.values[at], flags=rows.flags[at])
 
 
-def values_of(pieces: list[Piece]) -> Array:
-    """All their values, shape (n, f)."""
-    if len(pieces) == 1:
-        return pieces[0].rows.values
-    return np.concatenate([piece.rows.values for piece in pieces])
+class Scratch:
+    """Where the values of a run's pieces are put side by side; one a thread, so that no run pays for fresh pages."""
+
+    def __init__(self) -> None:
+        self._held = np.empty(0)
+
+    def values_of(self, pieces: list[Piece]) -> Array:
+        """All their values, shape (n, f); good until the next call."""
+        if len(pieces) == 1:
+            return pieces[0].rows.values
+        n, width = sum(len(piece) for piece in pieces), pieces[0].rows.values.shape[1]
+        if self._held.size < n * width:
+            self._held = np.empty(n * width)
+        values = self._held[: n * width].reshape(n, width)
+        return np.concatenate([piece.rows.values for piece in pieces], out=values)
 
 
 def newest_only(pieces: Iterable[Piece]) -> tuple[deque[Piece], list[Piece]]:

@@ -13,8 +13,8 @@ from contextlib import suppress
 
 import numpy as np
 
-from holdfast.inference.serving.pieces import Job, Slot, values_of
-from holdfast.inference.serving.ports import Stoppable, zeros
+from holdfast.inference.serving.pieces import Job, Scratch, Slot
+from holdfast.inference.serving.ports import Interruptible, zeros
 from holdfast.kernel.clock import Clock
 
 LOWEST = 19
@@ -48,8 +48,8 @@ class Worker:
                 return False
             self._retired = True
             self._inbox.clear()
-        if isinstance(job.lane.scorer, Stoppable):
-            job.lane.scorer.stop()
+        if isinstance(job.lane.scorer, Interruptible):
+            job.lane.scorer.interrupt()
         if self._thread.native_id is not None:
             with suppress(OSError):  # it has just ended, or this system knows no priorities of threads
                 os.setpriority(os.PRIO_PROCESS, self._thread.native_id, LOWEST)
@@ -62,8 +62,8 @@ class Worker:
             self._inbox.clear()
             self._bell.notify()
             running = self._running
-        if running is not None and isinstance(running.lane.scorer, Stoppable):
-            running.lane.scorer.stop()
+        if running is not None and isinstance(running.lane.scorer, Interruptible):
+            running.lane.scorer.interrupt()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for its end; blocks. False: it's still at it."""
@@ -71,8 +71,9 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        scratch = Scratch()
         while (job := self._take()) is not None:
-            _perform(job, self._clock)
+            _perform(job, self._clock, scratch)
             with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
                 self._loop.call_soon_threadsafe(self._done, self._slot, job)
 
@@ -88,11 +89,11 @@ class Worker:
             return self._running
 
 
-def _perform(job: Job, clock: Clock) -> None:
+def _perform(job: Job, clock: Clock, scratch: Scratch) -> None:
     scorer = job.lane.scorer
     began = clock.monotonic()
     try:
-        said = scorer.predict(values_of(job.pieces) if job.pieces else zeros(job.n, scorer.width))
+        said = scorer.predict(scratch.values_of(job.pieces) if job.pieces else zeros(job.n, scorer.width))
         if not len(said.score) == len(said.label) == len(said.confidence) == job.n:
             job.error = f"it was given {job.n} rows and said something of {len(said.score)}"
         else:

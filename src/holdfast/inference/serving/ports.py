@@ -44,12 +44,23 @@ class Scorer(Protocol):
 
 
 @runtime_checkable
-class Stoppable(Protocol):
+class Interruptible(Protocol):
     """A scorer whose run can be ended from outside, as ONNX Runtime's can (`RunOptions.terminate`)."""
 
-    def stop(self) -> None:
-        """Make what runs now raise soon; what's started later runs. Never blocks; from any thread."""
+    def interrupt(self) -> bool:
+        """Make what runs now raise soon; what's started later runs. Never blocks; any thread. False: it can't."""
         ...
+
+
+class Nothing:
+    """The scorer where there's none: a deployment whose fallbacks answer for every row (its key is empty)."""
+
+    name, version, width = "", "", 0
+    labels: Sequence[str] = ()
+
+    def predict(self, values: Array) -> Predictions:
+        """Nothing of each row."""
+        return Predictions.none(len(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,7 @@ Step = Smaller | ByRule | Last
 class Deployment:
     """Models at work for one purpose.
 
-    serves:   which roles there are, with the models' keys
+    serves:   which roles there are, with the models' keys; a key "" = no model, the fallbacks answer
     budget_s: from the readings' arrival to the result, p99
     fallback: tried in this order for each row that the model can't answer in time, or at all
     skipped:  what rows get that are passed over for a newer one of their device

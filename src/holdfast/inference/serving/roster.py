@@ -5,17 +5,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from holdfast.inference.serving.lanes import Lane
 from holdfast.inference.serving.lasts import Lasts
 from holdfast.inference.serving.pieces import Job
-from holdfast.inference.serving.ports import Deployment, Scorer, Smaller
+from holdfast.inference.serving.ports import Deployment, Nothing, Scorer, Smaller
 from holdfast.inference.serving.posts import Post
 from holdfast.inference.serving.settings import ServingSettings
 from holdfast.model.predictions import Role
+
+
+NONE = ""
+"""The key of no model."""
 
 
 class Roster:
     """Lanes by model's key, posts by deployment, role and key."""
 
     def __init__(self, settings: ServingSettings) -> None:
-        self.lanes: dict[str, Lane] = {}
+        self.lanes: dict[str, Lane] = {NONE: _no_model(settings)}
         self.leaving: list[Lane] = []
         """Of models that were withdrawn or replaced; what waits for them is still told."""
         self.posts: dict[tuple[str, Role, str], Post] = {}
@@ -25,6 +29,11 @@ class Roster:
     def every(self) -> list[Lane]:
         """All lanes, also those that are leaving."""
         return [*self.lanes.values(), *self.leaving]
+
+    @property
+    def has_models(self) -> bool:
+        """Is there anything to run?"""
+        return len(self.lanes) > 1 or bool(self.leaving)
 
     @property
     def nbytes(self) -> int:
@@ -48,18 +57,17 @@ class Roster:
             ValueError: a deployment names a model that isn't there, or there are two of a name; nothing is changed.
         """
         _check(deployments, models)
-        self._change_lanes(models)
+        self._change_lanes({NONE: self.lanes[NONE].scorer, **models})
         wanted = {(d.name, role, key): d for d in deployments for role, key in d.serves}
         for gone in self.posts.keys() - wanted.keys():
             self.posts.pop(gone).leave()
-        for (name, role, key), deployment in wanted.items():
-            lasts = self.lasts.setdefault(name, Lasts())
-            if (post := self.posts.get((name, role, key))) is not None:
-                post.change(deployment, self.lanes[key])
+        self.lasts = {d.name: self.lasts.get(d.name) or Lasts() for d in deployments}
+        for at, deployment in wanted.items():
+            if (post := self.posts.get(at)) is not None:
+                post.change(deployment, self.lanes[at[2]])
             else:
-                made = Post(deployment, role, self.lanes[key], lasts, self._settings.window_s)
-                self.posts[name, role, key] = made
-        self.lasts = {d.name: self.lasts[d.name] for d in deployments if d.name in self.lasts}
+                lane, lasts = self.lanes[at[2]], self.lasts[deployment.name]
+                self.posts[at] = Post(deployment, at[1], lane, lasts, self._settings.window_s)
 
     def _change_lanes(self, models: Mapping[str, Scorer]) -> None:
         for key, lane in list(self.lanes.items()):
@@ -77,12 +85,21 @@ class Roster:
             yield lane
 
 
+def _no_model(settings: ServingSettings) -> Lane:
+    lane = Lane(NONE, Nothing(), settings)
+    lane.health.shut()
+    lane.warm.clear()
+    return lane
+
+
 def _check(deployments: Sequence[Deployment], models: Mapping[str, Scorer]) -> None:
+    if NONE in models:
+        raise ValueError("a model's key is empty")
     names = [deployment.name for deployment in deployments]
     if len(set(names)) < len(names):
         raise ValueError(f"two deployments of one name among {', '.join(sorted(names))}")
     for deployment in deployments:
         keys = [key for _, key in deployment.serves]
         keys += [step.model for step in deployment.fallback if isinstance(step, Smaller)]
-        if missing := sorted(set(keys) - models.keys()):
+        if missing := sorted(set(keys) - models.keys() - {NONE}):
             raise ValueError(f"{deployment.name} names models that aren't there: {', '.join(missing)}")

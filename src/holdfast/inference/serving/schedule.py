@@ -91,11 +91,11 @@ class Schedule:
             if not len(rows):
                 return
         piece, lane = Piece(post, rows), post.lane
-        if rows.values.shape[1] != lane.scorer.width:
+        if lane.health.is_out or not self._has_threads:
+            self.answers.fall(piece, now)
+        elif rows.values.shape[1] != lane.scorer.width:
             lane.errors += 1
             lane.last_error = f"rows have {rows.values.shape[1]} numbers, the model takes {lane.scorer.width}"
-            self.answers.fall(piece, now)
-        elif lane.health.is_out or not self._has_threads:
             self.answers.fall(piece, now)
         elif post.acts and post.pressure.state is Budget.FALLING:
             self._probe_or_fall(piece, now)
@@ -170,8 +170,8 @@ class Schedule:
 
     def _next(self, slot: Slot, lanes: Sequence[Lane], now: float) -> Job | None:
         free = [lane for lane in lanes if lane.slot is None or lane.slot is slot]
-        if slot.jobs:  # a second one: only what's a whole batch already
-            ready = [lane for lane in free if lane.health.is_able and lane.rows >= lane.limit > 0]
+        if slot.jobs:  # a second one: only what is worth a batch already
+            ready = [lane for lane in free if lane.health.is_able and 2 * lane.rows >= lane.limit]
         else:
             ready = [lane for lane in free if (lane.health.is_able and lane.acting) or _is_cold(lane)]
         if ready:

@@ -116,7 +116,7 @@ class Serving:
     def _start(self) -> None:
         if self._loop is None or (self._is_closing and not self._workers):
             return
-        for slot in self.schedule.replenish() if self.schedule.roster.lanes else ():
+        for slot in self.schedule.replenish() if self.schedule.roster.has_models else ():
             self._workers[slot.number] = Worker(slot, self._loop, self._clock, self._finished)
         for slot, job in self.schedule.plan(self._clock.monotonic()):
             self._workers[slot.number].give(job)
@@ -147,7 +147,7 @@ class Serving:
         lanes = self.schedule.roster.every()
         if any(not lane.is_idle for lane in lanes):
             self._ticking = self._loop.call_later(TICK_S, self._tick)
-        elif any(lane.health.is_out for lane in lanes) or self.schedule.zombies:
+        elif any(lane.health.is_out and lane.key for lane in lanes) or self.schedule.zombies:
             self._ticking = self._loop.call_later(IDLE_TICK_S, self._tick)
         else:
             self._quiet.set()

@@ -120,11 +120,13 @@ def _post(post: Post, now: float) -> PostStatus:
         late=counts.late,
         errors=lane.errors,
         last_error=lane.last_error,
-        again_in_s=max(0.0, lane.health.until - now) if lane.health.is_out else None,
+        again_in_s=max(0.0, lane.health.until - now) if lane.health.is_out and lane.key else None,
     )
 
 
 def _state(post: Post) -> State:
+    if not post.lane.key:
+        return "fallback"
     health = post.lane.health.state
     if health is Fitness.OK:
         return STATE[post.pressure.state] if post.acts else "ok"
