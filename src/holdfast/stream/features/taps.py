@@ -137,13 +137,13 @@ class Tap(Judge):
         at = 0
         for feature in self.plan.features:
             if feature.calls:
-                parts = [inputs[call].take(kept) for call in feature.calls]
-                window = np.stack(parts, axis=2)
+                window = values[:, at : at + feature.width].reshape(len(kept), -1, len(feature.calls))  # a view
+                for i, call in enumerate(feature.calls):
+                    window[:, :, i] = inputs[call].take(kept)
                 known = np.isfinite(window)
                 if not known.all():
                     _complete(window, known, self._fill[at], self.plan.missing)
                     flags[(~known & np.isfinite(window)).any(axis=(1, 2))] |= FILLED
-                values[:, at : at + feature.width] = window.reshape(len(kept), -1)
             at += feature.width
 
     def _due(self, ts: Array, key: Array, firsts: Array, slots: Array) -> Array | None:
