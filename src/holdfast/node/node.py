@@ -190,7 +190,7 @@ class Node:
             self._spawn(reading, name)
 
     def _spawn_syncing(self) -> None:
-        parts = (self.rulebook, self.commands, self.told_devices, self.filtering)
+        parts = (self.rulebook, self.commands, self.told_devices, self.filtering, self.surroundings.artifacts)
         for name, service in (task for part in parts for task in part.tasks()):
             self._spawn(service, name)
         if self.uplink is not None:
@@ -227,7 +227,8 @@ class Node:
         await self.scripts.close()
         if self.web is not None:
             await self.web.stop(1.0)
-        for link in (self.link, self.documents, self.commands, self.told_devices, self.notify, self.rulebook):
+        others = (self.notify, self.rulebook, self.surroundings.artifacts)
+        for link in (self.link, self.documents, self.commands, self.told_devices, *others):
             if link is not None:
                 await link.close()
         await asyncio.to_thread(self._close_files)

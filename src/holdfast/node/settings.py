@@ -25,6 +25,7 @@ from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.topics import matches
 from holdfast.adapters.opcua.settings import OpcuaSettings
 from holdfast.adapters.serial.settings import SerialSettings
+from holdfast.artifacts.settings import ArtifactSettings
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
@@ -93,6 +94,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     people: PeopleSettings | bool = False
     """Login for people; `true` = with its defaults, absent = this machine may do everything, nobody else anything."""
     documents: DocumentsSettings | None = None
+    artifacts: ArtifactSettings = field(default_factory=ArtifactSettings)
+    """Files named by their digests: models, as a rule."""
     clock: ClockSettings = field(default_factory=ClockSettings)
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
