@@ -57,7 +57,7 @@ class Fetch:
         self._backoff = Backoff(*PAUSES_S, rng)
         self.part: Part | None = None
         self.state: State = "waiting"
-        self.detail = ""
+        self.detail = self.name = ""
         self.failure: HoldfastError | None = None
         self.received = 0
         """Bytes of the artifact that came since the start, repeated ones too."""
@@ -130,6 +130,7 @@ class Fetch:
         async with self._parent.read(self.digest, wanted.start, wanted.end) as coming:
             if self.part is None:
                 self.part = await asyncio.to_thread(self._store.begin_part, self.digest, coming.size)
+            self.name = coming.name
             if coming.size != self.part.size:
                 raise ParentLied(f"it was {self.part.size:,} bytes, and is {coming.size:,} now")
             self._stands("fetching")
@@ -173,7 +174,7 @@ class Fetch:
 
     def _adopt(self, part: Part) -> None:
         try:
-            self._store.adopt(self.digest, part)
+            self._store.adopt(self.digest, part, self.name)
         except ArtifactWrong as error:
             self.part = None
             raise ParentLied(f"what it sent is another file: {error}") from error

@@ -14,6 +14,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,18 +64,16 @@ class Part:
     @classmethod
     def reopen(cls, path: Path) -> "Part | None":
         """What is left of a part, each block compared with its CRC; None = nothing that makes sense."""
-        try:
-            data, ranges = path.open("r+b"), _ranges(path).open("r+b")
-        except OSError:
-            return None
-        try:
-            head = msgspec.json.decode(ranges.readline(_MOST_HEAD), type=_Head)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            head = _Head(0, 0, 0)
-        if (head.version, head.block) != (_VERSION, BLOCK) or head.bytes != os.fstat(data.fileno()).st_size:
-            data.close()
-            ranges.close()
-            return None
+        with ExitStack() as unless_used:
+            try:
+                data = unless_used.enter_context(path.open("r+b"))
+                ranges = unless_used.enter_context(_ranges(path).open("r+b"))
+                head = msgspec.json.decode(ranges.readline(_MOST_HEAD), type=_Head)
+            except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+                return None
+            if (head.version, head.block) != (_VERSION, BLOCK) or head.bytes != os.fstat(data.fileno()).st_size:
+                return None
+            unless_used.pop_all()
         here, good = bytearray(blocks(head.bytes)), ranges.tell()
         for number, crc in _records(ranges.read(_RECORD.size * 2 * (len(here) + 1)), len(here)):
             good += _RECORD.size

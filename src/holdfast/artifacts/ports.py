@@ -10,11 +10,15 @@ from holdfast.artifacts.ranges import Span
 
 @dataclass(frozen=True, slots=True)
 class Coming:
-    """Bytes on their way. span: which; size: of the whole artifact; pieces: raise `LinkDown` when they're cut."""
+    """Bytes on their way. span: which; size: of the whole artifact; pieces: raise `LinkDown` when they're cut.
+
+    name: what the parent calls it
+    """
 
     span: Span
     size: int
     pieces: AsyncIterator[bytes]
+    name: str = ""
 
 
 class ParentArtifacts(Protocol):

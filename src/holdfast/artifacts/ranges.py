@@ -40,7 +40,7 @@ def wanted(header: str | None, if_range: str | None, tag: str, size: int) -> Spa
             raise Unsatisfiable
         return Span(max(0, size - last), size)
     start, end = int(found[1]), int(found[2]) + 1 if found[2] else size
-    if end <= start:
+    if found[2] and end <= start:
         return None  # malformed: `5-3` is no range at all
     if start >= size:
         raise Unsatisfiable

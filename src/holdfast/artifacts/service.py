@@ -9,12 +9,13 @@ from collections import OrderedDict
 from random import Random
 from typing import Protocol
 
+from holdfast.artifacts.entries import Opened
 from holdfast.artifacts.errors import ArtifactAbsent, ArtifactError, ArtifactLate
 from holdfast.artifacts.fetching import Fetch
 from holdfast.artifacts.ports import NoPace, Pace, ParentArtifacts
 from holdfast.artifacts.settings import ArtifactSettings
 from holdfast.artifacts.status import FetchStatus
-from holdfast.artifacts.store import ArtifactStore, Opened
+from holdfast.artifacts.store import ArtifactStore
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.telemetry.happenings import Telemetry
@@ -35,6 +36,11 @@ class Source(Protocol):
     @property
     def size(self) -> int:
         """Bytes of the whole."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What it's called; empty = nothing."""
         ...
 
     async def read(self, start: int, most: int) -> bytes:
@@ -224,7 +230,7 @@ class _Here:
     """A `Source` on disk."""
 
     def __init__(self, opened: Opened) -> None:
-        self._opened, self.size = opened, opened.size
+        self._opened, self.size, self.name = opened, opened.size, opened.name
 
     async def read(self, start: int, most: int) -> bytes:
         """See `Source.read`."""
@@ -246,6 +252,7 @@ class _Passing:
 
     def __init__(self, room: Artifacts, fetch: Fetch, size: int, patience_s: float) -> None:
         self._room, self._fetch, self.size, self._patience_s = room, fetch, size, patience_s
+        self.name = fetch.name
         self._opened: _Here | None = None
 
     async def read(self, start: int, most: int) -> bytes:

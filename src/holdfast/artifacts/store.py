@@ -18,65 +18,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, Literal, Self
+from typing import BinaryIO, Self
 from uuid import uuid4
 
 import msgspec
 
 from holdfast.artifacts.digests import hashed, is_digest
+from holdfast.artifacts.entries import Entry, Note, Opened, Seen, disk, seen_of, size_of
 from holdfast.artifacts.errors import ArtifactAbsent, ArtifactPinned, ArtifactsFull, ArtifactTooLarge, ArtifactWrong
 from holdfast.artifacts.happenings import ArtifactDamaged, ArtifactKept, ArtifactLeft
 from holdfast.artifacts.parts import ENDING, Part
 from holdfast.artifacts.settings import ArtifactSettings
 from holdfast.kernel.clock import Clock
-from holdfast.storage.errors import DiskFull, StorageUnusable
-from holdfast.storage.files import NO_ROOM, make_directory, sync_directory, write_atomic
+from holdfast.storage.errors import StorageUnusable
+from holdfast.storage.files import make_directory, sync_directory, write_atomic
 from holdfast.telemetry.happenings import Happening
 
 LOOK_S = 600.0
 KEPT_BAD = 2
 MOST_NAME = 120
-How = Literal["put", "fetched"]
-Seen = tuple[int, int, int, int]
-
-
-class Note(msgspec.Struct, frozen=True):
-    """What is remembered of an artifact. how: was it put here, or fetched?"""
-
-    name: str = ""
-    pinned: bool = False
-    how: How = "fetched"
-    stored_ns: int = 0
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """An artifact of this node. used_ns: when it was last asked for, ns UTC."""
-
-    digest: str
-    bytes: int
-    name: str
-    pinned: bool
-    how: How
-    stored_ns: int
-    used_ns: int
-
-
-class Opened:
-    """A whole file to be read; it may be removed meanwhile. Blocking; close it."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self.size = file, size
-        self._closing = threading.Lock()  # a number of a closed file may be another file's by the time it's read
-
-    def read(self, start: int, end: int) -> bytes:
-        """These bytes. Raises OSError, ValueError once it's closed."""
-        with self._closing:
-            return os.pread(self._file.fileno(), end - start, start)
-
-    def close(self) -> None:
-        """Let go."""
-        with self._closing:
-            self._file.close()
 
 
 class ArtifactStore:
@@ -125,7 +85,7 @@ class ArtifactStore:
         path, file = self.root / digest, None
         try:
             file = path.open("rb")
-            seen = _seen(file)
+            seen = seen_of(file)
         except OSError as error:
             if file is not None:
                 file.close()
@@ -139,7 +99,8 @@ class ArtifactStore:
             with self._lock:
                 self._looked[digest] = seen, self._clock.monotonic()
         self._used(digest)
-        return Opened(file, seen[1])
+        entry = self.entry(digest)
+        return Opened(file, seen[1], "" if entry is None else entry.name)
 
     def path(self, digest: str) -> Path:
         """Where a verified file lies; hold it (`holding`) for as long as it's needed. Raises like `open`."""
@@ -219,7 +180,7 @@ class ArtifactStore:
             raise self.too_large(size)
         gone = list[Entry]()
         with self._lock:
-            parts = sum(self._size(one) for one in self._parts().values() if one.name != but)
+            parts = sum(size_of(one) for one in self._parts().values() if one.name != but)
             free = self.settings.max_bytes - parts - sum(one.bytes for one in self._entries.values())
             for entry in sorted(self._entries.values(), key=lambda one: one.used_ns):
                 if free >= size:
@@ -274,7 +235,7 @@ class ArtifactStore:
                 part.drop()
                 raise ArtifactWrong(f"{digest[:12]}… came as {found[:12]}…")
             part.sync()
-            entry = self._keep(part.path, digest, part.size, Note(name, how="fetched"))
+            entry = self._keep(part.path, digest, part.size, Note(name[:MOST_NAME], how="fetched"))
             part.forget_ranges()
         except OSError as error:
             raise disk(part.path, error) from error
@@ -352,13 +313,6 @@ class ArtifactStore:
     def _parts(self) -> dict[str, Path]:
         folder = self.root / "parts"
         return {path.name: path for path in folder.iterdir() if is_digest(path.name)} if folder.is_dir() else {}
-
-    @staticmethod
-    def _size(path: Path) -> int:
-        try:
-            return path.stat().st_size
-        except OSError:
-            return 0
 
     def _tidy(self) -> None:
         if not self.root.is_dir():
@@ -440,14 +394,3 @@ class Putting:
             return self._store._keep(self._path, found, self._size, self._note)  # noqa: SLF001  # one part with it
         except OSError as error:
             raise disk(self._path, error) from error
-
-
-def disk(path: Path, error: OSError) -> StorageUnusable | DiskFull:
-    """Our error for the system's."""
-    sentence = f"{path} can't be written: {error.strerror}"
-    return DiskFull(sentence) if error.errno in NO_ROOM else StorageUnusable(sentence)
-
-
-def _seen(file: BinaryIO) -> Seen:
-    found = os.fstat(file.fileno())
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

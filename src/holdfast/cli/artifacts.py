@@ -14,9 +14,9 @@ import typer
 
 from holdfast.artifacts.bundles import ENDING, pack
 from holdfast.artifacts.digests import digest_of, hashed
+from holdfast.artifacts.entries import Entry
 from holdfast.artifacts.ranges import told
 from holdfast.artifacts.status import FetchStatus
-from holdfast.artifacts.store import Entry
 from holdfast.cli.node_api import LONG_S, Api, Declined, Misused, Unanswered, api_at, api_of, as_json, settings_of
 from holdfast.cli.words import lasting, plain, size, table
 from holdfast.kernel.clock import NS_PER_S, Clock, SystemClock

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 
@@ -24,6 +25,7 @@ from holdfast.uplink.settings import ParentSettings
 from holdfast.wire.errors import LinkDown, LinkRefused
 
 PATH = "/api/v1/artifacts/"
+NAME = "holdfast-name"
 MOST_FAILURE = 4_000
 SPANS = {Level.WIDE: 8 << 20, Level.NARROW: 256 << 10, Level.TRICKLE: 64 << 10}
 """Bytes asked for at once."""
@@ -125,11 +127,12 @@ def _coming(answer: Stream, digest: str, start: int, end: int | None) -> Coming:
     tag = headers.get("etag")
     if tag is not None and tag != f'"{digest}"':
         raise ParentLied(f"it calls {digest[:12]}… {tag[:80]}")
-    length = headers.get("content-length", "")
+    length, name = headers.get("content-length", ""), unquote(headers.get(NAME, ""))
+    name = name if name.isprintable() else ""
     if answer.status == 200 and length.isdigit() and (start == 0 or int(length) == 0):
-        return Coming(Span(0, int(length)), int(length), answer.pieces)
+        return Coming(Span(0, int(length)), int(length), answer.pieces, name)
     if answer.status == 416 and headers.get("content-range", "").strip().lower() == "bytes */0":
-        return Coming(Span(0, 0), 0, answer.pieces)
+        return Coming(Span(0, 0), 0, answer.pieces, name)
     found = told(headers.get("content-range", "")) if answer.status == 206 else None
     if found is None:
         raise ParentLied(f"it answered {answer.status} to bytes {start}-{end}")
@@ -138,4 +141,4 @@ def _coming(answer: Stream, digest: str, start: int, end: int | None) -> Coming:
         raise ParentLied(f"it answered bytes {span.start}-{span.end} of {size} to {start}-{end}")
     if length and length != str(len(span)):
         raise ParentLied(f"it answers {length} bytes, and says that they are {len(span)}")
-    return Coming(span, size, answer.pieces)
+    return Coming(span, size, answer.pieces, name)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from holdfast.artifacts.digests import digest_of
+from holdfast.artifacts.entries import Entry
 from holdfast.artifacts.errors import (
     ArtifactAbsent,
     ArtifactError,
@@ -33,7 +35,7 @@ from holdfast.artifacts.errors import (
 from holdfast.artifacts.ranges import Span, Unsatisfiable, wanted
 from holdfast.artifacts.service import Source
 from holdfast.artifacts.status import FetchStatus
-from holdfast.artifacts.store import Entry, Putting
+from holdfast.artifacts.store import Putting
 from holdfast.identity.people.roles import Role
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.alerts import body
@@ -48,6 +50,8 @@ from holdfast.web.responses import answer
 T = TypeVar("T")
 BYTES = "application/octet-stream"
 PIECE = 256 << 10
+NAME = "Holdfast-Name"
+"""The header with what an artifact is called, percent-encoded."""
 STALL_S = 60.0
 """How long somebody may take no byte, or send none."""
 UPLOADS = 2
@@ -144,7 +148,7 @@ class ArtifactRoutes:
             leave()
             said = Failure("no byte of that range exists", f"the artifact has {source.size} bytes")
             return answer(said, 416, {**common, "Content-Range": f"bytes */{source.size}"})
-        headers = {**common, "Repr-Digest": f"sha-256=:{_base64(digest)}:"}
+        headers = {**common, "Repr-Digest": f"sha-256=:{_base64(digest)}:", NAME: quote(source.name)}
         if span is not None:
             headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{source.size}"
         return _Bytes(source, span, headers, leave, self._count, is_head=request.method == "HEAD")
