@@ -22,6 +22,7 @@ from holdfast.cli.core import journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
 from holdfast.cli.detect_commands import detect
 from holdfast.cli.device_commands import devices
+from holdfast.cli.feature_commands import features
 from holdfast.cli.history_commands import history
 from holdfast.cli.monitoring_commands import monitoring
 from holdfast.cli.mqtt_commands import mqtt
@@ -135,6 +136,7 @@ app.add_typer(alerts, name="alerts")
 app.add_typer(channels, name="channels")
 app.add_typer(rules, name="rules")
 app.add_typer(artifact, name="artifact")
+app.add_typer(features, name="features")
 app.add_typer(audit, name="audit")
 app.add_typer(people, name="people")
 app.add_typer(history, name="history")

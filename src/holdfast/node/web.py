@@ -92,7 +92,7 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
             journal.access.path, journal.access.key, None if plan.history is None else node.surroundings.folder
         ),
         audit=journal.look,
-        artifacts=ArtifactDoor(node.surroundings.artifacts.room, _who(node)),
+        artifacts=ArtifactDoor(node.artifacts.room, _who(node)),
     )
 
 
