@@ -225,12 +225,11 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.surroundings.close()
+        await self.surroundings.close()
         await self.scripts.close()
         if self.web is not None:
             await self.web.stop(1.0)
-        others = (self.notify, self.rulebook, self.artifacts)
-        for link in (self.link, self.documents, self.commands, self.told_devices, *others):
+        for link in (self.link, self.documents, self.commands, self.told_devices, self.notify, self.rulebook):
             if link is not None:
                 await link.close()
         await asyncio.to_thread(self._close_files)

@@ -315,17 +315,13 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         for where, text in part.findings()
     ]
     if settings.journal.stay.when_full == "summarise":
-        problems.append(
-            document.problem(
-                ("journal", "stay", "when_full"), "what stays is never summarised: write `shed` or `refuse`"
-            )
-        )
+        said = "what stays is never summarised: write `shed` or `refuse`"
+        problems.append(document.problem(("journal", "stay", "when_full"), said))
     if _needs_profiles(settings) and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))
     if settings.children and (settings.api is None or settings.api.tls is None):
-        problems.append(
-            document.problem(("children",), "children need `api` with `tls`: sync never goes over plain HTTP")
-        )
+        said = "children need `api` with `tls`: sync never goes over plain HTTP"
+        problems.append(document.problem(("children",), said))
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]

@@ -110,10 +110,11 @@ class Surroundings:
         reply = await self._outlook.look(ask.call, ask.id)
         return await asyncio.to_thread(encode_reply, *reply)
 
-    def close(self) -> None:
-        """End the children's polls."""
+    async def close(self) -> None:
+        """End the children's polls, and the connections for artifacts."""
         if self.questions is not None:
             self.questions.close()
+        await self.artifacts.close()
 
     def _session(self) -> tuple[int, int] | None:
         uplink = self._node.uplink
