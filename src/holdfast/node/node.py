@@ -126,6 +126,7 @@ class Node:
         self.keeper = self._make_keeper()
         self.surroundings = Surroundings(self)
         self.history, self.asking_door = self.surroundings.history, self.surroundings.door
+        self.artifacts = self.surroundings.artifacts
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self._attach_timekeeper()
         self.adapters, self.upkeep = Adapters(clock, telemetry, self.mqtt, self.edge), self._make_upkeep()
@@ -191,7 +192,7 @@ class Node:
             self._spawn(reading, name)
 
     def _spawn_syncing(self) -> None:
-        parts = (self.rulebook, self.commands, self.told_devices, self.filtering, self.models)
+        parts = (self.rulebook, self.commands, self.told_devices, self.filtering, self.models, self.artifacts)
         for name, service in (task for part in parts for task in part.tasks()):
             self._spawn(service, name)
         if self.uplink is not None:
@@ -224,7 +225,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.surroundings.close()
+        await self.surroundings.close()
         await self.scripts.close()
         if self.web is not None:
             await self.web.stop(1.0)

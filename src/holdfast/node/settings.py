@@ -25,6 +25,7 @@ from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.topics import matches
 from holdfast.adapters.opcua.settings import OpcuaSettings
 from holdfast.adapters.serial.settings import SerialSettings
+from holdfast.artifacts.settings import ArtifactSettings
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
@@ -98,6 +99,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     people: PeopleSettings | bool = False
     """Login for people; `true` = with its defaults, absent = this machine may do everything, nobody else anything."""
     documents: DocumentsSettings | None = None
+    artifacts: ArtifactSettings = field(default_factory=ArtifactSettings)
+    """Files named by their digests: models, as a rule."""
     clock: ClockSettings = field(default_factory=ClockSettings)
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
@@ -312,17 +315,13 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         for where, text in part.findings()
     ]
     if settings.journal.stay.when_full == "summarise":
-        problems.append(
-            document.problem(
-                ("journal", "stay", "when_full"), "what stays is never summarised: write `shed` or `refuse`"
-            )
-        )
+        said = "what stays is never summarised: write `shed` or `refuse`"
+        problems.append(document.problem(("journal", "stay", "when_full"), said))
     if _needs_profiles(settings) and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))
     if settings.children and (settings.api is None or settings.api.tls is None):
-        problems.append(
-            document.problem(("children",), "children need `api` with `tls`: sync never goes over plain HTTP")
-        )
+        said = "children need `api` with `tls`: sync never goes over plain HTTP"
+        problems.append(document.problem(("children",), said))
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]
