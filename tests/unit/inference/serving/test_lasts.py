@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
+from tests.unit.inference.serving.world import PLACES, rows
 
 from holdfast.inference.serving.lasts import Lasts
 from holdfast.model.predictions import Predictions
-from tests.unit.inference.serving.world import PLACES, rows
 
 
 def said(*scores: float) -> Predictions:
@@ -46,8 +48,6 @@ def test_values_follow_their_devices_when_places_grow_or_are_renumbered() -> Non
     growing.append(("gw", "new"))
     lasts.learn(growing, np.array([3], np.int32), given.ts[:1], said(13.0))
     turned = growing[::-1]
-    from dataclasses import replace
-
     known, values = lasts.of(replace(rows([0, 1, 2, 3]), places=turned), 10.0)
     assert known.tolist() == [True, True, False, True]
     assert values.score[[0, 1, 3]].tolist() == [13.0, 12.0, 10.0]

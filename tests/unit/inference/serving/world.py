@@ -1,4 +1,4 @@
-"""A schedule run in virtual time, by threads that exist on paper: what a run takes is said, what it says is computed."""
+"""A schedule in virtual time, its threads on paper: what a run takes is said, what the model says is computed."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -65,6 +65,10 @@ def shadow(deployment: str = "pump", model: str = "m") -> Assignment:
     return Assignment(deployment, "shadow", model)
 
 
+def _a_millisecond(_: int) -> float:
+    return 0.001
+
+
 class World:
     """Virtual time. takes: seconds of a run of n rows, by model's name; infinite = it never returns."""
 
@@ -92,7 +96,7 @@ class World:
         self.schedule.replenish()
         for slot, job in self.schedule.plan(self.now):
             behind = max((end for end, other, _ in self._ends if other is slot), default=self.now)
-            takes = self.takes.get(job.lane.scorer.name, lambda n: 0.001)(job.n)
+            takes = self.takes.get(job.lane.scorer.name, _a_millisecond)(job.n)
             if behind <= self.now:
                 job.started = self.now
             self._ends.append((behind + takes, slot, job))
@@ -119,7 +123,7 @@ class World:
         following = [other for _, at, other in self._ends if at is slot]
         if following and not job.abandoned:
             following[0].started = self.now
-        job.took_s = self.takes.get(job.lane.scorer.name, lambda n: 0.001)(job.n)
+        job.took_s = self.now - (self.now if job.started is None else job.started)
         self.runs.append((job.lane.scorer.name, job.n))
         try:
             given = Scratch().values_of(job.pieces) if job.pieces else zeros(job.n, WIDTH)
