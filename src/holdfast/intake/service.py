@@ -20,7 +20,7 @@ from holdfast.commands.service import CommandService
 from holdfast.intake.commands import issue
 from holdfast.intake.commit import checkpoint, writing
 from holdfast.intake.inbox import Inbox
-from holdfast.intake.listeners import BatchListener
+from holdfast.intake.listening import Listeners
 from holdfast.intake.measures import Measures
 from holdfast.intake.prepare import Prepared, Preparer
 from holdfast.intake.recall import Quiet, mended, recall
@@ -70,7 +70,8 @@ class IntakeService:
         self._commands: CommandService | None = None
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._listeners: list[BatchListener] = []
+        self._listeners = Listeners()
+        self.on_batch, self.on_features = self._listeners.on_batch, self._listeners.on_features
         self._pending: list[Prepared] = []
         self._committing: Sequence[Prepared] = ()
         self.when_committed: Callable[[Sequence[Prepared], float], None] = lambda _work, _took_s: None
@@ -101,10 +102,6 @@ class IntakeService:
     def command_through(self, commands: CommandService) -> None:
         """Where rules' commands leave."""
         self._commands = commands
-
-    def on_batch(self, listener: BatchListener) -> None:
-        """Tell `listener` of every decided batch."""
-        self._listeners.append(listener)
 
     def replay(self) -> int:
         """Bring the rule engine to the state of the journal: checkpoint, then the steps after it (G7). Blocking.
@@ -292,9 +289,7 @@ class IntakeService:
         if self._hurry is not None and prepared.decisions:
             self._hurry()
         self._reply(prepared)
-        for listener in self._listeners:
-            for batch in (prepared.batch, *prepared.derived):
-                listener(batch)
+        self._listeners.tell(prepared, self.measures.since(prepared, self._clock.monotonic()))
         self._quiet.before(prepared)
         if not self._pending:
             self._gathering_since = self._clock.monotonic()
@@ -395,6 +390,7 @@ class IntakeService:
     def _absorb(self, prepared: Prepared) -> None:
         """What came of no arrival: committed at once where it says something, with the next commit where it doesn't."""
         if prepared.is_quiet and not self._quiet.is_full:
+            self._listeners.hand_on(prepared, self._clock.monotonic())
             self._quiet.add(prepared)
         else:
             self.take(prepared)

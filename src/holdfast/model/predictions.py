@@ -15,7 +15,10 @@ Role = Literal["active", "canary", "shadow"]
 
 PARTS = ("score", "label", "confidence", "ms", "version", "how")
 """What becomes of a result, as metrics of its device: `ml.<deployment>.<part>`."""
-TEXT_PARTS = frozenset({"label", "version", "how"})
+DRIFT_PARTS = ("drift", "drift_about")
+"""What's said of a deployment's inputs and results over hours: how far beyond its limit the worst of them is (from 1 it
+is), and a sentence."""
+TEXT_PARTS = frozenset({"label", "version", "how", "drift_about"})
 
 
 def metric_of(deployment: str, part: str) -> str:
@@ -33,7 +36,7 @@ class How(IntEnum):
     PARENT = 4
 
 
-_RESULT = re.compile(rf"ml\.([a-z][a-z0-9_]*)\.({'|'.join(PARTS)})")
+_RESULT = re.compile(rf"ml\.([a-z][a-z0-9_]*)\.({'|'.join((*PARTS, *DRIFT_PARTS))})")
 
 
 def result_of(metric: str) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
@@ -25,6 +25,7 @@ from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.topics import matches
 from holdfast.adapters.opcua.settings import OpcuaSettings
 from holdfast.adapters.serial.settings import SerialSettings
+from holdfast.artifacts.settings import ArtifactSettings
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
@@ -68,6 +69,9 @@ from holdfast.uplink.filtering.settings import findings as send_findings
 from holdfast.uplink.settings import ParentSettings
 from holdfast.web.settings import ApiSettings
 
+if TYPE_CHECKING:
+    from holdfast.node.models.planning import Work
+
 BUILTIN = "builtin:"
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
@@ -95,6 +99,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     people: PeopleSettings | bool = False
     """Login for people; `true` = with its defaults, absent = this machine may do everything, nobody else anything."""
     documents: DocumentsSettings | None = None
+    artifacts: ArtifactSettings = field(default_factory=ArtifactSettings)
+    """Files named by their digests: models, as a rule."""
     clock: ClockSettings = field(default_factory=ClockSettings)
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
@@ -142,7 +148,7 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """Everything a node needs to know, read and checked; nothing opened yet."""
+    """Everything a node needs to know, read and checked; nothing opened yet. works: models to be at work."""
 
     settings: NodeSettings
     folder: Path
@@ -150,11 +156,17 @@ class NodePlan:
     rules: tuple[CompiledRule, ...]
     shelf: Shelf = Shelf()  # noqa: RUF009  # frozen
     file: Path = Path("node.yaml")
+    works: "tuple[Work, ...]" = ()
 
     @property
     def data(self) -> Path:
         """Where the journal lives."""
         return self.path(self.settings.data)
+
+    @property
+    def lines(self) -> tuple[CompiledRule, ...]:
+        """What makes the models' features: they stand among the rules."""
+        return tuple(work.line for work in self.works if work.line is not None)
 
     @property
     def children(self) -> ChildrenSettings | None:
@@ -224,10 +236,11 @@ def read_plan(path: Path) -> NodePlan:
         problems += foreign_words(document.value, [*shelf.at_work, *shelf.off])
     except SettingsInvalid as invalid:
         problems += invalid.problems
+    works = _works(document, problems)
     if problems:
         raise SettingsInvalid(problems)
     plan = with_reports(with_health(settings))
-    return NodePlan(plan, folder, tuple(profiles), shelf.at_work, shelf, path.absolute())
+    return NodePlan(plan, folder, tuple(profiles), shelf.at_work, shelf, path.absolute(), works)
 
 
 def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list[Path]:
@@ -239,9 +252,16 @@ def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list
 
 def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Shelf:
     files = _files(document, "rules", RULES, problems)
-    path = document.path.absolute()
-    made = alert_rules(document.value.models, path)
-    return read_shelf(Sources(files, path.parent / document.value.data / FOLDER, made))
+    path, value = document.path.absolute(), document.value
+    return read_shelf(Sources(files, path.parent / value.data / FOLDER, alert_rules(value.models, path)))
+
+
+def _works(document: Document[NodeSettings], problems: list[Problem]) -> "tuple[Work, ...]":
+    if document.value.models is None:
+        return ()
+    from holdfast.node.models.planning import works_of  # noqa: PLC0415  # for those with models
+
+    return works_of(document, problems)
 
 
 def foreign_words(settings: NodeSettings, rules: Sequence[CompiledRule]) -> Iterator[Problem]:
@@ -295,17 +315,13 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         for where, text in part.findings()
     ]
     if settings.journal.stay.when_full == "summarise":
-        problems.append(
-            document.problem(
-                ("journal", "stay", "when_full"), "what stays is never summarised: write `shed` or `refuse`"
-            )
-        )
+        said = "what stays is never summarised: write `shed` or `refuse`"
+        problems.append(document.problem(("journal", "stay", "when_full"), said))
     if _needs_profiles(settings) and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))
     if settings.children and (settings.api is None or settings.api.tls is None):
-        problems.append(
-            document.problem(("children",), "children need `api` with `tls`: sync never goes over plain HTTP")
-        )
+        said = "children need `api` with `tls`: sync never goes over plain HTTP"
+        problems.append(document.problem(("children",), said))
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]

@@ -18,6 +18,7 @@ class Spoken(NamedTuple):
     status: int = 200
 
 
+_ARTIFACT = "artifacts.entries:Entry"
 _RUNS = "rule_answers:BacktestRun"
 _CHANGED = "rule_answers:RuleChanged"
 _COMMAND = "commands:CommandRow"
@@ -40,6 +41,12 @@ SPOKEN: dict[str, Spoken] = {
     "Alerts.unsilence": Spoken("alerts:Gone"),
     "Analytics.about": Spoken("analytics:AnalyticsAbout"),
     "Analytics.ask": Spoken("analytics:AnalyticsAnswer", "analytics:AnalyticsQuestion"),
+    "ArtifactRoutes.fetch": Spoken("artifacts:ArtifactWanted", status=202),
+    "ArtifactRoutes.list": Spoken("artifacts:ArtifactList"),
+    "ArtifactRoutes.pin": Spoken(_ARTIFACT, "artifacts:ArtifactPin"),
+    "ArtifactRoutes.put": Spoken(_ARTIFACT, status=201),
+    "ArtifactRoutes.read": Spoken(media=BYTES),
+    "ArtifactRoutes.remove": Spoken(_ARTIFACT),
     "CommandRoutes.all": Spoken(f"*{_COMMAND}"),
     "CommandRoutes.any": Spoken(_COMMAND),
     "CommandRoutes.one": Spoken(_COMMAND),

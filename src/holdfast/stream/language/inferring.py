@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlglot import exp
 
-from holdfast.model.predictions import PARTS, TEXT_PARTS, metric_of, result_of
+from holdfast.model.predictions import DRIFT_PARTS, PARTS, TEXT_PARTS, metric_of, result_of
 from holdfast.stream.language.nearness import near
 from holdfast.stream.language.tokens import PREFIX
 
 USAGE = "infer('deployment'[, 'part'])"
+_ALL = (*PARTS, *DRIFT_PARTS)
 DEPLOYMENT = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -44,8 +45,8 @@ def _metric(node: Any, faults: list[str]) -> Any:
     if DEPLOYMENT.fullmatch(str(name)) is None:
         faults.append(f"infer: `{name}` is no deployment's name: lower-case letters, digits and _; see `models.deploy`")
         return _column("unknown", str(part))
-    if part not in PARTS:
-        faults.append(f"infer: a result has no `{part}`{near(str(part), PARTS)}; it has {', '.join(PARTS)}")
+    if part not in _ALL:
+        faults.append(f"infer: a result has no `{part}`{near(str(part), _ALL)}; it has {', '.join(_ALL)}")
         return _column(str(name), PARTS[0])
     return _column(str(name), str(part))
 
