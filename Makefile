@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+ML_STAMP := $(VENV)/.ready-ml
 PLANT_STAMP := $(VENV)/.ready-plant
 DEV_STAMP := $(VENV)/.ready-dev
 WEB_STAMP := src/holdfast/web/static/index.html
@@ -23,6 +24,10 @@ $(STAMP): requirements/runtime.txt pyproject.toml
 	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/runtime.txt
 	@touch $@
 
+$(ML_STAMP): $(STAMP) requirements/ml.txt
+	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/ml.txt
+	@touch $@
+
 $(PLANT_STAMP): $(STAMP) requirements/plant.txt
 	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/plant.txt
 	@touch $@
@@ -41,7 +46,7 @@ setup: $(DEV_STAMP) $(WEB_STAMP)
 
 web: $(WEB_STAMP)
 
-demo: $(if $(findstring plant,$(ARGS)),$(PLANT_STAMP),$(STAMP)) $(WEB_STAMP)
+demo: $(if $(findstring plant,$(ARGS)),$(PLANT_STAMP),$(ML_STAMP)) $(WEB_STAMP)
 	@$(BIN)/holdfast demo $(ARGS)
 
 format: $(DEV_STAMP)
