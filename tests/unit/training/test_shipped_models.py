@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from holdfast.stream.features.tables import moments, table
-from holdfast.stream.language.featuring import load_features
 from numpy.typing import NDArray
 from training import bearing, cards, graphs, occupancy, pump
 from training.envelopes import WINDOW
@@ -18,6 +16,8 @@ from training.sources import SENSORS, clips, digest, pumps, room, room_file
 from holdfast.inference.card import load_card
 from holdfast.inference.door import open_model
 from holdfast.stream.detectors.benches.skab import FIT_ROWS, outliers
+from holdfast.stream.features.tables import moments, table
+from holdfast.stream.language.featuring import load_features
 
 SHIPPED = Path(graphs.__file__).parents[1] / "src/holdfast/inference/shipped"
 NAMES = ("bearing-fault", "occupancy", "pump-anomaly")
