@@ -22,6 +22,7 @@ from holdfast.cli.demo import demo
 from holdfast.cli.detect_commands import detect
 from holdfast.cli.device_commands import devices
 from holdfast.cli.history_commands import history
+from holdfast.cli.model_commands import model
 from holdfast.cli.monitoring_commands import monitoring
 from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.opcua_commands import opcua
@@ -137,6 +138,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(people, name="people")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")
+app.add_typer(model, name="model")
 app.add_typer(bench, name="bench")
 app.command()(query)
 app.command()(last)
