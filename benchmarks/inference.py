@@ -3,13 +3,16 @@
 python -m benchmarks.inference [--rounds 400]
 
 A small autoencoder (8 features, 16-3-16) and a larger one (64 features, 512-3-512), one thread. In turns in one
-process, medians: the runtime alone (float32 in, float32 out: nobody's use of it), the same with what anybody adds who uses it
-(standardise in float64, cast, mean squared error), and `Model.predict`, which is that and checks every number. Then
-what loading costs: the trial in a process of its own, the load after it, memory by model with and without an arena.
+process, medians: the runtime alone (float32 in, float32 out: nobody's use of it), the same with what anybody adds who
+uses it (standardise in float64, cast, mean squared error), and `Model.predict`, which is that and checks every number.
+Before that what loading costs: the trial in a process of its own, the load after it, and memory with and without an
+arena, each in a process of its own.
 """
 
 import argparse
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -23,12 +26,33 @@ from numpy.typing import NDArray
 from onnx import helper
 from tests.unit.inference.making import folder, saved, tensor
 
-from holdfast.inference.door import open_model, resident
+from holdfast.inference.door import open_model
 from holdfast.inference.runtimes.port import Options
 from holdfast.inference.trials import Trials
 
 BATCHES = (1, 16, 128, 1024)
-COPIES = 8
+KEPT = """
+import statistics, sys, time
+from pathlib import Path
+import numpy as np
+from holdfast.inference.door import open_model, resident
+from holdfast.inference.runtimes.onnx import settle
+from holdfast.inference.runtimes.port import Options
+settle()
+options, kept, took = Options(arena=sys.argv[2] == "True"), [], []
+values = np.random.default_rng(1).normal(size=(1024, 64))
+open_model(Path(sys.argv[1])).predict(values)
+before = resident()
+for _ in range(8):
+    kept.append(open_model(Path(sys.argv[1]), options))
+    kept[-1].predict(values)
+grew = (resident() - before) / 8e6
+for _ in range(200):
+    began = time.perf_counter()
+    kept[0].predict(values)
+    took.append(time.perf_counter() - began)
+print(grew, statistics.median(took) * 1e6)
+"""
 
 
 def autoencoder(f: int, hidden: int) -> bytes:
@@ -89,17 +113,10 @@ def costs(data: bytes, f: int, at: Path) -> None:
     again = statistics.median([open_model(place, Options(), trials).load_s for _ in range(20)])
     print(f"\nfirst load, with its trial: {tried * 1e3:.0f} ms; later loads: {again * 1e3:.1f} ms")
     print(f"memory, measured in the trial: {first.memory_bytes / 1e6:.2f} MB for a file of {len(data) / 1e6:.2f} MB")
-    values = np.random.default_rng(1).normal(size=(1024, f))
     for arena in (False, True):
-        before, kept = resident(), list[Any]()
-        for _ in range(COPIES):
-            kept.append(open_model(place, Options(arena=arena)))
-            kept[-1].predict(values)
-        (run,) = medians(200, partial(kept[0].predict, values))
-        print(
-            f"arena {arena!s:<5}: {(resident() - before) / COPIES / 1e6:.2f} MB a model after 1,024 rows, {run:.0f} µs"
-        )
-        kept.clear()
+        told = subprocess.run([sys.executable, "-c", KEPT, str(place), str(arena)], check=True, capture_output=True)
+        grew, took = told.stdout.decode().split()
+        print(f"arena {arena!s:<5}: {float(grew):.2f} MB a model after batches of 1,024, {float(took):.0f} µs for one")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
