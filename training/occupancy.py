@@ -215,7 +215,16 @@ def train(data: Path, *, check: bool = True) -> tuple[bytes, Trained, dict[str, 
     print(*(f"{part:12s} {name:18s} {said}" for part, all_ in (("days out", chosen), ("datatest", found))
             for name, said in all_.items()), sep="\n")  # fmt: skip
     columns = dict(zip(NAMES, x[usable].T, strict=True))
-    card: dict[str, Any] = {
+    card = _card(found, chosen)
+    card["trained"]["sha256"] = digest(data, [room_file(data, "datatraining")])
+    card["trained"]["rows"] = int(usable.sum())
+    card["baseline"] = cards.baseline(columns, trained.probability(x[usable]))
+    return model, trained, card
+
+
+def _card(found: dict[str, dict[str, float]], chosen: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """All of the card that isn't counted from rows."""
+    return {
         "model": "occupancy",
         "version": "1.0.0",
         "task": "classification",
@@ -236,17 +245,13 @@ def train(data: Path, *, check: bool = True) -> tuple[bytes, Trained, dict[str, 
         },
         "trained": {
             "data": "UCI Occupancy Detection, datatraining (Candanedo and Feldheim 2016)",
-            "sha256": digest(data, [room_file(data, "datatraining")]),
             "from": "2015-02-04",
             "to": "2015-02-10",
-            "rows": int(usable.sum()),
             "seed": SEED,
             "script": "training/occupancy.py",
         },
         "licence": f"{cards.LICENCE}; trained on data under CC BY 4.0, which isn't packaged with it",
-        "baseline": cards.baseline(columns, trained.probability(x[usable])),
     }
-    return model, trained, card
 
 
 if __name__ == "__main__":
