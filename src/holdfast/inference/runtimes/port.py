@@ -32,7 +32,7 @@ class Options:
     arena: bool = False
     largest_file: int = 256_000_000
     largest_memory: int = 512_000_000
-    load_s: float = 20.0
+    load_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
