@@ -16,11 +16,12 @@ from tests.unit.inference.making import (
     outside,
     saved,
     stuck,
+    swelling,
     tensor,
     through,
 )
 
-from holdfast.inference.door import open_model
+from holdfast.inference.door import open_model, resident
 from holdfast.inference.errors import (
     DigestWrong,
     InputInvalid,
@@ -28,6 +29,7 @@ from holdfast.inference.errors import (
     ModelTooLarge,
     ModelUnknown,
     ProviderMissing,
+    RunFailed,
     RunInterrupted,
 )
 from holdfast.inference.runtimes.port import Options
@@ -182,6 +184,19 @@ def test_a_run_that_does_not_end_is_interrupted(tmp_path: Path) -> None:
     with pytest.raises(RunInterrupted):
         model.predict(np.full((1, 4), 1e9))
     assert model.predict(np.zeros((1, 4))).score[0] == 0
+
+
+def test_a_run_that_asks_for_more_memory_than_models_may_have_fails_alone(tmp_path: Path) -> None:
+    bounded = Options(together=100_000_000)
+    swells = open_model(folder(tmp_path / "swelling", swelling(), **SCORE), bounded)
+    sound = open_model(folder(tmp_path / "sound", autoencoder()), bounded)
+    assert swells.predict(np.full((1, 4), 1e7)).score[0] == 1e7
+    before = resident()
+    with pytest.raises(RunFailed, match=r"asks for 1,000,000,000 bytes of memory, and .* are left to models"):
+        swells.predict(np.full((1, 4), 250e6))
+    free = open_model(tmp_path / "sound")
+    np.testing.assert_allclose(sound.predict(rows(5)).score, free.predict(rows(5)).score, atol=1e-6)
+    assert resident() - before < 30_000_000
 
 
 @pytest.mark.parametrize(
