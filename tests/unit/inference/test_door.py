@@ -282,3 +282,13 @@ def test_a_model_that_looks_at_its_whole_batch_is_found_out(tmp_path: Path) -> N
     mixing = open_model(folder(tmp_path / "mixing", mixed, **SCORE))
     assert sound.mixing < 1e-6
     assert mixing.mixing == pytest.approx(0.79, abs=0.05)
+
+
+def test_a_file_in_ort_s_own_format_says_what_its_onnx_says(tmp_path: Path) -> None:
+    settings = onnxruntime.SessionOptions()
+    settings.optimized_model_filepath = str(tmp_path / "made.ort")
+    settings.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(autoencoder(), settings, providers=["CPUExecutionProvider"])
+    place = folder(tmp_path / "ort", (tmp_path / "made.ort").read_bytes(), file="model.ort")
+    same = open_model(folder(tmp_path / "onnx", autoencoder()))
+    np.testing.assert_allclose(open_model(place).predict(rows(9)).score, same.predict(rows(9)).score, atol=1e-6)
