@@ -17,7 +17,8 @@ STATE: dict[str, State] = {state: state for state in ("ok", "pressed", "fallback
 class PostStatus(Struct, frozen=True):
     """A model's post in a deployment. Rows are counted since the start; what's "ms" is of the last minute.
 
-    state:      stuck and broken: the model is left alone for `again_in_s` (no threads left: for good); fallback: it can't keep the budget
+    state:      stuck, broken: the model is left alone for `again_in_s`, or no thread is left; fallback: it can't keep
+                the budget
     p50_ms:     from the readings' arrival to the results; null while there are none
     batch:      rows of a run, on the average; batch_limit: what the budget allows now
     run_ms:     what a run of such a batch takes
