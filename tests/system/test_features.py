@@ -1,4 +1,4 @@
-"""Training tables of a real node: the same bytes while it runs and after a kill, and what scripts compute themselves."""
+"""Training tables of a real node: the same bytes while it runs and after a kill, and as scripts compute them."""
 
 import json
 import random
@@ -34,11 +34,12 @@ def a_story() -> tuple[list[Batch], dict[str, tuple[list[int], list[float]]]]:
     messages, told = [], dict[str, tuple[list[int], list[float]]]()
     for i in range(COUNT):
         device = rng.choice(["press-1", "press-2", "oven"])
-        body = {"id": i, "ts": start + i, "t": round(rng.gauss(57, 3), 3), "p": 5.0}
+        value = round(rng.gauss(57, 3), 3)
+        body = {"id": i, "ts": start + i, "t": value, "p": 5.0}
         messages.append((f"plant/{device}", json.dumps(body).encode()))
         times, values = told.setdefault(device, ([], []))
-        times.append(body["ts"] * 1_000_000_000)
-        values.append(body["t"])
+        times.append((start + i) * 1_000_000_000)
+        values.append(value)
     return [messages[i : i + AT_ONCE] for i in range(0, COUNT, AT_ONCE)], told
 
 

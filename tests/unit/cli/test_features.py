@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import Result
 from tests.events import alert
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from holdfast.cli import feature_labels
 from holdfast.cli.feature_labels import NextValue, Said
