@@ -148,6 +148,18 @@ class Preparer:
         self._account(prepared, decoded, repeats)
         return prepared, message, decoded_ns
 
+    def made(self, batch: Batch, now_ns: int) -> Prepared:
+        """Readings that models made."""
+        prepared = _nothing()
+        prepared.batch = batch
+        if self._engine.lines:
+            findings = self._engine.evaluate(batch, now_ns)
+            made, prepared.features = self._take(findings, prepared), findings.features
+            prepared.steps = [Fed(now_ns, len(batch), made)]
+        prepared.counts["readings_accepted"] += len(batch)
+        prepared.counts["readings_inferred"] += len(batch)
+        return _counted(prepared)
+
     def tick(self, now_ns: int) -> Prepared:
         """What time alone decides: windows that ended with no later sample, timers; budgets that are used up."""
         prepared = _nothing()

@@ -30,6 +30,7 @@ from holdfast.journal.alert_labels import Labelled
 from holdfast.journal.journal import Journal
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.errors import HoldfastError
+from holdfast.model.batch import Batch
 from holdfast.residency.leaving import Leaving
 from holdfast.residency.rules import Policy
 from holdfast.stream.adoption import Adoption
@@ -62,10 +63,8 @@ class IntakeService:
         self._leaving = leaving or Leaving(Policy((), journal.node), journal.catalogue)
         self.inbox = Inbox(settings.max_messages, settings.max_bytes, self._wake)
         self.failed: asyncio.Future[HoldfastError] = asyncio.get_running_loop().create_future()
-        self._settings = settings
-        self._journal = journal
-        self.preparer = preparer
-        self._engine = engine
+        self._settings, self._journal = settings, journal
+        self.preparer, self._engine = preparer, engine
         self._publisher: Publisher | None = None
         self._hurry: Callable[[], None] | None = None
         self._commands: CommandService | None = None
@@ -80,15 +79,13 @@ class IntakeService:
         self._ticker: asyncio.Handle | None = None
         self._commit_due: asyncio.Handle | None = None
         self._sources = Waiting(settings.commit_pause)
-        self._is_waited_for = self._must_commit = self._is_stopping = False
+        self._is_waited_for = self._must_commit = self._is_stopping = self._is_gathering = False
         self._decided_at = self._committed_at = -math.inf
         self._pause = self._costs = self._commit_began = self._commit_took = 0.0
-        self._is_gathering, self._gathering_since = False, 0.0
-        self._checkpoint_due = 0.0
+        self._checkpoint_due = self._gathering_since = 0.0
         self._decided = self._stored = 0
         self._quiet, self.measures = Quiet(), Measures()
-        self._found: list[Findings] = []
-        self._later: list[Callable[[], None]] = []
+        self._found, self._later = list[Findings](), list[Callable[[], None]]()
         self._free = asyncio.Event()
         self._free.set()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -120,6 +117,13 @@ class IntakeService:
         self._idle.clear()
         self._decide(prepared)
         self._process()
+
+    def made(self, batch: Batch) -> None:
+        """Readings made here by models: decided on and committed like those of devices."""
+        if not self._free.is_set():
+            self._later.append(lambda: self.made(batch))
+        else:
+            self.take(self.preparer.made(batch, self._clock.wall_ns()))
 
     def adopt(self, rules: Sequence[CompiledRule]) -> Adoption:
         """Other rules from now on; what they leave alone goes on."""
