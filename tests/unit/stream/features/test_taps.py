@@ -194,6 +194,15 @@ def test_rows_are_thinned_by_the_readings_time_per_device(tmp_path: Path) -> Non
     assert by == {"a": [0, 10, 20, 30], "b": [0, 10, 20, 30]}
 
 
+def test_a_late_row_is_thinned_out_and_one_of_a_clock_that_was_set_back_begins_anew(tmp_path: Path) -> None:
+    for at_once in (True, False):
+        site = Site([line(tmp_path, select="{x: x}", every="10s")])
+        seconds = [90_000, 89_000, 90_009, 90_010, 10, 15, 20, 90_025]
+        readings: list[Reading] = [("a", "x", s * S, float(s), GOOD) for s in seconds]
+        parts = site.rows(*readings) if at_once else [part for r in readings for part in site.rows(r)]
+        assert values(parts)[:, 0].tolist() == [90_000, 90_010, 10, 20, 90_025]
+
+
 def test_where_no_device_matches_nothing_is_read(tmp_path: Path) -> None:
     site = Site([line(tmp_path, select="{x: x}", from_="readings where device = 'nobody'")])
     assert site.rows(("a", "x", 0, 1.0, GOOD)) == []
