@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 
 from holdfast.cli.main import app
 from holdfast.kernel.clock import NS_PER_S, ManualClock
+from holdfast.model.batch import Batch
 from holdfast.model.features import FeatureRows
+from holdfast.model.series import Kind, Series
+from holdfast.stream.engine import Engine
 from holdfast.stream.language.featuring import compile_features, load_features
 from holdfast.stream.rules import CompiledRule
 
@@ -113,6 +116,53 @@ def test_after_a_kill_windows_go_on_and_no_row_is_told_twice(tmp_path: Path, edi
         assert bits(told) == bits(never.told)
         assert len(bits(told)) == 15
         never.plant.end()
+
+    asyncio.run(scenario())
+
+
+def test_a_set_that_was_edited_while_the_node_was_down_replays_the_former_and_starts_empty(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        machine = clock()
+        before = Press(tmp_path, machine, lines(tmp_path))
+        before.plant.send("p1", t=20.0, p=1.0)
+        await before.plant.settled()
+        await before.plant.intake.hold()  # a checkpoint with the former line
+        await before.plant.intake.release()
+        machine.advance(1)
+        before.plant.send("p1", t=22.0, p=1.0)
+        await before.plant.settled()
+        before.plant.end()
+        machine.advance(1)
+        wider = lines(tmp_path, "features:\n  press: {select: {m: sum(temperature)}, window: sliding 9 samples}\n")
+        after = Press(tmp_path, machine, wider)
+        after.plant.intake.start()  # tells what the edit ended
+        after.plant.send("p1", t=5.0, p=1.0)
+        await after.plant.settled()
+        (rows,) = after.told
+        assert rows.values.tolist() == [[5]]
+        await after.plant.intake.stop()
+        after.plant.end()
+
+    asyncio.run(scenario())
+
+
+def test_rows_of_childrens_readings_are_told_and_those_made_again_are_not(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        press = Press(tmp_path, clock(), lines(tmp_path))
+        catalogue = press.plant.journal.catalogue
+        series = catalogue.intern(Series("site-1", "p9", "temperature", "Cel", Kind.FLOAT))
+        batch = Batch(
+            np.full(2, series, np.int32), START_NS + np.arange(2), np.array([1.0, 3.0]), np.zeros(2, np.uint8)
+        )
+        findings = Engine(lines(tmp_path), catalogue, "gw", by_site=True).evaluate(batch)
+        intake = press.plant.intake
+        intake.take(intake.preparer.found(findings))
+        assert press.told == []
+        intake.take(intake.preparer.elsewhere(findings))
+        (rows,) = press.told
+        assert rows.places[rows.key[0]] == ("site-1", "p9")
+        await press.plant.settled()
+        press.plant.end()
 
     asyncio.run(scenario())
 
