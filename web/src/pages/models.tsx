@@ -125,7 +125,7 @@ function Beside({ row }: { row: Row }) {
   return (
     <span class="beside">
       {tried.slice(0, 2).map(([ref, role]) => (
-        <Badge key={ref} mood={role === "canary" ? "warn" : "info"} title={ref}>{`${role === "canary" ? `${figure(row.canaries[ref] ?? 0)} % ` : "shadow "}${parts(ref)[1]}`}</Badge>
+        <Badge key={ref} mood={role === "canary" ? "warn" : "info"} title={ref}>{`${parts(ref)[1] || ref} ${role === "canary" ? `at ${figure(row.canaries[ref] ?? 0)} %` : "in shadow"}`}</Badge>
       ))}
       {tried.length > 2 && <span class="soft small">{`+${tried.length - 2}`}</span>}
     </span>

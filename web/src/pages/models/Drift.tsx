@@ -3,13 +3,13 @@ import { useMemo, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { figure, percent, short, whole } from "~/lib/format";
 import { usePlace } from "~/lib/place";
-import { ago, exact, lasting, nodeNow } from "~/lib/time";
+import { ago, exact, lasting, nodeNow, now } from "~/lib/time";
 import { Badge, Button, Card, Empty, Facts, type Mood } from "~/parts/basic";
 import { Chart } from "~/parts/Chart";
 import { Table, type Column as TableColumn } from "~/parts/Table";
 import { DeedDialog } from "./deeds";
 import type { Column, Detail, Drift, Finding, Shape } from "./types";
-import { begun, share } from "./words";
+import { share } from "./words";
 
 const keyOf = (one: Column): string => `${one.kind} ${one.name}`;
 type State = "drifting" | "learning" | "steady";
@@ -65,10 +65,10 @@ function Alarms({ alarms }: { alarms: readonly Finding[] }) {
           <li key={`${one.kind} ${one.node} ${one.device} ${one.feature}`}>
             <Badge mood="bad">{one.kind.replaceAll("-", " ")}</Badge>
             <span class="wrap">
-              {begun(one.message)}
-              {one.device && <>{" · "}<Link href={`/devices/${encodeURIComponent(one.device)}`}>{one.device}</Link></>}
+              {one.message}
+              {one.device && <>{" · "}<Link class="underlined" href={`/devices/${encodeURIComponent(one.device)}`}>{one.device}</Link></>}
             </span>
-            <span class="soft small nowrap" title={exact(one.since_ns)}>{`since ${ago(one.since_ns)}`}</span>
+            <span class="soft small nowrap" title={exact(one.since_ns)}>{`for ${lasting((now.value - one.since_ns / 1e6) / 1000)}`}</span>
           </li>
         ))}
       </ul>
@@ -85,7 +85,7 @@ const COLUMNS: TableColumn<Column>[] = [
     cell: (one) => (
       <span class="model-name">
         <strong class="wrap">{one.name}</strong>
-        {one.kind === "prediction" ? <small>what it says</small> : one.devices > 0 && <small>{`${whole(one.devices)} ${one.devices === 1 ? "device" : "devices"} alarmed`}</small>}
+        {one.kind === "prediction" ? <small>what it says</small> : one.devices > 0 && <small class="tone-bad">{`${whole(one.devices)} ${one.devices === 1 ? "device" : "devices"}`}</small>}
       </span>
     ),
   },
@@ -137,7 +137,7 @@ function One({ one, shape, drift, alarm }: { one: Column; shape: Shape | undefin
   return (
     <Card title={<span class="row"><span class="wrap">{one.name}</span><Badge mood={MOODS[state]}>{state}</Badge></span>}>
       <div class="stack">
-        {alarm && <p class="wrap">{`${begun(alarm.message)}.`}</p>}
+        {alarm && <p class="wrap">{`${alarm.message}.`}</p>}
         {state === "learning" && <p class="soft">{`It learns what is usual (${one.phase}); nothing is alarmed before it’s known.`}</p>}
         <Facts
           rows={[

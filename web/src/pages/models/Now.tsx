@@ -142,7 +142,7 @@ function Newest({ detail }: { detail: Detail }) {
   const wanted = text.toLowerCase();
   const rows = detail.results.filter((one) => (!which || (one.how !== "model" && one.how !== "parent")) && `${one.device} ${one.label} ${one.version}`.toLowerCase().includes(wanted));
   return (
-    <Card title="Newest results" note={`${detail.results.length}`} flush actions={<><Segment label="Answered by" value={which} choices={WHICH} onChange={setWhich} /><Search label="Device, label or version" value={text} onChange={setText} /></>}>
+    <Card title="Newest results" note={`${detail.results.length}`} flush actions={<><Segment label="Answered by" value={which} choices={WHICH} onChange={setWhich} /><Search label="Search newest results" placeholder="Search" value={text} onChange={setText} /></>}>
       <Table
         label="Newest results"
         rows={rows}
