@@ -21,6 +21,7 @@ class Spoken(NamedTuple):
 _RUNS = "rule_answers:BacktestRun"
 _CHANGED = "rule_answers:RuleChanged"
 _COMMAND = "commands:CommandRow"
+_LIFE = "inference.lifecycle.status:"
 _TAKEN = "adapters.http.intake:Taken"
 SPOKEN: dict[str, Spoken] = {
     "AlertActs.act": Spoken("alert_acts:ActRow", "alert_acts:ActRequest", status=202),
@@ -59,6 +60,12 @@ SPOKEN: dict[str, Spoken] = {
     "Maintenance.end": Spoken("alerts:Gone"),
     "Maintenance.page": Spoken("*maintenance:MaintenanceRow"),
     "Maintenance.plan": Spoken("maintenance:MaintenanceRow", "maintenance:MaintenanceRequest", status=201),
+    "Models.act": Spoken(f"{_LIFE}ActDone", f"{_LIFE}ActBody"),
+    "Models.label": Spoken("inference.lifecycle.labels:Label", f"{_LIFE}LabelBody", status=201),
+    "Models.labels": Spoken(f"{_LIFE}LabelList"),
+    "Models.list": Spoken(f"{_LIFE}ModelList"),
+    "Models.relearn": Spoken(f"{_LIFE}DeploymentStatus", f"{_LIFE}ActBody"),
+    "Models.show": Spoken(f"{_LIFE}DeploymentStatus"),
     "OpenApi.show": Spoken(),
     "PeopleRoutes.audit": Spoken("people_answers:AuditPage"),
     "PeopleRoutes.change": Spoken("people_answers:PeopleChanged", "people_answers:PeopleChange"),
