@@ -10,7 +10,6 @@ from holdfast.inference.serving.posts import Post
 from holdfast.inference.serving.settings import ServingSettings
 from holdfast.model.predictions import Role
 
-
 NONE = ""
 """The key of no model."""
 
