@@ -100,7 +100,7 @@ def _rebuilt(answer: Answer, tensor: Tensor | None) -> Array:
     rebuilt = _of_rows(answer, tensor)
     if rebuilt.size != answer.given.size:
         raise AnswerInvalid(f"`{tensor.name}` has {rebuilt.shape}, and what it rebuilds {answer.given.shape}")
-    off = np.subtract(rebuilt.reshape(answer.given.shape), answer.given, dtype=np.float64)
+    off = (rebuilt.reshape(answer.given.shape) - answer.given).astype(np.float64)
     score: Array = np.einsum("ij,ij->i", off, off)
     score /= off.shape[1]
     return score

@@ -28,6 +28,7 @@ from holdfast.web.intake import IntakeRoutes
 from holdfast.web.live.service import Live
 from holdfast.web.maintenance import Maintenance
 from holdfast.web.metrics import CounterCollector
+from holdfast.web.models import Models
 from holdfast.web.openapi import OpenApi
 from holdfast.web.people import PeopleRoutes
 from holdfast.web.quarantine import Quarantine
@@ -57,6 +58,7 @@ def build_app(deps: WebDeps) -> Starlette:
         *Quarantine(deps).routes(),
         *Reports(deps).routes(),
         *Analytics(deps).routes(),
+        *Models(deps.models, deps.clock).routes(),
     ]
     if devices is not None:
         routes += devices.routes()

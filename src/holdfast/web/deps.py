@@ -39,6 +39,7 @@ from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
 from holdfast.web.flow_answers import Flow, Room
 from holdfast.web.guard import Door
+from holdfast.web.model_port import ModelsPort
 from holdfast.web.quarantine_port import Refusals
 from holdfast.web.rule_answers import BacktestWish, RuleChanged, RuleDetail, RuleList, RulesReloaded, TextChecked
 from holdfast.web.site_answers import SiteRow
@@ -340,18 +341,16 @@ class WebDeps:
     devices:     who sends to this node; None: nobody is asked, as in a part's test
     adapters:    how the adapters are; adapter_devices: the devices of one, None = it has none of its own
     documents:   None: this node keeps no shared documents, and their paths don't exist
-    commands:    None: there are no paths for commands
-    alerting:    None: there are no paths for alerts, as in a part's test
+    commands, alerting, intake: None: there are no paths for these, as in a part's test
     door:        who may do what; None: as where nobody logs in, and nothing is written down
-    intake:      None: there are no paths for messages of devices, as in a part's test
     audit:       reads the journal's tables for the audit; blocking; None: nobody asks, as in a part's test
     artifacts:   None: there are no paths for them, as in a part's test
     below:       what children tell of their devices; None: this node takes no children
-    rules:       None: nobody is asked, as in a part's test
+    rules, sql:  None: nobody is asked, as in a part's test
+    models:      None: this node has no models
     reporting:   the kept log and traces; None: there are no paths for them, as in a part's test
     sees:        of these series' ids those that whoever asks may know of; None: all
     sites:       None: this node takes no children, and the paths don't exist
-    sql:         None: nobody asks in SQL, as in a part's test
     """
 
     clock: Clock
@@ -378,6 +377,7 @@ class WebDeps:
     commands: Commands | None = None
     below: DevicesBelow | None = None
     rules: RuleBook | None = None
+    models: ModelsPort | None = None
     alerting: Alerting | None = None
     reporting: ReportService | None = None
     sees: Callable[[NDArray[np.int32]], NDArray[np.int32]] | None = None

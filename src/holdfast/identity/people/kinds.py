@@ -8,6 +8,7 @@ KINDS: Final = {
     "silences": ("* /api/v1/silences*", "* /api/v1/maintenance*"),
     "channels": ("* /api/v1/channels/*",),
     "rules": ("* /api/v1/rules/*",),
+    "models": ("* /api/v1/models/*",),
     "devices": ("* /api/v1/devices",),
     "commands": ("* /api/v1/devices/*/commands*",),
     "messages": ("* /api/v1/quarantine/*", "* /api/v1/queues/*"),

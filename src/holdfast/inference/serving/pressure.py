@@ -55,6 +55,11 @@ class Pressure:
         if self.state is Budget.FALLING and not can_fall:
             self.state = Budget.PRESSED
 
+    def start_over(self) -> None:
+        """The model was away, and is warm now."""
+        self.state = Budget.OK
+        self._calm_since, self._late_since, self._late = None, None, 0
+
     def foreseen(self, ratio: float, now: float) -> None:
         """What has just come will take so many budgets."""
         if self.state is Budget.OK and ratio >= PRESSED_AT:

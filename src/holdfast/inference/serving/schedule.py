@@ -165,17 +165,16 @@ class Schedule:
                 if (job := self._next(slot, lanes, now)) is not None:
                     slot.jobs.append(job)
                     job.lane.slot, job.lane.flying = slot, job.lane.flying + 1
+                    self._turns.spent(job.lane.number, job.planned_s)
                     planned.append((slot, job))
         return planned
 
     def _next(self, slot: Slot, lanes: Sequence[Lane], now: float) -> Job | None:
         free = [lane for lane in lanes if lane.slot is None or lane.slot is slot]
-        if slot.jobs:  # a second one: only what is worth a batch already
-            ready = [lane for lane in free if lane.health.is_able and 2 * lane.rows >= lane.limit]
-        else:
-            ready = [lane for lane in free if (lane.health.is_able and lane.acting) or _is_cold(lane)]
-        if ready:
+        if ready := [lane for lane in free if (lane.health.is_able and lane.acting) or _is_cold(lane)]:
             lane = self._turn_of(ready)
+            if slot.jobs and (_is_cold(lane) or 2 * lane.rows < lane.limit):
+                return None  # a second one only of what is worth a batch already; nobody is passed over for it
             return lane.warm_up() if _is_cold(lane) else self._batch(lane, now)
         idle = [lane for lane in free if lane.health.is_able and lane.shadowing]
         if slot.jobs or not idle:
@@ -203,7 +202,7 @@ class Schedule:
             self._release()
             return
         self._land(slot, job)
-        self._turns.spent(lane.number, job.took_s)
+        self._turns.spent(lane.number, job.took_s - job.planned_s)
         if job.error or job.said is None:
             self._failed(job, now)
         else:
@@ -237,6 +236,9 @@ class Schedule:
 
     def _warmed(self, lane: Lane, now: float) -> None:
         lane.health.warmed(now)
+        for post in lane.posts:
+            post.pressure.start_over()
+            self._follow(post, now)
         if lane.last_error:
             self._emit(ModelRecovered(lane.scorer.name, lane.scorer.version))
 

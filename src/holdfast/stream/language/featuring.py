@@ -412,9 +412,11 @@ def _fill(parts: _Parts, made: Sequence[Feature]) -> tuple[float, ...]:
     fill: float | Mapping[str, float] = float("nan")
     if isinstance(missing, Fill):
         fill = missing.fill
-        unknown = [name for name in fill if name not in names] if isinstance(fill, dict) else []
+        known = list(parts.text.select)
         parts.faults["missing"] += [
-            f"no feature is called `{name}`{near(name, names)}; there are {', '.join(names)}" for name in unknown
+            f"no feature is called `{name}`{near(name, known)}; there are {', '.join(known)}"
+            for name in (fill if isinstance(fill, dict) else ())
+            if name not in known
         ]
     elif missing == "zero":
         fill = 0.0
