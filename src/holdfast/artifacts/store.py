@@ -266,7 +266,7 @@ class ArtifactStore:
         with self._lock:
             before = self._entries.get(digest)
             if before is not None:
-                name, pinned = before.name or entry.name, before.pinned or entry.pinned
+                name, pinned = entry.name or before.name, before.pinned or entry.pinned
                 entry = msgspec.structs.replace(entry, name=name, pinned=pinned, stored_ns=before.stored_ns)
             self._note(entry)
             path.replace(self.root / digest)
