@@ -5,7 +5,7 @@ wait for it. A deployment whose model can't be loaded has its fallbacks, and loa
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,7 +77,8 @@ class Models:
         """Rows that came before their model was loaded."""
         self._served: frozenset[tuple[str, Role, str]] = frozenset()
         self._changed = asyncio.Event()
-        self._is_up = False
+        self.is_up = False
+        self.on_tick: Callable[[], None] = lambda: None
         node.intake.on_features(self._rows)
         measure_models(self, node.telemetry)
 
@@ -96,7 +97,7 @@ class Models:
     async def stop(self, deadline_s: float) -> None:
         """Score what waits, keep what was learned, let go of the models."""
         await self.serving.stop(deadline_s)
-        if self._is_up:
+        if self.is_up:
             await self.lives.keep()
         self.loading.release(self.loading.scorers.values())
 
@@ -110,10 +111,10 @@ class Models:
             await asyncio.sleep(RETRY_S)
 
     async def _live(self) -> None:
-        if not self._is_up:
+        if not self.is_up:
             await self.lives.start({name: configured(self.works[name], self.shelves) for name in self.lives.lives})
         await self._serve()
-        self._is_up = True
+        self.is_up = True
         retry = keep = self.clock.monotonic()
         while True:
             await self._wait()
@@ -122,6 +123,7 @@ class Models:
                 retry = now
                 await self._serve()
             await self._tick()
+            self.on_tick()
             if now - keep >= KEEP_S:
                 keep = now
                 await self.lives.keep()
