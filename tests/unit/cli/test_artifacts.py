@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from tests.ports import free_port
 from tests.running import Running, running
+from tests.unit.inference.making import folder as made
 from typer.testing import CliRunner
 
 from holdfast.artifacts.bundles import unpack
 from holdfast.cli.artifacts import node_at, publish_folder
 from holdfast.cli.main import app
-from holdfast.cli.node_api import Misused
+from holdfast.kernel.documents import SettingsInvalid
 
 BODY = bytes(range(256)) * 3_000
 DIGEST = sha256(BODY).hexdigest()
@@ -75,10 +76,7 @@ def test_a_file_goes_on_where_it_was_cut_and_a_foreign_beginning_is_found_out(no
 def test_a_model_s_folder_is_published_as_one_file(
     node: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "pump"
-    folder.mkdir()
-    (folder / "model.yaml").write_text("model: pump\n")
-    (folder / "model.onnx").write_bytes(BODY)
+    folder = made(tmp_path / "pump", BODY)
     there = node_at(str(node.folder / "node.yaml"), None, None)
     assert publish_folder(there, folder, pin=True) == 0
     assert publish_folder(there, folder, pin=True) == 0
@@ -89,9 +87,11 @@ def test_a_model_s_folder_is_published_as_one_file(
     assert holdfast(node, "get", digest, str(tmp_path / "bundle"))[0] == 0
     unpack(tmp_path / "bundle", tmp_path / "out")
     assert (tmp_path / "out" / "model.onnx").read_bytes() == BODY
-    (folder / "model.yaml").unlink()
-    with pytest.raises(Misused, match=r"model\.yaml"):
+    (folder / "model.yaml").write_text("model: pump\n")
+    with pytest.raises(SettingsInvalid, match=r"model\.yaml"):
         publish_folder(there, folder, pin=True)
+    done = CliRunner().invoke(app, ["model", "publish", str(node.folder / "node.yaml"), str(folder)])
+    assert (done.exit_code, "model.yaml:" in done.output) == (2, True)
 
 
 def test_a_node_that_does_not_answer_and_a_file_that_is_not_there_say_so(node: Running, tmp_path: Path) -> None:
