@@ -15,7 +15,7 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -25,7 +25,7 @@ import msgspec
 
 from holdfast.artifacts.bundles import unpack
 from holdfast.artifacts.digests import hashed, is_digest
-from holdfast.artifacts.entries import Entry, Note, Opened, Seen, disk, seen_of, size_of
+from holdfast.artifacts.entries import Entry, Note, Opened, Seen, changed_ns, disk, seen_of, size_of
 from holdfast.artifacts.errors import ArtifactAbsent, ArtifactPinned, ArtifactsFull, ArtifactTooLarge, ArtifactWrong
 from holdfast.artifacts.happenings import ArtifactDamaged, ArtifactKept, ArtifactLeft
 from holdfast.artifacts.parts import ENDING, Part
@@ -218,12 +218,17 @@ class ArtifactStore:
 
     def part(self, digest: str) -> Part | None:
         """What came of it before; None = nothing that can be used."""
-        path = self.root / "parts" / digest
-        found = Part.reopen(path)
+        found = Part.reopen(self.root / "parts" / digest)
         if found is None:
+            self.drop_parts([digest])
+        return found
+
+    def drop_parts(self, digests: Iterable[str]) -> None:
+        """Forget what was begun. Raises OSError."""
+        for digest in digests:
+            path = self.root / "parts" / digest
             path.unlink(missing_ok=True)
             path.with_name(path.name + ENDING).unlink(missing_ok=True)
-        return found
 
     def begin_part(self, digest: str, size: int) -> Part:
         """A new part, once there's room. Raises like `make_room`, or StorageUnusable, DiskFull."""
@@ -237,7 +242,7 @@ class ArtifactStore:
     def parts(self) -> list[str]:
         """Digests of what was begun, the latest first."""
         found = self._parts()
-        return sorted(found, key=lambda digest: -found[digest].stat().st_mtime_ns)
+        return sorted(found, key=lambda digest: -changed_ns(found[digest]))
 
     def adopt(self, digest: str, part: Part, name: str = "") -> Entry:
         """A part that is whole becomes an artifact, if it's the one.

@@ -24,8 +24,9 @@ MOST_VALUES = 8_192
 """Numbers of one row."""
 EXACT_VALUES = 256
 """Up to so many go as float64, more as float32, as which models take them anyway."""
+MOST_LABELS, MOST_LABEL = 1_000, 100
 Text = Annotated[str, Meta(max_length=200)]
-Labels = Annotated[tuple[Annotated[str, Meta(max_length=100)], ...], Meta(max_length=1_000)]
+Labels = Annotated[tuple[Annotated[str, Meta(max_length=MOST_LABEL)], ...], Meta(max_length=MOST_LABELS)]
 Array = NDArray[Any]
 
 
@@ -76,7 +77,7 @@ class Answered(Struct, frozen=True, omit_defaults=True):
     model: Text = ""
     version: Text = ""
     labels: Labels = ()
-    label: Annotated[int, Meta(ge=-1, lt=1_000)] = -1
+    label: Annotated[int, Meta(ge=-1, lt=MOST_LABELS)] = -1
     score: float | None = None
     confidence: float | None = None
     took_s: float = 0.0

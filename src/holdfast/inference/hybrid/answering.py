@@ -6,6 +6,7 @@ are heard again at a start, and as an answer's id is made of its question's, nob
 
 import asyncio
 import math
+import re
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,14 +18,27 @@ from numpy.typing import NDArray
 from holdfast.inference.hybrid.happenings import HybridUnanswerable
 from holdfast.kernel.clock import NS_PER_S, Clock
 from holdfast.kernel.errors import HoldfastError
+from holdfast.model.command import MAX_PARAMS
 from holdfast.model.event import Event
 from holdfast.model.predictions import Predictions
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.wire.errors import WireError
-from holdfast.wire.hybrid import KIND, NAME, PLACE, Answered, Wanted, encode_answer, values_of, wanted_of
+from holdfast.wire.hybrid import (
+    KIND,
+    MOST_LABEL,
+    MOST_LABELS,
+    NAME,
+    PLACE,
+    Answered,
+    Wanted,
+    encode_answer,
+    values_of,
+    wanted_of,
+)
 
 Array = NDArray[Any]
 MOST_WAITING = 512
+_NUMBER = re.compile(r"[0-9a-f]{32}")
 PER_CHILD = 128
 """Of these, by one child: one that asks much mustn't shut the others out."""
 MOST_ROWS = 256
@@ -110,14 +124,10 @@ class Answering:
                 await self._some(self._next())
 
     def _hear(self, child: str, event: Event) -> None:
-        wanted = wanted_of(event.why)
         try:
-            values = None if wanted is None else values_of(wanted)
+            wanted, values = _read(event)
         except WireError as error:
             self._unanswered("malformed", child, str(error))
-            return
-        if wanted is None or values is None:
-            self._unanswered("malformed", child, "this version can't tell what it asks")
             return
         left_s = min(wanted.within_s, (wanted.until_ns - self._clock.wall_ns()) / NS_PER_S)
         if left_s <= 0:
@@ -180,9 +190,11 @@ class Answering:
         if left_s <= 0:
             self._unanswered("expired", one.child, one.wanted.deployment)
             return
-        wanted = one.wanted
+        wanted, params = one.wanted, encode_answer(answer)
+        if len(params) > MAX_PARAMS:
+            params = encode_answer(_blank(one, f"{answer.model}: its labels are too long for an answer"))
         place = f"{PLACE}{wanted.deployment}"
-        reply = Reply(f"hy-{one.event.id}", wanted.asker, one.child, place, NAME, encode_answer(answer), left_s)
+        reply = Reply(f"hy-{one.event.id}", wanted.asker, one.child, place, NAME, params, left_s)
         try:
             await self._send(reply)
         except HoldfastError as error:
@@ -194,6 +206,18 @@ class Answering:
         self._telemetry.emit(HybridUnanswerable(why=why, child=child, detail=detail[:200]))
 
 
+def _read(event: Event) -> tuple[Wanted, Array]:
+    """A question. What its answer is made of must fit a command, or a child couldn't read any that wait for it.
+
+    Raises:
+        WireError: it makes no sense.
+    """
+    wanted = wanted_of(event.why)
+    if wanted is None or not _NUMBER.fullmatch(event.id) or not wanted.deployment.isprintable():
+        raise WireError("this version can't tell what it asks")
+    return wanted, values_of(wanted)
+
+
 def _blank(one: _Asked, failed: str = "") -> Answered:
     event = one.event
     return Answered(event.id, one.wanted.deployment, event.node, event.device, event.ts, failed=failed)
@@ -201,7 +225,7 @@ def _blank(one: _Asked, failed: str = "") -> Answered:
 
 def _answer(one: _Asked, said: Verdict, at: int) -> Answered:
     predictions, event = said.predictions, one.event
-    label = int(predictions.label[at])
+    label, labels = int(predictions.label[at]), tuple(word[:MOST_LABEL] for word in said.labels[:MOST_LABELS])
     return Answered(
         event.id,
         one.wanted.deployment,
@@ -210,8 +234,8 @@ def _answer(one: _Asked, said: Verdict, at: int) -> Answered:
         event.ts,
         said.model[:200],
         said.version[:200],
-        tuple(said.labels),
-        label if 0 <= label < len(said.labels) else -1,
+        labels,
+        label if 0 <= label < len(labels) else -1,
         _finite(predictions.score[at]),
         _finite(predictions.confidence[at]),
         said.took_s,

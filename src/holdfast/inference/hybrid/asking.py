@@ -30,7 +30,7 @@ from holdfast.model.event import Event
 from holdfast.model.features import FeatureRows
 from holdfast.model.lane import Lane
 from holdfast.model.predictions import How, Predictions, Results
-from holdfast.wire.hybrid import KIND, MOST_VALUES, Answered, Said, Wanted, pack_values
+from holdfast.wire.hybrid import KIND, MOST_LABEL, MOST_VALUES, Answered, Said, Wanted, pack_values
 
 Array = NDArray[Any]
 MOST_AT_ONCE = 64
@@ -268,7 +268,7 @@ def _said(results: Results, at: int) -> Said:
     said = results.predictions
     label = int(said.label[at])
     word = results.labels[label] if 0 <= label < len(results.labels) else ""
-    return Said(results.model, results.version, word, _plain(said.score[at]), _plain(said.confidence[at]))
+    return Said(results.model, results.version, word[:MOST_LABEL], _plain(said.score[at]), _plain(said.confidence[at]))
 
 
 def _plain(value: Any) -> float | None:

@@ -27,6 +27,7 @@ class Sums:
         self.asked = list[tuple[str, int]]()
         self.failure: Exception | None = None
         self.short = 0
+        self.labels: tuple[str, ...] = ("a", "b")
 
     async def score(self, model: str, features: str, values: NDArray[Any]) -> Verdict:
         assert features == "pump@0011"
@@ -36,7 +37,7 @@ class Sums:
             raise self.failure
         n = len(values) - self.short
         said = Predictions(np.nansum(values, axis=1)[:n], np.ones(n, np.int32), np.full(n, np.nan))
-        return Verdict(model, "2.0", ("a", "b"), said, 0.01)
+        return Verdict(model, "2.0", self.labels, said, 0.01)
 
 
 class Above:
@@ -109,11 +110,14 @@ def test_what_comes_too_late_or_makes_no_sense_is_not_scored() -> None:
     broken = msgspec.structs.replace(events[0], why={"wanted": {"values": "?"}})
     odd = {"wanted": {**events[0].why["wanted"], "values": "AAAA"}}  # type: ignore[dict-item]  # it's a mapping
     other = msgspec.structs.replace(events[0], kind="alert.raised")
+    unnamed = msgspec.structs.replace(events[0], id="no number of ours")
+    unprintable = {"wanted": {**events[0].why["wanted"], "deployment": "a\0b"}}  # type: ignore[dict-item]  # it's a mapping
     above.hear([broken, msgspec.structs.replace(events[0], why=odd), other])
+    above.hear([unnamed, msgspec.structs.replace(events[0], why=unprintable)])
     above.clock.advance(31.0)
     above.hear(events)
     assert (above.sent, above.model.asked) == ([], [])
-    assert above.why() == ["malformed", "malformed", "expired", "expired"]
+    assert above.why() == ["malformed"] * 4 + ["expired"] * 2
 
 
 def test_an_asker_whose_clock_is_ahead_is_answered_within_what_it_said() -> None:
@@ -167,3 +171,13 @@ def test_an_answer_that_cannot_go_down_is_counted() -> None:
     above.hear(asked(1, above.clock))
     assert above.why() == ["unreachable"]
     assert above.answering.answered == 0
+
+
+def test_labels_that_no_answer_has_room_for_are_cut_or_said_to_be_too_long() -> None:
+    above = Above()
+    above.model.labels = ("a", "b" * 500)
+    above.hear(asked(1, above.clock))
+    assert above.answers()[0].labels == ("a", "b" * 100)
+    above.model.labels = tuple("c" * 100 for _ in range(1_000))
+    above.hear(asked(1, above.clock))
+    assert "too long" in above.answers()[1].failed
