@@ -1,8 +1,8 @@
 """A camera's inspection model, trained on the spot: MobileNetV2 on rendered metal parts with scratches, dents, stains.
 
-    python -m benchmarks.optimiser_model --out FOLDER [--width 0.5] [--side 96] [--seconds 300] [--seed 1]
+python -m benchmarks.optimiser_model --out FOLDER [--width 0.5] [--side 96] [--seconds 300] [--seed 1]
 
-Needs PyTorch (extra `train`) and nothing of Holdfast. The architecture is that of Sandler et al., "MobileNetV2: Inverted
+Needs PyTorch (extra `train`) and nothing of Holdfast. The architecture is of Sandler et al., "MobileNetV2: Inverted
 Residuals and Linear Bottlenecks" (2018), table 2, with the first two strides of 2 kept; the pictures are made here from
 the seed: brushed metal under uneven light with reflections, glare, dust and, in three classes of four, one defect.
 
@@ -63,13 +63,16 @@ def _defect(random: np.random.Generator, side: int, kind: int) -> Array:
     if kind == 1:
         bent = across + random.uniform(-0.8, 0.8) * along**2
         line = np.exp(-((bent / random.uniform(0.01, 0.02)) ** 2)) * (np.abs(along) < random.uniform(0.15, 0.35))
-        return random.choice([-1, 1]) * random.uniform(0.12, 0.35) * line
+        scratch: Array = random.choice([-1, 1]) * random.uniform(0.12, 0.35) * line
+        return scratch
     reach = random.uniform(0.07, 0.16)
     far = np.hypot(along, across * random.uniform(1.0, 1.7)) / reach
     if kind == 2:
-        return random.uniform(0.2, 0.45) * along / reach * np.exp(-(far**2))
+        dent: Array = random.uniform(0.2, 0.45) * along / reach * np.exp(-(far**2))
+        return dent
     ragged = far + 0.3 * np.sin(3 * np.arctan2(across, along) + angle)
-    return -random.uniform(0.1, 0.3) / (1 + np.exp(8 * (ragged - 1)))
+    stain: Array = -random.uniform(0.1, 0.3) / (1 + np.exp(8 * (ragged - 1)))
+    return stain
 
 
 def pictures(seed: int, count: int, side: int) -> tuple[Array, Array]:
@@ -138,7 +141,7 @@ def mobilenet(width: float = 0.5, classes: int = len(LABELS)) -> Any:
 
 
 def teacher() -> Any:
-    """As trained, for `holdfast model optimise --teacher benchmarks.optimiser_model:teacher`; HOLDFAST_INSPECTION says where."""
+    """As trained, for `--teacher benchmarks.optimiser_model:teacher`; HOLDFAST_INSPECTION names the folder."""
     import torch
 
     folder = Path(os.environ["HOLDFAST_INSPECTION"])
@@ -238,7 +241,8 @@ outputs:
 budget: 50ms
 memory: 30MB
 metrics: {{accuracy: {accuracy:.4f}, data: "2,000 rendered pictures not trained on, seed {args.seed + 2}"}}
-trained: {{data: "rendered, seed {args.seed}", rows: {args.pictures}, seed: {args.seed}, script: benchmarks/optimiser_model.py}}
+trained: {{data: "rendered, seed {args.seed}", rows: {args.pictures}, seed: {args.seed}, \
+script: benchmarks/optimiser_model.py}}
 licence: Apache-2.0
 """
 

@@ -6,7 +6,7 @@ from holdfast.cli.words import plain, size, table
 
 if TYPE_CHECKING:
     from holdfast.inference.optimising.benching import Bench
-    from holdfast.inference.optimising.comparing import Compared, Side
+    from holdfast.inference.optimising.comparing import Apart, Compared, Side
     from holdfast.inference.optimising.report import Report, Row
 
 _WIDE = 110
@@ -20,11 +20,13 @@ def optimise_lines(report: "Report") -> list[str]:
     rows = [_row(row, there[0]) for row in there]
     missing = [f"  {row.name}: not possible: {plain(row.why, _WIDE)}" for row in report.candidates if row.why]
     told = [f"  {row.name}: {row.words}" + (f" ({plain(row.note, _WIDE)})" if row.note else "") for row in there]
+    data = f"judged on {report.rows:,} rows of {plain(report.judged_on)}, "
+    data += f"calibrated on {report.calibration_rows:,} of {plain(report.calibrated_on)}"
+    dots = "with" if report.dot_products else "without"
     return [
         f"{plain(report.model)}, {report.task}; {report.metric}: {report.metric_words}",
-        f"judged on {report.rows:,} rows of {plain(report.judged_on)}, "
-        f"calibrated on {report.calibration_rows:,} of {plain(report.calibrated_on)}",
-        f"one thread of {plain(report.cpu)}, {'with' if report.dot_products else 'without'} INT8 dot products; times in ms",
+        data,
+        f"one thread of {plain(report.cpu)}, {dots} INT8 dot products; times in ms",
         "",
         *table([head, *rows], range(2, len(head))),
         "",
@@ -53,7 +55,10 @@ def _pick(report: "Report") -> list[str]:
         said = "refused" if report.refused else "nothing to gain"
         return [f"{said}: {report.why}; nothing is written (--max-loss {100 * report.max_loss:g}%)"]
     row, first = report.row(report.pick), report.candidates[0]
-    gains = [f"{first.size / row.size:.2f} times smaller", f"{first.p50_ms / row.p50_ms:.2f} times quicker with one row"]
+    gains = [
+        f"{first.size / row.size:.2f} times smaller",
+        f"{first.p50_ms / row.p50_ms:.2f} times quicker with one row",
+    ]
     gains += [f"{first.batch_p50_ms / row.batch_p50_ms:.2f} with {report.batch}"]
     lines = [f"pick: {report.pick}, {report.why}: {', '.join(gains)}"]
     return [*lines, f"written: {plain(report.out)}"] if report.out else lines
@@ -64,12 +69,9 @@ def bench_lines(told: "Bench") -> list[str]:
     head = ["rows", "threads", "p50 ms", "p99 ms", "rows/s"]
     rows = [[f"{p.batch:,}", f"{p.threads}", f"{p.p50_ms:.3f}", f"{p.p99_ms:.3f}", f"{p.rows_per_s:,.0f}"]
             for p in told.paces]  # fmt: skip
-    return [
-        f"{plain(told.model)}: {size(told.size)}, {size(told.memory)} in memory, first answer after {told.load_ms:.0f} ms"
-        + ("; on rows made up" if told.random else ""),
-        "",
-        *table([head, *rows], range(5)),
-    ]
+    costs = f"{size(told.size)}, {size(told.memory)} in memory, first answer after {told.load_ms:.0f} ms"
+    made_up = "; on rows made up" if told.random else ""
+    return [f"{plain(told.model)}: {costs}{made_up}", "", *table([head, *rows], range(5))]
 
 
 def compare_lines(told: "Compared") -> list[str]:
@@ -79,21 +81,31 @@ def compare_lines(told: "Compared") -> list[str]:
     span = f"{100 * told.loss_low:+.2f} to {100 * told.loss_high:+.2f}"
     what = told.metric if told.labelled else "agreement"
     lines += ["", f"B loses {100 * told.loss:+.2f} % of {what} against A (95 %: {span})"]
-    lines += [f"B is {told.quicker:.2f} times as quick with one row (95 %: {told.quicker_low:.2f} to {told.quicker_high:.2f})"]
+    quicker = f"{told.quicker_low:.2f} to {told.quicker_high:.2f}"
+    lines += [f"B is {told.quicker:.2f} times as quick with one row (95 %: {quicker})"]
     if told.agreement is not None:
         low, high = 100 * (told.agreement_low or 0), 100 * (told.agreement_high or 0)
         lines += [f"they agree on {100 * told.agreement:.2f} % of the rows (95 %: {low:.2f} to {high:.2f})"]
     if told.p is not None:
         lines += [f"only A is right {told.only_a} times, only B {told.only_b} times (McNemar's p = {told.p:.3g})"]
     if told.apart is not None:
-        far = told.apart
-        lines += [f"scores differ by {far.p50:.3g} in the middle, {far.p99:.3g} in 99 of 100 rows, {far.largest:.3g} at most; "
-                  f"B is {far.mean:+.3g} on average; RMSE {100 * far.rmse_share:.2g} % of A's deviation"]  # fmt: skip
+        lines += _apart(told.apart)
     if told.confusion:
-        names = [plain(name, 16) for name in told.labels[: len(told.confusion)]]
-        rows = [["A \\ B", *names], *([name, *(f"{n:,}" for n in row)] for name, row in zip(names, told.confusion, strict=False))]
-        lines += ["", *table(rows, range(1, len(names) + 1))]
+        lines += ["", *_confusion(told)]
     return lines
+
+
+def _apart(far: "Apart") -> list[str]:
+    most = f"{far.p50:.3g} in the middle, {far.p99:.3g} in 99 of 100 rows, {far.largest:.3g} at most"
+    mean = f"{far.mean:+.3g} on average; RMSE {100 * far.rmse_share:.2g} % of A's deviation"
+    return [f"scores differ by {most}; B's are {mean}"]
+
+
+def _confusion(told: "Compared") -> list[str]:
+    names = [plain(name, 16) for name in told.labels[: len(told.confusion)]]
+    counted = zip(names, told.confusion, strict=False)  # there may be classes that neither says
+    rows = [[name, *(f"{n:,}" for n in row[: len(names)])] for name, row in counted]
+    return table([["A says \\ B says", *names], *rows], range(1, len(names) + 1))
 
 
 def _sides(told: "Compared") -> list[str]:

@@ -43,16 +43,20 @@ def register(model: typer.Typer) -> None:
         model.command()(command)
 
 
-def optimise(
+def optimise(  # noqa: PLR0917  # typer calls it by keyword: each is an option
     source: Source,
     calibrate: Annotated[
         Path, typer.Option(help="Rows to calibrate INT8 and pruning by, and to train with.", metavar="DATA")
     ],
     evaluate: Annotated[Path, typer.Option(help="Held-out rows to judge by, with labels.", metavar="DATA")],
-    out: Annotated[Path | None, typer.Option(help="Write the pick here; else it's only told.", metavar="FOLDER")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the pick here; else it's only told.", metavar="FOLDER")
+    ] = None,
     task: Task = "",
     label: Label = "",
-    max_loss: Annotated[str, typer.Option(help="Of accuracy, R² or AUC, as in 1% (of 100 rows one more wrong).")] = "1%",
+    max_loss: Annotated[
+        str, typer.Option(help="Of accuracy, R² or AUC, as in 1% (of 100 rows one more wrong).")
+    ] = "1%",
     prefer: Annotated[Prefer, typer.Option(help="What the pick is to be best in.")] = "balanced",
     max_ms: Annotated[float, typer.Option(help="p99 of a call with one row, ms; 0 = any.", min=0)] = 0,
     max_size: Annotated[str, typer.Option(help="The file's, as in 300kB; empty = any.")] = "",
@@ -129,9 +133,7 @@ def compare(
 
         pair = _given(first, task), _given(second, task)
         rows = read_samples(data, pair[0], label), read_samples(data, pair[1], label)
-        told = waiting(
-            lambda: comparing.compare(pair, rows, batch=batch, seconds=seconds), "comparing", json=json
-        )
+        told = waiting(lambda: comparing.compare(pair, rows, batch=batch, seconds=seconds), "comparing", json=json)
         typer.echo(as_json(told) if json else "\n".join(compare_lines(told)))
         return 0
 
@@ -159,7 +161,7 @@ def _optimised(
         return writing.write(given, report, run.file_of(report.pick), out)
 
     with progress("optimising", None, "candidates", json=json) as bar:
-        report = room.optimise(given, calibrate, evaluate, wishes, keep, lambda done, of, what: bar(done, of, what))
+        report = room.optimise(given, calibrate, evaluate, wishes, keep, bar)
     typer.echo(as_json(report) if json else "\n".join(optimise_lines(report)))
     return 0 if report.pick else 1
 

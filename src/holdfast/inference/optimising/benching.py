@@ -35,7 +35,12 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 def bench(
-    given: Given, x: Array | None, batches: Sequence[int], threads: Sequence[int], seconds: float, limit_s: float = 300.0
+    given: Given,
+    x: Array | None,
+    batches: Sequence[int],
+    threads: Sequence[int],
+    seconds: float,
+    limit_s: float = 300.0,
 ) -> Bench:
     """Run the model in child processes; x: rows as it takes them, None = made up.
 

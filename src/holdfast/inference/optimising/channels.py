@@ -132,8 +132,8 @@ def _moments(count: int, first: Array, second: Array) -> Moments:
 def refit(model: Any, lanes: Sequence[Lane], chosen: Sequence[Array], seen: Seen) -> dict[str, Array]:
     """Let the layers that read cut channels make do with the others, as well as least squares can.
 
-    A layer that reads each place by itself (Gemm, MatMul, 1 × 1 convolution) gets the weights that come nearest to what
-    it said before; of wider kernels only the bias moves, by what the cut channels gave on average.
+    A layer that reads each place by itself (Gemm, MatMul, convolution of 1 by 1) gets the weights that come nearest to
+    what it said before; of wider kernels only the bias moves, by what the cut channels gave on average.
 
     Returns:
         By output tensor: what is still to be added to layers that have no bias, for all their outputs.
@@ -142,7 +142,9 @@ def refit(model: Any, lanes: Sequence[Lane], chosen: Sequence[Array], seen: Seen
     for lane, cut in zip(lanes, chosen, strict=True):
         for reader in lane.readers if len(cut) else ():
             at, weight = _places(cut, reader.part.block), held[reader.part.name]
-            fitted, added = _fitted(np.moveaxis(weight, reader.part.axis, 0).astype(np.float64), at, seen[reader.tensor])
+            fitted, added = _fitted(
+                np.moveaxis(weight, reader.part.axis, 0).astype(np.float64), at, seen[reader.tensor]
+            )
             held[reader.part.name] = np.moveaxis(fitted, 0, reader.part.axis).astype(weight.dtype)
             graphs.put(model, reader.part.name, held[reader.part.name])
             bias = reader.node.input[2] if len(reader.node.input) > 2 else ""

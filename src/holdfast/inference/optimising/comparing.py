@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from math import comb
+from math import comb, erfc, sqrt
 from pathlib import Path
 
 import msgspec
@@ -117,10 +117,29 @@ def _told(
     ratio, low, high = _quicker(ms[0][0], ms[1][0])
     labels = list(pair[0].labels) or [str(i) for i in range(len(matrix))]
     return Compared(
-        task, second.metric, len(data[0]), y is not None, labels, sides[0], sides[1], *shares, matrix.tolist(),
-        _apart(says), only and only[0], only and only[1], only and mcnemar(*only), second.loss, second.low,
-        second.high, ratio, low, high, batch,
-    )  # fmt: skip
+        task=task,
+        metric=second.metric,
+        rows=len(data[0]),
+        labelled=y is not None,
+        labels=labels,
+        a=sides[0],
+        b=sides[1],
+        agreement=shares[0],
+        agreement_low=shares[1],
+        agreement_high=shares[2],
+        confusion=matrix.tolist(),
+        apart=_apart(says),
+        only_a=only and only[0],
+        only_b=only and only[1],
+        p=only and mcnemar(*only),
+        loss=second.loss,
+        loss_low=second.low,
+        loss_high=second.high,
+        quicker=ratio,
+        quicker_low=low,
+        quicker_high=high,
+        batch=batch,
+    )
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -129,9 +148,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     if count == 0:
         return 1.0
     if count <= _EXACT:
-        return min(1.0, 2 * sum(comb(count, i) for i in range(least + 1)) / 2**count)
-    from math import erfc, sqrt
-
+        return float(min(1.0, 2 * sum(comb(count, i) for i in range(least + 1)) / 2**count))
     return erfc(abs(only_a - only_b) / sqrt(2 * count))
 
 

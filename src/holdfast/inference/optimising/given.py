@@ -105,7 +105,7 @@ def session(path: Path, threads: int = 1, level: str = "all") -> Any:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors are pybind classes that share no base but Exception
+    except Exception as error:  # noqa: BLE001  # its errors are pybind classes that share no base but Exception
         raise ModelUnusable(f"{path} can't be loaded: {_short(error)}", "is it an ONNX model (.onnx, .ort)?") from None
 
 

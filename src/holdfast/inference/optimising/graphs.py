@@ -30,7 +30,7 @@ def load(path: Path) -> Any:
         raise NotPossible("a model in ORT format can't be changed any more: give the .onnx it was made of")
     try:
         model = onnx.load(str(path))
-    except Exception as error:  # protobuf's own, of several versions
+    except Exception as error:  # noqa: BLE001  # protobuf's own, of several versions
         raise NotPossible(f"{path.name} can't be read as ONNX: {str(error)[:200]}") from None
     if any(attribute.HasField("g") for node in model.graph.node for attribute in node.attribute):
         raise NotPossible("it has graphs within its graph (If, Loop, Scan), which aren't changed")

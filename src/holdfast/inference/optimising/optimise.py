@@ -103,9 +103,10 @@ class Run:
     def _write(self) -> None:
         np.save(self._x, self._calibrate.x)
         np.save(self._rows, self._evaluate.x)
-        if self._wishes.teacher:
-            answers = {} if self._train.y is None else {"y": self._train.y}
-            np.savez(self._learn, x=self._train.x, **answers)
+        if self._wishes.teacher and self._train.y is not None:
+            np.savez(self._learn, x=self._train.x, y=self._train.y)
+        elif self._wishes.teacher:
+            np.savez(self._learn, x=self._train.x)
 
     def _wanted(self) -> list[Recipe]:
         known = {recipe.name: recipe for recipe in RECIPES}
@@ -144,7 +145,9 @@ class Run:
 
     def _weighed(self, made: _Made) -> dict[str, Array] | None:
         out = self._folder / f"{made.name}.said.npz"
-        answer = workshop.run(Weigh(str(made.path), str(self._rows), str(out), self._wishes.batch), self._wishes.limit_s)
+        answer = workshop.run(
+            Weigh(str(made.path), str(self._rows), str(out), self._wishes.batch), self._wishes.limit_s
+        )
         if not isinstance(answer, Weighed):
             made.why = answer.why if isinstance(answer, Failed) else "it gave no answer"
             return None
@@ -164,7 +167,9 @@ class Run:
             raise ModelUnusable(f"the race failed: {answer.why if isinstance(answer, Failed) else 'no answer'}")
         measured = [_row(made, ms) for made, ms in zip(runners, answer.ms, strict=True)]
         on_front = front([(row.size, row.p50_ms, max(row.loss, 0.0)) for row in measured])
-        rows = {row.name: msgspec.structs.replace(row, front=is_on) for row, is_on in zip(measured, on_front, strict=True)}
+        rows = {
+            row.name: msgspec.structs.replace(row, front=is_on) for row, is_on in zip(measured, on_front, strict=True)
+        }
         return [rows.get(name) or _absent(made) for name, made in self._made.items()]
 
     def _picked(self, rows: list[Row]) -> Report:
@@ -182,7 +187,12 @@ class Run:
 
 
 def optimise(
-    given: Given, calibrate: Samples, evaluate: Samples, wishes: Wishes, keep: Callable[[Report, Run], Report], tell: Tell
+    given: Given,
+    calibrate: Samples,
+    evaluate: Samples,
+    wishes: Wishes,
+    keep: Callable[[Report, Run], Report],
+    tell: Tell,
 ) -> Report:
     """A run in a folder that is gone afterwards; `keep` saves what is to stay, and may add to the report."""
     with tempfile.TemporaryDirectory(prefix="holdfast-optimise-") as folder:
@@ -200,12 +210,26 @@ def _row(made: _Made, ms: Sequence[Sequence[float]]) -> Row:
     judged, weighed, content = made.judged, made.weighed, made.path.read_bytes()
     if judged is None or weighed is None:
         raise AssertionError  # only such race
-    times = [float(np.percentile(each, q)) for each in ms for q in (50, 99)]
+    p50, p99, batch_p50, batch_p99 = (float(np.percentile(each, q)) for each in ms for q in (50, 99))
     return Row(
-        made.name, made.recipe.words if made.recipe else "as given", made.note, "", made.path.name, len(content),
-        len(zstandard.compress(content, 9)), *times, weighed.memory_bytes, 1e3 * weighed.load_s, judged.value,
-        judged.loss, judged.low, judged.high, judged.more,
-    )  # fmt: skip
+        name=made.name,
+        words=made.recipe.words if made.recipe else "as given",
+        note=made.note,
+        file=made.path.name,
+        size=len(content),
+        packed=len(zstandard.compress(content, 9)),
+        p50_ms=p50,
+        p99_ms=p99,
+        batch_p50_ms=batch_p50,
+        batch_p99_ms=batch_p99,
+        memory=weighed.memory_bytes,
+        load_ms=1e3 * weighed.load_s,
+        value=judged.value,
+        loss=judged.loss,
+        low=judged.low,
+        high=judged.high,
+        more=judged.more,
+    )
 
 
 def _absent(made: _Made) -> Row:

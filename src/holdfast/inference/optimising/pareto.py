@@ -84,7 +84,7 @@ def _unfit(good: Sequence[Point], limits: Limits) -> str:
 
 def _cost(point: Point, original: Point, prefer: Prefer) -> float:
     size, time = point.size / max(original.size, 1.0), point.p50_ms / max(original.p50_ms, 1e-9)
-    return {"size": size, "latency": time, "balanced": (size * time) ** 0.5}[prefer]
+    return {"size": size, "latency": time, "balanced": float((size * time) ** 0.5)}[prefer]
 
 
 def _share(loss: float) -> str:

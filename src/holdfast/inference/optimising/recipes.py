@@ -52,8 +52,8 @@ def make(job: Make) -> Made:
 def _saved(job: Make, level: str, *, kind: str = "ONNX") -> str:
     """ONNX Runtime's own graph optimisation, written down.
 
-    level: `ALL` lays weights out for this kind of CPU (NCHWc); below, that is left to each load of an .onnx, so that the
-    file runs on any. A file in ORT format is not changed at load any more.
+    level: `ALL` lays weights out for this kind of CPU (NCHWc); below, that is left to each load of an .onnx, so that
+    the file runs on any. A file in ORT format is not changed at load any more.
     """
     import onnxruntime as ort
 
@@ -65,6 +65,18 @@ def _saved(job: Make, level: str, *, kind: str = "ONNX") -> str:
     off = [] if level == "ALL" else ["NchwcTransformer"]
     ort.InferenceSession(job.model, options, providers=["CPUExecutionProvider"], disabled_optimizers=off)
     return ""
+
+
+def _fused(job: Make) -> str:
+    return _saved(job, "EXTENDED")
+
+
+def _ort(job: Make) -> str:
+    return _saved(job, str(job.options.get("level", "EXTENDED")), kind="ORT")
+
+
+def _half_weights(job: Make) -> str:
+    return halves.weights_only(Path(job.model), Path(job.out))
 
 
 def _graph(job: Make) -> str:
@@ -102,24 +114,17 @@ def _cut(job: Make) -> str:
 _SHARES = {"eighth": 0.125, "quarter": 0.25, "half": 0.5}
 RECIPES: tuple[Recipe, ...] = (
     Recipe(PREPARED, "graph optimised: constants and batch norms folded", _graph, after=""),
-    Recipe("graph-fused", "graph optimised, operators fused (ONNX Runtime only)", lambda job: _saved(job, "EXTENDED")),
-    Recipe("ort", "ORT format, operators fused", lambda job: _saved(job, "EXTENDED", kind="ORT"), ending=".ort"),
-    Recipe(
-        "ort-here", "ORT format, laid out for this kind of CPU only", lambda job: _saved(job, "ALL", kind="ORT"), ending=".ort"
-    ),
+    Recipe("graph-fused", "graph optimised, operators fused (ONNX Runtime only)", _fused),
+    Recipe("ort", "ORT format, operators fused, for any CPU", _ort, ending=".ort"),
+    Recipe("ort-here", "ORT format, laid out for this kind of CPU only", _ort, ending=".ort", options={"level": "ALL"}),
     Recipe("float16", "float16 throughout", _half),
-    Recipe(
-        "float16-weights", "weights stored as float16", lambda job: halves.weights_only(Path(job.model), Path(job.out))
-    ),
+    Recipe("float16-weights", "weights stored as float16", _half_weights),
     Recipe("int8-dynamic", "INT8, dynamic", _dynamic),
     Recipe("int8-minmax", "INT8, static, per channel, whole range", _static, options={"method": "minmax"}),
     Recipe("int8-entropy", "INT8, static, per channel, range by entropy", _static, options={"method": "entropy"}),
     Recipe("int8-percentile", "INT8, static, per channel, 99.99 % range", _static, options={"method": "percentile"}),
-    Recipe(
-        "int8-mixed", "INT8, static, first and last layer float32", _static, options={"method": "minmax", "sensitive": 1}
-    ),
-    Recipe("int8-ort", "INT8 (minmax) in ORT format", lambda job: _saved(job, "EXTENDED", kind="ORT"),
-           after="int8-minmax", ending=".ort"),
+    Recipe("int8-mixed", "INT8, static, first and last layer float32", _static, options={"sensitive": 1}),
+    Recipe("int8-ort", "INT8 (minmax) in ORT format", _ort, after="int8-minmax", ending=".ort"),
     *(
         Recipe(f"pruned-{name}", f"a {name} of the weights at 0", _zeroed, options={"share": _SHARES[name]})
         for name in ("quarter", "half")
@@ -135,23 +140,19 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     Recipe(
         "channels-eighth-int8", "an eighth of the channels cut out, INT8", _static, after="channels-eighth",
-        options={"method": "minmax"},
     ),
     Recipe(
         "channels-quarter-int8", "a quarter of the channels cut out, INT8", _static, after="channels-quarter",
-        options={"method": "minmax"},
     ),
     Recipe(
         "channels-tuned", "half of the channels cut out, trained again", tuning.pruned, after="", needs_torch=True
     ),
     Recipe(
         "channels-tuned-int8", "half of the channels cut out, trained again, INT8", _static, after="channels-tuned",
-        options={"method": "minmax"},
     ),
     Recipe("student", "a smaller model that learnt from it", tuning.distilled, after="", needs_torch=True),
     Recipe(
         "student-int8", "a smaller model that learnt from it, INT8", _static, after="student",
-        options={"method": "minmax"},
     ),
 )  # fmt: skip
 BY_NAME = {recipe.name: recipe for recipe in RECIPES}

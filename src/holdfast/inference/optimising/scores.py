@@ -1,7 +1,7 @@
 """What a model says of rows, and how good that is. Pure.
 
 With labels: accuracy of classes, R² of numbers, the area under the ROC curve of anomalies. Without: how far it agrees
-with the original, which is then the measure, and is named so. Loss is always the original's figure less the candidate's.
+with the original, which is then the measure, and is named so. Loss: the original's figure less the candidate's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -167,7 +167,9 @@ def _of_anomalies(ours: Array, theirs: Array, y: Array | None, threshold: float 
         raise DataUnusable("anomalies are judged by rows of both kinds: label them 0 and 1", "give both in --evaluate")
     value, before = auc(ours, truth), auc(theirs, truth)
     low, high = _resampled(lambda at: auc(theirs[at], truth[at]) - auc(ours[at], truth[at]), len(truth))
-    more = {} if threshold is None else {"f1": f1(ours > threshold, truth), "f1_original": f1(theirs > threshold, truth)}
+    more = (
+        {} if threshold is None else {"f1": f1(ours > threshold, truth), "f1_original": f1(theirs > threshold, truth)}
+    )
     return Judged("auc", value, before - value, low, high, more)
 
 

@@ -1,4 +1,4 @@
-"""Magnitude pruning: the smallest weights become zero. The file shrinks only where it is packed; no kernel gets quicker."""
+"""Magnitude pruning: the smallest weights become 0. Files shrink only where they are packed; no kernel gets quicker."""
 
 from pathlib import Path
 

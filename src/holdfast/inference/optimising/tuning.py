@@ -156,12 +156,14 @@ def _norms(model: Any, x: Any) -> Mapping[str, Sequence[Any]]:
         if id(given[0]) in gave:
             found[gave[id(given[0])]] = (module.weight, module.bias)
 
-    hooks = []
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):  # noqa: SLF001  # the one name for all its sizes
-            hooks.append(module.register_forward_pre_hook(norm))
-        elif not list(module.children()):
-            hooks.append(module.register_forward_hook(layer(name)))
+    leaves = [(name, module) for name, module in model.named_modules() if not list(module.children())]
+    kind = torch.nn.modules.batchnorm._BatchNorm  # noqa: SLF001  # the one name for all its sizes
+    hooks = [
+        module.register_forward_pre_hook(norm)
+        if isinstance(module, kind)
+        else module.register_forward_hook(layer(name))
+        for name, module in leaves
+    ]
     model.eval()
     with torch.no_grad():
         model(x)
@@ -218,7 +220,11 @@ def _loss(out: Any, wanted: Any, y: Any) -> Any:
         raise NotPossible("teacher and student must give one tensor of the same shape")
     if wanted.ndim != 2 or wanted.shape[1] < 2 or (y is not None and y.is_floating_point()):
         loss = nn.mse_loss(out, wanted)
-        return loss if y is None or y.numel() != out.numel() else loss + nn.mse_loss(out, y.to(out.dtype).reshape(out.shape))
+        return (
+            loss
+            if y is None or y.numel() != out.numel()
+            else loss + nn.mse_loss(out, y.to(out.dtype).reshape(out.shape))
+        )
     shares = bool((wanted >= 0).all()) and bool((wanted.sum(1) - 1).abs().max() < 1e-3)
     if not shares and y is None:
         return nn.mse_loss(out, wanted)  # a reconstruction, or logits: both are to be met

@@ -18,15 +18,20 @@ def run(job: Job, limit_s: float) -> Answer:
     with tempfile.TemporaryDirectory(prefix="holdfast-optimise-") as folder:
         asked, answered = Path(folder, "job.json"), Path(folder, "answer.json")
         asked.write_bytes(msgspec.json.encode(job))
-        command = [sys.executable, "-W", "ignore", "-m", "holdfast.inference.optimising.child", asked, answered]
+        command = [sys.executable, "-W", "ignore", "-m", "holdfast.inference.optimising.child"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         try:
             done = subprocess.run(  # noqa: S603  # our own words
-                command, timeout=limit_s, capture_output=True, env=environment, check=False
+                [*command, str(asked), str(answered)],
+                timeout=limit_s,
+                capture_output=True,
+                env=environment,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return Failed(f"not done within {limit_s:g} s (--limit)")
         if not answered.exists():
             last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
             return Failed(f"the process that made it ended with status {done.returncode}: {last[0][:_SAID]}")
-        return msgspec.json.decode(answered.read_bytes(), type=Answer)
+        answer: Answer = msgspec.json.decode(answered.read_bytes(), type=Answer)
+        return answer

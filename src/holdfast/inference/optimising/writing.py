@@ -51,7 +51,9 @@ def write(given: Given, report: Report, file: Path, out: Path) -> Report:
         (out / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(done)))
         (out / CARD).write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), encoding="utf-8")
     except OSError as error:
-        raise DataUnusable(f"{out} can't be written: {error.strerror}", "mend the disk, or give another --out") from None
+        raise DataUnusable(
+            f"{out} can't be written: {error.strerror}", "mend the disk, or give another --out"
+        ) from None
     return done
 
 
@@ -119,9 +121,9 @@ def _beside(given: Given, out: Path) -> None:
     """The feature set and whatever small files the author put there."""
     for path in sorted(given.folder.iterdir()) if given.folder else ():
         taken = {CARD, REPORT, given.path.name}
-        if path.is_file() and not path.is_symlink() and path.name not in taken and path.suffix in _TEXTS:
-            if path.stat().st_size <= _MOST_BESIDE:
-                shutil.copyfile(path, out / path.name)
+        plain = path.is_file() and not path.is_symlink() and path.name not in taken and path.suffix in _TEXTS
+        if plain and path.stat().st_size <= _MOST_BESIDE:
+            shutil.copyfile(path, out / path.name)
 
 
 _TEXTS = {".yaml", ".yml", ".md", ".txt"}
