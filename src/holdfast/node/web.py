@@ -1,5 +1,6 @@
 """Gives the web room what it asks of a node."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ from holdfast.transport.tls import server_context
 from holdfast.uplink.status import UplinkStatus
 from holdfast.web.answers import BudgetStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
-from holdfast.web.deps import Alerting, AppDocuments, Applications, Children, Past, WebDeps
+from holdfast.web.deps import Alerting, AppDocuments, Applications, ArtifactDoor, Children, Past, WebDeps
 from holdfast.web.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
             journal.access.path, journal.access.key, None if plan.history is None else node.surroundings.folder
         ),
         audit=journal.look,
+        artifacts=ArtifactDoor(node.artifacts.room, _who(node)),
     )
 
 
@@ -115,12 +117,14 @@ def child_names(plan: NodePlan) -> list[str]:
 def _children(node: "Node", settings: ApiSettings) -> Children | None:
     if node.ingest is None:
         return None
-    plan = node.plan
+    return Children(_who(node), node.ingest, settings.max_body, node.asking_door)
+
+
+def _who(node: "Node") -> Callable[[str], str | None]:
+    """Which child a token stands for."""
+    plan, clock = node.plan, node.clock
     book = TokenBook.load({name: plan.path(file) for name, file in _token_files(plan).items()})
-    clock = node.clock
-    return Children(
-        lambda text: book.who(text, clock.wall_ns() / NS_PER_S), node.ingest, settings.max_body, node.asking_door
-    )
+    return lambda text: book.who(text, clock.wall_ns() / NS_PER_S)
 
 
 def _applications(node: "Node") -> Applications | None:
