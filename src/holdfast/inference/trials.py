@@ -94,6 +94,10 @@ class Trials:
             raise ModelTooLarge(sentence, verdict.memory, options.largest_memory)
         return verdict.memory
 
+    def known(self, card: Card, options: Options) -> Verdict | None:
+        """What is remembered of a model, run this way; None = it will be tried."""
+        return self._recall(_key(card, options))
+
     def _recall(self, key: str) -> Verdict | None:
         if key not in self._known and self._folder is not None:
             try:

@@ -73,17 +73,22 @@ def open_session(path: Path, data: bytes, options: Options) -> "OnnxSession":
     onnxruntime = library()
     if path.suffix == ".onnx":
         check_file(path, data)
-    wanted = _chosen(options)
-    listed = list(dict.fromkeys([_PROVIDERS[wanted], _PROVIDERS["cpu"]]))
-    try:
-        session = onnxruntime.InferenceSession(data, _session_options(options), providers=listed)
-    except _faults() as error:
-        hint = "is it whole, and exported for an opset that this onnxruntime knows?"
-        raise ModelRefused(path, f"onnxruntime doesn't load it: {_reason(error)}", hint) from None
-    used = next(name for name, theirs in _PROVIDERS.items() if theirs == session.get_providers()[0])
-    if options.provider not in {"auto", used}:  # the build has it, and its drivers aren't there
-        raise ProviderMissing(options.provider, [used])
-    return OnnxSession(session, used)
+    fault: Exception = RuntimeError("this build has no provider for the processor")
+    for provider in _candidates(options):
+        listed = list(dict.fromkeys([_PROVIDERS[provider], _PROVIDERS["cpu"]]))
+        try:  # its own fallback prints, and would hide which processor was meant
+            session = onnxruntime.InferenceSession(
+                data, _session_options(options), providers=listed, enable_fallback=False
+            )
+        except _faults() as error:
+            fault = error
+            continue
+        used = next(name for name, theirs in _PROVIDERS.items() if theirs == session.get_providers()[0])
+        if options.provider not in {"auto", used}:  # the build has it, and its drivers aren't there
+            raise ProviderMissing(options.provider, [used])
+        return OnnxSession(session, used)
+    hint = "is it whole, and exported for an opset that this onnxruntime knows?"
+    raise ModelRefused(path, f"onnxruntime doesn't load it: {_reason(fault)}", hint)
 
 
 class OnnxSession:
@@ -121,13 +126,14 @@ class OnnxSession:
         return True
 
 
-def _chosen(options: Options) -> str:
+def _candidates(options: Options) -> list[str]:
+    """The providers to try, the best first: a build may have one whose drivers aren't there."""
     there = providers()
     if options.provider == "auto":
-        return next(name for name in _AUTO if name in there)
+        return [name for name in _AUTO if name in there]
     if options.provider not in there:
         raise ProviderMissing(options.provider, there)
-    return options.provider
+    return [options.provider]
 
 
 def _session_options(options: Options) -> Any:
