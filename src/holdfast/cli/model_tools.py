@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from holdfast.inference.optimising.pareto import Limits
     from holdfast.inference.optimising.report import Report
 
-Source = Annotated[str, typer.Argument(help="model.onnx, a model's FOLDER, or builtin:NAME.", metavar="MODEL")]
+Source = Annotated[
+    str, typer.Argument(help="model.onnx, a model's FOLDER, or one that is here, as in `list`.", metavar="MODEL")
+]
 MaybeRows = Annotated[
     Path | None, typer.Option("--data", help="Rows; else made up. Times of trees depend on them.", metavar="DATA")
 ]
@@ -173,11 +175,12 @@ def _given(source: str, task: str) -> "Given":
 
 
 def _path(source: str) -> Path:
-    if not source.startswith("builtin:"):
-        return Path(source)
-    import holdfast.inference
+    path = Path(source)
+    if path.exists() or "/" in source or path.suffix in {".onnx", ".ort", ".tflite"}:
+        return path
+    from holdfast.cli.models import folder_of, store_of
 
-    return Path(holdfast.inference.__file__).parent / "shipped" / source.removeprefix("builtin:")
+    return folder_of(store_of("", None, needed=False), source)
 
 
 def _limits(max_loss: str, max_ms: float, max_size: str) -> "Limits":

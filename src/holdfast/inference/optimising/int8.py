@@ -31,8 +31,8 @@ def dynamic(model: Path, out: Path) -> None:
     """Weights as INT8, activations scaled anew at each call: needs no calibration."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    found = {node.op_type for node in graphs.load(model).graph.node}
-    kinds = sorted(found & {*QUANTISABLE, "LSTM", "GRU", "Attention", "EmbedLayerNormalization", "Gather"})
+    found = {node.op_type for node in graphs.load(model).graph.node}  # a Gemm becomes a MatMul on the way
+    kinds = sorted(found & {*QUANTISABLE, "LSTM", "GRU", "Attention", "EmbedLayerNormalization", "Gather"} | {"MatMul"})
     if not found & {*QUANTISABLE, "LSTM", "GRU"}:
         raise NotPossible(_nothing(found))
     with _quiet():

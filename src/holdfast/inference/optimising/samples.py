@@ -3,6 +3,7 @@
 In a folder, each sub-folder is a class named after it; pictures right in the folder have no class.
 """
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ def read_samples(path: Path, given: Given, label: str = "", *, needed: bool = Tr
         raise DataUnusable(f"{path} isn't there")
     try:
         x, y = _read(path, given, label)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataUnusable(f"{path} can't be read: {str(error)[:300]}") from None
     if y is not None and len(y) != len(x):
         raise DataUnusable(f"{path} has {len(x):,} rows but {len(y):,} labels")
@@ -79,7 +80,7 @@ def _read(path: Path, given: Given, label: str) -> tuple[Array, Array | None]:
 
 
 def _npz(path: Path, label: str) -> tuple[Array, Array | None]:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # numpy leaves a broken one open
         x = next((name for name in _X if name in file.files), None)
         y = next((name for name in ([label] if label else _Y) if name in file.files), None)
         if x is None:

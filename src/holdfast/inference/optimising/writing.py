@@ -97,7 +97,9 @@ def _bare(given: Given, report: Report) -> dict[str, Any]:
     if report.task == "image-classification" and len(shape) == 3:
         channels, height, width = shape
         inputs["image"] = {"width": width, "height": height, "channels": channels, "layout": "nchw"}
-    name = "".join(c if c.isalnum() else "-" for c in given.path.stem.lower()).strip("-") or "model"
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in given.path.stem.lower()).strip("-") or "model"
+    if "image" not in inputs:
+        inputs["features"] = name  # its feature set is the author's to write
     return {
         "model": name,
         "version": "1.0.0",
@@ -114,7 +116,7 @@ def _outputs(given: Given, task: str | Task) -> dict[str, Any]:
     if task in {"classification", "image-classification"} and wide:
         return {"classes": {"name": wide.name}, "labels": [str(i) for i in range(wide.shape[0] or 0)]}
     named = (floats or list(given.outputs))[0].name
-    return {"score": {"name": named}}
+    return {"score": {"name": named}, **({"labels": ["no", "yes"]} if task == "classification" else {})}
 
 
 def _beside(given: Given, out: Path) -> None:
