@@ -51,8 +51,8 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         "train": str(tmp_path / "train.npz"),
     }
     (tmp_path / "m.onnx").write_bytes(nets.residual())
-    paths = [str(tmp_path / part) for part in ("m.onnx", "x.npy", "out.onnx")]
-    made = Make("channels-tuned", *paths, {**options, "seconds": 4.0, "seed": 1})
+    model, rows, out = (str(tmp_path / part) for part in ("m.onnx", "x.npy", "out.onnx"))
+    made = Make("channels-tuned", model, rows, out, {**options, "seconds": 4.0, "seed": 1})
     tuning.export(tuning._made(made, "teacher"), made, tmp_path / "teacher.onnx")
     return made
 
