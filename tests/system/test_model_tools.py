@@ -54,24 +54,6 @@ def test_it_is_refused_when_too_much_is_lost_and_nothing_is_written(model: Path,
     assert not out.exists()
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--calibrate", "none.npz", "--evaluate", "good.npz"), "none.npz isn't there"),
-        (("--calibrate", "nan.npz", "--evaluate", "good.npz"), "have NaN or infinite values"),
-        (("--calibrate", "good.npz", "--evaluate", "good.npz", "--label", "kind"), "no labels called kind"),
-        (("--calibrate", "good.npz", "--evaluate", "good.npz", "--max-loss", "lots"), "--max-loss lots"),
-        (("--calibrate", "good.npz", "--evaluate", "good.npz", "--only", "magic"), "no candidate is called magic"),
-    ],
-)
-def test_wrong_usage_is_said_in_a_sentence(model: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
-    given = [tmp_path / word if word.endswith(".npz") else word for word in words]
-    done = holdfast("optimise", model, *given)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_bench_tells_times_by_batch_and_threads(model: Path) -> None:
     told = json.loads(
         holdfast("bench", model, "--batch", "1,8", "--threads", "1,2", "--seconds", "0.5", "--json").stdout
