@@ -15,7 +15,7 @@ _WIDE = 110
 def optimise_lines(report: "Report") -> list[str]:
     """The table, what each candidate is, and the pick."""
     there = [row for row in report.candidates if not row.why]
-    head = ["", "candidate", "size", "packed", "p50", "p99", f"p50 of {report.batch}", "x quicker", "memory"]
+    head = ["", "candidate", "size", "packed", "p50", "p99", "CPU", f"CPU of {report.batch}", "x quicker", "memory"]
     head += [report.metric, "loss", "95 %"]
     rows = [_row(row, there[0]) for row in there]
     missing = [f"  {row.name}: not possible: {plain(row.why, _WIDE)}" for row in report.candidates if row.why]
@@ -30,7 +30,7 @@ def optimise_lines(report: "Report") -> list[str]:
         "",
         *table([head, *rows], range(2, len(head))),
         "",
-        "* nothing is at least as good in size, p50 and loss, and better in one",
+        "* nothing is at least as good in size, CPU and loss, and better in one",
         *told,
         *missing,
         "",
@@ -40,13 +40,13 @@ def optimise_lines(report: "Report") -> list[str]:
 
 def _row(row: "Row", first: "Row") -> list[str]:
     mark = ("*" if row.front else " ") + (">" if row.picked else " ")
-    quicker = f"{first.p50_ms / row.p50_ms:.2f} {first.batch_p50_ms / row.batch_p50_ms:.2f}"
+    quicker = f"{first.cpu_ms / row.cpu_ms:.2f} {first.batch_cpu_ms / row.batch_cpu_ms:.2f}"
     loss = "" if row is first else f"{100 * row.loss:+.2f} %"
     span = "" if row is first else f"{100 * row.low:+.2f} to {100 * row.high:+.2f}"
     smaller = f"{size(row.size)}" + ("" if row is first else f" /{first.size / row.size:.2f}")
     return [
-        mark, row.name, smaller, size(row.packed), f"{row.p50_ms:.3f}", f"{row.p99_ms:.3f}", f"{row.batch_p50_ms:.2f}",
-        quicker, size(row.memory), f"{row.value:.4f}", loss, span,
+        mark, row.name, smaller, size(row.packed), f"{row.p50_ms:.3f}", f"{row.p99_ms:.3f}", f"{row.cpu_ms:.3f}",
+        f"{row.batch_cpu_ms:.2f}", quicker, size(row.memory), f"{row.value:.4f}", loss, span,
     ]  # fmt: skip
 
 
@@ -57,9 +57,9 @@ def _pick(report: "Report") -> list[str]:
     row, first = report.row(report.pick), report.candidates[0]
     gains = [
         f"{first.size / row.size:.2f} times smaller",
-        f"{first.p50_ms / row.p50_ms:.2f} times quicker with one row",
+        f"{first.cpu_ms / row.cpu_ms:.2f} times quicker with one row",
     ]
-    gains += [f"{first.batch_p50_ms / row.batch_p50_ms:.2f} with {report.batch}"]
+    gains += [f"{first.batch_cpu_ms / row.batch_cpu_ms:.2f} with {report.batch}"]
     lines = [f"pick: {report.pick}, {report.why}: {', '.join(gains)}"]
     return [*lines, f"written: {plain(report.out)}"] if report.out else lines
 

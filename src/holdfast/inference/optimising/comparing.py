@@ -15,6 +15,7 @@ from holdfast.inference.optimising.jobs import Race, Raced, Weigh, Weighed
 from holdfast.inference.optimising.samples import Samples
 from holdfast.inference.optimising.scores import Judged, Said, confusion, guess, judge, said, wilson
 
+_Times = list[list[list[float]]]
 _EXACT = 1000
 """Disagreements; of more, McNemar's test is worked out by the normal distribution."""
 
@@ -51,7 +52,7 @@ class Compared(msgspec.Struct, frozen=True):
     confusion: rows: what A says, columns: what B says
     only_a, only_b: rows that only one of them has right; p: McNemar's test that this is chance
     loss:      A's figure less B's, with its 95 % interval
-    quicker:   A's time over B's with one row: median of rounds, and their 95 % interval
+    quicker:   A's CPU time over B's with one row: median of rounds, and their 95 % interval
     """
 
     task: str
@@ -93,28 +94,28 @@ def compare(
             *(_run(one, rows, Path(folder), f"{at}", batch, limit_s) for at, (one, rows) in
               enumerate(zip(pair, data, strict=True))), strict=True
         )  # fmt: skip
-        ms = _times(pair, data, Path(folder), batch, seconds, limit_s)
+        times = _times(pair, data, Path(folder), batch, seconds, limit_s)
     tasks = [guess(one, out, rows.y) for one, out, rows in zip(pair, outputs, data, strict=True)]
     if _kind(tasks[0]) != _kind(tasks[1]):
         raise ModelUnusable(f"{a.title} is for {tasks[0]}, {b.title} for {tasks[1]}", "compare models of one task")
     says = [said(one, tasks[0], out, rows.x) for one, out, rows in zip(pair, outputs, data, strict=True)]
-    return _told(pair, data, tasks[0], says, list(costs), ms, batch)
+    return _told(pair, data, tasks[0], says, list(costs), times, batch)
 
 
 def _told(
     pair: tuple[Given, Given], data: tuple[Samples, Samples], task: Task, says: Sequence[Said],
-    costs: Sequence[Weighed], ms: Sequence[Sequence[Sequence[float]]], batch: int,
+    costs: Sequence[Weighed], times: tuple[_Times, _Times], batch: int,
 ) -> Compared:  # fmt: skip
     y = data[0].y
     threshold = pair[0].card.get("threshold")
     first = judge(task, says[0], says[0], y, threshold)
     second = judge(task, says[1], says[0], y, threshold)
     sides = [_side(*each, len(data[0]), labelled=y is not None)
-             for each in zip(pair, costs, ms, (first, second), strict=True)]  # fmt: skip
+             for each in zip(pair, costs, times[0], (first, second), strict=True)]  # fmt: skip
     same, matrix = _together(says)
     shares = (None, None, None) if same is None else (float(same.mean()), *wilson(int(same.sum()), len(same)))
     only = _only(says, y)
-    ratio, low, high = _quicker(ms[0][0], ms[1][0])
+    ratio, low, high = _quicker(times[1][0][0], times[1][1][0])
     labels = list(pair[0].labels) or [str(i) for i in range(len(matrix))]
     return Compared(
         task=task,
@@ -166,7 +167,7 @@ def _run(
 
 def _times(
     pair: tuple[Given, Given], data: tuple[Samples, Samples], folder: Path, batch: int, seconds: float, limit_s: float
-) -> list[list[list[float]]]:
+) -> tuple[_Times, _Times]:
     """By turns in one process where both take the same rows, else one after the other."""
     paths, rows = [str(one.path) for one in pair], [str(folder / f"{i}.npy") for i in range(2)]
     together = data[0].x.shape == data[1].x.shape and data[0].x.dtype == data[1].x.dtype
@@ -176,7 +177,8 @@ def _times(
         else [Race([path], at, [1, batch], 1, seconds / 2) for path, at in zip(paths, rows, strict=True)]
     )
     answers = [asked(job, limit_s) for job in jobs]
-    return [ms for answer in answers if isinstance(answer, Raced) for ms in answer.ms]
+    raced = [answer for answer in answers if isinstance(answer, Raced)]
+    return [ms for answer in raced for ms in answer.ms], [ms for answer in raced for ms in answer.cpu_ms]
 
 
 def _side(

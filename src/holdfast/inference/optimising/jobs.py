@@ -48,9 +48,10 @@ class Weighed(msgspec.Struct, frozen=True, tag="weighed"):
 
 
 class Raced(msgspec.Struct, frozen=True, tag="raced"):
-    """ms: of every model and batch size, the calls' times in ms, in the order they were made."""
+    """ms: of every model and batch size, the calls' times in ms, in the order they were made; cpu_ms: of CPU."""
 
     ms: list[list[list[float]]]
+    cpu_ms: list[list[list[float]]]
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

@@ -1,7 +1,8 @@
 """Memory and times of models, in a child process: see `jobs`.
 
-Candidates take turns in short blocks, in an order drawn anew for each round, so whatever else the machine does hits all
-of them alike; the first calls of a block only warm it.
+Candidates take turns in short blocks, in an order drawn anew for each round, so whatever else the machine does hits
+all alike; the first calls of a block only warm it. CPU time is of the calling thread, which with one thread does all
+the work: on a busy machine it tells what a call costs, while times by the clock tell how long others had the CPU, too.
 """
 
 import contextlib
@@ -51,6 +52,7 @@ def race(job: Race) -> Raced:
     names = [one.get_inputs()[0].name for one in opened]
     inputs = [_rows(x, batch) for batch in job.batches]
     ms: list[list[list[float]]] = [[[] for _ in job.batches] for _ in opened]
+    cpu_ms: list[list[list[float]]] = [[[] for _ in job.batches] for _ in opened]
     random = np.random.default_rng(job.seed)
     began = time.perf_counter()
     for done in range(_MOST_ROUNDS):
@@ -58,17 +60,20 @@ def race(job: Race) -> Raced:
             break
         for which in random.permutation(len(opened)):
             for at, rows in enumerate(inputs):
-                ms[which][at] += _block(opened[which], names[which], rows)
-    return Raced(ms)
+                walls, cpus = _block(opened[which], names[which], rows)
+                ms[which][at] += walls
+                cpu_ms[which][at] += cpus
+    return Raced(ms, cpu_ms)
 
 
-def _block(opened: Any, name: str, rows: Array) -> list[float]:
-    times = []
+def _block(opened: Any, name: str, rows: Array) -> tuple[list[float], list[float]]:
+    walls, cpus = [], []
     for _ in range(_BLOCK + _WARM):
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.thread_time()
         opened.run(None, {name: rows})
-        times.append(1e3 * (time.perf_counter() - began))
-    return times[_WARM:]
+        cpus.append(1e3 * (time.thread_time() - spent))
+        walls.append(1e3 * (time.perf_counter() - began))
+    return walls[_WARM:], cpus[_WARM:]
 
 
 def _rows(x: Array, batch: int) -> Array:

@@ -165,8 +165,9 @@ class Run:
         answer = workshop.run(job, wishes.limit_s + 10 * wishes.race_s)
         if not isinstance(answer, Raced):
             raise ModelUnusable(f"the race failed: {answer.why if isinstance(answer, Failed) else 'no answer'}")
-        measured = [_row(made, ms) for made, ms in zip(runners, answer.ms, strict=True)]
-        on_front = front([(row.size, row.p50_ms, max(row.loss, 0.0)) for row in measured])
+        timed = zip(runners, answer.ms, answer.cpu_ms, strict=True)
+        measured = [_row(made, ms, cpu_ms) for made, ms, cpu_ms in timed]
+        on_front = front([(row.size, row.cpu_ms, max(row.loss, 0.0)) for row in measured])
         rows = {
             row.name: msgspec.structs.replace(row, front=is_on) for row, is_on in zip(measured, on_front, strict=True)
         }
@@ -204,7 +205,7 @@ def _learns(recipe: Recipe, known: dict[str, Recipe]) -> bool:
     return recipe.needs_torch or bool(recipe.after and known[recipe.after].needs_torch)
 
 
-def _row(made: _Made, ms: Sequence[Sequence[float]]) -> Row:
+def _row(made: _Made, ms: Sequence[Sequence[float]], cpu_ms: Sequence[Sequence[float]]) -> Row:
     import zstandard
 
     judged, weighed, content = made.judged, made.weighed, made.path.read_bytes()
@@ -222,6 +223,8 @@ def _row(made: _Made, ms: Sequence[Sequence[float]]) -> Row:
         p99_ms=p99,
         batch_p50_ms=batch_p50,
         batch_p99_ms=batch_p99,
+        cpu_ms=float(np.median(cpu_ms[0])),
+        batch_cpu_ms=float(np.median(cpu_ms[1])),
         memory=weighed.memory_bytes,
         load_ms=1e3 * weighed.load_s,
         value=judged.value,

@@ -12,11 +12,11 @@ WORTH = 0.97
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A measured candidate; all three: less is better. p99_ms: what `--max-ms` binds."""
+    """A measured candidate; all three: less is better. time: CPU of a call, ms; p99_ms: what `--max-ms` binds."""
 
     name: str
     size: float
-    p50_ms: float
+    time: float
     loss: float
     p99_ms: float = 0.0
 
@@ -83,7 +83,7 @@ def _unfit(good: Sequence[Point], limits: Limits) -> str:
 
 
 def _cost(point: Point, original: Point, prefer: Prefer) -> float:
-    size, time = point.size / max(original.size, 1.0), point.p50_ms / max(original.p50_ms, 1e-9)
+    size, time = point.size / max(original.size, 1.0), point.time / max(original.time, 1e-9)
     return {"size": size, "latency": time, "balanced": float((size * time) ** 0.5)}[prefer]
 
 

@@ -10,7 +10,8 @@ class Row(msgspec.Struct, frozen=True):
 
     why:     why it isn't there; then all figures are 0
     packed:  bytes of the file in zstd, as it would travel
-    p50_ms:  of a call with one row; batch_p50_ms of a call with `Report.batch` rows; one thread, warm
+    p50_ms:  of a call with one row; batch_p50_ms of a call with `Report.batch` rows; one thread, warm, by the clock
+    cpu_ms:  the median CPU time of a call, which other work on the machine doesn't change
     memory:  bytes by which a fresh process grew, with the session and its first runs
     value:   the metric on the held-out rows; loss: the original's less this one's, low to high with 95 % confidence
     front:   no other candidate is at least as good in size, time and loss, and better in one
@@ -27,6 +28,8 @@ class Row(msgspec.Struct, frozen=True):
     p99_ms: float = 0.0
     batch_p50_ms: float = 0.0
     batch_p99_ms: float = 0.0
+    cpu_ms: float = 0.0
+    batch_cpu_ms: float = 0.0
     memory: int = 0
     load_ms: float = 0.0
     value: float = 0.0
@@ -39,7 +42,7 @@ class Row(msgspec.Struct, frozen=True):
 
     def point(self) -> Point:
         """For `pareto`."""
-        return Point(self.name, self.size, self.p50_ms, self.loss, self.p99_ms)
+        return Point(self.name, self.size, self.cpu_ms, self.loss, self.p99_ms)
 
 
 class Report(msgspec.Struct, frozen=True):
