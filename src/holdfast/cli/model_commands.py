@@ -11,8 +11,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from holdfast.cli import model_life, model_tools
 from holdfast.cli.core import Json, finish
-from holdfast.cli.model_tools import register
 from holdfast.kernel.documents import SettingsInvalid
 
 model = typer.Typer(help="Models: what is here, is it fit to run, what does it say.", no_args_is_help=True)
@@ -128,4 +128,5 @@ def _finish(body: Callable[[], int]) -> NoReturn:
     finish(checked)
 
 
-register(model)
+model_tools.register(model)
+model_life.register(model)
