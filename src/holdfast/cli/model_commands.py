@@ -105,9 +105,10 @@ def predict(
     """Score the rows of a CSV: label, score, confidence. Rows with a missing or infinite number get none."""
 
     def body() -> int:
-        from holdfast.cli.models import folder_of, predict_file, store_of
+        from holdfast.cli.models import folder_of, predict_file, store_of, trials_of
 
-        return predict_file(folder_of(store_of(node, data, needed=False), name), file, json=json)
+        store = store_of(node, data, needed=False)
+        return predict_file(folder_of(store, name), file, trials_of(store, name), json=json)
 
     _finish(body)
 
