@@ -1,5 +1,7 @@
 """The commands over models, as typed: `holdfast model list|show|check|add|remove|predict`.
 
+`optimise|bench|compare` are in `model_tools`.
+
 Exit codes: 0 all is well, 1 a model is refused, 2 wrong usage, or there is no such model, 78 a card is wrong.
 """
 
@@ -10,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from holdfast.cli.core import Json, finish
+from holdfast.cli.model_tools import register
 from holdfast.kernel.documents import SettingsInvalid
 
 model = typer.Typer(help="Models: what is here, is it fit to run, what does it say.", no_args_is_help=True)
@@ -123,3 +126,6 @@ def _finish(body: Callable[[], int]) -> NoReturn:
             return 1
 
     finish(checked)
+
+
+register(model)
