@@ -138,38 +138,10 @@ def test_a_line_whose_table_is_gone_is_refused_as_a_rule_would_be(tmp_path: Path
 
 
 ATOMS = [
-    "x",
-    "y.z",
-    "'a'",
-    "1",
-    "1e400",
-    "null",
-    "ts",
-    "window_end",
-    "*",
-    "-",
-    "+",
-    "/",
-    "(",
-    ")",
-    ",",
-    "avg(",
-    "samples(",
-    "one_hot(",
-    "latest('d','m')",
-    "lookup('t.csv','p')",
-    "delta(",
-    "case",
-    "when",
-    "then",
-    "end",
-    "quality(x)",
-    "device",
-    "'degF'",
-    "in",
-    "=",
-    "60",
-]
+    "x", "y.z", "'a'", "1", "1e400", "null", "ts", "window_end", "*", "-", "+", "/", "(", ")", ",", "avg(", "samples(",
+    "one_hot(", "latest('d','m')", "lookup('t.csv','p')", "delta(", "case", "when", "then", "end", "quality(x)",
+    "device", "'degF'", "in", "=", "60",
+]  # fmt: skip
 WORDS = st.lists(st.sampled_from(ATOMS), min_size=1, max_size=7).map(" ".join)
 CALLS = st.sampled_from(
     ["avg({})", "samples({}, 3)", "samples(x, {}, 2)", "one_hot({}, 'a', 'b')", "{} + 1", "delta({})", "sum({}) = 'a'"]
