@@ -3,23 +3,29 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+ML_STAMP := $(VENV)/.ready-ml
 PLANT_STAMP := $(VENV)/.ready-plant
 DEV_STAMP := $(VENV)/.ready-dev
 WEB_STAMP := src/holdfast/web/static/index.html
 WEB_FILES := $(shell find web -path web/node_modules -prune -o -type f ! -name build.log -print)
 ARGS ?=
 
-.PHONY: help setup web demo check format test prove bench lock clean
+.PHONY: help setup web demo check format test prove bench train lock clean
 
 help:
 	@echo "make demo    devices -> gateway -> hub with an outage; the ledger must balance (ARGS='--seconds 60')"
 	@echo "make test    the whole suite            make check   format, lint, types, floors, unit tests"
 	@echo "make bench   benchmarks with Mosquitto  make prove   the long proofs"
 	@echo "make setup   prepare .venv and tools    make lock    renew the pinned requirements"
+	@echo "make train   the models that ship, from the data sets (ARGS='--data DIR --check')"
 	@echo "make web     build the pages (web/)"
 
 $(STAMP): requirements/runtime.txt pyproject.toml
 	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/runtime.txt
+	@touch $@
+
+$(ML_STAMP): $(STAMP) requirements/ml.txt
+	@scripts/venv.sh "$(PYTHON)" "$(VENV)" requirements/ml.txt
 	@touch $@
 
 $(PLANT_STAMP): $(STAMP) requirements/plant.txt
@@ -40,7 +46,7 @@ setup: $(DEV_STAMP) $(WEB_STAMP)
 
 web: $(WEB_STAMP)
 
-demo: $(if $(findstring plant,$(ARGS)),$(PLANT_STAMP),$(STAMP)) $(WEB_STAMP)
+demo: $(if $(findstring plant,$(ARGS)),$(PLANT_STAMP),$(ML_STAMP)) $(WEB_STAMP)
 	@$(BIN)/holdfast demo $(ARGS)
 
 format: $(DEV_STAMP)
@@ -62,6 +68,9 @@ prove: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+train: $(DEV_STAMP)
+	@for model in occupancy bearing pump; do OMP_NUM_THREADS=1 $(BIN)/python -m training.$$model $(ARGS) || exit 1; done
 
 lock: $(DEV_STAMP)
 	@scripts/lock.sh "$(BIN)"

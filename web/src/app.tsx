@@ -189,7 +189,7 @@ function Frame({ site }: { site?: string }) {
   );
 }
 
-const NOT_THROUGH = new Set(["settings", "models"]);
+const NOT_THROUGH = new Set(["settings"]);
 const inFrame = (site?: string) => pages.filter((page) => site === undefined || (page.group !== "Fleet" && !NOT_THROUGH.has(page.name)));
 const shown = (site?: string) => inFrame(site).filter((page) => !page.shown || (status.value && page.shown(status.value)));
 

@@ -27,6 +27,7 @@ const ENTRIES: PageEntry[] = [
   { name: "alerts", title: "Alerts", path: "/alerts/*?", icon: "alerts", group: "Site", key: "a", isFirst: true },
   { name: "devices", title: "Devices", path: "/devices/*?", icon: "devices", group: "Site", key: "d", isFirst: true },
   { name: "rules", title: "Rules", path: "/rules/*?", icon: "rules", group: "Site", key: "r" },
+  { name: "models", title: "Models", path: "/models/*?", icon: "models", group: "Site", key: "m" },
   { name: "quarantine", title: "Quarantine", path: "/quarantine/*?", icon: "quarantine", group: "Site", key: "q" },
   { name: "adapters", title: "Adapters", path: "/adapters/*?", icon: "adapters", group: "Node", key: "p" },
   { name: "sync", title: "Sync", path: "/sync", icon: "sync", group: "Node", key: "s" },

@@ -10,6 +10,7 @@ import typer
 from holdfast import __version__
 from holdfast.cli.adapter_commands import adapters
 from holdfast.cli.alert_commands import alerts, channels
+from holdfast.cli.artifact_commands import artifact
 from holdfast.cli.asking import last, query, series, sql
 from holdfast.cli.audit_commands import audit
 from holdfast.cli.backup_commands import backup
@@ -21,7 +22,9 @@ from holdfast.cli.core import journal, ledger, quarantine, status
 from holdfast.cli.demo import demo
 from holdfast.cli.detect_commands import detect
 from holdfast.cli.device_commands import devices
+from holdfast.cli.feature_commands import features
 from holdfast.cli.history_commands import history
+from holdfast.cli.model_commands import model
 from holdfast.cli.monitoring_commands import monitoring
 from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.opcua_commands import opcua
@@ -133,10 +136,13 @@ app.add_typer(command, name="command")
 app.add_typer(alerts, name="alerts")
 app.add_typer(channels, name="channels")
 app.add_typer(rules, name="rules")
+app.add_typer(artifact, name="artifact")
+app.add_typer(features, name="features")
 app.add_typer(audit, name="audit")
 app.add_typer(people, name="people")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")
+app.add_typer(model, name="model")
 app.add_typer(bench, name="bench")
 app.command()(query)
 app.command()(last)

@@ -128,6 +128,26 @@ class Api:
             raise Unanswered(f"{self} answers more than {MOST_REPLY} bytes")
         return answer.status, content
 
+    def opened(self, wait_s: float = TIMEOUT_S) -> http.client.HTTPConnection:
+        """A connection for bodies that are too large for `get` and `post`; close it.
+
+        Raises:
+            Unanswered: when nobody is there.
+        """
+        connection = self._connection()
+        try:
+            connection.timeout = TIMEOUT_S
+            connection.connect()
+            connection.sock.settimeout(wait_s)
+        except OSError as error:
+            connection.close()
+            raise Unanswered(f"no node answers at {self} ({_cause(error)})") from error
+        return connection
+
+    def headers(self, **more: str) -> dict[str, str]:
+        """Of a request over such a connection."""
+        return {**({"Authorization": f"Bearer {self.token}"} if self.token else {}), **more}
+
     def _connection(self) -> http.client.HTTPConnection:
         if self.tls is None:
             return http.client.HTTPConnection(self.host, self.port)

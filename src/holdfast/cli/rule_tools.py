@@ -49,7 +49,7 @@ def check(
             return misused(f"--period {period}: {error}", "as in --period 10s")
         return check_files(files, round(seconds * 1e9), json=json)
 
-    _finish(body)
+    finish_checked(body)
 
 
 @rules.command("test")
@@ -68,7 +68,7 @@ def try_(
 
         return test_traces(files, splits, junit, restarts=restarts, update=update, json=json)
 
-    _finish(body)
+    finish_checked(body)
 
 
 @rules.command()
@@ -101,7 +101,7 @@ def backtest(
         wanted = _wanted(start, end, node, data, csv or parquet, device, column, token_file, ca)
         return run(chosen_rules(loaded([file]), rule), wanted, plot, SystemClock(), listed=listed, json=json)
 
-    _finish(body)
+    finish_checked(body)
 
 
 @rules.command()
@@ -137,7 +137,7 @@ def diff(
             found = rule_diff.compared(before, after, wanted, SystemClock(), found, json=json)
         return rule_diff.show(found, json=json)
 
-    _finish(body)
+    finish_checked(body)
 
 
 @rules.command()
@@ -165,7 +165,7 @@ def explain(
         wanted = _wanted("", "", node, data, csv or parquet, "" if device == "*" else device, column, token_file, ca)
         return answer(Asked(what, file or [], device, at), wanted, SystemClock(), json=json)
 
-    _finish(body)
+    finish_checked(body)
 
 
 def _wanted(  # noqa: PLR0917 - as typed
@@ -177,7 +177,7 @@ def _wanted(  # noqa: PLR0917 - as typed
     return Wanted(start, end, node, data, file, device, tuple(column or ()), token_file, ca)
 
 
-def _finish(body: Callable[[], int]) -> NoReturn:
+def finish_checked(body: Callable[[], int]) -> NoReturn:
     """As `core.finish`; a wrong rule file has an exit code of its own."""
 
     def guarded() -> int:

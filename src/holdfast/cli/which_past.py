@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.backtesting.past import Files
 from holdfast.backtesting.readings import Readings, Wants, of_node
 from holdfast.cli.node_api import Api, File, Misused, file_of, settings_of
 from holdfast.cli.readings import of_api, of_file
@@ -47,16 +48,30 @@ def past(wanted: Wanted, wants: Wants, patterns: Sequence[str], clock: Clock) ->
     start, end = time_of("--from", wanted.start or "-24h", now), time_of("--to", wanted.end or "now", now)
     if start >= end:
         raise Misused("--from is not before --to", "as in --from -7d --to now")
-    where = (
-        _folder(wanted.data)
-        if wanted.data is not None
-        else open_node(wanted.node or at_hand(), wanted.token_file, wanted.ca)
-    )
-    if isinstance(where, Api) and "://" in wanted.node:
-        return of_api(where, patterns, str(start / 1e9), str(end / 1e9))
+    where = _where(wanted)
     if isinstance(where, Api):
-        where = file_of(settings_of(Path(wanted.node or at_hand())), "the past is read from the files")
+        return of_api(where, patterns, str(start / 1e9), str(end / 1e9))
     return of_node(where.files, wants, start, end)
+
+
+def files_of(wanted: Wanted) -> Files | None:
+    """The node's files that are meant; None where it's no node of this machine.
+
+    Raises:
+        Misused: when none is named and none is at hand.
+    """
+    where = None if wanted.file is not None else _where(wanted)
+    return None if where is None or isinstance(where, Api) else where.files
+
+
+def _where(wanted: Wanted) -> Api | File:
+    """A node elsewhere, or the files of one here, which may run."""
+    if wanted.data is not None:
+        return _folder(wanted.data)
+    where = open_node(wanted.node or at_hand(), wanted.token_file, wanted.ca)
+    if isinstance(where, Api) and "://" not in wanted.node:
+        return file_of(settings_of(Path(wanted.node or at_hand())), "the past is read from the files")
+    return where
 
 
 def _folder(data: Path) -> File:

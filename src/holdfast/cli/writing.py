@@ -36,15 +36,15 @@ class RowWriter:
         self.rows = 0
         self._out, self._how = out, how
         self._writer: Any = None
-        self._schema = pa.schema([])
+        self.schema = pa.schema([])
 
     def begin(self, schema: pa.Schema) -> None:
         """Learn the columns."""
-        self._schema = _plain(schema) if self._how is Format.CSV else schema
+        self.schema = _plain(schema) if self._how is Format.CSV else schema
         if self._how is Format.CSV:
-            self._writer = csv.CSVWriter(self._out, self._schema)
+            self._writer = csv.CSVWriter(self._out, self.schema)
         elif self._how is Format.PARQUET:
-            self._writer = pq.ParquetWriter(self._out, self._schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self._out, self.schema, compression="zstd")
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Write rows."""
@@ -53,7 +53,7 @@ class RowWriter:
             for row in batch.to_pylist():
                 self._out.write(msgspec.json.encode(row, enc_hook=str) + b"\n")
         else:
-            self._writer.write_table(pa.Table.from_batches([batch]).cast(self._schema))
+            self._writer.write_table(pa.Table.from_batches([batch]).cast(self.schema))
 
     def close(self) -> None:
         """Finish what was begun."""

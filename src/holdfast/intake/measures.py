@@ -29,6 +29,10 @@ class Measures:
         if self._came is None:
             self._came = now
 
+    def since(self, prepared: Prepared, now: float) -> float:
+        """When the first arrival of what is just decided came; now: of what came of none."""
+        return self._came if prepared.arrivals and self._came is not None else now
+
     def decided(self, prepared: Prepared, took_s: float) -> None:
         """What came so far is this batch."""
         prepared.since, self._came = self._came, None

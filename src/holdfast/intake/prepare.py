@@ -24,6 +24,7 @@ from holdfast.journal.transaction import Transaction
 from holdfast.kernel.trust import NO_DOUBT, Doubt
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event
+from holdfast.model.features import FeatureRows
 from holdfast.stream.engine import Engine
 from holdfast.stream.evidence import Decision
 from holdfast.stream.judges import Findings
@@ -53,6 +54,7 @@ class Prepared:
     steps:     what the rule engine was told (G7)
     moved:     has the engine changed, though there's nothing to tell of it?
     course:    what is traced of it; None = nothing
+    features:  rows for models that came of readings just now, never of those that are read again
     since:     when the first of its arrivals came, CLOCK_MONOTONIC
     """
 
@@ -71,6 +73,7 @@ class Prepared:
     steps: list[Step] = field(default_factory=list)
     moved: bool = False
     course: Course | None = None
+    features: list[FeatureRows] = field(default_factory=list)
     since: float | None = None
 
     @property
@@ -138,11 +141,24 @@ class Preparer:
         prepared = Prepared(arrivals, batch, [], keys if np.count_nonzero(keys) == len(keys) else keys[keys != 0])
         if self._engine.lines:
             now_ns = arrivals[-1].received_ns if arrivals else 0
-            made = self._take(self._engine.evaluate(batch, now_ns), prepared)
+            findings = self._engine.evaluate(batch, now_ns)
+            made, prepared.features = self._take(findings, prepared), findings.features
             if len(batch):
                 prepared.steps.append(Fed(now_ns, len(batch), made))
         self._account(prepared, decoded, repeats)
         return prepared, message, decoded_ns
+
+    def made(self, batch: Batch, now_ns: int) -> Prepared:
+        """Readings that models made."""
+        prepared = _nothing()
+        prepared.batch = batch
+        if self._engine.lines:
+            findings = self._engine.evaluate(batch, now_ns)
+            made, prepared.features = self._take(findings, prepared), findings.features
+            prepared.steps = [Fed(now_ns, len(batch), made)]
+        prepared.counts["readings_accepted"] += len(batch)
+        prepared.counts["readings_inferred"] += len(batch)
+        return _counted(prepared)
 
     def tick(self, now_ns: int) -> Prepared:
         """What time alone decides: windows that ended with no later sample, timers; budgets that are used up."""
@@ -152,7 +168,7 @@ class Preparer:
         said = list[Decision]()
         steps = self._throttle.look(now_ns, said)
         findings = self._engine.tick(now_ns)
-        made = self._take(findings, prepared)
+        made, prepared.features = self._take(findings, prepared), findings.features
         prepared.steps = [*steps, Ticked(now_ns, made)]
         prepared.moved = findings.moved or bool(steps)
         prepared.decisions += said
@@ -190,7 +206,7 @@ class Preparer:
     def elsewhere(self, findings: Findings) -> Prepared:
         """What the rules over children's readings found."""
         prepared = _nothing()
-        made = self._take(findings, prepared)
+        made, prepared.features = self._take(findings, prepared), findings.features
         if made:
             prepared.steps = [Elsewhere(made)]
         return _counted(prepared)

@@ -20,6 +20,7 @@ from holdfast.commands.service import CommandService
 from holdfast.intake.commands import issue
 from holdfast.intake.commit import checkpoint, writing
 from holdfast.intake.inbox import Inbox
+from holdfast.intake.listening import Listeners
 from holdfast.intake.measures import Measures
 from holdfast.intake.prepare import Prepared, Preparer
 from holdfast.intake.recall import Quiet, mended, recall
@@ -46,10 +47,6 @@ _COMMITS_REST, _COMMITS_REST_MOST = 2, 0.016
 """The next commit gathers so many times as long as the last took, at most so many seconds: a slow disk gets fewer."""
 
 
-BatchListener = Callable[[Batch], None]
-"""Told of every decided batch, on the loop, before its commit; must be quick and keep no reference to rows."""
-
-
 class IntakeService:
     """Owns the inbox, the preparer and the order of commits. Loop thread only."""
 
@@ -66,16 +63,15 @@ class IntakeService:
         self._leaving = leaving or Leaving(Policy((), journal.node), journal.catalogue)
         self.inbox = Inbox(settings.max_messages, settings.max_bytes, self._wake)
         self.failed: asyncio.Future[HoldfastError] = asyncio.get_running_loop().create_future()
-        self._settings = settings
-        self._journal = journal
-        self.preparer = preparer
-        self._engine = engine
+        self._settings, self._journal = settings, journal
+        self.preparer, self._engine = preparer, engine
         self._publisher: Publisher | None = None
         self._hurry: Callable[[], None] | None = None
         self._commands: CommandService | None = None
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._listeners: list[BatchListener] = []
+        self._listeners = Listeners()
+        self.on_batch, self.on_features = self._listeners.on_batch, self._listeners.on_features
         self._pending: list[Prepared] = []
         self._committing: Sequence[Prepared] = ()
         self.when_committed: Callable[[Sequence[Prepared], float], None] = lambda _work, _took_s: None
@@ -83,15 +79,13 @@ class IntakeService:
         self._ticker: asyncio.Handle | None = None
         self._commit_due: asyncio.Handle | None = None
         self._sources = Waiting(settings.commit_pause)
-        self._is_waited_for = self._must_commit = self._is_stopping = False
+        self._is_waited_for = self._must_commit = self._is_stopping = self._is_gathering = False
         self._decided_at = self._committed_at = -math.inf
         self._pause = self._costs = self._commit_began = self._commit_took = 0.0
-        self._is_gathering, self._gathering_since = False, 0.0
-        self._checkpoint_due = 0.0
+        self._checkpoint_due = self._gathering_since = 0.0
         self._decided = self._stored = 0
         self._quiet, self.measures = Quiet(), Measures()
-        self._found: list[Findings] = []
-        self._later: list[Callable[[], None]] = []
+        self._found, self._later = list[Findings](), list[Callable[[], None]]()
         self._free = asyncio.Event()
         self._free.set()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -109,10 +103,6 @@ class IntakeService:
         """Where rules' commands leave."""
         self._commands = commands
 
-    def on_batch(self, listener: BatchListener) -> None:
-        """Tell `listener` of every decided batch."""
-        self._listeners.append(listener)
-
     def replay(self) -> int:
         """Bring the rule engine to the state of the journal: checkpoint, then the steps after it (G7). Blocking.
 
@@ -127,6 +117,13 @@ class IntakeService:
         self._idle.clear()
         self._decide(prepared)
         self._process()
+
+    def made(self, batch: Batch) -> None:
+        """Readings made here by models: decided on and committed like those of devices."""
+        if not self._free.is_set():
+            self._later.append(lambda: self.made(batch))
+        else:
+            self.take(self.preparer.made(batch, self._clock.wall_ns()))
 
     def adopt(self, rules: Sequence[CompiledRule]) -> Adoption:
         """Other rules from now on; what they leave alone goes on."""
@@ -292,9 +289,7 @@ class IntakeService:
         if self._hurry is not None and prepared.decisions:
             self._hurry()
         self._reply(prepared)
-        for listener in self._listeners:
-            for batch in (prepared.batch, *prepared.derived):
-                listener(batch)
+        self._listeners.tell(prepared, self.measures.since(prepared, self._clock.monotonic()))
         self._quiet.before(prepared)
         if not self._pending:
             self._gathering_since = self._clock.monotonic()
@@ -395,6 +390,7 @@ class IntakeService:
     def _absorb(self, prepared: Prepared) -> None:
         """What came of no arrival: committed at once where it says something, with the next commit where it doesn't."""
         if prepared.is_quiet and not self._quiet.is_full:
+            self._listeners.hand_on(prepared, self._clock.monotonic())
             self._quiet.add(prepared)
         else:
             self.take(prepared)

@@ -1,5 +1,6 @@
 """What models say: of rows, and as results of devices on their way to being readings."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -12,6 +13,18 @@ Array = NDArray[Any]
 
 Role = Literal["active", "canary", "shadow"]
 
+PARTS = ("score", "label", "confidence", "ms", "version", "how")
+"""What becomes of a result, as metrics of its device: `ml.<deployment>.<part>`."""
+TROUBLE_PARTS = ("trouble", "trouble_about")
+"""What's said of a deployment as such: how far the worst is beyond its limit (0 = all is well), and why."""
+
+TEXT_PARTS = frozenset({"label", "version", "how", "trouble_about"})
+
+
+def metric_of(deployment: str, part: str) -> str:
+    """The metric that a part of a deployment's results is."""
+    return f"ml.{deployment}.{part}"
+
 
 class How(IntEnum):
     """What a result comes from; anything but `MODEL` is a fallback, and flagged."""
@@ -21,6 +34,15 @@ class How(IntEnum):
     RULE = 2
     LAST = 3
     PARENT = 4
+
+
+_RESULT = re.compile(rf"ml\.([a-z][a-z0-9_]*)\.({'|'.join((*PARTS, *TROUBLE_PARTS))})")
+
+
+def result_of(metric: str) -> tuple[str, str] | None:
+    """Deployment and part that a metric is; None = it isn't of a model."""
+    found = _RESULT.fullmatch(metric)
+    return None if found is None else (found[1], found[2])
 
 
 @dataclass(frozen=True, slots=True)

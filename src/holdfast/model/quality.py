@@ -31,6 +31,8 @@ class Reason(IntEnum):
     STUCK: unchanged for longer than the profile's `stuck_after`
     INEXACT: a whole number beyond 2**53, which is stored as the nearest float64
     OFFLINE: no value: who would know it is gone, as its death certificate says
+    FALLBACK: a model's result that something else stood in for: a smaller model, a rule, the last value
+    INPUT_DOUBTFUL: a model's result of an input that was uncertain, or missing and filled in
     """
 
     NONE = 0
@@ -47,6 +49,8 @@ class Reason(IntEnum):
     STUCK = 10
     INEXACT = 11
     OFFLINE = 12
+    FALLBACK = 13
+    INPUT_DOUBTFUL = 14
 
 
 _BAD = int(Quality.BAD)  # numpy takes its time over members of an enum

@@ -48,11 +48,12 @@ from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeS
 from holdfast.node.health import periodic
 from holdfast.node.machine import is_clock_synchronised
 from holdfast.node.measuring import measure
+from holdfast.node.models.making import make_models
 from holdfast.node.notifying import make_notify
 from holdfast.node.parent_link import HttpsParentLink
 from holdfast.node.residency import key_of, leaving_of
 from holdfast.node.rulebook import RuleBook
-from holdfast.node.settings import NodePlan, unknown_channels
+from holdfast.node.settings import NodePlan, foreign_words
 from holdfast.node.shared_documents import shared_documents
 from holdfast.node.surroundings import Surroundings
 from holdfast.node.timekeeper import Timekeeper, keep_time
@@ -110,7 +111,7 @@ class Node:
         self.seen = self._recall_seen()
         self.devices = DeviceService(settings.devices, self.journal, clock, telemetry)
         self.scripts, self.intake, self.uplinks = self._make_intake()
-        self.quarantine = self._make_quarantine()
+        self.models, self.quarantine = make_models(self), self._make_quarantine()
         self.commands = Commanding(self)
         self.told_devices = ToldDevices(self)
         self.mqtt = self._make_mqtt()
@@ -125,6 +126,7 @@ class Node:
         self.keeper = self._make_keeper()
         self.surroundings = Surroundings(self)
         self.history, self.asking_door = self.surroundings.history, self.surroundings.door
+        self.artifacts = self.surroundings.artifacts
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self._attach_timekeeper()
         self.adapters, self.upkeep = Adapters(clock, telemetry, self.mqtt, self.edge), self._make_upkeep()
@@ -190,7 +192,7 @@ class Node:
             self._spawn(reading, name)
 
     def _spawn_syncing(self) -> None:
-        parts = (self.rulebook, self.commands, self.told_devices, self.filtering)
+        parts = (self.rulebook, self.commands, self.told_devices, self.filtering, self.models, self.artifacts)
         for name, service in (task for part in parts for task in part.tasks()):
             self._spawn(service, name)
         if self.uplink is not None:
@@ -223,7 +225,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.surroundings.close()
+        await self.surroundings.close()
         await self.scripts.close()
         if self.web is not None:
             await self.web.stop(1.0)
@@ -245,6 +247,8 @@ class Node:
             drained = False
             async with asyncio.timeout(deadline_s):
                 await self.uplinks.drain()
+                await self.intake.drain()
+                await self.models.stop(deadline_s / 2)
                 await self.intake.drain()
                 await self.intake.stop()
                 await self.devices.store(everything=True)
@@ -280,7 +284,8 @@ class Node:
 
     def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox]:
         settings, journal = self.plan.settings, self.journal
-        here = place(self.plan.rules, settings.node, has_children=self.plan.children is not None).here
+        rules = (*self.plan.rules, *self.plan.lines)
+        here = place(rules, settings.node, has_children=self.plan.children is not None).here
         engine = Engine(here, journal.catalogue, settings.node, settings.rule_limits.limits)
         self.filtering = Filtering(self.plan, journal, self.timekeeper, self.telemetry, engine.is_result)
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node, registry=self.devices.ruling)
@@ -292,8 +297,8 @@ class Node:
         intake.on_batch(self.last_values.update)
         below = None
         if self.plan.children is not None:
-            below = ChildRules(self.plan.rules, journal, preparer, intake, self.clock, settings.rule_limits.limits)
-        check = partial(unknown_channels, settings)
+            below = ChildRules(rules, journal, preparer, intake, self.clock, settings.rule_limits.limits)
+        check = partial(foreign_words, settings)
         self.rulebook = RuleBook(self.plan, journal, engine, intake, self.clock, self.telemetry, below, check)
         scripts = ScriptRunner(self.clock, self.telemetry.emit)
         uplinks = UplinkInbox(intake.inbox, decoder, scripts, settings.intake.max_messages)

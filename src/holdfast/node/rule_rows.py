@@ -21,6 +21,8 @@ def engine_rows(on: str, engine: Engine) -> list[RuleRow]:
     costs = {(cost.rule, cost.part): cost for cost in engine.costs()}
     rows = []
     for judge in engine.judges():
+        if judge.rule.features is not None:
+            continue  # a model's, told with it
         rule, cost = judge.rule, costs[judge.rule.key]
         keys = judge.stage.route.keys
         rows.append(

@@ -25,6 +25,7 @@ from holdfast.storage.sqlite import Connection
 from holdfast.stream.adoption import WORDS, joined
 from holdfast.stream.engine import Engine
 from holdfast.stream.language.notifying import CompiledNotice
+from holdfast.stream.rules import CompiledRule
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.answers import RulesStatus
 from holdfast.web.rule_answers import RuleFate, RuleList, RuleRow, RulesReloaded, as_raw
@@ -58,7 +59,7 @@ class RuleBook:
         self.clock, self.telemetry, self._children = clock, telemetry, children
         self.check = check
         self._seen = self._stamps()
-        self.shelf = plan.shelf
+        self.shelf, self._lines = plan.shelf, plan.lines
         self.editor = RuleEditor(self, self._sources)
         self.trials = RuleTrials(self, plan, journal.access)
         self._fired = _Fired(journal.look, clock)
@@ -155,8 +156,16 @@ class RuleBook:
         await self._intake.free()
         return self._adopt(shelf)
 
+    async def feed(self, lines: Sequence[CompiledRule]) -> None:
+        """Other feature lines from now on; rules, and lines that stay, go on."""
+        async with self.one_at_a_time:
+            if list(lines) != list(self._lines):
+                self._lines = tuple(lines)
+                await self._intake.free()
+                self._adopt(self.shelf)
+
     def _adopt(self, shelf: Shelf) -> RulesReloaded:
-        rules, self.shelf = shelf.at_work, shelf
+        rules, self.shelf = (*shelf.at_work, *self._lines), shelf
         placed = place(rules, self._engine.node, has_children=self._children is not None)
         done = self._intake.adopt(placed.here)
         if self._children is not None:
@@ -190,8 +199,13 @@ class RuleBook:
         off = list(dict.fromkeys(rule.name for rule in self.shelf.off))
         return RulesStatus(len(self._names()), raised, sorted(throttled), self.problems, off)
 
+    def open_of(self, rule: str) -> int:
+        """How many alerts of a rule are raised."""
+        judges = (judge for engine in self._engines.values() for judge in engine.judges())
+        return sum(len(judge.raised()) for judge in judges if judge.rule.name == rule)
+
     def _names(self) -> set[tuple[str, str]]:
-        return {rule.key for engine in self._engines.values() for rule in engine.rules}
+        return {rule.key for engine in self._engines.values() for rule in engine.rules if rule.features is None}
 
     def rows(self) -> RuleList:
         """Every rule with its state and cost."""

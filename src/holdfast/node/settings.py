@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
@@ -25,6 +25,7 @@ from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.topics import matches
 from holdfast.adapters.opcua.settings import OpcuaSettings
 from holdfast.adapters.serial.settings import SerialSettings
+from holdfast.artifacts.settings import ArtifactSettings
 from holdfast.codecs.loading import BUILTIN as PROFILES
 from holdfast.codecs.loading import load_profiles
 from holdfast.codecs.profiles import Profile
@@ -45,6 +46,8 @@ from holdfast.node.clock_settings import ClockSettings
 from holdfast.node.edge.kinds import is_on
 from holdfast.node.edge.profiles import edge_profiles
 from holdfast.node.health import with_health
+from holdfast.node.models.alerting import alert_rules, unknown_deployments
+from holdfast.node.models.settings import ModelsSettings
 from holdfast.node.rule_settings import RuleLimits
 from holdfast.node.sent_reports import with_reports
 from holdfast.node.shelf import FOLDER, Shelf, Sources, read_shelf
@@ -65,6 +68,9 @@ from holdfast.transport.errors import AddressInvalid
 from holdfast.uplink.filtering.settings import findings as send_findings
 from holdfast.uplink.settings import ParentSettings
 from holdfast.web.settings import ApiSettings
+
+if TYPE_CHECKING:
+    from holdfast.node.models.planning import Work
 
 BUILTIN = "builtin:"
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -93,6 +99,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     people: PeopleSettings | bool = False
     """Login for people; `true` = with its defaults, absent = this machine may do everything, nobody else anything."""
     documents: DocumentsSettings | None = None
+    artifacts: ArtifactSettings = field(default_factory=ArtifactSettings)
+    """Files named by their digests: models, as a rule."""
     clock: ClockSettings = field(default_factory=ClockSettings)
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
@@ -116,6 +124,8 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What is published to which foreign MQTT broker."""
     coap: dict[Name, CoapLink] = field(default_factory=dict)
     """CoAP: devices that push to this node, and devices that it observes, polls and writes."""
+    models: ModelsSettings | None = None
+    """Models at work on readings."""
     channels: dict[Name, ChannelSettings] = field(default_factory=dict)
     """How people are told of alerts."""
     escalations: dict[Name, Escalation] = field(default_factory=dict)
@@ -138,18 +148,25 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """Everything a node needs to know, read and checked; nothing opened yet."""
+    """Everything a node needs to know, read and checked; nothing opened yet. works: models to be at work."""
 
     settings: NodeSettings
     folder: Path
     profiles: tuple[Profile, ...]
     rules: tuple[CompiledRule, ...]
     shelf: Shelf = Shelf()  # noqa: RUF009  # frozen
+    file: Path = Path("node.yaml")
+    works: "tuple[Work, ...]" = ()
 
     @property
     def data(self) -> Path:
         """Where the journal lives."""
         return self.path(self.settings.data)
+
+    @property
+    def lines(self) -> tuple[CompiledRule, ...]:
+        """What makes the models' features: they stand among the rules."""
+        return tuple(work.line for work in self.works if work.line is not None)
 
     @property
     def children(self) -> ChildrenSettings | None:
@@ -186,7 +203,7 @@ class NodePlan:
     @property
     def rule_sources(self) -> Sources:
         """Where rules lie: those files, and what was made from the page."""
-        return Sources(self.rule_files, self.data / FOLDER)
+        return Sources(self.rule_files, self.data / FOLDER, alert_rules(self.settings.models, self.file))
 
     def ports(self) -> list[tuple[str, int]]:
         """Every (host, port) that the node listens on."""
@@ -216,12 +233,14 @@ def read_plan(path: Path) -> NodePlan:
         problems += invalid.problems
     try:
         shelf = _rules(document, problems)
-        problems += unknown_channels(document.value, [*shelf.at_work, *shelf.off])
+        problems += foreign_words(document.value, [*shelf.at_work, *shelf.off])
     except SettingsInvalid as invalid:
         problems += invalid.problems
+    works = _works(document, problems)
     if problems:
         raise SettingsInvalid(problems)
-    return NodePlan(with_reports(with_health(settings)), folder, tuple(profiles), shelf.at_work, shelf)
+    plan = with_reports(with_health(settings))
+    return NodePlan(plan, folder, tuple(profiles), shelf.at_work, shelf, path.absolute(), works)
 
 
 def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list[Path]:
@@ -233,11 +252,21 @@ def _profiles(document: Document[NodeSettings], problems: list[Problem]) -> list
 
 def _rules(document: Document[NodeSettings], problems: list[Problem]) -> Shelf:
     files = _files(document, "rules", RULES, problems)
-    return read_shelf(Sources(files, document.path.absolute().parent / document.value.data / FOLDER))
+    path, value = document.path.absolute(), document.value
+    return read_shelf(Sources(files, path.parent / value.data / FOLDER, alert_rules(value.models, path)))
 
 
-def unknown_channels(settings: NodeSettings, rules: Sequence[CompiledRule]) -> Iterator[Problem]:
-    """Channels and escalations that rules name and node.yaml doesn't have."""
+def _works(document: Document[NodeSettings], problems: list[Problem]) -> "tuple[Work, ...]":
+    if document.value.models is None:
+        return ()
+    from holdfast.node.models.planning import works_of  # noqa: PLC0415  # for those with models
+
+    return works_of(document, problems)
+
+
+def foreign_words(settings: NodeSettings, rules: Sequence[CompiledRule]) -> Iterator[Problem]:
+    """Channels, escalations and models that rules name and node.yaml doesn't have."""
+    yield from unknown_deployments(settings.models, rules)
     for notice in (notice for rule in rules for notice in rule.notices):
         place = notice.place
         if notice.channel and notice.channel not in settings.channels:
@@ -286,17 +315,13 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
         for where, text in part.findings()
     ]
     if settings.journal.stay.when_full == "summarise":
-        problems.append(
-            document.problem(
-                ("journal", "stay", "when_full"), "what stays is never summarised: write `shed` or `refuse`"
-            )
-        )
+        said = "what stays is never summarised: write `shed` or `refuse`"
+        problems.append(document.problem(("journal", "stay", "when_full"), said))
     if _needs_profiles(settings) and not settings.profiles:
         problems.append(document.problem((), "`profiles` is missing: without one no message can become readings"))
     if settings.children and (settings.api is None or settings.api.tls is None):
-        problems.append(
-            document.problem(("children",), "children need `api` with `tls`: sync never goes over plain HTTP")
-        )
+        said = "children need `api` with `tls`: sync never goes over plain HTTP"
+        problems.append(document.problem(("children",), said))
     problems += [
         document.problem(where, text) for where, text in notify_findings(settings.channels, settings.escalations)
     ]
@@ -304,6 +329,7 @@ def _contradictions(document: Document[NodeSettings]) -> list[Problem]:
     problems += [
         *_contradictory_reports(document),
         *_contradictory_people(document),
+        *_contradictory_models(document),
         *_contradictory_commands(document),
     ]
     return problems + list(_contradictory_documents(document))
@@ -336,6 +362,12 @@ def _contradictory_people(document: Document[NodeSettings]) -> Iterator[Problem]
             yield document.problem(("people", *where), text)
     if not settings.people and settings.api is not None and settings.api.metrics == "login":
         yield document.problem(("api", "metrics"), "`people` is missing: nobody could log in")
+
+
+def _contradictory_models(document: Document[NodeSettings]) -> Iterator[Problem]:
+    if document.value.models is not None:
+        for where, text in document.value.models.findings():
+            yield document.problem(("models", *where), text)
 
 
 def _contradictory_commands(document: Document[NodeSettings]) -> Iterator[Problem]:

@@ -63,10 +63,14 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the rules lie. files: those of node.yaml; page: the folder of those made from the page."""
+    """Where the rules lie.
+
+    files: those of node.yaml; page: the folder of those made from the page; made: texts that node.yaml is short for
+    """
 
     files: Sequence[Path]
     page: Path
+    made: Mapping[Path, str] = field(default_factory=dict)
 
     def page_files(self) -> list[Path]:
         """The files of rules made from the page."""
@@ -105,15 +109,15 @@ def read_shelf(sources: Sources, check: Check = lambda _: (), edit: Edit | None 
     edit = edit or Edit()
     switched = sources.switched() if edit.switched is None else dict(edit.switched)
     made = dict.fromkeys([*sources.page_files(), *edit.texts])
-    files = [*sources.files, *(file for file in made if edit.texts.get(file, "") is not None)]
+    files = [*sources.files, *sources.made, *(file for file in made if edit.texts.get(file, "") is not None)]
     if not files:
         return Shelf()
-    if len(files) - len(sources.files) > MOST_PAGE_RULES:
+    if len(files) - len(sources.files) - len(sources.made) > MOST_PAGE_RULES:
         said = f"more than {MOST_PAGE_RULES} rules were made from the page; put some into a file of your own"
         raise SettingsInvalid([Problem(str(sources.page), 1, (), said)])
     from holdfast.stream.language.loading import load_placed  # noqa: PLC0415  # sqlglot: 8 MiB, for those with rules
 
-    texts = {file: text for file, text in edit.texts.items() if text is not None}
+    texts = {**sources.made, **{file: text for file, text in edit.texts.items() if text is not None}}
     loaded = load_placed(files, texts, sources.page)
     if problems := list(check(loaded.rules)):
         raise SettingsInvalid(problems)

@@ -12,6 +12,7 @@ from holdfast.history.lake.settings import HistorySettings
 from holdfast.history.lake.view import View, view
 from holdfast.history.query import History
 from holdfast.identity.people.watch import ChainWatch
+from holdfast.node.artifacts import NodeArtifacts
 from holdfast.node.asking import Around, AskingDoor, Upward, questions_of
 from holdfast.node.sites import Desk
 from holdfast.node.traces_below import TracesBelow
@@ -44,6 +45,7 @@ class Surroundings:
         self.history = History(journal, journal.catalogue, self.memory, around)
         self.answering = Answering(self.history.tiers, journal.catalogue)
         children, api, parent = node.plan.children, node.plan.settings.api, node.plan.settings.parent
+        self.artifacts = NodeArtifacts(node)
         self.questions = None
         self.door = None
         below = node.told_devices.sites
@@ -108,10 +110,11 @@ class Surroundings:
         reply = await self._outlook.look(ask.call, ask.id)
         return await asyncio.to_thread(encode_reply, *reply)
 
-    def close(self) -> None:
-        """End the children's polls."""
+    async def close(self) -> None:
+        """End the children's polls, and the connections for artifacts."""
         if self.questions is not None:
             self.questions.close()
+        await self.artifacts.close()
 
     def _session(self) -> tuple[int, int] | None:
         uplink = self._node.uplink

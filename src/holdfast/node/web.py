@@ -1,5 +1,6 @@
 """Gives the web room what it asks of a node."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from holdfast.node.devices import Book
 from holdfast.node.flow import flow, room
 from holdfast.node.foreign import broker_states, route_states
 from holdfast.node.http_intake import make_intake
+from holdfast.node.models.making import models_desk
 from holdfast.node.people import make_door
 from holdfast.node.residency import audit
 from holdfast.node.settings import NodePlan
@@ -30,7 +32,7 @@ from holdfast.transport.tls import server_context
 from holdfast.uplink.status import UplinkStatus
 from holdfast.web.answers import BudgetStatus, JournalStatus, LinkStatus, Status
 from holdfast.web.app import build_app
-from holdfast.web.deps import Alerting, AppDocuments, Applications, Children, Past, WebDeps
+from holdfast.web.deps import Alerting, AppDocuments, Applications, ArtifactDoor, Children, Past, WebDeps
 from holdfast.web.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
         commands=node.commands.door(apps_book(plan)),
         below=node.told_devices.below,
         rules=node.rulebook,
+        models=models_desk(node),
         alerting=Alerting(node.notify, journal.look, node.commands.acts_below(node.notify)),
         reporting=node.surroundings.reporting,
         sites=node.surroundings.desk,
@@ -91,6 +94,7 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
             journal.access.path, journal.access.key, None if plan.history is None else node.surroundings.folder
         ),
         audit=journal.look,
+        artifacts=ArtifactDoor(node.artifacts.room, _who(node)),
     )
 
 
@@ -115,12 +119,14 @@ def child_names(plan: NodePlan) -> list[str]:
 def _children(node: "Node", settings: ApiSettings) -> Children | None:
     if node.ingest is None:
         return None
-    plan = node.plan
+    return Children(_who(node), node.ingest, settings.max_body, node.asking_door)
+
+
+def _who(node: "Node") -> Callable[[str], str | None]:
+    """Which child a token stands for."""
+    plan, clock = node.plan, node.clock
     book = TokenBook.load({name: plan.path(file) for name, file in _token_files(plan).items()})
-    clock = node.clock
-    return Children(
-        lambda text: book.who(text, clock.wall_ns() / NS_PER_S), node.ingest, settings.max_body, node.asking_door
-    )
+    return lambda text: book.who(text, clock.wall_ns() / NS_PER_S)
 
 
 def _applications(node: "Node") -> Applications | None:

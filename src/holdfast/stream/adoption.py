@@ -13,6 +13,7 @@ import numpy as np
 
 from holdfast.stream.costs import Meter
 from holdfast.stream.detecting import PREFIX
+from holdfast.stream.features.taps import Tap
 from holdfast.stream.judges import Findings, Judge
 from holdfast.stream.lines import Line
 from holdfast.stream.plans import READINGS
@@ -198,7 +199,8 @@ class _Change:
         if old is not None and old.stage is stage and old.rule.version == rule.version:
             old.rule = rule
             return old
-        judge = Judge(rule, stage, engine.node, engine.catalogue, engine.texts)
+        make = Judge if rule.features is None else Tap
+        judge = make(rule, stage, engine.node, engine.catalogue, engine.texts)
         if old is None or not (_keeps_alarms(old, rule) or _keeps_labels(old, judge)):
             return judge
         keys = old.stage.route.keys

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.model.batch import Batch
+from holdfast.model.features import FeatureRows
 from holdfast.model.series import Catalogue, Series
 from holdfast.stream.alarms.making import make_alarm
 from holdfast.stream.alarms.ports import Alarm, Judged, Standing, Transition
@@ -40,6 +41,7 @@ class Findings:
     derived:   readings that rules make
     published: results for local subscribers: (topic, payload)
     counts:    ledger counters to add to: rows that a throttled rule didn't see, devices beyond its limit
+    features:  rows for models; nobody says when they arrived, that is the caller's
     moved:     by a tick or an acknowledgement: has anything changed in the engine?
     """
 
@@ -47,6 +49,7 @@ class Findings:
     derived: list[Batch] = field(default_factory=list)
     published: list[tuple[str, bytes]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    features: list[FeatureRows] = field(default_factory=list)
     moved: bool = False
 
     @property
@@ -60,6 +63,7 @@ class Findings:
         self.derived += other.derived
         self.published += other.published
         self.counts += other.counts
+        self.features += other.features
 
 
 class Judge:

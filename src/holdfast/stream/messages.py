@@ -63,12 +63,17 @@ class Messages:
         value = self._route.converted(series, arrived.value[at])
         rows = Rows(arrived.row[at[last]], ts[last], key, firsts, slots, (), ())
         quality, told = list[Array](), list[Array]()
+        is_good = self._plan.wants_quality and usable is None and not arrived.quality[at].any()
         for i, one in enumerate(self._plan.inputs):
             if one.kind == "own":
                 mine = column == i
                 rows = self._own_column(rows, i, mine if usable is None else mine & usable, message, value)
                 if self._plan.wants_quality:
-                    codes, said = self._quality(rows, i, mine, message, arrived.quality[at])
+                    codes, said = (
+                        self._all_good(rows, i)
+                        if is_good
+                        else self._quality(rows, i, mine, message, arrived.quality[at])
+                    )
                     quality.append(codes)
                     told.append(said)
             elif one.kind == "fact":
@@ -87,7 +92,7 @@ class Messages:
             live |= np.True_ if known is None else known
         return Rows(
             rows.row, rows.ts, key, firsts, slots, rows.columns, rows.fresh,
-            None if live.all() else live, tuple(quality), tuple(told),
+            None if live.all() else live, tuple(quality), tuple(told), is_good,
         )  # fmt: skip
 
     def _own_column(self, rows: Rows, i: int, mine: Array, message: Array, value: Array) -> Rows:
@@ -109,6 +114,16 @@ class Messages:
         column = filled(codes, said, rows.firsts, rows.key, known[rows.slots])
         known[rows.slots] = column[np.append(rows.firsts[1:], len(rows)) - 1]
         return np.asarray(column), said
+
+    def _all_good(self, rows: Rows, i: int) -> tuple[Array, Array]:
+        """As `_quality`, where every reading is good: then those are told that are fresh."""
+        known, fresh = self._state[f"quality{i}"], rows.fresh[i]
+        if fresh is None:
+            known[rows.slots] = 0
+            return np.zeros(len(rows), np.int16), np.ones(len(rows), np.bool_)
+        column = filled(np.zeros(len(rows), np.int16), fresh, rows.firsts, rows.key, known[rows.slots])
+        known[rows.slots] = column[np.append(rows.firsts[1:], len(rows)) - 1]
+        return column, fresh
 
     def _other_column(self, i: int, arrived: Arrived, row: Array) -> Array:
         """Another device's series as last known when each message came."""

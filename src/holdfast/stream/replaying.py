@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.model.batch import Batch
 from holdfast.model.event import Event, Severity
+from holdfast.model.features import FeatureRows
 from holdfast.model.series import Catalogue
 from holdfast.stream.engine import Engine
 from holdfast.stream.evaluations import Evaluations
@@ -98,6 +99,8 @@ class Replay:
         self._slice = min(max((to_ns - from_ns) // SLICES, SHORTEST_NS), LONGEST_NS)
         self._now: int | None = None
         self._is_over = False
+        self.features: list[FeatureRows] = []
+        """What feature lines made; whoever wants it takes it away. None of windows that were cut short at the end."""
         look_on(self.engine, self._result, gives_results)
 
     def feed(self, batch: Batch) -> None:
@@ -159,6 +162,8 @@ class Replay:
     def _take(self, findings: Findings) -> None:
         account = self.account
         account.stored += sum(map(len, findings.derived))
+        if not self._is_over:
+            self.features += findings.features
         for decision in findings.decisions:
             account.take(decision.event, open_end=self._is_over)
             for command in decision.commands:

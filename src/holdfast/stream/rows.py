@@ -80,6 +80,7 @@ class Rows:
     live:    which messages count, shape (M,): the others only say what time it is; None: all count
     quality: per input column the newest value's quality byte, -1 unknown; None unless the plan wants it
     told:    per input column which messages brought a value of it, usable or not, and passed `where`; as `quality`
+    is_good: whether it's known that every value told is of good quality, for no reason worth a word (byte 0)
     """
 
     row: Array
@@ -92,6 +93,7 @@ class Rows:
     live: Array | None = None
     quality: tuple[Array, ...] | None = None
     told: tuple[Array, ...] | None = None
+    is_good: bool = False
 
     def __len__(self) -> int:
         return len(self.row)
@@ -129,6 +131,7 @@ class Rows:
             None if self.live is None else self.live[at],
             None if self.quality is None else tuple(q[at] for q in self.quality),
             None if self.told is None else tuple(t[at] for t in self.told),
+            self.is_good,
         )
 
 

@@ -9,6 +9,7 @@ from holdfast.model.event import EventKind, Severity
 from holdfast.model.lane import Lane
 from holdfast.model.series import Kind
 from holdfast.stream.detecting import Watch
+from holdfast.stream.features.plan import FeaturePlan
 from holdfast.stream.plans import AlarmSpec, Compute, StagePlan, Threshold
 
 if TYPE_CHECKING:  # importing them loads sqlglot: 8 MiB that a node without rules needn't pay
@@ -121,6 +122,8 @@ class CompiledRule:
     """Samples that the rule may keep per key, 0 = the node's default."""
     watch: Watch | None = None
     """Its detector, and the threshold that a series begins with; `when` says the same of that."""
+    features: FeaturePlan | None = None
+    """It's no rule but a feature line: its evaluations are rows for a model."""
 
     @property
     def lane(self) -> Lane:

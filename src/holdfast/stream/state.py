@@ -50,6 +50,8 @@ class State:
         self._shared: dict[str, Array] = {}
         self._tables: dict[str, Table] = {}
         self.capacity = 0
+        self.puts = 0
+        """How often memory from elsewhere was taken in: what was concluded from the former holds no more."""
 
     def declare(self, name: str, dtype: type, fill: float, width: int | None = None) -> None:
         """Add an array of shape (slots,) or (slots, width) whose unused places hold `fill`."""
@@ -123,6 +125,7 @@ class State:
         for name, columns in theirs_tables.items():
             to = place[np.minimum(columns["slot"], size)]
             tables[name] = {c: a[to >= 0] for c, a in columns.items()} | {"slot": to[to >= 0]}
+        self.puts += 1
         for name in names:
             self._arrays[name][mine] = theirs[name][slots]
         for name, array in shared.items():
@@ -176,6 +179,7 @@ class State:
         tables: dict[str, dict[str, Array]],
     ) -> None:
         """Take a checkpoint's parts in. slots: this state's slot of each of the checkpoint's."""
+        self.puts += 1
         for name, array in arrays.items():
             self._arrays[name][slots] = array
         for name, array in shared.items():

@@ -4,6 +4,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -31,6 +32,16 @@ class Response:
 
     status: int
     body: bytes
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer whose body is still to come. headers: by lower-case name; pieces: as it was sent, never unpacked."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
     retry_after_s: float | None = None
 
 
@@ -108,9 +119,41 @@ class HttpsClient:
                 self.sent_bytes -= size
             raise explain(error, self._host, self._ca) from error
 
+    @asynccontextmanager
+    async def get(self, path: str, headers: Mapping[str, str], timeout_s: float | None = None) -> AsyncIterator[Stream]:
+        """GET `path`, its body to be read as it comes, as long as it may be; any status is an answer. As `post`.
+
+        Raises:
+            CallFailed, PeerUntrusted: see `post`; reading the body raises them too.
+        """
+        library = loaded()
+        patience = library.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s
+        request = self._client.build_request("GET", self._url + path, headers=dict(headers), timeout=patience)
+        try:
+            answer = await self._client.send(request, stream=True)
+        except (library.HTTPError, library.StreamError, ssl.SSLError, OSError) as error:
+            raise explain(error, self._host, self._ca) from error
+        self.sent_bytes += _size(request.headers)
+        self.received_bytes += _size(answer.headers)
+        pause = retry_after_s(answer.headers.get("retry-after"), answer.headers.get("date"))
+        try:
+            yield Stream(answer.status_code, dict(answer.headers), self._coming(answer), pause)
+        finally:
+            with suppress(library.HTTPError, library.StreamError, ssl.SSLError, OSError):
+                await answer.aclose()
+
     async def close(self) -> None:
         """Close the kept connections."""
         await self._client.aclose()
+
+    async def _coming(self, answer: "httpx.Response") -> AsyncIterator[bytes]:
+        library = loaded()
+        try:
+            async for piece in answer.aiter_raw():
+                self.received_bytes += len(piece)
+                yield piece
+        except (library.HTTPError, library.StreamError, ssl.SSLError, OSError) as error:
+            raise explain(error, self._host, self._ca) from error
 
     async def _read(self, answer: "httpx.Response") -> Response:
         body = bytearray()

@@ -11,6 +11,7 @@ from holdfast.web.alert_acts import AlertActs
 from holdfast.web.alert_stories import AlertStories
 from holdfast.web.alerts import Alerts
 from holdfast.web.analytics import Analytics
+from holdfast.web.artifacts import ArtifactRoutes
 from holdfast.web.asking import Inquiry
 from holdfast.web.child_commands import ChildCommands
 from holdfast.web.child_devices import ChildDevices
@@ -27,6 +28,7 @@ from holdfast.web.intake import IntakeRoutes
 from holdfast.web.live.service import Live
 from holdfast.web.maintenance import Maintenance
 from holdfast.web.metrics import CounterCollector
+from holdfast.web.models import Models
 from holdfast.web.openapi import OpenApi
 from holdfast.web.people import PeopleRoutes
 from holdfast.web.quarantine import Quarantine
@@ -56,6 +58,7 @@ def build_app(deps: WebDeps) -> Starlette:
         *Quarantine(deps).routes(),
         *Reports(deps).routes(),
         *Analytics(deps).routes(),
+        *Models(deps.models, deps.clock).routes(),
     ]
     if devices is not None:
         routes += devices.routes()
@@ -72,6 +75,8 @@ def build_app(deps: WebDeps) -> Starlette:
         routes += [*acts.routes(), *Alerts(deps.alerting, deps.clock, acts).routes()]
         routes += AlertStories(deps.alerting, deps.clock, deps.catalogue, acts).routes()
         routes += Maintenance(deps.alerting, deps.clock).routes()
+    if deps.artifacts is not None:
+        routes += ArtifactRoutes(deps.artifacts, deps.telemetry).routes()
     routes += _for_machines(deps)
     door = Door("", deps.telemetry) if deps.door is None else deps.door
     routes += [*PeopleRoutes(door, deps.audit, deps.clock).routes(), *OpenApi().routes()]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from holdfast.adapters.http.intake import HttpIntake
 from holdfast.adapters.port import DeviceState
 from holdfast.adapters.supervised import AdapterStatus
+from holdfast.artifacts.service import Artifacts
 from holdfast.backtesting.service import Backtests, Run
 from holdfast.commands.below import Below
 from holdfast.commands.service import CommandService
@@ -20,12 +21,9 @@ from holdfast.history.last_values import LastValues
 from holdfast.history.latest import Latest
 from holdfast.history.query import History
 from holdfast.history.sql_desk import SqlDesk
-from holdfast.intake.replay import Replayed, Verdict
 from holdfast.journal.ledger import Ledger
-from holdfast.journal.quarantine import QuarantineFilter
 from holdfast.journal.queued import Depth, Queued, StreamMark
 from holdfast.journal.queues import Failure, Taken
-from holdfast.journal.records import QuarantineRow
 from holdfast.kernel.clock import Clock
 from holdfast.model.event import Event
 from holdfast.model.message import Message
@@ -41,6 +39,8 @@ from holdfast.web.answers import ClockStatus, Status
 from holdfast.web.device_answers import DeviceChange, DeviceChanged, DeviceDetail, DeviceRow
 from holdfast.web.flow_answers import Flow, Room
 from holdfast.web.guard import Door
+from holdfast.web.model_port import ModelsPort
+from holdfast.web.quarantine_port import Refusals
 from holdfast.web.rule_answers import BacktestWish, RuleChanged, RuleDetail, RuleList, RulesReloaded, TextChecked
 from holdfast.web.site_answers import SiteRow
 from holdfast.wire.asking import Ask, Poll
@@ -99,26 +99,6 @@ class Asking(Protocol):
 
     async def ask(self, child: str, ask: Ask) -> bytes:
         """Answer a child about what came from it or through it."""
-        ...
-
-
-class Refusals(Protocol):
-    """`intake.replay.Quarantine`. All but `replay` block and are called on worker threads."""
-
-    def page(self, wanted: QuarantineFilter, limit: int, before: int) -> list[QuarantineRow]:
-        """Wanted messages with an id below `before`, newest first."""
-        ...
-
-    def message(self, number: int) -> QuarantineRow | None:
-        """One message by its id."""
-        ...
-
-    def verdict(self, message: QuarantineRow) -> Verdict:
-        """What the node's profiles say about it."""
-        ...
-
-    async def replay(self, wanted: QuarantineFilter, *, dry_run: bool) -> Replayed:
-        """Store what decodes now; several calls wait for one another. A caller that goes away doesn't stop it."""
         ...
 
 
@@ -224,6 +204,14 @@ class AppDocuments:
     may: Callable[[str, str], bool]
     keeper: "Keeper"
     settings: DocumentsSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactDoor:
+    """The artifacts of a node, and its door. who: which child a bearer token stands for."""
+
+    artifacts: Artifacts
+    who: Callable[[str], str | None]
 
 
 class DeviceBook(Protocol):
@@ -353,17 +341,16 @@ class WebDeps:
     devices:     who sends to this node; None: nobody is asked, as in a part's test
     adapters:    how the adapters are; adapter_devices: the devices of one, None = it has none of its own
     documents:   None: this node keeps no shared documents, and their paths don't exist
-    commands:    None: there are no paths for commands
-    alerting:    None: there are no paths for alerts, as in a part's test
+    commands, alerting, intake: None: there are no paths for these, as in a part's test
     door:        who may do what; None: as where nobody logs in, and nothing is written down
-    intake:      None: there are no paths for messages of devices, as in a part's test
     audit:       reads the journal's tables for the audit; blocking; None: nobody asks, as in a part's test
+    artifacts:   None: there are no paths for them, as in a part's test
     below:       what children tell of their devices; None: this node takes no children
-    rules:       None: nobody is asked, as in a part's test
+    rules, sql:  None: nobody is asked, as in a part's test
+    models:      None: this node has no models
     reporting:   the kept log and traces; None: there are no paths for them, as in a part's test
     sees:        of these series' ids those that whoever asks may know of; None: all
     sites:       None: this node takes no children, and the paths don't exist
-    sql:         None: nobody asks in SQL, as in a part's test
     """
 
     clock: Clock
@@ -390,6 +377,7 @@ class WebDeps:
     commands: Commands | None = None
     below: DevicesBelow | None = None
     rules: RuleBook | None = None
+    models: ModelsPort | None = None
     alerting: Alerting | None = None
     reporting: ReportService | None = None
     sees: Callable[[NDArray[np.int32]], NDArray[np.int32]] | None = None
@@ -398,3 +386,4 @@ class WebDeps:
     door: Door | None = None
     intake: Intake | None = None
     audit: Callable[[Callable[[Connection], Any]], Any] | None = None
+    artifacts: ArtifactDoor | None = None

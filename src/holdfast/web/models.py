@@ -1,164 +1,165 @@
-"""Routes for deployed models: how they do, what becomes of their versions, what people know better."""
+"""Routes for models: how they are, what is tried beside them, and changes of what acts."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar, get_args
+from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from holdfast.inference.lifecycle.errors import (
-    ActRefused,
-    DeploymentUnknown,
-    LabelInvalid,
-    LifecycleError,
-    VersionUnknown,
-)
-from holdfast.inference.lifecycle.labels import Label
-from holdfast.inference.lifecycle.states import Command, Do
-from holdfast.inference.lifecycle.status import ActBody, ActDone, DeploymentStatus, LabelBody, LabelList, ModelList
 from holdfast.kernel.clock import Clock
 from holdfast.storage.errors import StorageUnusable
 from holdfast.web.bodies import read_body
-from holdfast.web.door import OPERATOR, needs
+from holdfast.web.door import ADMIN, OPERATOR, needs
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.guard import name_of
+from holdfast.web.model_answers import Deed, ModelList, ModelWish, Truth, TruthWish
+from holdfast.web.model_port import ModelRefused, ModelsPort
 from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
 from holdfast.web.times import parse_time
 
 T = TypeVar("T")
-MAX_BODY = 64 << 10
+PATH = "/api/v1/models"
+MAX_BODY = 16 << 10
 STALL_S = 30.0
-MOST_LABELS = 10_000
+MOST_LISTED = 1_000
 LAST_ID = 1 << 36
+LONGEST_WHY, LONGEST_NAME = 500, 256
 NOBODY = "this machine"
 _HINT = "see docs/reference/http-api.md, Models"
-_PATH = "/api/v1/models"
-_ACTS: dict[str, Do] = {one: one for one in get_args(Do) if one != "add"}
-_STATUS: tuple[tuple[type[LifecycleError], int], ...] = (
-    (DeploymentUnknown, 404),
-    (VersionUnknown, 404),
-    (ActRefused, 409),
-    (LabelInvalid, 400),
-)
-
-
-class ModelDesk(Protocol):
-    """`inference.lifecycle.service.Lives`. Raises `LifecycleError`; then nothing has changed."""
-
-    async def listed(self) -> ModelList:
-        """Every deployment."""
-        ...
-
-    async def shown(self, deployment: str) -> DeploymentStatus:
-        """One with all there is to say."""
-        ...
-
-    async def act(self, deployment: str, wish: Command) -> ActDone:
-        """Do it; returns once it's on disk and so. Calls for a deployment wait for one another."""
-        ...
-
-    async def relearn(self, deployment: str) -> DeploymentStatus:
-        """Take what comes from now on as the new normal."""
-        ...
-
-    async def label(self, label: Label) -> Label:
-        """Store a label, then join it with predictions."""
-        ...
-
-    async def labels(self, deployment: str, limit: int = 100, below: int = 0, device: str = "") -> LabelList:
-        """The newest labels."""
-        ...
+_NONE = "there are no models at this node"
+_NONE_HINT = "`models: deploy:` in node.yaml names them; see docs/how-to/models.md"
 
 
 class Models:
-    """The models' routes of one node."""
+    """The models' routes of one node. port: None = it has no models, and the list is empty."""
 
-    def __init__(self, desk: ModelDesk, clock: Clock) -> None:
-        self._desk, self._clock = desk, clock
-        self._looks = Gate(running=2, waiting=16)
+    def __init__(self, port: ModelsPort | None, clock: Clock) -> None:
+        self._port, self._clock = port, clock
+        # loading a model takes a second: changes wait in line, as one depends on the other
+        self._gate = Gate(running=1, waiting=8)
 
     def routes(self) -> list[Route]:
         """The paths."""
+        one = f"{PATH}/{{deployment}}"
+        changes = {
+            "load": self.load,
+            "shadow": self.shadow,
+            "canary": self.canary,
+            "promote": self.promote,
+            "rollback": self.rollback,
+            "retire": self.retire,
+        }
         return [
-            Route(_PATH, self.list),
-            Route(f"{_PATH}/{{deployment}}", self.show),
-            Route(f"{_PATH}/{{deployment}}/labels", self.labels, methods=["GET"]),
-            Route(f"{_PATH}/{{deployment}}/labels", self.label, methods=["POST"]),
-            Route(f"{_PATH}/{{deployment}}/relearn", self.relearn, methods=["POST"]),
-            Route(f"{_PATH}/{{deployment}}/{{act}}", self.act, methods=["POST"]),
+            Route(PATH, self.list),
+            Route(one, self.detail),
+            Route(f"{one}/labels", self.labels),
+            Route(f"{one}/labels", self.label, methods=["POST"]),
+            *(Route(f"{one}/{deed}", handler, methods=["POST"]) for deed, handler in changes.items()),
         ]
 
     async def list(self, request: Request) -> Response:
-        """Every deployment by name: who acts, who runs in shadow, what is alarmed."""
+        """Every deployment by name, and what is loaded."""
         only(request.query_params)
-        return answer(await self._desk.listed())
+        return answer(ModelList() if self._port is None else await self._port.listed())
 
-    async def show(self, request: Request) -> Response:
-        """One deployment: versions, history, comparisons with verdicts, drift by feature, alarms."""
+    async def detail(self, request: Request) -> Response:
+        """One deployment: card, features, versions, drift, comparisons, history, newest results."""
         only(request.query_params)
-        async with self._looks.enter():
-            return await _tried(lambda: self._desk.shown(request.path_params["deployment"]))
+        port, name = self._of(request)
+        return await _tried(lambda: port.detail(name))
 
     async def labels(self, request: Request) -> Response:
-        """`?limit=100&before=&device=`: what people know of devices, newest first."""
+        """`?before=ID&limit=100`: what people said of its devices, newest first."""
         params = request.query_params
-        only(params, "limit", "before", "device")
-        limit = whole(params, "limit", 100, MOST_LABELS, 1)
-        below, device = whole(params, "before", 0, LAST_ID), params.get("device", "")
-        name = request.path_params["deployment"]
-        async with self._looks.enter():
-            return await _tried(lambda: self._desk.labels(name, limit, below, device))
+        only(params, "before", "limit")
+        limit, before = whole(params, "limit", 100, MOST_LISTED, 1), whole(params, "before", LAST_ID, LAST_ID)
+        port, name = self._of(request)
+        return await _tried(lambda: port.labels(name, limit, before))
 
     @needs(OPERATOR)
     async def label(self, request: Request) -> Response:
-        """Say what state a device was in; 201 with the label once it's on disk."""
+        """Say what a device was in a time; 201 once it's on disk."""
         only(request.query_params)
-        said, now = await _body(request, LabelBody), self._clock.wall_ns()
-        start = parse_time("start", said.start, now)
-        label = Label(
-            deployment=request.path_params["deployment"],
-            device=said.device,
-            node=said.node,
-            start_ns=start,
-            end_ns=parse_time("end", said.end, now) if said.end else start,
-            label=said.label,
-            comment=said.comment,
-            by=_by(request, said.by),
-        )
-        return await _tried(lambda: self._desk.label(label), 201)
+        port, name = self._of(request)
+        said = await _body(request, TruthWish)
+        now = self._clock.wall_ns()
+        start, end = parse_time("from", said.start, now), min(parse_time("to", said.end, now), now)
+        if start >= end:
+            raise Refused(400, "`from` is not before `to`", "as in -2h and now; a time to come isn't known")
+        node, device, label = (_short(key, getattr(said, key), LONGEST_NAME) for key in ("node", "device", "label"))
+        for key, text in (("device", device), ("label", label)):
+            if not text:
+                raise Refused(400, f"`{key}` is empty", _HINT)
+        why = _short("why", said.why, LONGEST_WHY)
+        truth = Truth(node, device, start, end, label, why, _by(request, said.by))
+        return await _tried(lambda: port.label(name, truth), 201)
+
+    @needs(ADMIN)
+    async def load(self, request: Request) -> Response:
+        """Make a model a candidate: verified and tried, not at work yet."""
+        return await self._act(request, "load")
 
     @needs(OPERATOR)
-    async def relearn(self, request: Request) -> Response:
-        """Take what comes from now on as the new normal of every feature."""
-        only(request.query_params)
-        await _body(request, ActBody)
-        return await _tried(lambda: self._desk.relearn(request.path_params["deployment"]))
+    async def shadow(self, request: Request) -> Response:
+        """Let a version run beside the active one; nothing follows from what it says."""
+        return await self._act(request, "shadow")
+
+    @needs(ADMIN)
+    async def canary(self, request: Request) -> Response:
+        """Let a version answer for a part of the devices."""
+        return await self._act(request, "canary")
+
+    @needs(ADMIN)
+    async def promote(self, request: Request) -> Response:
+        """Make a version the active one."""
+        return await self._act(request, "promote")
 
     @needs(OPERATOR)
-    async def act(self, request: Request) -> Response:
-        """`shadow`, `canary`, `promote`, `rollback` or `retire` a version; 200 once it's on disk and so."""
+    async def rollback(self, request: Request) -> Response:
+        """Take canaries back, or else return to the version that was active before."""
+        return await self._act(request, "rollback")
+
+    @needs(ADMIN)
+    async def retire(self, request: Request) -> Response:
+        """Let a version run no more."""
+        return await self._act(request, "retire")
+
+    async def _act(self, request: Request, deed: Deed) -> Response:
         only(request.query_params)
-        act = request.path_params["act"]
-        if act not in _ACTS:
-            raise Refused(404, f"there is no act {act[:60]!r}", "one of relearn, " + ", ".join(_ACTS))
-        said = await _body(request, ActBody)
-        wish = Command(_ACTS[act], said.version, said.percent, _by(request, said.by), said.why, said.force)
-        if not said.version and act != "rollback":
-            raise Refused(400, f"which version shall {act}?", 'as in {"version": "pump-anomaly@2.0.0"}')
-        return await _tried(lambda: self._desk.act(request.path_params["deployment"], wish))
+        port, name = self._of(request)
+        wish = await _body(request, ModelWish)
+        _demand_sense(deed, wish)
+        async with self._gate.enter():
+            return await _tried(lambda: port.act(name, deed, wish, _by(request, wish.by)))
+
+    def _of(self, request: Request) -> tuple[ModelsPort, str]:
+        if self._port is None:
+            raise Refused(404, _NONE, _NONE_HINT)
+        return self._port, str(request.path_params["deployment"])[:LONGEST_NAME]
+
+
+def _demand_sense(deed: Deed, wish: ModelWish) -> None:
+    _short("model", wish.model, LONGEST_NAME)
+    _short("why", wish.why, LONGEST_WHY)
+    if not wish.model and deed != "rollback":
+        raise Refused(400, f"which model is to {deed}?", 'as in {"model": "pump-anomaly@2.0.0"}')
+    if (wish.percent is None) != (deed != "canary"):
+        said = "`percent` is missing" if wish.percent is None else f"`percent` means nothing to a {deed}"
+        raise Refused(400, said, 'a canary takes it, as in {"model": "pump-anomaly@2.0.0", "percent": 10}')
+    if wish.percent is not None and not 0 < wish.percent <= 100:  # NaN, too
+        raise Refused(400, f"percent={wish.percent:g} is not allowed", "above 0, at most 100")
 
 
 async def _tried(what: Callable[[], Awaitable[T]], status: int = 200) -> Response:
-    """Its answer, or why not: 404 unknown, 409 it may not become that, 400 no such label, 507 nothing was stored."""
+    """Its answer, or why not: 400 can't be meant, 404 unknown, 409 refused, 507 the disk is full."""
     try:
         return answer(await what(), status)
-    except LifecycleError as error:
-        code = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-        raise Refused(code, str(error), error.hint) from error
+    except ModelRefused as error:
+        raise Refused(error.status, str(error), error.hint) from error
     except StorageUnusable as error:
         raise Refused(507, str(error), "nothing has changed; is the disk full?") from error
 
@@ -169,6 +170,12 @@ async def _body(request: Request, kind: type[T]) -> T:
         return msgspec.json.decode(body or b"{}", type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(400, f"the body can't be used: {error}", _HINT) from error
+
+
+def _short(name: str, text: str, most: int) -> str:
+    if len(text) > most or not text.isprintable():
+        raise Refused(400, f"`{name}` is too long, or has characters that can't be printed", f"up to {most} characters")
+    return text.strip()
 
 
 def _by(request: Request, said: str) -> str:

@@ -18,10 +18,11 @@ class Spoken(NamedTuple):
     status: int = 200
 
 
+_ARTIFACT = "artifacts.entries:Entry"
 _RUNS = "rule_answers:BacktestRun"
 _CHANGED = "rule_answers:RuleChanged"
 _COMMAND = "commands:CommandRow"
-_LIFE = "inference.lifecycle.status:"
+_MODEL, _WISH = "model_answers:ModelChanged", "model_answers:ModelWish"
 _TAKEN = "adapters.http.intake:Taken"
 SPOKEN: dict[str, Spoken] = {
     "AlertActs.act": Spoken("alert_acts:ActRow", "alert_acts:ActRequest", status=202),
@@ -40,6 +41,12 @@ SPOKEN: dict[str, Spoken] = {
     "Alerts.unsilence": Spoken("alerts:Gone"),
     "Analytics.about": Spoken("analytics:AnalyticsAbout"),
     "Analytics.ask": Spoken("analytics:AnalyticsAnswer", "analytics:AnalyticsQuestion"),
+    "ArtifactRoutes.fetch": Spoken("artifacts:ArtifactWanted", status=202),
+    "ArtifactRoutes.list": Spoken("artifacts:ArtifactList"),
+    "ArtifactRoutes.pin": Spoken(_ARTIFACT, "artifacts:ArtifactPin"),
+    "ArtifactRoutes.put": Spoken(_ARTIFACT, status=201),
+    "ArtifactRoutes.read": Spoken(media=BYTES),
+    "ArtifactRoutes.remove": Spoken(_ARTIFACT),
     "CommandRoutes.all": Spoken(f"*{_COMMAND}"),
     "CommandRoutes.any": Spoken(_COMMAND),
     "CommandRoutes.one": Spoken(_COMMAND),
@@ -60,12 +67,16 @@ SPOKEN: dict[str, Spoken] = {
     "Maintenance.end": Spoken("alerts:Gone"),
     "Maintenance.page": Spoken("*maintenance:MaintenanceRow"),
     "Maintenance.plan": Spoken("maintenance:MaintenanceRow", "maintenance:MaintenanceRequest", status=201),
-    "Models.act": Spoken(f"{_LIFE}ActDone", f"{_LIFE}ActBody"),
-    "Models.label": Spoken("inference.lifecycle.labels:Label", f"{_LIFE}LabelBody", status=201),
-    "Models.labels": Spoken(f"{_LIFE}LabelList"),
-    "Models.list": Spoken(f"{_LIFE}ModelList"),
-    "Models.relearn": Spoken(f"{_LIFE}DeploymentStatus", f"{_LIFE}ActBody"),
-    "Models.show": Spoken(f"{_LIFE}DeploymentStatus"),
+    "Models.canary": Spoken(_MODEL, _WISH),
+    "Models.detail": Spoken("model_answers:ModelDetail"),
+    "Models.label": Spoken("model_answers:TruthRow", "model_answers:TruthWish", status=201),
+    "Models.labels": Spoken("*model_answers:TruthRow"),
+    "Models.list": Spoken("model_answers:ModelList"),
+    "Models.load": Spoken(_MODEL, _WISH),
+    "Models.promote": Spoken(_MODEL, _WISH),
+    "Models.retire": Spoken(_MODEL, _WISH),
+    "Models.rollback": Spoken(_MODEL, _WISH),
+    "Models.shadow": Spoken(_MODEL, _WISH),
     "OpenApi.show": Spoken(),
     "PeopleRoutes.audit": Spoken("people_answers:AuditPage"),
     "PeopleRoutes.change": Spoken("people_answers:PeopleChanged", "people_answers:PeopleChange"),

@@ -27,6 +27,7 @@ from holdfast.web.gate import Gate
 from holdfast.web.headers import Shell
 from holdfast.web.inside import ask_app
 from holdfast.web.maintenance import Maintenance
+from holdfast.web.models import Models
 from holdfast.web.quarantine import Quarantine
 from holdfast.web.reading import Reading
 from holdfast.web.reports import Reports
@@ -41,7 +42,7 @@ PACE_S = 1.5
 _NAME = r"[^/]{1,256}"
 _OPEN = rf"status|clock|series|last|query|devices|devices/{_NAME}|alerts|ledger|history"
 _FREE = (
-    rf"rules|rules/{_NAME}|alerts/\d{{1,12}}|alerts/\d{{1,12}}/(?:timeline|comments)|silences|maintenance|adapters|"
+    rf"rules|rules/{_NAME}|models|models/{_NAME}|models/{_NAME}/labels|alerts/\d{{1,12}}|alerts/\d{{1,12}}/(?:timeline|comments)|silences|maintenance|adapters|"
     rf"adapters/{_NAME}/devices|"
     r"quarantine|quarantine/\d{1,12}|logs|channels|events|traces|traces/[0-9a-f]{1,64}|traces/of"
 )
@@ -75,6 +76,7 @@ def build_outlook(deps: WebDeps) -> Starlette:
         routes += Rules(deps.rules, deps.clock).routes()
     if deps.sites is not None:
         routes += Sites(deps.sites).routes()
+    routes += Models(deps.models, deps.clock).routes()
     routes += [*Quarantine(deps).routes(), *Reports(deps).routes()]
     return Starlette(
         routes=routes,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,8 +85,8 @@ class Broker:
 class NodeProcess:
     """`holdfast run` of a node.yaml."""
 
-    def __init__(self, folder: Path, settings: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, settings: str, env: Mapping[str, str] | None = None) -> None:
+        self.folder, self._env = folder, dict(env or {})
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "profiles.yaml").write_text(PROFILES)
         (folder / "node.yaml").write_text(
@@ -96,7 +96,7 @@ class NodeProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        env = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+        env = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", **self._env}
         with self.log.open("ab") as log:
             argv = [sys.executable, "-m", "holdfast", "run", str(self.folder / "node.yaml")]
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, env=env)

@@ -12,6 +12,7 @@ KINDS: Final = {
     "devices": ("* /api/v1/devices",),
     "commands": ("* /api/v1/devices/*/commands*",),
     "messages": ("* /api/v1/quarantine/*", "* /api/v1/queues/*"),
+    "artifacts": ("* /api/v1/artifacts/*",),
     "people": ("people: *", "another password", "* /api/v1/people", "* /api/v1/me/password"),
     "logins": ("login*", "logout", "kiosk *", "* more * refused"),
     "settings": ("settings: *",),

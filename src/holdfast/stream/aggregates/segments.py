@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.model.quality import QUALITY_MASK, Quality
-from holdfast.stream.aggregates import vibrations
+from holdfast.stream.aggregates import raw, vibrations
 from holdfast.stream.plans import Call
 
 Array = NDArray[Any]
@@ -307,13 +307,15 @@ class Arrivals:
 
     def __init__(self, ts: Array, value: Array, lo: Array, hi: Array, is_sorted: Array) -> None:
         """is_sorted: which windows' samples are in order of time."""
-        self._ts, self._value, self._lo, self._hi = ts, value, lo, hi
+        self._ts, self._value, self._lo, self._hi, self._is_sorted = ts, value, lo, hi, is_sorted
         self._plain, odd = np.flatnonzero(is_sorted), np.flatnonzero(~is_sorted)
         self._in_order = Segments(ts, value, lo[self._plain], hi[self._plain])
         self._odd = [odd] if len(odd) <= 1 else [p for p in np.split(odd, self._cuts(hi[odd] - lo[odd])) if len(p)]
 
-    def get(self, call: Call) -> Array:
-        """One number per window."""
+    def get(self, call: Call) -> Any:
+        """One number per window; of `samples` what lays them out."""
+        if call.kind == raw.KIND:
+            return raw.SpanSamples(self._ts, self._value, self._lo, self._hi, self._is_sorted, int(call.args[0]))
         out = np.empty(len(self._lo))
         out[self._plain] = self._in_order.get(call)
         for part in self._odd:

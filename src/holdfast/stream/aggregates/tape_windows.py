@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.stream.aggregates import raw
 from holdfast.stream.plans import Call
 
 Array = NDArray[Any]
@@ -44,7 +45,9 @@ class TapeWindows:
         self._count: Any = None
 
     def get(self, call: Call) -> Any:
-        """One number per window; NaN where SQL says NULL."""
+        """One number per window; NaN where SQL says NULL. Of `samples` what lays them out."""
+        if call.kind == raw.KIND:
+            return raw.TapeSamples(self._column, self._starts, self._width, int(call.args[0]))
         return _MAKERS[call.kind](self)
 
     def count(self) -> Any:
@@ -117,7 +120,7 @@ _MAKERS: dict[str, Callable[[TapeWindows], Any]] = {
     "last": TapeWindows.newest,
     "range": TapeWindows.spread,
 }
-KINDS = frozenset(_MAKERS)
+KINDS = frozenset(_MAKERS) | {raw.KIND}
 """The aggregates that `TapeWindows` knows."""
 
 

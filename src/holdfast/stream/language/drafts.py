@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from holdfast.model.predictions import result_of
 from holdfast.stream.detecting import Watch
 from holdfast.stream.evaluations import EVIDENCE
 from holdfast.stream.language import parsing
@@ -103,8 +104,24 @@ def draft(text: RuleText) -> Draft:
             continue
         node = parsing.condition(condition, made.faults[key])
         if node is not None:
-            made.conditions[key] = tree(key, "column", node)
+            made.conditions[key] = tree(key, "column", _over_results(node, made))
     return made
+
+
+def _over_results(node: Any, made: Draft) -> Any:
+    """A condition over models' results needs no `select`: what it asks of them is selected, under its own name."""
+    chosen = {parsing.dotted(one.node.this): one.name for one in made.select}
+
+    def replaced(one: Any) -> Any:
+        name = parsing.dotted(one)
+        if name is None or result_of(name) is None:
+            return one
+        if name not in chosen:
+            chosen[name] = name
+            made.select.append(tree("select", "message", one.copy(), name))
+        return one if chosen[name] == name else exp.column(chosen[name])
+
+    return node.transform(replaced)
 
 
 def _read_keys(text: RuleText, made: Draft) -> None:
@@ -112,7 +129,10 @@ def _read_keys(text: RuleText, made: Draft) -> None:
     if not isinstance(text.select, str):
         made.faults["select"].append("a list of metrics belongs beside `detect`; columns are one text with commas")
         return
-    parts = parsing.columns(text.select, made.faults["select"], made.units)
+    if not text.select and "infer(" in text.when.lower():  # what the condition asks of models is selected
+        parts: list[Any] | None = []
+    else:
+        parts = parsing.columns(text.select, made.faults["select"], made.units)
     made.complete = parts is not None
     _take_columns(parts or [], "select", made)
     made.source = parse_source(_quoted(text.source), made.faults["from"])

@@ -10,6 +10,7 @@ from holdfast.kernel import documents
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid
 from holdfast.stream.language.compiling import Below, compile_rule
 from holdfast.stream.language.drafts import Draft, draft
+from holdfast.stream.language.featuring import compile_stored
 from holdfast.stream.language.nearness import near
 from holdfast.stream.language.settings import RulesFile, RuleText, StoredDocument
 from holdfast.stream.language.tables import Inside
@@ -92,21 +93,26 @@ def load_text(text: str, path: Path, known: Mapping[str, bytes]) -> Loaded:
 
 
 def compile_documents(texts: Iterable[bytes]) -> list[CompiledRule]:
-    """Rules from their own `document`s, as they're kept beside their state; of several of a name, the last.
+    """Rules and feature lines from their own `document`s, as they're kept beside their state; of a name the last.
 
     Raises:
         SettingsInvalid: as `load_rules`.
     """
     problems: list[Problem] = []
     written: dict[str, _Written] = {}
+    lines: dict[str, CompiledRule] = {}
     for text in texts:
+        line = compile_stored(text)
+        if line is not None:
+            lines[line.name] = line
+            continue
         try:
             one = _stored(text)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             problems.append(Problem("a stored rule", 1, (), f"isn't one: {error}"))
             continue
         written[one.name] = one
-    return _compiled(written, problems)
+    return [*_compiled(written, problems), *lines.values()]
 
 
 def _stored(text: bytes) -> _Written:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sqlglot import exp
 
 from holdfast.stream.language import parsing
+from holdfast.stream.language.inferring import is_text_result
 from holdfast.stream.language.parsing import call, text_of
 
 FACTS = frozenset({"window_start", "window_end", "window_seconds", "messages", "revision", "final"})
@@ -97,6 +98,8 @@ def calls_in(node: Any, name: str) -> Iterator[list[Any]]:
 
 def learn_kinds(trees: Sequence[Tree], kinds: Kinds) -> None:
     """Find out which names are texts: those that are compared with texts, or given to functions that take them."""
+    named = (name for tree in trees if tree.level == "message" for _, name in names_in(tree.node))
+    kinds.metrics.update(name for name in named if is_text_result(name))
     for _ in range(len(trees) + 10):
         before = kinds.size()
         for tree in trees:

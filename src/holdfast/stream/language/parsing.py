@@ -7,6 +7,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from holdfast.stream.language.inferring import inferred
 from holdfast.stream.language.tokens import PREFIX, Prepared, prepare
 
 MAX_SQL = 4_000
@@ -134,7 +135,8 @@ def _select(  # noqa: C901  # one check after the other
         units |= prepared.units
     elif prepared.units:
         faults.append("a unit after a column's name belongs in `select`")
-    return trees[0]
+    tree: exp.Select = inferred(trees[0], faults)
+    return tree
 
 
 def _depth(tree: Node) -> int:

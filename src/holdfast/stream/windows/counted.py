@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.model.quality import QUALITY_MASK
 from holdfast.stream.aggregates.segments import Arrivals
 from holdfast.stream.aggregates.tape_windows import KINDS, TapeWindows
 from holdfast.stream.evaluations import EVIDENCE, Evaluations, Samples
-from holdfast.stream.plans import StagePlan
+from holdfast.stream.plans import Call, StagePlan
 from holdfast.stream.rows import Rows, Skipped
 from holdfast.stream.state import State
 from holdfast.stream.windows.spans import column_of, quality, samples_of
@@ -34,6 +35,18 @@ class _TapeEvidence:
         return ([], []) if tape is None else tape.last(int(self.ends[column][at]), min(tape.width, EVIDENCE))
 
 
+class _NoneOdd:
+    """The counts of what isn't good, where all of it is."""
+
+    @staticmethod
+    def get(call: Call) -> float:  # noqa: ARG004 - as `Arrivals`
+        """None of it."""
+        return 0.0
+
+
+_NONE_ODD = _NoneOdd()
+
+
 class LastSamples:
     """One stage's windows of the last N samples."""
 
@@ -43,6 +56,13 @@ class LastSamples:
         used = {c.column for c in plan.calls if c.column >= 0} | set(range(len(plan.metrics)))
         more = {column_of(c) for c in plan.calls if c.column >= 0 and c.kind not in KINDS}
         self._by_time, self._rated = sorted(c for c in more if c >= 0), sorted(c for c in more if c < 0)
+        kinds = {
+            c: {call.kind for call in plan.calls if column_of(call) == c and call.column >= 0} for c in self._rated
+        }
+        self._quieted = {c for c in self._rated if kinds[c] <= {"uncertain", "bad"}}
+        """Columns of which only what isn't good is counted."""
+        self._state, self._puts, self._odd = state, -1, dict[int, int]()
+        """By column how many more batches its rings are taken to hold an odd one; 0: they don't. Unknown: look."""
         self._marks = {quality(c): Ring(state, f"rated{quality(c)}", self._width) for c in self._rated}
         shown = max(self._width, plan.window.shown)
         wide = {i for i, one in enumerate(plan.inputs) if one.kind == "own"}
@@ -50,7 +70,7 @@ class LastSamples:
 
     def feed(self, rows: Rows, newest: Array) -> tuple[Evaluations | None, Skipped | None]:  # noqa: ARG002 - the port's
         """Every message is an evaluation; none is ever late."""
-        others = {column: self._rate(rows, quality(column)) for column in self._rated}
+        others: dict[int, Arrivals | _NoneOdd] = {column: self._rate(rows, quality(column)) for column in self._rated}
         counted = rows.counting()
         if counted is None:
             return None, None
@@ -78,14 +98,29 @@ class LastSamples:
         evidence = _TapeEvidence(tapes, ends)
         return Evaluations(rows.slots, rows.firsts, rows.row, rows.ts, inputs, evidence), None
 
-    def _rate(self, rows: Rows, column: int) -> Arrivals:
+    def _rate(self, rows: Rows, column: int) -> "Arrivals | _NoneOdd":
         """The last values that were told of a column, usable or not, by their quality; for messages that count."""
+        if self._puts != self._state.puts:
+            self._puts = self._state.puts
+            self._odd.clear()
+        if rows.is_good and quality(column) in self._quieted and self._is_calm(column):
+            return _NONE_ODD  # good ones push nothing out of a ring without odd ones
+        self._odd[column] = self._odd.get(column, 0) or self._width  # until then none falls out of every ring
         told, codes = samples_of(rows, quality(column))
         seen = np.cumsum(told)
         firsts = seen[rows.firsts] - told[rows.firsts]
         tape = self._marks[column].splice(rows.slots, firsts, rows.key[told], rows.ts[told], codes)
         ends = rows.key * self._width + seen + self._width
         return _by_time(tape, ends if rows.live is None else ends[rows.live], self._width)
+
+    def _is_calm(self, column: int) -> bool:
+        left = self._odd.get(column, 1) - 1
+        if left > 0:
+            self._odd[column] = left
+        elif left == 0:
+            codes = np.nan_to_num(self._marks[column].kept).astype(np.int64)
+            self._odd[column] = self._width if (codes & QUALITY_MASK).any() else 0
+        return self._odd[column] <= 0
 
     stirred = False
 

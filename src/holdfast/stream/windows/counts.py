@@ -90,7 +90,7 @@ class Counts:
     def _evaluate(self, rows: Rows, after: dict[int, Array], at: Array, before: Array, fell: Array) -> Evaluations:
         """The windows that messages `at` complete; before: the number of the last message that isn't in them."""
         key = rows.key[at]
-        spans, found = dict[int, Span](), dict[Call, Array]()
+        spans, found = dict[int, Span](), dict[Call, Any]()
         for column, place in self._places.items():
             ts, value = self._pool.flat()
             heads, numbers = (pool.heads(rows.slots, place)[key] for pool in (self._pool, self._numbers))

@@ -47,6 +47,11 @@ class Ring:
         state.declare(self._values, np.float64, np.nan, width)
         state.declare(self._ts, np.int64, 0, width)
 
+    @property
+    def kept(self) -> Array:
+        """All that is remembered, shape (slots, width)."""
+        return self._state[self._values]
+
     def read(self, slots: Array) -> Tape:
         """A tape without new samples."""
         return Tape(self._state[self._values][slots].ravel(), self._state[self._ts][slots].ravel(), self.width)

@@ -32,7 +32,7 @@ interface AuditPage {
   checked_ns: number;
 }
 
-const KINDS = ["alerts", "silences", "channels", "rules", "devices", "commands", "messages", "people", "logins", "settings"];
+const KINDS = ["alerts", "silences", "channels", "rules", "models", "devices", "commands", "messages", "people", "logins", "settings"];
 const TIMES = [["-1h", "the last hour"], ["-1d", "the last day"], ["-7d", "the last 7 days"], ["-30d", "the last 30 days"]] as const;
 
 const AT_ONCE = 200;

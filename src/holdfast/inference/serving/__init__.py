@@ -1,0 +1,1 @@
+"""Serving: rows in, results out, inside a latency budget. `schedule` decides, `pool` runs, `service` awaits."""

@@ -1,0 +1,28 @@
+"""A model from the one door (`inference.door`), as serving sees it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from holdfast.inference.loaded import Model
+from holdfast.model.predictions import Predictions
+
+Array = NDArray[Any]
+
+
+class ModelScorer:
+    """A `Scorer` over a loaded `Model`. Keep it as long as the model: serving tells models apart by the object."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.name, self.version, self.width = model.card.model, model.card.version, model.card.width
+        self.labels: Sequence[str] = model.card.labels
+
+    def predict(self, values: Array) -> Predictions:
+        """See `Model.predict`."""
+        return self.model.predict(values)
+
+    def interrupt(self) -> bool:
+        """See `Model.interrupt`."""
+        return self.model.interrupt()

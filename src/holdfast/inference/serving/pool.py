@@ -1,0 +1,104 @@
+"""Threads that run models. One inbox each; what ends is told on the loop's thread, once a job.
+
+A thread that a model holds on to can't be killed, so it's given up: it takes no further job, its priority sinks, and
+when the model lets go of it, it ends. ONNX Runtime releases the GIL while it runs and can be asked to stop.
+"""
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+
+from holdfast.inference.serving.pieces import Job, Scratch, Slot
+from holdfast.inference.serving.ports import Interruptible, zeros
+from holdfast.kernel.clock import Clock
+
+LOWEST = 19
+"""The niceness of a thread that was given up: it may be spinning."""
+
+Done = Callable[[Slot, Job], None]
+
+
+class Worker:
+    """One thread and its inbox."""
+
+    def __init__(self, slot: Slot, loop: asyncio.AbstractEventLoop, clock: Clock, done: Done) -> None:
+        self._slot, self._loop, self._clock, self._done = slot, loop, clock, done
+        self._inbox: deque[Job] = deque()
+        self._bell = threading.Condition()
+        self._running: Job | None = None
+        self._retired = False
+        self._thread = threading.Thread(target=self._run, name=f"holdfast-models-{slot.number}", daemon=True)
+        self._thread.start()
+
+    def give(self, job: Job) -> None:
+        """Run this after what was given before."""
+        with self._bell:
+            self._inbox.append(job)
+            self._bell.notify()
+
+    def give_up(self, job: Job) -> bool:
+        """Start nothing more, if this is what runs now; False: it isn't any more."""
+        with self._bell:
+            if self._running is not job:
+                return False
+            self._retired = True
+            self._inbox.clear()
+        if isinstance(job.lane.scorer, Interruptible):
+            job.lane.scorer.interrupt()
+        if self._thread.native_id is not None:
+            with suppress(OSError):  # it has just ended, or this system knows no priorities of threads
+                os.setpriority(os.PRIO_PROCESS, self._thread.native_id, LOWEST)
+        return True
+
+    def close(self) -> None:
+        """Start nothing more, and end what runs if that can be."""
+        with self._bell:
+            self._retired = True
+            self._inbox.clear()
+            self._bell.notify()
+            running = self._running
+        if running is not None and isinstance(running.lane.scorer, Interruptible):
+            running.lane.scorer.interrupt()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end; blocks. False: it's still at it."""
+        self._thread.join(max(timeout_s, 0.0))
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        scratch = Scratch()
+        while (job := self._take()) is not None:
+            _perform(job, self._clock, scratch)
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+                self._loop.call_soon_threadsafe(self._done, self._slot, job)
+
+    def _take(self) -> Job | None:
+        with self._bell:
+            self._running = None
+            while not self._inbox and not self._retired:
+                self._bell.wait()
+            if self._retired:
+                return None
+            self._running = self._inbox.popleft()
+            self._running.started = self._clock.monotonic()
+            return self._running
+
+
+def _perform(job: Job, clock: Clock, scratch: Scratch) -> None:
+    scorer = job.lane.scorer
+    began = clock.monotonic()
+    try:
+        said = scorer.predict(scratch.values_of(job.pieces) if job.pieces else zeros(job.n, scorer.width))
+        if not len(said.score) == len(said.label) == len(said.confidence) == job.n:
+            job.error = f"it was given {job.n} rows and said something of {len(said.score)}"
+        else:
+            job.finite = bool(np.isfinite(said.score).all())
+            job.said = said
+    except BaseException as error:  # noqa: BLE001  # whatever a model raises is its own fault, and the thread's to survive
+        job.error = f"{type(error).__name__}: {error}"[:500]
+    job.took_s = clock.monotonic() - began

@@ -1,0 +1,1 @@
+"""Models of node.yaml: features out of the stream engine into models, and their results back as readings."""

@@ -1,0 +1,66 @@
+"""`models:` in node.yaml: what is refused, and the rule that an alert is short for."""
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.kernel.documents import SettingsInvalid
+from holdfast.node.settings import NodePlan, read_plan
+
+PUMP = "models:\n  deploy:\n    pump:\n      model: builtin:pump-anomaly\n"
+
+
+def plan(folder: Path, models: str, rules: str = "") -> NodePlan:
+    file = folder / "node.yaml"
+    (folder / "rules.yaml").write_text(rules or "rules: {}\n")
+    file.write_text(f"node: gw\nrules: [rules.yaml]\n{models}")
+    return read_plan(file)
+
+
+def faults(folder: Path, models: str, rules: str = "") -> str:
+    with pytest.raises(SettingsInvalid) as raised:
+        plan(folder, models, rules)
+    return str(raised.value)
+
+
+def test_an_alert_is_a_rule_over_the_deployments_results_to_alerts_ml(tmp_path: Path) -> None:
+    rule, trouble = plan(
+        tmp_path, PUMP + "      alert: {when: 'score > 0.8', for: 3 samples, severity: critical}\n"
+    ).rules
+    assert (rule.name, rule.severity, rule.alarm.hold) == ("ml-pump", "critical", 3)
+    assert rule.names == ("score", "label", "confidence", "ms", "version")
+    assert [i.metric for i in rule.stage.inputs][:2] == ["ml.pump.score", "ml.pump.label"]
+    assert rule.actions[0].topic.render({}) == "alerts/ml"
+    assert (trouble.name, trouble.actions[0].topic.render({})) == ("ml-pump-trouble", "alerts/ml")
+
+
+def test_what_is_wrong_in_an_alert_is_told_of_node_yaml(tmp_path: Path) -> None:
+    said = faults(tmp_path, PUMP + "      alert: {when: 'scoer > 0.8'}\n")
+    assert "node.yaml (models.deploy)" in said
+    assert "scoer" in said
+
+
+def test_a_rule_that_asks_a_model_which_isnt_deployed_is_refused(tmp_path: Path) -> None:
+    rules = "rules:\n  hot:\n    when: infer('pmp') > 1\n"
+    assert "`pmp`, which `models.deploy` of node.yaml hasn't; there are pump" in faults(tmp_path, PUMP, rules)
+    assert "there are none" in faults(tmp_path, "", rules)
+
+
+def test_a_rule_that_reads_a_part_which_isnt_recorded_is_refused(tmp_path: Path) -> None:
+    rules = "rules:\n  hot:\n    when: infer('pump', 'how') = 'rule'\n"
+    assert "`models.deploy.pump.record` leaves `how` out" in faults(tmp_path, PUMP, rules)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("fallback: [{}]", "a fallback is `last`, `{model: …}` or `{rule: …}`"),
+        ("record: [ms]", "`score` or `label` must be in it"),
+        ("record: [score, score]", "a part stands twice"),
+        ("record: [scores]", "scores"),
+        ("model: 'a b'", "model"),
+    ],
+)
+def test_a_deployment_that_cannot_be_is_refused_in_its_place(tmp_path: Path, line: str, said: str) -> None:
+    text = PUMP if not line.startswith("model") else "models:\n  deploy:\n    pump:\n"
+    assert said in faults(tmp_path, f"{text}      {line}\n")
