@@ -126,6 +126,7 @@ def _tried(folder: Path, card: Card, options: Options) -> tuple[Verdict, bool]:
     order = Order(
         str(folder.absolute()),
         card.kind,
+        _size(folder / card.file),
         options.threads,
         options.optimisation,
         options.largest_file,
@@ -159,6 +160,13 @@ def _tried(folder: Path, card: Card, options: Options) -> tuple[Verdict, bool]:
         said = f"it asks for more than the {options.largest_memory:,} bytes of memory that it may have: {told.refused}"
         return Verdict(refused=said, hint="a model of this size doesn't belong on this node", hostile=True), True
     return Verdict(told.memory, told.refused, told.hint), True
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # the door says what is wrong
 
 
 def _hostile(options: Options, by: signal.Signals) -> Verdict:

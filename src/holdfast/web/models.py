@@ -4,10 +4,16 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from holdfast.inference.errors import InferenceError, ModelUnknown
+from holdfast.inference.lifecycle.errors import DeploymentUnknown, LabelInvalid, LifecycleError, VersionUnknown
+from holdfast.inference.lifecycle.labels import Label
+from holdfast.inference.lifecycle.states import NEXT, UNTRIED, Command, Do, State
+from holdfast.inference.lifecycle.status import ActBody, LabelBody, VersionStatus
 from holdfast.kernel.clock import Clock
 from holdfast.storage.errors import StorageUnusable
 from holdfast.web.bodies import read_body
@@ -15,8 +21,8 @@ from holdfast.web.door import ADMIN, OPERATOR, needs
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.guard import name_of
-from holdfast.web.model_answers import Deed, ModelList, ModelWish, Truth, TruthWish
-from holdfast.web.model_port import ModelRefused, ModelsPort
+from holdfast.web.model_answers import Deed, ModelDetail, ModelList, Offer, RelearnBody
+from holdfast.web.model_port import ModelsPort
 from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
 from holdfast.web.times import parse_time
@@ -32,6 +38,9 @@ NOBODY = "this machine"
 _HINT = "see docs/reference/http-api.md, Models"
 _NONE = "there are no models at this node"
 _NONE_HINT = "`models: deploy:` in node.yaml names them; see docs/how-to/models.md"
+_ABSENT = (DeploymentUnknown, VersionUnknown, ModelUnknown)
+_ACTS: tuple[Do, ...] = ("canary", "promote")
+"""Those after which a version acts."""
 
 
 class Models:
@@ -52,6 +61,7 @@ class Models:
             "promote": self.promote,
             "rollback": self.rollback,
             "retire": self.retire,
+            "relearn": self.relearn,
         }
         return [
             Route(PATH, self.list),
@@ -70,33 +80,43 @@ class Models:
         """One deployment: card, features, versions, drift, comparisons, history, newest results."""
         only(request.query_params)
         port, name = self._of(request)
-        return await _tried(lambda: port.detail(name))
+
+        async def find() -> ModelDetail:
+            found = await port.detail(name)
+            return replace(found, offers={one.ref: offer_of(one) for one in found.versions})
+
+        return await _tried(find)
 
     async def labels(self, request: Request) -> Response:
-        """`?before=ID&limit=100`: what people said of its devices, newest first."""
+        """`?device=&before=ID&limit=100`: what people said of its devices, newest first."""
         params = request.query_params
-        only(params, "before", "limit")
-        limit, before = whole(params, "limit", 100, MOST_LISTED, 1), whole(params, "before", LAST_ID, LAST_ID)
+        only(params, "device", "before", "limit")
+        limit, before = whole(params, "limit", 100, MOST_LISTED, 1), whole(params, "before", 0, LAST_ID)
         port, name = self._of(request)
-        return await _tried(lambda: port.labels(name, limit, before))
+        return await _tried(lambda: port.labels(name, limit, before, params.get("device", "")))
 
     @needs(OPERATOR)
     async def label(self, request: Request) -> Response:
         """Say what a device was in a time; 201 once it's on disk."""
         only(request.query_params)
         port, name = self._of(request)
-        said = await _body(request, TruthWish)
+        said = await _body(request, LabelBody)
         now = self._clock.wall_ns()
-        start, end = parse_time("from", said.start, now), min(parse_time("to", said.end, now), now)
-        if start >= end:
-            raise Refused(400, "`from` is not before `to`", "as in -2h and now; a time to come isn't known")
-        node, device, label = (_short(key, getattr(said, key), LONGEST_NAME) for key in ("node", "device", "label"))
-        for key, text in (("device", device), ("label", label)):
-            if not text:
-                raise Refused(400, f"`{key}` is empty", _HINT)
-        why = _short("why", said.why, LONGEST_WHY)
-        truth = Truth(node, device, start, end, label, why, _by(request, said.by))
-        return await _tried(lambda: port.label(name, truth), 201)
+        start = parse_time("start", said.start, now)
+        end = min(parse_time("end", said.end, now), now) if said.end else start
+        if start > end:
+            raise Refused(400, "`start` is after `end`, or not yet", "as in -2h and now; what will be isn't known")
+        label = Label(
+            deployment=name,
+            device=_short("device", said.device, LONGEST_NAME),
+            start_ns=start,
+            end_ns=end,
+            label=_short("label", said.label, LONGEST_NAME),
+            node=_short("node", said.node, LONGEST_NAME),
+            by=_by(request, said.by),
+            comment=_short("comment", said.comment, LONGEST_WHY),
+        )
+        return await _tried(lambda: port.label(label), 201)
 
     @needs(ADMIN)
     async def load(self, request: Request) -> Response:
@@ -128,13 +148,26 @@ class Models:
         """Let a version run no more."""
         return await self._act(request, "retire")
 
+    @needs(ADMIN)
+    async def relearn(self, request: Request) -> Response:
+        """Take what comes from now on as usual: drift is measured against that. Answers as the detail does."""
+        only(request.query_params)
+        port, name = self._of(request)
+        _short("why", (await _body(request, RelearnBody)).why, LONGEST_WHY)
+        async with self._gate.enter():
+            await _tried(lambda: port.relearn(name))
+        return await self.detail(request)
+
     async def _act(self, request: Request, deed: Deed) -> Response:
         only(request.query_params)
         port, name = self._of(request)
-        wish = await _body(request, ModelWish)
+        wish = await _body(request, ActBody)
         _demand_sense(deed, wish)
+        do: Do = "add" if deed == "load" else deed  # type: ignore[assignment]  # `relearn` has a handler of its own
+        by = _by(request, wish.by)
+        command = Command(do, wish.version.strip(), wish.percent, by, wish.why.strip(), wish.force)
         async with self._gate.enter():
-            return await _tried(lambda: port.act(name, deed, wish, _by(request, wish.by)))
+            return await _tried(lambda: port.act(name, command))
 
     def _of(self, request: Request) -> tuple[ModelsPort, str]:
         if self._port is None:
@@ -142,24 +175,39 @@ class Models:
         return self._port, str(request.path_params["deployment"])[:LONGEST_NAME]
 
 
-def _demand_sense(deed: Deed, wish: ModelWish) -> None:
-    _short("model", wish.model, LONGEST_NAME)
+def offer_of(one: VersionStatus) -> Offer:
+    """What may be done with a version, as `inference.lifecycle.states` will have it."""
+    state = State(one.state)
+    can = list(NEXT[state])
+    untried = not one.shadowed and any((state, do) in UNTRIED for do in _ACTS)
+    caution = f"it was taken back: {one.mark}" if one.mark else "it never ran in shadow" if untried else ""
+    if state is State.CANARY or not caution:
+        return Offer(can)
+    return Offer(can, [do for do in can if do in _ACTS], caution)
+
+
+def _demand_sense(deed: Deed, wish: ActBody) -> None:
+    _short("version", wish.version, LONGEST_NAME)
     _short("why", wish.why, LONGEST_WHY)
-    if not wish.model and deed != "rollback":
-        raise Refused(400, f"which model is to {deed}?", 'as in {"model": "pump-anomaly@2.0.0"}')
-    if (wish.percent is None) != (deed != "canary"):
-        said = "`percent` is missing" if wish.percent is None else f"`percent` means nothing to a {deed}"
-        raise Refused(400, said, 'a canary takes it, as in {"model": "pump-anomaly@2.0.0", "percent": 10}')
-    if wish.percent is not None and not 0 < wish.percent <= 100:  # NaN, too
-        raise Refused(400, f"percent={wish.percent:g} is not allowed", "above 0, at most 100")
+    if not wish.version.strip() and deed != "rollback":
+        raise Refused(400, f"which version is to {deed}?", 'as in {"version": "pump-anomaly@2.0.0"}')
+    if deed == "canary" and not 0 < wish.percent <= 100:  # NaN, too
+        hint = 'above 0, at most 100, as in {"version": "pump-anomaly@2.0.0", "percent": 10}'
+        raise Refused(400, f"percent={wish.percent:g} is not allowed", hint)
+    if deed != "canary" and wish.percent:
+        raise Refused(400, f"`percent` means nothing to a {deed}", "only a canary has one")
 
 
 async def _tried(what: Callable[[], Awaitable[T]], status: int = 200) -> Response:
     """Its answer, or why not: 400 can't be meant, 404 unknown, 409 refused, 507 the disk is full."""
     try:
         return answer(await what(), status)
-    except ModelRefused as error:
-        raise Refused(error.status, str(error), error.hint) from error
+    except _ABSENT as error:
+        raise Refused(404, str(error), error.hint) from error
+    except LabelInvalid as error:
+        raise Refused(400, str(error), error.hint) from error
+    except (LifecycleError, InferenceError) as error:
+        raise Refused(409, str(error), error.hint) from error
     except StorageUnusable as error:
         raise Refused(507, str(error), "nothing has changed; is the disk full?") from error
 

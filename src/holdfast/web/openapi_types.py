@@ -22,7 +22,8 @@ _ARTIFACT = "artifacts.entries:Entry"
 _RUNS = "rule_answers:BacktestRun"
 _CHANGED = "rule_answers:RuleChanged"
 _COMMAND = "commands:CommandRow"
-_MODEL, _WISH = "model_answers:ModelChanged", "model_answers:ModelWish"
+_LIVES = "inference.lifecycle."
+_MODEL, _WISH = f"{_LIVES}status:ActDone", f"{_LIVES}status:ActBody"
 _TAKEN = "adapters.http.intake:Taken"
 SPOKEN: dict[str, Spoken] = {
     "AlertActs.act": Spoken("alert_acts:ActRow", "alert_acts:ActRequest", status=202),
@@ -69,11 +70,12 @@ SPOKEN: dict[str, Spoken] = {
     "Maintenance.plan": Spoken("maintenance:MaintenanceRow", "maintenance:MaintenanceRequest", status=201),
     "Models.canary": Spoken(_MODEL, _WISH),
     "Models.detail": Spoken("model_answers:ModelDetail"),
-    "Models.label": Spoken("model_answers:TruthRow", "model_answers:TruthWish", status=201),
-    "Models.labels": Spoken("*model_answers:TruthRow"),
+    "Models.label": Spoken(f"{_LIVES}labels:Label", f"{_LIVES}status:LabelBody", status=201),
+    "Models.labels": Spoken(f"{_LIVES}status:LabelList"),
     "Models.list": Spoken("model_answers:ModelList"),
     "Models.load": Spoken(_MODEL, _WISH),
     "Models.promote": Spoken(_MODEL, _WISH),
+    "Models.relearn": Spoken("model_answers:ModelDetail", "model_answers:RelearnBody"),
     "Models.retire": Spoken(_MODEL, _WISH),
     "Models.rollback": Spoken(_MODEL, _WISH),
     "Models.shadow": Spoken(_MODEL, _WISH),

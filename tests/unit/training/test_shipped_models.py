@@ -104,8 +104,11 @@ def test_bearing_faults_at_a_load_not_trained_on_get_the_right_class_in_every_cl
     some = clips(DATA)
     train, out = bearing.folds(some)["without load 1"]
     head = bearing.fit(train)
+    model = bearing.graph(head)
     for clip in out:
         said = head.probabilities(bearing.windows(clip))
+        # Phases of hundreds of radians in float32 cost it a few hundred-thousandths.
+        assert np.abs(graphs.run(model, bearing.windows(clip))[0] - said).max() <= 5e-5
         label = bearing.LABELS.index(clip.fault)
         assert said.mean(0).argmax() == label, clip.name
         assert np.mean(said.argmax(1) == label) >= 0.95, clip.name
@@ -123,7 +126,7 @@ def test_the_bearing_model_that_ships_names_every_clip_also_in_half_its_gain() -
 
 
 @needs_data
-def test_what_ships_says_the_same_as_the_networks_in_numpy_to_a_hundred_thousandth() -> None:
+def test_the_occupancy_graph_says_the_same_as_its_judges_in_numpy_to_a_hundred_thousandth() -> None:
     told = room(DATA, "datatest")
     x = occupancy.features(told)[1:]
     trained = room(DATA, "datatraining")
@@ -131,13 +134,10 @@ def test_what_ships_says_the_same_as_the_networks_in_numpy_to_a_hundred_thousand
     both = occupancy.fit(rows, trained.occupied[1:])
     for some in (x, occupancy.silent(x)):
         assert np.abs(graphs.run(occupancy.graph(both), some)[0][:, 1] - both.probability(some)).max() <= 1e-5
-    clip = clips(DATA)[4]
-    head = bearing.Head(np.zeros(4), np.ones(4), ((np.eye(4, 8) * 0.1, np.zeros(8)), (np.eye(8, 4), np.zeros(4))))
-    windows = bearing.windows(clip)
-    assert np.abs(graphs.run(bearing.graph(head), windows)[0] - head.probabilities(windows)).max() <= 1e-5
 
 
 @needs_data
+@pytest.mark.timeout(120)
 def test_occupancy_and_pump_are_made_again_from_the_data() -> None:
     made, _, card = occupancy.train(DATA, check=False)
     x = occupancy.features(room(DATA, "datatest"))[1:]
@@ -145,10 +145,11 @@ def test_occupancy_and_pump_are_made_again_from_the_data() -> None:
         shipped = (SHIPPED / "occupancy/model.onnx").read_bytes()
         assert np.abs(graphs.run(made, some)[0] - graphs.run(shipped, some)[0]).max() <= 1e-3
     assert card["metrics"]["accuracy"] == load_card(SHIPPED / "occupancy").metrics["accuracy"]
-    made, _, card = pump.train(DATA, check=False)
+    made, net, card = pump.train(DATA, check=False)
     rows = pump.of_files({"a": pumps(DATA).files["valve1/3"]})["a"]
     shipped = (SHIPPED / "pump-anomaly/model.onnx").read_bytes()
     assert np.abs(graphs.run(made, rows)[0] - graphs.run(shipped, rows)[0]).max() <= 1e-2
+    assert np.abs(graphs.run(made, rows)[0] - net.rebuilt(rows)).max() <= 1e-5
     assert card["metrics"]["f1"] == pytest.approx(load_card(SHIPPED / "pump-anomaly").metrics["f1"], abs=2e-3)
 
 

@@ -1,6 +1,6 @@
 // Models: what is at work, how well and how fast; one of them; what is tried beside it.
 import { useLocation, Link } from "wouter-preact";
-import { bytes, percent, rate, short, whole } from "~/lib/format";
+import { bytes, figure, percent, rate, short, whole } from "~/lib/format";
 import { useWatch } from "~/lib/live";
 import { useLoad } from "~/lib/load";
 import { ago } from "~/lib/time";
@@ -9,7 +9,7 @@ import { Table, type Column } from "~/parts/Table";
 import { Detail } from "./models/Detail";
 import "./models/models.css";
 import { took } from "./models/paces";
-import type { Cache, ModelList, Row } from "./models/types";
+import { parts, type Cache, type ModelList, type Row } from "./models/types";
 import { Budget, budgetMood, DriftBadge, millis, MOODS, ofBudget } from "./models/words";
 
 export default function Models() {
@@ -19,15 +19,13 @@ export default function Models() {
   return <List />;
 }
 
-const NONE: Row[] = [];
-
 function List() {
   const [, go] = useLocation();
   const { data, error, reload } = useLoad<ModelList>("models", {}, 3000);
   useWatch("alerts", {}, reload);
   if (!data) return error ? <Page title="Models"><ErrorNote error={error} /></Page> : <Loading label="Loading models" />;
-  data.models.forEach(took);
-  if (!data.models.length) return <NoModels />;
+  data.deployments.forEach(took);
+  if (!data.deployments.length) return <NoModels />;
   return (
     <Page title="Models" about="What models say of devices becomes readings, which rules and charts read like any others.">
       {error && <ErrorNote error={error} />}
@@ -35,11 +33,11 @@ function List() {
       <Card flush>
         <Table
           label="Models at work"
-          rows={data.models ?? NONE}
+          rows={data.deployments}
           columns={COLUMNS}
-          id={(row) => row.deployment}
+          id={(row) => row.name}
           rowHeight={56}
-          onOpen={(row) => go(`/models/${encodeURIComponent(row.deployment)}`)}
+          onOpen={(row) => go(`/models/${encodeURIComponent(row.name)}`)}
         />
       </Card>
       {data.cache && <Memory cache={data.cache} />}
@@ -69,18 +67,18 @@ const EXAMPLE = `models:
       alert: {when: "score > 1", for: 3 samples}`;
 
 function Figures({ list }: { list: ModelList }) {
-  const { models } = list, rows = models.reduce((sum, one) => sum + one.rows_per_s, 0);
+  const { deployments: models } = list, rows = models.reduce((sum, one) => sum + one.rows_per_s, 0);
   const slowest = [...models].sort((a, b) => ofBudget(b) - ofBudget(a))[0];
   const part = slowest ? ofBudget(slowest) : 0;
   const fallback = rows ? models.reduce((sum, one) => sum + one.fallback_share * one.rows_per_s, 0) / rows : 0;
   const drifting = models.filter((one) => one.drift === "drifting");
-  const bad = models.filter((one) => MOODS[one.state] === "bad").length, pressed = models.filter((one) => MOODS[one.state] === "warn").length;
+  const bad = models.filter((one) => MOODS[one.health] === "bad").length, pressed = models.filter((one) => MOODS[one.health] === "warn").length;
   return (
     <div class="grid model-figures">
       <Stat title="At work" value={whole(models.length)} mood={bad ? "bad" : pressed ? "warn" : ""} note={bad ? `${whole(bad)} can’t answer` : pressed ? `${whole(pressed)} not at full strength` : "all are well"} />
       <Stat title="Scored" value={rate(rows)} unit="rows/s" note={fallback ? `${percent(fallback)} by something else than the model` : "all by the models"} mood={fallback > 0.05 ? "warn" : ""} />
-      <Stat title="Nearest to its budget" value={part ? percent(part) : "—"} mood={budgetMood(part)} note={part && slowest ? `${slowest.deployment}: p99 ${millis(slowest.p99_ms)} of ${millis(slowest.budget_ms)}` : "nothing was scored in the last minute"} />
-      <Stat title="Drift" value={whole(drifting.length)} unit={drifting.length === 1 ? "model" : "models"} mood={drifting.length ? "bad" : ""} note={drifting.length ? drifting.map((one) => one.deployment).join(", ") : "data is as it was in training"} />
+      <Stat title="Nearest to its budget" value={part ? percent(part) : "—"} mood={budgetMood(part)} note={part && slowest ? `${slowest.name}: p99 ${millis(slowest.p99_ms)} of ${millis(slowest.budget_ms)}` : "nothing was scored in the last minute"} />
+      <Stat title="Drift" value={whole(drifting.length)} unit={drifting.length === 1 ? "model" : "models"} mood={drifting.length ? "bad" : ""} note={drifting.length ? drifting.map((one) => one.name).join(", ") : "data is as it was in training"} />
     </div>
   );
 }
@@ -88,15 +86,15 @@ function Figures({ list }: { list: ModelList }) {
 const COLUMNS: Column<Row>[] = [
   {
     name: "Model",
-    sort: (row) => row.deployment,
+    sort: (row) => row.name,
     cell: (row) => (
       <span class="model-name">
-        <Link href={`/models/${encodeURIComponent(row.deployment)}`} onClick={(event: Event) => event.stopPropagation()}>{row.deployment}</Link>
-        <small title={row.model && `${row.model}@${row.version}`}>{row.model ? `${row.model}@${row.version}` : "no version is active"}</small>
+        <Link href={`/models/${encodeURIComponent(row.name)}`} onClick={(event: Event) => event.stopPropagation()}>{row.name}</Link>
+        <small title={row.active}>{row.active || "no version is active"}</small>
       </span>
     ),
   },
-  { name: "State", sort: (row) => row.state, cell: (row) => <Badge mood={MOODS[row.state] ?? ""} {...(row.words ? { title: row.words } : {})}>{row.state}</Badge> },
+  { name: "State", sort: (row) => row.health, cell: (row) => <Badge mood={MOODS[row.health] ?? ""} {...(row.words ? { title: row.words } : {})}>{row.health}</Badge> },
   {
     name: "p99 of budget",
     sort: (row) => -ofBudget(row),
@@ -123,11 +121,11 @@ const COLUMNS: Column<Row>[] = [
 ];
 
 function Beside({ row }: { row: Row }) {
-  const tried = [...row.canaries.map((ref) => [ref, "canary"] as const), ...row.shadows.map((ref) => [ref, "shadow"] as const)];
+  const tried = [...Object.keys(row.canaries).map((ref) => [ref, "canary"] as const), ...row.shadows.map((ref) => [ref, "shadow"] as const)];
   return (
     <span class="beside">
       {tried.slice(0, 2).map(([ref, role]) => (
-        <Badge key={ref} mood={role === "canary" ? "warn" : "info"} title={ref}>{`${role} ${ref.split("@").pop() ?? ""}`}</Badge>
+        <Badge key={ref} mood={role === "canary" ? "warn" : "info"} title={ref}>{`${parts(ref)[1] || ref} ${role === "canary" ? `at ${figure(row.canaries[ref] ?? 0)} %` : "in shadow"}`}</Badge>
       ))}
       {tried.length > 2 && <span class="soft small">{`+${tried.length - 2}`}</span>}
     </span>

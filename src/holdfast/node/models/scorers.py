@@ -25,9 +25,9 @@ class Loaded:
         """See `Scorer`."""
         return self.model.predict(values)
 
-    def stop(self) -> None:
-        """See `Stoppable`."""
-        self.model.interrupt()
+    def interrupt(self) -> bool:
+        """See `Interruptible`."""
+        return self.model.interrupt()
 
     def release(self) -> None:
         """Not served any more."""

@@ -31,7 +31,7 @@ devices: {{refused_budget: 5%}}   # these devices send rubbish now and then, on 
 rules: ["builtin:rooms"]
 models:                      # is somebody there? said from light, CO2, temperature and humidity
   deploy:
-    occupancy: {{model: "builtin:occupancy", record: [label, confidence]}}
+    occupancy: {{model: "builtin:occupancy", from: "readings where device like '%0'", record: [label, confidence]}}
 parent:
   url: "https://127.0.0.1:{link_port}"
   ca: ca.pem

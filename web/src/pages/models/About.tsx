@@ -1,5 +1,5 @@
 // What the active version is: its card, what it's given, what it was trained on.
-import { bytes, figure, percent, whole } from "~/lib/format";
+import { bytes, figure, whole } from "~/lib/format";
 import { Card, Empty, Facts } from "~/parts/basic";
 import { Table } from "~/parts/Table";
 import type { Detail } from "./types";
@@ -70,7 +70,7 @@ export function About({ detail }: { detail: Detail }) {
   );
 }
 
-const SHARES = /accuracy|precision|recall|f1|rate|share/;
+const SHARES = /accuracy|precision|recall|rate|share/;
 
 /** What a card says in its author's own keys. */
 function Free({ values, empty }: { values: Record<string, unknown>; empty: string }) {
@@ -80,7 +80,7 @@ function Free({ values, empty }: { values: Record<string, unknown>; empty: strin
 }
 
 function spoken(key: string, value: unknown): string {
-  if (typeof value === "number") return SHARES.test(key) && value >= 0 && value <= 1 ? percent(value) : figure(value);
+  if (typeof value === "number") return SHARES.test(key) && value >= 0 && value <= 1 ? `${figure(Math.round(value * 1000) / 10)} %` : figure(value);
   if (typeof value === "string") return value;
   return JSON.stringify(value);
 }

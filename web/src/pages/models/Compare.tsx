@@ -1,7 +1,6 @@
 // A version beside the one that acts: the verdict, and what it rests on.
 import { Link } from "wouter-preact";
 import { figure, percent, short, whole } from "~/lib/format";
-import { ago, exact } from "~/lib/time";
 import { Badge, Card } from "~/parts/basic";
 import type { Comparison } from "./types";
 import { begun, millis, share, VERDICTS } from "./words";
@@ -14,7 +13,6 @@ export function Compare({ comparison: one }: { comparison: Comparison }) {
   return (
     <Card
       title={<span class="row">{`${mine} beside ${acting}`}<Badge mood={VERDICTS[one.verdict]}>{one.verdict}</Badge></span>}
-      actions={one.since_ns > 0 && <span class="soft small" title={exact(one.since_ns)}>{`since ${ago(one.since_ns)}`}</span>}
     >
       <div class="stack">
         <p class="compare-words">{`${begun(one.words)}.`}</p>
@@ -43,10 +41,10 @@ export function Compare({ comparison: one }: { comparison: Comparison }) {
             </section>
           )}
         </div>
-        {(one.error || one.failures) && (
+        {(
           <ul class="reasons-why small soft">
-            {one.error && <li>{`Errors: ${one.error.words}.`}</li>}
-            {one.failures && <li>{`Failures: ${one.failures.words}.`}</li>}
+            {one.error && one.error.words !== one.words && <li>{`Errors: ${one.error.words}.`}</li>}
+            {one.failures.words !== one.words && <li>{`Failures: ${one.failures.words}.`}</li>}
             <li>Verdicts hold however often you look: they rest on confidence sequences, not on one p-value.</li>
           </ul>
         )}

@@ -41,12 +41,12 @@ export function Detail({ name, tab }: { name: string; tab: string }) {
   return (
     <Page title={name} about={<Head detail={data} />}>
       {error && <ErrorNote error={error} />}
-      {row.words && <div class={MOODS[row.state] === "bad" ? "banner bad" : MOODS[row.state] === "warn" ? "banner" : "banner info"} role="status">{row.words}</div>}
+      {row.words && <div class={MOODS[row.health] === "bad" ? "banner bad" : MOODS[row.health] === "warn" ? "banner" : "banner info"} role="status">{row.words}</div>}
       {row.drift === "drifting" && tab !== "drift" && (
         <div class="banner" role="status">
           <span>
-            {row.drift_words}{" "}
-            <Link href={`${base}/drift`}>See what has moved</Link>
+            {row.drift_words}.{" "}
+            <Link class="underlined" href={`${base}/drift`}>See what has moved</Link>
           </span>
         </div>
       )}
@@ -59,7 +59,7 @@ export function Detail({ name, tab }: { name: string; tab: string }) {
           </Link>
         ))}
       </nav>
-      {tab === "versions" ? <Life detail={data} onDone={reload} /> : tab === "drift" ? <DriftTab detail={data} /> : tab === "labels" ? <Labels detail={data} onDone={reload} /> : tab === "about" ? <About detail={data} /> : <Now detail={data} />}
+      {tab === "versions" ? <Life detail={data} onDone={reload} /> : tab === "drift" ? <DriftTab detail={data} onDone={reload} /> : tab === "labels" ? <Labels detail={data} onDone={reload} /> : tab === "about" ? <About detail={data} /> : <Now detail={data} />}
       {isHelp && <KeysDialog here={KEYS} onClose={() => setHelp(false)} />}
     </Page>
   );
@@ -96,8 +96,8 @@ function Head({ detail }: { detail: Told }) {
   return (
     <span class="row model-head">
       <Back />
-      <Badge mood={MOODS[row.state] ?? ""}>{row.state}</Badge>
-      <span class="wrap">{row.model ? `${row.model}@${row.version}` : "no version is active"}</span>
+      <Badge mood={MOODS[row.health] ?? ""}>{row.health}</Badge>
+      <span class="wrap">{row.active || "no version is active"}</span>
       <span class="soft">{row.task.replaceAll("-", " ")}</span>
     </span>
   );
@@ -105,7 +105,7 @@ function Head({ detail }: { detail: Told }) {
 
 function Figures({ detail }: { detail: Told }) {
   const { row } = detail, part = ofBudget(row), [mood, words] = DRIFT[row.drift];
-  const answered = Object.entries(detail.versions.find((one) => one.role === "active")?.fallbacks ?? {});
+  const answered = Object.entries(detail.running[row.active]?.fallbacks ?? {});
   return (
     <div class="grid model-figures">
       <Stat title="99 of 100 within" value={row.p99_ms === null ? "—" : millis(row.p99_ms).split(" ")[0]} {...(row.p99_ms === null ? {} : { unit: millis(row.p99_ms).split(" ")[1] ?? "" })} mood={budgetMood(part)} note={row.budget_ms === null ? "no budget is set" : `budget ${millis(row.budget_ms)}, from arrival to result`}>

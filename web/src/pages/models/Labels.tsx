@@ -9,14 +9,14 @@ import { Button, Card, Empty, ErrorNote, Field, Loading, Stat } from "~/parts/ba
 import { Dialog } from "~/parts/Dialog";
 import { Table } from "~/parts/Table";
 import { attempt } from "~/parts/Toasts";
-import type { Detail, Truth } from "./types";
+import type { Detail, Label } from "./types";
 import { pathOf } from "./words";
 
-const NONE: Truth[] = [];
+const NONE: Label[] = [];
 
 export function Labels({ detail, onDone }: { detail: Detail; onDone: () => void }) {
   const { row, labels } = detail;
-  const asked = useLoad<Truth[]>(`${pathOf(row.deployment)}/labels`, { limit: 200 }, 15_000);
+  const asked = useLoad<{ labels: Label[]; more: number }>(`${pathOf(row.name)}/labels`, { limit: 200 }, 15_000);
   const [isAsking, setAsking] = useState(false);
   return (
     <div class="stack">
@@ -41,16 +41,16 @@ export function Labels({ detail, onDone }: { detail: Detail; onDone: () => void 
         ) : (
           <Table
             label="Labels"
-            rows={asked.data ?? NONE}
+            rows={asked.data?.labels ?? NONE}
             id={(one) => one.id}
             maxHeight="32rem"
             empty={<Empty title="Nobody has said anything yet.">With labels, errors are known and not only differences: a version beside the active one gets a verdict, and a drift of the errors is seen. holdfast model labels exports them for training.</Empty>}
             columns={[
-              { name: "When", sort: (one) => -one.from_ns, cell: (one) => <span class="nowrap" title={`${exact(one.from_ns)} to ${exact(one.to_ns)}`}>{`${moment(one.from_ns)}, ${lasting((one.to_ns - one.from_ns) / 1e9)}`}</span> },
+              { name: "When", sort: (one) => -one.start_ns, cell: (one) => <span class="nowrap" title={`${exact(one.start_ns)} to ${exact(one.end_ns)}`}>{`${moment(one.start_ns)}, ${lasting((one.end_ns - one.start_ns) / 1e9)}`}</span> },
               { name: "Device", sort: (one) => one.device, cell: (one) => <Link href={`/devices/${encodeURIComponent(one.device)}`}>{one.device}</Link> },
-              { name: "It was", sort: (one) => one.label, cell: (one) => <strong class="clip label-cell">{one.label}</strong> },
+              { name: "It was", sort: (one) => one.label, cell: (one) => <strong class="clip label-cell" title={one.label}>{one.label.startsWith("!") ? `not ${one.label.slice(1)}` : one.label}</strong> },
               { name: "Who", sort: (one) => one.by, cell: (one) => <span class="clip who">{one.by}</span>, wideOnly: true },
-              { name: "Why", cell: (one) => <span class="clip" title={one.why}>{one.why || "—"}</span>, wideOnly: true },
+              { name: "Why", cell: (one) => <span class="clip" title={one.comment}>{one.comment || "—"}</span>, wideOnly: true },
               { name: "Alert", cell: (one) => (one.alert ? <Link href={`/alerts/${one.alert}`}>{`alert ${one.alert}`}</Link> : ""), wideOnly: true },
             ]}
           />
@@ -62,7 +62,7 @@ export function Labels({ detail, onDone }: { detail: Detail; onDone: () => void 
 }
 
 function SayDialog({ detail, onClose, onDone }: { detail: Detail; onClose: () => void; onDone: () => void }) {
-  const choices = detail.card?.labels ?? [], [first] = detail.devices;
+  const choices = detail.classes, [first] = detail.devices;
   const [place, setPlace] = useState(first ? first.join("\n") : ""), [label, setLabel] = useState(choices.at(-1) ?? "");
   const [from, setFrom] = useState(""), [to, setTo] = useState(""), [why, setWhy] = useState(""), [isBusy, setBusy] = useState(false);
   const isReady = place !== "" && label.trim() !== "" && from !== "" && (to === "" || to > from);
@@ -71,8 +71,8 @@ function SayDialog({ detail, onClose, onDone }: { detail: Detail; onClose: () =>
     if (!isReady || isBusy) return;
     setBusy(true);
     const [node = "", device = ""] = place.split("\n");
-    const wish = { node, device, label: label.trim(), from: wallTime(from), to: to ? wallTime(to) : "now", why: why.trim() };
-    const isDone = await attempt(() => send("POST", `${pathOf(detail.row.deployment)}/labels`, wish), "Kept.");
+    const wish = { node, device, label: label.trim(), start: wallTime(from), end: to ? wallTime(to) : "now", comment: why.trim() };
+    const isDone = await attempt(() => send("POST", `${pathOf(detail.row.name)}/labels`, wish), "Kept.");
     setBusy(false);
     if (!isDone) return;
     onDone();

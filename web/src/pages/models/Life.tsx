@@ -1,14 +1,14 @@
 // The versions of a deployment by what they do, what may be done with each, and what was done.
 import { useState } from "preact/hooks";
-import { percent, rate, short } from "~/lib/format";
+import { percent, rate, short, whole } from "~/lib/format";
 import { ago, exact, moment } from "~/lib/time";
 import { Badge, Button, Card, Empty, Facts, type Mood } from "~/parts/basic";
 import { Icon } from "~/parts/Icon";
 import { Table } from "~/parts/Table";
-import { DeedDialog, DEEDS, type Asked } from "./deeds";
+import { DeedDialog, DEEDS, rollback, type Asked } from "./deeds";
 import { Compare } from "./Compare";
-import type { Detail, Role, Transition, Version } from "./types";
-import { Budget, millis, MOODS } from "./words";
+import { parts, versionsOf, type Act, type Detail, type Arm, type Role, type Version } from "./types";
+import { Budget, millis, MOODS, VERDICTS } from "./words";
 
 const STAGES: readonly (readonly [Role, string, string])[] = [
   ["candidate", "Candidate", "Verified, and doesn’t run."],
@@ -20,7 +20,8 @@ const ROLES: Record<string, Mood> = { active: "good", canary: "warn", shadow: "i
 
 export function Life({ detail, onDone }: { detail: Detail; onDone: () => void }) {
   const [asked, setAsked] = useState<Asked | null>(null);
-  const retired = detail.versions.filter((one) => one.role === "retired");
+  const versions = versionsOf(detail), back = rollback(detail);
+  const retired = versions.filter((one) => one.state === "retired");
   return (
     <div class="stack">
       <Card
@@ -28,13 +29,13 @@ export function Life({ detail, onDone }: { detail: Detail; onDone: () => void })
         actions={
           <>
             <Button icon="plus" needs="admin" onClick={() => setAsked({ deed: "load" })}>Load a version</Button>
-            <Button icon="back" needs="operator" disabled={!detail.rollback} title={detail.rollback || "There is nothing to go back to."} onClick={() => setAsked({ deed: "rollback" })}>Roll back</Button>
+            <Button icon="back" needs="operator" disabled={!back} title={back || "There is nothing to go back to."} onClick={() => setAsked({ deed: "rollback" })}>Roll back</Button>
           </>
         }
       >
         <ol class="life">
           {STAGES.map(([role, title, about], i) => {
-            const mine = detail.versions.filter((one) => one.role === role);
+            const mine = versions.filter((one) => one.state === role);
             return (
               <li key={role} class={mine.length ? role : `${role} vacant`}>
                 <h3>
@@ -55,6 +56,7 @@ export function Life({ detail, onDone }: { detail: Detail; onDone: () => void })
       {detail.comparisons.map((one) => (
         <Compare key={one.version} comparison={one} />
       ))}
+      {detail.split.length > 1 && <Split arms={detail.split} active={detail.active} />}
       <History rows={detail.history} />
       {asked && <DeedDialog asked={asked} detail={detail} onClose={() => setAsked(null)} onDone={onDone} />}
     </div>
@@ -62,16 +64,16 @@ export function Life({ detail, onDone }: { detail: Detail; onDone: () => void })
 }
 
 function One({ version, budget, onAsk }: { version: Version; budget: number | null; onAsk: (asked: Asked) => void }) {
-  const runs = version.role !== "candidate", fallbacks = Object.values(version.fallbacks).reduce((sum, n) => sum + n, 0);
+  const runs = version.state !== "candidate" && version.health !== "off", [model, number] = parts(version.ref), fallbacks = Object.values(version.fallbacks).reduce((sum, n) => sum + n, 0);
   return (
     <article class="version" aria-label={version.ref}>
       <header>
-        <strong class="wrap">{version.version || version.ref}</strong>
-        {version.role === "canary" && <Badge mood="warn">{`${Math.round(version.percent * 10) / 10} %`}</Badge>}
-        {runs && version.state !== "ok" && <Badge mood={MOODS[version.state] ?? ""}>{version.state}</Badge>}
+        <strong class="wrap">{number || version.ref}</strong>
+        {version.state === "canary" && <Badge mood="warn">{`${Math.round(version.share * 10) / 10} %`}</Badge>}
+        {runs && version.health !== "ok" && <Badge mood={MOODS[version.health] ?? ""}>{version.health}</Badge>}
       </header>
       <p class="small soft wrap">
-        {version.model}
+        {model}
         <span title={exact(version.since_ns)}>{` · ${ago(version.since_ns)}`}</span>
       </p>
       {runs && (
@@ -103,7 +105,7 @@ function Deeds({ version, onAsk }: { version: Version; onAsk: (asked: Asked) => 
     <div class="deeds">
       {version.can.map((deed) => {
         const { words, needs, look, icon } = DEEDS[deed];
-        const say = deed === "canary" && version.role === "canary" ? "Change share" : deed === "shadow" && version.role === "canary" ? "Back to shadow" : words;
+        const say = deed === "canary" && version.state === "canary" ? "Change share" : deed === "shadow" && version.state === "canary" ? "Back to shadow" : words;
         return (
           <Button key={deed} needs={needs} icon={icon} look={look} aria-label={`${say}: ${version.ref}`} onClick={() => onAsk({ deed, version })}>
             {say}
@@ -133,9 +135,31 @@ function Retired({ versions, onAsk }: { versions: readonly Version[]; onAsk: (as
   );
 }
 
+/** Versions that act, each over its own devices: an A/B test, which devices may bias. */
+function Split({ arms, active }: { arms: readonly Arm[]; active: string }) {
+  return (
+    <Card title="Over the devices they answer for" note="different devices each: believe the comparison on the same rows first" flush>
+      <Table
+        label="Versions over their devices"
+        rows={arms}
+        id={(one) => one.version}
+        columns={[
+          { name: "Version", cell: (one) => <span><strong class="wrap">{one.version}</strong>{one.version === active && <span class="soft small"> active</span>}</span> },
+          { name: "Devices", isNumber: true, cell: (one) => whole(one.devices) },
+          { name: "Rows", isNumber: true, cell: (one) => short(one.rows), wideOnly: true },
+          { name: "No answer", isNumber: true, cell: (one) => percent(one.failed), wideOnly: true },
+          { name: "Wrong", isNumber: true, cell: (one) => (one.error === null ? "—" : `${percent(one.error)} of ${short(one.labelled)}`), wideOnly: true },
+          { name: "p99", isNumber: true, cell: (one) => millis(one.latency_ms[1] ?? null) },
+          { name: "Against the active one", cell: (one) => { const said = one.against_error ?? one.against_failed; return said ? <Badge mood={VERDICTS[said.verdict]} title={said.words}>{said.verdict}</Badge> : ""; } },
+        ]}
+      />
+    </Card>
+  );
+}
+
 const BY_ITSELF = "holdfast";
 
-function History({ rows }: { rows: readonly Transition[] }) {
+function History({ rows }: { rows: readonly Act[] }) {
   return (
     <Card title="History" flush={rows.length > 0}>
       {rows.length === 0 ? (
@@ -148,7 +172,7 @@ function History({ rows }: { rows: readonly Transition[] }) {
           maxHeight="24rem"
           columns={[
             { name: "When", cell: (one) => <span class="nowrap" title={exact(one.at_ns)}>{moment(one.at_ns)}</span> },
-            { name: "Who", cell: (one) => (one.by === BY_ITSELF ? <Badge mood="info">by itself</Badge> : <span class="clip who">{one.by}</span>) },
+            { name: "Who", wideOnly: true, cell: (one) => (one.by === BY_ITSELF ? <Badge mood="info">by itself</Badge> : <span class="clip who">{one.by}</span>) },
             {
               name: "What",
               cell: (one) => (

@@ -33,8 +33,8 @@ function Latency({ detail }: { detail: Detail }) {
   const { row } = detail;
   const drawn = useMemo(() => {
     const { times, values } = aligned([
-      course(row.deployment, detail.trend).map((one): Point => [ms(one.ts), one.p99_ms]),
-      course(row.deployment, detail.trend).map((one): Point => [ms(one.ts), one.p50_ms]),
+      course(row.name, detail.trend).map((one): Point => [ms(one.ts), one.p99_ms]),
+      course(row.name, detail.trend).map((one): Point => [ms(one.ts), one.p50_ms]),
     ]);
     return { times, lines: [{ name: "p99", values: values[0] ?? [], unit: "ms" }, { name: "p50", values: values[1] ?? [], unit: "ms" }] };
   }, [detail]);
@@ -43,7 +43,7 @@ function Latency({ detail }: { detail: Detail }) {
     <Card title="Latency" note="from a reading’s arrival to its result, features included">
       {drawn.times.length > 1 ? (
         <>
-          <Chart label={`p50 and p99 of ${row.deployment}${row.budget_ms === null ? "" : `, budget ${millis(row.budget_ms)}`}`} times={drawn.times} lines={drawn.lines} levels={levels} height={200} />
+          <Chart label={`p50 and p99 of ${row.name}${row.budget_ms === null ? "" : `, budget ${millis(row.budget_ms)}`}`} times={drawn.times} lines={drawn.lines} levels={levels} height={200} />
           <div class="legend">
             <span class="model-key series-1"><i />p99, ms</span>
             <span class="model-key series-2"><i />p50, ms</span>
@@ -64,7 +64,7 @@ interface Answer {
 /** What it said of one device: the score with its threshold, and its alerts. */
 function Said({ detail }: { detail: Detail }) {
   const [place, change] = usePlace();
-  const { row } = detail, metric = `ml.${row.deployment}.score`;
+  const { row } = detail, metric = `ml.${row.name}.score`;
   const wanted = place.get("span") ?? "", span: Span = wanted in SPANS ? (wanted as Span) : "1h";
   const alerts = useLoad<Alert[]>(row.rule ? "alerts" : null, { rule: row.rule, state: "all", limit: 200 }, 10_000).data ?? [];
   const open = alerts.find((one) => one.state === "open" && detail.devices.some(([node, device]) => node === one.node && device === one.device));
@@ -80,7 +80,7 @@ function Said({ detail }: { detail: Detail }) {
   const threshold = detail.card?.threshold ?? null;
   const levels = useMemo(() => (threshold === null ? [] : [{ value: threshold, label: "threshold" }]), [threshold]);
   if (!device) return <Card title="What it says"><Empty title="It hasn’t said anything yet.">{`Results come once devices of \`${detail.features?.source || "its feature set"}\` send.`.replaceAll("`", "")}</Empty></Card>;
-  const links = ["score", "label"].map((part) => `series=${encodeURIComponent(`${device}/ml.${row.deployment}.${part}`)}`).join("&");
+  const links = ["score", "label"].map((part) => `series=${encodeURIComponent(`${device}/ml.${row.name}.${part}`)}`).join("&");
   return (
     <Card
       title="What it says"
@@ -142,7 +142,7 @@ function Newest({ detail }: { detail: Detail }) {
   const wanted = text.toLowerCase();
   const rows = detail.results.filter((one) => (!which || (one.how !== "model" && one.how !== "parent")) && `${one.device} ${one.label} ${one.version}`.toLowerCase().includes(wanted));
   return (
-    <Card title="Newest results" note={`${detail.results.length}`} flush actions={<><Segment label="Answered by" value={which} choices={WHICH} onChange={setWhich} /><Search label="Device, label or version" value={text} onChange={setText} /></>}>
+    <Card title="Newest results" note={`${detail.results.length}`} flush actions={<><Segment label="Answered by" value={which} choices={WHICH} onChange={setWhich} /><Search label="Search newest results" placeholder="Search" value={text} onChange={setText} /></>}>
       <Table
         label="Newest results"
         rows={rows}

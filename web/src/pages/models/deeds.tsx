@@ -8,7 +8,7 @@ import { Button, Field } from "~/parts/basic";
 import { Dialog } from "~/parts/Dialog";
 import type { IconName } from "~/parts/Icon";
 import { attempt } from "~/parts/Toasts";
-import type { Deed, Detail, Version } from "./types";
+import { versionsOf, type Deed, type Detail, type Version } from "./types";
 import { pathOf, VERDICTS } from "./words";
 
 export interface Asked {
@@ -28,14 +28,22 @@ export const DEEDS: Record<Deed, About> = {
   shadow: { words: "Shadow", needs: "operator" },
   canary: { words: "Canary", needs: "admin" },
   promote: { words: "Promote", needs: "admin" },
+  relearn: { words: "Learn anew", needs: "admin" },
   rollback: { words: "Roll back", needs: "operator" },
   retire: { words: "Retire", needs: "admin" },
 };
 const MOST_PERCENT = 100;
 
+/** What a rollback does; empty = nothing. */
+export function rollback(detail: Detail): string {
+  const canaries = versionsOf(detail).filter((one) => one.state === "canary").map((one) => one.ref);
+  if (canaries.length) return `${canaries.join(", ")} ${canaries.length > 1 ? "answer" : "answers"} for no device any more: the active version does`;
+  return detail.former && `${detail.former} becomes active again${detail.active && `, and ${detail.active} retires`}`;
+}
+
 /** What will happen, for whoever is about to press the button. */
 function effects(asked: Asked, detail: Detail, share: number): ComponentChildren[] {
-  const { row } = detail, ref = asked.version?.ref ?? "", acting = row.model ? `${row.model}@${row.version}` : "";
+  const { row } = detail, ref = asked.version?.ref ?? "", acting = row.active;
   const devices = whole(row.devices), some = whole(Math.max(1, Math.round((row.devices * share) / 100)));
   switch (asked.deed) {
     case "load":
@@ -47,17 +55,30 @@ function effects(asked: Asked, detail: Detail, share: number): ComponentChildren
     case "promote":
       return [`${ref} answers for all devices from the next row on: ${devices} now.`, acting ? `${acting} retires; Roll back brings it back.` : "Nothing was active before.", "Alerts and rules follow from what it says."];
     case "rollback":
-      return [detail.rollback, "It counts from the next row on. What the other version said stays stored, with its version."];
+      return [`${rollback(detail)}.`, "It counts from the next row on. What the other version said stays stored, with its version."];
+    case "relearn":
+      return ["What comes from now on is taken as usual, of every device: its alarms end.", "Nothing is alarmed until that is learnt.", "Where the card has a baseline, the deployment as a whole is still measured against that."];
     case "retire":
       return [`${ref} doesn’t run any more; its memory is free.`, "Its model stays on disk, and its history stays here."];
   }
 }
+
+const DONE: Record<Deed, (ref: string) => string> = {
+  load: (ref) => `${ref} is a candidate.`,
+  shadow: (ref) => `${ref} runs in shadow.`,
+  canary: (ref) => `${ref} is a canary.`,
+  promote: (ref) => `${ref} is active.`,
+  rollback: () => "Rolled back.",
+  retire: (ref) => `${ref} is retired.`,
+  relearn: () => "It learns anew.",
+};
 
 const TITLES: Record<Deed, (ref: string, deployment: string) => string> = {
   load: (_, deployment) => `Load a version for ${deployment}`,
   shadow: (ref) => `Run ${ref} in shadow?`,
   canary: (ref) => `Let ${ref} answer for some devices?`,
   promote: (ref) => `Promote ${ref}?`,
+  relearn: (_, deployment) => `Learn anew what is usual for ${deployment}?`,
   rollback: (_, deployment) => `Roll ${deployment} back?`,
   retire: (ref) => `Retire ${ref}?`,
 };
@@ -65,18 +86,18 @@ const TITLES: Record<Deed, (ref: string, deployment: string) => string> = {
 export function DeedDialog({ asked, detail, onClose, onDone }: { asked: Asked; detail: Detail; onClose: () => void; onDone: () => void }) {
   const { deed, version } = asked, { words, needs } = DEEDS[deed];
   const [model, setModel] = useState(""), [why, setWhy] = useState(""), [isForced, setForced] = useState(false);
-  const [share, setShare] = useState(String(version?.role === "canary" ? version.percent : 10));
+  const [share, setShare] = useState(String(version?.state === "canary" ? version.share : 10));
   const [isBusy, setBusy] = useState(false);
   const part = Number(share), isShare = deed !== "canary" || (part > 0 && part <= MOST_PERCENT);
-  const asksForce = version?.asks_force.includes(deed) ?? false;
+  const asksForce = version?.asks_force.some((one) => one === deed) ?? false;
   const verdict = detail.comparisons.find((one) => one.version === version?.ref);
   const isReady = isShare && (deed !== "load" || model.trim() !== "") && (!asksForce || isForced);
   const go = async (event: Event): Promise<void> => {
     event.preventDefault();
     if (!isReady || isBusy) return;
     setBusy(true);
-    const wish = { model: deed === "load" ? model.trim() : (version?.ref ?? ""), why: why.trim(), force: isForced, ...(deed === "canary" ? { percent: part } : {}) };
-    const isDone = await attempt(() => send("POST", `${pathOf(detail.row.deployment)}/${deed}`, wish), (said) => (said as { words?: string }).words ?? "Done.");
+    const wish = deed === "relearn" ? { why: why.trim() } : { version: deed === "load" ? model.trim() : (version?.ref ?? ""), why: why.trim(), force: isForced, ...(deed === "canary" ? { percent: part } : {}) };
+    const isDone = await attempt(() => send("POST", `${pathOf(detail.name)}/${deed}`, wish), DONE[deed](version?.ref ?? model.trim()));
     setBusy(false);
     if (!isDone) return;
     onDone();
@@ -84,7 +105,7 @@ export function DeedDialog({ asked, detail, onClose, onDone }: { asked: Asked; d
   };
   return (
     <Dialog
-      title={TITLES[deed](version?.ref ?? "", detail.row.deployment)}
+      title={TITLES[deed](version?.ref ?? "", detail.name)}
       onClose={onClose}
       footer={
         <>

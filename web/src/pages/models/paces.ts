@@ -7,9 +7,9 @@ const seen = new Map<string, Pace[]>();
 
 /** Take in how a deployment is now. */
 export function took(row: Row): void {
-  const mine = seen.get(row.deployment) ?? [], ts = nodeNow() * 1e6, last = mine.at(-1);
+  const mine = seen.get(row.name) ?? [], ts = nodeNow() * 1e6, last = mine.at(-1);
   if (last && ts - last.ts < 1e9) return;
-  seen.set(row.deployment, [...mine.slice(1 - KEPT), { ts, p50_ms: row.p50_ms, p99_ms: row.p99_ms, rows_per_s: row.rows_per_s }]);
+  seen.set(row.name, [...mine.slice(1 - KEPT), { ts, p50_ms: row.p50_ms, p99_ms: row.p99_ms, rows_per_s: row.rows_per_s }]);
 }
 
 /** Both, oldest first. */

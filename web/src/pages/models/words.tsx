@@ -5,7 +5,7 @@ import { Badge } from "~/parts/basic";
 import type { Row, Verdict } from "./types";
 
 export const MOODS: Record<string, Mood> = { ok: "good", starting: "info", pressed: "warn", fallback: "warn", stuck: "bad", broken: "bad", off: "" };
-export const DRIFT: Record<Row["drift"], [Mood, string]> = { ok: ["good", "steady"], drifting: ["bad", "drifting"], unknown: ["", "not known yet"] };
+export const DRIFT: Record<Row["drift"], [Mood, string]> = { ok: ["good", "steady"], drifting: ["bad", "drifting"], unknown: ["", "unknown"] };
 export const VERDICTS: Record<Verdict, Mood> = { better: "good", worse: "bad", "no difference shown": "info", "too few rows": "" };
 export const HOW: Record<string, string> = { model: "the model", smaller: "the smaller model", rule: "the rule", last: "its last result", parent: "the parent’s model" };
 
