@@ -25,9 +25,9 @@ NAMES = tuple(one.name for one in FAST)
 
 
 def test_clean_data_with_memory_days_and_weeks_alarms_less_than_once_in_a_series_month() -> None:
-    values = clean(np.random.default_rng(7), 5, 40)
+    values = clean(np.random.default_rng(7), 4, 32)
     _, found = run(values, tuple(one.name for one in PROCESSES))
-    months = 6 * (40 - 8) / 30  # the deployment as a whole is a series, too
+    months = 5 * (32 - 8) / 30  # the deployment as a whole is a series, too
     assert len([one for one in found if one[1].state == "raised"]) / months < 1
 
 
