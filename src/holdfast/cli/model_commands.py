@@ -1,4 +1,6 @@
-"""The commands over models, as typed: `holdfast model list|show|check|add|remove|predict`; `model_life` has more.
+"""The commands over models, as typed: `holdfast model list|show|check|add|remove|predict`.
+
+`optimise|bench|compare` are in `model_tools`, `status|shadow|canary|promote|rollback|…` in `model_life`.
 
 Exit codes: 0 all is well, 1 a model is refused, 2 wrong usage, or there is no such model, 78 a card is wrong.
 """
@@ -10,11 +12,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from holdfast.cli.core import Json, finish
-from holdfast.cli.model_life import register
+from holdfast.cli.model_life import register as register_life
+from holdfast.cli.model_tools import register
 from holdfast.kernel.documents import SettingsInvalid
 
 model = typer.Typer(help="Models: what is here, is it fit to run, what does it say.", no_args_is_help=True)
-register(model)
 EXIT_CONFIG = 78  # sysexits.h
 Node = Annotated[str, typer.Option("--node", help="NODE.YAML. Else HOLDFAST_NODE, or the one in this folder.")]
 Data = Annotated[Path | None, typer.Option("--data", help="A node's data folder, without its settings.")]
@@ -125,3 +127,7 @@ def _finish(body: Callable[[], int]) -> NoReturn:
             return 1
 
     finish(checked)
+
+
+register(model)
+register_life(model)
