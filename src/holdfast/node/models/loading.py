@@ -24,7 +24,7 @@ class Loading:
         self.shelves, self.cache = shelves, cache
         self.scorers: dict[str, Scorer] = {}
         """By `name@version`."""
-        self._options, self._telemetry = options, telemetry
+        self.options, self._telemetry = options, telemetry
 
     @property
     def is_lacking(self) -> bool:
@@ -62,7 +62,7 @@ class Loading:
         entry = await asyncio.to_thread(self.shelves.entry, ref)
         if entry.card is not None and (why := misfit(work, entry.card)):
             raise ModelRefused(entry.folder, why)
-        held = await self.cache.held(entry.folder, self._options, trusted=entry.trusted)
+        held = await self.cache.held(entry.folder, self.options, trusted=entry.trusted)
         model = held.model
         self._telemetry.emit(
             ModelAtWork(

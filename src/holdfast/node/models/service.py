@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.inference.cache import ModelCache
+from holdfast.inference.card import load_card
+from holdfast.inference.errors import ModelRefused
 from holdfast.inference.lifecycle.lifecycle import Lifecycle
 from holdfast.inference.lifecycle.service import Lives, running
 from holdfast.inference.lifecycle.states import State
@@ -23,7 +25,7 @@ from holdfast.inference.trials import Trials
 from holdfast.model.features import FeatureRows
 from holdfast.model.predictions import Results, Role
 from holdfast.node.models.happenings import ModelsFailed
-from holdfast.node.models.living import Shelves, configured, facts_of, fallbacks, life_of
+from holdfast.node.models.living import Shelves, configured, facts_of, fallbacks, life_of, misfit
 from holdfast.node.models.loading import Loading
 from holdfast.node.models.measuring import measure_models
 from holdfast.node.models.newest import Newest
@@ -140,6 +142,19 @@ class Models:
             alarms = [one for life in self.lives.lives.values() for one in life.alarms.values()]
             now_ns = self.clock.wall_ns()
             self.intake.made(troubles(found, alarms, self.journal.catalogue, self.node, now_ns))
+
+    async def fit(self, deployment: str, ref: str) -> None:
+        """A version that is to be in a deployment: it's here, verified and tried, and takes what is computed there.
+
+        Raises:
+            InferenceError, SettingsInvalid: why not.
+        """
+        entry = await asyncio.to_thread(self.shelves.entry, ref)
+        card = await asyncio.to_thread(load_card, entry.folder)
+        if why := misfit(self.works[deployment], card):
+            raise ModelRefused(entry.folder, why)
+        (await self.cache.held(entry.folder, self.loading.options, trusted=entry.trusted)).release()
+        self.lives.find(deployment).knows(ref, facts_of(card))
 
     def _acted(self, _life: Lifecycle) -> None:
         """A new book: other models may be wanted."""

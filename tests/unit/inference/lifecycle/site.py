@@ -77,7 +77,7 @@ class Pumps:
         broken = one.version in self.broken
         score = np.full(n, np.nan) if broken else label.astype(float)
         return Results(
-            "pump", *one.version.split("@"), one.role, NAMES, mine.places, mine.key, mine.ts,  # type: ignore[arg-type]
+            "pump", "pump", one.version.removeprefix("pump@"), one.role, NAMES, mine.places, mine.key, mine.ts,
             Predictions(score, np.full(n, -1, np.int32) if broken else label, np.full(n, np.nan)),
             np.full(n, How.MODEL, np.uint8), mine.flags, 0.001, np.full(n, 0.004),
         )  # fmt: skip

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tests.unit.inference.lifecycle.site import NAMES, STEP_NS, A, B, C, Pumps
 
-from holdfast.inference.lifecycle.errors import ActRefused, LabelInvalid
 from holdfast.inference.lifecycle.comparing import Facts
+from holdfast.inference.lifecycle.errors import ActRefused, LabelInvalid
 from holdfast.inference.lifecycle.labels import Label, errors_of, of_alert, require, value_of
 from holdfast.inference.lifecycle.lifecycle import Lifecycle
 from holdfast.inference.lifecycle.pairing import Answers, Pairs
@@ -94,8 +94,9 @@ def test_a_canary_as_good_as_the_active_version_stays_and_both_are_shown_side_by
     split = {one.version: one for one in site.life.status().split}
     assert split[A].rows + split[B].rows == 600
     assert split[B].devices + split[A].devices == 10
-    assert split[B].against_error is not None
-    assert split[B].against_error.verdict == "no difference shown"
+    against = split[B].against_error
+    assert against is not None
+    assert against.verdict == "no difference shown"
 
 
 def test_a_model_that_stops_answering_is_rolled_back_once_and_the_pause_is_kept() -> None:

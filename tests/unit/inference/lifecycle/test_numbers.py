@@ -73,7 +73,8 @@ def test_chi2_of_two_rows_is_scipys_contingency(a: list[int], b: list[int]) -> N
         assert dof == 0
         return
     expected = stats.chi2_contingency(table, correction=False)
-    assert (found, dof) == (pytest.approx(expected.statistic), expected.dof)
+    assert found == pytest.approx(expected.statistic)
+    assert dof == expected.dof
 
 
 def moments(values: np.ndarray) -> Moments:
@@ -97,13 +98,14 @@ def test_moments_merge_as_if_they_had_been_one() -> None:
     both = moments(values[:30])
     rest = moments(values[30:])
     both.add(rest.n, rest.mean, rest.m2)
-    assert (both.mean, both.variance) == (pytest.approx(values.mean()), pytest.approx(values.var(ddof=1)))
+    assert both.mean == pytest.approx(values.mean())
+    assert both.variance == pytest.approx(values.var(ddof=1))
 
 
 def test_looking_at_every_step_errs_no_more_often_than_promised_where_a_plain_test_does() -> None:
     rng, runs, steps = np.random.default_rng(11), 400, 600
     n = np.arange(1, steps + 1)
-    widths = np.array([half_width(k, 1.0, 0.05) for k in n])
+    widths = np.array([half_width(float(k), 1.0, 0.05) for k in n])
     means = rng.standard_normal((runs, steps)).cumsum(1) / n
     late = slice(20, None)  # as `least`: asymptotic intervals ask for some observations first
     always = (np.abs(means) > widths)[:, late].any(1).mean()

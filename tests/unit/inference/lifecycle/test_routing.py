@@ -94,7 +94,8 @@ def test_a_device_stays_with_its_version_whatever_the_batch_the_order_or_a_resta
 
 def test_a_growing_list_of_places_is_looked_up_once_and_still_right() -> None:
     book, places = book_of(*canary(50)), PLACES[:10]
-    router, seats = Router("pump", "", seats := Seats()), seats
+    seats = Seats()
+    router = Router("pump", "", seats)
     router.adopt(book)
     router.route(rows_of(places))
     places += PLACES[10:40]

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,12 @@ def with_lives(
     asyncio.run(run())
 
 
+def _cut(folder: Path) -> None:
+    """What would be on the disk now."""
+    for file in folder.glob(f"{FILE_NAME}*"):
+        shutil.copy(file, folder / "cut")
+
+
 def test_an_act_that_was_answered_is_there_after_a_power_cut(tmp_path: Path) -> None:
     (tmp_path / "cut").mkdir()
 
@@ -60,8 +67,7 @@ def test_an_act_that_was_answered_is_there_after_a_power_cut(tmp_path: Path) -> 
         assert [(one.do, one.version, one.by) for one in done.done] == [("add", B, "ann"), ("shadow", B, "ann")]
         await lives.act("pump", Command("promote", B, by="ann"))
         await lives.act("pump", Command("rollback", by="bob"))
-        for file in tmp_path.glob(f"{FILE_NAME}*"):  # what would be on the disk now
-            shutil.copy(file, tmp_path / "cut")
+        _cut(tmp_path)
 
     async def second(lives: Lives, _: Journal) -> None:
         book = lives.find("pump").book
@@ -159,7 +165,7 @@ def test_of_too_many_labels_the_oldest_go(tmp_path: Path, monkeypatch: pytest.Mo
 
     async def body(_: Lives, journal: Journal) -> None:
         for n in range(6):
-            await journal.submit(lambda tx, n=n: models.put_label(tx, StoredLabel("pump", "d", n, n, b"{}")))
+            await journal.submit(partial(models.put_label, new=StoredLabel("pump", "d", n, n, b"{}")))
         assert [one.id for one in journal.look(lambda db: models.labels(db, "pump", 10))] == [6, 5, 4]
         assert journal.look(lambda db: models.count(db, "pump")) == 3
         assert list(journal.look(models.books)) == ["pump"]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from holdfast.inference.lifecycle.dealing import SLOTS
 from holdfast.inference.lifecycle.errors import ActRefused, LifecycleError, VersionUnknown
-from holdfast.inference.lifecycle.states import NEXT, Book, Command, State, apply, declare
+from holdfast.inference.lifecycle.states import NEXT, Book, Command, Do, State, apply, declare
 
 A, B, C = "pump@1", "pump@2", "pump@3"
 
@@ -50,31 +50,28 @@ class Model:
 
     def do(self, do: str, ref: str, percent: float, *, force: bool) -> None:
         if do == "rollback":
-            canaries = [one for one, state in self.state.items() if state == "canary"]
-            gone = canaries or [self.active()]
-            for one in gone:
-                self.state[one] = "retired"
-                self.marked.add(one)
-            self.percent.clear()
-            if not canaries:
-                back = self.former.pop()
-                self.state[back] = "active"
-                self.marked.discard(back)
+            self.back()
             return
         self.percent.pop(ref, None)
         if do == "promote":
-            if old := self.active():
-                self.state[old] = "retired"
-                self.former.append(old)
-            self.former = [one for one in self.former if one != ref]
-        if do == "canary":
-            self.percent[ref] = percent
-        if do == "shadow":
-            self.tried.add(ref)
-        if force:
-            self.marked.discard(ref)
+            self.former = [one for one in (*self.former, self.active()) if one not in ("", ref)]
+            self.state |= {one: "retired" for one in self.state if one == self.active()}
+        self.percent |= {ref: percent} if do == "canary" else {}
+        self.tried |= {ref} if do == "shadow" else set()
+        self.marked -= {ref} if force else set()
         after = {"add": "candidate", "shadow": "shadow", "canary": "canary", "promote": "active", "retire": "retired"}
         self.state[ref] = after[do]
+
+    def back(self) -> None:
+        canaries = [one for one, state in self.state.items() if state == "canary"]
+        for one in canaries or [self.active()]:
+            self.state[one] = "retired"
+            self.marked.add(one)
+        self.percent.clear()
+        if not canaries:
+            restored = self.former.pop()
+            self.state[restored] = "active"
+            self.marked.discard(restored)
 
 
 ACTS = st.tuples(
@@ -86,7 +83,9 @@ ACTS = st.tuples(
 
 
 @given(st.lists(ACTS, max_size=40))
-def test_any_sequence_of_commands_does_what_the_model_says_or_changes_nothing(acts: list) -> None:
+def test_any_sequence_of_commands_does_what_the_model_says_or_changes_nothing(
+    acts: list[tuple[Do, str, float, bool]],
+) -> None:
     book, model = Book("pump"), Model()
     for now, (do, ref, percent, force) in enumerate(acts, 1):
         wish = Command(do, "" if do == "rollback" else ref, percent, "ann", force=force)
