@@ -66,7 +66,7 @@ def put_label(tx: Transaction, new: StoredLabel) -> int:
         "(SELECT id FROM model_labels WHERE deployment = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
         (new.deployment, new.deployment, KEEP),
     )
-    tx.count("model_labels")
+    tx.count("models_labelled")
     return number
 
 

@@ -80,6 +80,7 @@ COUNTERS: Mapping[str, Counted] = {
     "alerts_confirmed": Counted("Alerts of detectors that somebody confirmed."),
     "alerts_rejected": Counted("Alerts of detectors that somebody rejected."),
     "alerts_forgotten": Counted("Ended alerts that gave way to newer ones."),
+    "models_labelled": Counted("Labels of devices for deployed models that somebody gave."),
     "alert_steps_taken": Counted("Steps of escalations that were taken."),
     "channel_made": Counted("Changes of alerts for a channel to tell.", ("channel",)),
     "channel_told": Counted("Changes of alerts that a channel told.", ("channel",)),

@@ -147,6 +147,8 @@ class Lifecycle:
         found, self._over = [*self._over, *self.monitor.tick(now_ns)], []
         found += self._abort(now_ns) + self._guarded(now_ns)
         for one in found:
+            if one.kind == "canary-aborted":
+                continue  # it's over as it's said; the history has it
             if one.state == "raised" and len(self.alarms) < MOST_ALARMS:
                 self.alarms[one.about] = one
             elif one.state == "cleared":
@@ -244,6 +246,7 @@ class Lifecycle:
             self.guard.fallen = False
             self._errors.clear()
             over = [one for one in self.alarms.values() if one.kind not in ("drift", "data-quality")]
+            self.alarms = {about: one for about, one in self.alarms.items() if one not in over}
             said = f"{self.book.active or 'nothing'} is active now"
             self._over += [replace(one, state="cleared", severity="info", message=said) for one in over]
 

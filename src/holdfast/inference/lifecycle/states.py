@@ -180,7 +180,7 @@ def _add(book: Book, wish: Command, now_ns: int) -> Book:
     if not wish.version or len(wish.version) > 200 or not wish.version.isprintable() or " " in wish.version:
         raise ActRefused(f"{wish.version[:80]!r} names no version", "as in pump-anomaly@2.0.0")
     if book.has(wish.version):
-        raise ActRefused(f"{wish.version} is a {book.find(wish.version).state} already")
+        raise ActRefused(f"{wish.version} is there already: {book.find(wish.version).state}")
     if len(book.versions) >= MOST_VERSIONS:
         # the one that was retired longest ago goes, unless it may be wanted back
         gone = [one for one in book.of(State.RETIRED) if one.ref not in book.former[-1:]]

@@ -1,0 +1,45 @@
+"""A real node that runs, with a deployment's life in its journal and its routes before the others'."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from starlette.applications import Starlette
+from tests.running import Running, running
+from tests.unit.inference.lifecycle.site import A, B, C, Pumps
+
+from holdfast.inference.lifecycle.service import Lives
+from holdfast.inference.lifecycle.settings import LifeSettings
+from holdfast.inference.lifecycle.status import DeploymentRow
+from holdfast.kernel.clock import SystemClock
+from holdfast.node.models.desk import LifeDesk
+from holdfast.web.guard import Door
+from holdfast.web.model_answers import ModelRow
+from holdfast.web.models import Models
+
+
+def row_of(row: DeploymentRow) -> ModelRow:
+    """Of a deployment whose models nobody runs."""
+    return ModelRow(**{name: getattr(row, name) for name in DeploymentRow.__struct_fields__}, task="", health="off")
+
+
+@contextmanager
+def deployed(folder: Path) -> Iterator[tuple[Running, Pumps]]:
+    """The node, and its pumps: B ran in shadow for forty minutes and errs often."""
+    with running(folder) as node:
+        pumps = Pumps(LifeSettings(block_s=60.0))
+        clock = SystemClock()
+        pumps.now_ns = clock.wall_ns() - 40 * 60 * 10**9
+        lives = Lives({"pump": pumps.life}, node.real.journal, clock, lambda ref: ref in (A, B, C))
+        node.do(lives.start({"pump": (A, "", ("", 0.0))}))
+        pumps.wrong[B] = 0.4
+        pumps.do("add", B)
+        pumps.do("shadow", B)
+        pumps.minutes(39)
+        desk = LifeDesk(lives, row_of)
+        routes = Models(desk, clock).routes()
+        Door("", node.real.telemetry).before(routes)
+        assert node.real.web is not None
+        cast("Starlette", node.real.web._config.app).router.routes[:0] = routes
+        yield node, pumps
