@@ -64,7 +64,7 @@ def tasks(data: Path) -> list[Task]:
     some, skab = clips(data), pumps(data)
     windows = [bearing.windows(clip) for clip in some]
     known = np.repeat([bearing.LABELS.index(clip.fault) for clip in some], [len(part) for part in windows])
-    departed = {name: pump.of_file(file) for name, file in skab.files.items()}
+    departed = pump.of_files(skab.files)
     stacked, limit = np.vstack(list(departed.values())), _threshold()
 
     def flagged(said: Array) -> str:

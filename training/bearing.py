@@ -19,11 +19,11 @@ from training import cards, envelopes, rigs
 from training.envelopes import WINDOW
 from training.graphs import Graph
 from training.sources import Clip, clips, digest
+from training.steady import one_thread
 
 Array = NDArray[Any]
 SEED = 1
 LABELS = ("normal", "outer_race", "inner_race", "ball")
-SEEN = ("high", "outer", "inner", "ball")
 HIDDEN = 8
 PENALTY = 1.0
 RECORDED, MADE_UP = 200, 300
@@ -39,7 +39,6 @@ FEATURES: dict[str, Any] = {
         "quality": "good",
     }
 }
-_AT = [envelopes.NAMES.index(name) for name in SEEN]
 _OWN = {"speed 0.9": (0.9, None), "speed 1.1": (1.1, None), "noise at 10 dB": (1.0, 10.0), "noise at 3 dB": (1.0, 3.0)}
 
 
@@ -58,7 +57,7 @@ class Head:
     def of(self, said: Array) -> Array:
         """Shape (n, 4). said: of `envelopes.said`."""
         (first, first_bias), (last, last_bias) = self.layers
-        logits = np.tanh(((said[:, _AT] - self.mean) / self.deviation) @ first + first_bias) @ last + last_bias
+        logits = np.tanh(((said - self.mean) / self.deviation) @ first + first_bias) @ last + last_bias
         odds = np.exp(logits - logits.max(1, keepdims=True))
         found: Array = odds / odds.sum(1, keepdims=True)
         return found
@@ -96,10 +95,11 @@ def fit(some: list[Clip]) -> Head:
     from sklearn.neural_network import MLPClassifier  # noqa: PLC0415  # the extra `train`
 
     rows, labels = rows_of(some)
-    said = envelopes.said(rows)[:, _AT]
+    said = envelopes.said(rows)
     mean, deviation = said.mean(0), said.std(0)
     net = MLPClassifier((HIDDEN,), activation="tanh", solver="lbfgs", alpha=PENALTY, max_iter=500, random_state=SEED)
-    net.fit((said - mean) / deviation, labels)
+    with one_thread():
+        net.fit((said - mean) / deviation, labels)
     first, last = zip(net.coefs_, net.intercepts_, strict=True)
     return Head(mean, deviation, (first, last))
 
@@ -107,7 +107,7 @@ def fit(some: list[Clip]) -> Head:
 def graph(head: Head) -> bytes:
     """As ONNX: x [n, 2049] to probs [n, 4]."""
     made = Graph("bearing-fault", "x", WINDOW + 1)
-    said = made.columns(envelopes.graph(made, "x"), _AT)
+    said = envelopes.graph(made, "x")
     (first, first_bias), (last, last_bias) = head.layers
     inner = made.add("Tanh", made.dense(made.standardised(said, head.mean, head.deviation), first, first_bias))
     probs = made.add("Softmax", made.dense(inner, last, last_bias), axis=1)

@@ -287,7 +287,7 @@ def _write(writer: RowWriter, found: FeatureRows, labels: Any, wish: Wish, done:
 
 
 def _is_missing(labels: Any) -> Any:
-    return np.equal(labels, None) if labels.dtype == object else np.isnan(labels)
+    return pa.array(labels, from_pandas=True).is_null().to_numpy(zero_copy_only=False)
 
 
 def _batch(writer: RowWriter, piece: FeatureRows, labels: Any) -> pa.RecordBatch:

@@ -24,6 +24,7 @@ from holdfast.cli.detect_commands import detect
 from holdfast.cli.device_commands import devices
 from holdfast.cli.feature_commands import features
 from holdfast.cli.history_commands import history
+from holdfast.cli.model_commands import model
 from holdfast.cli.monitoring_commands import monitoring
 from holdfast.cli.mqtt_commands import mqtt
 from holdfast.cli.opcua_commands import opcua
@@ -141,6 +142,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(people, name="people")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")
+app.add_typer(model, name="model")
 app.add_typer(bench, name="bench")
 app.command()(query)
 app.command()(last)

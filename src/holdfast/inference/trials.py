@@ -94,6 +94,10 @@ class Trials:
             raise ModelTooLarge(sentence, verdict.memory, options.largest_memory)
         return verdict.memory
 
+    def known(self, card: Card, options: Options) -> Verdict | None:
+        """What is remembered of a model, run this way; None = it will be tried."""
+        return self._recall(_key(card, options))
+
     def _recall(self, key: str) -> Verdict | None:
         if key not in self._known and self._folder is not None:
             try:
@@ -122,6 +126,7 @@ def _tried(folder: Path, card: Card, options: Options) -> tuple[Verdict, bool]:
     order = Order(
         str(folder.absolute()),
         card.kind,
+        _size(folder / card.file),
         options.threads,
         options.optimisation,
         options.largest_file,
@@ -155,6 +160,13 @@ def _tried(folder: Path, card: Card, options: Options) -> tuple[Verdict, bool]:
         said = f"it asks for more than the {options.largest_memory:,} bytes of memory that it may have: {told.refused}"
         return Verdict(refused=said, hint="a model of this size doesn't belong on this node", hostile=True), True
     return Verdict(told.memory, told.refused, told.hint), True
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # the door says what is wrong
 
 
 def _hostile(options: Options, by: signal.Signals) -> Verdict:

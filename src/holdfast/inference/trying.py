@@ -21,14 +21,18 @@ from holdfast.kernel.documents import SettingsInvalid
 CLOCK_TIMES = 4
 """The clock may take so many times the processor time: the machine has other things to do."""
 _START_S = 20.0
+_COPIES = 3
+"""Of a file while it's loaded: its bytes, what is parsed of them, and the weights."""
+_STACK = 16 << 20
 _MEMORY_WORDS = ("alloc", "memory")
 
 
 class Order(Struct, frozen=True):
-    """What to try. kind: the card's runtime, which is loaded before memory is bounded."""
+    """What to try. kind: the card's runtime, which is loaded before memory is bounded; file_bytes: of the model."""
 
     folder: str
     kind: str
+    file_bytes: int
     threads: int
     optimisation: str
     largest_file: int
@@ -82,7 +86,8 @@ def _bound(order: Order) -> None:
         from holdfast.inference.runtimes.litert import settle  # noqa: PLC0415  # only what is needed
     settle()  # what the library maps for itself isn't the model's
     pages = int(Path("/proc/self/statm").read_bytes().split()[0])
-    mapped = pages * resource.getpagesize() + order.largest_memory
+    loading = _COPIES * order.file_bytes + _STACK * order.threads
+    mapped = pages * resource.getpagesize() + order.largest_memory + loading
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = ceil(used.ru_utime + used.ru_stime + order.load_s)
     resource.setrlimit(resource.RLIMIT_AS, (mapped, mapped))

@@ -135,7 +135,11 @@ def _plain(node: yaml.Node, where: Where, marks: dict[Where, yaml.Mark], finding
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*where, i), marks, findings) for i, item in enumerate(node.value)]
     loader = yaml.SafeLoader("")
-    return loader.construct_object(node)
+    try:
+        return loader.construct_object(node)
+    except (ValueError, KeyError, AttributeError, OverflowError):  # 2015-00-04, !!bool maybe, !!timestamp soon
+        findings.append((where, f"`{node.value}` isn't what it looks like to YAML: mend it, or put it in quotes"))
+        return None
 
 
 def _mapping(

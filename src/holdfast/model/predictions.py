@@ -15,10 +15,10 @@ Role = Literal["active", "canary", "shadow"]
 
 PARTS = ("score", "label", "confidence", "ms", "version", "how")
 """What becomes of a result, as metrics of its device: `ml.<deployment>.<part>`."""
-DRIFT_PARTS = ("drift", "drift_about")
-"""What's said of a deployment's inputs and results over hours: how far beyond its limit the worst of them is (from 1 it
-is), and a sentence."""
-TEXT_PARTS = frozenset({"label", "version", "how", "drift_about"})
+TROUBLE_PARTS = ("trouble", "trouble_about")
+"""What's said of a deployment as such: how far the worst is beyond its limit (0 = all is well), and why."""
+
+TEXT_PARTS = frozenset({"label", "version", "how", "trouble_about"})
 
 
 def metric_of(deployment: str, part: str) -> str:
@@ -36,7 +36,7 @@ class How(IntEnum):
     PARENT = 4
 
 
-_RESULT = re.compile(rf"ml\.([a-z][a-z0-9_]*)\.({'|'.join((*PARTS, *DRIFT_PARTS))})")
+_RESULT = re.compile(rf"ml\.([a-z][a-z0-9_]*)\.({'|'.join((*PARTS, *TROUBLE_PARTS))})")
 
 
 def result_of(metric: str) -> tuple[str, str] | None:

@@ -199,6 +199,11 @@ class RuleBook:
         off = list(dict.fromkeys(rule.name for rule in self.shelf.off))
         return RulesStatus(len(self._names()), raised, sorted(throttled), self.problems, off)
 
+    def open_of(self, rule: str) -> int:
+        """How many alerts of a rule are raised."""
+        judges = (judge for engine in self._engines.values() for judge in engine.judges())
+        return sum(len(judge.raised()) for judge in judges if judge.rule.name == rule)
+
     def _names(self) -> set[tuple[str, str]]:
         return {rule.key for engine in self._engines.values() for rule in engine.rules if rule.features is None}
 

@@ -22,6 +22,7 @@ from holdfast.node.devices import Book
 from holdfast.node.flow import flow, room
 from holdfast.node.foreign import broker_states, route_states
 from holdfast.node.http_intake import make_intake
+from holdfast.node.models.making import models_desk
 from holdfast.node.people import make_door
 from holdfast.node.residency import audit
 from holdfast.node.settings import NodePlan
@@ -85,6 +86,7 @@ def make_deps(node: "Node", settings: ApiSettings) -> WebDeps:
         commands=node.commands.door(apps_book(plan)),
         below=node.told_devices.below,
         rules=node.rulebook,
+        models=models_desk(node),
         alerting=Alerting(node.notify, journal.look, node.commands.acts_below(node.notify)),
         reporting=node.surroundings.reporting,
         sites=node.surroundings.desk,

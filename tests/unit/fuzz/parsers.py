@@ -25,7 +25,7 @@ from tests.unit.codecs.lorawan.servers import chirpstack, chirpstack_3, helium, 
 from tests.unit.codecs.test_bthome import DOCUMENTED, KEY, SEALED
 from tests.unit.codecs.test_cayenne import DOCUMENTED as CAYENNE
 from tests.unit.codecs.test_fuzz import all_profiles
-from tests.unit.fuzz import polled
+from tests.unit.fuzz import models, polled
 from tests.unit.fuzz.harness import MIB, Parse, Parser
 from tests.unit.wire.test_columns import batch, header
 
@@ -354,5 +354,6 @@ PARSERS: tuple[Parser, ...] = (
     *_presets(),
     _uplinks(),
     *polled.PARSERS,
+    *models.PARSERS,
     *WIRE,
 )

@@ -97,6 +97,19 @@ def greedy(numbers: int = 25_000_000_000) -> bytes:
     )
 
 
+def swelling() -> bytes:
+    """Asks for max(x) numbers."""
+    return through(
+        helper.make_node("ReduceMax", ["x"], ["top"], keepdims=0),
+        helper.make_node("Cast", ["top"], ["n"], to=TensorProto.INT64),
+        helper.make_node("Unsqueeze", ["n", "zero"], ["size"]),
+        helper.make_node("ConstantOfShape", ["size"], ["z"]),
+        helper.make_node("ReduceSum", ["z"], ["q"], keepdims=0),
+        helper.make_node("Add", ["x", "q"], ["y"]),
+        constants={"zero": np.array([0])},
+    )
+
+
 def outside() -> bytes:
     """Weights in another file, above its folder."""
     model = onnx.load_from_string(through(helper.make_node("Add", ["x", "w"], ["y"]), constants={"w": np.float32(1)}))

@@ -16,11 +16,12 @@ from tests.unit.inference.making import (
     outside,
     saved,
     stuck,
+    swelling,
     tensor,
     through,
 )
 
-from holdfast.inference.door import open_model
+from holdfast.inference.door import open_model, resident
 from holdfast.inference.errors import (
     DigestWrong,
     InputInvalid,
@@ -28,6 +29,7 @@ from holdfast.inference.errors import (
     ModelTooLarge,
     ModelUnknown,
     ProviderMissing,
+    RunFailed,
     RunInterrupted,
 )
 from holdfast.inference.runtimes.port import Options
@@ -184,6 +186,19 @@ def test_a_run_that_does_not_end_is_interrupted(tmp_path: Path) -> None:
     assert model.predict(np.zeros((1, 4))).score[0] == 0
 
 
+def test_a_run_that_asks_for_more_memory_than_models_may_have_fails_alone(tmp_path: Path) -> None:
+    bounded = Options(together=100_000_000)
+    swells = open_model(folder(tmp_path / "swelling", swelling(), **SCORE), bounded)
+    sound = open_model(folder(tmp_path / "sound", autoencoder()), bounded)
+    assert swells.predict(np.full((1, 4), 1e7)).score[0] == 1e7
+    before = resident()
+    with pytest.raises(RunFailed, match=r"asks for 1,000,000,000 bytes of memory, and .* are left to models"):
+        swells.predict(np.full((1, 4), 250e6))
+    free = open_model(tmp_path / "sound")
+    np.testing.assert_allclose(sound.predict(rows(5)).score, free.predict(rows(5)).score, atol=1e-6)
+    assert resident() - before < 30_000_000
+
+
 @pytest.mark.parametrize(
     ("data", "parts", "words"),
     [
@@ -267,3 +282,13 @@ def test_a_model_that_looks_at_its_whole_batch_is_found_out(tmp_path: Path) -> N
     mixing = open_model(folder(tmp_path / "mixing", mixed, **SCORE))
     assert sound.mixing < 1e-6
     assert mixing.mixing == pytest.approx(0.79, abs=0.05)
+
+
+def test_a_file_in_ort_s_own_format_says_what_its_onnx_says(tmp_path: Path) -> None:
+    settings = onnxruntime.SessionOptions()
+    settings.optimized_model_filepath = str(tmp_path / "made.ort")
+    settings.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(autoencoder(), settings, providers=["CPUExecutionProvider"])
+    place = folder(tmp_path / "ort", (tmp_path / "made.ort").read_bytes(), file="model.ort")
+    same = open_model(folder(tmp_path / "onnx", autoencoder()))
+    np.testing.assert_allclose(open_model(place).predict(rows(9)).score, same.predict(rows(9)).score, atol=1e-6)

@@ -1,7 +1,10 @@
 """Models that would take the node with them take only the process that tries them."""
 
+import signal
+import threading
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.unit.inference.making import autoencoder, classifier, endless, folder, greedy
 from tests.unit.inference.test_door import CLASSES, SCORE
@@ -63,3 +66,25 @@ def test_a_damaged_verdict_is_made_anew(tmp_path: Path) -> None:
     trials = Trials(verdicts)
     assert trials.judge(place, load_card(place), QUICK) > 0
     assert trials.counts == Counts(tried=1)
+
+
+@pytest.mark.parametrize(
+    ("by", "words", "remembered"),
+    [(signal.SIGSEGV, r"crashed its runtime \(SIGSEGV\)", True), (signal.SIGKILL, "was killed", False)],
+)
+def test_a_process_that_dies_is_a_verdict_unless_the_system_ended_it(
+    tmp_path: Path, by: signal.Signals, words: str, *, remembered: bool
+) -> None:
+    place, trials = folder(tmp_path, endless(), **SCORE), Trials()
+    known = set(psutil.Process().children())
+
+    def end() -> None:
+        while not (mine := set(psutil.Process().children()) - known):
+            threading.Event().wait(0.01)
+        for one in mine:
+            one.send_signal(by)
+
+    threading.Thread(target=end).start()
+    with pytest.raises(ModelHostile, match=words):
+        trials.judge(place, load_card(place), Options(load_s=5.0))
+    assert (trials.known(load_card(place), Options(load_s=5.0)) is not None) == remembered

@@ -53,6 +53,13 @@ def test_a_key_that_stands_twice_is_refused() -> None:
     assert "stands twice" in problems("name: a\nname: b\n")[0]
 
 
+@pytest.mark.parametrize("text", ["2015-00-04", "!!bool perhaps", "!!timestamp soon", "!!int x"])
+def test_what_only_looks_like_a_date_or_a_number_is_refused_with_its_line(text: str) -> None:
+    said = problems(f"name: a\nusers: {{b: {text}}}")[0]
+    assert said.startswith("node.yaml:2: users.b: ")
+    assert "put it in quotes" in said
+
+
 def test_broken_yaml_says_where() -> None:
     assert problems("name: [a\ncount: 1")[0].startswith("node.yaml:2: not YAML")
 

@@ -5,6 +5,7 @@ TensorRT, `onnxruntime-openvino` Intel's. TensorRT compiles a model for minutes 
 take it.
 """
 
+import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,11 @@ _AUTO = ("cuda", "openvino", "cpu")
 _DTYPES = {"float": "float32", "double": "float64", "string": "str"}
 _QUIET = 4
 _MOST_REASON = 400
+_CHUNK = 1 << 16
+_ASKED = re.compile(r"Available memory of (\d+) is smaller than requested bytes of (\d+)")
 _SETTLED = threading.Lock()
+_ARENAS: list[int] = []
+"""The one that this process's library has, if any: a fact of the library, so it's kept beside it."""
 # An Identity of one float, by the letter: opset 13, IR 7. What the library sets up once is then not a model's memory.
 _NOTHING = bytes.fromhex(
     "08073a2f0a100a017812017922084964656e746974791201675a0b0a017812060a0408011200620b0a017912060a040801120042040a00100d"
@@ -73,24 +78,32 @@ def open_session(path: Path, data: bytes, options: Options) -> "OnnxSession":
     onnxruntime = library()
     if path.suffix == ".onnx":
         check_file(path, data)
-    wanted = _chosen(options)
-    listed = list(dict.fromkeys([_PROVIDERS[wanted], _PROVIDERS["cpu"]]))
-    try:
-        session = onnxruntime.InferenceSession(data, _session_options(options), providers=listed)
-    except _faults() as error:
-        hint = "is it whole, and exported for an opset that this onnxruntime knows?"
-        raise ModelRefused(path, f"onnxruntime doesn't load it: {_reason(error)}", hint) from None
-    used = next(name for name, theirs in _PROVIDERS.items() if theirs == session.get_providers()[0])
-    if options.provider not in {"auto", used}:  # the build has it, and its drivers aren't there
-        raise ProviderMissing(options.provider, [used])
-    return OnnxSession(session, used)
+    if options.together:
+        _bound(options.together)
+    fault: Exception = RuntimeError("this build has no provider for the processor")
+    for provider in _candidates(options):
+        listed = list(dict.fromkeys([_PROVIDERS[provider], _PROVIDERS["cpu"]]))
+        try:  # its own fallback prints, and would hide which processor was meant
+            session = onnxruntime.InferenceSession(
+                data, _session_options(options), providers=listed, enable_fallback=False
+            )
+        except _faults() as error:
+            fault = error
+            continue
+        used = next(name for name, theirs in _PROVIDERS.items() if theirs == session.get_providers()[0])
+        if options.provider not in {"auto", used}:  # the build has it, and its drivers aren't there
+            raise ProviderMissing(options.provider, [used])
+        return OnnxSession(session, used, shrinks=bool(options.together))
+    hint = "is it whole, and exported for an opset that this onnxruntime knows?"
+    raise ModelRefused(path, f"onnxruntime doesn't load it: {_reason(fault)}", hint)
 
 
 class OnnxSession:
     """See `port.Session`."""
 
-    def __init__(self, session: Any, provider: str) -> None:
-        self.provider = provider
+    def __init__(self, session: Any, provider: str, *, shrinks: bool) -> None:
+        """shrinks: the memory of a run is given back at its end (it costs nothing that can be measured)."""
+        self.provider, self._shrinks = provider, shrinks
         self._session = session
         self._options = library().RunOptions
         self._faults = _faults()
@@ -103,6 +116,8 @@ class OnnxSession:
     def run(self, name: str, rows: Array, wanted: Sequence[str]) -> list[Any]:
         """See `port.Session`."""
         options = self._options()
+        if self._shrinks:
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._running.add(options)
         try:
             said: list[Any] = self._session.run(wanted, {name: rows}, options)
@@ -121,13 +136,29 @@ class OnnxSession:
         return True
 
 
-def _chosen(options: Options) -> str:
+def _bound(most: int) -> None:
+    """Give all sessions that want it one arena of at most so many bytes; the library takes one for each process."""
+    onnxruntime = library()
+    with _SETTLED:
+        if _ARENAS:
+            return
+        place = onnxruntime.OrtMemoryInfo(
+            "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+        )
+        same_as_requested = 1  # rather than powers of two
+        grows = {"max_mem": most, "arena_extend_strategy": same_as_requested, "initial_chunk_size_bytes": _CHUNK}
+        onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(grows))
+        _ARENAS.append(most)
+
+
+def _candidates(options: Options) -> list[str]:
+    """The providers to try, the best first: a build may have one whose drivers aren't there."""
     there = providers()
     if options.provider == "auto":
-        return next(name for name in _AUTO if name in there)
+        return [name for name in _AUTO if name in there]
     if options.provider not in there:
         raise ProviderMissing(options.provider, there)
-    return options.provider
+    return [options.provider]
 
 
 def _session_options(options: Options) -> Any:
@@ -143,6 +174,9 @@ def _session_options(options: Options) -> Any:
         "all": levels.ORT_ENABLE_ALL,
     }[options.optimisation]
     said.enable_cpu_mem_arena = said.enable_mem_pattern = options.arena
+    if options.together:
+        said.enable_cpu_mem_arena = True
+        said.add_session_config_entry("session.use_env_allocators", "1")
     said.log_severity_level = _QUIET
     said.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a waiting thread would take a core
     return said
@@ -168,4 +202,6 @@ def _info(argument: Any) -> TensorInfo:
 def _reason(error: Exception) -> str:
     """What the library says, without where in its source it says so."""
     text = " ".join(str(error).split())
+    if (asked := _ASKED.search(text)) is not None:
+        return f"it asks for {int(asked[2]):,} bytes of memory, and {int(asked[1]):,} are left to models"
     return text if len(text) <= _MOST_REASON else text[: _MOST_REASON - 3] + "..."

@@ -21,6 +21,8 @@ class Options:
     provider:     which processor; `auto` = the best that is there
     optimisation: of the graph at load
     arena:        memory kept between runs: no faster for models of a gateway's size (README), and never given back
+    together:     bytes that all ONNX models of this process may take, what they take while they run included; one that
+                  asks for more fails its run. The process's first such model decides; 0 = without bound
     largest_file: bytes; a larger one isn't read
     largest_memory: bytes the model may take while it's tried, beyond what the library itself takes
     load_s:       processor time that its trial may take; four times that on the clock
@@ -30,9 +32,10 @@ class Options:
     provider: Provider = "auto"
     optimisation: Optimisation = "all"
     arena: bool = False
+    together: int = 0
     largest_file: int = 256_000_000
     largest_memory: int = 512_000_000
-    load_s: float = 20.0
+    load_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

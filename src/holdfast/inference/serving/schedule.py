@@ -91,7 +91,7 @@ class Schedule:
             if not len(rows):
                 return
         piece, lane = Piece(post, rows), post.lane
-        if lane.health.is_out or not self._has_threads:
+        if lane.health.is_out or not self.has_threads:
             self.answers.fall(piece, now)
         elif rows.values.shape[1] != lane.scorer.width:
             lane.errors += 1
@@ -118,7 +118,8 @@ class Schedule:
         return min((sum(_left(job, now) for job in slot.jobs) for slot in self.slots), default=0.0)
 
     @property
-    def _has_threads(self) -> bool:
+    def has_threads(self) -> bool:
+        """Can anything be run?"""
         return bool(self.slots) or len(self.zombies) <= self.settings.spare
 
     def _shed(self, now: float) -> None:
@@ -284,7 +285,7 @@ class Schedule:
         self._emit(ModelStuck(name, version, waited, wait, len(self.zombies)))
         for piece in job.pieces:
             self.answers.fall(piece, now)
-        for idle in [lane] if self._has_threads else self.roster.every():
+        for idle in [lane] if self.has_threads else self.roster.every():
             self._flush(idle, now)
         return job
 
@@ -345,7 +346,7 @@ class Schedule:
     def _flush(self, lane: Lane, now: float, *, models: bool = True) -> None:
         acting, shadowing = lane.empty()
         for piece in (*acting, *shadowing):
-            self.answers.fall(piece, now, models=models and self._has_threads)
+            self.answers.fall(piece, now, models=models and self.has_threads)
 
     def _release(self) -> None:
         for lane in self.roster.released(self.zombies):

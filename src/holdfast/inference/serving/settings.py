@@ -24,7 +24,7 @@ class ServingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     workers: int = 1
     spare: int = 2
     batch_rows: int = 1024
-    batch_bytes: int = MIB
+    batch_bytes: int = 2 * MIB
     waiting_bytes: int = 16 * MIB
     waiting_rows: int = 50_000
     watchdog: float = 20.0

@@ -17,7 +17,8 @@ STATE: dict[str, State] = {state: state for state in ("ok", "pressed", "fallback
 class PostStatus(Struct, frozen=True):
     """A model's post in a deployment. Rows are counted since the start; what's "ms" is of the last minute.
 
-    state:      stuck and broken: the model is left alone for `again_in_s`; fallback: it can't keep the budget
+    state:      stuck, broken: the model is left alone for `again_in_s`, or no thread is left; fallback: it can't keep
+                the budget
     p50_ms:     from the readings' arrival to the results; null while there are none
     batch:      rows of a run, on the average; batch_limit: what the budget allows now
     run_ms:     what a run of such a batch takes
@@ -77,7 +78,7 @@ class ServingStatus(Struct, frozen=True):
 def status_of(schedule: Schedule, now: float, untold: int) -> ServingStatus:
     """How it goes."""
     return ServingStatus(
-        posts=[_post(post, now) for post in schedule.roster.posts.values()],
+        posts=[_post(post, now, has_threads=schedule.has_threads) for post in schedule.roster.posts.values()],
         threads=len(schedule.slots),
         threads_lost=len(schedule.zombies),
         waiting_rows=sum(len(p) for lane in schedule.roster.every() for p in (*lane.acting, *lane.shadowing)),
@@ -89,7 +90,7 @@ def status_of(schedule: Schedule, now: float, untold: int) -> ServingStatus:
     )
 
 
-def _post(post: Post, now: float) -> PostStatus:
+def _post(post: Post, now: float, *, has_threads: bool) -> PostStatus:
     lane, counts = post.lane, post.counts
     p50, p99 = post.latencies.quantiles((0.5, 0.99), now)
     batch = lane.run_rows / lane.runs if lane.runs else 0.0
@@ -99,7 +100,7 @@ def _post(post: Post, now: float) -> PostStatus:
         key=lane.key,
         model=lane.scorer.name,
         version=lane.scorer.version,
-        state=_state(post),
+        state=_state(post) if has_threads else "stuck",
         budget_ms=1000 * post.budget_s,
         p50_ms=None if math.isnan(p50) else 1000 * p50,
         p99_ms=None if math.isnan(p99) else 1000 * p99,

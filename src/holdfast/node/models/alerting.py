@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from holdfast.kernel.documents import Problem
-from holdfast.model.predictions import result_of
-from holdfast.node.models.settings import Deploy, ModelsSettings
+from holdfast.model.predictions import TROUBLE_PARTS, result_of
+from holdfast.node.models.settings import TOPIC, Deploy, ModelsSettings
 from holdfast.stream.rules import CompiledRule
 
 PREFIX = "ml-"
@@ -19,11 +19,17 @@ def rule_name(deployment: str) -> str:
     return f"{PREFIX}{deployment}".replace("_", "-") if len(deployment) > 60 else f"{PREFIX}{deployment}"
 
 
+def trouble_rule(deployment: str) -> str:
+    """The name of the rule over a deployment's trouble."""
+    return f"{rule_name(deployment[:48])}-trouble"
+
+
 def alert_rules(settings: ModelsSettings | None, node_yaml: Path) -> dict[Path, str]:
     """Texts of rule files by a path that says where they come from; none where nothing is to be alerted."""
     if settings is None:
         return {}
     rules = {rule_name(name): _rule(name, one) for name, one in settings.deploy.items() if one.alert is not None}
+    rules |= {trouble_rule(name): _trouble(name) for name, one in settings.deploy.items() if one.tell_trouble}
     if not rules:
         return {}
     return {node_yaml.with_name(f"{node_yaml.name} (models.deploy)"): msgspec.json.encode({"rules": rules}).decode()}
@@ -33,11 +39,21 @@ def _rule(name: str, one: Deploy) -> dict[str, Any]:
     assert one.alert is not None  # noqa: S101  # the caller has chosen those
     keys: dict[str, Any] = msgspec.to_builtins(one.alert)
     select = ", ".join(f"infer('{name}', '{part}') as {part}" for part in one.record)
-    main = "label" if "label" in one.record and "score" not in one.record else "score"
+    about_label = "label" in one.alert.when or "score" not in one.record
     by = " (by {version})" if "version" in one.record else ""
-    shown = "{label}" if main == "label" else "{score:.3g}"
-    message = keys.get("message") or f"{{device}}: {name} says {shown}{by}"
+    message = keys.get("message") or f"{{device}}: {name} says {'{label}' if about_label else '{score:.3g}'}{by}"
     return {**keys, "do": [msgspec.to_builtins(do) for do in one.alert.do], "select": select, "message": message}
+
+
+def _trouble(name: str) -> dict[str, Any]:
+    parts = TROUBLE_PARTS
+    return {
+        "select": f"infer('{name}', '{parts[0]}') as beyond, infer('{name}', '{parts[1]}') as about",
+        "when": "beyond > 0",
+        "severity": "warning",
+        "message": "{about}",
+        "do": [{"publish": TOPIC}],
+    }
 
 
 def unknown_deployments(settings: ModelsSettings | None, rules: Sequence[CompiledRule]) -> Iterator[Problem]:
@@ -50,6 +66,6 @@ def unknown_deployments(settings: ModelsSettings | None, rules: Sequence[Compile
                 there = f"there are {', '.join(sorted(deployed))}" if deployed else "there are none"
                 said = f"rule `{rule.name}` asks the model `{name}`, which `models.deploy` of node.yaml hasn't; {there}"
                 yield Problem(f"rule {rule.name}", 1, (), said)
-            elif name and part not in deployed[name].record:
+            elif name and part not in (*deployed[name].record, *TROUBLE_PARTS):
                 said = f"rule `{rule.name}` reads `{metric}`, and `models.deploy.{name}.record` leaves `{part}` out"
                 yield Problem(f"rule {rule.name}", 1, (), said)

@@ -1,121 +1,167 @@
-"""Deployments as the API tells of them: their lives, with what the node knows of how they run."""
+"""What pages, the command line and hubs ask of a node's models, and what people have them do (`web.model_port`)."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
 
-from msgspec.structs import replace
-
+from holdfast.inference.card import Card
 from holdfast.inference.lifecycle.drift.shapes import shapes_of
-from holdfast.inference.lifecycle.drift.watch import WATCHING
+from holdfast.inference.lifecycle.errors import DeploymentUnknown
 from holdfast.inference.lifecycle.labels import Label
 from holdfast.inference.lifecycle.lifecycle import Lifecycle
-from holdfast.inference.lifecycle.service import Lives
 from holdfast.inference.lifecycle.states import Command
 from holdfast.inference.lifecycle.status import ActDone, DeploymentRow, DeploymentStatus, LabelList
+from holdfast.inference.serving.status import PostStatus
+from holdfast.node.models import telling
+from holdfast.node.models.alerting import rule_name
+from holdfast.node.models.planning import Work
+from holdfast.node.models.scorers import Loaded, Unloaded
+from holdfast.node.models.service import Models
+from holdfast.node.rulebook import RuleBook
 from holdfast.web.model_answers import (
     DriftState,
-    FeatureSetTold,
     LabelCounts,
+    LoadedModel,
     ModelCache,
     ModelCard,
     ModelDetail,
     ModelList,
     ModelRow,
     Pace,
-    ResultTold,
-    Running,
 )
 
-_MOVED = ("drift", "prediction-drift", "error-drift")
+MOST_DEVICES, PACES, PACE_S = 1_000, 360, 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """How one deployment runs; see `ModelDetail`."""
+class Desk:
+    """See the module. Loop thread only."""
 
-    card: ModelCard | None = None
-    features: FeatureSetTold | None = None
-    running: Mapping[str, Running] = field(default_factory=dict)
-    labels: LabelCounts = field(default_factory=LabelCounts)
-    devices: Sequence[tuple[str, str]] = ()
-    trend: Sequence[Pace] = ()
-    results: Sequence[ResultTold] = ()
-
-
-async def _admitted(deployment: str, ref: str) -> None:
-    """Whatever is in the store may be a candidate."""
-    del deployment, ref
-
-
-class LifeDesk:
-    """Implements `web.model_port.ModelsPort`. Loop thread only."""
-
-    def __init__(
-        self,
-        lives: Lives,
-        row: Callable[[DeploymentRow], ModelRow],
-        sight: Callable[[str], Sight] = lambda _: Sight(),
-        cache: Callable[[], ModelCache | None] = lambda: None,
-        admit: Callable[[str, str], Awaitable[None]] = _admitted,
-    ) -> None:
-        """row: a deployment's row but for drift, which is told here; sight: the rest, by name.
-
-        admit: looks a model up, verifies and tries it before it's a candidate; raises `InferenceError`
-        """
-        self._lives, self._row, self._sight, self._cache, self._admit = lives, row, sight, cache, admit
+    def __init__(self, models: Models, rules: RuleBook) -> None:
+        self._models, self._rules = models, rules
+        self._paces: dict[str, deque[Pace]] = {}
+        models.on_tick = self._pace
+        self._paced = 0.0
 
     async def listed(self) -> ModelList:
         """See `ModelsPort`."""
-        return ModelList([self._told(life) for _, life in sorted(self._lives.lives.items())], self._cache())
+        posts = self._models.serving.status().posts
+        return ModelList([self._row(work, posts) for _, work in sorted(self._models.works.items())], self._cache())
 
     async def detail(self, deployment: str) -> ModelDetail:
         """See `ModelsPort`."""
-        life, sight = self._lives.find(deployment), self._sight(deployment)
+        work, posts = self._work(deployment), self._models.serving.status().posts
+        life, newest = self._models.lives.find(deployment), self._models.newest
         status = life.status()
-        lived = {name: getattr(status, name) for name in DeploymentStatus.__struct_fields__}
+        scorers = self._models.loading.scorers
+        mine = {(one.key, str(one.role)): one for one in posts if one.deployment == deployment}
+        roles = {one.ref: one.state.value for one in life.book.versions}
         return ModelDetail(
-            **lived,
-            row=self._told(life),
-            card=sight.card,
-            features=sight.features,
-            running=dict(sight.running),
-            shapes=shapes_of(life.monitor.inputs) | shapes_of(life.monitor.outputs),
-            labels=sight.labels,
-            devices=list(sight.devices[:1_000]),
-            trend=list(sight.trend[-500:]),
-            results=list(sight.results[:200]),
-            former=life.book.former[-1] if life.book.former else "",
+            **{name: getattr(status, name) for name in DeploymentStatus.__struct_fields__},
+            row=self._row(work, posts),
+            card=self._card(work, life),
+            features=telling.features_told(work),
+            running={
+                ref: telling.running_of(
+                    next((p for (key, r), p in mine.items() if (key, r) == (ref, role)), None), scorers.get(ref)
+                )
+                for ref, role in roles.items()
+            },
+            shapes=shapes_of(life.monitor),
+            labels=LabelCounts(given=status.drift.labelled),
+            devices=newest.devices(deployment)[:MOST_DEVICES],
+            trend=list(self._paces.get(deployment, ())),
+            results=telling.results_told(newest.batches(deployment)),
+            former=next((ref for ref in reversed(life.book.former) if life.book.has(ref)), ""),
         )
 
     async def act(self, deployment: str, wish: Command) -> ActDone:
         """See `ModelsPort`."""
-        life = self._lives.find(deployment)
-        if wish.do == "add" and not life.book.has(wish.version):
-            await self._admit(deployment, wish.version)
-        return await self._lives.act(deployment, wish)
+        self._work(deployment)
+        if wish.version:
+            await self._models.fit(deployment, wish.version)
+        return await self._models.lives.act(deployment, wish)
 
     async def relearn(self, deployment: str) -> object:
         """See `ModelsPort`."""
-        return await self._lives.relearn(deployment)
-
-    async def label(self, label: Label) -> Label:
-        """See `ModelsPort`."""
-        return await self._lives.label(label)
+        return await self._models.lives.relearn(deployment)
 
     async def labels(self, deployment: str, limit: int, below: int, device: str) -> LabelList:
         """See `ModelsPort`."""
-        return await self._lives.labels(deployment, limit, below, device)
+        return await self._models.lives.labels(deployment, limit, below, device)
 
-    def _told(self, life: Lifecycle) -> ModelRow:
-        drift, words = _drift(life)
-        return replace(self._row(life.row()), drift=drift, drift_words=words)
+    async def label(self, label: Label) -> Label:
+        """See `ModelsPort`."""
+        return await self._models.lives.label(label)
+
+    def _work(self, deployment: str) -> Work:
+        if deployment not in self._models.works:
+            raise DeploymentUnknown(deployment)
+        return self._models.works[deployment]
+
+    def _post(self, life: Lifecycle | None, posts: list[PostStatus]) -> PostStatus | None:
+        if life is None:
+            return None
+        mine = (one for one in posts if one.deployment == life.deployment and one.role == "active")
+        found = {one.key: one for one in mine}
+        return found.get(life.book.active) if not life.guard.fallen else found.get("")
+
+    def _row(self, work: Work, posts: list[PostStatus]) -> ModelRow:
+        models, name = self._models, work.name
+        life = models.lives.lives.get(name)
+        post, alarms = self._post(life, posts), [] if life is None else list(life.alarms.values())
+        active = "" if life is None else life.book.active
+        scorer = models.loading.scorers.get(active)
+        health = telling.health_of(post, is_up=models.is_up)
+        words = "" if post is None else post.last_error if health != "ok" else ""
+        if isinstance(scorer, Unloaded):
+            health, words = "broken", str(scorer.error)
+        if life is not None and life.guard.fallen:
+            health = "fallback"
+        drift = next((one for one in alarms if "drift" in one.kind or one.kind == "data-quality"), None)
+        known: DriftState = "drifting" if drift is not None else "ok" if _watches(life) else "unknown"
+        answered = 0 if post is None else post.scored + post.smaller + post.rule + post.last
+        others = 0 if post is None else post.smaller + post.rule + post.last
+        rule = rule_name(name) if work.settings.alert is not None else ""
+        lived = DeploymentRow(name, "", False, [], {}, 0, 0) if life is None else life.row()  # as it is
+        return ModelRow(
+            **{key: getattr(lived, key) for key in DeploymentRow.__struct_fields__},
+            task="" if work.card is None else work.card.task,
+            health=health, words=words, budget_ms=1000 * work.budget_s, p50_ms=None if post is None else post.p50_ms,
+            p99_ms=None if post is None else post.p99_ms, rows_per_s=0.0 if post is None else post.rows_per_s,
+            devices=models.newest.count(name), fallback_share=others / answered if answered else 0.0, drift=known,
+            drift_words="" if drift is None else drift.message, rule=rule,
+            open_alerts=self._rules.open_of(rule) if rule else 0,
+        )  # fmt: skip
+
+    def _card(self, work: Work, life: Lifecycle) -> ModelCard | None:
+        ref = life.book.active
+        scorer, shelves = self._models.loading.scorers.get(ref), self._models.shelves
+        loaded = scorer if isinstance(scorer, Loaded) else None
+        entry = shelves.entry(ref) if shelves.has(ref) else None
+        card: Card | None = work.card if entry is None else entry.card
+        return None if card is None else telling.card_of(card, entry, loaded)
+
+    def _cache(self) -> ModelCache:
+        figures = self._models.cache.figures
+        loaded = [
+            LoadedModel(ref, one.model.memory_bytes, pinned=True, used_ns=0)
+            for ref, one in sorted(self._models.loading.scorers.items())
+            if isinstance(one, Loaded)
+        ]
+        return ModelCache(figures.used, figures.budget, figures.hits, figures.misses, figures.evictions, loaded)
+
+    def _pace(self) -> None:
+        """How it goes, noted every few seconds."""
+        now = self._models.clock.monotonic()
+        if now - self._paced < PACE_S:
+            return
+        self._paced = now
+        posts, now_ns = self._models.serving.status().posts, self._models.clock.wall_ns()
+        for name, life in self._models.lives.lives.items():
+            post = self._post(life, posts)
+            if post is not None:
+                kept = self._paces.setdefault(name, deque(maxlen=PACES))
+                kept.append(Pace(now_ns, post.p50_ms, post.p99_ms, post.rows_per_s))
 
 
-def _drift(life: Lifecycle) -> tuple[DriftState, str]:
-    moved = sorted((one for one in life.alarms.values() if one.kind in _MOVED), key=lambda one: one.since_ns)
-    if moved:
-        more = f", and {len(moved) - 1} more" if len(moved) > 1 else ""
-        return "drifting", f"{moved[0].message}{more}"
-    if life.monitor.inputs.phase[0] < WATCHING:
-        return "unknown", "it still learns what is usual"
-    return "ok", "no feature has moved"
+def _watches(life: Lifecycle | None) -> bool:
+    """Is drift known well enough to say that there's none?"""
+    return life is not None and any(one.psi_limit is not None for one in life.status().drift.columns)

@@ -26,3 +26,11 @@ class ModelUnusable(Happening, frozen=True):
     model: str
     error: str
     hint: str = ""
+
+
+class ModelsFailed(Happening, frozen=True):
+    """The node's own fault, to be reported: models are put to work anew in a minute; readings go on."""
+
+    level: ClassVar[Level] = Level.ERROR
+    metric: ClassVar[str] = "models_failed"
+    error: str

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holdfast.node.models.service import Models
     from holdfast.node.node import Node
+    from holdfast.web.model_port import ModelsPort
 
 
 class NoModels:
@@ -17,6 +18,15 @@ class NoModels:
 
     async def stop(self, deadline_s: float) -> None:
         """Nothing."""
+
+
+def models_desk(node: "Node") -> "ModelsPort | None":
+    """What the API asks of them; None: there are none."""
+    if isinstance(node.models, NoModels):
+        return None
+    from holdfast.node.models.desk import Desk  # noqa: PLC0415  # for those with models
+
+    return Desk(node.models, node.rulebook)
 
 
 def make_models(node: "Node") -> "Models | NoModels":

@@ -6,7 +6,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from holdfast.inference.cache import Held
-from holdfast.inference.card import Card
 from holdfast.model.predictions import Predictions
 
 Array = NDArray[Any]
@@ -26,9 +25,9 @@ class Loaded:
         """See `Scorer`."""
         return self.model.predict(values)
 
-    def stop(self) -> None:
-        """See `Stoppable`."""
-        self.model.interrupt()
+    def interrupt(self) -> bool:
+        """See `Interruptible`."""
+        return self.model.interrupt()
 
     def release(self) -> None:
         """Not served any more."""
@@ -38,11 +37,12 @@ class Loaded:
 class Unloaded:
     """A model that couldn't be loaded: its deployments have their fallbacks until it can."""
 
-    def __init__(self, card: Card, error: Exception) -> None:
-        self.name, self.version = card.model, card.version
-        self.labels: Sequence[str] = card.labels
-        self.width = card.width
-        self.error = error
+    width = 0
+
+    def __init__(self, ref: str, labels: Sequence[str], error: Exception) -> None:
+        """ref: `name@version`; labels: of the deployment, in which its fallbacks speak."""
+        self.name, _, self.version = ref.partition("@")
+        self.labels, self.error = labels, error
 
     def predict(self, _values: Array) -> Predictions:
         """Tell why not."""

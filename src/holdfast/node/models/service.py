@@ -5,32 +5,47 @@ wait for it. A deployment whose model can't be loaded has its fallbacks, and loa
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from holdfast.inference.cache import ModelCache
+from holdfast.inference.card import load_card
+from holdfast.inference.errors import ModelRefused
+from holdfast.inference.lifecycle.lifecycle import Lifecycle
+from holdfast.inference.lifecycle.service import Lives, running
+from holdfast.inference.lifecycle.states import State
 from holdfast.inference.runtimes.port import Options
 from holdfast.inference.serving.ports import Assignment, ByRule, Deployment, Last, Smaller, Step
 from holdfast.inference.serving.service import Serving
 from holdfast.inference.serving.settings import ServingSettings
-from holdfast.inference.store import Entry, ModelStore
+from holdfast.inference.store import ModelStore
 from holdfast.inference.trials import Trials
-from holdfast.kernel.errors import HoldfastError
 from holdfast.model.features import FeatureRows
-from holdfast.model.predictions import Results
-from holdfast.node.models.happenings import ModelAtWork, ModelUnusable
+from holdfast.model.predictions import Results, Role
+from holdfast.node.models.happenings import ModelsFailed
+from holdfast.node.models.living import Shelves, configured, facts_of, fallbacks, life_of, misfit
+from holdfast.node.models.loading import Loading
 from holdfast.node.models.measuring import measure_models
+from holdfast.node.models.newest import Newest
 from holdfast.node.models.planning import FOLDER, Work
 from holdfast.node.models.recording import Recorder
-from holdfast.node.models.scorers import Loaded, Unloaded
+from holdfast.node.models.scorers import Loaded
 from holdfast.node.models.settings import Fallback
+from holdfast.node.models.troubles import troubles
 
 if TYPE_CHECKING:
     from holdfast.node.node import Node
 
 RETRY_S = 60.0
 """Between tries of a model that couldn't be loaded."""
-Scorers = dict[str, Loaded | Unloaded]
+TICK_S = 1.0
+KEEP_S = 600.0
+"""Between writes of what monitors have learned."""
+NOBODY = ""
+"""The key of what is no model: fallbacks answer."""
+_ROLES: Mapping[State, Role] = {State.ACTIVE: "active", State.CANARY: "canary", State.SHADOW: "shadow"}
 
 
 class Models:
@@ -40,15 +55,18 @@ class Models:
         """Load nothing yet."""
         settings = node.plan.settings.models
         assert settings is not None  # noqa: S101  # made for nodes with models only
-        self._plan, self._intake, self.telemetry = node.plan, node.intake, node.telemetry
-        self._clock = node.clock
+        self.intake, self.telemetry, self.journal = node.intake, node.telemetry, node.journal
+        self.clock = node.clock
+        self.node = node.plan.settings.node
         self.store = ModelStore(node.plan.data / FOLDER)
         self.cache = ModelCache(settings.memory, Trials(self.store.verdicts), node.clock)
-        self._options = Options(threads=settings.threads)
+        self.shelves = Shelves(self.store)
+        self.loading = Loading(self.shelves, self.cache, Options(threads=settings.threads), node.telemetry)
         self.works = {work.name: work for work in node.plan.works}
-        self._recorders = {
+        self.recorders = {
             name: Recorder(node.journal.catalogue, name, work.settings.record) for name, work in self.works.items()
         }
+        self.newest = Newest()
         self.serving = Serving(
             ServingSettings(workers=settings.workers),
             node.clock,
@@ -56,104 +74,167 @@ class Models:
             emit=node.telemetry.emit,
             release=self._release,
         )
-        self._scorers: Scorers = {}
-        self._to: dict[str, Sequence[Assignment]] = {}
+        self.lives = Lives(self._lives(), node.journal, node.clock, self.shelves.has, self._acted)
         self.too_early = 0
         """Rows that came before their model was loaded."""
+        self._served: frozenset[tuple[str, Role, str]] = frozenset()
+        self._changed = asyncio.Event()
+        self.is_up = False
+        self.on_tick: Callable[[], None] = lambda: None
         node.intake.on_features(self._rows)
         measure_models(self, node.telemetry)
 
+    def _lives(self) -> dict[str, Lifecycle]:
+        random = np.random.default_rng()
+        return {
+            work.name: life_of(work, work.card, self.node, random)
+            for work in self.works.values()
+            if work.card is not None
+        }
+
     def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs with the node, by name."""
-        yield "models", self._keep_loaded()
+        yield "models", self._run()
 
     async def stop(self, deadline_s: float) -> None:
-        """Score what waits, then let go of the models."""
+        """Score what waits, keep what was learned, let go of the models."""
         await self.serving.stop(deadline_s)
-        for scorer in self._scorers.values():
-            scorer.release()
+        if self.is_up:
+            await self.lives.keep()
+        self.loading.release(self.loading.scorers.values())
 
-    async def _keep_loaded(self) -> None:
-        await self._load()
+    async def _run(self) -> None:
+        """Whatever goes wrong with models, the node goes on: its readings matter more."""
         while True:
+            try:
+                await self._live()
+            except Exception as error:  # noqa: BLE001  # see above; it's told, and tried again
+                self.telemetry.emit(ModelsFailed(error=f"{type(error).__name__}: {error}"[:500]))
             await asyncio.sleep(RETRY_S)
-            if any(isinstance(one, Unloaded) for one in self._scorers.values()):
-                await self._load()
 
-    async def _load(self) -> None:
-        scorers: Scorers = {}
-        for work in self.works.values():
-            for ref in _models_of(work):
-                if ref not in scorers:
-                    scorers[ref] = await self._scorer(work, ref)
-        self._scorers = scorers
-        works = [work for work in self.works.values() if work.settings.model in scorers]
-        self._to = {work.name: [Assignment(work.name, "active", work.settings.model)] for work in works}
-        self.serving.adopt([self._deployment(work) for work in works], scorers)
+    async def _live(self) -> None:
+        if not self.is_up:
+            await self.lives.start({name: configured(self.works[name], self.shelves) for name in self.lives.lives})
+        await self._serve()
+        self.is_up = True
+        retry = keep = self.clock.monotonic()
+        while True:
+            await self._wait()
+            now = self.clock.monotonic()
+            if self._changed.is_set() or (self.loading.is_lacking and now - retry >= RETRY_S):
+                retry = now
+                await self._serve()
+            await self._tick()
+            self.on_tick()
+            if now - keep >= KEEP_S:
+                keep = now
+                await self.lives.keep()
 
-    async def _scorer(self, work: Work, ref: str) -> Loaded | Unloaded:
-        known = self._scorers.get(ref)
-        if isinstance(known, Loaded):
-            return known
+    async def _wait(self) -> None:
         try:
-            return await self._loaded(work, await asyncio.to_thread(self.store.resolve, ref))
-        except HoldfastError as error:
-            if known is None or str(known.error) != str(error):
-                hint = str(getattr(error, "hint", ""))
-                self.telemetry.emit(ModelUnusable(work.name, ref, str(error), hint))
-            assert work.card is not None  # noqa: S101  # it wouldn't be planned
-            return Unloaded(work.card, error)
+            await asyncio.wait_for(self._changed.wait(), TICK_S)
+        except TimeoutError:
+            return
 
-    async def _loaded(self, work: Work, entry: Entry) -> Loaded:
-        held = await self.cache.held(entry.folder, self._options, trusted=entry.trusted)
-        model = held.model
-        self.telemetry.emit(
-            ModelAtWork(
-                deployment=work.name,
-                model=model.card.model,
-                version=model.card.version,
-                role="active",
-                provider=model.provider,
-                memory_bytes=model.memory_bytes,
-                load_ms=round(1000 * model.load_s, 1),
-            )
-        )
-        return Loaded(held)
+    async def _tick(self) -> None:
+        found = await self.lives.tick()
+        if found:
+            alarms = [one for life in self.lives.lives.values() for one in life.alarms.values()]
+            now_ns = self.clock.wall_ns()
+            self.intake.made(troubles(found, alarms, self.journal.catalogue, self.node, now_ns))
 
-    def _deployment(self, work: Work) -> Deployment:
-        steps = [step for one in work.settings.fallback if (step := _step(work, one)) is not None]
-        return Deployment(work.name, [("active", work.settings.model)], work.budget_s, steps)
+    async def fit(self, deployment: str, ref: str) -> None:
+        """A version that is to be in a deployment: it's here, verified and tried, and takes what is computed there.
+
+        Raises:
+            InferenceError, SettingsInvalid: why not.
+        """
+        entry = await asyncio.to_thread(self.shelves.entry, ref)
+        card = await asyncio.to_thread(load_card, entry.folder)
+        if why := misfit(self.works[deployment], card):
+            raise ModelRefused(entry.folder, why)
+        (await self.cache.held(entry.folder, self.loading.options, trusted=entry.trusted)).release()
+        self.lives.find(deployment).knows(ref, facts_of(card))
+
+    def _acted(self, _life: Lifecycle) -> None:
+        """A new book: other models may be wanted."""
+        self._changed.set()
+
+    async def _serve(self) -> None:
+        """Load what the books want, and serve it."""
+        self._changed.clear()
+        wanted: dict[str, Work] = {}
+        roles: dict[str, str] = {}
+        for name, life in self.lives.lives.items():
+            work = self.works[name]
+            roles |= {one.ref: str(one.state) for one in life.book.versions}
+            for ref in (*running(life.book), *fallbacks(work, self.shelves).values()):
+                wanted.setdefault(ref, work)
+        before = self.loading.scorers
+        await self.loading.load(wanted, roles)
+        for life in self.lives.lives.values():
+            for ref in running(life.book):
+                if (card := self.loading.card(ref)) is not None:
+                    life.knows(ref, facts_of(card))
+        deployments = [self._deployment(self.works[name], life) for name, life in self.lives.lives.items()]
+        served = {key for one in deployments for _, key in one.serves}
+        served |= {step.model for one in deployments for step in one.fallback if isinstance(step, Smaller)}
+        scorers = {ref: one for ref, one in self.loading.scorers.items() if ref in served}
+        self.serving.adopt(deployments, scorers)
+        self._served = frozenset((one.name, role, key) for one in deployments for role, key in one.serves)
+        gone = [one for ref, one in before.items() if one is not self.loading.scorers.get(ref) and ref not in served]
+        self.loading.release(gone)
+
+    def _deployment(self, work: Work, life: Lifecycle) -> Deployment:
+        serves: list[tuple[Role, str]] = [
+            (_ROLES[one.state], one.ref) for one in life.book.versions if one.state in _ROLES
+        ]
+        if life.book.of(State.CANARY):  # beside a canary the active version runs along on the canary's rows
+            serves.append(("shadow", life.book.active))
+        serves.append(("active", NOBODY))
+        return Deployment(work.name, serves, work.budget_s, self._steps(work))
+
+    def _steps(self, work: Work) -> list[Step]:
+        smaller = fallbacks(work, self.shelves)
+        found: list[Step] = []
+        for i, one in enumerate(work.settings.fallback):
+            if not isinstance(one, Fallback):
+                found.append(Last())
+            elif i in smaller:
+                found.append(Smaller(smaller[i]))
+            elif (rule := work.rule(one, [])) is not None:
+                found.append(ByRule(rule))
+        return found
 
     def _rows(self, rows: FeatureRows) -> None:
         """Features of readings that came just now."""
-        to = self._to.get(rows.deployment)
-        if to is None:
+        name = rows.deployment
+        life = self.lives.lives.get(name)
+        if life is None or not self._served:
             self.too_early += len(rows)
-        else:
-            self.serving.offer(rows, to)
+            return
+        life.saw(rows)
+        routed = life.route(rows)
+        to = [
+            Assignment(name, one.role, one.version, None if one.all else one.rows)
+            for one in (*routed.acting, *routed.shadows)
+            if (name, one.role, one.version) in self._served
+        ]
+        if routed.fallback or not any(one.role != "shadow" for one in to):
+            to.append(Assignment(name, "active", NOBODY))
+        self.serving.offer(rows, to)
 
     def _told(self, results: Results) -> None:
         """What models said."""
+        life = self.lives.lives.get(results.deployment)
+        if life is not None and results.model:
+            life.told(results)
         if results.role != "shadow":
-            batch = self._recorders[results.deployment].batch(results)
+            self.newest.add(results)
+            batch = self.recorders[results.deployment].batch(results)
             if len(batch):
-                self._intake.made(batch)
+                self.intake.made(batch)
 
     def _release(self, scorer: Any) -> None:
-        scorer.release()
-
-
-def _models_of(work: Work) -> Iterator[str]:
-    """What a deployment may ask."""
-    if work.is_here:
-        yield work.settings.model
-        yield from (one.model for one in work.settings.fallback if isinstance(one, Fallback) and one.model)
-
-
-def _step(work: Work, one: str | Fallback) -> Step | None:
-    if isinstance(one, str):
-        return Last()
-    if one.model is not None:
-        return Smaller(one.model)
-    rule = work.rule(one, [])
-    return None if rule is None else ByRule(rule)
+        if isinstance(scorer, Loaded) and scorer not in self.loading.scorers.values():
+            scorer.release()

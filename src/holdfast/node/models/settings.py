@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from holdfast.inference.lifecycle.settings import LifeSettings
 from holdfast.kernel.scalars import Duration, Size
 from holdfast.model.event import Severity
 from holdfast.stream.language.settings import ActionText
 
 TOPIC = "alerts/ml"
 Deployment = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-ModelRef = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9:@._-]{0,199}$")]
+ModelRef = Annotated[str, Meta(pattern=r"^$|^[A-Za-z0-9][A-Za-z0-9:@._-]{0,199}$")]
 Part = Literal["score", "label", "confidence", "ms", "version", "how"]
 
 
@@ -41,6 +42,13 @@ class Fallback(Struct, frozen=True, forbid_unknown_fields=True):
     rule: str = ""
 
 
+class Canary(Struct, frozen=True, forbid_unknown_fields=True):
+    """A model that answers for a part of the devices, always the same ones. percent: of them."""
+
+    model: ModelRef
+    percent: Annotated[float, Meta(gt=0, lt=100)]
+
+
 class Deploy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One model at work."""
 
@@ -57,6 +65,14 @@ class Deploy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     record: Annotated[tuple[Part, ...], Meta(min_length=1)] = ("score", "label", "confidence", "ms", "version")
     """Which parts of a result become readings; those that a model hasn't are left out."""
     alert: MlAlert | None = None
+    shadow: ModelRef = ""
+    """A model that runs beside it and is never heard, to be compared."""
+    canary: Canary | None = None
+    """A model that answers for a part of the devices."""
+    life: LifeSettings = LifeSettings()
+    """How drift is watched, when it falls back by itself, how versions are compared."""
+    tell_trouble: bool = True
+    """Whether drift and falling back raise alerts `ml-<deployment>-trouble`, to the same topic."""
 
 
 class ModelsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

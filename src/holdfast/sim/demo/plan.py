@@ -29,6 +29,9 @@ api: {{listen: "127.0.0.1:{api_port}"}}
 profiles: ["builtin:rooms", "builtin:host"]
 devices: {{refused_budget: 5%}}   # these devices send rubbish now and then, on purpose
 rules: ["builtin:rooms"]
+models:                      # is somebody there? said from light, CO2, temperature and humidity
+  deploy:
+    occupancy: {{model: "builtin:occupancy", from: "readings where device like '%0'", record: [label, confidence]}}
 parent:
   url: "https://127.0.0.1:{link_port}"
   ca: ca.pem

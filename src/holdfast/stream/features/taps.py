@@ -22,6 +22,8 @@ from holdfast.stream.windows.regions import first_above
 
 Array = NDArray[Any]
 LAST, DUE = "feature.last", "feature.due"
+SET_BACK_NS = 3_600_000_000_000
+"""A row so much older than its key's last one is not late: its clock was set back, and thinning begins anew."""
 _BAD = code("bad")
 
 
@@ -153,6 +155,8 @@ class Tap(Judge):
             return None
         due = self.state[DUE]
         times = newest_so_far(ts, key, firsts, np.full(len(slots), NEVER))
+        if (np.maximum(times, (due[slots] - every)[key]) - ts > SET_BACK_NS).any():
+            return _one_by_one(ts, slots[key], due, every)
         ends, at, next_due = np.append(firsts[1:], len(ts)), firsts.copy(), due[slots]
         chosen = np.zeros(len(ts), np.bool_)
         open_ = np.arange(len(slots))
@@ -165,6 +169,16 @@ class Tap(Judge):
             at[open_] = found + 1
         due[slots] = next_due
         return np.flatnonzero(chosen)
+
+
+def _one_by_one(ts: Array, slot: Array, due: Array, every: int) -> Array:
+    """As `Tap._due`, where a clock was set back."""
+    chosen = []
+    for i, (now, mine) in enumerate(zip(ts.tolist(), slot.tolist(), strict=True)):
+        if now >= due[mine] or now < due[mine] - every - SET_BACK_NS:
+            chosen.append(i)
+            due[mine] = now + every
+    return np.array(chosen, np.intp)
 
 
 def _owners(plan: FeaturePlan) -> list[Feature]:

@@ -1,9 +1,8 @@
 """Feature documents to feature lines: every problem of every file at once, or all sets."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from sqlglot import exp
 from holdfast.kernel import documents
 from holdfast.kernel.clock import NS_PER_S
 from holdfast.kernel.documents import Document, Problem, SettingsInvalid
+from holdfast.stream.aggregates.raw import KIND as RAW
 from holdfast.stream.features.errors import FeaturesUnfit
 from holdfast.stream.features.plan import Feature, FeaturePlan, Missing, fill_of
 from holdfast.stream.features.sets import FeatureSet
@@ -21,12 +21,20 @@ from holdfast.stream.features.settings import FeaturesFile, FeatureText, Fill, S
 from holdfast.stream.language import parsing
 from holdfast.stream.language.devices import SourceText, parse_source
 from holdfast.stream.language.expressions import Compiler, Kind
-from holdfast.stream.language.naming import FACTS, TIME, Kinds, Tree, calls_in, learn_kinds
+from holdfast.stream.language.feature_drafts import (
+    MOST_FEATURES,
+    SELECT,
+    Faults,
+    FeatureDraft,
+    metric_node,
+    renamed,
+    take_select,
+)
+from holdfast.stream.language.naming import Kinds, Tree, calls_in, learn_kinds
 from holdfast.stream.language.nearness import near
-from holdfast.stream.language.parsing import call, shown, text_of
+from holdfast.stream.language.parsing import shown, text_of
 from holdfast.stream.language.plans import Windows
 from holdfast.stream.language.quantities import Quantities, settle
-from holdfast.stream.language.raws import RAW, raw_calls
 from holdfast.stream.language.staging import Source, Stage
 from holdfast.stream.language.tables import TableUnusable, table_at
 from holdfast.stream.language.windowtext import WindowText, parse_window
@@ -36,38 +44,12 @@ from holdfast.stream.windows.bounds import check_ordered_window
 from holdfast.stream.windows.limits import check_window
 
 MOST_SETS = 1_000
-MOST_FEATURES = 1_000
 MOST_WIDTH = 16_384
 """Numbers in a row: 128 KiB."""
 MOST_EACH = 4_096
 """Numbers in a row where every message makes one."""
-TAKEN = frozenset({"ts", "node", "device", "flags", "label"})
-"""Other columns of training tables."""
-ONE_HOT = "one_hot"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _EVERY_MESSAGE = frozenset({"each", "last", "sliding"})
-_SELECT = "select"
-Faults = defaultdict[str, list[str]]
-"""By the key they belong to; of an expression `select NAME`."""
-
-
-@dataclass(slots=True)
-class _Parts:
-    """A set while it's compiled."""
-
-    text: FeatureText
-    folder: Path
-    faults: Faults = field(default_factory=lambda: defaultdict(list))
-    trees: dict[str, list[Tree]] = field(default_factory=dict)
-    """By feature: one expression, or of `one_hot` one for each category, of `samples` one for each metric."""
-    labels: dict[str, list[str]] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    """Of raw windows: how many samples."""
-    units: dict[str, str] = field(default_factory=dict)
-
-    def all(self) -> list[Tree]:
-        """All expressions."""
-        return [tree for some in self.trees.values() for tree in some]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +94,7 @@ def load_features(paths: Iterable[Path]) -> list[FeatureSet]:
 def _checked(
     document: Document[FeaturesFile], name: str, text: FeatureText, folder: Path, problems: list[Problem]
 ) -> FeatureSet | None:
-    parts = _Parts(text, folder)
+    parts = FeatureDraft(text, folder)
     if _NAME.fullmatch(name) is None:
         problems.append(
             document.problem(
@@ -154,7 +136,7 @@ def compile_features(
         for old, new in names.items()
         if not new or (old in features.others and "/" not in new)
     ]
-    parts = _Parts(features.text, features.folder)
+    parts = FeatureDraft(features.text, features.folder)
     made = None if faults else _compiled(parts, from_, names)
     for key, said in parts.faults.items():
         faults += [("from" if key == "from" else "features", f"{key}: {one}") for one in dict.fromkeys(said)]
@@ -202,21 +184,21 @@ def compile_stored(text: bytes) -> CompiledRule | None:
         raise SettingsInvalid([document.problem(("features", stored.features), str(error))]) from None
 
 
-def _compiled(parts: _Parts, from_: str, names: Mapping[str, str]) -> _Made | None:
+def _compiled(parts: FeatureDraft, from_: str, names: Mapping[str, str]) -> _Made | None:
     """The set; None, and what is wrong in `parts.faults`, when it can't be."""
     faults = parts.faults
     try:
         return _put_together(parts, from_, names)
     except RecursionError:
-        faults[_SELECT].append("is nested too deeply; make it several features")
+        faults[SELECT].append("is nested too deeply; make it several features")
         return None
 
 
-def _put_together(parts: _Parts, from_: str, names: Mapping[str, str]) -> _Made | None:
+def _put_together(parts: FeatureDraft, from_: str, names: Mapping[str, str]) -> _Made | None:
     text, faults = parts.text, parts.faults
     source = _source(from_ or text.source, faults)
     window = parse_window(text.window, faults["window"])
-    _take_select(parts, window.spec, names)
+    take_select(parts, window.spec, names)
     bounds = _bounds(window, names, faults["window"])
     trees = [*parts.all(), *(one for one in bounds if one is not None)]
     kinds, quantities = _kinds(parts), Quantities()
@@ -229,7 +211,7 @@ def _put_together(parts: _Parts, from_: str, names: Mapping[str, str]) -> _Made 
     made = _features(parts, stage, spec)
     own = [i for i, one in enumerate(stage.inputs) if one.kind == "own"]
     if not own and not any(faults.values()):
-        faults[_SELECT].append("reads no metric; select one, such as `temperature: air.temperature`")
+        faults[SELECT].append("reads no metric; select one, such as `temperature: air.temperature`")
     doubts = _doubts(parts, stage, spec, own)
     plan = stage.plan(spec, "device", source.where, None, "")
     if spec.late:
@@ -254,7 +236,7 @@ def _bounds(window: WindowText, names: Mapping[str, str], faults: list[str]) -> 
     for i, said in enumerate((window.begin, window.end)):
         node = parsing.condition(said, faults) if said else None
         if node is not None:
-            found[i] = Tree("window", "message", exp.Paren(this=_renamed(node, names)))
+            found[i] = Tree("window", "message", exp.Paren(this=renamed(node, names)))
     return found[0], found[1]
 
 
@@ -267,87 +249,7 @@ def _source(text: str, faults: Faults) -> SourceText:
     return source
 
 
-def _take_select(parts: _Parts, window: WindowSpec, names: Mapping[str, str]) -> None:
-    select, faults = parts.text.select, parts.faults
-    if not 1 <= len(select) <= MOST_FEATURES:
-        faults[_SELECT].append(f"a set has 1 to {MOST_FEATURES:,} features")
-    for name, expression in list(select.items())[:MOST_FEATURES]:
-        place = f"{_SELECT} {name}"
-        if not parsing.is_column_name(name) or len(name) > 64:
-            faults[place].append(f"`{name}` is no feature's name: lower-case letters, digits and _, at most 64")
-        elif name in TAKEN:
-            faults[place].append(f"`{name}` stands for something else already; choose another name")
-        found = parsing.columns(expression, faults[place])
-        if found is None:
-            continue
-        if len(found) != 1 or isinstance(found[0], exp.Alias):
-            faults[place].append("expected one expression, such as `avg(air.temperature)`; its name is the key")
-            continue
-        _take(parts, name, place, _renamed(found[0], names).unnest(), window)
-
-
-def _take(parts: _Parts, name: str, place: str, node: Any, window: WindowSpec) -> None:
-    said, faults = call(node), parts.faults[place]
-    for special in (RAW, ONE_HOT):
-        if len(list(calls_in(node, special))) > (said is not None and said[0] == special):
-            faults.append(
-                f"`{shown(node)}`: {special}(…) is several numbers, so nothing is computed with it; "
-                "let it be a feature by itself"
-            )
-            return
-    nodes, labels = [node], [name]
-    if said is not None and said[0] == RAW:
-        nodes, parts.counts[name] = raw_calls(said[1], node, window, faults)
-        width = len(nodes)
-        labels = [f"{name}_{t * width + k}" for t in range(parts.counts[name]) for k in range(width)]
-    elif said is not None and said[0] == ONE_HOT:
-        nodes, labels = _one_hot(name, said[1], node, faults)
-    parts.labels[name] = labels
-    parts.trees[name] = [Tree(place, "message", exp.Paren(this=one), name if len(nodes) == 1 else "") for one in nodes]
-
-
-def _one_hot(name: str, arguments: Sequence[Any], node: Any, faults: list[str]) -> tuple[list[Any], list[str]]:
-    """A condition for each category."""
-    first, *rest = [*arguments, None][: len(arguments)] or [None]
-    if first is None or not rest or not all(isinstance(one, exp.Literal) for one in rest):
-        faults.append(f"`{shown(node)}`: write `one_hot(x, 'this', 'that', …)`, with numbers or texts as written")
-        return [], []
-    said = [text_of(one) or str(one.this) for one in rest]
-    if len(set(said)) < len(said):
-        faults.append(f"`{shown(node)}`: the same category stands twice")
-    words = [re.sub(r"[^a-z0-9]+", "_", one.lower()).strip("_") or str(i) for i, one in enumerate(said)]
-    labels = [f"{name}_{word if words.count(word) == 1 else f'{word}_{i}'}" for i, word in enumerate(words)]
-    return [exp.EQ(this=first.copy(), expression=one.copy()) for one in rest], labels
-
-
-def _renamed(node: Any, names: Mapping[str, str]) -> Any:
-    """The same expression over this site's metrics."""
-    if not names:
-        return node
-
-    def replaced(one: Any) -> Any:
-        name = parsing.dotted(one)
-        if name is not None and (parsing.is_quoted(one) or not (name in FACTS or name == TIME)):
-            return _metric(names[name]) if name in names else one
-        said = call(one)
-        if said is not None and said[0] == "latest":
-            device, _, metric = names.get("/".join(text_of(a) or "" for a in said[1]), "").partition("/")
-            if metric:
-                return exp.Anonymous(this=one.this, expressions=[exp.Literal.string(t) for t in (device, metric)])
-        return one
-
-    return node.transform(replaced)
-
-
-def _metric(name: str) -> Any:
-    if parsing.is_metric_name(name):
-        found = parsing.columns(name, [])
-        if found is not None and parsing.dotted(found[0]) == name:
-            return found[0]
-    return exp.Column(this=exp.Identifier(this=name, quoted=True))
-
-
-def _kinds(parts: _Parts) -> Kinds:
+def _kinds(parts: FeatureDraft) -> Kinds:
     found = dict[tuple[str, str], bool]()
     for tree in parts.all():
         for arguments in calls_in(tree.node, "lookup"):
@@ -360,10 +262,10 @@ def _kinds(parts: _Parts) -> Kinds:
     return Kinds(tables=found)
 
 
-def _features(parts: _Parts, stage: Stage, window: WindowSpec) -> tuple[Feature, ...]:
+def _features(parts: FeatureDraft, stage: Stage, window: WindowSpec) -> tuple[Feature, ...]:
     made = []
     for name, trees in parts.trees.items():
-        faults = parts.faults[f"{_SELECT} {name}"]
+        faults = parts.faults[f"{SELECT} {name}"]
         compiler = Compiler(Windows(stage, window), faults, parts.folder)
         labels = tuple(parts.labels[name])
         if name in parts.counts:
@@ -389,7 +291,7 @@ def _is_text(kind: Kind | None) -> bool:
 
 
 def _doubts(
-    parts: _Parts, stage: Stage, window: WindowSpec, own: Sequence[int]
+    parts: FeatureDraft, stage: Stage, window: WindowSpec, own: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """The calls that say what the inputs' quality is: uncertain ones, bad ones, the newest ones'."""
     stage.wants_quality = True
@@ -399,14 +301,14 @@ def _doubts(
         return doubted, spoilt, ()
     newest = []
     for i in own:
-        node = exp.Anonymous(this="quality", expressions=[_metric(stage.inputs[i].metric)])
-        leaf = stage.column(node, parts.faults[_SELECT])
+        node = exp.Anonymous(this="quality", expressions=[metric_node(stage.inputs[i].metric)])
+        leaf = stage.column(node, parts.faults[SELECT])
         if leaf is not None:
             newest.append(stage.call("last", leaf.position))
     return doubted, spoilt, tuple(newest)
 
 
-def _fill(parts: _Parts, made: Sequence[Feature]) -> tuple[float, ...]:
+def _fill(parts: FeatureDraft, made: Sequence[Feature]) -> tuple[float, ...]:
     """What stands for each number."""
     missing, names = parts.text.missing, [one.name for one in made]
     fill: float | Mapping[str, float] = float("nan")
@@ -428,10 +330,10 @@ def _check_width(made: Sequence[Feature], window: WindowSpec, faults: Faults) ->
     names = [column for one in made for column in one.columns]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(names) < MOST_FEATURES else []
     if twice:
-        faults[_SELECT].append(f"two numbers are called `{twice[0]}`; choose other names")
+        faults[SELECT].append(f"two numbers are called `{twice[0]}`; choose other names")
     most = MOST_EACH if window.kind in _EVERY_MESSAGE else MOST_WIDTH
     if width > most:
-        faults[_SELECT].append(
+        faults[SELECT].append(
             f"a row would have {width:,} numbers, of {most:,} allowed"
             + ("" if most == MOST_WIDTH else f"; `window: count N every M` takes {MOST_WIDTH:,}")
         )

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlglot import exp
 
-from holdfast.model.predictions import DRIFT_PARTS, PARTS, TEXT_PARTS, metric_of, result_of
+from holdfast.model.predictions import PARTS, TEXT_PARTS, TROUBLE_PARTS, metric_of, result_of
 from holdfast.stream.language.nearness import near
 from holdfast.stream.language.tokens import PREFIX
 
 USAGE = "infer('deployment'[, 'part'])"
-_ALL = (*PARTS, *DRIFT_PARTS)
+_ALL = (*PARTS, *TROUBLE_PARTS)
 DEPLOYMENT = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 

@@ -286,6 +286,7 @@ def test_when_no_thread_is_left_every_deployment_has_its_fallback() -> None:
     world.pass_time(0.1)
     assert world.answers() == [(1, 0, How.RULE, -7.0)]
     assert world.status().unanswered == 1
+    assert world.status("fan").state == "stuck"
 
 
 def test_a_shadow_runs_when_nothing_else_waits_and_is_dropped_first() -> None:

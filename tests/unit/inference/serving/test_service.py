@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.unit.inference import making
+from tests.unit.inference.serving.of_models import ModelScorer
 
 from holdfast.inference.door import open_model
 from holdfast.inference.serving.happenings import ModelStuck, ResultsUntold
-from holdfast.inference.serving.of_models import ModelScorer
 from holdfast.inference.serving.ports import Assignment, ByRule, Deployment, Last, Scorer
 from holdfast.inference.serving.service import Serving
 from holdfast.inference.serving.settings import ServingSettings

@@ -24,11 +24,14 @@ def faults(folder: Path, models: str, rules: str = "") -> str:
 
 
 def test_an_alert_is_a_rule_over_the_deployments_results_to_alerts_ml(tmp_path: Path) -> None:
-    (rule,) = plan(tmp_path, PUMP + "      alert: {when: 'score > 0.8', for: 3 samples, severity: critical}\n").rules
+    rule, trouble = plan(
+        tmp_path, PUMP + "      alert: {when: 'score > 0.8', for: 3 samples, severity: critical}\n"
+    ).rules
     assert (rule.name, rule.severity, rule.alarm.hold) == ("ml-pump", "critical", 3)
     assert rule.names == ("score", "label", "confidence", "ms", "version")
     assert [i.metric for i in rule.stage.inputs][:2] == ["ml.pump.score", "ml.pump.label"]
     assert rule.actions[0].topic.render({}) == "alerts/ml"
+    assert (trouble.name, trouble.actions[0].topic.render({})) == ("ml-pump-trouble", "alerts/ml")
 
 
 def test_what_is_wrong_in_an_alert_is_told_of_node_yaml(tmp_path: Path) -> None:

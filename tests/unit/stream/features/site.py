@@ -91,8 +91,8 @@ def joined(parts: Sequence[FeatureRows]) -> list[tuple[str, str, int, bytes, int
 def by_device(parts: Sequence[FeatureRows]) -> dict[tuple[str, str], list[tuple[int, bytes, int]]]:
     """Each device's rows in order, with their bits."""
     found: dict[tuple[str, str], list[tuple[int, bytes, int]]] = {}
-    for deployment, device, *rest in joined(parts):
-        found.setdefault((deployment, device), []).append((rest[0], rest[1], rest[2]))
+    for deployment, device, ts, numbers, flags in joined(parts):
+        found.setdefault((deployment, device), []).append((ts, numbers, flags))
     return found
 
 

@@ -79,7 +79,7 @@ def test_samples_that_came_out_of_order_are_laid_out_by_time_where_windows_go_by
 def test_a_band_of_the_spectrum_is_that_of_the_vibration_functions(tmp_path: Path) -> None:
     rate, n = 1000, 512
     x = np.sin(2 * np.pi * 60 * np.arange(n) / rate) + 0.1 * np.random.default_rng(4).normal(0, 1, n)
-    keys: dict[str, object] = {
+    keys: dict[str, Any] = {
         "select": '{a: "band_power(x, 1000, 40, 80)", b: "band_power(x, 1000, 80, 400)"}', "window": f"count {n}",
     }  # fmt: skip
     site = Site([line(tmp_path, **keys)])
@@ -194,6 +194,15 @@ def test_rows_are_thinned_by_the_readings_time_per_device(tmp_path: Path) -> Non
     assert by == {"a": [0, 10, 20, 30], "b": [0, 10, 20, 30]}
 
 
+def test_a_late_row_is_thinned_out_and_one_of_a_clock_that_was_set_back_begins_anew(tmp_path: Path) -> None:
+    for at_once in (True, False):
+        site = Site([line(tmp_path, select="{x: x}", every="10s")])
+        seconds = [90_000, 89_000, 90_009, 90_010, 10, 15, 20, 90_025]
+        readings: list[Reading] = [("a", "x", s * S, float(s), GOOD) for s in seconds]
+        parts = site.rows(*readings) if at_once else [part for r in readings for part in site.rows(r)]
+        assert values(parts)[:, 0].tolist() == [90_000, 90_010, 10, 20, 90_025]
+
+
 def test_where_no_device_matches_nothing_is_read(tmp_path: Path) -> None:
     site = Site([line(tmp_path, select="{x: x}", from_="readings where device = 'nobody'")])
     assert site.rows(("a", "x", 0, 1.0, GOOD)) == []
@@ -244,7 +253,7 @@ def test_rules_decide_the_same_whether_feature_lines_run_beside_them_or_not(tmp_
         assert len(other.features) == 1
 
 
-KEYS: dict[str, dict[str, object]] = {
+KEYS: dict[str, dict[str, Any]] = {
     "each": {"select": "{x: x, q: delta(x), y: y}", "quality": "uncertain"},
     "last": {"select": '{m: avg(x), s: slope(y), u: stddev(x), w: "samples(x, y, 3)"}', "window": "sliding 4 samples"},
     "thin": {
@@ -306,7 +315,7 @@ def test_however_readings_are_batched_and_wherever_the_node_restarts_rows_are_th
 
 
 def test_an_edit_keeps_what_it_leaves_alone_and_a_new_set_starts_empty(tmp_path: Path) -> None:
-    keys: dict[str, object] = {"select": '{m: "avg(x) / nullif(y, 0)"}', "window": "sliding 3 samples"}
+    keys: dict[str, Any] = {"select": '{m: "avg(x) / nullif(y, 0)"}', "window": "sliding 3 samples"}
     site = Site([line(tmp_path, **keys)])
     site.rows(("a", "x", 0, 1.0, GOOD), ("a", "y", 0, 1.0, GOOD))
     same = [line(tmp_path, **keys, description="other words")]

@@ -1,4 +1,4 @@
-"""A model from the one door (`inference.door`), as serving sees it."""
+"""A model from the one door, as serving sees it; the node has its own, which holds it in the cache."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ Array = NDArray[Any]
 
 
 class ModelScorer:
-    """A `Scorer` over a loaded `Model`. Keep it as long as the model: serving tells models apart by the object."""
+    """A `Scorer` over a loaded `Model`."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -20,9 +20,7 @@ class ModelScorer:
         self.labels: Sequence[str] = model.card.labels
 
     def predict(self, values: Array) -> Predictions:
-        """See `Model.predict`."""
         return self.model.predict(values)
 
     def interrupt(self) -> bool:
-        """See `Model.interrupt`."""
         return self.model.interrupt()
