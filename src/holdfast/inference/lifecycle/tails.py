@@ -7,6 +7,7 @@ Lentz). Relative error below 1e-9 in the ranges used; tests compare with scipy.
 import math
 from functools import lru_cache
 
+_NEAR = 1e-7
 _TINY, _CLOSE, _STEPS = 1e-300, 1e-15, 500
 
 
@@ -32,7 +33,7 @@ def t_quantile(tail: float, dof: float) -> float:
     low, high = 0.0, 1.0
     while t_sf(high, dof) > tail and high < 1e12:
         high *= 2.0
-    for _ in range(80):
+    while high - low > _NEAR * high:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if t_sf(middle, dof) > tail else (low, middle)
     return high

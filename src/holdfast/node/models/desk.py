@@ -59,12 +59,9 @@ class Desk:
             card=self._card(work, life),
             features=telling.features_told(work),
             running={
-                ref: telling.running_of(
-                    next((p for (key, r), p in mine.items() if (key, r) == (ref, role)), None), scorers.get(ref)
-                )
-                for ref, role in roles.items()
+                ref: telling.running_of(mine.get((ref, role)), scorers.get(ref)) for ref, role in roles.items()
             },
-            shapes=shapes_of(life.monitor),
+            shapes=shapes_of(life.monitor.inputs) | shapes_of(life.monitor.outputs),
             labels=LabelCounts(given=status.drift.labelled),
             devices=newest.devices(deployment)[:MOST_DEVICES],
             trend=list(self._paces.get(deployment, ())),

@@ -27,6 +27,7 @@ _LEAST = (20.0, 5.0)
 _ALIKE = 3.0
 """Short windows that count as one: neighbours resemble each other."""
 _CAP = 400
+_KNOTS = (5, 6, 7, 8, 10, 13, 17, 25, 40, 80, 160, 400)
 _MONTH_S = 30 * 86_400.0
 _USUAL = 4.0
 """Standard deviations, for learning on while it's watched."""
@@ -67,7 +68,10 @@ class Limits:
         # one season's windows are as good as one look at the long one; rolling on by hours makes it about four
         looks = _MONTH_S / self._settings.window_s if window == SHORT else 4 * _MONTH_S / self._settings.season_s
         tail = self._settings.false_alarms / 2 / looks / (2 * self._columns)
-        return np.array([math.inf, math.inf] + [t_quantile(tail, n - 1.0) for n in range(2, _CAP + 1)])
+        known = [t_quantile(tail, n - 1.0) for n in _KNOTS]
+        n = np.arange(_KNOTS[0], _CAP + 1)
+        factors = np.interp(-1.0 / n, [-1.0 / one for one in _KNOTS], known)  # nearly straight over 1/n
+        return np.concatenate([np.full(_KNOTS[0], np.inf), factors])
 
     def independent(self, window: int) -> Array:
         """Windows learned from, as if they were independent, shape (2, S, C)."""
