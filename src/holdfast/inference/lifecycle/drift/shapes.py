@@ -3,7 +3,6 @@
 import numpy as np
 from msgspec import Struct
 
-from holdfast.inference.lifecycle.drift.monitor import Monitor
 from holdfast.inference.lifecycle.drift.watch import Watch
 
 MOST = 200
@@ -17,12 +16,8 @@ class Shape(Struct, frozen=True):
     now: list[float]
 
 
-def shapes_of(monitor: Monitor) -> dict[str, Shape]:
+def shapes_of(watch: Watch) -> dict[str, Shape]:
     """By column, of the deployment as a whole over the last long window; what has no rows or no bins is left out."""
-    return _of(monitor.inputs) | _of(monitor.outputs)
-
-
-def _of(watch: Watch) -> dict[str, Shape]:
     if watch.open < 0:
         return {}
     _, (now, then) = watch._windows(watch.open - 1)  # noqa: SLF001  # the very counts that were judged, not others
