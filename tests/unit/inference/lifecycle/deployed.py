@@ -34,7 +34,8 @@ class LifeDesk:
         status = life.status()
         return ModelDetail(
             **{name: getattr(status, name) for name in DeploymentStatus.__struct_fields__}, row=_row(life.row()),
-            running={}, shapes=shapes_of(life.monitor.inputs) | shapes_of(life.monitor.outputs), devices=[], trend=[], results=[],
+            running={}, devices=[], trend=[], results=[],
+            shapes=shapes_of(life.monitor.inputs) | shapes_of(life.monitor.outputs),
         )  # fmt: skip
 
 
