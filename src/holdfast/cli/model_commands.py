@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from holdfast.cli import model_life, model_tools
 from holdfast.cli.core import Json, finish
 from holdfast.kernel.documents import SettingsInvalid
 
@@ -124,3 +125,7 @@ def _finish(body: Callable[[], int]) -> NoReturn:
             return 1
 
     finish(checked)
+
+
+model_tools.register(model)
+model_life.register(model)
