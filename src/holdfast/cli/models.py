@@ -170,6 +170,7 @@ def show_card(store: ModelStore, name: str, *, json: bool) -> int:
         ("budget", "" if card.budget is None else f"{1000 * card.budget:g} ms"),
         ("metrics", _pairs(card.metrics)),
         ("trained", _pairs(card.trained)),
+        ("optimised", _pairs(card.optimised)),
         ("licence", card.licence),
     ]
     typer.echo("\n".join(f"{key:<10} {plain(text, 2000)}".rstrip() for key, text in said if text))

@@ -108,6 +108,7 @@ class Card(Struct, frozen=True, forbid_unknown_fields=True):
     budget:    from a reading's arrival to the published prediction, p99
     memory:    the author's estimate; measured at load
     baseline:  by feature, and `prediction`: what drift is measured against
+    optimised: what `holdfast model optimise` made it of, how, and what that cost
     """
 
     model: str
@@ -126,6 +127,7 @@ class Card(Struct, frozen=True, forbid_unknown_fields=True):
     trained: dict[str, Any] = {}
     baseline: dict[str, Histogram] = {}
     licence: str = ""
+    optimised: dict[str, Any] = {}
 
     @property
     def ref(self) -> str:

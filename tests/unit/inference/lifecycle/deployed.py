@@ -11,9 +11,33 @@ from tests.unit.inference.lifecycle.site import A, B, C, Pumps
 
 from holdfast.inference.lifecycle.service import Lives
 from holdfast.inference.lifecycle.settings import LifeSettings
+from holdfast.inference.lifecycle.status import DeploymentRow
 from holdfast.kernel.clock import SystemClock
 from holdfast.web.guard import Door
+from holdfast.web.model_answers import ModelDetail, ModelList, ModelRow
 from holdfast.web.models import Models
+
+
+class Told:
+    """A node's lives as its routes ask for them; nothing runs here, so nothing is said of how it runs."""
+
+    def __init__(self, lives: Lives) -> None:
+        self._lives = lives
+        self.act, self.relearn, self.label, self.labels = lives.act, lives.relearn, lives.label, lives.labels
+
+    async def listed(self) -> ModelList:
+        """Every deployment."""
+        return ModelList([_row(one) for one in (await self._lives.listed()).deployments])
+
+    async def detail(self, deployment: str) -> ModelDetail:
+        """One."""
+        status, life = await self._lives.shown(deployment), self._lives.find(deployment)
+        known = {name: getattr(status, name) for name in status.__struct_fields__}
+        return ModelDetail(**known, row=_row(life.row()), running={}, shapes={}, devices=[], trend=[], results=[])
+
+
+def _row(one: DeploymentRow) -> ModelRow:
+    return ModelRow(**{name: getattr(one, name) for name in one.__struct_fields__}, task="anomaly", health="ok")
 
 
 @contextmanager
@@ -29,7 +53,7 @@ def deployed(folder: Path) -> Iterator[tuple[Running, Pumps]]:
         pumps.do("add", B)
         pumps.do("shadow", B)
         pumps.minutes(39)
-        routes = Models(lives, clock).routes()
+        routes = Models(Told(lives), clock).routes()
         Door("", node.real.telemetry).before(routes)
         assert node.real.web is not None
         cast("Starlette", node.real.web._config.app).router.routes[:0] = routes
