@@ -23,7 +23,6 @@ from holdfast.inference.lifecycle.status import (
     VersionStatus,
 )
 from holdfast.journal import models
-from holdfast.web.model_answers import RelearnBody
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDE = 24
@@ -212,7 +211,7 @@ def show_drift(where: Api | File, name: str, *, relearn: bool, json: bool) -> in
     """Print drift by feature; returns 1 when one is alarmed, else 0."""
     api = running(where)
     if relearn:
-        api.post(f"models/{quote(name, safe='')}/relearn", RelearnBody(by=me()), DeploymentStatus)
+        api.post(f"models/{quote(name, safe='')}/relearn", ActBody(by=me()), DeploymentStatus)
     found = _one(api, name).drift
     alarmed = found.error_alarmed or any(one.alarmed or one.devices for one in found.columns)
     if json:

@@ -80,14 +80,14 @@ def compare_lines(told: "Compared") -> list[str]:
     lines += _sides(told)
     span = f"{100 * told.loss_low:+.2f} to {100 * told.loss_high:+.2f}"
     what = told.metric if told.labelled else "agreement"
-    lines += ["", f"B loses {100 * told.loss:+.2f} % of {what} against A (95 %: {span})"]
+    lines += ["", f"A's {what} less B's: {100 * told.loss:+.2f} points (95 %: {span})"]
     quicker = f"{told.quicker_low:.2f} to {told.quicker_high:.2f}"
-    lines += [f"B is {told.quicker:.2f} times as quick with one row (95 %: {quicker})"]
+    lines += [f"B is {told.quicker:.2f} times as quick as A with one row, by CPU time (95 %: {quicker})"]
     if told.agreement is not None:
         low, high = 100 * (told.agreement_low or 0), 100 * (told.agreement_high or 0)
         lines += [f"they agree on {100 * told.agreement:.2f} % of the rows (95 %: {low:.2f} to {high:.2f})"]
     if told.p is not None:
-        lines += [f"only A is right {told.only_a} times, only B {told.only_b} times (McNemar's p = {told.p:.3g})"]
+        lines += [f"only A is right on {told.only_a}, only B on {told.only_b} (McNemar's p = {told.p:.3g})"]
     if told.apart is not None:
         lines += _apart(told.apart)
     if told.confusion:
