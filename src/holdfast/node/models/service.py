@@ -41,6 +41,7 @@ from holdfast.node.models.recording import Recorder
 from holdfast.node.models.scorers import Loaded
 from holdfast.node.models.settings import Fallback
 from holdfast.node.models.troubles import troubles
+from holdfast.node.models.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from holdfast.node.node import Node
@@ -87,6 +88,9 @@ class Models:
             release=self._release,
         )
         self.lives = Lives(self._lives(), node.journal, node.clock, self.shelves.has, self._acted)
+        self.verdicts = Verdicts(self.lives, node.journal.submit)
+        self.label = self.verdicts.told
+        """Somebody confirmed or rejected an alert of a model."""
         self.too_early = 0
         """Rows that came before their model was loaded."""
         self._served: frozenset[tuple[str, Role, str]] = frozenset()
@@ -181,6 +185,7 @@ class Models:
             return
 
     async def _tick(self) -> None:
+        await self.verdicts.tick()
         found = await self.lives.tick()
         if found:
             alarms = [one for life in self.lives.lives.values() for one in life.alarms.values()]
