@@ -42,7 +42,9 @@ def dynamic(model: Path, out: Path) -> None:
         )  # fmt: skip
 
 
-def static(model: Path, out: Path, x: Array, method: str, *, sensitive: bool = False) -> str:
+def static(
+    model: Path, out: Path, x: Array, method: str = "minmax", *, sensitive: bool = False, layers: bool = False
+) -> str:
     """QDQ with weights per channel and activations in the ranges that the rows show.
 
     Args:
@@ -51,6 +53,7 @@ def static(model: Path, out: Path, x: Array, method: str, *, sensitive: bool = F
         x:         rows to calibrate with, as the model takes them
         method:    minmax, entropy or percentile: how a range follows from what was seen
         sensitive: leave the first and the last layer in float32
+        layers:    quantise convolutions and matrix products only; whatever is between them stays float32
 
     Returns:
         What the reader should know.
@@ -75,7 +78,8 @@ def static(model: Path, out: Path, x: Array, method: str, *, sensitive: bool = F
         quantize_static(
             str(model), str(out), _Rows(loaded.graph.input[0].name, rows), quant_format=QuantFormat.QDQ,
             per_channel=True, reduce_range=not has_dot_products(), activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8, nodes_to_exclude=kept, calibrate_method=methods[method], extra_options=extra,
+            weight_type=QuantType.QInt8, nodes_to_exclude=kept,
+            op_types_to_quantize=list(QUANTISABLE) if layers else None, calibrate_method=methods[method], extra_options=extra,
         )  # fmt: skip
     return f"{len(rows):,} rows" + (f"; float32: {', '.join(kept)}" if kept else "")
 
