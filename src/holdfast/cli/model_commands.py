@@ -1,7 +1,5 @@
 """The commands over models, as typed: `holdfast model list|show|check|add|remove|predict`.
 
-`optimise|bench|compare` are in `model_tools`.
-
 Exit codes: 0 all is well, 1 a model is refused, 2 wrong usage, or there is no such model, 78 a card is wrong.
 """
 
@@ -11,8 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from holdfast.cli import model_life, model_tools
 from holdfast.cli.core import Json, finish
-from holdfast.cli.model_tools import register
 from holdfast.kernel.documents import SettingsInvalid
 
 model = typer.Typer(help="Models: what is here, is it fit to run, what does it say.", no_args_is_help=True)
@@ -105,9 +103,10 @@ def predict(
     """Score the rows of a CSV: label, score, confidence. Rows with a missing or infinite number get none."""
 
     def body() -> int:
-        from holdfast.cli.models import folder_of, predict_file, store_of
+        from holdfast.cli.models import folder_of, predict_file, store_of, trials_of
 
-        return predict_file(folder_of(store_of(node, data, needed=False), name), file, json=json)
+        store = store_of(node, data, needed=False)
+        return predict_file(folder_of(store, name), file, trials_of(store, name), json=json)
 
     _finish(body)
 
@@ -128,4 +127,5 @@ def _finish(body: Callable[[], int]) -> NoReturn:
     finish(checked)
 
 
-register(model)
+model_tools.register(model)
+model_life.register(model)

@@ -197,10 +197,3 @@ class ModelDetail(DeploymentStatus, frozen=True, kw_only=True):
     trend: list[Pace]
     results: list[ResultTold]
     former: str = ""
-
-
-class RelearnBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Why what comes from now on is taken as usual."""
-
-    why: str = ""
-    by: str = ""

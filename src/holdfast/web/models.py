@@ -21,7 +21,7 @@ from holdfast.web.door import ADMIN, OPERATOR, needs
 from holdfast.web.errors import Refused
 from holdfast.web.gate import Gate
 from holdfast.web.guard import name_of
-from holdfast.web.model_answers import Deed, ModelDetail, ModelList, Offer, RelearnBody
+from holdfast.web.model_answers import Deed, ModelDetail, ModelList, Offer
 from holdfast.web.model_port import ModelsPort
 from holdfast.web.parameters import only, whole
 from holdfast.web.responses import answer
@@ -31,7 +31,7 @@ T = TypeVar("T")
 PATH = "/api/v1/models"
 MAX_BODY = 16 << 10
 STALL_S = 30.0
-MOST_LISTED = 1_000
+MOST_LISTED = 10_000
 LAST_ID = 1 << 36
 LONGEST_WHY, LONGEST_NAME = 500, 256
 NOBODY = "this machine"
@@ -153,7 +153,7 @@ class Models:
         """Take what comes from now on as usual: drift is measured against that. Answers as the detail does."""
         only(request.query_params)
         port, name = self._of(request)
-        _short("why", (await _body(request, RelearnBody)).why, LONGEST_WHY)
+        _short("why", (await _body(request, ActBody)).why, LONGEST_WHY)
         async with self._gate.enter():
             await _tried(lambda: port.relearn(name))
         return await self.detail(request)

@@ -75,7 +75,7 @@ SPOKEN: dict[str, Spoken] = {
     "Models.list": Spoken("model_answers:ModelList"),
     "Models.load": Spoken(_MODEL, _WISH),
     "Models.promote": Spoken(_MODEL, _WISH),
-    "Models.relearn": Spoken("model_answers:ModelDetail", "model_answers:RelearnBody"),
+    "Models.relearn": Spoken("model_answers:ModelDetail", _WISH),
     "Models.retire": Spoken(_MODEL, _WISH),
     "Models.rollback": Spoken(_MODEL, _WISH),
     "Models.shadow": Spoken(_MODEL, _WISH),

@@ -9,35 +9,38 @@ from starlette.applications import Starlette
 from tests.running import Running, running
 from tests.unit.inference.lifecycle.site import A, B, C, Pumps
 
+from holdfast.inference.lifecycle.drift.shapes import shapes_of
 from holdfast.inference.lifecycle.service import Lives
 from holdfast.inference.lifecycle.settings import LifeSettings
-from holdfast.inference.lifecycle.status import DeploymentRow
+from holdfast.inference.lifecycle.status import DeploymentRow, DeploymentStatus
 from holdfast.kernel.clock import SystemClock
 from holdfast.web.guard import Door
 from holdfast.web.model_answers import ModelDetail, ModelList, ModelRow
 from holdfast.web.models import Models
 
 
-class Told:
-    """A node's lives as its routes ask for them; nothing runs here, so nothing is said of how it runs."""
+class LifeDesk:
+    """Implements `web.model_port.ModelsPort` for deployments whose models nobody runs: their lives are all there is."""
 
     def __init__(self, lives: Lives) -> None:
         self._lives = lives
         self.act, self.relearn, self.label, self.labels = lives.act, lives.relearn, lives.label, lives.labels
 
     async def listed(self) -> ModelList:
-        """Every deployment."""
-        return ModelList([_row(one) for one in (await self._lives.listed()).deployments])
+        return ModelList([_row(life.row()) for life in self._lives.lives.values()])
 
     async def detail(self, deployment: str) -> ModelDetail:
-        """One."""
-        status, life = await self._lives.shown(deployment), self._lives.find(deployment)
-        known = {name: getattr(status, name) for name in status.__struct_fields__}
-        return ModelDetail(**known, row=_row(life.row()), running={}, shapes={}, devices=[], trend=[], results=[])
+        life = self._lives.find(deployment)
+        status = life.status()
+        return ModelDetail(
+            **{name: getattr(status, name) for name in DeploymentStatus.__struct_fields__}, row=_row(life.row()),
+            running={}, devices=[], trend=[], results=[],
+            shapes=shapes_of(life.monitor.inputs) | shapes_of(life.monitor.outputs),
+        )  # fmt: skip
 
 
-def _row(one: DeploymentRow) -> ModelRow:
-    return ModelRow(**{name: getattr(one, name) for name in one.__struct_fields__}, task="anomaly", health="ok")
+def _row(row: DeploymentRow) -> ModelRow:
+    return ModelRow(**{name: getattr(row, name) for name in DeploymentRow.__struct_fields__}, task="", health="off")
 
 
 @contextmanager
@@ -53,7 +56,8 @@ def deployed(folder: Path) -> Iterator[tuple[Running, Pumps]]:
         pumps.do("add", B)
         pumps.do("shadow", B)
         pumps.minutes(39)
-        routes = Models(Told(lives), clock).routes()
+        desk = LifeDesk(lives)
+        routes = Models(desk, clock).routes()
         Door("", node.real.telemetry).before(routes)
         assert node.real.web is not None
         cast("Starlette", node.real.web._config.app).router.routes[:0] = routes
