@@ -1,4 +1,4 @@
-"""Models served: `python -m benchmarks.serving [--seconds 4] [--rounds 5] [--json FILE]`.
+"""Models served: `python -m benchmarks.serving [--seconds 4] [--rounds 5] [--hidden 64,16,64] [--json FILE]`.
 
 An autoencoder over windows of 60 samples of 8 channels (480 → 64 → 16 → 64 → 480; its answer is the error), one thread:
 
@@ -44,8 +44,8 @@ from holdfast.kernel.clock import SystemClock
 from holdfast.model.features import FeatureRows, no_flags
 from holdfast.model.predictions import Predictions, Results
 
-SIZES = (480, 64, 16, 64, 480)
-WIDTH = SIZES[0]
+WIDTH = 480
+HIDDEN = "64,16,64"
 DEVICES, HERTZ = 1000, 10
 CLOCK = SystemClock()
 PLACES = [("gw", f"pump-{n}") for n in range(DEVICES)]
@@ -54,16 +54,17 @@ KEYS = np.arange(DEVICES, dtype=np.int32)
 TO = (Assignment("pump", "active", "m"),)
 
 
-def autoencoder() -> bytes:
+def autoencoder(hidden: str = HIDDEN) -> bytes:
     """Dense, tanh between; `score` is the mean squared error of the reconstruction."""
     random = np.random.default_rng(2)
+    sizes = (WIDTH, *map(int, hidden.split(",")), WIDTH)
     nodes, constants, before = [], {}, "x"
-    for at, (wide, narrow) in enumerate(pairwise(SIZES)):
+    for at, (wide, narrow) in enumerate(pairwise(sizes)):
         constants[f"w{at}"] = random.normal(0, wide**-0.5, (wide, narrow)).astype("f")
         constants[f"b{at}"] = np.zeros(narrow, "f")
         nodes.append(helper.make_node("Gemm", [before, f"w{at}", f"b{at}"], [f"l{at}"]))
         before = f"l{at}"
-        if at < len(SIZES) - 2:
+        if at < len(sizes) - 2:
             nodes.append(helper.make_node("Tanh", [before], [f"t{at}"]))
             before = f"t{at}"
     nodes += [
@@ -282,11 +283,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--hidden", default=HIDDEN, help="neurons of the layers between")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     sys.setswitchinterval(0.0002)  # as the node does
     with tempfile.TemporaryDirectory() as made:
-        folder, data = Path(made), autoencoder()
+        folder, data = Path(made), autoencoder(options.hidden)
         scorer = loaded(folder, data, "pump", WIDTH, "score")
         stuck = loaded(folder, making.stuck(), "stuck", 4, "y")
         session = bare_session(data)

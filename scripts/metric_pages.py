@@ -35,6 +35,7 @@ ROOMS = (
     ("command commands", "Commands"),
     ("queue app", "Queues and applications"),
     ("document documents", "Shared documents"),
+    ("artifact artifacts hybrid", "Artifacts, and questions to models above"),
     ("route", "Routes"),
     ("history", "The site's memory"),
     ("filter residency", "What stays here"),

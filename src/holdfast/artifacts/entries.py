@@ -65,6 +65,14 @@ def seen_of(file: BinaryIO) -> Seen:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
+def changed_ns(path: Path) -> int:
+    """When a file was written last; 0 when it has gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def size_of(path: Path) -> int:
     """Bytes of a file; 0 when it has gone."""
     try:

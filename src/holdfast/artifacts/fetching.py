@@ -181,7 +181,7 @@ class Fetch:
 
     async def fail(self, error: HoldfastError) -> None:
         """There'll be none."""
-        if isinstance(error, ParentLied) and self.part is not None:
+        if isinstance(error, ParentLied | ArtifactAbsent) and self.part is not None:  # what is kept takes room
             part, self.part = self.part, None
             await asyncio.to_thread(part.drop)
         self.failure = error

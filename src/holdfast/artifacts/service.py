@@ -27,7 +27,7 @@ REMEMBER_S = {"lied": 60.0, "else": 10.0}
 """How long a fetch that came to nothing is the answer to whoever asks again."""
 MOST_REMEMBERED = 256
 MOST_RESUMED = 32
-"""Unfinished ones that a start goes on with."""
+"""Unfinished ones that a start goes on with, the latest; it lets the others go."""
 
 
 class Source(Protocol):
@@ -85,8 +85,10 @@ class Artifacts:
     async def run(self) -> None:
         """Fetch what is asked for, and what was when the node ended; cancel to stop."""
         if self._parent is not None:
-            for digest in (await asyncio.to_thread(self.store.parts))[:MOST_RESUMED]:
+            parts = await asyncio.to_thread(self.store.parts)
+            for digest in parts[:MOST_RESUMED]:
                 self._want(digest)
+            await asyncio.to_thread(self.store.drop_parts, parts[MOST_RESUMED:])
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._rung.wait()

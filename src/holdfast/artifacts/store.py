@@ -12,22 +12,24 @@ size and times. Blocking; any thread: the lock is held for names and notes, neve
 """
 
 import os
+import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
 from uuid import uuid4
 
 import msgspec
 
+from holdfast.artifacts.bundles import unpack
 from holdfast.artifacts.digests import hashed, is_digest
-from holdfast.artifacts.entries import Entry, Note, Opened, Seen, disk, seen_of, size_of
+from holdfast.artifacts.entries import Entry, Note, Opened, Seen, changed_ns, disk, seen_of, size_of
 from holdfast.artifacts.errors import ArtifactAbsent, ArtifactPinned, ArtifactsFull, ArtifactTooLarge, ArtifactWrong
 from holdfast.artifacts.happenings import ArtifactDamaged, ArtifactKept, ArtifactLeft
 from holdfast.artifacts.parts import ENDING, Part
+from holdfast.artifacts.putting import Putting
 from holdfast.artifacts.settings import ArtifactSettings
 from holdfast.kernel.clock import Clock
 from holdfast.storage.errors import StorageUnusable
@@ -108,6 +110,22 @@ class ArtifactStore:
         return self.root / digest
 
     @contextmanager
+    def unpacked(self, digest: str) -> Iterator[Path]:
+        """A bundle as a folder, gone again afterwards; it isn't let go meanwhile. Blocking.
+
+        Raises:
+            ArtifactAbsent: see `open`.
+            BundleInvalid, StorageUnusable: it can't be unpacked.
+        """
+        with self.holding(digest):
+            folder = self.root / "new" / f"{uuid4().hex}.folder"
+            try:
+                unpack(self.path(digest), folder)
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
     def holding(self, digest: str) -> Iterator[None]:
         """Don't let it go meanwhile."""
         with self._lock:
@@ -126,7 +144,7 @@ class ArtifactStore:
                 putting.write(piece)
             return putting.keep()
 
-    def putting(self, size: int | None, name: str = "", *, pinned: bool = True) -> "Putting":
+    def putting(self, size: int | None, name: str = "", *, pinned: bool = True) -> Putting:
         """Begin a put; whoever puts something has it pinned unless they say otherwise. size: where it's known.
 
         Raises:
@@ -200,12 +218,17 @@ class ArtifactStore:
 
     def part(self, digest: str) -> Part | None:
         """What came of it before; None = nothing that can be used."""
-        path = self.root / "parts" / digest
-        found = Part.reopen(path)
+        found = Part.reopen(self.root / "parts" / digest)
         if found is None:
+            self.drop_parts([digest])
+        return found
+
+    def drop_parts(self, digests: Iterable[str]) -> None:
+        """Forget what was begun. Raises OSError."""
+        for digest in digests:
+            path = self.root / "parts" / digest
             path.unlink(missing_ok=True)
             path.with_name(path.name + ENDING).unlink(missing_ok=True)
-        return found
 
     def begin_part(self, digest: str, size: int) -> Part:
         """A new part, once there's room. Raises like `make_room`, or StorageUnusable, DiskFull."""
@@ -219,7 +242,7 @@ class ArtifactStore:
     def parts(self) -> list[str]:
         """Digests of what was begun, the latest first."""
         found = self._parts()
-        return sorted(found, key=lambda digest: -found[digest].stat().st_mtime_ns)
+        return sorted(found, key=lambda digest: -changed_ns(found[digest]))
 
     def adopt(self, digest: str, part: Part, name: str = "") -> Entry:
         """A part that is whole becomes an artifact, if it's the one.
@@ -235,20 +258,20 @@ class ArtifactStore:
                 part.drop()
                 raise ArtifactWrong(f"{digest[:12]}… came as {found[:12]}…")
             part.sync()
-            entry = self._keep(part.path, digest, part.size, Note(name[:MOST_NAME], how="fetched"))
+            entry = self.keep(part.path, digest, part.size, Note(name[:MOST_NAME], how="fetched"))
             part.forget_ranges()
         except OSError as error:
             raise disk(part.path, error) from error
         return entry
 
-    def _keep(self, path: Path, digest: str, size: int, note: Note) -> Entry:
+    def keep(self, path: Path, digest: str, size: int, note: Note) -> Entry:
         """Give a verified and synced file its good name. Raises OSError, StorageUnusable."""
         now = self._clock.wall_ns()
         entry = Entry(digest, size, note.name, note.pinned, note.how, now, now)
         with self._lock:
             before = self._entries.get(digest)
             if before is not None:
-                name, pinned = before.name or entry.name, before.pinned or entry.pinned
+                name, pinned = entry.name or before.name, before.pinned or entry.pinned
                 entry = msgspec.structs.replace(entry, name=name, pinned=pinned, stored_ns=before.stored_ns)
             self._note(entry)
             path.replace(self.root / digest)
@@ -317,8 +340,7 @@ class ArtifactStore:
     def _tidy(self) -> None:
         if not self.root.is_dir():
             return
-        for left in (self.root / "new").glob("*"):
-            left.unlink()
+        shutil.rmtree(self.root / "new", ignore_errors=True)
         for path in self.root.iterdir():
             if is_digest(path.name) and path.is_file():
                 note, used_ns = self._noted(path.name)
@@ -336,61 +358,3 @@ class ArtifactStore:
             return msgspec.json.decode(path.read_bytes(), type=Note), path.stat().st_mtime_ns
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return Note(pinned=True), self._clock.wall_ns()  # nobody knows whether it may go
-
-
-class Putting:
-    """A put under way: `write` all, then `keep`; without it nothing stays. Blocking."""
-
-    def __init__(self, store: ArtifactStore, name: str, *, pinned: bool) -> None:
-        """See `ArtifactStore.putting`."""
-        self._store, self._note = store, Note(name, pinned, "put")
-        self._path = store.root / "new" / uuid4().hex
-        self._hash, self._size = sha256(), 0
-        try:
-            make_directory(self._path.parent)
-            self._file = self._path.open("xb")
-        except OSError as error:
-            raise disk(self._path, error) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
-
-    def write(self, piece: bytes) -> None:
-        """More of it.
-
-        Raises:
-            ArtifactTooLarge: that's too much.
-            StorageUnusable, DiskFull: the disk refuses.
-        """
-        self._size += len(piece)
-        if self._size > self._store.settings.largest:
-            raise self._store.too_large(self._size)
-        self._hash.update(piece)
-        try:
-            self._file.write(piece)
-        except OSError as error:
-            raise disk(self._path, error) from error
-
-    def keep(self, expected: str = "") -> Entry:
-        """It's whole.
-
-        Raises:
-            ArtifactWrong: it isn't what was expected.
-            ArtifactsFull: there's no room for it.
-            StorageUnusable, DiskFull: the disk refuses.
-        """
-        found = self._hash.hexdigest()
-        if expected and found != expected:
-            raise ArtifactWrong(f"what came is {found}, not {expected}")
-        if self._store.entry(found) is None:
-            self._store.make_room(self._size)
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            return self._store._keep(self._path, found, self._size, self._note)  # noqa: SLF001  # one part with it
-        except OSError as error:
-            raise disk(self._path, error) from error

@@ -19,6 +19,7 @@ from holdfast.artifacts.ranges import told
 from holdfast.artifacts.status import FetchStatus
 from holdfast.cli.node_api import LONG_S, Api, Declined, Misused, Unanswered, api_at, api_of, as_json, settings_of
 from holdfast.cli.words import lasting, plain, size, table
+from holdfast.inference.card import load_card
 from holdfast.kernel.clock import NS_PER_S, Clock, SystemClock
 from holdfast.web.answers import Failure
 from holdfast.web.artifacts import ArtifactList, ArtifactPin, ArtifactWanted
@@ -87,9 +88,12 @@ def publish(node: Api, file: Path, name: str, *, pin: bool) -> int:
 
 
 def publish_folder(node: Api, folder: Path, *, pin: bool) -> int:
-    """Put a model's folder there as a bundle."""
-    if not (folder / "model.yaml").is_file():
-        raise Misused(f"there is no model.yaml in {folder}", "a model's folder has its card there")
+    """Put a model's folder there as a bundle.
+
+    Raises:
+        InferenceError, SettingsInvalid: when its card isn't there, or is none.
+    """
+    load_card(folder)
     with tempfile.TemporaryDirectory() as scratch:
         bundle = Path(scratch) / f"{folder.resolve().name}{ENDING}"
         with bundle.open("wb") as out:

@@ -10,7 +10,7 @@ import typer
 from holdfast import __version__
 from holdfast.cli.adapter_commands import adapters
 from holdfast.cli.alert_commands import alerts, channels
-from holdfast.cli.artifact_commands import artifact
+from holdfast.cli.artifact_commands import artifact, publish_model
 from holdfast.cli.asking import last, query, series, sql
 from holdfast.cli.audit_commands import audit
 from holdfast.cli.backup_commands import backup
@@ -142,6 +142,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(people, name="people")
 app.add_typer(history, name="history")
 app.add_typer(codec, name="codec")
+model.command("publish")(publish_model)
 app.add_typer(model, name="model")
 app.add_typer(bench, name="bench")
 app.command()(query)

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from holdfast.cli import model_life, model_tools
 from holdfast.cli.core import Json, finish
 from holdfast.kernel.documents import SettingsInvalid
 
@@ -102,9 +103,10 @@ def predict(
     """Score the rows of a CSV: label, score, confidence. Rows with a missing or infinite number get none."""
 
     def body() -> int:
-        from holdfast.cli.models import folder_of, predict_file, store_of
+        from holdfast.cli.models import folder_of, predict_file, store_of, trials_of
 
-        return predict_file(folder_of(store_of(node, data, needed=False), name), file, json=json)
+        store = store_of(node, data, needed=False)
+        return predict_file(folder_of(store, name), file, trials_of(store, name), json=json)
 
     _finish(body)
 
@@ -123,3 +125,7 @@ def _finish(body: Callable[[], int]) -> NoReturn:
             return 1
 
     finish(checked)
+
+
+model_tools.register(model)
+model_life.register(model)

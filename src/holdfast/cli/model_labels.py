@@ -14,7 +14,7 @@ from holdfast.inference.lifecycle.service import label_of
 from holdfast.inference.lifecycle.status import LabelBody, LabelList
 from holdfast.journal import models
 
-_PAGE = 5_000
+_PAGE = 1_000
 
 
 def show_labels(where: Api | File, name: str, device: str, limit: int, *, json: bool) -> int:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import msgspec
 import typer
 
-from holdfast.cli.alerts import note, read, running
+from holdfast.cli.alerts import me, note, read, running
 from holdfast.cli.node_api import Api, File, Misused, as_json
 from holdfast.cli.words import many, plain, size, table, when
 from holdfast.inference.lifecycle.comparing import ComparisonStatus
@@ -211,7 +211,7 @@ def show_drift(where: Api | File, name: str, *, relearn: bool, json: bool) -> in
     """Print drift by feature; returns 1 when one is alarmed, else 0."""
     api = running(where)
     if relearn:
-        api.post(f"models/{quote(name, safe='')}/relearn", ActBody(), DeploymentStatus)
+        api.post(f"models/{quote(name, safe='')}/relearn", ActBody(by=me()), DeploymentStatus)
     found = _one(api, name).drift
     alarmed = found.error_alarmed or any(one.alarmed or one.devices for one in found.columns)
     if json:

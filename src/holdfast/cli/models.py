@@ -14,6 +14,7 @@ import typer
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from holdfast.cli.model_features import features_of
 from holdfast.cli.node_api import Misused, as_json, settings_of
 from holdfast.cli.where import at_hand
 from holdfast.cli.words import many, plain, size, table
@@ -23,13 +24,14 @@ from holdfast.inference.loaded import Model
 from holdfast.inference.runtimes.port import Options
 from holdfast.inference.store import Entry, ModelStore
 from holdfast.inference.trials import Trials
-from holdfast.kernel.documents import SettingsInvalid, load
 from holdfast.model.predictions import Predictions
+from holdfast.stream.features.sets import FeatureSet
 
 Array = NDArray[Any]
 MODELS = "models"
 """Of a node's data folder."""
 _ROWS = 4096
+_SHOWN = 8
 _MIXING = 1e-4
 _GREW = 2
 """Measured memory may be so many times what the card says before anybody is told."""
@@ -70,12 +72,6 @@ class Scored(Struct, frozen=True):
     label: str | None
     score: float | None
     confidence: float | None
-
-
-class _Sets(Struct, frozen=True):
-    """As much of features.yaml as names its columns."""
-
-    features: dict[str, Any] = {}
 
 
 def store_of(node: str, data: Path | None, *, needed: bool) -> ModelStore:
@@ -174,6 +170,7 @@ def show_card(store: ModelStore, name: str, *, json: bool) -> int:
         ("budget", "" if card.budget is None else f"{1000 * card.budget:g} ms"),
         ("metrics", _pairs(card.metrics)),
         ("trained", _pairs(card.trained)),
+        ("optimised", _pairs(card.optimised)),
         ("licence", card.licence),
     ]
     typer.echo("\n".join(f"{key:<10} {plain(text, 2000)}".rstrip() for key, text in said if text))
@@ -196,6 +193,7 @@ def check_model(folder: Path, *, json: bool) -> int:
     Raises:
         InferenceError, SettingsInvalid: when it may not.
     """
+    features = features_of(folder, load_card(folder))
     model = open_model(folder, Options(), Trials())
     verdict = Verdict(
         model.card.model,
@@ -204,7 +202,7 @@ def check_model(folder: Path, *, json: bool) -> int:
         model.provider,
         model.memory_bytes,
         round(model.load_s, 4),
-        _notes(model),
+        _notes(model, features),
     )
     typer.echo(as_json(verdict) if json else "\n".join([_fit(model), *(f"note: {one}" for one in verdict.notes)]))
     return 0
@@ -218,13 +216,13 @@ def _fit(model: Model) -> str:
     )
 
 
-def _notes(model: Model) -> list[str]:
+def _notes(model: Model, features: FeatureSet | None) -> list[str]:
     """What an engineer may want to know of a model that isn't wrong."""
     card, notes = model.card, list[str]()
-    if card.inputs.features and not (model.folder / FEATURES).exists():
+    if card.inputs.features and features is None:
         notes.append(f"no {FEATURES} beside the card: it can't be deployed, since nobody computes {card.feature_set}")
-    elif card.inputs.features and not card.feature_hash:
-        notes.append("`inputs.features` has no hash, so nothing notices when its features change after training")
+    elif features is not None and not card.feature_hash:
+        notes.append(f"it can't be deployed before its card says which features exactly: `features: {features.ref}`")
     if model.mixing > _MIXING:
         notes.append(
             f"scores change by up to {model.mixing:.2g} with the rows that share a batch: it looks at the whole "
@@ -247,9 +245,11 @@ def add_model(store: ModelStore, source: Path) -> int:
     """
     if not source.exists():
         raise Misused(f"there is no {source}", f"give a folder with {CARD} in it")
+    folder = source if source.is_dir() else source.parent
+    features = features_of(folder, load_card(folder))
     entry, model = store.add(source, Options(), Trials(store.verdicts))
     typer.echo(f"{_fit(model)}\n{entry.folder}: added as {entry.ref}")
-    for note in _notes(model):
+    for note in _notes(model, features):
         typer.echo(f"note: {note}")
     return 0
 
@@ -264,14 +264,21 @@ def remove_model(store: ModelStore, name: str, *, force: bool) -> int:
     return 0
 
 
-def predict_file(folder: Path, file: Path, *, json: bool) -> int:
+def trials_of(store: ModelStore, name: str) -> Trials | None:
+    """Who tries a model before it's asked: a store remembers, and what ships isn't tried."""
+    if Path(name).exists() or "/" in name:
+        return Trials()
+    return None if store.resolve(name).trusted else Trials(store.verdicts)
+
+
+def predict_file(folder: Path, file: Path, trials: Trials | None, *, json: bool) -> int:
     """Print what a model says of each row.
 
     Raises:
         Misused: when the file has no such columns.
         InferenceError, SettingsInvalid: when the model doesn't run.
     """
-    model = open_model(folder, Options(), Trials())
+    model = open_model(folder, Options(), trials)
     if not json:
         typer.echo(f"{'ROW':>6}  {'LABEL':<16}  {'SCORE':>12}  CONFIDENCE")
     at, unscored = 0, 0
@@ -313,30 +320,19 @@ def _chunks(model: Model, file: Path) -> Iterator[Array]:
 
 
 def _columns(model: Model, header: Sequence[str], file: Path) -> list[int]:
-    """Where each of the model's numbers stands in a row."""
-    names = _features(model)
-    given = [name.strip() for name in header]
-    if len(names) == model.card.width and (missing := [name for name in names if name not in given]):
+    """Where each of the model's numbers stands in a row: by the features' names, or without those by its place."""
+    features, given = features_of(model.folder, model.card), [name.strip() for name in header]
+    if features is None:
+        if len(given) != model.card.width:
+            sentence = f"{file} has {len(given)} columns, and {model.card.ref} takes {model.card.width} numbers"
+            raise Misused(sentence, f"without a {FEATURES} that names them, the CSV has those and nothing else")
+        return list(range(len(given)))
+    if missing := [name for name in features.columns if name not in given]:
+        few = ", ".join(missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
         raise Misused(
-            f"{file} has no column {', '.join(missing)}", f"{model.card.feature_set} has the columns {', '.join(names)}"
+            f"{file} has no column {few}", f"`holdfast features export` writes a file with all of {features.ref}"
         )
-    if len(names) == model.card.width:
-        return [given.index(name) for name in names]
-    if len(given) != model.card.width:
-        hint = f"{FEATURES} doesn't name them one by one, so the CSV has the numbers of a row and nothing else"
-        raise Misused(f"{file} has {len(given)} columns, and {model.card.ref} takes {model.card.width}", hint)
-    return list(range(len(given)))
-
-
-def _features(model: Model) -> list[str]:
-    """The features' names in order, as features.yaml has them; none where it doesn't."""
-    try:
-        sets = load(model.folder / FEATURES, _Sets).value.features
-    except SettingsInvalid:
-        return []
-    one = sets.get(model.card.feature_set) if isinstance(sets, dict) else None
-    select = one.get("select") if isinstance(one, dict) else None
-    return [str(name) for name in select] if isinstance(select, dict) else []
+    return [given.index(name) for name in features.columns]
 
 
 def _number(row: Sequence[str], at: int) -> float:

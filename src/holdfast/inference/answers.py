@@ -43,15 +43,14 @@ class Reader:
         self._part = _part(card)
 
     def read(self, said: Sequence[Any], given: Array) -> Predictions:
-        """Predictions of a batch; rows whose numbers aren't finite have none.
+        """Predictions of a batch; rows whose numbers aren't finite have none. Numpy would warn of such: see `Model`.
 
         Raises:
             AnswerInvalid: when an output hasn't the shape that the card says.
         """
         answer = Answer(dict(zip(self.wanted, said, strict=True)), given)
-        with np.errstate(all="ignore"):  # what isn't finite is seen below
-            score, label, confidence = self._part(answer)
-            finite = np.isfinite(score)
+        score, label, confidence = self._part(answer)
+        finite = np.isfinite(score)
         if not finite.all():
             score, label = np.where(finite, score, np.nan), np.where(finite, label, -1)
             confidence = np.where(finite, confidence, np.nan)

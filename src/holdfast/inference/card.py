@@ -4,6 +4,7 @@
 written down in `docs/reference/models.md`. Nothing here opens the model's file: `door.open_model` does.
 """
 
+import re
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -25,6 +26,7 @@ Transform = Literal["none", "sigmoid", "softmax", "negate"]
 Dtype = Literal["float32", "float64", "float16", "uint8", "int8", "int32", "int64"]
 RUNTIMES: dict[str, Runtime] = {".onnx": "onnx", ".ort": "onnx", ".tflite": "litert"}
 """Which runtime a file's ending means."""
+_EXPONENT = re.compile(r"expected a number.*, not '[-+]?[\d.]+[eE][-+]?\d+'\Z")
 
 
 class Image(Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +108,7 @@ class Card(Struct, frozen=True, forbid_unknown_fields=True):
     budget:    from a reading's arrival to the published prediction, p99
     memory:    the author's estimate; measured at load
     baseline:  by feature, and `prediction`: what drift is measured against
+    optimised: what `holdfast model optimise` made it of, how, and what that cost
     """
 
     model: str
@@ -124,6 +127,7 @@ class Card(Struct, frozen=True, forbid_unknown_fields=True):
     trained: dict[str, Any] = {}
     baseline: dict[str, Histogram] = {}
     licence: str = ""
+    optimised: dict[str, Any] = {}
 
     @property
     def ref(self) -> str:
@@ -198,15 +202,17 @@ def parse_card(text: str, path: Path) -> Document[Card]:
     try:
         document = parse(text, Card, path)
     except SettingsInvalid as invalid:
-        raise SettingsInvalid([_about_labels(one) for one in invalid.problems]) from None
+        raise SettingsInvalid([_explained(one) for one in invalid.problems]) from None
     problems = [document.problem(where, said) for where, said in problems_of(document.value)]
     if problems:
         raise SettingsInvalid(problems)
     return document
 
 
-def _about_labels(problem: Problem) -> Problem:
-    """YAML takes on, off, yes and no for truth, and many a class is called that."""
+def _explained(problem: Problem) -> Problem:
+    """What YAML 1.1 makes of what people mean: on, off, yes and no are truth, and 1e-3 is text."""
     if problem.where[:2] == ("outputs", "labels") and problem.message.endswith(("True", "False")):
         return replace(problem, message=f'{problem.message}: write on, off, yes and no in quotes, as in "off"')
+    if _EXPONENT.search(problem.message):
+        return replace(problem, message=f"{problem.message}: YAML wants a dot and a sign, as in 1.0e-3 or 1.0e+6")
     return problem

@@ -57,7 +57,7 @@ def _inputs(card: Card) -> Findings:
     if bool(given.features) == (given.image is not None):
         yield ("inputs",), "either `features` (a feature set) or `image`"
     elif given.features and not _FEATURES.match(given.features):
-        yield ("inputs", "features"), "name@hash with 16 hex digits, as `holdfast features hash` prints it"
+        yield ("inputs", "features"), "name@hash with 16 hex digits, as `holdfast features show` prints it"
     if (given.image is not None) != (card.task == "image-classification"):
         yield ("task",), "`task: image-classification` and `inputs.image` belong together"
     if not given.shape or len(given.shape) > MOST_AXES or min(given.shape) < 1 or prod(given.shape) > MOST_VALUES:

@@ -67,14 +67,15 @@ class Model:
             RunFailed: when the model fails, or answers in another shape than the card says.
             RunInterrupted: when `interrupt` was called meanwhile.
         """
-        fed, good = self._feed(self._rows(values))
-        if good is None:
-            return self._scored(fed)
-        scored, at = Predictions.none(len(values)), np.flatnonzero(good)
-        if len(at):
-            some = self._scored(fed[at])
-            scored.score[at], scored.label[at], scored.confidence[at] = some.score, some.label, some.confidence
-        return scored
+        with np.errstate(all="ignore"):  # what isn't finite is looked for, before the model and after it
+            fed, good = self._feed(self._rows(values))
+            if good is None:
+                return self._scored(fed)
+            scored, at = Predictions.none(len(fed)), np.flatnonzero(good)
+            if len(at):
+                some = self._scored(fed[at])
+                scored.score[at], scored.label[at], scored.confidence[at] = some.score, some.label, some.confidence
+            return scored
 
     def interrupt(self) -> bool:
         """Stop runs that are under way; they raise `RunInterrupted`. False: this runtime can't be stopped."""
@@ -102,17 +103,20 @@ class Model:
 
     def _rows(self, values: Array) -> Array:
         values = np.asarray(values)
+        if values.dtype.kind not in "fiub":
+            raise InputInvalid(f"{self.card.ref} takes numbers, and was given {values.dtype}")
         if values.ndim != 2 or values.shape[1] != self._width:  # rows and columns
             raise InputInvalid(f"{self.card.ref} takes rows of {self._width} numbers, and was given {values.shape}")
         return values
 
     def _scored(self, fed: Array) -> Predictions:
         try:
+            if self._session.batch is None and 0 < len(fed) <= MOST_ROWS:  # as nearly always
+                said = self._session.run(self._name, fed.reshape(len(fed), *self._shape), self._reader.wanted)
+                return self._reader.read(said, fed)
             parts = [(self._reader.read(said, part), n) for said, part, n in self._parts(fed)]
         except AnswerInvalid as invalid:
             raise RunFailed(f"{self.card.ref}: {invalid}") from None
-        if len(parts) == 1 and parts[0][1] == len(parts[0][0]):
-            return parts[0][0]
         return Predictions(
             np.concatenate([part.score[:n] for part, n in parts] or [np.empty(0)]),
             np.concatenate([part.label[:n] for part, n in parts] or [np.empty(0, np.int32)]),
@@ -159,6 +163,10 @@ def _standardiser(mean: Array, scale: Array) -> Callable[[Array], Array]:
     means, scales = np.tile(mean, lanes), np.tile(scale, lanes)
 
     def standardised(values: Array) -> Array:
+        if len(values) < lanes:
+            out = np.subtract(values, mean, dtype=np.float64)
+            out *= scale
+            return out
         out = np.empty(values.shape)
         whole = len(values) - len(values) % lanes
         for some, centre, spread in ((slice(whole), means, scales), (slice(whole, None), mean, scale)):
@@ -172,8 +180,7 @@ def _standardiser(mean: Array, scale: Array) -> Callable[[Array], Array]:
 
 
 def _float(values: Array, dtype: np.dtype[Any]) -> Fed:
-    with np.errstate(over="ignore"):  # beyond the type's range it is infinite, and not scored
-        fed = values.astype(dtype, order="C", copy=False)
+    fed = values.astype(dtype, order="C", copy=False)  # beyond the type's range it is infinite, and not scored
     finite: Array = np.isfinite(fed)
     return fed, None if finite.all() else np.asarray(finite.all(axis=1))
 

@@ -32,6 +32,8 @@ from holdfast.storage.errors import StorageError
 from holdfast.storage.files import write_atomic
 
 FORMAT = 1
+MOST_KEPT = 1_000
+"""Verdicts, the newest."""
 _LASTING = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGXCPU}
 """Ends that the same file would come to again. SIGKILL is the system's, short of memory; SIGALRM a busy machine's."""
 
@@ -107,12 +109,22 @@ class Trials:
         return self._known.get(key)
 
     def _remember(self, key: str, verdict: Verdict) -> None:
+        if len(self._known) >= MOST_KEPT:
+            self._known.clear()
         self._known[key] = verdict
         if self._folder is not None:
             try:
                 write_atomic(self._folder / f"{key}.json", msgspec.json.encode(verdict))
-            except StorageError:  # a full disk costs another trial after the next start, no more
+                self._forget_oldest(self._folder)
+            except (StorageError, OSError):  # a full disk costs another trial after the next start, no more
                 return
+
+    @staticmethod
+    def _forget_oldest(folder: Path) -> None:
+        kept = list(folder.glob("*.json"))
+        if len(kept) > MOST_KEPT:
+            for path in sorted(kept, key=lambda one: one.stat().st_mtime_ns)[: len(kept) - MOST_KEPT]:
+                path.unlink(missing_ok=True)
 
 
 def _key(card: Card, options: Options) -> str:

@@ -9,6 +9,7 @@ from holdfast.commands.above import Above
 from holdfast.commands.below import Below
 from holdfast.commands.mqtt import MqttLink, Topics
 from holdfast.commands.names import Called, itself
+from holdfast.commands.ports import DeviceLink
 from holdfast.commands.service import CommandService
 from holdfast.devices.errors import DeviceUnknown
 from holdfast.documents.settings import matcher
@@ -32,6 +33,7 @@ from holdfast.uplink.settings import ParentSettings
 from holdfast.web.deps import Commands
 from holdfast.wire.acts import is_act
 from holdfast.wire.commands import CommandPoll, Order, Orders
+from holdfast.wire.hybrid import is_answer
 
 if TYPE_CHECKING:
     from holdfast.node.node import Node
@@ -72,6 +74,8 @@ class Commanding:
         self._below = None if plan.children is None else Below(self.service)
         self._link = self._above = None
         self._acting: ActingHere | None = None
+        self.also: list[DeviceLink] = []
+        """Ways to what is addressed to the node itself, beside alerts; filled before the start."""
         if parent is not None and (settings.from_parent or plan.settings.alerts.from_parent):
             # Without commands to devices it holds no question open: the parent says when something waits.
             self._link = HttpsParentCommands(parent, plan.path, settings.wait)
@@ -84,7 +88,8 @@ class Commanding:
         node = self._node
         node.intake.command_through(self.service)
         self._acting = ActingHere(self.service, node.notify, node.journal, node.clock, self._may_be_known)
-        self.service.through(self._acting)
+        for link in (self._acting, *self.also):
+            self.service.through(link)
         if node.edge.adapters:
             self.service.through(EdgeLink(node.edge.adapters, node.plan.profiles, self._written))
         tapped = tap_all(node, self.service, self.taps, None if mqtt is None else mqtt.commands)
@@ -165,6 +170,9 @@ class Commanding:
     def _why_not(self, order: Order) -> str:
         """Why this node takes no order from its parent; empty = it does."""
         settings, own = self._node.plan.settings, self._node.journal.node
+        if is_answer(order.device):
+            asks = order.node != own or any(link.takes(order.device) for link in self.also)
+            return "" if asks else f"{own} asks no model above it"
         if is_act(order.device):
             return "" if settings.alerts.from_parent else f"{own} takes none from its parent (`alerts.from_parent`)"
         return "" if settings.commands.from_parent else f"{own} takes none from its parent (`commands.from_parent`)"
@@ -174,7 +182,7 @@ class Commanding:
         return not any(lane.stays for lane in self._node.leaving.sort_events([alert.raised]).by_lane)
 
     def _may_leave(self, event: Event) -> bool:
-        if is_act(event.device):
+        if is_act(event.device) or is_answer(event.device):
             return True  # what is said of an act names nothing that wasn't known above
         return not any(lane.stays for lane in self._node.leaving.sort_events([event]).by_lane)
 

@@ -124,9 +124,8 @@ class Node:
         self.routes = make_routes(plan, self.journal, self.timekeeper, clock, telemetry)
         self.backups = self._make_backups()
         self.keeper = self._make_keeper()
-        self.surroundings = Surroundings(self)
-        self.history, self.asking_door = self.surroundings.history, self.surroundings.door
-        self.artifacts = self.surroundings.artifacts
+        self.surroundings = around = Surroundings(self)
+        self.history, self.asking_door, self.artifacts = around.history, around.door, around.artifacts
         self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
         self._attach_timekeeper()
         self.adapters, self.upkeep = Adapters(clock, telemetry, self.mqtt, self.edge), self._make_upkeep()

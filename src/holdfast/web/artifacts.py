@@ -32,10 +32,10 @@ from holdfast.artifacts.errors import (
     DigestInvalid,
     ParentLied,
 )
+from holdfast.artifacts.putting import Putting
 from holdfast.artifacts.ranges import Span, Unsatisfiable, wanted
 from holdfast.artifacts.service import Source
 from holdfast.artifacts.status import FetchStatus
-from holdfast.artifacts.store import Putting
 from holdfast.identity.people.roles import Role
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.web.alerts import body

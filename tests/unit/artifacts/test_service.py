@@ -8,7 +8,7 @@ from tests.unit.artifacts.tower import Fault, House, Parent
 from holdfast.artifacts import fetching
 from holdfast.artifacts.errors import ArtifactAbsent, ArtifactError, ArtifactLate, ArtifactsFull, ParentLied
 from holdfast.artifacts.parts import BLOCK
-from holdfast.artifacts.service import MOST_FETCHES, Source
+from holdfast.artifacts.service import MOST_FETCHES, MOST_RESUMED, Source
 from holdfast.artifacts.settings import ArtifactSettings
 from holdfast.kernel.errors import HoldfastError
 
@@ -231,3 +231,16 @@ def test_only_so_many_are_wanted_at_once(tmp_path: Path) -> None:
         assert len(house.store.entries()) == MOST_FETCHES
 
     house.do(ask)
+
+
+def test_what_was_begun_goes_when_the_parent_has_it_no_more_or_when_it_is_too_much(tmp_path: Path) -> None:
+    house = House(tmp_path, Parent())
+    for n in range(MOST_RESUMED + 5):
+        house.store.begin_part(f"{n:064x}", 10).close()
+
+    async def until_all_is_settled() -> None:
+        while house.store.parts() or house.room.status():  # noqa: ASYNC110  # nobody is told
+            await asyncio.sleep(0.002)
+
+    house.do(until_all_is_settled)
+    assert len([line for line in house.log if "why=absent" in line]) == MOST_RESUMED

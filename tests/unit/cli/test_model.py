@@ -1,13 +1,19 @@
 """`holdfast model`: a node's models, typed."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from tests.unit.cli.site import holdfast
 from tests.unit.inference.making import autoencoder, classifier, folder
 
-FEATURES = "features:\n  press:\n    select: {temp: air.temp, flow: water.flow, load: motor.load, hum: air.hum}\n"
+FEATURES = """features:
+  press:
+    version: 1
+    from: readings
+    select: {temp: last(air.temp), flow: last(water.flow), load: last(motor.load), hum: last(air.hum)}
+"""
 CLASSES = {"task": "classification", "outputs": "{classes: {name: probs}, labels: [idle, running, jammed]}"}
 
 
@@ -22,11 +28,15 @@ def test_a_model_is_checked_added_shown_and_removed(tmp_path: Path) -> None:
     checked = holdfast("model", "check", source)
     assert checked.exit_code == 0
     assert "press@1.0.0: good; model.onnx is what the card says, runs on cpu, takes" in checked.stdout
-    assert "note: `inputs.features` has no hash" in checked.stdout
+    said = checked.stdout.partition("which features exactly: `features: ")[2]
+    assert re.match(r"press@[0-9a-f]{16}`\n", said)
+    card = source / "model.yaml"
+    card.write_text(card.read_text().replace("features: press", f"features: {said[:22]}"))
+    assert "note" not in holdfast("model", "check", source).stdout
     added = holdfast("model", "add", source / "model.onnx", *data)
     assert (added.exit_code, "added as press@1.0.0" in added.stdout) == (0, True)
     (entry,) = [one for one in json.loads(holdfast("model", "list", *data, "--json").stdout) if one["model"] == "press"]
-    assert (entry["ref"], entry["runtime"], entry["features"]) == ("press@1.0.0", "onnx", "press")
+    assert (entry["ref"], entry["runtime"], entry["features"]) == ("press@1.0.0", "onnx", said[:22])
     assert ["press", "1.0.0"] in [line.split()[:2] for line in holdfast("model", "list", *data).stdout.splitlines()]
     shown = holdfast("model", "show", "press", *data)
     assert "idle, running, jammed" in shown.stdout
@@ -59,22 +69,50 @@ def test_what_a_model_may_be_told_about_itself_is_noted(tmp_path: Path) -> None:
     assert [note.split(":")[0].split(" ")[0] for note in notes] == ["no", "the", "no", "no"]
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "words"),
+    [
+        ("features: press", "features: pres", "did you mean"),
+        ("features: press", "features: press@0123456789abcdef", "0123456789abcdef"),
+        (
+            "hum: last(air.hum)",
+            "hum: last(air.hum), wind: last(air.wind)",
+            "makes 5 numbers (temp, flow, load, hum, wind)",
+        ),
+    ],
+)
+def test_features_that_are_not_those_of_the_card_are_refused(tmp_path: Path, was: str, now: str, words: str) -> None:
+    place = made(tmp_path)
+    for file in ("model.yaml", "features.yaml"):
+        (place / file).write_text((place / file).read_text().replace(was, now))
+    for deed in ("check", "add"):
+        refused = holdfast("model", deed, place, "--data", tmp_path)
+        assert (refused.exit_code, words in refused.stderr) == (1, True), refused.stderr
+
+
 def test_rows_of_a_file_are_scored_by_their_columns_names(tmp_path: Path) -> None:
-    place, file = made(tmp_path / "m"), tmp_path / "rows.csv"
+    data = ("--data", tmp_path)
+    assert holdfast("model", "add", made(tmp_path / "m"), *data).exit_code == 0  # and its verdict is remembered
+    predict, file = ("model", "predict", "press"), tmp_path / "rows.csv"
     file.write_text("when,hum,temp,load,flow\n1,0.5,1,2,3\n2,,1,2,3\n3,inf,x,1,1\n4,0.1,0.2,0.3,0.4\n")
-    told = holdfast("model", "predict", place, file, "--json")
+    told = holdfast(*predict, file, "--json", *data)
     rows = [json.loads(line) for line in told.stdout.splitlines()]
     assert [row["row"] for row in rows] == [1, 2, 3, 4]
     assert [row["label"] is None for row in rows] == [False, True, True, False]
     assert "2 rows of 4 not scored" in told.stderr
     other = tmp_path / "ordered.csv"
     other.write_text("temp,flow,load,hum\n1,3,2,0.5\n")
-    again = [json.loads(line) for line in holdfast("model", "predict", place, other, "--json").stdout.splitlines()]
-    assert again[0] == rows[0]
-    assert holdfast("model", "predict", place, other).stdout.splitlines()[1].split()[1] == rows[0]["label"]
-    (tmp_path / "few.csv").write_text("temp,flow\n1,2\n")
-    few = holdfast("model", "predict", place, tmp_path / "few.csv")
+    assert json.loads(holdfast(*predict, other, "--json", *data).stdout) == rows[0]
+    assert holdfast(*predict, other, *data).stdout.splitlines()[1].split()[1] == rows[0]["label"]
+    other.write_text("temp,flow\n1,2\n")
+    few = holdfast(*predict, other, *data)
     assert (few.exit_code, "has no column load, hum" in few.stderr) == (2, True)
+
+
+def test_a_built_in_model_is_checked_and_asked_by_its_name(tmp_path: Path) -> None:
+    assert "occupancy@" in holdfast("model", "check", "builtin:occupancy").stdout
+    (tmp_path / "none.csv").write_text("a\n1\n")
+    assert "has no column" in holdfast("model", "predict", "builtin:occupancy", tmp_path / "none.csv").stderr
 
 
 @pytest.fixture(autouse=True)

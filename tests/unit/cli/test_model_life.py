@@ -3,20 +3,16 @@
 from pathlib import Path
 
 import pyarrow as pa
-import typer
 from pyarrow import csv, parquet
 from tests.unit.inference.lifecycle.deployed import deployed
 from tests.unit.inference.lifecycle.site import A, B
 from typer.testing import CliRunner, Result
 
-from holdfast.cli.model_life import register
-
-app = typer.Typer()
-register(app)
+from holdfast.cli.main import app
 
 
 def model(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(one) for one in words], env={"COLUMNS": "200"})
+    return CliRunner().invoke(app, ["model", *map(str, words)], env={"COLUMNS": "200"})
 
 
 def said(*words: object, code: int = 0) -> str:

@@ -76,6 +76,7 @@ def test_every_problem_is_said_at_once() -> None:
         ("  classes: {name: probs}\n", "", "say where classes are"),
         ("  labels: [empty, occupied]\n", "", "at least two"),
         ("[empty, occupied]", "[off, on]", 'in quotes, as in "off"'),
+        ("std: [1, 1, 1, 1, 1]", "std: [1e-3, 1, 1, 1, 1]", "as in 1.0e-3"),
         ("threshold: 0.5", "threshold: .inf", "finite"),
         ("budget: 50ms", "budget: 2h", "at most 1h"),
         ("edges: [0.5], shares: [0.2, 0.8]", "edges: [0.5], shares: [0.2, 0.9]", "add up to 1"),

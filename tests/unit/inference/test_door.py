@@ -118,10 +118,10 @@ def test_a_score_divides_normal_from_anomalous_where_the_card_names_them(tmp_pat
 
 
 def test_a_row_that_is_not_finite_is_never_scored_and_its_neighbours_do_not_notice(tmp_path: Path) -> None:
-    model = open_model(folder(tmp_path, autoencoder()))
+    model = open_model(folder(tmp_path, autoencoder(), inputs="{features: press, shape: [4], mean: [0], std: [0.001]}"))
     given = rows(6)
     alone = model.predict(given).score
-    given[1, 2], given[3, 0], given[4, 1] = np.nan, np.inf, 1e300  # the last is infinite as float32
+    given[1, 2], given[3, 0], given[4, 1] = np.nan, np.inf, 1.7e308  # the last is infinite once divided
     said = model.predict(given)
     np.testing.assert_array_equal(np.isnan(said.score), [False, True, False, True, True, False])
     np.testing.assert_allclose(said.score[[0, 2, 5]], alone[[0, 2, 5]], atol=1e-12)
@@ -264,6 +264,8 @@ def test_a_provider_that_is_not_there_is_named_with_those_that_are(tmp_path: Pat
 
 def test_values_of_another_width_are_the_caller_s_mistake(tmp_path: Path) -> None:
     model = open_model(folder(tmp_path, autoencoder()))
+    with pytest.raises(InputInvalid, match="takes numbers, and was given <U1"):
+        model.predict(np.array([["a", "b", "c", "d"]]))
     for wrong in (rows(3, 5), np.zeros(4), np.zeros((2, 2, 2))):
         with pytest.raises(InputInvalid, match="takes rows of 4 numbers"):
             model.predict(wrong)

@@ -11,7 +11,6 @@ from tests.unit.inference.test_door import SCORE, rows
 from holdfast.inference.door import open_model
 from holdfast.inference.errors import ModelRefused, ProviderMissing
 from holdfast.inference.runtimes.port import Options
-from holdfast.inference.trials import Trials
 
 A, B = weights()
 FILE = "model.tflite"
@@ -42,7 +41,7 @@ def test_a_file_that_is_none_or_damaged_is_refused(tmp_path: Path) -> None:
     sound = dense(A, B)
     for at, data in enumerate((b"", b"rubbish", sound[:200], b"\x1c\x00\x00\x00TFL3" + bytes(200))):
         with pytest.raises(ModelRefused):
-            open_model(folder(tmp_path / str(at), data, file=FILE), Options(), Trials())
+            open_model(folder(tmp_path / str(at), data, file=FILE))
 
 
 def test_only_the_processor_runs_them(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from holdfast.inference.card import load_card
 from holdfast.inference.door import open_model
 from holdfast.inference.errors import ModelHostile, ModelRefused
 from holdfast.inference.runtimes.port import Options
-from holdfast.inference.trials import Counts, Trials
+from holdfast.inference.trials import MOST_KEPT, Counts, Trials
 
 QUICK = Options(load_s=0.5, largest_memory=200_000_000)
 
@@ -88,3 +88,13 @@ def test_a_process_that_dies_is_a_verdict_unless_the_system_ended_it(
     with pytest.raises(ModelHostile, match=words):
         trials.judge(place, load_card(place), Options(load_s=5.0))
     assert (trials.known(load_card(place), Options(load_s=5.0)) is not None) == remembered
+
+
+def test_no_more_verdicts_are_kept_than_a_thousand(tmp_path: Path) -> None:
+    place, verdicts = folder(tmp_path / "m", autoencoder()), tmp_path / "verdicts"
+    verdicts.mkdir()
+    for at in range(MOST_KEPT + 5):
+        (verdicts / f"{at}.json").write_bytes(b"{}")
+    Trials(verdicts).judge(place, load_card(place), QUICK)
+    assert len(list(verdicts.glob("*.json"))) == MOST_KEPT
+    assert Trials(verdicts).known(load_card(place), QUICK) is not None

@@ -78,4 +78,4 @@ def test_every_change_by_a_person_is_of_a_kind(node: Running) -> None:
     of = {what: kind_of(what) for what in said}
     assert len(of) > 15
     assert [what for what, kind in of.items() if not kind] == []
-    assert set(of.values()) | {"logins", "settings", "models"} == set(KINDS)  # no model is deployed at this node
+    assert set(of.values()) | {"logins", "settings"} == set(KINDS)

@@ -57,7 +57,14 @@ class Arm:
     failures: Blocks
     errors: Blocks
     latency: Reservoir
-    seats: set[int] = field(default_factory=set)
+    seats: Array = field(default_factory=lambda: np.zeros(0, bool))
+
+    def mark(self, seat: Array) -> None:
+        """It answered for these."""
+        most = int(seat.max()) + 1 if len(seat) else 0
+        if most > len(self.seats):
+            self.seats = np.pad(self.seats, (0, 2 * most - len(self.seats)))
+        self.seats[seat] = True
 
 
 class Judges:
@@ -104,13 +111,12 @@ class Judges:
         """What a version said."""
         self.recent.add(ref, answers)
         if len(answers):
-            self._fresh.append((self.recent.now, np.unique(answers.seat), int(answers.ts.min()), int(answers.ts.max())))
+            self._fresh.append((self.recent.now, answers.seat, int(answers.ts.min()), int(answers.ts.max())))
         arm = self.arms.get(ref) if role != "shadow" else None
         if arm is not None:
             arm.failures.add(answers.seat, answers.ts, answers.failed.astype(float))
             arm.latency.add(answers.latency[np.isfinite(answers.latency)])
-            if len(arm.seats) < 100_000:
-                arm.seats.update(np.unique(answers.seat).tolist())
+            arm.mark(answers.seat)
         for version, (comparison, pairs) in self.comparisons.items():
             if ref == version:
                 pairs.new(answers)
@@ -196,7 +202,9 @@ class Judges:
             latency = [1e3 * one for one in arm.latency.quantiles((0.5, 0.99))]
             failed = arm.failures.mean if arm.failures.rows else 0.0
             found.append(
-                ArmStatus(ref, arm.failures.rows, len(arm.seats), failed, arm.errors.rows, error, latency, *against)
+                ArmStatus(
+                    ref, arm.failures.rows, int(arm.seats.sum()), failed, arm.errors.rows, error, latency, *against
+                )
             )
         return found
 

@@ -52,21 +52,24 @@ class Pairs:
     def __init__(self, most: int = WAITING) -> None:
         self._most = most
         self._waiting: tuple[list[Answers], list[Answers]] = ([], [])
+        self._rows = [0, 0]
         self.lost = 0
         """Answers that had no other half in time."""
 
     def old(self, answers: Answers) -> None:
         """The acting version's."""
         self._waiting[0].append(answers)
+        self._rows[0] += len(answers)
 
     def new(self, answers: Answers) -> None:
         """The other one's."""
         self._waiting[1].append(answers)
+        self._rows[1] += len(answers)
 
     @property
     def waiting(self) -> int:
         """Rows that might make pairs."""
-        return min(sum(map(len, side)) for side in self._waiting)
+        return min(self._rows)
 
     def match(self) -> tuple[Answers, Answers] | None:
         """Pairs that are whole, (new, old) in like order; what is single waits on. None = there are none.
@@ -89,16 +92,17 @@ class Pairs:
             kept = np.ones(len(rows), bool)
             kept[used] = False
             rest = rows.take(kept)
-            self._waiting[side][:] = [rest] if len(rest) else []
+            self._waiting[side][:], self._rows[side] = [rest] if len(rest) else [], len(rest)
         self._shorten()
         return (new.take(left), old.take(right)) if len(left) else None
 
     def _shorten(self) -> None:
-        for side in self._waiting:
-            over = sum(map(len, side)) - self._most
+        for at, side in enumerate(self._waiting):
+            over = self._rows[at] - self._most
             if over > 0:
                 rows = Answers.joined(side)
                 side[:] = [rows.take(np.arange(over, len(rows)))]
+                self._rows[at] -= over
                 self.lost += over
 
 

@@ -50,6 +50,7 @@ class Seats:
         self._most = most
         self._of: dict[tuple[str, str], int] = {}
         self._last: Sequence[tuple[str, str]] = ()
+        self._came: Sequence[tuple[str, str]] = ()
         self._seats = np.empty(0, np.int32)
         self.places: list[tuple[str, str]] = []
 
@@ -57,7 +58,8 @@ class Seats:
         """Each row's seat, shape (n,), int32."""
         if places is self._last and len(places) == len(self._seats):
             return self._seats[key]
-        if len(places) > 64 and len(places) > 4 * len(key) and places is not self._last:
+        if len(places) > 4 * len(key) and places is not self._last and places is not self._came:
+            self._came = places  # once doesn't pay; whoever comes again is remembered whole
             used, at = np.unique(key, return_inverse=True)
             some: Array = np.array([self.seat(places[k]) for k in used], np.int32)[at]
             return some

@@ -18,7 +18,7 @@ from holdfast.inference.serving.ports import Interruptible, zeros
 from holdfast.kernel.clock import Clock
 
 LOWEST = 19
-"""The niceness of a thread that was given up: it may be spinning."""
+"""The niceness of a thread whose run takes far too long: it may be spinning, and the loop needs the core."""
 
 Done = Callable[[Slot, Job], None]
 
@@ -31,8 +31,11 @@ class Worker:
         self._inbox: deque[Job] = deque()
         self._bell = threading.Condition()
         self._running: Job | None = None
-        self._retired = False
-        self._thread = threading.Thread(target=self._run, name=f"holdfast-models-{slot.number}", daemon=True)
+        self._retired = self._has_sunk = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._thread = threading.Thread(target=self._run, name=f"holdfast-models-{self._slot.number}", daemon=True)
         self._thread.start()
 
     def give(self, job: Job) -> None:
@@ -50,10 +53,27 @@ class Worker:
             self._inbox.clear()
         if isinstance(job.lane.scorer, Interruptible):
             job.lane.scorer.interrupt()
-        if self._thread.native_id is not None:
-            with suppress(OSError):  # it has just ended, or this system knows no priorities of threads
-                os.setpriority(os.PRIO_PROCESS, self._thread.native_id, LOWEST)
+        self._sink()
         return True
+
+    def slow_down(self, job: Job) -> None:
+        """What runs now takes far too long: let everything else go first until it's done."""
+        with self._bell:
+            if self._running is job and not self._has_sunk:
+                self._has_sunk = True
+                self._sink()
+
+    def _sink(self) -> None:
+        if self._thread.native_id is not None:
+            with suppress(OSError, AttributeError):  # it has just ended, or this system has no priorities of threads
+                os.setpriority(os.PRIO_PROCESS, self._thread.native_id, LOWEST)
+
+    def revive(self) -> None:
+        """A job is done: have a thread of the usual priority for the next. Loop thread only."""
+        with self._bell:
+            if self._has_sunk and self._running is None and not self._retired:
+                self._has_sunk = False
+                self._begin()
 
     def close(self) -> None:
         """Start nothing more, and end what runs if that can be."""
@@ -74,8 +94,17 @@ class Worker:
         scratch = Scratch()
         while (job := self._take()) is not None:
             _perform(job, self._clock, scratch)
+            ends = self._has_to_end()
             with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
                 self._loop.call_soon_threadsafe(self._done, self._slot, job)
+            if ends:
+                return
+
+    def _has_to_end(self) -> bool:
+        """Whoever isn't root can't raise a priority, and a thread inherits that of the one that starts it."""
+        with self._bell:
+            self._running = None
+            return self._has_sunk
 
     def _take(self) -> Job | None:
         with self._bell:

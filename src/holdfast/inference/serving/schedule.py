@@ -30,6 +30,9 @@ from holdfast.model.features import UNUSABLE, FeatureRows
 from holdfast.model.predictions import How
 from holdfast.telemetry.happenings import Happening
 
+DRAGS = 0.1
+"""A run that took so much of what makes it stuck goes on behind everything else: two budgets, at least 0.2 s."""
+
 Emit = Callable[[Happening], None]
 
 
@@ -260,13 +263,14 @@ class Schedule:
 
     def overdue(self, now: float) -> list[Slot]:
         """Threads whose run should have returned long ago."""
-        return [
-            slot
-            for slot in self.slots
-            if slot.jobs
-            and slot.jobs[0].started is not None
-            and now - slot.jobs[0].started > slot.jobs[0].lane.watchdog_s
-        ]
+        return [slot for slot, job in self._running() if now - (job.started or now) > job.lane.watchdog_s]
+
+    def dragging(self, now: float) -> list[Slot]:
+        """Threads whose run should have returned a while ago."""
+        return [slot for slot, job in self._running() if now - (job.started or now) > DRAGS * job.lane.watchdog_s]
+
+    def _running(self) -> list[tuple[Slot, Job]]:
+        return [(slot, slot.jobs[0]) for slot in self.slots if slot.jobs and slot.jobs[0].started is not None]
 
     def write_off(self, slot: Slot, now: float) -> Job:
         """Give this thread up, when it can't start another of its jobs any more; the run that it's stuck in."""

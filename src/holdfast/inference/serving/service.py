@@ -123,6 +123,8 @@ class Serving:
 
     def _finished(self, slot: Slot, job: Job) -> None:
         self.schedule.done(slot, job, self._clock.monotonic())
+        if (worker := self._workers.get(slot.number)) is not None:
+            worker.revive()
         if self._is_due:  # a turn comes anyway, but the thread shouldn't wait for it
             self._start()
         else:
@@ -159,6 +161,8 @@ class Serving:
             if self._workers[slot.number].give_up(slot.jobs[0]):
                 self._lost.append(self._workers.pop(slot.number))
                 self.schedule.write_off(slot, now)
+        for slot in self.schedule.dragging(now):
+            self._workers[slot.number].slow_down(slot.jobs[0])
         self._lost = [worker for worker in self._lost if not worker.join(0.0)]
         self.schedule.tick(now)
         self._turn()

@@ -11,7 +11,7 @@ class ServingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     workers:        threads that run models
     spare:          threads that may be lost to models that don't return; beyond that, no stuck one is tried again
     batch_rows:     most rows in a run
-    batch_bytes:    most bytes of float64 in a run: what fits a core's cache, and keeps a run short
+    batch_bytes:    most bytes of float64 in a run: more make no row cheaper
     waiting_bytes:  most bytes of rows that wait, for all models together
     waiting_rows:   most rows that wait, for all models together
     watchdog:       a run is stuck after so many budgets, but not before `watchdog_min_s`
@@ -24,7 +24,7 @@ class ServingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     workers: int = 1
     spare: int = 2
     batch_rows: int = 1024
-    batch_bytes: int = 2 * MIB
+    batch_bytes: int = 4 * MIB
     waiting_bytes: int = 16 * MIB
     waiting_rows: int = 50_000
     watchdog: float = 20.0

@@ -58,9 +58,7 @@ class Desk:
             row=self._row(work, posts),
             card=self._card(work, life),
             features=telling.features_told(work),
-            running={
-                ref: telling.running_of(mine.get((ref, role)), scorers.get(ref)) for ref, role in roles.items()
-            },
+            running={ref: telling.running_of(mine.get((ref, role)), scorers.get(ref)) for ref, role in roles.items()},
             shapes=shapes_of(life.monitor.inputs) | shapes_of(life.monitor.outputs),
             labels=LabelCounts(given=status.drift.labelled),
             devices=newest.devices(deployment)[:MOST_DEVICES],

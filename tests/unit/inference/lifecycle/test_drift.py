@@ -25,9 +25,9 @@ NAMES = tuple(one.name for one in FAST)
 
 
 def test_clean_data_with_memory_days_and_weeks_alarms_less_than_once_in_a_series_month() -> None:
-    values = clean(np.random.default_rng(7), 5, 40)
+    values = clean(np.random.default_rng(7), 4, 32)
     _, found = run(values, tuple(one.name for one in PROCESSES))
-    months = 6 * (40 - 8) / 30  # the deployment as a whole is a series, too
+    months = 5 * (32 - 8) / 30  # the deployment as a whole is a series, too
     assert len([one for one in found if one[1].state == "raised"]) / months < 1
 
 
@@ -222,3 +222,18 @@ def test_another_version_learns_its_predictions_anew_and_inputs_stay_learned() -
     site.do("promote", B, force=True)
     assert site.life.monitor.inputs is inputs
     assert site.life.monitor.outputs is not outputs
+
+
+def test_of_images_only_predictions_and_the_quality_of_rows_are_watched() -> None:
+    random = np.random.default_rng(1)
+    monitor = Monitor("camera", [], 2, DriftSettings(), {}, lambda _: ("gw", "d"), random)
+    seat, flags, found = np.zeros(60, np.int32), np.zeros(60, np.uint8), []
+    for hour in range(60):
+        ts = START + (60 * hour + np.arange(60)) * MINUTE_NS
+        monitor.saw(seat, ts, random.normal(0, 1, (60, 12)), flags, int(ts[-1]))
+        monitor.told(seat, ts, random.random(60), random.integers(0, 2, 60), int(ts[-1]))
+        found += monitor.tick(int(ts[-1]) + 12 * MINUTE_NS)
+    assert found == []
+    assert monitor.inputs.columns == ()
+    assert int(monitor.inputs.quality(24)[0, 0]) == 1_380  # 23 hours, and the one that has just begun
+    assert np.isfinite(monitor.outputs.distance[0]).any()

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -193,6 +194,36 @@ def test_a_scorer_that_deadlocks_costs_a_thread_until_it_returns() -> None:
 
     site = run(story, ServingSettings(watchdog_min_s=0.1))
     assert site.rows_told == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="priorities are POSIX")
+def test_a_run_that_drags_on_goes_behind_everything_else_and_the_next_does_not() -> None:
+    class Dragging(Waiting):
+        def __init__(self) -> None:
+            super().__init__()
+            self.nice: list[int] = []
+
+        def predict(self, values: Array) -> Predictions:
+            said = super().predict(values)
+            self.nice.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return said
+
+    dragging = Dragging()
+
+    async def story(site: Site) -> None:
+        site.serving.adopt([PUMP], {"m": dragging})
+        await site.warm("m")
+        usual = dragging.nice[-1]
+        dragging.gate.clear()
+        site.serving.offer(rows(np.ones((1, 4))), TO)
+        await asyncio.sleep(0.3)
+        dragging.gate.set()
+        await until(lambda: site.rows_told == 1)
+        site.serving.offer(rows(np.ones((1, 4))), TO)
+        await until(lambda: site.rows_told == 2)
+        assert dragging.nice[-2:] == [19, usual]
+
+    run(story, ServingSettings(watchdog=0.0, watchdog_min_s=2.0))
 
 
 def test_what_waits_is_scored_before_it_stops_and_what_hangs_does_not_hold_it_up(model: ModelScorer) -> None:

@@ -1,8 +1,11 @@
 """Feature documents: every problem at once, with its line; deployments told what they can't have."""
 
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from holdfast.kernel.documents import SettingsInvalid
 from holdfast.stream.features.errors import FeaturesUnfit
@@ -132,3 +135,36 @@ def test_a_line_whose_table_is_gone_is_refused_as_a_rule_would_be(tmp_path: Path
     assert compile_stored(b'{"name":"hot"}') is None
     with pytest.raises(SettingsInvalid):
         compile_stored(b'{"features":7}')
+
+
+ATOMS = [
+    "x", "y.z", "'a'", "1", "1e400", "null", "ts", "window_end", "*", "-", "+", "/", "(", ")", ",", "avg(", "samples(",
+    "one_hot(", "latest('d','m')", "lookup('t.csv','p')", "delta(", "case", "when", "then", "end", "quality(x)",
+    "device", "'degF'", "in", "=", "60",
+]  # fmt: skip
+WORDS = st.lists(st.sampled_from(ATOMS), min_size=1, max_size=7).map(" ".join)
+CALLS = st.sampled_from(
+    ["avg({})", "samples({}, 3)", "samples(x, {}, 2)", "one_hot({}, 'a', 'b')", "{} + 1", "delta({})", "sum({}) = 'a'"]
+)
+INNER = st.sampled_from(["x", "mode", "x + y.z", "quality(x)", "ts", "x 'degF'"])
+WINDOWS = st.sampled_from(["none", "sliding 5 samples", "sliding 10s", "tumbling 5s", "count 8 every 2", "session 5s"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=WORDS, call=CALLS, inner=INNER, window=WINDOWS)
+def test_whatever_is_written_is_compiled_or_told(
+    tmp_path: Path, words: str, call: str, inner: str, window: str
+) -> None:
+    for expression in (words, call.format(inner), call.format(words)):
+        text = json.dumps({"features": {"f": {"select": {"a": expression, "b": "x"}, "window": window}}})
+        try:
+            (found,) = load(tmp_path, text)
+        except SettingsInvalid as told:
+            lines = [problem.line for problem in told.problems]
+        else:
+            lines = [1]
+            made = compile_features(found, "d", "", {"x": "a.b"})
+            assert made.features is not None
+            assert made.features.columns == found.columns
+            assert "x" not in made.stage.metrics
+        assert set(lines) == {1}

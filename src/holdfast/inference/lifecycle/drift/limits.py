@@ -67,7 +67,7 @@ class Limits:
     def _table(self, window: int) -> Array:
         # one season's windows are as good as one look at the long one; rolling on by hours makes it about four
         looks = _MONTH_S / self._settings.window_s if window == SHORT else 4 * _MONTH_S / self._settings.season_s
-        tail = self._settings.false_alarms / 2 / looks / (2 * self._columns)
+        tail = self._settings.false_alarms / 2 / looks / (2 * max(1, self._columns))
         known = [t_quantile(tail, n - 1.0) for n in _KNOTS]
         n = np.arange(_KNOTS[0], _CAP + 1)
         factors = np.interp(-1.0 / n, [-1.0 / one for one in _KNOTS], known)  # nearly straight over 1/n

@@ -85,6 +85,8 @@ class Monitor:
 
     def _columns(self, values: Array) -> Array:
         """One number a column: of a window of raw samples, its mean and its root mean square."""
+        if not self._features:  # images: nothing is watched of them but what is said
+            return values[:, :0]
         if all(width == 1 for _, width in self._features):
             return values
         parts, at = list[Array](), 0
