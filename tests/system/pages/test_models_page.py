@@ -178,6 +178,26 @@ def test_drift_shows_what_has_moved_and_labels_what_people_know(fresh: Scoring) 
     assert fresh.desk.asked == [("occupancy", "relearn")]
 
 
+def test_what_an_alert_was_about_is_labelled_with_its_device_and_time(fresh: Scoring) -> None:
+    begin = 1_767_322_805 * 10**9  # 2026-01-02 03:00:05 UTC
+
+    async def at(watched: Watched) -> None:
+        page = watched.page
+        dialog = page.get_by_role("dialog", name="What was it?")
+        await expect(dialog.get_by_label("Device")).to_have_value("gw\npump-7")
+        await expect(dialog.get_by_label("From")).to_have_value("2026-01-02T04:00:05")
+        await expect(dialog.get_by_label("To")).to_have_value("2026-01-02T04:10:05")
+        await dialog.get_by_label("It was").select_option("normal")
+        await dialog.get_by_role("button", name="Keep it").click()
+        row = page.get_by_role("region", name="Labels").get_by_role("row").nth(1)
+        await expect(row).to_contain_text("pump-7")
+        await expect(row).to_contain_text("10 min")
+        assert page.url.endswith("/models/pump/labels")
+
+    query = f"device=gw%2Fpump-7&from={begin}&to={begin + 600 * 10**9}"
+    look(f"{fresh.page}/models/pump/labels?{query}", at, zone="Europe/Berlin")
+
+
 def test_markup_in_models_labels_and_words_comes_out_as_text(tmp_path: Path) -> None:
     async def at(watched: Watched) -> None:
         page = watched.page
