@@ -56,37 +56,47 @@ class ModelSite:
 
     def send(self, device: str, rows: Sequence[Mapping[str, float]], ts: Sequence[int]) -> None:
         """Messages in order, all acknowledged when this returns."""
-        client = paho.Client(CallbackAPIVersion.VERSION2)
-        client.max_inflight_messages_set(1000)
-        client.connect("127.0.0.1", self.mqtt)
-        client.loop_start()
-        sent = []
-        for at, row in zip(ts, rows, strict=True):
-            body = json.dumps({"id": f"{device}-{at}", "ts": int(at), **row})
-            sent.append(client.publish(f"rooms/{device}", body, qos=1))
-        for one in sent:
-            one.wait_for_publish(30)
-        client.disconnect()
-        client.loop_stop()
+        send_rows(self.mqtt, f"rooms/{device}", rows, ts)
 
     def rows(self, device: str, metric: str) -> list[Row]:
         """What is stored of a series, in order of time; also while the node runs."""
-        catalogue = load_catalogue(self.node.folder / "data" / FILE_NAME)
-        wanted = {i for i, s in enumerate(catalogue.since(0)) if (s.device, s.metric) == (device, metric)}
-        reader = JournalReader(self.node.folder / "data" / FILE_NAME)
-        try:
-            batches = [decode_readings(group.blob) for group in reader.read(Lane.BULK, 0, 10**9)]
-        finally:
-            reader.close()
-        found: list[Row] = []
-        for batch in batches:
-            for i in np.flatnonzero(np.isin(batch.series, list(wanted))).tolist():
-                value = float(batch.value[i])
-                is_text = bool(catalogue.is_text[batch.series[i]])
-                reason = words_of(int(batch.quality[i]))[1] or ""
-                found.append((int(batch.ts[i]), batch.texts[int(value)] if is_text else value, reason))
-        return sorted(found, key=lambda row: row[0])
+        return rows_of(self.node.folder / "data", device, metric)
 
     def values(self, device: str, metric: str) -> NDArray[Any]:
         """The values alone."""
         return np.array([value for _, value, _ in self.rows(device, metric)])
+
+
+def send_rows(port: int, topic: str, rows: Sequence[Mapping[str, float]], ts: Sequence[int]) -> None:
+    """Messages in order, all acknowledged when this returns."""
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.max_inflight_messages_set(1000)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    sent = []
+    for at, row in zip(ts, rows, strict=True):
+        body = json.dumps({"id": f"{topic}-{at}", "ts": int(at), **row})
+        sent.append(client.publish(topic, body, qos=1))
+    for one in sent:
+        one.wait_for_publish(30)
+    client.disconnect()
+    client.loop_stop()
+
+
+def rows_of(data: Path, device: str, metric: str) -> list[Row]:
+    """What is stored of a series, in order of time; also while the node runs."""
+    catalogue = load_catalogue(data / FILE_NAME)
+    wanted = {i for i, s in enumerate(catalogue.since(0)) if (s.device, s.metric) == (device, metric)}
+    reader = JournalReader(data / FILE_NAME)
+    try:
+        batches = [decode_readings(group.blob) for group in reader.read(Lane.BULK, 0, 10**9)]
+    finally:
+        reader.close()
+    found: list[Row] = []
+    for batch in batches:
+        for i in np.flatnonzero(np.isin(batch.series, list(wanted))).tolist():
+            value = float(batch.value[i])
+            is_text = bool(catalogue.is_text[batch.series[i]])
+            reason = words_of(int(batch.quality[i]))[1] or ""
+            found.append((int(batch.ts[i]), batch.texts[int(value)] if is_text else value, reason))
+    return sorted(found, key=lambda row: row[0])

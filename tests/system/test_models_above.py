@@ -1,0 +1,139 @@
+"""What a gateway's model is unsure of is answered by the hub's; a model published there comes down; pictures."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image as Picture
+from tests.ports import free_port
+from tests.system.foreign.site import wait_until
+from tests.system.kill.site import Site
+from tests.system.models.site import ModelSite, rows_of, send_rows
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+BEGAN_NS = 1_790_000_000 * 10**9
+ROOM = {"temp_c": 21.0, "hum": 40.0, "lux": 300.0, "co2": 650.0}
+
+
+@dataclass
+class Tree(Site):
+    """A hub whose store has the models that ship, and a gateway below it."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        file = self.folder / "rooms.yaml"
+        file.write_text(file.read_text().replace("unit: s}", "unit: ns}"))
+
+
+@pytest.fixture
+def ended() -> Iterator[list[Tree | ModelSite]]:
+    """What is ended, whatever happened."""
+    started: list[Tree | ModelSite] = []
+    yield started
+    for each in started:
+        if isinstance(each, Tree):
+            each.stop()
+        else:
+            each.node.kill()
+
+
+def test_an_unsure_result_is_followed_by_the_hubs_and_a_published_model_comes_down(
+    tmp_path: Path, ended: list[Tree | ModelSite]
+) -> None:
+    api = free_port()
+    deploy = (
+        f"api: {{listen: '127.0.0.1:{api}'}}\n"
+        "models:\n  deploy:\n    room: {model: 'builtin:occupancy', record: [score, label, how], budget: 10s, "
+        "hybrid: {model: 'builtin:occupancy', below: 1.0, cache: 0}}\n"
+    )
+    tree = Tree(tmp_path, more=deploy, more_hub="models: {}\n")
+    ended.append(tree)
+    tree.prepare()
+    tree.bring_up(["hub", "gw"])
+    wait_until(lambda: "ModelAtWork" in tree.log("gw"))
+    times = [BEGAN_NS + i * 60 * 10**9 for i in range(4)]
+    send_rows(tree.mqtt, "acme/r1/telemetry", [{**ROOM, "co2": 650.0 + i} for i in range(4)], times)
+
+    def said() -> list[Any]:
+        return [value for _, value, _ in rows_of(tmp_path / "gw", "r1", "ml.room.how")]
+
+    wait_until(lambda: said().count("parent") >= 3)
+    assert said().count("model") == 3
+    scores = rows_of(tmp_path / "gw", "r1", "ml.room.score")
+    by_time = {at: {value for t, value, _ in scores if t == at} for at, _, _ in scores}
+    assert all(len(values) == 1 for values in by_time.values())  # the same model says the same above and below
+
+
+def brightness_model(folder: Path) -> None:
+    """A model of 8 by 8 grey pictures that says how bright they are: its input's mean, as [dark, bright]."""
+    folder.mkdir(parents=True)
+    weights = numpy_helper.from_array(np.array([[-1.0, 1.0]], np.float32), "w")
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["m", "one"], ["c"]),
+        helper.make_node("Sub", ["c", "half"], ["s"]),
+        helper.make_node("Mul", ["s", "ten"], ["t"]),
+        helper.make_node("MatMul", ["t", "w"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probs"], axis=1),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array([1], np.int64), "one"),
+        numpy_helper.from_array(np.array(0.5, np.float32), "half"),
+        numpy_helper.from_array(np.array(10.0, np.float32), "ten"),
+        weights,
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 8, 8])
+    y = helper.make_tensor_value_info("probs", TensorProto.FLOAT, ["n", 2])
+    graph = helper.make_graph(nodes, "brightness", [x], [y], constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(made)
+    onnx.save(made, folder / "model.onnx")
+    (folder / "model.yaml").write_text(
+        "model: brightness\nversion: 1.0.0\ntask: image-classification\nfile: model.onnx\n"
+        f"sha256: {hashlib.sha256((folder / 'model.onnx').read_bytes()).hexdigest()}\n"
+        "inputs: {image: {width: 8, height: 8, channels: 1, layout: nchw}, name: x, shape: [1, 8, 8], dtype: float32}\n"
+        "outputs: {classes: {name: probs}, labels: [dark, bright]}\n"
+    )
+
+
+def test_pictures_of_a_folder_are_judged_and_moved_and_bad_ones_are_set_aside(
+    tmp_path: Path, ended: list[Tree | ModelSite]
+) -> None:
+    brightness_model(tmp_path / "data" / "models" / "brightness" / "1.0.0")
+    pictures = tmp_path / "pictures"
+    (pictures / "line-1").mkdir(parents=True)
+    Picture.new("L", (64, 48), 250).save(pictures / "line-1" / "white.png")
+    Picture.new("L", (20, 20), 5).save(pictures / "line-1" / "black.jpg")
+    (pictures / "line-1" / "bent.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    site = ModelSite(
+        tmp_path, "models:\n  deploy:\n    look: {model: brightness, images: {folder: pictures, every: 200ms}}\n"
+    )
+    ended.append(site)
+    site.start()
+    wait_until(lambda: len(site.rows("line-1", "ml.look.label")) == 2)
+    assert {value for _, value, _ in site.rows("line-1", "ml.look.label")} == {"bright", "dark"}
+    wait_until(lambda: not list((pictures / "line-1").glob("*.*")))
+    names = {file.name.rpartition("_")[2] for file in (pictures / "done").rglob("*") if file.is_file()}
+    assert len(names) == 2
+    assert site.node.says("ImageTurnedAway")
+
+
+def test_the_command_line_says_how_models_are(tmp_path: Path, ended: list[Tree | ModelSite]) -> None:
+    site = ModelSite(tmp_path, "models:\n  deploy:\n    room: {model: 'builtin:occupancy'}\n")
+    ended.append(site)
+    site.start()
+    wait_until(lambda: "occupancy@1.0.0" in said(site, "status"))
+    assert "active" in said(site, "status", "room")
+
+
+def said(site: ModelSite, *words: str) -> str:
+    argv = [sys.executable, "-m", "holdfast", "model", words[0], str(site.node.folder / "node.yaml"), *words[1:]]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
