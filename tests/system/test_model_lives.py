@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.system.foreign.site import wait_until
 from tests.system.models.site import ModelSite
@@ -18,7 +19,8 @@ from holdfast.sim.fleet.recording import load_recording
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 SETTINGS = """models:
   deploy:
-    room: {model: builtin:occupancy, budget: 1m, record: [score, version], life: {block_s: 60, confidence: 0.9}}
+    room: {model: builtin:occupancy, budget: 1m, record: [score, version], life: {block_s: 60, confidence: 0.9},
+           alert: {when: "score > 0.5", severity: info}}
 """
 KEPT = ("temperature", "humidity", "light", "co2")
 OLD, NEW = "occupancy@1.0.0", "occupancy@2.0.0"
@@ -84,5 +86,27 @@ def test_a_version_is_tried_let_act_and_taken_back_and_a_kill_forgets_nothing(si
     site.start(5)
     found = model(site, "status", "room")
     assert shares(found) == {OLD: ("active", 100.0), NEW: ("retired", 0.0)}
-    assert [(one["by"], one["do"], one["why"]) for one in found["history"]][0] == ("bob", "rollback", "odd")
+    assert [(one["by"], one["do"], one["why"]) for one in found["history"][:1]] == [("bob", "rollback", "odd")]
     assert "was taken back: odd" in model(site, "promote", "room", NEW, code=2)
+
+
+def test_what_operators_say_of_alerts_are_labels_that_models_are_judged_by(site: ModelSite) -> None:
+    url = f"http://127.0.0.1:{site.api}/api/v1/alerts"
+    send(site, 1, 0, 120)
+    wait_until(lambda: len(httpx.get(f"{url}?state=all").json()) > 0)
+    alert = httpx.get(f"{url}?state=all").json()[0]
+    said = httpx.post(f"{url}/{alert['id']}/label", json={"label": "rejected", "by": "ann", "comment": "nobody here"})
+    assert said.status_code == 200, said.text
+    wait_until(lambda: len(labels(site)) > 0)
+    (label,) = labels(site)
+    assert (label["device"], label["label"], label["source"], label["by"]) == ("r0", "empty", "alert", "ann")
+    assert label["start_ns"] <= label["end_ns"]
+    wait_until(lambda: model(site, "drift", "room")["labelled"] > 0)
+    again = httpx.post(f"{url}/{alert['id']}/label", json={"label": "confirmed", "by": "bob"})
+    assert again.status_code == 200
+    wait_until(lambda: [one["label"] for one in labels(site)] == ["occupied"])  # the last word counts
+
+
+def labels(site: ModelSite) -> Any:
+    settings = str(site.node.folder / "node.yaml")
+    return json.loads(CliRunner().invoke(app, ["model", "labels", "list", settings, "room", "--json"]).stdout)

@@ -4,8 +4,10 @@ import os
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from holdfast.journal.alert_labels import Labelled
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
+from holdfast.notify.labelling import model_of
 from holdfast.notify.ports import Way
 from holdfast.notify.service import NotifyService, NotifySettings
 from holdfast.transport.secrets import Secrets
@@ -38,8 +40,16 @@ def make_notify(node: "Node") -> NotifyService:
         rule_text=node.rulebook.text,
         lane_of=lambda event: _lane_of(node, event),
         on_acknowledged=node.rulebook.acknowledged,
-        on_label=node.rulebook.label,
+        on_label=lambda one: _said(node, one),
     )
+
+
+def _said(node: "Node", one: Labelled) -> None:
+    """Somebody said what an alert was worth: its model is judged by it, or its detector learns from it."""
+    if model_of(one.raised) and "detector" not in one.raised.why:
+        node.models.label(one)
+    else:
+        node.rulebook.label(one)
 
 
 def _labels_of(node: "Node", event: Event) -> Collection[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from holdfast.journal.alert_labels import Labelled
+
 if TYPE_CHECKING:
     from holdfast.node.models.service import Models
     from holdfast.node.node import Node
@@ -15,6 +17,9 @@ class NoModels:
     def tasks(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """Nothing."""
         return []
+
+    def label(self, one: Labelled) -> None:
+        """Of a model that isn't there any more: told again when there are models."""
 
     async def stop(self, deadline_s: float) -> None:
         """Nothing."""
