@@ -8,7 +8,9 @@ from prometheus_client.metrics_core import Metric
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
+from holdfast.inference.hybrid.settings import HybridSettings
 from holdfast.kernel.clock import SystemClock
+from holdfast.node.hybrid import AnsweringBelow, AskingAbove, ScorerBigger
 from holdfast.node.node import Node
 from holdfast.node.reporting import reports_of, telemetry_of
 from holdfast.node.settings import read_plan
@@ -48,6 +50,8 @@ async def everything(folder: Path) -> list[Metric]:
     clock, plan = SystemClock(), read_plan(folder / "node.yaml")
     telemetry = telemetry_of(plan, clock)
     node = Node(plan, clock, telemetry)
+    AskingAbove(node, {"pump": HybridSettings(model="big", below=0.7)}, lambda _: None)
+    AnsweringBelow(node, ScorerBigger(lambda _: None, clock.monotonic))
     try:
         reports_of(node)
         if plan.settings.api is not None:  # the pages count, too, and the node builds them as it starts
