@@ -44,21 +44,25 @@ def test_what_is_published_at_the_hub_reaches_the_gateway_once_and_stays_when_th
     assert not (site.folder / "none.bin").exists()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_a_download_goes_on_where_it_was_whoever_is_killed_in_the_middle(site: Tree) -> None:
+    size = 16_000_000  # the kernel holds up to 4 MB of what a process sent, and sends it on when that was killed
     site.bring_up(NODES)
-    digest, body = site.publish_file(SIZE)
-    site.top.proxy.bytes_per_s = site.bottom.proxy.bytes_per_s = 700_000
+    digest, body = site.publish_file(size)
+    site.top.proxy.bytes_per_s = site.bottom.proxy.bytes_per_s = 2_000_000
     before = site.top.proxy.down_bytes, site.bottom.proxy.down_bytes
     site.begin("gw", digest)
-    for share, victim in ((0.2, "gw"), (0.4, "region"), (0.6, "hub"), (0.75, "gw")):
-        eventually(lambda share=share: site.fetching("gw").get("held", 0) > share * SIZE, site)  # type: ignore[misc]
+    for share, victim in ((0.2, "gw"), (0.4, "region"), (0.6, "gw")):
+        eventually(lambda share=share: site.fetching("gw").get("held", 0) > share * size, site)  # type: ignore[misc]
         site.kill(victim)
         site.bring_up([victim])
+    site.kill("hub")  # the region may have all of it by now
+    site.bring_up(["hub"])
     eventually(lambda: site.has("gw", digest), site, 60)
     for cable, was in zip((site.top, site.bottom), before, strict=True):
         came = cable.proxy.down_bytes - was
-        assert SIZE < came < 1.35 * SIZE, came  # a kill costs a block, what was in flight, and TLS anew
+        assert size < came < 1.2 * size, came  # a kill costs a block, what was in flight, and TLS anew
     got = site.client.get(f"{site.local('gw')}/api/v1/artifacts/{digest}")
     assert got.content == body
 

@@ -97,22 +97,24 @@ class Node:
         key = read_key(settings.journal.key, plan.folder, plan.data / FILE_NAME)
         self.journal = Journal(Access(plan.data / FILE_NAME, key), settings.node, settings.journal, clock)
         self.journal.on_condition(self._journal_changed)
-        has_parent = settings.parent is not None
         self.timekeeper = Timekeeper(
-            settings.clock, self.journal, clock, telemetry, is_clock_synchronised, has_parent=has_parent
+            settings.clock,
+            self.journal,
+            clock,
+            telemetry,
+            is_clock_synchronised,
+            has_parent=settings.parent is not None,
         )
         self.clock = clock = self.timekeeper.clock
         self._started_ns = clock.boottime_ns()
         secret = key_of(plan)
         self.leaving = leaving_of(plan, secret, self.journal, clock)
         self.residency = Residency(self.leaving.policy, secret, self.journal, clock, telemetry)
-        self.skew = SkewTable(self.journal.catalogue)
         self.last_values = LastValues(self.journal.catalogue, heads={lane: self.journal.head(lane) for lane in Lane})
-        self.seen = self._recall_seen()
+        self.skew, self.seen = SkewTable(self.journal.catalogue), self._recall_seen()
         self.devices = DeviceService(settings.devices, self.journal, clock, telemetry)
         self.scripts, self.intake, self.uplinks = self._make_intake()
-        self.models, self.quarantine = make_models(self), self._make_quarantine()
-        self.commands = Commanding(self)
+        self.quarantine, self.commands = self._make_quarantine(), Commanding(self)
         self.told_devices = ToldDevices(self)
         self.mqtt = self._make_mqtt()
         self.ingest = self._make_ingest()
@@ -126,7 +128,7 @@ class Node:
         self.keeper = self._make_keeper()
         self.surroundings = around = Surroundings(self)
         self.history, self.asking_door, self.artifacts = around.history, around.door, around.artifacts
-        self.documents = shared_documents(self.plan, self.journal, clock, telemetry)
+        self.documents, self.models = shared_documents(self.plan, self.journal, clock, telemetry), make_models(self)
         self._attach_timekeeper()
         self.adapters, self.upkeep = Adapters(clock, telemetry, self.mqtt, self.edge), self._make_upkeep()
         measure(self)
@@ -283,9 +285,9 @@ class Node:
 
     def _make_intake(self) -> tuple[ScriptRunner, IntakeService, UplinkInbox]:
         settings, journal = self.plan.settings, self.journal
-        rules = (*self.plan.rules, *self.plan.lines)
+        rules, limits = (*self.plan.rules, *self.plan.lines), settings.rule_limits.limits
         here = place(rules, settings.node, has_children=self.plan.children is not None).here
-        engine = Engine(here, journal.catalogue, settings.node, settings.rule_limits.limits)
+        engine = Engine(here, journal.catalogue, settings.node, limits)
         self.filtering = Filtering(self.plan, journal, self.timekeeper, self.telemetry, engine.is_result)
         decoder = Decoder(self.plan.profiles, journal.catalogue, settings.node, registry=self.devices.ruling)
         self.devices.on_change(decoder.forget_devices)
@@ -294,9 +296,8 @@ class Node:
         preparer = Preparer(decoder, self.seen, engine, self.timekeeper.doubt, self.skew, self.devices)
         intake = IntakeService(settings.intake, journal, preparer, engine, self.clock, self.leaving)
         intake.on_batch(self.last_values.update)
-        below = None
-        if self.plan.children is not None:
-            below = ChildRules(rules, journal, preparer, intake, self.clock, settings.rule_limits.limits)
+        is_alone = self.plan.children is None
+        below = None if is_alone else ChildRules(rules, journal, preparer, intake, self.clock, limits)
         check = partial(foreign_words, settings)
         self.rulebook = RuleBook(self.plan, journal, engine, intake, self.clock, self.telemetry, below, check)
         scripts = ScriptRunner(self.clock, self.telemetry.emit)

@@ -45,7 +45,7 @@ class Surroundings:
         self.history = History(journal, journal.catalogue, self.memory, around)
         self.answering = Answering(self.history.tiers, journal.catalogue)
         children, api, parent = node.plan.children, node.plan.settings.api, node.plan.settings.parent
-        self.artifacts = NodeArtifacts(node)
+        self.artifacts: NodeArtifacts = NodeArtifacts(node)
         self.questions = None
         self.door = None
         below = node.told_devices.sites

@@ -82,6 +82,9 @@ export function wallTime(text: string): string {
 /** 3 May, of a day that was counted in UTC. */
 export const utcDay = (atMs: number): string => new Date(atMs).toLocaleDateString(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 
+/** A time as an input has it, by the viewer's clock. */
+export const inputTime = (ns: number): string => new Date(ms(ns) + offset(ms(ns))).toISOString().slice(0, 19);
+
 /** How much earlier than a time the viewer's clock showed the same some days before. */
 export const wallShift = (atMs: number, days: number): number => days * DAY_MS + offset(atMs - days * DAY_MS) - offset(atMs);
 

@@ -147,8 +147,8 @@ function Memory({ cache }: { cache: Cache }) {
           ))}
         </ul>
         <p class="soft small">
-          {asked ? `${percent(cache.hits / asked)} of ${short(asked)} times a model was there when it was asked for; ` : ""}
-          {cache.evictions ? `${short(cache.evictions)} gave way to others. More room: models.memory in node.yaml.` : "none had to give way."}
+          {asked >= 20 ? `${percent(cache.hits / asked)} of ${short(asked)} times a model was there when it was asked for. ` : ""}
+          {cache.evictions ? `${whole(cache.evictions)} gave way to others. More room: models.memory in node.yaml.` : "No model had to give way."}
         </p>
       </div>
     </Card>

@@ -49,15 +49,24 @@ class Lives:
     async def start(self, configured: Mapping[str, tuple[str, str, tuple[str, float]]]) -> None:
         """Take up what was stored, then what node.yaml says that is new: (active, shadow, (canary, percent))."""
         for name, life in self.lives.items():
-            stored = await asyncio.to_thread(self._books.look, partial(models.find_book, deployment=name))
-            before = Book(name) if stored is None else _decoded(name, stored[0])
-            book = declare(before, *configured[name], self._clock.wall_ns())
-            if book != before:
-                await self._store(book)
-            life.adopt(book)
-            if stored is not None and stored[1]:
-                life.restore(stored[1])
-            self._acted(life)
+            await self._take_up(name, life, configured[name])
+
+    async def begin(self, name: str, life: Lifecycle, configured: tuple[str, str, tuple[str, float]]) -> None:
+        """A deployment whose model came after the start; as `start`."""
+        self._locks[name] = asyncio.Lock()
+        await self._take_up(name, life, configured)
+        self.lives[name] = life
+
+    async def _take_up(self, name: str, life: Lifecycle, configured: tuple[str, str, tuple[str, float]]) -> None:
+        stored = await asyncio.to_thread(self._books.look, partial(models.find_book, deployment=name))
+        before = Book(name) if stored is None else _decoded(name, stored[0])
+        book = declare(before, *configured, self._clock.wall_ns())
+        if book != before:
+            await self._store(book)
+        life.adopt(book)
+        if stored is not None and stored[1]:
+            life.restore(stored[1])
+        self._acted(life)
 
     def find(self, deployment: str) -> Lifecycle:
         """One of them.

@@ -116,6 +116,10 @@ def slim(model: Any) -> None:
     for whole in (*model.graph.input, *model.graph.output, model.graph, model):
         _bare(whole)
     _zeros_once(model)
+    domains = {node.domain for node in model.graph.node} | {""}
+    used = [one for one in model.opset_import if one.domain.removeprefix("ai.onnx") in domains or one.domain in domains]
+    del model.opset_import[:]
+    model.opset_import.extend(used)
     del model.graph.quantization_annotation[:]
     model.doc_string = model.graph.doc_string = ""
 

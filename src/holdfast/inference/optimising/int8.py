@@ -14,6 +14,7 @@ from holdfast.inference.optimising.errors import NotPossible
 from holdfast.inference.optimising.given import Array
 
 QUANTISABLE = ("Conv", "Gemm", "MatMul")
+_METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 _MOST_BYTES = 500_000_000
 """Of activations held at once while histograms are gathered."""
 
@@ -42,7 +43,9 @@ def dynamic(model: Path, out: Path) -> None:
         )  # fmt: skip
 
 
-def static(model: Path, out: Path, x: Array, method: str, *, sensitive: bool = False) -> str:
+def static(
+    model: Path, out: Path, x: Array, method: str = "minmax", *, sensitive: bool = False, layers: bool = False
+) -> str:
     """QDQ with weights per channel and activations in the ranges that the rows show.
 
     Args:
@@ -51,6 +54,7 @@ def static(model: Path, out: Path, x: Array, method: str, *, sensitive: bool = F
         x:         rows to calibrate with, as the model takes them
         method:    minmax, entropy or percentile: how a range follows from what was seen
         sensitive: leave the first and the last layer in float32
+        layers:    quantise convolutions and matrix products only; whatever is between them stays float32
 
     Returns:
         What the reader should know.
@@ -64,18 +68,13 @@ def static(model: Path, out: Path, x: Array, method: str, *, sensitive: bool = F
     if sensitive and len(inside) < 4:
         raise NotPossible("with fewer than 4 layers nothing would be left to quantise")
     kept = [inside[0].name, inside[-1].name] if sensitive else []
-    methods = {
-        "minmax": CalibrationMethod.MinMax,
-        "entropy": CalibrationMethod.Entropy,
-        "percentile": CalibrationMethod.Percentile,
-    }
-    extra: dict[str, Any] = {"CalibPercentile": 99.99}
     rows = x if method == "minmax" else x[: _affordable(loaded, x)]
     with _quiet():
         quantize_static(
             str(model), str(out), _Rows(loaded.graph.input[0].name, rows), quant_format=QuantFormat.QDQ,
             per_channel=True, reduce_range=not has_dot_products(), activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8, nodes_to_exclude=kept, calibrate_method=methods[method], extra_options=extra,
+            weight_type=QuantType.QInt8, nodes_to_exclude=kept, calibrate_method=CalibrationMethod[_METHODS[method]],
+            op_types_to_quantize=list(QUANTISABLE) if layers else None, extra_options={"CalibPercentile": 99.99},
         )  # fmt: skip
     return f"{len(rows):,} rows" + (f"; float32: {', '.join(kept)}" if kept else "")
 

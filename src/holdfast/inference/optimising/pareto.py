@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 Prefer = Literal["size", "latency", "balanced"]
 PREFERENCES = get_args(Prefer)
-WORTH = 0.97
+WORTH = 0.95
 """A pick must be below this share of the original in what is preferred; less is the machine's noise."""
 
 

@@ -95,7 +95,8 @@ def _dynamic(job: Make) -> str:
 def _static(job: Make) -> str:
     x = np.load(job.calibrate)
     method, sensitive = str(job.options.get("method", "minmax")), bool(job.options.get("sensitive", 0))
-    return int8.static(Path(job.model), Path(job.out), x, method, sensitive=sensitive)
+    layers = bool(job.options.get("layers", 0))
+    return int8.static(Path(job.model), Path(job.out), x, method, sensitive=sensitive, layers=layers)
 
 
 def _half(job: Make) -> str:
@@ -124,6 +125,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("int8-entropy", "INT8, static, per channel, range by entropy", _static, options={"method": "entropy"}),
     Recipe("int8-percentile", "INT8, static, per channel, 99.99 % range", _static, options={"method": "percentile"}),
     Recipe("int8-mixed", "INT8, static, first and last layer float32", _static, options={"sensitive": 1}),
+    Recipe("int8-layers", "INT8, static, convolutions and matrix products only", _static, options={"layers": 1}),
     Recipe("int8-ort", "INT8 (minmax) in ORT format", _ort, after="int8-minmax", ending=".ort"),
     *(
         Recipe(f"pruned-{name}", f"a {name} of the weights at 0", _zeroed, options={"share": _SHARES[name]})

@@ -1,6 +1,7 @@
 """Deployments' lives from their plans: what a lifecycle needs of cards, feature sets and settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Shelves:
     def __init__(self, store: ModelStore) -> None:
         self.store = store
         self._by_ref: dict[str, Entry] = {}
+        self._named: dict[str, Entry] = {}
         self.look()
 
     def look(self) -> None:
@@ -45,10 +47,26 @@ class Shelves:
         found = self._by_ref.get(ref)
         return self.store.resolve(ref) if found is None else found
 
+    def name(self, said: str, entry: Entry) -> None:
+        """What settings call a model that was fetched."""
+        self._named[said] = entry
+
+    def resolve(self, said: str) -> Entry:
+        """What settings mean.
+
+        Raises:
+            ModelUnknown: when it isn't here.
+        """
+        return self._named[said] if said in self._named else self.store.resolve(said)
+
+    def folder(self, said: str) -> Path:
+        """Its folder; raises as `resolve`."""
+        return self.resolve(said).folder
+
     def ref_of(self, said: str) -> str:
         """What settings mean, as `name@version`; what isn't here stays as it's said."""
         try:
-            entry = self.store.resolve(said)
+            entry = self.resolve(said)
         except ModelUnknown:
             return said
         return said if entry.card is None else entry.card.ref

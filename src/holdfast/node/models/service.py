@@ -6,6 +6,7 @@ wait for it. A deployment whose model can't be loaded has its fallbacks, and loa
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from holdfast.inference.cache import ModelCache
 from holdfast.inference.card import load_card
 from holdfast.inference.errors import ModelRefused
+from holdfast.inference.hybrid.asking import ParentLabel
+from holdfast.inference.lifecycle.labels import Label
 from holdfast.inference.lifecycle.lifecycle import Lifecycle
 from holdfast.inference.lifecycle.service import Lives, running
 from holdfast.inference.lifecycle.states import State
@@ -22,8 +25,12 @@ from holdfast.inference.serving.service import Serving
 from holdfast.inference.serving.settings import ServingSettings
 from holdfast.inference.store import ModelStore
 from holdfast.inference.trials import Trials
+from holdfast.kernel.errors import HoldfastError
 from holdfast.model.features import FeatureRows
 from holdfast.model.predictions import Results, Role
+from holdfast.node.hybrid import AnsweringBelow, AskingAbove
+from holdfast.node.models.bigger import StoredBigger
+from holdfast.node.models.coming import Coming
 from holdfast.node.models.happenings import ModelsFailed
 from holdfast.node.models.living import Shelves, configured, facts_of, fallbacks, life_of, misfit
 from holdfast.node.models.loading import Loading
@@ -42,8 +49,12 @@ if TYPE_CHECKING:
 RETRY_S = 60.0
 """Between tries of a model that couldn't be loaded."""
 TICK_S = 1.0
+LATE_S = 5.0
+"""Between looks for models that weren't here at the start."""
 KEEP_S = 600.0
 """Between writes of what monitors have learned."""
+RUNS = 64_000_000
+"""Bytes for what models need while they run, beside what they hold."""
 NOBODY = ""
 """The key of what is no model: fallbacks answer."""
 _ROLES: Mapping[State, Role] = {State.ACTIVE: "active", State.CANARY: "canary", State.SHADOW: "shadow"}
@@ -62,7 +73,8 @@ class Models:
         self.store = ModelStore(node.plan.data / FOLDER)
         self.cache = ModelCache(settings.memory, Trials(self.store.verdicts), node.clock)
         self.shelves = Shelves(self.store)
-        self.loading = Loading(self.shelves, self.cache, Options(threads=settings.threads), node.telemetry)
+        options = Options(threads=settings.threads, together=2 * settings.memory + RUNS)
+        self.loading = Loading(self.shelves, self.cache, options, node.telemetry)
         self.works = {work.name: work for work in node.plan.works}
         self.recorders = {
             name: Recorder(node.journal.catalogue, name, work.settings.record) for name, work in self.works.items()
@@ -84,6 +96,12 @@ class Models:
         self._served: frozenset[tuple[str, Role, str]] = frozenset()
         self._changed = asyncio.Event()
         self.is_up = False
+        self.above, self.below = self._hybrid(node)
+        self._rulebook = node.rulebook
+        self.coming = Coming(
+            self.shelves, node.surroundings.artifacts.room, Trials(self.store.verdicts), node.telemetry
+        )
+        self._labelling = set[asyncio.Task[Any]]()
         self.on_tick: Callable[[], None] = lambda: None
         node.intake.on_features(self._rows)
         measure_models(self, node.telemetry)
@@ -96,9 +114,20 @@ class Models:
             if work.card is not None
         }
 
+    def _hybrid(self, node: "Node") -> tuple[AskingAbove | None, AnsweringBelow | None]:
+        asking = {name: work.settings.hybrid for name, work in self.works.items() if work.settings.hybrid is not None}
+        has_parent = node.plan.settings.parent is not None
+        above = AskingAbove(node, asking, self._from_above, self._label_from_above) if asking and has_parent else None
+        if node.ingest is None:
+            return above, None
+        return above, AnsweringBelow(node, StoredBigger(self.shelves, self.cache, self.loading.options, node.clock))
+
     def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs with the node, by name."""
         yield "models", self._run()
+        for part in (self.above, self.below):
+            if part is not None:
+                yield from part.tasks()
 
     async def stop(self, deadline_s: float) -> None:
         """Score what waits, keep what was learned, let go of the models."""
@@ -119,20 +148,35 @@ class Models:
     async def _live(self) -> None:
         if not self.is_up:
             await self.lives.start({name: configured(self.works[name], self.shelves) for name in self.lives.lives})
+        await self._take_up_late()
         await self._serve()
         self.is_up = True
-        retry = keep = self.clock.monotonic()
+        retry = keep = late = self.clock.monotonic()
         while True:
             await self._wait()
             now = self.clock.monotonic()
             if self._changed.is_set() or (self.loading.is_lacking and now - retry >= RETRY_S):
                 retry = now
                 await self._serve()
+            if now - late >= LATE_S:
+                late = now
+                await self._take_up_late()
             await self._tick()
             self.on_tick()
             if now - keep >= KEEP_S:
                 keep = now
                 await self.lives.keep()
+
+    async def _take_up_late(self) -> None:
+        """Deployments whose model wasn't here at the start and is now, from the parent or added by hand."""
+        for name in [name for name in self.works if name not in self.lives.lives]:
+            work = await self.coming.look(self.works[name])
+            if work is None or work.card is None:
+                continue
+            self.works[name] = work
+            life = life_of(work, work.card, self.node, np.random.default_rng())
+            await self._rulebook.feed([one.line for one in self.works.values() if one.line is not None])
+            await self.lives.begin(name, life, configured(work, self.shelves))
 
     async def _wait(self) -> None:
         try:
@@ -219,6 +263,8 @@ class Models:
             self.too_early += len(rows)
             return
         life.saw(rows)
+        if self.above is not None:
+            self.above.hybrid.saw(rows)
         routed = life.route(rows)
         to = [
             Assignment(name, one.role, one.version, None if one.all else one.rows)
@@ -239,6 +285,32 @@ class Models:
             batch = self.recorders[results.deployment].batch(results)
             if len(batch):
                 self.intake.made(batch)
+            if self.above is not None:
+                self.above.hybrid.said(results)
+
+    def _from_above(self, results: Results) -> None:
+        """What the model above said of rows that the local one was unsure of."""
+        recorder = self.recorders.get(results.deployment)
+        if recorder is not None:
+            self.newest.add(results)
+            batch = recorder.batch(results)
+            if len(batch):
+                self.intake.made(batch)
+
+    def _label_from_above(self, said: ParentLabel) -> None:
+        """The same as something to learn from."""
+        task = asyncio.ensure_future(self._keep_label(said))
+        self._labelling.add(task)
+        task.add_done_callback(self._labelling.discard)
+
+    async def _keep_label(self, said: ParentLabel) -> None:
+        label = said.label or f"{said.score:.9g}"
+        new = Label(
+            deployment=said.deployment, device=said.device, node=said.node, start_ns=said.ts, end_ns=said.ts,
+            label=label, by=said.by, source="parent",
+        )  # fmt: skip
+        with suppress(HoldfastError):  # one that this deployment can't say is no label for it
+            await self.lives.label(new)
 
     def _release(self, scorer: Any) -> None:
         if isinstance(scorer, Loaded) and scorer not in self.loading.scorers.values():

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from holdfast.inference.hybrid.settings import HybridSettings
 from holdfast.inference.lifecycle.settings import LifeSettings
 from holdfast.kernel.scalars import Duration, Size
 from holdfast.model.event import Severity
@@ -71,6 +72,8 @@ class Deploy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A model that answers for a part of the devices."""
     life: LifeSettings = LifeSettings()
     """How drift is watched, when it falls back by itself, how versions are compared."""
+    hybrid: HybridSettings | None = None
+    """Which results the model above is asked about."""
     tell_trouble: bool = True
     """Whether drift and falling back raise alerts `ml-<deployment>-trouble`, to the same topic."""
 

@@ -71,6 +71,14 @@ def test_static_int8_is_within_a_few_steps_of_the_original(tmp_path: Path, metho
     assert [len(scale) for scale in scales] == [64]  # one for each output channel
 
 
+def test_what_is_between_the_layers_can_stay_float32(tmp_path: Path) -> None:
+    before, after = nets.written(tmp_path / "a.onnx", nets.residual(wide=64)), tmp_path / "b.onnx"
+    for layers in (False, True):
+        int8.static(before, after, PICTURES, "minmax", layers=layers)
+        assert ("sum_scale" in nets.held(after)) is not layers  # the residual block's Add
+    np.testing.assert_allclose(nets.ran(after, PICTURES), nets.ran(before, PICTURES), atol=0.06)
+
+
 def test_calibration_takes_any_number_of_rows(tmp_path: Path) -> None:
     before = nets.written(tmp_path / "a.onnx", nets.dense())
     for count in (1, 17):

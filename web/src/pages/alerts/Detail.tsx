@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
+import { status } from "~/app";
 import { useLoad } from "~/lib/load";
 import { useWatch } from "~/lib/live";
 import { figure } from "~/lib/format";
@@ -83,7 +84,7 @@ export function Detail({ id }: { id: number }) {
 }
 
 function Head({ one, onAct, onHelp }: { one: AlertDetail; onAct: (act: Act) => void; onHelp: () => void }) {
-  const isOpen = one.state === "open", isDetector = "detector" in one.why;
+  const isOpen = one.state === "open", isDetector = "detector" in one.why, model = modelOf(one);
   const end = one.cleared_ns ? one.cleared_ns / 1e6 : now.value;
   return (
     <header class="stack alert-head">
@@ -120,12 +121,24 @@ function Head({ one, onAct, onHelp }: { one: AlertDetail; onAct: (act: Act) => v
             <Button needs="operator" far aria-pressed={one.label === "rejected"} onClick={() => onAct("rejected")}>It was none</Button>
           </>
         )}
+        {model && (
+          <Link class="button" href={`/models/${model}/labels?device=${encodeURIComponent(`${one.node}/${one.device}`)}&from=${one.raised_ns}&to=${one.cleared_ns || ""}`}>
+            Say what it was
+          </Link>
+        )}
         <Button look="quiet" class="keys-button" aria-label="Keys" onClick={onHelp}>
           <kbd>?</kbd>
         </Button>
       </div>
     </header>
   );
+}
+
+/** The deployment whose result the rule reads; empty = none. */
+function modelOf(one: AlertDetail): string {
+  if (one.node !== status.value?.node) return ""; // models are at their own node
+  const found = Object.keys(asObject(one.why["inputs"])).map((metric) => /^ml\.([a-z][a-z0-9_]*)\./.exec(metric)?.[1]);
+  return found.find((name) => name !== undefined) ?? "";
 }
 
 /** The inputs around it: marks where it was raised and cleared, a line at the threshold. */

@@ -82,5 +82,8 @@ function Free({ values, empty }: { values: Record<string, unknown>; empty: strin
 function spoken(key: string, value: unknown): string {
   if (typeof value === "number") return SHARES.test(key) && value >= 0 && value <= 1 ? `${figure(Math.round(value * 1000) / 10)} %` : figure(value);
   if (typeof value === "string") return value;
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return Object.entries(value).map(([name, one]) => `${name.replaceAll("_", " ")} ${spoken(name, one)}`).join(", ");
+  }
   return JSON.stringify(value);
 }

@@ -14,7 +14,7 @@ import { Now } from "./Now";
 import { took } from "./paces";
 import type { Detail as Told } from "./types";
 import { Life } from "./Life";
-import { Budget, budgetMood, DRIFT, millis, MOODS, ofBudget, pathOf } from "./words";
+import { Budget, budgetMood, DRIFT, HEALTH, HOW, millis, MOODS, ofBudget, pathOf } from "./words";
 
 const TABS = [["", "Now"], ["versions", "Versions"], ["drift", "Drift"], ["labels", "Labels"], ["about", "About"]] as const;
 const KEYS = [["1 … 5", "Its parts, from Now to About"], ["u", "Back to all models"]] as const;
@@ -41,7 +41,7 @@ export function Detail({ name, tab }: { name: string; tab: string }) {
   return (
     <Page title={name} about={<Head detail={data} />}>
       {error && <ErrorNote error={error} />}
-      {row.words && <div class={MOODS[row.health] === "bad" ? "banner bad" : MOODS[row.health] === "warn" ? "banner" : "banner info"} role="status">{row.words}</div>}
+      {(row.words || HEALTH[row.health]) && <div class={MOODS[row.health] === "bad" ? "banner bad" : MOODS[row.health] === "warn" ? "banner" : "banner info"} role="status">{row.words || HEALTH[row.health]}</div>}
       {row.drift === "drifting" && tab !== "drift" && (
         <div class="banner" role="status">
           <span>
@@ -112,8 +112,8 @@ function Figures({ detail }: { detail: Told }) {
         <Budget p50={row.p50_ms} p99={row.p99_ms} budget={row.budget_ms} />
       </Stat>
       <Stat title="Scored" value={rate(row.rows_per_s)} unit="rows/s" note={`of ${whole(row.devices)} ${row.devices === 1 ? "device" : "devices"}`} />
-      <Stat title="By fallback" value={percent(row.fallback_share)} mood={row.fallback_share > 0.05 ? "warn" : ""} note={answered.length ? `since the start ${answered.map(([how, n]) => `${short(n)} ${how}`).join(", ")}` : "every result is the model’s own"} />
-      <Stat title="Its data" value={words} mood={mood === "good" ? "" : mood} note={row.drift_words} />
+      <Stat title="By fallback" value={percent(row.fallback_share)} mood={row.fallback_share > 0.05 ? "warn" : ""} note={answered.length ? `since the start ${answered.map(([how, n]) => `${short(n)} by ${HOW[how] ?? how}`).join(", ")}` : "every result is the model’s own"} />
+      <Stat title="Its data" value={words} mood={mood === "good" ? "" : mood} note={row.drift_words || (row.drift === "ok" ? "nothing has moved" : "it still learns what is usual")} />
       <Stat title="Open alerts" value={row.rule ? whole(row.open_alerts) : "—"} mood={row.open_alerts ? "bad" : ""} note={row.rule ? <Link href={`/alerts?rule=${encodeURIComponent(row.rule)}`}>{`rule ${row.rule}`}</Link> : "it has no alert of its own"} />
     </div>
   );

@@ -4,7 +4,8 @@ import { Link } from "wouter-preact";
 import { send } from "~/lib/api";
 import { whole } from "~/lib/format";
 import { useLoad } from "~/lib/load";
-import { exact, lasting, moment, wallTime } from "~/lib/time";
+import { usePlace } from "~/lib/place";
+import { exact, inputTime, lasting, moment, wallTime } from "~/lib/time";
 import { Button, Card, Empty, ErrorNote, Field, Loading, Stat } from "~/parts/basic";
 import { Dialog } from "~/parts/Dialog";
 import { Table } from "~/parts/Table";
@@ -17,7 +18,12 @@ const NONE: Label[] = [];
 export function Labels({ detail, onDone }: { detail: Detail; onDone: () => void }) {
   const { row, labels } = detail;
   const asked = useLoad<{ labels: Label[]; more: number }>(`${pathOf(row.name)}/labels`, { limit: 200 }, 15_000);
-  const [isAsking, setAsking] = useState(false);
+  const [place, change] = usePlace();
+  const [isAsking, setAsking] = useState(place.has("from")); // from an alert: about its device and time
+  const close = (): void => {
+    setAsking(false);
+    change({ device: "", from: "", to: "" });
+  };
   return (
     <div class="stack">
       <div class="grid model-figures">
@@ -56,15 +62,16 @@ export function Labels({ detail, onDone }: { detail: Detail; onDone: () => void 
           />
         )}
       </Card>
-      {isAsking && <SayDialog detail={detail} onClose={() => setAsking(false)} onDone={() => { asked.reload(); onDone(); }} />}
+      {isAsking && <SayDialog detail={detail} about={place} onClose={close} onDone={() => { asked.reload(); onDone(); }} />}
     </div>
   );
 }
 
-function SayDialog({ detail, onClose, onDone }: { detail: Detail; onClose: () => void; onDone: () => void }) {
-  const choices = detail.classes, [first] = detail.devices;
+function SayDialog({ detail, about, onClose, onDone }: { detail: Detail; about: URLSearchParams; onClose: () => void; onDone: () => void }) {
+  const choices = detail.classes, known = detail.devices.find((one) => one.join("/") === about.get("device")), first = known ?? detail.devices[0];
+  const timeOf = (name: string): string => (Number(about.get(name)) > 0 ? inputTime(Number(about.get(name))) : "");
   const [place, setPlace] = useState(first ? first.join("\n") : ""), [label, setLabel] = useState(choices.at(-1) ?? "");
-  const [from, setFrom] = useState(""), [to, setTo] = useState(""), [why, setWhy] = useState(""), [isBusy, setBusy] = useState(false);
+  const [from, setFrom] = useState(timeOf("from")), [to, setTo] = useState(timeOf("to")), [why, setWhy] = useState(""), [isBusy, setBusy] = useState(false);
   const isReady = place !== "" && label.trim() !== "" && from !== "" && (to === "" || to > from);
   const go = async (event: Event): Promise<void> => {
     event.preventDefault();

@@ -8,7 +8,7 @@ import { Table } from "~/parts/Table";
 import { DeedDialog, DEEDS, rollback, type Asked } from "./deeds";
 import { Compare } from "./Compare";
 import { parts, versionsOf, type Act, type Detail, type Arm, type Role, type Version } from "./types";
-import { Budget, millis, MOODS, VERDICTS } from "./words";
+import { Budget, HOW, millis, MOODS, VERDICTS } from "./words";
 
 const STAGES: readonly (readonly [Role, string, string])[] = [
   ["candidate", "Candidate", "Verified, and doesn’t run."],
@@ -84,7 +84,7 @@ function One({ version, budget, onAsk }: { version: Version; budget: number | nu
               ["p50, p99", `${millis(version.p50_ms)}, ${millis(version.p99_ms)}`],
               ["Rows", `${rate(version.rows_per_s)}/s, ${short(version.scored)} scored`],
               version.skipped > 0 && ["Left out", short(version.skipped)],
-              fallbacks > 0 && ["Fallback", Object.entries(version.fallbacks).map(([how, n]) => `${short(n)} ${how}`).join(", ")],
+              fallbacks > 0 && ["Fallback", Object.entries(version.fallbacks).map(([how, n]) => `${short(n)} by ${HOW[how] ?? how}`).join(", ")],
               version.errors > 0 && ["Errors", <span class="tone-bad">{short(version.errors)}</span>],
               version.batch > 0 && ["Batch", `${short(version.batch)} rows, ${short(version.queue)} wait`],
             ]}

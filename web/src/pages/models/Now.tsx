@@ -57,30 +57,36 @@ function Latency({ detail }: { detail: Detail }) {
   );
 }
 
+type Kind = "score" | "confidence";
+
 interface Answer {
-  series: { series: string; ts: number[]; mean?: (number | null)[]; max?: (number | null)[] }[];
+  from_ns: number;
+  to_ns: number;
+  step_ns: number;
+  series: { series: string; ts: number[]; mean?: (number | null)[]; max?: (number | null)[]; last?: (number | string | boolean | null)[] }[];
 }
 
 /** What it said of one device: the score with its threshold, and its alerts. */
 function Said({ detail }: { detail: Detail }) {
   const [place, change] = usePlace();
-  const { row } = detail, metric = `ml.${row.name}.score`;
+  const { row } = detail;
   const wanted = place.get("span") ?? "", span: Span = wanted in SPANS ? (wanted as Span) : "1h";
   const alerts = useLoad<Alert[]>(row.rule ? "alerts" : null, { rule: row.rule, state: "all", limit: 200 }, 10_000).data ?? [];
   const open = alerts.find((one) => one.state === "open" && detail.devices.some(([node, device]) => node === one.node && device === one.device));
   const names = detail.devices.map(([node, device]) => `${node}/${device}`);
   const asked = place.get("device") ?? "", device = names.includes(asked) ? asked : open ? `${open.node}/${open.device}` : (names[0] ?? "");
-  const [seconds, step] = SPANS[span], series = `${device}/${metric}`;
-  const answer = useLoad<Answer>(device ? "query" : null, { series, from: `-${span}`, to: "now", step, aggregates: "mean,max", site: false }, seconds <= 3600 ? 5000 : 60_000);
+  const [seconds, step] = SPANS[span], series = ["score", "confidence", "label"].map((part) => `${device}/ml.${row.name}.${part}`);
+  const answer = useLoad<Answer>(device ? "query" : null, { series, from: `-${span}`, to: "now", step, aggregates: "mean,max,last", site: false }, seconds <= 3600 ? 5000 : 60_000);
   const drawn = useMemo(() => draw(answer.data), [answer.data]);
+  const blocks = useMemo(() => (detail.classes.length ? labelBlocks(answer.data, detail.classes, drawn?.times ?? []) : []), [answer.data, drawn, detail.classes]);
   const marks = useMemo(
     () => alerts.filter((one) => `${one.node}/${one.device}` === device && (!one.cleared_ns || one.cleared_ns / 1e6 > now.peek() - seconds * 1000)).slice(0, MOST_MARKS).map(marked),
     [alerts, device, seconds],
   );
-  const threshold = detail.card?.threshold ?? null;
+  const what = drawn?.kind ?? "score", metric = `ml.${row.name}.${what}`, threshold = what === "score" ? (detail.card?.threshold ?? null) : null;
   const levels = useMemo(() => (threshold === null ? [] : [{ value: threshold, label: "threshold" }]), [threshold]);
   if (!device) return <Card title="What it says"><Empty title="It hasn’t said anything yet.">{`Results come once devices of \`${detail.features?.source || "its feature set"}\` send.`.replaceAll("`", "")}</Empty></Card>;
-  const links = ["score", "label"].map((part) => `series=${encodeURIComponent(`${device}/ml.${row.name}.${part}`)}`).join("&");
+  const links = [what, "label"].map((part) => `series=${encodeURIComponent(`${device}/ml.${row.name}.${part}`)}`).join("&");
   return (
     <Card
       title="What it says"
@@ -96,18 +102,19 @@ function Said({ detail }: { detail: Detail }) {
     >
       {answer.error && !drawn && <ErrorNote error={answer.error} />}
       {!drawn && !answer.error && <div class="said-wait"><Loading label="Loading the past" /></div>}
-      {drawn && (drawn.times.length ? (
+      {drawn && (drawn.times.length || blocks.length ? (
         <>
-          <Chart label={`${metric} of ${device} over the last ${span}`} times={drawn.times} lines={drawn.lines} marks={marks} levels={levels} height={260} />
-          <div class="legend">
-            <span class="model-key series-1"><i />highest score of each step</span>
+          {blocks.length > 0 && <Labels blocks={blocks} classes={detail.classes} />}
+          {drawn.times.length > 0 && <Chart label={`${metric} of ${device} over the last ${span}`} times={drawn.times} lines={drawn.lines} marks={marks} levels={levels} height={260} />}
+          {drawn.times.length > 0 && <div class="legend">
+            <span class="model-key series-1"><i />{`highest ${what} of each step`}</span>
             <span class="model-key series-2"><i />mean</span>
             {threshold !== null && <span class="model-key level"><i />{`threshold ${figure(threshold)}`}</span>}
             {marks.length > 0 && <span class="model-key span bad"><i />while an alert was open</span>}
-          </div>
+          </div>}
         </>
       ) : (
-        <Empty title="There are no scores of this time.">{`${metric} of ${device} is stored where record: in node.yaml has score. Is the device sending?`}</Empty>
+        <Empty title="There are no scores of this time.">{`Is ${device} sending? Scores and labels are stored where record: of ${row.name} in node.yaml has them.`}</Empty>
       ))}
     </Card>
   );
@@ -117,18 +124,63 @@ function marked(one: Alert): Mark {
   return { from: one.raised_ns / 1e6, to: one.cleared_ns ? one.cleared_ns / 1e6 : now.peek(), mood: one.severity === "critical" ? "bad" : "warn", label: one.message };
 }
 
-function draw(answer: Answer | null): { times: number[]; lines: { name: string; values: (number | null | undefined)[] }[] } | null {
+/** The score, or where it isn't recorded the confidence. */
+function draw(answer: Answer | null): { kind: Kind; times: number[]; lines: { name: string; values: (number | null | undefined)[] }[] } | null {
   if (!answer) return null;
-  const column = answer.series[0];
+  const of = (kind: Kind): Answer["series"][number] | undefined => answer.series.find((one) => one.series.endsWith(`.${kind}`) && one.ts.length > 0);
+  const column = of("score") ?? of("confidence");
   const points = (values: readonly (number | null)[] | undefined): Point[] => (column?.ts ?? []).map((ts, i) => [ms(ts), values?.[i] ?? null]);
   const { times, values } = aligned([points(column?.max), points(column?.mean)]);
-  return { times, lines: [{ name: "highest", values: values[0] ?? [] }, { name: "mean", values: values[1] ?? [] }] };
+  return { kind: column?.series.endsWith(".confidence") ? "confidence" : "score", times, lines: [{ name: "highest", values: values[0] ?? [] }, { name: "mean", values: values[1] ?? [] }] };
+}
+
+/** A label that held for some steps. from, to: shares of the time shown; at: of the classes. */
+interface Block {
+  from: number;
+  to: number;
+  label: string;
+  at: number;
+}
+
+/** times: of the chart below, ms, so that both have one axis. */
+function labelBlocks(answer: Answer | null, classes: readonly string[], times: readonly number[]): Block[] {
+  const column = answer?.series.find((one) => one.series.endsWith(".label"));
+  if (!answer || !column?.last) return [];
+  const begin = times.length > 1 ? (times[0] ?? 0) * 1e6 : answer.from_ns, end = times.length > 1 ? (times.at(-1) ?? 0) * 1e6 : answer.to_ns;
+  const span = end - begin, blocks: Block[] = [];
+  column.ts.forEach((ts, i) => {
+    const label = column.last?.[i];
+    if (typeof label !== "string") return;
+    const from = Math.min(1, Math.max(0, (ts - begin) / span)), to = Math.min(1, from + answer.step_ns / span), last = blocks.at(-1);
+    if (last?.label === label && from - last.to < (4 * answer.step_ns) / span) last.to = to;
+    else blocks.push({ from, to, label, at: classes.indexOf(label) });
+  });
+  return blocks;
+}
+
+/** What it said when, over the chart. */
+function Labels({ blocks, classes }: { blocks: readonly Block[]; classes: readonly string[] }) {
+  const said = classes.filter((_, at) => blocks.some((one) => one.at === at));
+  return (
+    <>
+      <svg class="label-strip" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label={`What it said: ${said.join(", ")}; last ${blocks.at(-1)?.label ?? ""}`}>
+        {blocks.map((one) => (
+          <rect key={one.from} class={`label-${(Math.max(0, one.at) % 6) + 1}`} x={100 * one.from} width={Math.max(0.2, 100 * (one.to - one.from))} y="0" height="10">
+            <title>{one.label}</title>
+          </rect>
+        ))}
+      </svg>
+      <div class="legend label-legend">
+        {classes.map((name, at) => said.includes(name) && <span key={name} class={`model-key label-${(at % 6) + 1}`}><i />{name}</span>)}
+      </div>
+    </>
+  );
 }
 
 const RESULTS: Column<Result>[] = [
   { name: "When", sort: (one) => -one.ts, cell: (one) => <span class="nowrap" title={exact(one.ts)}>{clock(ms(one.ts))}</span> },
   { name: "Device", sort: (one) => one.device, cell: (one) => <Link class="nowrap" href={`/devices/${encodeURIComponent(one.device)}`}>{one.device}</Link> },
-  { name: "Score", isNumber: true, sort: (one) => -(one.score ?? -Infinity), cell: (one) => (one.score === null ? "—" : figure(Math.round(one.score * 1e4) / 1e4)) },
+  { name: "Score", isNumber: true, sort: (one) => -(one.score ?? -Infinity), cell: (one) => (one.score === null ? "—" : String(Number(one.score.toPrecision(4)))) },
   { name: "Says", sort: (one) => one.label, cell: (one) => <span class="clip label-cell" title={one.label}>{one.label || "—"}</span> },
   { name: "Sure", isNumber: true, wideOnly: true, sort: (one) => -(one.confidence ?? -1), cell: (one) => (one.confidence === null ? "" : percent(one.confidence)) },
   { name: "By", sort: (one) => one.how, cell: (one) => (one.how === "model" ? <span class="soft">the model</span> : <Badge mood={one.how === "parent" ? "info" : "warn"}>{HOW[one.how] ?? one.how}</Badge>) },
