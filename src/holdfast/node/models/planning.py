@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FOLDER = "models"
 """Of the data folder: models on this node."""
+PUBLISHED = "artifact:"
+"""A model by the digest that it was published under; it comes once the node runs."""
 Where = tuple[str | int, ...]
 Fault = tuple[Where, str]
 Resolve = Callable[[str], Path]
@@ -90,7 +92,7 @@ def plan_works(settings: ModelsSettings, resolve: Resolve, *, may_come: bool) ->
         try:
             works.append(plan_work(name, one, resolve))
         except ModelUnknown as error:
-            if not may_come:
+            if not may_come and not one.model.startswith(PUBLISHED):
                 faults.append(((*where, "model"), f"{error}; {error.hint}"))
             works.append(Work(name, one))
         except SettingsInvalid as invalid:
@@ -101,7 +103,7 @@ def plan_works(settings: ModelsSettings, resolve: Resolve, *, may_come: bool) ->
             hint = getattr(error, "hint", "")
             faults.append(((*where, "model"), f"{error}{f'; {hint}' if hint else ''}"))
     for work in works:
-        faults += _bad_fallbacks(work, resolve)
+        faults += [*_bad_fallbacks(work, resolve), *_bad_images(work)]
     return works, faults + list(_circles(works))
 
 
@@ -158,6 +160,17 @@ def _bad_fallbacks(work: Work, resolve: Resolve) -> Iterator[Fault]:
             if other.inputs.features != work.card.inputs.features:
                 mine = work.card.inputs.features
                 yield (*where, "model"), f"{other.ref} takes {other.inputs.features or 'images'}, not {mine}"
+
+
+def _bad_images(work: Work) -> Iterator[Fault]:
+    """A model that takes pictures needs some, and no other has any."""
+    where: Where = ("deploy", work.name, "images")
+    if work.card is None or (work.card.inputs.image is None) == (work.settings.images is None):
+        return
+    if work.settings.images is None:
+        yield where, f"is missing: {work.card.ref} takes pictures; say from which `folder`"
+    else:
+        yield where, f"{work.card.ref} takes no pictures"
 
 
 def _circles(works: Sequence[Work]) -> Iterator[Fault]:

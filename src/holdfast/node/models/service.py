@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from holdfast.inference.cache import ModelCache
@@ -20,6 +21,7 @@ from holdfast.inference.lifecycle.lifecycle import Lifecycle
 from holdfast.inference.lifecycle.service import Lives, running
 from holdfast.inference.lifecycle.states import State
 from holdfast.inference.runtimes.port import Options
+from holdfast.inference.serving.images.service import Images
 from holdfast.inference.serving.ports import Assignment, ByRule, Deployment, Last, Smaller, Step
 from holdfast.inference.serving.service import Serving
 from holdfast.inference.serving.settings import ServingSettings
@@ -101,7 +103,8 @@ class Models:
         self.coming = Coming(
             self.shelves, node.surroundings.artifacts.room, Trials(self.store.verdicts), node.telemetry
         )
-        self._labelling = set[asyncio.Task[Any]]()
+        self._waiting = set[asyncio.Task[Any]]()
+        self.images = self._cameras(node)
         self.on_tick: Callable[[], None] = lambda: None
         node.intake.on_features(self._rows)
         measure_models(self, node.telemetry)
@@ -122,12 +125,32 @@ class Models:
             return above, None
         return above, AnsweringBelow(node, StoredBigger(self.shelves, self.cache, self.loading.options, node.clock))
 
+    def _cameras(self, node: "Node") -> dict[str, Images]:
+        """What takes pictures, by deployment."""
+        return {
+            name: Images(
+                name,
+                msgspec.structs.replace(settings, folder=str(node.plan.path(settings.folder))),
+                work.card.inputs.image,
+                node=self.node,
+                clock=self.clock,
+                offer=self._rows,
+                emit=self.telemetry.emit,
+            )
+            for name, work in self.works.items()
+            if (settings := work.settings.images) is not None
+            and work.card is not None
+            and work.card.inputs.image is not None
+        }
+
     def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs with the node, by name."""
         yield "models", self._run()
         for part in (self.above, self.below):
             if part is not None:
                 yield from part.tasks()
+        for name, camera in self.images.items():
+            yield f"pictures {name}", camera.run()
 
     async def stop(self, deadline_s: float) -> None:
         """Score what waits, keep what was learned, let go of the models."""
@@ -285,8 +308,17 @@ class Models:
             batch = self.recorders[results.deployment].batch(results)
             if len(batch):
                 self.intake.made(batch)
+            if results.deployment in self.images:
+                self._when_stored(results)
             if self.above is not None:
                 self.above.hybrid.said(results)
+
+    def _when_stored(self, results: Results) -> None:
+        """A picture leaves its place once its result is on disk."""
+        stored = asyncio.ensure_future(self.intake.everything_stored())
+        self._waiting.add(stored)
+        stored.add_done_callback(self._waiting.discard)
+        stored.add_done_callback(lambda _: self.images[results.deployment].stored(results))
 
     def _from_above(self, results: Results) -> None:
         """What the model above said of rows that the local one was unsure of."""
@@ -300,8 +332,8 @@ class Models:
     def _label_from_above(self, said: ParentLabel) -> None:
         """The same as something to learn from."""
         task = asyncio.ensure_future(self._keep_label(said))
-        self._labelling.add(task)
-        task.add_done_callback(self._labelling.discard)
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
 
     async def _keep_label(self, said: ParentLabel) -> None:
         label = said.label or f"{said.score:.9g}"

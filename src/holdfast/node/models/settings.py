@@ -7,6 +7,7 @@ from msgspec import Meta, Struct, field
 
 from holdfast.inference.hybrid.settings import HybridSettings
 from holdfast.inference.lifecycle.settings import LifeSettings
+from holdfast.inference.serving.images.settings import ImageSettings
 from holdfast.kernel.scalars import Duration, Size
 from holdfast.model.event import Severity
 from holdfast.stream.language.settings import ActionText
@@ -74,6 +75,8 @@ class Deploy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How drift is watched, when it falls back by itself, how versions are compared."""
     hybrid: HybridSettings | None = None
     """Which results the model above is asked about."""
+    images: ImageSettings | None = None
+    """Where pictures come from, for a model that takes those."""
     tell_trouble: bool = True
     """Whether drift and falling back raise alerts `ml-<deployment>-trouble`, to the same topic."""
 
@@ -95,6 +98,8 @@ class ModelsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             for i, step in enumerate(one.fallback):
                 if isinstance(step, Fallback) and (step.model is None) == (not step.rule):
                     yield ("deploy", name, "fallback", i), "a fallback is `last`, `{model: …}` or `{rule: …}`"
+            if one.images is not None and not one.images.folder:
+                yield ("deploy", name, "images", "folder"), "is missing: the folder that is watched for pictures"
             if len(set(one.record)) < len(one.record):
                 yield ("deploy", name, "record"), "a part stands twice"
             if "score" not in one.record and "label" not in one.record:
