@@ -113,7 +113,7 @@ def ports(path: Path) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """Inputs and outputs of a model's file."""
     if path.suffix == ".tflite":
         raise ModelUnusable(f"{path}: a LiteRT model can't be optimised here", "export it as ONNX, with tf2onnx say")
-    opened = session(path)
+    opened = session(path, level="off")  # nothing of it is computed here, not even its constants
     return tuple(map(_port, opened.get_inputs())), tuple(map(_port, opened.get_outputs()))
 
 
