@@ -108,12 +108,12 @@ def rate(of: Callable[[], Any], n: int, seconds: float) -> float:
 class Served:
     """A serving that counts what it tells."""
 
-    def __init__(self, **models: Any) -> None:
+    def __init__(self, budget_s: float = 0.05, **models: Any) -> None:
         self.rows, self.latencies = 0, [np.zeros(0)]
         self.told = asyncio.Event()
         self.serving = Serving(ServingSettings(), CLOCK, tell=self._tell, emit=lambda one: print(f"  {one}"))
         rule = ByRule(lambda given: Predictions.none(len(given)))
-        works = [Deployment("pump", [("active", "m")])]
+        works = [Deployment("pump", [("active", "m")], budget_s)]
         works += [Deployment("fan", [("active", "s")], fallback=[rule])] if "s" in models else []
         self.serving.adopt(works, models)
 
@@ -130,7 +130,7 @@ class Served:
 
 async def saturated(scorer: ModelScorer, per_offer: int, seconds: float) -> tuple[float, float]:
     """Rows a second, and rows a batch; as much waits as makes two batches."""
-    served = Served(m=scorer)
+    served = Served(budget_s=10.0, m=scorer)  # nothing is passed over for being late
     await served.warm()
     lane = served.serving.schedule.roster.lanes["m"]
     runs, run_rows, turn = lane.runs, lane.run_rows, 0
