@@ -150,7 +150,7 @@ class Models:
             if part is not None:
                 yield from part.tasks()
         for name, camera in self.images.items():
-            yield f"pictures {name}", camera.run()
+            yield f"pictures {name}", self._look(camera)
 
     async def stop(self, deadline_s: float) -> None:
         """Score what waits, keep what was learned, let go of the models."""
@@ -158,6 +158,12 @@ class Models:
         if self.is_up:
             await self.lives.keep()
         self.loading.release(self.loading.scorers.values())
+
+    async def _look(self, camera: Images) -> None:
+        """Pictures wait for the models; readings don't."""
+        while not self.is_up:
+            await asyncio.sleep(TICK_S / 4)
+        await camera.run()
 
     async def _run(self) -> None:
         """Whatever goes wrong with models, the node goes on: its readings matter more."""
