@@ -8,9 +8,7 @@ from prometheus_client.metrics_core import Metric
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
-from holdfast.inference.hybrid.settings import HybridSettings
 from holdfast.kernel.clock import SystemClock
-from holdfast.node.hybrid import AnsweringBelow, AskingAbove, ScorerBigger
 from holdfast.node.node import Node
 from holdfast.node.reporting import reports_of, telemetry_of
 from holdfast.node.settings import read_plan
@@ -40,6 +38,7 @@ bacnet: {hall: {address: "127.0.0.1:1", devices: {ahu: {device: 1, objects: {n: 
 opcua: {line: {url: "opc.tcp://127.0.0.1:1", devices: {press: {nodes: {n: {id: i=1, metric: n}}}}}}
 routes: {out: {to: {url: "mqtt://127.0.0.1:1"}, readings: {}}}
 telemetry: {metrics: {}, log: {level: error, send: error}, otlp: {url: "http://127.0.0.1:1", plain: true}}
+models: {deploy: {room: {model: "builtin:occupancy", hybrid: {model: big, below: 0.7}}}}
 channels: {ops: {webhook: {url: "http://127.0.0.1:1/", plain: true}}}
 """
 
@@ -50,8 +49,6 @@ async def everything(folder: Path) -> list[Metric]:
     clock, plan = SystemClock(), read_plan(folder / "node.yaml")
     telemetry = telemetry_of(plan, clock)
     node = Node(plan, clock, telemetry)
-    AskingAbove(node, {"pump": HybridSettings(model="big", below=0.7)}, lambda _: None)
-    AnsweringBelow(node, ScorerBigger(lambda _: None, clock.monotonic))
     try:
         reports_of(node)
         if plan.settings.api is not None:  # the pages count, too, and the node builds them as it starts

@@ -92,8 +92,7 @@ class Node:
         Raises:
             HoldfastError: when the journal can't be opened, or a key or token can't be used.
         """
-        settings = plan.settings
-        self.plan, self.telemetry = plan, telemetry
+        self.plan, self.telemetry, settings = plan, telemetry, plan.settings
         key = read_key(settings.journal.key, plan.folder, plan.data / FILE_NAME)
         self.journal = Journal(Access(plan.data / FILE_NAME, key), settings.node, settings.journal, clock)
         self.journal.on_condition(self._journal_changed)
@@ -115,8 +114,7 @@ class Node:
         self.devices = DeviceService(settings.devices, self.journal, clock, telemetry)
         self.scripts, self.intake, self.uplinks = self._make_intake()
         self.quarantine, self.commands = self._make_quarantine(), Commanding(self)
-        self.told_devices = ToldDevices(self)
-        self.mqtt = self._make_mqtt()
+        self.told_devices, self.mqtt = ToldDevices(self), self._make_mqtt()
         self.ingest = self._make_ingest()
         self.notify = make_notify(self)
         self.queues = QueueService(self.journal, settings.queues, clock, telemetry, lambda: uuid.uuid4().hex)

@@ -11,7 +11,7 @@ from holdfast.journal.settings import JournalSettings
 from holdfast.journal.store import FILE_NAME, Store
 from holdfast.storage.errors import DiskFull
 
-TINY = JournalSettings(quota=470_000)
+TINY = JournalSettings(quota=500_000)
 
 
 def filled(folder: Path) -> int:
