@@ -1,10 +1,12 @@
-"""From MQTT to `alerts/ml`: 1,000 series at 10 Hz through the pump autoencoder: `python -m benchmarks.models`; 2 minutes.
+"""From MQTT to `alerts/ml`, 1,000 series at 10 Hz through the pump autoencoder: `python -m benchmarks.models`; 2 min.
 
 125 pumps send 8 sensors each, ten times a second, over 125 connections (QoS 1). After the 400 rows in which a pump's
 baseline is learnt, each pump is disturbed for a second in turn. Said are: PUBACK latency with the models and without,
 arrival → result as the node measures it, publish → `alerts/ml` as a subscriber sees it, CPU and memory of the node.
 
-    python -m benchmarks.models [--seconds 20] [--models pump|three|none]
+    python -m benchmarks.models [--seconds 20] [--models pump|three|none] [--within 10ms]
+
+within: `intake.decide_within`: how long messages gather before they're decided; the default is 2 ms.
 """
 
 import argparse
@@ -46,14 +48,15 @@ _OTHERS = (
 _MODELS = {"none": "", "pump": _PUMP, "three": _PUMP + _OTHERS}
 
 
-def node(folder: Path, which: str) -> tuple[Path, int, int]:
+def node(folder: Path, which: str, within: str = "2ms") -> tuple[Path, int, int]:
     mqtt, api = free_port(), free_port()
     fields = "\n".join(f"      {name}: {{metric: {name}}}" for name in SENSORS)
     (folder / "profiles.yaml").write_text(_PROFILE % fields)
     models = f"models:\n  deploy:\n{_MODELS[which]}" if _MODELS[which] else ""
     (folder / "node.yaml").write_text(
         f'node: gw\nmqtt: {{listen: "127.0.0.1:{mqtt}", anonymous: true}}\napi: {{listen: "127.0.0.1:{api}"}}\n'
-        f"profiles: [profiles.yaml]\njournal: {{ballast: 0MB}}\n{models}"
+        f"profiles: [profiles.yaml]\njournal: {{ballast: 0MB}}\n"
+        f"intake: {{decide_within: {within}}}\n{models}"
     )
     return folder / "node.yaml", mqtt, api
 
@@ -146,9 +149,9 @@ def metrics(api: int, name: str) -> list[str]:
         return [line for line in answer.read().decode().splitlines() if line.startswith(name)]
 
 
-def run(which: str, seconds: float) -> None:
+def run(which: str, seconds: float, within: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        settings, mqtt, api = node(Path(folder), which)
+        settings, mqtt, api = node(Path(folder), which, within)
         with running(*python("holdfast", "run", str(settings)), log=Path(folder) / "log") as process:
             wait_for_port(mqtt)
             time.sleep(3)
@@ -176,9 +179,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--models", choices=tuple(_MODELS), default="")
+    parser.add_argument("--within", default="2ms")
     args = parser.parse_args()
     for which in (args.models,) if args.models else ("none", "pump"):
-        run(which, args.seconds)
+        run(which, args.seconds, args.within)
 
 
 if __name__ == "__main__":

@@ -122,8 +122,11 @@ class IntakeService:
         """Readings made here by models: decided on and committed like those of devices."""
         if not self._free.is_set():
             self._later.append(lambda: self.made(batch))
-        else:
-            self.take(self.preparer.made(batch, self._clock.wall_ns()))
+            return
+        self._idle.clear()
+        self._decide(self.preparer.made(batch, self._clock.wall_ns()))
+        if not self._committing:  # what has come since isn't decided before its time for this
+            self._schedule_commit()
 
     def adopt(self, rules: Sequence[CompiledRule]) -> Adoption:
         """Other rules from now on; what they leave alone goes on."""

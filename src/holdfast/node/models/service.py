@@ -96,7 +96,7 @@ class Models:
         self.too_early = 0
         """Rows that came before their model was loaded."""
         self._served: frozenset[tuple[str, Role, str]] = frozenset()
-        self._changed = asyncio.Event()
+        self._changed, self._up = asyncio.Event(), asyncio.Event()
         self.is_up = False
         self.above, self.below = self._hybrid(node)
         self._rulebook = node.rulebook
@@ -161,8 +161,7 @@ class Models:
 
     async def _look(self, camera: Images) -> None:
         """Pictures wait for the models; readings don't."""
-        while not self.is_up:
-            await asyncio.sleep(TICK_S / 4)
+        await self._up.wait()
         await camera.run()
 
     async def _run(self) -> None:
@@ -180,6 +179,7 @@ class Models:
         await self._take_up_late()
         await self._serve()
         self.is_up = True
+        self._up.set()
         retry = keep = late = self.clock.monotonic()
         while True:
             await self._wait()
