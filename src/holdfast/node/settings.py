@@ -366,7 +366,7 @@ def _contradictory_people(document: Document[NodeSettings]) -> Iterator[Problem]
 
 def _contradictory_models(document: Document[NodeSettings]) -> Iterator[Problem]:
     if document.value.models is not None:
-        for where, text in document.value.models.findings():
+        for where, text in document.value.models.findings(has_parent=document.value.parent is not None):
             yield document.problem(("models", *where), text)
 
 

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from holdfast.kernel.errors import HoldfastError
+from holdfast.kernel.scalars import Duration
 
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
@@ -29,8 +30,8 @@ class DriftSettings(Struct, frozen=True, forbid_unknown_fields=True):
     bad:         share of rows in a season that can't be scored (or are filled or uncertain) that is alarmed
     """
 
-    window_s: float = HOUR_S
-    season_s: float = DAY_S
+    window_s: Duration = field(default=HOUR_S, name="window")
+    season_s: Duration = field(default=DAY_S, name="season")
     learn: int = 7
     settle: int = 21
     devices: int = 256
@@ -69,11 +70,11 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     failures: float | None = 0.5
-    latency_s: float | None = None
+    latency_s: Duration | None = field(default=None, name="latency")
     error: float | None = None
     drift: float | None = None
-    for_s: float = 60.0
-    hold_s: float = HOUR_S
+    for_s: Duration = field(default=60.0, name="for")
+    hold_s: Duration = field(default=HOUR_S, name="hold")
     to: Literal["former", "chain"] = "former"
     abort: bool = True
     least: int = 20
@@ -94,7 +95,7 @@ class LifeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitSettings = LimitSettings()
     salt: str = ""
     paired: bool = True
-    block_s: float = 600.0
+    block_s: Duration = field(default=600.0, name="block")
     confidence: float = 0.95
     least: int = 20
     recent: int = 100_000
@@ -105,9 +106,12 @@ class LifeSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             LifeInvalid: with the first such setting.
         """
+        if wrong := self.faults():
+            raise LifeInvalid(wrong[0])
+
+    def faults(self) -> list[str]:
+        """What can't be meant."""
         wrong = self.drift.findings()
         wrong += [] if 0.5 < self.confidence < 1 else ["confidence: between 0.5 and 1"]
         wrong += [] if 1 <= self.recent <= 10_000_000 else ["recent: 1 to 10,000,000"]
-        wrong += [] if self.block_s > 0 else ["block_s: above 0"]
-        if wrong:
-            raise LifeInvalid(wrong[0])
+        return wrong + ([] if self.block_s > 0 else ["block: above 0"])

@@ -80,6 +80,20 @@ class Deploy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tell_trouble: bool = True
     """Whether drift and falling back raise alerts `ml-<deployment>-trouble`, to the same topic."""
 
+    def findings(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """As of `ModelsSettings`, below the deployment."""
+        for i, step in enumerate(self.fallback):
+            if isinstance(step, Fallback) and (step.model is None) == (not step.rule):
+                yield ("fallback", i), "a fallback is `last`, `{model: …}` or `{rule: …}`"
+        if self.images is not None and not self.images.folder:
+            yield ("images", "folder"), "is missing: the folder that is watched for pictures"
+        for said in self.life.faults():
+            yield ("life",), said
+        if len(set(self.record)) < len(self.record):
+            yield ("record",), "a part stands twice"
+        if "score" not in self.record and "label" not in self.record:
+            yield ("record",), "`score` or `label` must be in it: the result itself"
+
 
 class ModelsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """See the module."""
@@ -92,15 +106,10 @@ class ModelsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Threads within one run of a model."""
     deploy: dict[Deployment, Deploy] = {}
 
-    def findings(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    def findings(self, *, has_parent: bool) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What is wrong beyond what any value of a key may be: (place, text)."""
         for name, one in self.deploy.items():
-            for i, step in enumerate(one.fallback):
-                if isinstance(step, Fallback) and (step.model is None) == (not step.rule):
-                    yield ("deploy", name, "fallback", i), "a fallback is `last`, `{model: …}` or `{rule: …}`"
-            if one.images is not None and not one.images.folder:
-                yield ("deploy", name, "images", "folder"), "is missing: the folder that is watched for pictures"
-            if len(set(one.record)) < len(one.record):
-                yield ("deploy", name, "record"), "a part stands twice"
-            if "score" not in one.record and "label" not in one.record:
-                yield ("deploy", name, "record"), "`score` or `label` must be in it: the result itself"
+            if one.hybrid is not None and not has_parent:
+                yield ("deploy", name, "hybrid"), "there is no `parent` that could be asked"
+            for where, said in one.findings():
+                yield ("deploy", name, *where), said

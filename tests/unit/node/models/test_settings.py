@@ -64,3 +64,29 @@ def test_a_rule_that_reads_a_part_which_isnt_recorded_is_refused(tmp_path: Path)
 def test_a_deployment_that_cannot_be_is_refused_in_its_place(tmp_path: Path, line: str, said: str) -> None:
     text = PUMP if not line.startswith("model") else "models:\n  deploy:\n    pump:\n"
     assert said in faults(tmp_path, f"{text}      {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("hybrid: {model: big, below: 0.7}", "there is no `parent` that could be asked"),
+        ("hybrid: {model: big}", "`below` or `between` is missing"),
+        ("life: {drift: {window: 7h}}", "2 to 48 times into a season"),
+        ("images: {folder: pictures}", "takes no pictures"),
+        ("inputs: {air.co: hall.co2}", "isn't read by"),
+        ("fallback: [{rule: 'lght > 3'}]", "`lght` is unknown"),
+        ("fallback: [{model: 'builtin:bearing-fault'}]", "takes bearing-window@"),
+    ],
+)
+def test_what_a_deployment_cannot_mean_is_told_before_the_node_starts(tmp_path: Path, line: str, said: str) -> None:
+    text = PUMP.replace("pump-anomaly", "occupancy")
+    assert said in faults(tmp_path, f"{text}      {line}\n")
+
+
+def test_a_model_that_would_be_fed_with_its_own_results_is_refused(tmp_path: Path) -> None:
+    text = PUMP.replace("pump-anomaly", "occupancy")
+    assert "fed with its own results" in faults(tmp_path, f"{text}      inputs: {{air.co2: ml.pump.score}}\n")
+
+
+def test_a_model_that_isnt_here_is_a_fault_where_no_parent_may_have_it(tmp_path: Path) -> None:
+    assert "there is no model nowhere" in faults(tmp_path, PUMP.replace("builtin:pump-anomaly", "nowhere"))
