@@ -56,7 +56,7 @@ class Recorder:
             case "score":
                 return said.score
             case "label":
-                return np.where(said.label >= 0, said.label, np.nan)
+                return np.where((said.label >= 0) & (said.label < labels), said.label, np.nan)
             case "confidence":
                 return said.confidence
             case "ms":

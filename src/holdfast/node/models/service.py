@@ -7,6 +7,7 @@ wait for it. A deployment whose model can't be loaded has its fallbacks, and loa
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -309,6 +310,8 @@ class Models:
         life = self.lives.lives.get(results.deployment)
         if life is not None and results.model:
             life.told(results)
+        if life is not None and not results.labels:  # of fallbacks that answer for no model
+            results = replace(results, labels=life.names)
         if results.role != "shadow":
             self.newest.add(results)
             batch = self.recorders[results.deployment].batch(results)

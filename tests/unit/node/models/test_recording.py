@@ -79,3 +79,13 @@ def test_places_may_be_numbered_otherwise_in_every_batch() -> None:
     turned = replace(RESULTS, places=[("gw", "pump-2"), ("gw", "pump-1")], key=np.array([1, 0, 1], np.int32))
     assert told(recorder, catalogue, turned) == first
     assert len(catalogue) == 2
+
+
+def test_a_label_that_has_no_name_is_no_reading() -> None:
+    catalogue = Catalogue()
+    nameless = replace(RESULTS, labels=())
+    assert [name for name, _, _ in told(Recorder(catalogue, "pump", ("score", "label")), catalogue, nameless)] == [
+        "gw/pump-1/ml.pump.score",
+        "gw/pump-2/ml.pump.score",
+        "gw/pump-1/ml.pump.score",
+    ]
