@@ -1,5 +1,6 @@
 """Models at work in a real node: what devices send becomes predictions, and nothing of it disturbs the readings."""
 
+import hashlib
 import shutil
 import time
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ import numpy as np
 import onnxruntime
 import pytest
 from tests.system.foreign.site import ROOT, Upstream, wait_until
-from tests.system.models.site import ModelSite
+from tests.system.models.site import ModelSite, send_rows
+from tests.unit.inference import making
 
 from holdfast.inference.card import load_card
 from holdfast.inference.store import SHIPPED
@@ -183,3 +185,53 @@ def test_a_node_without_onnx_runtime_runs_and_says_what_to_install(tmp_path: Pat
     send(site, "r1", rows, ts)
     wait_until(lambda: len(stored(site, "r1", "how")) >= 10)
     assert len(site.rows("r1", "air.co2")) == 20
+
+
+FOUR = (
+    "features:\n  four:\n    version: 1\n"
+    "    select: {a: air.temperature, b: air.humidity, c: light.illuminance, d: air.co2}\n"
+)
+
+
+def hostile(folder: Path, name: str, data: bytes) -> None:
+    """A model that is well-behaved until a number is huge, in a node's own store."""
+    there = folder / "data" / "models" / name / "1.0.0"
+    there.mkdir(parents=True)
+    (there / "model.onnx").write_bytes(data)
+    (there / "features.yaml").write_text(FOUR)
+    (features,) = load_features([there / "features.yaml"])
+    (there / "model.yaml").write_text(
+        f"model: {name}\nversion: 1.0.0\ntask: regression\nfile: model.onnx\n"
+        f"sha256: {hashlib.sha256(data).hexdigest()}\n"
+        f"inputs: {{features: {features.ref}, name: x, shape: [4]}}\noutputs: {{score: {{name: y, index: 0}}}}\n"
+    )
+
+
+def test_models_that_never_return_or_swell_hold_no_reading_up_and_are_told(tmp_path: Path, ended: Ended) -> None:
+    hostile(tmp_path, "loops", making.stuck())
+    hostile(tmp_path, "swells", making.swelling())
+    site = ModelSite(
+        tmp_path,
+        "models:\n  memory: 50MB\n  deploy:\n"
+        "    loops: {model: loops, fallback: [{rule: 'a > 0'}], record: [score, how]}\n"
+        "    swells: {model: swells, fallback: [{rule: 'a > 0'}], record: [score, how]}\n",
+    )
+    ended.append(site)
+    site.start(2)
+    usual = {"temperature": 20.0, "humidity": 40.0, "light": 100.0, "co2": 0.5}
+    send_rows(site.mqtt, "rooms/r1", [usual], [BEGAN_NS])
+    for name in ("loops", "swells"):
+        wait_until(lambda name=name: [row[1] for row in site.rows("r1", f"ml.{name}.how")] == ["model"])  # type: ignore[misc]  # bound
+    send_rows(site.mqtt, "rooms/r1", [{**usual, "co2": 1e14}], [BEGAN_NS + MINUTE_NS])
+    slowest = 0.0
+    for n in range(2, 60):
+        began = time.monotonic()
+        send_rows(site.mqtt, "rooms/r2", [usual], [BEGAN_NS + n * MINUTE_NS])
+        slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 5.0  # acknowledged while a model runs for ever: loosely, as this machine may be busy
+    wait_until(lambda: site.node.says("ModelStuck"))
+    wait_until(lambda: len(site.rows("r2", "air.co2")) == 58)
+    later = BEGAN_NS + 100 * MINUTE_NS
+    send_rows(site.mqtt, "rooms/r3", [usual], [later])
+    wait_until(lambda: [row[1:] for row in site.rows("r3", "ml.loops.how")] == [("rule", "fallback")])
+    wait_until(lambda: ("rule", "fallback") in [row[1:] for row in site.rows("r1", "ml.swells.how")])
