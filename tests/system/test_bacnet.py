@@ -51,7 +51,7 @@ class Device:
         for line in self.process.stdout:
             self.heard.put(json.loads(line))
 
-    def hears(self, key: str, value: object = None, seconds: float = 10.0) -> dict[str, object]:
+    def hears(self, key: str, value: object = None, seconds: float = 40.0) -> dict[str, object]:
         """The next it tells of this."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -19,7 +19,7 @@ from holdfast.sim.fleet.recording import load_recording
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 SETTINGS = """models:
   deploy:
-    room: {model: builtin:occupancy, budget: 1m, record: [score, version], life: {block_s: 60, confidence: 0.9},
+    room: {model: builtin:occupancy, budget: 1m, record: [score, version], life: {block: 60s, confidence: 0.9},
            alert: {when: "score > 0.5", severity: info}}
 """
 KEPT = ("temperature", "humidity", "light", "co2")
