@@ -1,6 +1,8 @@
 """What a gateway's model is unsure of is answered by the hub's; pictures of a folder are judged; the command line."""
 
 import hashlib
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +20,8 @@ from tests.ports import free_port
 from tests.system.foreign.site import wait_until
 from tests.system.kill.site import Site
 from tests.system.models.site import ModelSite, rows_of, send_rows
+
+from holdfast.inference.store import SHIPPED
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 ROOM = {"temp_c": 21.0, "hum": 40.0, "lux": 300.0, "co2": 650.0, "occ": True}
@@ -123,6 +127,29 @@ def test_pictures_of_a_folder_are_judged_and_moved_and_bad_ones_are_set_aside(
     names = {file.name.rpartition("_")[2] for file in (pictures / "done").rglob("*") if file.is_file()}
     assert len(names) == 2
     assert site.node.says("ImageTurnedAway")
+
+
+def test_a_published_model_is_fetched_by_its_digest_once_the_node_runs(
+    tmp_path: Path, ended: list[Tree | ModelSite]
+) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(SHIPPED / "occupancy", mine)
+    site = ModelSite(tmp_path, "# models go here\n")
+    ended.append(site)
+    site.start(0)
+    printed = said(site, "publish", str(mine))
+    digest = re.search(r"[0-9a-f]{64}", printed)
+    assert digest is not None, printed
+    site.node.stop()
+    settings = tmp_path / "node.yaml"
+    deploy = f"models:\n  deploy:\n    room: {{model: 'artifact:{digest[0]}', budget: 1m}}\n"
+    settings.write_text(settings.read_text().replace("# models go here\n", deploy))
+    site.start()
+    now_ns = time.time_ns()
+    row = {"temperature": 21.0, "humidity": 40.0, "light": 300.0, "co2": 650.0}
+    for n in range(3):
+        site.send("r1", [row], [now_ns - (3 - n) * 60 * 10**9])
+    wait_until(lambda: len(site.rows("r1", "ml.room.label")) == 2)
 
 
 def test_the_command_line_says_how_models_are(tmp_path: Path, ended: list[Tree | ModelSite]) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.commands.errors import Undeliverable
@@ -13,11 +12,10 @@ from holdfast.commands.service import Asked, CommandService
 from holdfast.commands.telling import FROM_ABOVE
 from holdfast.history.events import latest_events
 from holdfast.inference.errors import InferenceError
-from holdfast.inference.hybrid.answering import Answering, Bigger, Reply, Verdict
+from holdfast.inference.hybrid.answering import Answering, Bigger, Reply
 from holdfast.inference.hybrid.asking import ParentLabel
 from holdfast.inference.hybrid.service import Hybrid
 from holdfast.inference.hybrid.settings import HybridSettings
-from holdfast.inference.serving.ports import Scorer
 from holdfast.model.command import Answer, Command, State
 from holdfast.model.event import Event
 from holdfast.model.lane import Lane
@@ -98,25 +96,6 @@ class AnsweringBelow:
             raise Unheld(f"{reply.via} asked in the name of {reply.node}, which isn't below it")
         asked = Asked(reply.place, reply.name, "models", reply.params, reply.node, reply.id, reply.within_s)
         await self._commands.ask(asked)
-
-
-class ScorerBigger:
-    """Implements `inference.hybrid.answering.Bigger` over loaded models, on worker threads."""
-
-    def __init__(self, find: Callable[[str], Scorer | None], monotonic: Callable[[], float]) -> None:
-        """find: a model by what the question calls it; None = there's none."""
-        self._find, self._monotonic = find, monotonic
-
-    async def score(self, model: str, features: str, values: Array) -> Verdict:
-        """See the port."""
-        scorer = self._find(model)
-        if scorer is None:
-            raise Unheld(f"there is no model {model[:80]} here")
-        if scorer.width != values.shape[1]:
-            raise Unheld(f"{model[:80]} takes {scorer.width} numbers a row, {features[:80]} has {values.shape[1]}")
-        began = self._monotonic()
-        said = await asyncio.to_thread(scorer.predict, np.ascontiguousarray(values))
-        return Verdict(scorer.name, scorer.version, scorer.labels, said, self._monotonic() - began)
 
 
 class _FromAbove:

@@ -2,8 +2,11 @@
 
 from collections import deque
 
+import numpy as np
+
 from holdfast.inference.card import Card
 from holdfast.inference.lifecycle.drift.shapes import shapes_of
+from holdfast.inference.lifecycle.drift.watch import LONG
 from holdfast.inference.lifecycle.errors import DeploymentUnknown
 from holdfast.inference.lifecycle.labels import Label
 from holdfast.inference.lifecycle.lifecycle import Lifecycle
@@ -159,4 +162,4 @@ class Desk:
 
 def _watches(life: Lifecycle | None) -> bool:
     """Is drift known well enough to say that there's none?"""
-    return life is not None and any(one.psi_limit is not None for one in life.status().drift.columns)
+    return life is not None and bool(np.isfinite(life.monitor.inputs.limits.limit(LONG)).any())

@@ -15,6 +15,7 @@ from holdfast.kernel.documents import Document, Problem, SettingsInvalid
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.predictions import result_of
 from holdfast.node.models.fallbacks import Answer, rule_answer
+from holdfast.node.models.fetched import is_published
 from holdfast.node.models.settings import Deploy, Fallback, ModelsSettings
 from holdfast.stream.features.errors import FeaturesUnfit
 from holdfast.stream.features.sets import FeatureSet, demand_match, find
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 FOLDER = "models"
 """Of the data folder: models on this node."""
-PUBLISHED = "artifact:"
-"""A model by the digest that it was published under; it comes once the node runs."""
 Where = tuple[str | int, ...]
 Fault = tuple[Where, str]
 Resolve = Callable[[str], Path]
@@ -92,7 +91,7 @@ def plan_works(settings: ModelsSettings, resolve: Resolve, *, may_come: bool) ->
         try:
             works.append(plan_work(name, one, resolve))
         except ModelUnknown as error:
-            if not may_come and not one.model.startswith(PUBLISHED):
+            if not may_come and not is_published(one.model):
                 faults.append(((*where, "model"), f"{error}; {error.hint}"))
             works.append(Work(name, one))
         except SettingsInvalid as invalid:
