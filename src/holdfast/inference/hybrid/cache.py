@@ -17,21 +17,17 @@ def key_of(model: str, features: str, values: Array, digits: int) -> bytes:
 
     values: shape (f,); NaN is like NaN, and 0 like -0
     """
-    return blake2b(f"{model}\0{features}\0".encode() + rounded(values, digits).tobytes(), digest_size=16).digest()
+    said = f"{model}\0{features}\0{in_digits(values, digits)}"
+    return blake2b(said.encode(), digest_size=16).digest()
 
 
-def rounded(values: Array, digits: int) -> Array:
-    """To so many significant digits, each by its own size; shape (f,), float64."""
-    values = np.asarray(values, np.float64)
-    size = np.abs(values)
-    normal = np.isfinite(values) & (size >= np.finfo(np.float64).tiny)
-    exponent = np.floor(np.log10(size, where=normal, out=np.zeros_like(size)))
-    scale = 10.0 ** np.clip(digits - 1 - exponent, -300, 300)
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = np.where(normal, np.round(values * scale) / scale, values)
-    found = np.where(np.isfinite(values) & ~normal, 0.0, found)
-    kept: Array = np.where(np.isnan(found), np.nan, found) + 0.0  # one NaN, one zero
-    return kept
+def in_digits(values: Array, digits: int) -> str:
+    """Written with so many significant digits, each by its own size; shape (f,). What can't be told from 0 is 0.
+
+    Decimal text, as binary scaling rounds what lies between two steps now up, now down.
+    """
+    shown = np.where(np.abs(values) < np.finfo(np.float64).tiny, 0.0, values)
+    return " ".join(f"{value + 0.0:.{digits - 1}e}" for value in shown.tolist())
 
 
 class _Kept(NamedTuple):
