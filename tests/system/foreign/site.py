@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import FILE_NAME
@@ -33,13 +34,6 @@ profiles:
     fields:
       n: {metric: test.n, unit: Cel}
 """
-
-
-def wait_until(reached: Callable[[], bool], within_s: float = 60.0) -> None:
-    until = time.monotonic() + within_s
-    while not reached():
-        assert time.monotonic() < until, "it didn't happen in time"
-        time.sleep(0.05)
 
 
 def listens(port: int) -> bool:
