@@ -140,7 +140,8 @@ class Feeder:
         self._qos, self._pause, self._devices = qos, 1 / rate, devices
         self._stopping = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="feeder", clean_session=False)
-        self._client.max_inflight_messages_set(200)
+        # Mosquitto throws out who has more of QoS 2 in flight than its own `max_inflight_messages`, again and again.
+        self._client.max_inflight_messages_set(20)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_publish = self._on_publish
         self._client.connect("127.0.0.1", port)
