@@ -93,14 +93,15 @@ class Messages:
         self._learn_others(arrived)
         if not self._plan.wants_quality:
             return rows
+        return replace(rows, live=self._live(rows), quality=tuple(quality), told=tuple(told), is_good=is_good)
+
+    def _live(self, rows: Rows) -> Array | None:
+        """Which messages bring a usable value; None: all."""
         live = np.zeros(len(rows), np.bool_)
         for i in self._own:
             known = rows.fresh[i]
             live |= np.True_ if known is None else known
-        return Rows(
-            rows.row, rows.ts, key, firsts, slots, rows.columns, rows.fresh,
-            None if live.all() else live, tuple(quality), tuple(told), is_good,
-        )  # fmt: skip
+        return None if live.all() else live
 
     def _whole(self, rows: Rows, column: Array, message: Array, value: Array) -> Rows:
         """Messages that bring every column, usable and good: no message has one twice, so none is without one."""

@@ -1,4 +1,4 @@
-"""How unusual columns are: detectors of `stream.detectors` as five computed columns each; their memory is the stage's."""
+"""How unusual columns are: detectors of `stream.detectors` as computed columns; their memory is the stage's."""
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -34,7 +34,7 @@ class Anomaly:
         detector: str,
         options: Mapping[str, float],
     ) -> None:
-        """watched: by the name of its memory what each detector watches, as many columns: as rules call it, its place."""
+        """watched: by its memory's name what each detector watches, as many columns: as rules call it, its place."""
         self._state, self.watched, self.detector, self.options = state, watched, detector, options
         prefixes, columns = [f"{name}." for name in watched], list(watched.values())
         names = [[said for said, _ in some] for some in columns]

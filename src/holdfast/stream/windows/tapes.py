@@ -123,12 +123,11 @@ class Rings:
         """As `Ring.splice`, a tape for each. values: shape (rings, K); there is at least one sample."""
         parts = []
         each, at, old, kept = self._places(slots, firsts, device)
-        for names, fresh in ((self._values, values), (self._ts, ts[None])):
+        for names, fresh in ((self._values, values), (self._ts, np.broadcast_to(ts, values.shape))):
             ring = self._state.stacked(names)
             before = ring[:, slots]
             if each:
-                fresh = np.broadcast_to(fresh, values.shape).reshape(len(values), len(slots), each)
-                wide = np.concatenate((before, fresh), 2)
+                wide = np.concatenate((before, fresh.reshape(len(values), len(slots), each)), 2)
                 ring[:, slots] = wide[:, :, each:]
                 parts.append(wide.reshape(len(values), -1))
                 continue
