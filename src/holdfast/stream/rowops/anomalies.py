@@ -54,18 +54,16 @@ class Anomaly:
         if len(self.places[0]) == 1:
             values = values.ravel()
         slots, ts = self._slots(rows.slots)[:, rows.key].ravel(), np.tile(rows.ts, count)
-        if all(one is None for one in fresh):
-            said = self._detector.update(slots, ts, values)
-            numbers = np.stack((said.score, said.seen, said.expected, said.deviations)).reshape(-1, count, len(rows))
-            aspect = np.where(said.score > 0, said.aspect, -1).astype(np.int32).reshape(count, -1)
-        else:
-            anew = np.array([np.ones(len(rows), np.bool_) if one is None else one for one in fresh])
-            at = anew.ravel().nonzero()[0]
-            said = self._detector.update(slots[at], ts[at], np.ascontiguousarray(values[at]))
-            numbers, aspect = np.full((4, anew.size), np.nan), np.full(anew.size, -1, np.int32)
-            numbers[:, at] = said.score, said.seen, said.expected, said.deviations
-            aspect[at] = np.where(said.score > 0, said.aspect, -1)
-            numbers, aspect = self._stand(rows, anew, numbers.reshape(4, count, -1), aspect.reshape(count, -1))
+        anew = None if all(one is None for one in fresh) else np.array([_mask(one, len(rows)) for one in fresh])
+        at = slice(None) if anew is None else anew.ravel().nonzero()[0]
+        said = self._detector.update(slots[at], ts[at], values[at])
+        numbers: Array = np.full((4, len(slots)), np.nan)
+        aspect: Array = np.full(len(slots), -1, np.int32)
+        numbers[:, at] = said.score, said.seen, said.expected, said.deviations
+        aspect[at] = np.where(said.score > 0, said.aspect, -1)
+        numbers, aspect = numbers.reshape(4, count, -1), aspect.reshape(count, -1)
+        if anew is not None:
+            numbers, aspect = self._stand(rows, anew, numbers, aspect)
         self._keep(rows, numbers, aspect)
         return self._columns(numbers, aspect, fresh)
 
@@ -105,6 +103,10 @@ class Anomaly:
         score, seen, expected, deviations = numbers
         columns = zip(fresh, zip(score, texts, seen, expected, deviations, strict=True), strict=True)
         return [(one, anew) for anew, five in columns for one in five]
+
+
+def _mask(fresh: Array | None, count: int) -> Array:
+    return np.ones(count, np.bool_) if fresh is None else fresh
 
 
 def together(

@@ -55,13 +55,13 @@ class Watched:
         if as_one:
             self.operators = together(self.state, [(one, len(PARTS)) for one in made], COLUMNS)
             assert len(self.operators) == 1
-        self.said = dict[int, list[tuple[float, ...]]]()
+        self.said = dict[int, list[float]]()
 
     def hear(self, messages: Sequence[tuple[int, int, Array, Array]]) -> None:
         self.state.grow(1 + max(one[0] for one in messages))
         rows = rows_of(messages)
         with np.errstate(all="ignore"), using(self.texts):
-            made = [column for one in self.operators for column, _ in one.apply(rows)]
+            made = [column for one in self.operators if isinstance(one, Anomaly) for column, _ in one.apply(rows)]
         for i, ts in enumerate(rows.ts.tolist()):
             self.said[ts] = [column[i] for column in made]
 
