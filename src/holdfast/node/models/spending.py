@@ -18,7 +18,7 @@ HINT = (
 
 
 class FeaturesDear(Happening, frozen=True):
-    """A deployment's features take more of a core than `DEAR`: what readings bring is decided later for it."""
+    """A deployment's features take more than a quarter of a core: other readings wait meanwhile."""
 
     level: ClassVar[Level] = Level.WARNING
     metric: ClassVar[str] = "model_features_dear"
