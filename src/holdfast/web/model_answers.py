@@ -21,7 +21,7 @@ Deed = Literal["load", "shadow", "canary", "promote", "rollback", "retire", "rel
 class ModelRow(DeploymentRow, frozen=True, kw_only=True):
     """One deployment as it is now. Of `DeploymentRow`: `active` is a ref, empty = none; `canaries` have their percent.
 
-    words:    why the health isn't `ok`
+    words:    why the health isn't `ok`; of one that is, what else is to be known, as that its features are dear
     budget_ms: from a reading's arrival to the published result, for 99 of 100; None = none is set
     p50_ms, p99_ms: of the last minute; None = nothing was scored in it
     fallback_share: of the results since the node started those that something else than the model gave

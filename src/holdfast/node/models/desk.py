@@ -117,6 +117,7 @@ class Desk:
         known: DriftState = "drifting" if drift is not None else "ok" if _watches(life) else "unknown"
         answered = 0 if post is None else post.scored + post.smaller + post.rule + post.last
         others = 0 if post is None else post.smaller + post.rule + post.last
+        words = words or models.spending.words(name)
         rule = rule_name(name) if work.settings.alert is not None else ""
         lived = DeploymentRow(name, "", False, [], {}, 0, 0) if life is None else life.row()  # as it is
         return ModelRow(

@@ -43,6 +43,7 @@ from holdfast.node.models.planning import FOLDER, Work
 from holdfast.node.models.recording import Recorder
 from holdfast.node.models.scorers import Loaded
 from holdfast.node.models.settings import Fallback
+from holdfast.node.models.spending import Spending
 from holdfast.node.models.troubles import troubles
 from holdfast.node.models.verdicts import Verdicts
 
@@ -101,6 +102,7 @@ class Models:
         self.is_up = False
         self.above, self.below = self._hybrid(node)
         self._rulebook = node.rulebook
+        self.spending = Spending(node.rulebook.shares, node.telemetry.emit)
         self.coming = Coming(
             self.shelves, node.surroundings.artifacts.room, Trials(self.store.verdicts), node.telemetry
         )
@@ -192,6 +194,7 @@ class Models:
                 late = now
                 await self._take_up_late()
             await self._tick()
+            self.spending.look(self.works, now)
             self.on_tick()
             if now - keep >= KEEP_S:
                 keep = now
