@@ -41,9 +41,9 @@ def make(tmp_path: Path) -> Iterator[Callable[..., ModelSite]]:
     """A site with the model in its store; ended, whatever happened."""
     made: list[ModelSite] = []
 
-    def one(images: str, more: str = "") -> ModelSite:
+    def one(images: str, more: str = "", also: str = "") -> ModelSite:
         brightness_model(tmp_path / "data" / "models" / "brightness" / "1.0.0")
-        made.append(ModelSite(tmp_path, deploy(images), more))
+        made.append(ModelSite(tmp_path, deploy(images) + also, more))
         return made[-1]
 
     yield one
@@ -116,17 +116,21 @@ def test_pictures_of_mosquitto_and_curl_are_judged_and_what_is_none_is_told_so(
     assert len(list((tmp_path / "data" / "pictures" / "look" / "waiting" / "refused").iterdir())) == 1
 
 
-def test_a_foreign_brokers_pictures_are_judged(make: Callable[..., ModelSite], tmp_path: Path) -> None:
+def test_a_foreign_brokers_pictures_are_judged_by_all_models_that_take_them(
+    make: Callable[..., ModelSite], tmp_path: Path
+) -> None:
     broker = Broker("mosquitto", tmp_path / "mosquitto")
     broker.start()
     try:
         more = f"brokers:\n  plant: {{url: 'mqtt://127.0.0.1:{broker.port}', subscribe: {{'cameras/#': 1}}}}\n"
-        site = make(f"topic: '{TOPIC}'", more)
+        also = "    press: {model: brightness, images: {topic: cameras/press/+, camera: big-press, waiting: 1}}\n"
+        site = make(f"topic: '{TOPIC}'", more, also)
         site.start()
         wait_until(lambda: site.node.says("BrokerConnected"))
         (tmp_path / "white").write_bytes(png(250))
         assert mosquitto_pub(broker.port, "press", tmp_path / "white").returncode == 0
         wait_until(lambda: len(site.rows("press", "ml.look.label")) == 1)
+        wait_until(lambda: len(site.rows("big-press", "ml.press.label")) == 1)
     finally:
         broker.kill()
 
@@ -194,6 +198,7 @@ def test_pictures_of_folder_and_topic_are_judged_once_each_whatever_is_killed_wh
         assert len({ts for ts, _, _ in site.rows(device, "ml.look.score")}) == sent
 
 
+@pytest.mark.slow
 def test_a_picture_whose_result_was_stored_when_the_node_was_killed_is_not_judged_again(
     make: Callable[..., ModelSite], tmp_path: Path
 ) -> None:
