@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from PIL import Image as Picture
 from tests.ports import free_port
-from tests.system.foreign.site import wait_until
 from tests.system.kill.site import Site
 from tests.system.models.site import ModelSite, rows_of, send_rows
 from tests.system.models.vision import brightness_model
+from tests.waiting import wait_until
 
 from holdfast.inference.store import SHIPPED
 

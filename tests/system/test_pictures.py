@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from PIL import Image as Picture
 from tests.ports import free_port
-from tests.system.foreign.site import Broker, wait_until
+from tests.system.foreign.site import Broker
 from tests.system.models.site import ModelSite
 from tests.system.models.vision import brightness_model
+from tests.waiting import wait_until
 
 from holdfast.identity.authority import create_authority
 from holdfast.identity.tokens import issue_token
