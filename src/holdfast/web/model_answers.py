@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from holdfast.inference.lifecycle.drift.shapes import Shape
 from holdfast.inference.lifecycle.states import Do
 from holdfast.inference.lifecycle.status import DeploymentRow, DeploymentStatus
+from holdfast.inference.serving.images.status import ImageStatus
 
 Health = Literal["starting", "ok", "pressed", "fallback", "stuck", "broken", "off"]
 """pressed: late or skipping to keep its budget; fallback: something else answers; stuck: a run doesn't return."""
@@ -184,6 +185,7 @@ class ModelDetail(DeploymentStatus, frozen=True, kw_only=True):
     trend:    the last while, oldest first, at most 500
     results:  the newest, newest first, at most 200
     former:   the ref that a rollback returns to where there is no canary; empty = none
+    pictures: how it goes with them; null = it takes none
     """
 
     row: ModelRow
@@ -197,3 +199,4 @@ class ModelDetail(DeploymentStatus, frozen=True, kw_only=True):
     trend: list[Pace]
     results: list[ResultTold]
     former: str = ""
+    pictures: ImageStatus | None = None

@@ -67,6 +67,7 @@ class Desk:
             devices=newest.devices(deployment)[:MOST_DEVICES],
             trend=list(self._paces.get(deployment, ())),
             results=telling.results_told(newest.batches(deployment)),
+            pictures=self._models.pictures.status(deployment),
             former=next((ref for ref in reversed(life.book.former) if life.book.has(ref)), ""),
         )
 
