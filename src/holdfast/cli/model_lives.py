@@ -23,6 +23,7 @@ from holdfast.inference.lifecycle.status import (
     VersionStatus,
 )
 from holdfast.journal import models
+from holdfast.web.model_answers import LabelCounts
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDE = 24
@@ -42,8 +43,14 @@ def show_status(where: Api | File, name: str, *, json: bool) -> int:
     return 1 if found.alarms or found.fallen or not found.active else 0
 
 
-def _one(where: Api | File, name: str) -> DeploymentStatus:
-    return running(where).get(f"models/{quote(name, safe='')}", DeploymentStatus)
+class _Shown(DeploymentStatus, frozen=True):
+    """A deployment with the count of its labels."""
+
+    labels: LabelCounts = LabelCounts()
+
+
+def _one(where: Api | File, name: str) -> _Shown:
+    return running(where).get(f"models/{quote(name, safe='')}", _Shown)
 
 
 def _stopped(where: File, name: str, *, json: bool) -> int:
@@ -83,12 +90,18 @@ def _rows(found: Sequence[DeploymentRow]) -> list[str]:
     return table([head, *body], (4, 5))
 
 
-def _status(found: DeploymentStatus) -> list[str]:
+def _status(found: _Shown) -> list[str]:
     acting = f"{plain(found.active) or 'nothing'} is active"
     if found.fallen:
         acting += f", but its fallbacks answer, until {when(found.hold_ns)} at least"
     lines = [f"{plain(found.name)}: {acting}", "", *_versions(found.versions)]
     lines += [f"alarm     {when(one.since_ns)}  {plain(one.message)}" for one in found.alarms]
+    said = found.labels
+    if any((said.confirmed, said.rejected, said.given)):
+        lines += [
+            "",
+            f"labels    alerts: {said.confirmed:,} confirmed, {said.rejected:,} rejected; {said.given:,} of times",
+        ]
     return [*lines, "", *_history(found.history)]
 
 
