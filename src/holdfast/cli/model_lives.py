@@ -24,11 +24,13 @@ from holdfast.inference.lifecycle.status import (
 )
 from holdfast.inference.serving.images.status import ImageStatus
 from holdfast.journal import models
+from holdfast.web.model_answers import LabelCounts
 
 
 class Shown(DeploymentStatus, frozen=True, kw_only=True):
-    """One deployment, and how it goes with its pictures."""
+    """One deployment, the count of its labels, and how it goes with its pictures."""
 
+    labels: LabelCounts = LabelCounts()
     pictures: ImageStatus | None = None
 
 
@@ -97,6 +99,12 @@ def _status(found: Shown) -> list[str]:
         acting += f", but its fallbacks answer, until {when(found.hold_ns)} at least"
     lines = [f"{plain(found.name)}: {acting}", "", *_versions(found.versions)]
     lines += [f"alarm     {when(one.since_ns)}  {plain(one.message)}" for one in found.alarms]
+    said = found.labels
+    if any((said.confirmed, said.rejected, said.given)):
+        lines += [
+            "",
+            f"labels    alerts: {said.confirmed:,} confirmed, {said.rejected:,} rejected; {said.given:,} of times",
+        ]
     if found.pictures is not None:
         lines += ["", *_pictures(found.pictures)]
     return [*lines, "", *_history(found.history)]

@@ -25,7 +25,7 @@ class ModelRow(DeploymentRow, frozen=True, kw_only=True):
     words:    why the health isn't `ok`; of one that is, what else is to be known, as that its features are dear
     budget_ms: from a reading's arrival to the published result, for 99 of 100; None = none is set
     p50_ms, p99_ms: of the last minute; None = nothing was scored in it
-    fallback_share: of the results since the node started those that something else than the model gave
+    fallback_share: of the active version's results of the last ten minutes those that something else gave
     devices:  that have had a result; rule: whose alerts `open_alerts` are, empty = none is set
     """
 
@@ -144,7 +144,7 @@ class Offer(Struct, frozen=True):
 
 
 class LabelCounts(Struct, frozen=True):
-    """What people said: of alerts, and of times of a device."""
+    """Labels: of alerts, as people confirmed or rejected them (the last word counts), and given of a time."""
 
     confirmed: int = 0
     rejected: int = 0
