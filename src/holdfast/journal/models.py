@@ -84,7 +84,8 @@ def labels(db: Connection, deployment: str, limit: int, below: int = 0, device: 
     ]
 
 
-def count(db: Connection, deployment: str) -> int:
-    """How many labels a deployment has."""
-    found = row(db, "SELECT count(*) FROM model_labels WHERE deployment = ?", (deployment,))
-    return 0 if found is None else int(found[0])
+def count(db: Connection, deployment: str) -> tuple[int, int]:
+    """How many labels a deployment has: of alerts, and of times of a device."""
+    found = row(db, "SELECT count(*), sum(alert > 0) FROM model_labels WHERE deployment = ?", (deployment,))
+    of_alerts = 0 if found is None else int(found[1] or 0)
+    return of_alerts, 0 if found is None else int(found[0]) - of_alerts

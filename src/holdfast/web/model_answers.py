@@ -12,8 +12,9 @@ from holdfast.inference.lifecycle.drift.shapes import Shape
 from holdfast.inference.lifecycle.states import Do
 from holdfast.inference.lifecycle.status import DeploymentRow, DeploymentStatus
 
-Health = Literal["starting", "ok", "pressed", "fallback", "stuck", "broken", "off"]
-"""pressed: late or skipping to keep its budget; fallback: something else answers; stuck: a run doesn't return."""
+Health = Literal["starting", "ok", "pressed", "fallback", "stuck", "broken", "off", "waiting"]
+"""waiting: its model isn't on the node yet; pressed: late or skipping to keep its budget; fallback: something else
+answers; stuck: a run doesn't return."""
 DriftState = Literal["ok", "drifting", "unknown"]
 Deed = Literal["load", "shadow", "canary", "promote", "rollback", "retire", "relearn"]
 
@@ -143,10 +144,9 @@ class Offer(Struct, frozen=True):
 
 
 class LabelCounts(Struct, frozen=True):
-    """What people said: of alerts, and of times of a device."""
+    """Labels: of_alerts, by who confirmed or rejected one; given: of times of a device."""
 
-    confirmed: int = 0
-    rejected: int = 0
+    of_alerts: int = 0
     given: int = 0
 
 

@@ -145,6 +145,10 @@ class Lives:
         more = found[limit - 1].id if len(found) > limit else 0
         return LabelList([label_of(one) for one in found[:limit]], more)
 
+    async def label_counts(self, deployment: str) -> tuple[int, int]:
+        """How many there are: of alerts, and of times of a device."""
+        return await asyncio.to_thread(self._books.look, partial(models.count, deployment=deployment))
+
     async def tick(self) -> list[Finding]:
         """What was found in all of them; stores what was done automatically."""
         now_ns, found = self._clock.wall_ns(), list[Finding]()

@@ -250,7 +250,7 @@ export interface Detail {
   running: Record<string, Running>;
   offers: Record<string, Offer>;
   shapes: Record<string, Shape>;
-  labels: { confirmed: number; rejected: number; given: number };
+  labels: { of_alerts: number; given: number };
   devices: [string, string][];
   trend: Pace[];
   results: Result[];
