@@ -138,7 +138,7 @@ def _placed(said: str, marks: Iterable[Where]) -> tuple[Where, str]:
     message, found, path = said.rpartition(" - at `$")
     if not found:
         return (), said
-    steps: list[str] = re.findall(r"\.([^.\[\]`]+)|(\[[^\]]*\])", path)
+    steps: list[tuple[str, str]] = re.findall(r"\.([^.\[\]`]+)|(\[[^\]]*\])", path)
     wanted = [name or number[1:-1] for name, number in steps]
     fits = [
         where
