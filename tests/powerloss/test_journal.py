@@ -32,10 +32,11 @@ def at_work(log: Log) -> range:
 
 
 @pytest.mark.timeout(240)
-def test_no_power_cut_breaks_a_guarantee(ram: Path) -> None:
-    images = sweep(ram, 9, SEED, range(2))
+@pytest.mark.parametrize("variant", range(2))
+def test_no_power_cut_breaks_a_guarantee(ram: Path, variant: int) -> None:
+    images = sweep(ram, 9, SEED, range(variant, variant + 1))
     print(f"{images} images, seed {SEED}: 0 violations")
-    assert images >= 5_000
+    assert images >= 2_500
 
 
 def migrating(home: Path, schema: int, steps: int, variants: range) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.system.foreign.site import wait_until
 from tests.system.models.site import ModelSite
+from tests.waiting import wait_until
 from typer.testing import CliRunner
 
 from holdfast.cli.main import app

@@ -17,9 +17,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image as Picture
 from tests.ports import free_port
-from tests.system.foreign.site import wait_until
 from tests.system.kill.site import Site
 from tests.system.models.site import ModelSite, rows_of, send_rows
+from tests.waiting import wait_until
 
 from holdfast.inference.store import SHIPPED
 

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 
 import pytest
+from tests.waiting import until
 
 from holdfast.adapters.broker.errors import BrokerRefused, BrokerUnreachable
 from holdfast.sim.mqtt.client import MqttClient
@@ -70,12 +71,6 @@ def play(
             server.close()
 
     asyncio.run(go())
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110  # what is looked at tells nobody
-            await asyncio.sleep(0.005)
 
 
 def published(packets: list[bytes]) -> list[bytes]:
