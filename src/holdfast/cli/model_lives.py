@@ -72,7 +72,7 @@ def _stopped(where: File, name: str, *, json: bool) -> int:
     if json:
         typer.echo(as_json(chosen))
         return 0
-    lines = note(where) or ["No model was deployed here."]
+    lines = [*note(where), *([] if chosen else ["No model was deployed here."])]
     for book in chosen:
         versions = [
             VersionStatus(v.ref, v.state, v.since_ns, v.percent, v.shadowed, v.mark, "", "") for v in book.versions
