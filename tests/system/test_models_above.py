@@ -118,13 +118,28 @@ def test_a_published_model_is_fetched_by_its_digest_once_the_node_runs(
 
 
 def test_the_command_line_says_how_models_are(tmp_path: Path, ended: list[Tree | ModelSite]) -> None:
-    site = ModelSite(tmp_path, "models:\n  deploy:\n    room: {model: 'builtin:occupancy'}\n")
+    absent = "a" * 64
+    deploy = f"{{room: {{model: 'builtin:occupancy'}}, late: {{model: 'artifact:{absent}'}}}}"
+    site = ModelSite(tmp_path, f"models:\n  deploy: {deploy}\n")
     ended.append(site)
-    site.start()
+    site.start(1)
     wait_until(lambda: "occupancy@1.0.0" in said(site, "status"))
-    assert "active" in said(site, "status", "room")
+    assert "occupancy@1.0.0 is active\nok, nothing was scored yet" in said(site, "status", "room")
+    waiting = "late: nothing is active\nwaiting: aaaaaaaaaaaa… isn't here, and this node has no parent\n"
+    wait_until(lambda: said(site, "status", "late") == f"{waiting}\n")
+    for refused in (said(site, "labels list", "late"), said(site, "shadow", "late", "builtin:occupancy")):
+        assert f"late waits for its model, artifact:{absent}" in refused
 
 
 def said(site: ModelSite, *words: str) -> str:
-    argv = [sys.executable, "-m", "holdfast", "model", words[0], str(site.node.folder / "node.yaml"), *words[1:]]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
+    argv = [
+        sys.executable,
+        "-m",
+        "holdfast",
+        "model",
+        *words[0].split(),
+        str(site.node.folder / "node.yaml"),
+        *words[1:],
+    ]
+    told = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    return told.stdout + told.stderr

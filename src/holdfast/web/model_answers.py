@@ -13,8 +13,9 @@ from holdfast.inference.lifecycle.states import Do
 from holdfast.inference.lifecycle.status import DeploymentRow, DeploymentStatus
 from holdfast.inference.serving.images.status import ImageStatus
 
-Health = Literal["starting", "ok", "pressed", "fallback", "stuck", "broken", "off"]
-"""pressed: late or skipping to keep its budget; fallback: something else answers; stuck: a run doesn't return."""
+Health = Literal["starting", "ok", "pressed", "fallback", "stuck", "broken", "off", "waiting"]
+"""waiting: its model isn't on the node yet; pressed: late or skipping to keep its budget; fallback: something else
+answers; stuck: a run doesn't return."""
 DriftState = Literal["ok", "drifting", "unknown"]
 Deed = Literal["load", "shadow", "canary", "promote", "rollback", "retire", "relearn"]
 
