@@ -22,7 +22,17 @@ from holdfast.inference.lifecycle.status import (
     ModelList,
     VersionStatus,
 )
+from holdfast.inference.serving.images.status import ImageStatus
 from holdfast.journal import models
+from holdfast.web.model_answers import LabelCounts
+
+
+class Shown(DeploymentStatus, frozen=True, kw_only=True):
+    """One deployment, the count of its labels, and how it goes with its pictures."""
+
+    labels: LabelCounts = LabelCounts()
+    pictures: ImageStatus | None = None
+
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDE = 24
@@ -42,8 +52,8 @@ def show_status(where: Api | File, name: str, *, json: bool) -> int:
     return 1 if found.alarms or found.fallen or not found.active else 0
 
 
-def _one(where: Api | File, name: str) -> DeploymentStatus:
-    return running(where).get(f"models/{quote(name, safe='')}", DeploymentStatus)
+def _one(where: Api | File, name: str) -> Shown:
+    return running(where).get(f"models/{quote(name, safe='')}", Shown)
 
 
 def _stopped(where: File, name: str, *, json: bool) -> int:
@@ -83,13 +93,27 @@ def _rows(found: Sequence[DeploymentRow]) -> list[str]:
     return table([head, *body], (4, 5))
 
 
-def _status(found: DeploymentStatus) -> list[str]:
+def _status(found: Shown) -> list[str]:
     acting = f"{plain(found.active) or 'nothing'} is active"
     if found.fallen:
         acting += f", but its fallbacks answer, until {when(found.hold_ns)} at least"
     lines = [f"{plain(found.name)}: {acting}", "", *_versions(found.versions)]
     lines += [f"alarm     {when(one.since_ns)}  {plain(one.message)}" for one in found.alarms]
+    said = found.labels
+    if any((said.confirmed, said.rejected, said.given)):
+        lines += [
+            "",
+            f"labels    alerts: {said.confirmed:,} confirmed, {said.rejected:,} rejected; {said.given:,} of times",
+        ]
+    if found.pictures is not None:
+        lines += ["", *_pictures(found.pictures)]
     return [*lines, "", *_history(found.history)]
+
+
+def _pictures(told: ImageStatus) -> list[str]:
+    counts = f"{told.taken:,} taken, {told.refused:,} refused, {told.unanswered:,} without an answer"
+    first = f"pictures  {told.state.replace('_', ' ')}: {counts}; {told.waiting:,} wait ({size(told.waiting_bytes)})"
+    return [first, f"          {plain(told.last_error, 200)}"] if told.last_error else [first]
 
 
 def _versions(found: Sequence[VersionStatus]) -> list[str]:
