@@ -9,8 +9,13 @@ DEV_STAMP := $(VENV)/.ready-dev
 WEB_STAMP := src/holdfast/web/static/index.html
 WEB_FILES := $(shell find web -path web/node_modules -prune -o -type f ! -name build.log -print)
 ARGS ?=
+# Compiled modules are kept: without them each of a thousand processes that the tests start compiles Holdfast anew.
+unexport PYTHONDONTWRITEBYTECODE
+# What lands is judged by its change, not by the dice: the whole suite takes the same inputs in the same order each
+# time. New inputs are tried by `make check` on each run, and by `make prove`.
+SAME := --hypothesis-profile=same --randomly-seed=1
 
-.PHONY: help setup web demo check format test prove bench train lock clean
+.PHONY: help setup web demo check lint format test durations prove bench train lock clean
 
 help:
 	@echo "make demo    devices -> gateway -> hub with an outage; the ledger must balance (ARGS='--seconds 60')"
@@ -52,16 +57,23 @@ demo: $(if $(findstring plant,$(ARGS)),$(PLANT_STAMP),$(ML_STAMP)) $(WEB_STAMP)
 format: $(DEV_STAMP)
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-check: $(DEV_STAMP) $(WEB_STAMP)
+lint: $(DEV_STAMP) $(WEB_STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@scripts/in_ram.sh $(BIN)/pytest -q -n 2 tests/unit tests/architecture -m "not slow"
 
-test: check
-	@$(BIN)/pytest -q -n 2 tests/powerloss -m "not slow"
-	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/system -m "not slow"
+check: lint
+	@scripts/in_ram.sh $(BIN)/pytest -q -n 2 tests/unit tests/architecture -m "not slow and not long"
+
+test: lint
+	@scripts/in_ram.sh $(BIN)/pytest -q -n 2 $(SAME) tests/unit tests/architecture tests/powerloss -m "not slow"
+	@$(BIN)/pytest -q -n 2 $(SAME) --dist loadfile --no-loadscope-reorder tests/system -m "not slow"
+
+# Which unit tests are too long for `make check`: measured anew.
+durations: $(DEV_STAMP) $(WEB_STAMP)
+	@scripts/in_ram.sh $(BIN)/pytest -q -n 2 -vv --durations=0 tests/unit tests/architecture -m "not slow" | \
+		$(BIN)/python -m scripts.long_tests
 
 prove: $(DEV_STAMP)
 	@$(BIN)/pytest tests -m slow --timeout 3600

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import httpx
 from tests.ports import free_port
 from tests.system.test_gateway import Gateway, reading
 from tests.unit.adapters.coap.doubles import FORMAT, request
+from tests.waiting import wait_until
 
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import FILE_NAME, load_catalogue
@@ -28,13 +29,6 @@ from holdfast.model.lane import Lane
 
 def have_libcoap() -> bool:
     return shutil.which("coap-client-notls") is not None and shutil.which("coap-server-notls") is not None
-
-
-def wait_until(reached: Callable[[], object], within_s: float = 20.0) -> None:
-    until = time.monotonic() + within_s
-    while not reached():
-        assert time.monotonic() < until, "it didn't happen in time"
-        time.sleep(0.05)
 
 
 def libcoap(*words: str, timeout_s: float = 20.0) -> str:

@@ -1,4 +1,4 @@
-"""Files that take longest begin first, so that no worker is left alone with one in the end."""
+"""Files that take longest begin first, so that no worker is left alone with one in the end; patience."""
 
 import pytest
 
@@ -15,6 +15,9 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A stable sort; every worker of xdist comes to the same order."""
+    """A stable sort; every worker of xdist comes to the same order. Real processes may take a while to come up."""
     rank = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(120))

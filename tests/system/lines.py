@@ -5,22 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-
-
-def wait_until(reached: Callable[[], Any], within_s: float = 30.0) -> None:
-    until = time.monotonic() + within_s
-    while not reached():
-        assert time.monotonic() < until, "it didn't happen in time"
-        time.sleep(0.05)
 
 
 class Cable:

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from tests.unit.adapters.mqtt.doubles import connect
+from tests.waiting import wait_until
 
 from holdfast.kernel.clock import SystemClock
 from holdfast.node.node import Node
@@ -73,13 +73,6 @@ def house(folder: Path, more: str = "") -> Iterator[House]:
         running.stop()
 
 
-def eventually(true: Callable[[], object], within_s: float = 10.0) -> None:
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
-
-
 def said(kind: int, **values: Any) -> Properties:
     """Properties of a packet, by paho's names."""
     found = Properties(kind)  # type: ignore[no-untyped-call]
@@ -127,7 +120,7 @@ class Peer:
             more = {"clean_start": clean, "properties": said(PacketTypes.CONNECT, **terms)}
         client.connect("127.0.0.1", port, keep_alive, **more)
         client.loop_start()
-        eventually(lambda: self.answers)
+        wait_until(lambda: self.answers)
         assert (self.answers[0][1] == 0) is accepted, self.answers
 
     @property
@@ -152,14 +145,14 @@ class Peer:
             self.client.subscribe(topic_filter, options=wish, properties=about)
         else:
             self.client.subscribe(topic_filter, qos)
-        eventually(lambda: len(self.codes) > before)
+        wait_until(lambda: len(self.codes) > before)
         return self.codes[-1]
 
     def unsubscribe(self, topic_filter: str) -> list[int]:
         """UNSUBACK's codes; none for 3.1.1."""
         before = len(self.codes)
         self.client.unsubscribe(topic_filter)
-        eventually(lambda: len(self.codes) > before)
+        wait_until(lambda: len(self.codes) > before)
         return self.codes[-1]
 
     def publish(self, topic: str, payload: bytes, qos: int = 2, *, retain: bool = False, **about: Any) -> None:
@@ -170,7 +163,7 @@ class Peer:
     def leave(self, **about: Any) -> None:
         """Say goodbye."""
         self.client.disconnect(properties=said(PacketTypes.DISCONNECT, **about) if self.five and about else None)
-        eventually(lambda: self.goodbyes)
+        wait_until(lambda: self.goodbyes)
         self.client.loop_stop()
 
     def vanish(self) -> None:

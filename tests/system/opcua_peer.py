@@ -13,8 +13,9 @@ from typing import Any
 
 import httpx
 from tests.ports import free_port
-from tests.system.foreign.site import NodeProcess, wait_until
+from tests.system.foreign.site import NodeProcess
 from tests.system.npm import NODE, fetched
+from tests.waiting import wait_until
 
 JS = Path(__file__).parent / "opcuajs"
 SPACE = "nsu=urn:plant:press;s=Press1."

@@ -1,22 +1,14 @@
 """Adapters of a real node: one that can't work doesn't end it, is shown, and can be tried beforehand."""
 
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.system.test_cli_core import holdfast, told
 from tests.system.test_gateway import Gateway
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_an_adapter_that_fails_is_shown_tried_again_and_ends_nothing(tmp_path: Path) -> None:
@@ -27,13 +19,13 @@ def test_an_adapter_that_fails_is_shown_tried_again_and_ends_nothing(tmp_path: P
     assert "No such file or directory" in holdfast("adapters", "test", gateway.settings, code=1)
     gateway.start()
     try:
-        until(lambda: "AdapterFailed" in gateway.log())
+        wait_until(lambda: "AdapterFailed" in gateway.log())
         found = told("adapters", "list", gateway.settings, code=1)
         assert [(one["name"], one["state"]) for one in found] == [("mqtt", "working"), ("host", "failing")]
         assert found[1]["error"] == f"No such file or directory ({disk})"
         assert "the running node answers" in holdfast("adapters", "test", gateway.settings, code=1)
         disk.mkdir()
-        until(lambda: "AdapterRecovered" in gateway.log())
+        wait_until(lambda: "AdapterRecovered" in gateway.log())
         assert [one["state"] for one in told("adapters", "list", gateway.settings)] == ["working", "working"]
     finally:
         assert gateway.stop() == 0

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from tests.ports import free_port
-from tests.system.foreign.site import Broker, NodeProcess, have_mosquitto, wait_until
+from tests.system.foreign.site import Broker, NodeProcess, have_mosquitto
 from tests.system.test_cli_core import holdfast, told
+from tests.waiting import wait_until
 
 from holdfast.identity.authority import create_authority, issue_certificate, issue_client_certificate
 from holdfast.kernel.clock import NS_PER_S, ManualClock, SystemClock

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ import pytest
 from tests.ports import free_port
 from tests.system.npm import NODE, fetched
 from tests.system.test_gateway import HOLDFAST, Gateway
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.system
 
@@ -148,7 +149,7 @@ class House:
             found.update(self.get(f"{base}/{number}"))
             return found["state"] not in ("waiting", "sent", "delivered", "accepted", "pending", "queued")
 
-        eventually(ended)
+        wait_until(ended)
         return found
 
     def end(self) -> None:
@@ -156,13 +157,6 @@ class House:
             one.kill()
         if self.gateway is not None and self.gateway.process is not None and self.gateway.process.poll() is None:
             assert self.gateway.stop() == 0, self.gateway.log()
-
-
-def eventually(true: Callable[[], object], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.1)
 
 
 def device_yaml(name: str, device: Device, *, is_fixed: bool = True, more: str = "") -> str:
@@ -187,7 +181,7 @@ def test_values_of_a_foreign_device_are_canonical_and_its_changes_come_by_themse
 ) -> None:
     ahu = house.device(scripts, 1234)
     house.begin(device_yaml("ahu-1", ahu), "every: 4s; timeout: 2s; sweep: 4s")
-    eventually(lambda: house.value("ahu-1", "message") == "all is well", 30)
+    wait_until(lambda: house.value("ahu-1", "message") == "all is well")
     assert house.last("ahu-1", "air.supply.temperature") == (21.5, "Cel", "good")
     assert house.last("ahu-1", "humidity") == (40.25, "%RH", "good")
     assert house.last("ahu-1", "setpoint") == (pytest.approx(-6.6667, abs=1e-3), "Cel", "good")
@@ -195,45 +189,45 @@ def test_values_of_a_foreign_device_are_canonical_and_its_changes_come_by_themse
     assert ahu.hears("acknowledged", "0,1")
     began = time.monotonic()
     ahu.say({"0,1": 23.75, "3,1": 1, "19,1": 3})
-    eventually(lambda: house.value("ahu-1", "mode") == "Cooling")
+    wait_until(lambda: house.value("ahu-1", "mode") == "Cooling")
     assert house.value("ahu-1", "air.supply.temperature") == 23.75
     assert house.value("ahu-1", "filter.alarm") is True
     assert time.monotonic() - began < 5  # polls are 20 s apart
     assert ahu.hears("acknowledged", "19,1")
     for flags, said in (([0, 1, 0, 0], "uncertain"), ([0, 0, 0, 1], "bad"), ([1, 0, 0, 0], "good")):
         ahu.say({"flags 0,1": flags})
-        eventually(lambda said=said: house.quality("ahu-1", "air.supply.temperature") == said)  # type: ignore[misc]
+        wait_until(lambda said=said: house.quality("ahu-1", "air.supply.temperature") == said)  # type: ignore[misc]
     ahu.say({"fault 0,2": 4})  # an open loop: only told when it's read
-    eventually(lambda: house.quality("ahu-1", "humidity") == "bad")
+    wait_until(lambda: house.quality("ahu-1", "humidity") == "bad")
     assert "7 subscriptions" in house.detail()
 
 
 def test_a_device_that_is_killed_frozen_or_slow_comes_back_and_hurts_nobody(house: House, scripts: Path) -> None:
     one, two = house.device(scripts, 1), house.device(scripts, 2, "nocov")
     house.begin(device_yaml("one", one) + device_yaml("two", two))
-    eventually(lambda: house.value("one", "message") and house.value("two", "message"), 30)
+    wait_until(lambda: house.value("one", "message") and house.value("two", "message"))
     polls = house.state("two")["polls"]
     assert isinstance(polls, int)
     began = time.monotonic()
 
     one.process.send_signal(signal.SIGSTOP)
-    eventually(lambda: house.state("one")["state"] == "failing")
-    eventually(lambda: house.quality("one", "humidity") == "bad")
+    wait_until(lambda: house.state("one")["state"] == "failing")
+    wait_until(lambda: house.quality("one", "humidity") == "bad")
     one.process.send_signal(signal.SIGCONT)
-    eventually(lambda: house.last("one", "humidity") == (40.25, "%RH", "good"))
+    wait_until(lambda: house.last("one", "humidity") == (40.25, "%RH", "good"))
 
     one.kill()
-    eventually(lambda: house.state("one")["state"] == "failing")
+    wait_until(lambda: house.state("one")["state"] == "failing")
     back = house.device(scripts, 1, port=one.port)
     assert back.hears("subscribed", "0,1")["confirmed"] is True
-    eventually(lambda: house.state("one")["state"] == "working")
+    wait_until(lambda: house.state("one")["state"] == "working")
     back.say({"0,1": 25.5})
-    eventually(lambda: house.value("one", "air.supply.temperature") == 25.5)
+    wait_until(lambda: house.value("one", "air.supply.temperature") == 25.5)
 
     back.tell(slow=300)
     time.sleep(1.5)
     back.say({"0,2": 55})
-    eventually(lambda: house.value("one", "humidity") == 55)
+    wait_until(lambda: house.value("one", "humidity") == 55)
 
     after = house.state("two")
     expected = (time.monotonic() - began) / 0.5
@@ -245,12 +239,12 @@ def test_a_device_that_is_killed_frozen_or_slow_comes_back_and_hurts_nobody(hous
 def test_writes_are_read_back_relinquished_and_refused_in_words(house: House, scripts: Path) -> None:
     ahu = house.device(scripts, 77)
     house.begin(device_yaml("ahu", ahu))
-    eventually(lambda: house.value("ahu", "message"), 30)
+    wait_until(lambda: house.value("ahu", "message"))
     done = house.command("ahu", "write", setpoint=10.0, fan=False)
     assert done["state"] == "done", done
     assert ahu.hears("written", "4,1") == {"written": "4,1", "value": 0, "priority": 8}
     assert ahu.hears("written", "2,1") == {"written": "2,1", "value": 50, "priority": 16}
-    eventually(lambda: house.value("ahu", "fan") is False)
+    wait_until(lambda: house.value("ahu", "fan") is False)
     assert house.command("ahu", "setpoint.relinquish", value=True)["state"] == "done"
     assert ahu.hears("written", "2,1")["value"] is None
     for params, state, said in (
@@ -274,16 +268,16 @@ def test_devices_are_found_by_number_and_found_again_where_they_moved_and_double
     new_port, other_port = free_port(), free_port()
     asked = ", ".join(f"127.0.0.1:{port}" for port in (old.port, new_port, other_port))
     house.begin(device_yaml("wanderer", old, is_fixed=False), f"{FAST}; who_is: [{asked}]")
-    eventually(lambda: house.value("wanderer", "message") == "all is well", 30)
+    wait_until(lambda: house.value("wanderer", "message") == "all is well")
     assert str(old.port) in str(house.state("wanderer")["where"])
     old.kill()
     moved = house.device(scripts, 500, "plain", new_port)
     moved.say({"0,1": 11.5})
-    eventually(lambda: house.value("wanderer", "air.supply.temperature") == 11.5)
+    wait_until(lambda: house.value("wanderer", "air.supply.temperature") == 11.5)
     assert str(new_port) in str(house.state("wanderer")["where"])
     double = house.device(scripts, 500, "plain", other_port)
     double.say({"0,1": 99.5, "iam": f"127.0.0.1:{house.port}"})
-    eventually(lambda: "says to be device 500 too" in str(house.state("wanderer")["error"]))
+    wait_until(lambda: "says to be device 500 too" in str(house.state("wanderer")["error"]))
     time.sleep(1)
     assert house.value("wanderer", "air.supply.temperature") == 11.5
 
@@ -305,7 +299,7 @@ def test_discover_lists_who_is_there_and_its_settings_run(house: House, scripts:
     more = found.replace("    devices:", f"    who_is: [{asked}]\n    every: 1s\n    devices:", 1)
     house.gateway = Gateway(house.folder, more)
     house.gateway.start()
-    eventually(lambda: house.value("ahu-1", "message") and house.value("ahu-1-2", "message"), 30)
+    wait_until(lambda: house.value("ahu-1", "message") and house.value("ahu-1-2", "message"))
     assert house.last("ahu-1-2", "supply_air_temp") == (21.5, "Cel", "good")
     assert house.value("ahu-1", "mode") == "Heating"
 
@@ -313,7 +307,7 @@ def test_discover_lists_who_is_there_and_its_settings_run(house: House, scripts:
 def test_a_flood_of_garbage_costs_little_and_values_go_on(house: House, scripts: Path) -> None:
     ahu = house.device(scripts, 9)
     house.begin(device_yaml("ahu", ahu))
-    eventually(lambda: house.value("ahu", "message"), 30)
+    wait_until(lambda: house.value("ahu", "message"))
     assert house.gateway is not None
     assert house.gateway.process is not None
     process = psutil.Process(house.gateway.process.pid)
@@ -328,7 +322,7 @@ def test_a_flood_of_garbage_costs_little_and_values_go_on(house: House, scripts:
         time.sleep(0.005)
     sock.close()
     ahu.say({"0,1": 17.25})
-    eventually(lambda: house.value("ahu", "air.supply.temperature") == 17.25)
+    wait_until(lambda: house.value("ahu", "air.supply.temperature") == 17.25)
     assert sent > 500
     assert "datagrams over the limit" in house.detail()
     assert process.memory_info().rss - rss < 40e6

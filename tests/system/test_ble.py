@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.system.lines import Site, wait_until
+from tests.system.lines import Site
 from tests.system.test_cli_core import holdfast
 from tests.unit.adapters.ble.test_recordings import SNOOP
 from tests.unit.codecs.test_bthome import KEY, MAC, SEALED
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
 PROFILES = "profiles: {sensors: {extends: bthome, bthome: {keys: bind.keys}}}"

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from tests.system.foreign.site import Broker, Feeder, NodeProcess, have_mosquitto, have_nats, wait_until
+from tests.system.foreign.site import Broker, Feeder, NodeProcess, have_mosquitto, have_nats
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 needs_mosquitto = pytest.mark.skipif(not have_mosquitto(), reason="mosquitto isn't installed")

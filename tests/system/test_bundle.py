@@ -17,8 +17,9 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.ports import free_port
-from tests.system.foreign.site import ROOT, NodeProcess, listens, wait_until
+from tests.system.foreign.site import ROOT, NodeProcess, listens
 from tests.unit.cli.test_bundle import opened
+from tests.waiting import wait_until
 
 from holdfast.crypto.certificates import make_authority, make_server_certificate
 from holdfast.crypto.tokens import mint_token
@@ -157,8 +158,8 @@ def live_through(one: Vault) -> None:
             one.publish(f"rooms/{device}", json.dumps({"ts": time.time() * 1000, "id": 1, "n": 500}).encode())
         one.publish("rooms/bad", f"no JSON: {one.everything()} {s['payload']}".encode(), s["up-token"])
         one.publish(f"elsewhere/{s['app-token']}/up", b"x" + s["payload"].encode())
-        wait_until(lambda: len(person.get("/api/v1/alerts").json()) >= 2, 20)
-        wait_until(lambda: len(person.get("/api/v1/quarantine").json()) >= 2, 20)
+        wait_until(lambda: len(person.get("/api/v1/alerts").json()) >= 2)
+        wait_until(lambda: len(person.get("/api/v1/quarantine").json()) >= 2)
         person.post("/api/v1/channels/test", json={"channel": "hook"})
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import cbor2
 import psutil
 import pytest
-from tests.system.coap_site import CoapNode, LibcoapServer, Pusher, SlowCable, have_libcoap, libcoap, wait_until
+from tests.system.coap_site import CoapNode, LibcoapServer, Pusher, SlowCable, have_libcoap, libcoap
 from tests.unit.adapters.coap.doubles import FORMAT, block1, request
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(not have_libcoap(), reason="libcoap3-bin isn't installed")]
 LISTEN = "coap:\n  field: {listen: '127.0.0.1:PORT', rate: 0}\n"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.ports import free_port
-from tests.system.coap_site import CoapNode, wait_until
+from tests.system.coap_site import CoapNode
 from tests.system.npm import NODE, fetched
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.system
 SETTINGS = """coap:
@@ -45,7 +46,7 @@ def test_node_coap_pushes_in_blocks_and_is_observed(node: tuple[CoapNode, int], 
         try:
             assert [process.stdout.readline().strip() for _ in range(2)] == ["listening", "pushed 2.04"]
             assert gateway.value("urn:dev:ow:js/m199") == (199, "", "good")
-            wait_until(lambda: gateway.value("js/tank.level") == (1, "m", "good"), 30)
+            wait_until(lambda: gateway.value("js/tank.level") == (1, "m", "good"))
             for value in (2, 3):
                 process.stdin.write(f"{value}\n")
                 process.stdin.flush()

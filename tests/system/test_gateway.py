@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.ports import free_port
 from tests.system.kill.site import ROOT
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.system
 
@@ -193,7 +194,7 @@ def test_a_full_disk_stops_the_acks_and_they_resume_when_there_is_room(tmp_path:
         # too large for the WAL's free space: it can't be committed until the filler goes
         blocked.stdin.write(b'{"raw":"' + bytes(range(32, 34)) * 50_000 + b"}")
         blocked.stdin.close()
-        wait_for(lambda: "condition=full" in one.log(), 10)
+        wait_until(lambda: "condition=full" in one.log())
         assert blocked.poll() is None
         with pytest.raises(urllib.request.HTTPError):
             one.get("/readyz")
@@ -205,14 +206,6 @@ def test_a_full_disk_stops_the_acks_and_they_resume_when_there_is_room(tmp_path:
         assert one.stop() == 0
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=False)
-
-
-def wait_for(holds: object, seconds: float) -> None:
-    assert callable(holds)
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def test_doctor_looks_at_a_nodes_ports_and_disk(gateway: Gateway) -> None:

@@ -16,10 +16,11 @@ import httpx
 import pytest
 from tests.ports import free_port
 from tests.system.foreign.site import Broker, have_mosquitto
-from tests.system.mqtt_peers import House, eventually
+from tests.system.mqtt_peers import House
 from tests.system.npm import fetched
 from tests.system.test_gateway import Gateway
 from tests.system.test_sparkplug import Edge
+from tests.waiting import wait_until
 
 from holdfast.commands.asking import canonical
 from holdfast.commands.service import Asked
@@ -59,7 +60,7 @@ class Site:
         self.broker = Broker("mosquitto", folder / "broker")
         self.broker.start()
         self.server = Edge(script, self.broker.port)
-        eventually(lambda: self.server.said == ["connected"])
+        wait_until(lambda: self.server.said == ["connected"])
         self.start()
 
     def start(self) -> None:
@@ -68,14 +69,14 @@ class Site:
         more += f'api: {{listen: "127.0.0.1:{self.api}"}}'
         self.house = House(self.folder, profile="lorawan.yaml", beside=more)
         self.node = self.house.node
-        eventually(lambda: self.node.edge.brokers[0].status().state == "working")
+        wait_until(lambda: self.node.edge.brokers[0].status().state == "working")
 
     def hear(self, *kinds: str) -> None:
         """Uplinks, as the devices send them: the node learns where they are."""
         for kind in kinds:
             before = self.accepted()
             self.server.tell(f"up {kind}")
-            eventually(partial(self.grows, self.accepted, before))
+            wait_until(partial(self.grows, self.accepted, before))
 
     def accepted(self) -> int:
         return self.node.journal.counters().get("messages_accepted", 0)
@@ -94,11 +95,11 @@ class Site:
         return found
 
     def ended(self, number: str) -> Stored:
-        eventually(lambda: self.stored(number).ended_ns)
+        wait_until(lambda: self.stored(number).ended_ns)
         return self.stored(number)
 
     def reaches(self, number: str, state: State) -> None:
-        eventually(lambda: self.stored(number).state is state)
+        wait_until(lambda: self.stored(number).state is state)
 
     def heard(self, start: str) -> list[dict[str, Any]]:
         """Downlinks that the network server was asked for."""
@@ -106,7 +107,7 @@ class Site:
 
     def asked(self, start: str, count: int) -> list[dict[str, Any]]:
         """So many downlinks, once they were told."""
-        eventually(lambda: len(self.heard(start)) >= count)
+        wait_until(lambda: len(self.heard(start)) >= count)
         return self.heard(start)
 
     def stop(self) -> None:
@@ -176,7 +177,7 @@ def test_a_vendors_script_encodes_or_refuses_what_is_sent(site: Site) -> None:
         assert refused.state is State.REFUSED
         assert said in refused.answer.detail
     site.send(CS, "formatted", {"f_port": 4, "decoded_payload": {"open": True}})  # by ChirpStack's own codec
-    eventually(lambda: [one["object"] for one in site.heard(DOWN)] == [{"open": True}])
+    wait_until(lambda: [one["object"] for one in site.heard(DOWN)] == [{"open": True}])
     assert len(site.heard(PUSH)) == 1
 
 
@@ -191,7 +192,7 @@ def test_a_downlink_through_chirpstack_ends_by_its_transmission_or_its_acknowled
     ):
         before = len(site.heard(DOWN))
         site.send(CS, number, {"f_port": 4, "frm_payload": "AQ==", "confirmed": confirmed})
-        eventually(partial(site.grows, lambda: len(site.heard(DOWN)), before))
+        wait_until(partial(site.grows, lambda: len(site.heard(DOWN)), before))
         for word in words:
             assert not site.stored(number).ended_ns
             site.server.tell(word)
@@ -216,14 +217,14 @@ def test_after_a_restart_no_downlink_is_made_twice_and_what_was_said_meanwhile_c
     site.send(TTS, "kept", {"f_port": 3, "frm_payload": "AQ==", "confirmed": True}, 60)
     site.reaches("kept", State.DELIVERED)
     site.send(CS, "queued", {"f_port": 3, "frm_payload": "AQ=="}, 60)
-    eventually(lambda: len(site.heard(DOWN)) == 1)
+    wait_until(lambda: len(site.heard(DOWN)) == 1)
     site.reaches("queued", State.SENT)
     site.house.stop()
     site.server.tell("ack")  # the broker keeps it for the node's session
     site.start()
     assert site.ended("kept").state is State.DONE
     site.hear("tts", "cs")  # once it knows again where the device is, ChirpStack is asked under the same id
-    eventually(lambda: any(one.startswith("duplicate") for one in site.server.said))
+    wait_until(lambda: any(one.startswith("duplicate") for one in site.server.said))
     site.server.tell("txack")
     assert site.ended("queued").state is State.DONE
     assert len(site.asked(PUSH, 1)) == 1
@@ -234,11 +235,11 @@ def test_after_a_restart_no_downlink_is_made_twice_and_what_was_said_meanwhile_c
 def test_a_command_waits_for_the_broker_and_one_without_a_way_back_says_so(site: Site) -> None:
     site.hear("tts")
     site.broker.kill()
-    eventually(lambda: site.node.edge.brokers[0].status().state == "failing")
+    wait_until(lambda: site.node.edge.brokers[0].status().state == "failing")
     site.send(TTS, "later", {"f_port": 3, "frm_payload": "AQ=="})
     site.reaches("later", State.ACCEPTED)
     site.broker.start()
-    eventually(lambda: site.stored("later").state is State.DELIVERED, 20)
+    wait_until(lambda: site.stored("later").state is State.DELIVERED)
     assert len(site.asked(PUSH, 1)) == 1
     uplink = {
         "end_device_ids": {"device_id": "h", "dev_eui": "00A1", "application_ids": {"application_id": "a"}},
@@ -281,11 +282,11 @@ def test_killed_under_load_no_downlink_is_made_twice_and_each_command_ends_once(
         gateway.start()
         server.tell("quick")
         server.tell("up tts")
-        eventually(lambda: gateway.counters().get("messages_accepted", 0) >= 1)
+        wait_until(lambda: gateway.counters().get("messages_accepted", 0) >= 1)
         sender = threading.Thread(target=lambda: list(map(send, numbers)))
         sender.start()
         for share in (0.3, 0.6):
-            eventually(partial(Site.grows, lambda: len(pushed(server)), share * len(numbers)), 60)
+            wait_until(partial(Site.grows, lambda: len(pushed(server)), share * len(numbers)))
             assert gateway.process is not None
             gateway.process.kill()
             gateway.process.wait()

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from tests.system.foreign.site import ROOT, Upstream, wait_until
+from tests.system.foreign.site import ROOT, Upstream
 from tests.system.models.site import ModelSite, send_rows
 from tests.unit.inference import making
+from tests.waiting import wait_until
 
 from holdfast.inference.card import load_card
 from holdfast.inference.store import SHIPPED

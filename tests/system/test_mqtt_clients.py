@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from tests.unit.adapters.mqtt.doubles import HoldingInbox, SettlingInbox, connect, publish, subscribe
+from tests.waiting import wait_until
 
 from holdfast.adapters.mqtt.errors import ListenFailed
 from holdfast.adapters.mqtt.server import MqttServer
@@ -79,13 +80,6 @@ def serving(inbox: HoldingInbox | None = None, settings: MqttSettings | None = N
             running.stop()
 
 
-def eventually(true: Callable[[], object], within_s: float = 5.0) -> None:
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
-
-
 def mosquitto(tool: str, running: Running, *args: str, version: str = "mqttv311") -> subprocess.Popen[str]:
     return subprocess.Popen(
         [f"mosquitto_{tool}", "-p", str(running.port), "-V", version, *args],
@@ -146,7 +140,7 @@ class Paho:
         first = {"clean_start": not lasting, "properties": said} if five else {}
         self.client.connect("127.0.0.1", running.port, 30, **first)  # type: ignore[arg-type]
         self.client.loop_start()
-        eventually(lambda: self.answers)
+        wait_until(lambda: self.answers)
 
     def subscribe(self, topic_filter: str, qos: int) -> "Paho":
         self.subscribed.clear()
@@ -165,13 +159,13 @@ class Paho:
 def test_mosquitto_sub_receives_what_mosquitto_pub_sends(version: str, qos: str) -> None:
     with serving() as running:
         listener = mosquitto("sub", running, "-t", "site/+/state", "-q", "1", "-C", "3", "-v", version=version)
-        eventually(lambda: running.server.stats().subscriptions == 1)
+        wait_until(lambda: running.server.stats().subscriptions == 1)
         device = mosquitto("pub", running, "-t", "site/press-07/state", "-q", qos, "-l", version=version)
         assert done(device, "1\n2\n3\n")[0] == 0
         code, words = done(listener)
         assert (code, words[1::2]) == (0, ["1", "2", "3"])
         assert set(words[::2]) == {"site/press-07/state"}
-        eventually(lambda: running.inbox.payloads == [b"1", b"2", b"3"])
+        wait_until(lambda: running.inbox.payloads == [b"1", b"2", b"3"])
 
 
 @needs_mosquitto
@@ -182,9 +176,9 @@ def test_mosquitto_tools_see_retained_messages_and_alerts_of_the_node(version: s
             done(mosquitto("pub", running, "-t", "local/mode", "-m", "day", "-r", "-q", "1", version=version))[0] == 0
         )
         assert done(mosquitto("sub", running, "-t", "local/#", "-C", "1", "-W", "5", version=version)) == (0, ["day"])
-        eventually(lambda: running.server.stats().subscriptions == 0)
+        wait_until(lambda: running.server.stats().subscriptions == 0)
         listener = mosquitto("sub", running, "-t", "alerts/#", "-q", "1", "-C", "1", version=version)
-        eventually(lambda: running.server.stats().subscriptions == 1)
+        wait_until(lambda: running.server.stats().subscriptions == 1)
         running.call(lambda: running.server.publisher.publish("alerts/local", b"hot"))
         assert done(listener) == (0, ["hot"])
         assert running.inbox.arrivals == []
@@ -198,7 +192,7 @@ def test_a_wrong_password_is_turned_away_and_a_right_one_let_in(version: str) ->
             device = mosquitto("pub", running, "-t", "t", "-m", "x", "-u", "press", "-P", password, version=version)
             assert (done(device)[0] == 0) is good
         assert done(mosquitto("pub", running, "-t", "t", "-m", "x", version=version))[0] != 0
-        eventually(lambda: running.inbox.payloads == [b"x"])
+        wait_until(lambda: running.inbox.payloads == [b"x"])
         assert any("reason=bad_credentials" in line for line in running.log)
 
 
@@ -222,10 +216,10 @@ def test_paho_publishes_and_subscribes_at_both_qos(*, five: bool) -> None:
         infos = [device.client.publish("a/b", b"%d" % i, qos=1) for i in range(50)]
         device.client.publish("b/c", b"quiet", qos=1)
         device.client.publish("a", b"zero", qos=0)
-        eventually(lambda: len(listener.heard) == 52)
+        wait_until(lambda: len(listener.heard) == 52)
         assert [h for h in listener.heard if h[0] == "a/b"] == [("a/b", b"%d" % i, 1, False) for i in range(50)]
         assert {("b/c", b"quiet", 0, False), ("a", b"zero", 0, False)} <= set(listener.heard)
-        eventually(lambda: {info.mid for info in infos} <= device.acked)
+        wait_until(lambda: {info.mid for info in infos} <= device.acked)
         device.leave()
         listener.leave()
 
@@ -236,12 +230,12 @@ def test_paho_hears_nothing_of_its_message_until_it_is_settled(*, five: bool) ->
     with serving(inbox) as running:
         device = Paho(running, "d", five=five)
         info = device.client.publish("t", b"x", qos=1)
-        eventually(lambda: inbox.arrivals)
+        wait_until(lambda: inbox.arrivals)
         assert device.client.publish("t", b"y", qos=0).rc == 0
-        eventually(lambda: len(inbox.payloads) == 2)
+        wait_until(lambda: len(inbox.payloads) == 2)
         assert (device.acked - {info.mid + 1}, running.server.stats().unsettled) == (set(), 1)
         running.call(inbox.arrivals[0].receipt.settle)
-        eventually(lambda: info.mid in device.acked)
+        wait_until(lambda: info.mid in device.acked)
         device.leave()
 
 
@@ -251,7 +245,7 @@ def test_a_persistent_session_of_paho_is_resumed(*, five: bool) -> None:
         Paho(running, "s", five=five, lasting=True).subscribe("t", 1).leave()
         running.call(lambda: running.server.publisher.publish("t", b"missed"))
         again = Paho(running, "s", five=five, lasting=True)
-        eventually(lambda: again.heard == [("t", b"missed", 1, False)])
+        wait_until(lambda: again.heard == [("t", b"missed", 1, False)])
         assert again.answers[0][0].session_present
         again.leave()
 
@@ -260,7 +254,7 @@ def test_a_refused_message_closes_the_connection_without_a_puback() -> None:
     inbox = HoldingInbox()
     with serving(inbox) as running:
         sock = raw(running, connect("d"), publish("t", b"x", pid=1))
-        eventually(lambda: inbox.arrivals)
+        wait_until(lambda: inbox.arrivals)
         running.call(inbox.arrivals[0].receipt.refuse)
         assert read_until_closed(sock) == b"\x20\x02\x00\x00"
 
@@ -301,7 +295,7 @@ def test_a_malformed_packet_closes_only_its_connection(frames: bytes, answer: in
         assert (greeting[0], goodbye[0], goodbye[2]) == (0x20, 0xE0, answer)
         assert read_until_closed(raw(running, connect("bad"), frames[:1] + b"\xff\xff\xff\xff")) == b"\x20\x02\0\0"
         steady.client.publish("t", b"still here", qos=1)
-        eventually(lambda: steady.heard)
+        wait_until(lambda: steady.heard)
         steady.leave()
 
 
@@ -319,7 +313,7 @@ def test_while_the_inbox_is_full_nothing_more_is_offered_and_all_comes_later() -
     with serving(inbox) as running:
         devices = [Paho(running, f"d{i}") for i in range(3)]
         devices[0].client.publish("t", b"first", qos=1)
-        eventually(lambda: running.server.stats().paused)
+        wait_until(lambda: running.server.stats().paused)
         infos = [device.client.publish("t", b"later", qos=1) for device in devices for _ in range(20)]
         listener = raw(running, connect("s"), subscribe("alerts/#"), b"\xc0\x00")
         assert listener.recv(4) == b"\x20\x02\0\0"
@@ -337,7 +331,7 @@ def test_a_subscriber_that_stops_reading_loses_its_oldest_messages_and_nobody_el
     settings = MqttSettings(listen="127.0.0.1:0", anonymous=True, queue_messages=10)
     with serving(settings=settings) as running:
         stuck = raw(running, connect("stuck"), subscribe("#", 0))
-        eventually(lambda: running.server.stats().subscriptions == 1)
+        wait_until(lambda: running.server.stats().subscriptions == 1)
         device = Paho(running, "d")
         for _ in range(200):
             device.client.publish("t", b"x" * 100_000, qos=1).wait_for_publish(5)
@@ -350,7 +344,7 @@ def test_stopping_lets_outstanding_messages_settle_and_says_goodbye() -> None:
     inbox = HoldingInbox()
     with serving(inbox) as running:
         sock = raw(running, connect("d", version=5), publish("t", b"x", pid=1, said=b""))
-        eventually(lambda: inbox.arrivals)
+        wait_until(lambda: inbox.arrivals)
         running.loop.call_soon_threadsafe(running.loop.call_later, 0.2, inbox.arrivals[0].receipt.settle)
         running.stop(deadline_s=5.0)
         assert read_until_closed(sock).endswith(b"\x40\x02\0\x01\xe0\x01\x8b")
@@ -361,7 +355,7 @@ def test_stopping_does_not_wait_beyond_its_deadline() -> None:
     inbox = HoldingInbox()
     with serving(inbox) as running:
         sock = raw(running, connect("d"), publish("t", b"x", pid=1))
-        eventually(lambda: inbox.arrivals)
+        wait_until(lambda: inbox.arrivals)
         running.stop(deadline_s=0.2)
         assert read_until_closed(sock) == b"\x20\x02\0\0"
         assert any("unsettled=1" in line for line in running.log)

@@ -20,7 +20,6 @@ from tests.system.test_mqtt_clients import (
     VERSIONS,
     Running,
     done,
-    eventually,
     mosquitto,
     needs_mosquitto,
     raw,
@@ -28,6 +27,7 @@ from tests.system.test_mqtt_clients import (
     serving,
 )
 from tests.unit.adapters.mqtt.doubles import connect, publish, subscribe, text
+from tests.waiting import wait_until
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
     AcceptConnection,
@@ -87,11 +87,11 @@ def test_mosquitto_speaks_over_tls_while_others_speak_in_the_clear(keys: Path, v
         secure = ["-p", str(running.server.ports[1]), "--cafile", str(keys / "ca.pem")]
         assert done(mosquitto("pub", running, "-t", "t", "-q", "1", "-m", "clear", version=version))[0] == 0
         assert done(mosquitto("pub", running, *secure, "-t", "t", "-q", "1", "-m", "secret", version=version))[0] == 0
-        eventually(lambda: running.inbox.payloads == [b"clear", b"secret"])
+        wait_until(lambda: running.inbox.payloads == [b"clear", b"secret"])
         stranger = socket.create_connection(("127.0.0.1", running.server.ports[1]), timeout=5)
         stranger.sendall(connect("d"))
         assert b"\x20\x02" not in read_until_closed(stranger)
-        eventually(lambda: running.server.entrance.counts.refused_tls == 1)
+        wait_until(lambda: running.server.entrance.counts.refused_tls == 1)
 
 
 @needs_mosquitto
@@ -180,7 +180,7 @@ def test_paho_speaks_over_websocket(keys: Path, *, five: bool) -> None:
         infos = [client.publish("t", b"%d" % i, qos=1) for i in range(100)]
         for info in infos:
             info.wait_for_publish(5)
-        eventually(lambda: heard == [b"%d" % i for i in range(100)])
+        wait_until(lambda: heard == [b"%d" % i for i in range(100)])
         client.disconnect()
         client.loop_stop()
 
@@ -251,7 +251,7 @@ def test_a_ping_is_answered_and_a_goodbye_returned() -> None:
         web.say(Ping(b"you?"), CloseConnection(1000))
         events = list(web.hear())
         assert [type(event) for event in events] == [Pong, CloseConnection]
-        eventually(lambda: running.server.stats().connections == 0)
+        wait_until(lambda: running.server.stats().connections == 0)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_what_is_not_a_binary_frame_closes_with_its_code(odd: Any, code: int) ->
             web.say(odd)
         closed = [event for event in web.hear() if isinstance(event, CloseConnection)]
         assert [event.code for event in closed] == [code]
-        eventually(lambda: running.server.stats().connections == 0)
+        wait_until(lambda: running.server.stats().connections == 0)
         assert running.server.entrance.counts.refused_websocket == 1
 
 
@@ -296,7 +296,7 @@ def test_an_endless_message_is_cut() -> None:
         piece = BytesMessage(data=publish("t", b"x" * 900_000), message_finished=False)
         with contextlib.suppress(ConnectionError):
             web.say(*[piece] * 20)
-        eventually(lambda: running.server.entrance.counts.refused_websocket == 1)
+        wait_until(lambda: running.server.entrance.counts.refused_websocket == 1)
 
 
 def with_users(folder: Path, **more: Any) -> MqttSettings:
@@ -336,7 +336,7 @@ def test_what_no_rule_allows_is_denied_and_version_5_is_told(tmp_path: Path) -> 
         sent = [publish("site/press/a", b"1", pid=1, said=b""), publish("site/other/a", b"2", pid=2, said=b"")]
         sent += [publish("local/d", b"3", pid=3, said=b""), publish("local/e", b"4", said=b"")]
         press = raw(running, login("press", "right", version=5), *sent, subscribe("site/press/a", pid=9, said=b""))
-        eventually(lambda: running.server.entrance.counts.denied_subscriptions == 1)
+        wait_until(lambda: running.server.entrance.counts.denied_subscriptions == 1)
         press.sendall(b"\xe0\x00")
         said = read_until_closed(press)
         assert b"\x40\x02\0\x01\x40\x03\0\x02\x87\x40\x02\0\x03" in said
@@ -359,15 +359,15 @@ def test_a_will_to_a_forbidden_topic_is_no_way_in(tmp_path: Path, version: int) 
         refused = read_until_closed(raw(running, login("press", "right", version=version, will="site/hmi/a")))
         assert refused[:4] == (b"\x20\x03\0\x87" if version == 5 else b"\x20\x02\0\x05")
         raw(running, login("press", "right", version=version, will="site/press/a")).close()
-        eventually(lambda: running.inbox.payloads == [b"gone"])
+        wait_until(lambda: running.inbox.payloads == [b"gone"])
 
 
 def test_retained_messages_go_only_to_those_who_may_hear_them(tmp_path: Path) -> None:
     with serving(settings=with_users(tmp_path, acl=RULES)) as running:
         with raw(running, login("press", "right"), publish("site/press/a", b"kept", pid=1, retain=True)):
-            eventually(lambda: running.server.stats().retained == 1)
+            wait_until(lambda: running.server.stats().retained == 1)
         hmi = raw(running, login("hmi", "view"), subscribe("site/+/a", 0))
-        eventually(lambda: running.server.stats().sent == 1)
+        wait_until(lambda: running.server.stats().sent == 1)
         hmi.sendall(subscribe("#", 0) + subscribe("+/press/a", 0) + b"\xe0\x00")
         said = read_until_closed(hmi)
         assert said.count(b"kept") == 1
@@ -386,7 +386,7 @@ def test_a_guesser_waits_longer_and_longer_while_others_log_in_at_once(tmp_path:
         assert counts.failed_logins < 12
         assert counts.refused_guessing == 40 - counts.failed_logins
         healthy.sendall(publish("t", b"y", pid=2))
-        eventually(lambda: running.inbox.payloads == [b"x", b"y"])
+        wait_until(lambda: running.inbox.payloads == [b"x", b"y"])
         started = time.monotonic()
         assert read_until_closed(raw(running, login("press", "right"))) == b"\x20\x02\0\x03"
         assert time.monotonic() - started < 1

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.system.test_mqtt_clients import Running, eventually, raw, read_until_closed, serving
+from tests.system.test_mqtt_clients import Running, raw, read_until_closed, serving
 from tests.unit.adapters.mqtt.doubles import HoldingInbox, SettlingInbox, connect, publish, subscribe
+from tests.waiting import wait_until
 
 from holdfast.adapters.mqtt.door_settings import RateSettings
 from holdfast.adapters.mqtt.packets import packet
@@ -71,7 +72,7 @@ def test_a_connect_that_trickles_in_is_cut_at_its_time() -> None:
                 sock.sendall(connect("slow" * 20)[i : i + 1])
                 time.sleep(0.1)
         assert time.monotonic() - started < 3.5
-        eventually(lambda: running.server.stats().connections == 0)
+        wait_until(lambda: running.server.stats().connections == 0)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_a_connect_that_trickles_in_is_cut_at_its_time() -> None:
 def test_a_topic_that_is_none_closes_and_reaches_nobody(topic: bytes, version: int) -> None:
     with serving() as running:
         listener = raw(running, connect("s"), subscribe("#", 0))
-        eventually(lambda: running.server.stats().subscriptions == 1)
+        wait_until(lambda: running.server.stats().subscriptions == 1)
         frame = packet(0x32, struct.pack(">H", len(topic)), topic, b"\0\1", b"\0" if version == 5 else b"", b"x")
         with raw(running, connect("d", version=version), frame) as sock:
             assert b"\x40\x02" not in read_until_closed(sock)
@@ -124,7 +125,7 @@ def test_a_storm_of_connects_is_refused_at_the_door_while_a_device_is_served() -
         calm = device.p99_s(200)
         command = [sys.executable, "-c", STORM, str(running.port), connect("storm").hex()]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as storm:
-            eventually(lambda: running.server.entrance.counts.refused_rate > 100)
+            wait_until(lambda: running.server.entrance.counts.refused_rate > 100)
             stormy = device.p99_s(500)
             tried = int(storm.communicate()[0])
         assert running.server.entrance.counts.refused_rate > tried // 2 > 500
@@ -157,13 +158,13 @@ def test_a_client_over_its_rate_is_slowed_down_and_loses_nothing() -> None:
                     got += sock.recv(4_096)
         assert running.inbox.payloads == [b"%d" % i for i in range(300)]
         with raw(running, connect("other"), publish("t", b"quick", pid=1)) as other:
-            eventually(lambda: running.inbox.payloads[-1] == b"quick", within_s=0.5)
+            wait_until(lambda: running.inbox.payloads[-1] == b"quick", within_s=0.5)
             assert other.recv(4) == ACCEPTED
         with raw(running, connect("fast")) as sock:
             sock.sendall(publish("t", b"a", pid=1))
             time.sleep(0.05)
             sock.sendall(publish("t", b"last", pid=2))
-            eventually(lambda: running.inbox.payloads[-1] == b"last")
+            wait_until(lambda: running.inbox.payloads[-1] == b"last")
         assert time.monotonic() - started > 1.8
         assert running.server.entrance.counts.throttled >= 2
 
@@ -191,10 +192,10 @@ def test_a_flood_does_not_keep_others_from_being_read() -> None:
         threads.append(threading.Thread(target=drain))
         for thread in threads:
             thread.start()
-        eventually(lambda: running.server.stats().paused)
+        wait_until(lambda: running.server.stats().paused)
         for i, sock in enumerate(quiet):
             sock.sendall(publish(f"t/quiet-{i}", b"here"))
-        eventually(lambda: {f"quiet-{i}" for i in range(5)} <= {a.source for a in list(inbox.arrivals)})
+        wait_until(lambda: {f"quiet-{i}" for i in range(5)} <= {a.source for a in list(inbox.arrivals)})
         stop.set()
         for sock in [*floods, *quiet]:
             with contextlib.suppress(OSError):

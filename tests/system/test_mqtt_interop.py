@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from paho.mqtt.packettypes import PacketTypes
-from tests.system.mqtt_peers import House, Peer, Raw, eventually, house, leave, said
+from tests.system.mqtt_peers import House, Peer, Raw, house, leave, said
 from tests.unit.adapters.mqtt.doubles import connect, puback, publish, subscribe, text
+from tests.waiting import wait_until
 
 from holdfast.adapters.mqtt import packets
 
@@ -51,7 +52,7 @@ def test_messages_of_every_qos_arrive_once(node: House, at: str, *, five: bool) 
     assert listener.subscribe(at) == [2]
     for qos in (0, 1, 2):
         device.publish(at, b"qos %d" % qos, qos)
-    eventually(lambda: len(listener.heard) == 3)
+    wait_until(lambda: len(listener.heard) == 3)
     assert {(bytes(m.payload), m.qos, m.retain) for m in listener.heard} == {
         (b"qos %d" % q, q, False) for q in range(3)
     }
@@ -66,7 +67,7 @@ def test_a_subscription_caps_the_qos(node: House, at: str, granted: int, *, five
     assert peer.subscribe(at, granted) == [granted]
     for qos in (0, 1, 2):
         peer.publish(at, b"%d" % qos, qos)
-    eventually(lambda: len(peer.heard) == 3)
+    wait_until(lambda: len(peer.heard) == 3)
     assert {(int(m.payload), m.qos) for m in peer.heard} == {(q, min(q, granted)) for q in (0, 1, 2)}
     peer.leave()
 
@@ -79,7 +80,7 @@ def test_retained_messages_are_kept_matched_by_wildcards_and_cleared(node: House
         device.publish(f"{at}/{qos}", b"%d" % qos, qos, retain=True)
     listener = Peer(node.port, at + "s", five=five)
     listener.subscribe(f"{at}/+")
-    eventually(lambda: len(listener.heard) == 3)
+    wait_until(lambda: len(listener.heard) == 3)
     assert {(m.topic, m.qos, m.retain) for m in listener.heard} == {(f"{at}/{q}", q, True) for q in (0, 1, 2)}
     for qos in (0, 1, 2):
         device.publish(f"{at}/{qos}", b"", qos, retain=True)
@@ -131,7 +132,7 @@ def test_what_comes_while_a_client_is_away_is_kept_for_it(node: House, at: str, 
         device.publish(f"{at}/{qos}", b"%d" % qos, qos)
     back = Peer(node.port, at, five=five, lasting=60)
     assert back.is_resumed
-    eventually(lambda: len(back.heard) >= 2)
+    wait_until(lambda: len(back.heard) >= 2)
     time.sleep(QUIET_S)
     assert sorted(back.payloads) == [b"1", b"2"]
     leave([device, back])
@@ -148,11 +149,11 @@ def test_a_will_is_published_for_a_client_that_vanishes_only(node: House, at: st
     time.sleep(QUIET_S)
     assert listener.heard == []
     Peer(node.port, at + "bad", five=five, will=will).vanish()
-    eventually(lambda: listener.heard)
+    wait_until(lambda: listener.heard)
     assert (listener.payloads, listener.heard[0].qos) == ([b"gone"], qos)
     late = Peer(node.port, at + "late", five=five)
     late.subscribe(at)
-    eventually(lambda: late.heard)
+    wait_until(lambda: late.heard)
     assert late.heard[0].retain
     late.publish(at, b"", retain=True)
     leave([listener, late])
@@ -165,7 +166,7 @@ def test_overlapping_subscriptions_are_one_delivery_at_the_highest_qos(node: Hou
     peer.subscribe(f"{at}/#", 2, identifier=3 if five else 0)
     peer.subscribe(f"{at}/+", 1, identifier=4 if five else 0)
     peer.publish(f"{at}/x", b"once", 2)
-    eventually(lambda: peer.heard)
+    wait_until(lambda: peer.heard)
     time.sleep(QUIET_S)
     assert [(bytes(m.payload), m.qos) for m in peer.heard] == [(b"once", 2)]
     if five:
@@ -181,7 +182,7 @@ def test_a_silent_client_is_given_up_and_its_will_published(node: House, at: str
     more = (b"\0" if five else b"") + text(at) + text("timed out")
     mute = Raw(node.port, at + "m", version=5 if five else 4, flags=0x16, keep_alive=1, more=more)
     started = time.monotonic()
-    eventually(lambda: listener.heard)
+    wait_until(lambda: listener.heard)
     assert 1.4 < time.monotonic() - started < 4.0
     assert listener.payloads == [b"timed out"]
     mute.close()
@@ -236,7 +237,7 @@ def test_wildcards_do_not_match_dollar_topics(node: House, at: str, *, five: boo
         listener.subscribe(topic_filter, 1, **({"retainHandling": 2} if five else {}))
     system = Peer(node.port, at + "y", five=five)
     system.subscribe("$SYS/#", 0)
-    eventually(lambda: any(m.topic == "$SYS/broker/version" for m in system.heard))
+    wait_until(lambda: any(m.topic == "$SYS/broker/version" for m in system.heard))
     listener.heard.clear()
     raw = Raw(node.port, at + "d", publish("$" + at, b"x", said=b"" if five else None), version=5 if five else 4)
     assert raw.packet()[2:3] == (b"\x90" if five else b"")  # closed for publishing: MQTT 5 §4.7.2
@@ -255,7 +256,7 @@ def test_what_was_unsubscribed_no_longer_comes(node: House, at: str, *, five: bo
         assert peer.unsubscribe(f"{at}/a") == [0x11]
     for topic in ("a", "b", "c"):
         peer.publish(f"{at}/{topic}", topic.encode())
-    eventually(lambda: len(peer.heard) == 2)
+    wait_until(lambda: len(peer.heard) == 2)
     assert sorted(peer.payloads) == [b"b", b"c"]
     peer.leave()
 
@@ -298,7 +299,7 @@ def test_shared_subscriptions_share_out(node: House, at: str) -> None:
     device = Peer(node.port, at + "d")
     for n in range(30):
         device.publish(f"{at}/x", b"%d" % n, n % 3)
-    eventually(lambda: len(alone.heard) == 30 and sum(len(m.heard) for m in members) == 30)
+    wait_until(lambda: len(alone.heard) == 30 and sum(len(m.heard) for m in members) == 30)
     assert Counter(p for m in members for p in m.payloads) == Counter(b"%d" % n for n in range(30))
     assert min(len(m.heard) for m in members) >= 8
     leave([*members, alone, device])
@@ -311,7 +312,7 @@ def test_no_local_spares_a_client_its_own_messages(node: House, at: str) -> None
     other.subscribe(at)
     peer.publish(at, b"mine")
     other.publish(at, b"its")
-    eventually(lambda: len(other.heard) == 2 and peer.heard)
+    wait_until(lambda: len(other.heard) == 2 and peer.heard)
     assert peer.payloads == [b"its"]
     leave([peer, other])
 
@@ -330,7 +331,7 @@ def test_retain_as_published_keeps_the_flag(node: House, at: str) -> None:
     plain.publish(at, b"r", retain=True)
     plain.publish(at, b"n")
     plain.publish(at, b"", retain=True)
-    eventually(lambda: len(kept.heard) == 3 and len(plain.heard) == 3)
+    wait_until(lambda: len(kept.heard) == 3 and len(plain.heard) == 3)
     assert [m.retain for m in kept.heard] == [True, False, True]
     assert [m.retain for m in plain.heard] == [False, False, False]
     leave([kept, plain])
@@ -358,7 +359,7 @@ def test_subscription_identifiers_come_with_the_messages(node: House, at: str) -
     two.subscribe(at, identifier=2)
     two.subscribe(f"{at}/#", identifier=3)
     one.publish(at, b"x")
-    eventually(lambda: one.heard and two.heard)
+    wait_until(lambda: one.heard and two.heard)
     assert one.heard[0].properties.SubscriptionIdentifier == [456789]
     assert sorted(two.heard[0].properties.SubscriptionIdentifier) == [2, 3]
     leave([one, two])
@@ -370,10 +371,10 @@ def test_a_request_finds_its_response(node: House, at: str) -> None:
     asker.subscribe(f"{at}/answers")
     answerer.subscribe(f"{at}/questions")
     asker.publish(f"{at}/questions", b"how hot?", ResponseTopic=f"{at}/answers", CorrelationData=b"334")
-    eventually(lambda: answerer.heard)
+    wait_until(lambda: answerer.heard)
     about = answerer.heard[0].properties
     answerer.publish(about.ResponseTopic, b"26.1", CorrelationData=about.CorrelationData)
-    eventually(lambda: asker.heard)
+    wait_until(lambda: asker.heard)
     assert (asker.payloads, asker.heard[0].properties.CorrelationData) == ([b"26.1"], b"334")
     leave([asker, answerer])
 
@@ -384,7 +385,7 @@ def test_properties_travel_unchanged_and_in_order(node: House, at: str) -> None:
     peer.subscribe(at)
     pairs = [("c", "1"), ("a", "2"), ("c", "3")]
     peer.publish(at, b"{}", UserProperty=pairs, PayloadFormatIndicator=1, ContentType="application/json")
-    eventually(lambda: peer.heard)
+    wait_until(lambda: peer.heard)
     about = peer.heard[0].properties
     assert about.UserProperty == pairs
     assert (about.PayloadFormatIndicator, about.ContentType) == (1, "application/json")
@@ -402,7 +403,7 @@ def test_an_expired_message_is_not_delivered_and_a_late_one_says_what_is_left(no
     device.publish(at, b"for ever", 1)
     time.sleep(2.0)
     back = Peer(node.port, at, lasting=60)
-    eventually(lambda: len(back.heard) == 2)
+    wait_until(lambda: len(back.heard) == 2)
     left: dict[bytes, Any] = {
         bytes(m.payload): getattr(m.properties, "MessageExpiryInterval", None) for m in back.heard
     }
@@ -422,7 +423,7 @@ def test_a_client_may_say_a_topic_by_its_alias(node: House, at: str) -> None:
     assert b"\x22\0\x20" in raw.greeting  # Topic Alias Maximum 32
     raw.say(publish(f"{at}/a", b"1", pid=1, said=alias), publish("", b"2", pid=2, said=alias))
     raw.say(publish(f"{at}/b", b"3", pid=3, said=alias), publish("", b"4", pid=4, qos=2, said=alias))
-    eventually(lambda: len(listener.heard) == 4)
+    wait_until(lambda: len(listener.heard) == 4)
     assert sorted((m.topic[-1], bytes(m.payload)) for m in listener.heard) == [
         ("a", b"1"),
         ("a", b"2"),
@@ -464,7 +465,7 @@ def test_no_packet_is_larger_than_the_other_side_takes(node: House, at: str) -> 
     for size in (300, 10, 500):
         device.publish(at, b"x" * size)
     device.publish(at, b"end")
-    eventually(lambda: peer.payloads[-1:] == [b"end"])
+    wait_until(lambda: peer.payloads[-1:] == [b"end"])
     assert peer.payloads == [b"x" * 10, b"end"]
     raw = Raw(node.port, at + "big", publish(at, b"x" * 70_000, said=b""), version=5)
     assert raw.packet()[2] == 0x95
@@ -523,7 +524,7 @@ def test_a_will_waits_for_its_delay_and_a_return_takes_it_back(node: House, at: 
     assert listener.heard == []
     Peer(node.port, at, lasting=60, will=will).vanish()
     started = time.monotonic()
-    eventually(lambda: listener.heard)
+    wait_until(lambda: listener.heard)
     assert 1.9 < time.monotonic() - started < 5.0
     Peer(node.port, at, lasting=60).leave(SessionExpiryInterval=0)
     listener.leave()
@@ -535,7 +536,7 @@ def test_a_delayed_will_comes_when_the_session_ends_at_the_latest(node: House, a
     listener.subscribe(at)
     about = said(PacketTypes.WILLMESSAGE, WillDelayInterval=60)
     Peer(node.port, at, lasting=1, will={"topic": at, "payload": b"ended", "properties": about}).vanish()
-    eventually(lambda: listener.payloads == [b"ended"])
+    wait_until(lambda: listener.payloads == [b"ended"])
     listener.leave()
 
 

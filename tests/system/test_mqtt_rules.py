@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.system.kill.site import Site
-from tests.system.test_mqtt_clients import Running, eventually, raw, serving
+from tests.system.test_mqtt_clients import Running, raw, serving
 from tests.unit.adapters.mqtt.doubles import connect, publish, subscribe, text
+from tests.waiting import wait_until
 
 from holdfast.adapters.mqtt.settings import MqttSettings
 from holdfast.adapters.mqtt.users import User, write_users
@@ -103,7 +104,7 @@ def test_a_will_that_may_no_longer_be_published_is_not(tmp_path: Path) -> None:
         (tmp_path / "acl.yaml").write_text(RULES.replace("[publish, subscribe]", "[subscribe]"))
         assert "MqttReloaded" in reloaded(running)
         pumps[1].close()
-        eventually(lambda: running.server.stats().connections == 1)
+        wait_until(lambda: running.server.stats().connections == 1)
         listener.sendall(b"\xc0\x00")
         assert listener.recv(100) == b"\xd0\x00"
 
@@ -124,11 +125,11 @@ def test_a_node_reads_its_rules_again_at_sighup(tmp_path: Path) -> None:
             assert press.recv(4) == CONNACK
             (tmp_path / "acl.yaml").write_text(RULES.replace("press/#", "elsewhere/#"))
             site.processes["gw"].send_signal(signal.SIGHUP)
-            eventually(lambda: "MqttReloaded" in site.log("gw"), 30.0)  # unhandled, the signal would end it
+            wait_until(lambda: "MqttReloaded" in site.log("gw"))  # unhandled, the signal would end it
             assert is_acknowledged(press, "elsewhere/x")
             (tmp_path / "acl.yaml").write_text("acl: nonsense\n")
             site.processes["gw"].send_signal(signal.SIGHUP)
-            eventually(lambda: "MqttReloadFailed" in site.log("gw"), 30.0)
+            wait_until(lambda: "MqttReloadFailed" in site.log("gw"))
             assert is_acknowledged(press, "elsewhere/x", 2)
     finally:
         site.stop()

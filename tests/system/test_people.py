@@ -8,10 +8,11 @@ from random import Random
 
 import pytest
 from tests.ports import free_port
-from tests.system.foreign.site import NodeProcess, wait_until
+from tests.system.foreign.site import NodeProcess
 from tests.system.npm import NODE, fetched
 from tests.system.people.site import Mail, People, Server, Webhook
 from tests.unit.cli.site import holdfast, told
+from tests.waiting import wait_until
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.identity.tokens import issue_token
@@ -134,7 +135,7 @@ def test_a_frozen_server_holds_up_no_other_channel(tmp_path: Path, ended: Ended)
     hook.freeze()
     for n in range(3):
         people.send(f"r{n}", 130)
-    wait_until(lambda: len(states(other)) == 3, within_s=20)
+    wait_until(lambda: len(states(other)) == 3)
     assert people.ask("status")["node"] == "gw"
     hook.thaw()
     wait_until(lambda: set(states(hook)) == {(f"r{n}", "raised") for n in range(3)})
@@ -370,7 +371,7 @@ def test_a_hub_tells_of_its_childrens_alerts_until_somebody_at_the_site_acknowle
     hub.kill()
     hub.start()
     people.send("r2", 130)
-    wait_until(lambda: len(boss.bodies()) > 0, within_s=60)  # by then r1's step would have come, too
+    wait_until(lambda: len(boss.bodies()) > 0)  # by then r1's step would have come, too
     assert boss.bodies()[0]["alerts"][0]["device"] == "r2"
     people.send("r1", 20)
     wait_until(lambda: ("r1", "cleared") in states(hook))

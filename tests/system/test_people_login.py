@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.ports import free_port
-from tests.system.foreign.site import ROOT, NodeProcess, listens, wait_until
+from tests.system.foreign.site import ROOT, NodeProcess, listens
+from tests.waiting import wait_until
 
 from holdfast.identity.authority import create_authority, issue_certificate
 from holdfast.journal.journal import FILE_NAME

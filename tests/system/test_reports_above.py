@@ -3,14 +3,14 @@
 import asyncio
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.async_api import expect
 from tests.system.fleet_of_sites import Fleet
 from tests.system.pages.browser import opened
+from tests.waiting import wait_until
 
 from holdfast.telemetry.spans import trace_id
 
@@ -47,13 +47,6 @@ def sent(works: Fleet) -> int:
     return int(float(text.split('holdfast_reports_sent_total{kind="logs"} ')[1].split()[0]))
 
 
-def until(true: Callable[[], bool], seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def test_what_a_site_said_and_did_in_an_outage_is_known_at_the_hub_when_the_site_is_gone(works: Fleet) -> None:
     lines_come_once_and_in_order_over_an_outage_and_a_kill(works)
     works_without_the_site(works)
@@ -62,14 +55,14 @@ def test_what_a_site_said_and_did_in_an_outage_is_known_at_the_hub_when_the_site
 def lines_come_once_and_in_order_over_an_outage_and_a_kill(works: Fleet) -> None:
     works.cut("york")
     works.send("york", "press-1", 21.5)
-    until(lambda: sum(one["level"] == "WARNING" for one in lines(works, "york")) >= 2)
+    wait_until(lambda: sum(one["level"] == "WARNING" for one in lines(works, "york")) >= 2)
     said = lines(works, "york")
     assert {"NodeStarted", "UplinkLost"} <= {one["name"] for one in said}
-    until(lambda: sent(works) >= len(said))
+    wait_until(lambda: sent(works) >= len(said))
     works.kill("york")
     works.bring_up(["york"])
     works.cables["york"].restore()
-    until(lambda: [one["name"] for one in lines(works, "hub", node="york")].count("NodeStarted") == 2)
+    wait_until(lambda: [one["name"] for one in lines(works, "hub", node="york")].count("NodeStarted") == 2)
     known = lines(works, "hub", node="york")
     assert known[: len(said)] == said
     assert len({(one["ts_ns"], one["n"]) for one in known}) == len(known)
@@ -85,10 +78,10 @@ def lines_come_once_and_in_order_over_an_outage_and_a_kill(works: Fleet) -> None
 def works_without_the_site(works: Fleet) -> None:
     column = works.get("query", series=SERIES, **{"from": "-1h"}).json()["series"][0]
     trace = trace_id(SERIES, column["ts"][0])
-    until(lambda: any(row["id"] == trace for row in works.get("traces", node="york").json().get("traces", [])))
-    until(lambda: ("york", "uplink") in steps(works, trace))
+    wait_until(lambda: any(row["id"] == trace for row in works.get("traces", node="york").json().get("traces", [])))
+    wait_until(lambda: ("york", "uplink") in steps(works, trace))
     works.kill("york")
-    until(lambda: works.get("sites/york/api/logs").status_code == 503)
+    wait_until(lambda: works.get("sites/york/api/logs").status_code == 503)
     command = [sys.executable, "-m", "holdfast", "trace", "hub.yaml", trace]
     said = subprocess.run(command, cwd=works.folder, capture_output=True, text=True, timeout=30, check=True).stdout
     shown = [tuple(line.split()[:2]) for line in said.splitlines() if line.startswith(("york", "hub"))]
@@ -108,9 +101,9 @@ def steps(works: Fleet, trace: str) -> list[tuple[str, str]]:
 
 def test_where_something_must_stay_lines_leave_without_words_that_could_be_about_it(works: Fleet) -> None:
     works.send("leeds", "secret-1", 99.5)
-    until(lambda: any("secret-1" in str(one["fields"]) for one in lines(works, "leeds")))
+    wait_until(lambda: any("secret-1" in str(one["fields"]) for one in lines(works, "leeds")))
     about_it = next(one for one in lines(works, "leeds") if "secret-1" in str(one["fields"]))
-    until(lambda: about_it["n"] in {one["n"] for one in lines(works, "hub", node="leeds")})
+    wait_until(lambda: about_it["n"] in {one["n"] for one in lines(works, "hub", node="leeds")})
     known = lines(works, "hub", node="leeds")
     assert about_it["name"] in {one["name"] for one in known}
     assert all(isinstance(value, bool) or value.isalpha() for one in known for value in one["fields"].values())
@@ -126,7 +119,7 @@ def test_a_node_whose_log_never_came_is_named(works: Fleet) -> None:
 
 def test_the_rows_are_not_traced_themselves_and_make_no_device_of_their_node(works: Fleet) -> None:
     works.send("leeds", "open-1", 20)
-    until(lambda: bool(works.get("traces").json()["traces"]))
+    wait_until(lambda: bool(works.get("traces").json()["traces"]))
     assert not [row for row in works.get("devices", at="leeds").json()["devices"] if row["name"] == "node"]
     found: list[str] = [row["what"] for row in works.get("traces", limit="500").json()["traces"]]
     assert found
@@ -134,7 +127,7 @@ def test_the_rows_are_not_traced_themselves_and_make_no_device_of_their_node(wor
 
 
 def test_the_hubs_page_shows_the_log_of_the_site_that_is_chosen(works: Fleet) -> None:
-    until(lambda: any(one["name"] == "NodeStarted" for one in lines(works, "hub", node="leeds")))
+    wait_until(lambda: any(one["name"] == "NodeStarted" for one in lines(works, "hub", node="leeds")))
 
     async def at() -> None:
         async with opened("phone") as watched:

@@ -13,15 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 from tests.ports import free_port
-from tests.system.foreign.site import (
-    Broker,
-    Feeder,
-    NodeProcess,
-    Upstream,
-    have_mosquitto,
-    have_nats,
-    wait_until,
-)
+from tests.system.foreign.site import Broker, Feeder, NodeProcess, Upstream, have_mosquitto, have_nats
+from tests.waiting import wait_until
 
 from holdfast.crypto.certificates import Pair, make_authority, make_server_certificate
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.system.lines import Cable, SerialServer, Site, wait_until
+from tests.system.lines import Cable, SerialServer, Site
 from tests.system.test_cli_core import holdfast, told
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.system,

@@ -20,7 +20,8 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.ports import free_port
-from tests.system.foreign.site import Broker, have_mosquitto, wait_until
+from tests.system.foreign.site import Broker, have_mosquitto
+from tests.waiting import wait_until
 
 from holdfast.sim.ends.publishing import on_the_wire
 from holdfast.sim.site.loading import load_scenario, parse_time
@@ -118,7 +119,7 @@ def test_faults_are_on_the_wire_as_the_scenario_says(tmp_path: Path, broker: Bro
     told = json.loads(done(sim(path, "--seconds", 20, "--speed", 5, "--json")))
     assert json.loads(done(sim(path, "--seconds", 20, "--hash", "--json"))) == told
     sent = sum(protocol["frames"] for protocol in told["protocols"].values())
-    wait_until(lambda: len(listener.heard) >= sent, 10)
+    wait_until(lambda: len(listener.heard) >= sent)
     expected: dict[str, list[bytes]] = defaultdict(list)
     stage = Stage(load_scenario(path), parse_time(START))
     for showing in stage.showings(20):
@@ -188,7 +189,7 @@ def test_a_broker_that_is_killed_and_returns_is_published_to_again(
     try:
         done(process)
         for device in ("r-001", "r-002", "r-003"):
-            wait_until(lambda: json.loads(after.of(device)[-1])["id"] == 40, 10)  # noqa: B023  # awaited in this turn
+            wait_until(lambda: json.loads(after.of(device)[-1])["id"] == 40)  # noqa: B023  # awaited in this turn
             ids = {json.loads(payload)["id"] for payload in after.of(device)}
             assert ids == set(range(min(ids), 41))
     finally:
@@ -305,7 +306,7 @@ def test_a_node_reads_the_whole_site_by_the_settings_that_are_written_for_it(tmp
             [sys.executable, "-m", "holdfast", "run", str(node)], stdout=log, stderr=log, env=env
         )
     try:
-        wait_until(lambda: answers(api), 30)
+        wait_until(lambda: answers(api))
         done(sim(path, "--seconds", 3))
         out = subprocess.run(
             [sys.executable, "-m", "holdfast", "last", str(node), "--json"], env=env, capture_output=True, check=True

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from tests.system.foreign.site import Broker, have_mosquitto
-from tests.system.mqtt_peers import House, Peer, eventually
+from tests.system.mqtt_peers import House, Peer
 from tests.system.npm import NODE, fetched
+from tests.waiting import wait_until
 
 from holdfast.commands.asking import canonical
 from holdfast.commands.service import Asked
@@ -110,7 +111,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Plan
     broker.start()
     url = f'brokers: {{plant: {{url: "mqtt://127.0.0.1:{broker.port}", subscribe: {{"spBv1.0/#": 1}}}}}}'
     plant = Plant(tmp_path, url)
-    eventually(lambda: plant.house.node.edge.brokers[0].status().state == "working")
+    wait_until(lambda: plant.house.node.edge.brokers[0].status().state == "working")
     yield plant, broker.port
     plant.house.stop()
     broker.kill()
@@ -121,25 +122,25 @@ def test_births_data_a_gap_and_the_death_of_a_foreign_edge_node(place: tuple[Pla
     plant, port = place
     edge = Edge(script, port)
     try:
-        eventually(lambda: plant.last(ALL[3]) == (True, Quality.GOOD))
+        wait_until(lambda: plant.last(ALL[3]) == (True, Quality.GOOD))
         assert plant.last(ALL[0]) == (20.5, Quality.GOOD)
         assert plant.last(ALL[1]) == ("A-17", Quality.GOOD)
         assert plant.last(ALL[2]) == (-5, Quality.GOOD)
         edge.tell("data 21.5")
-        eventually(lambda: plant.last(ALL[0]) == (21.5, Quality.GOOD))
+        wait_until(lambda: plant.last(ALL[0]) == (21.5, Quality.GOOD))
         edge.tell("zdata 21.75")
-        eventually(lambda: plant.last(ALL[0]) == (21.75, Quality.GOOD))
+        wait_until(lambda: plant.last(ALL[0]) == (21.75, Quality.GOOD))
         assert edge.said == ["connected", "born"]
         edge.tell("gap")
         edge.tell("data 22.5")
-        eventually(lambda: edge.said[2:] == [ASKED, "born"])
-        eventually(lambda: plant.last(ALL[0]) == (20.5, Quality.GOOD))  # as the rebirth says
+        wait_until(lambda: edge.said[2:] == [ASKED, "born"])
+        wait_until(lambda: plant.last(ALL[0]) == (20.5, Quality.GOOD))  # as the rebirth says
         edge.tell("ddeath")
-        eventually(lambda: plant.last(ALL[3]) == (None, Quality.BAD))
+        wait_until(lambda: plant.last(ALL[3]) == (None, Quality.BAD))
         assert plant.last(ALL[0]) == (20.5, Quality.GOOD)
     finally:
         edge.kill()
-    eventually(lambda: [plant.last(name) for name in ALL] == [(None, Quality.BAD)] * 4)
+    wait_until(lambda: [plant.last(name) for name in ALL] == [(None, Quality.BAD)] * 4)
 
 
 @pytest.mark.timeout(120)
@@ -147,18 +148,18 @@ def test_metrics_are_written_by_commands_and_read_back(place: tuple[Plant, int],
     plant, port = place
     edge = Edge(script, port)
     try:
-        eventually(lambda: plant.last(ALL[3]) == (True, Quality.GOOD))
+        wait_until(lambda: plant.last(ALL[3]) == (True, Quality.GOOD))
         done = plant.command("plant:edge-1", "write", {"setpoint": 21.25, "mode": "manual"})
         assert (done.state, json.loads(done.answer.result)) == (State.DONE, {"setpoint": 21.25, "mode": "manual"})
-        eventually(lambda: plant.last("plant:edge-1/setpoint") == (21.25, Quality.GOOD))
+        wait_until(lambda: plant.last("plant:edge-1/setpoint") == (21.25, Quality.GOOD))
         done = plant.command("plant:edge-1:pump", "write", {"on": False, "level": -3})
         assert (done.state, json.loads(done.answer.result)) == (State.DONE, {"on": False, "level": -3})
-        eventually(lambda: plant.last(ALL[3]) == (False, Quality.GOOD))
+        wait_until(lambda: plant.last(ALL[3]) == (False, Quality.GOOD))
         written = [
             'written [["mode","String","manual"],["setpoint","Float",21.25]]',
             'written [["level","Int16",-3],["on","Boolean",false]]',
         ]
-        eventually(lambda: edge.said[2:] == written)
+        wait_until(lambda: edge.said[2:] == written)
         edge.tell("stubborn")
         failed = plant.command("plant:edge-1:pump", "write", {"level": 9})
         assert (failed.state, failed.answer.detail) == (State.FAILED, "`level` is reported as -3, not 9")
@@ -180,7 +181,7 @@ def test_metrics_are_written_by_commands_and_read_back(place: tuple[Plant, int],
             assert refused.state is State.REFUSED
             assert said in refused.answer.detail
         assert plant.command("plant:edge-1", "rebirth", {}).state is State.DONE
-        eventually(lambda: ASKED in edge.said)
+        wait_until(lambda: ASKED in edge.said)
     finally:
         edge.kill()
     assert plant.command("plant:edge-1:pump", "write", {"level": 1}, 1.0).state is State.EXPIRED  # nobody is there
@@ -196,17 +197,17 @@ def test_a_write_that_was_sent_before_a_restart_ends_by_what_is_reported_after_i
     plant = Plant(tmp_path, url)
     edge = Edge(script, broker.port)
     try:
-        eventually(lambda: plant.last(ALL[3]) == (True, Quality.GOOD))
+        wait_until(lambda: plant.last(ALL[3]) == (True, Quality.GOOD))
         edge.tell("mute")
         plant.send("plant:edge-1:pump", "write", {"level": 9}, number="once")
-        eventually(lambda: any(one.startswith("written") for one in edge.said))
+        wait_until(lambda: any(one.startswith("written") for one in edge.said))
         plant.house.stop()
         edge.tell("obey")
         plant = Plant(tmp_path, url)
-        eventually(lambda: plant.house.node.edge.brokers[0].status().state == "working")
+        wait_until(lambda: plant.house.node.edge.brokers[0].status().state == "working")
         edge.tell("data 4")  # whose birth this life doesn't know: it asks for one
-        eventually(lambda: ASKED in edge.said)
-        eventually(lambda: plant.stored("once").ended_ns)
+        wait_until(lambda: ASKED in edge.said)
+        wait_until(lambda: plant.stored("once").ended_ns)
         assert plant.stored("once").state is State.FAILED  # its birth reports 7: it never took it over
         assert sum(one.startswith("written") for one in edge.said) == 1
     finally:
@@ -219,9 +220,9 @@ def test_the_node_says_that_it_is_the_host_while_it_runs(tmp_path: Path) -> None
     house = House(tmp_path, ", sparkplug_host: scada", profile="builtin:sparkplug")
     edge = Peer(house.port, "edge")
     edge.subscribe("spBv1.0/STATE/scada")
-    eventually(lambda: len(edge.heard) == 1)
+    wait_until(lambda: len(edge.heard) == 1)
     house.stop()
-    eventually(lambda: len(edge.heard) == 2)
+    wait_until(lambda: len(edge.heard) == 2)
     edge.client.loop_stop()
     said = [(one.topic, json.loads(one.payload)) for one in edge.heard]
     assert [(topic, state["online"]) for topic, state in said] == [
@@ -236,12 +237,12 @@ def test_a_node_whose_birth_was_missed_is_asked_once_and_then_read(place: tuple[
     plant, port = place
     edge = Edge(script, port, "shy")
     try:
-        eventually(lambda: edge.said == ["connected", "shy"])
+        wait_until(lambda: edge.said == ["connected", "shy"])
         for value in (1, 2, 3):
             edge.tell(f"data {value}")
-        eventually(lambda: plant.last(ALL[0]) == (20.5, Quality.GOOD))
+        wait_until(lambda: plant.last(ALL[0]) == (20.5, Quality.GOOD))
         edge.tell("data 4")
-        eventually(lambda: plant.last(ALL[0]) == (4.0, Quality.GOOD))
+        wait_until(lambda: plant.last(ALL[0]) == (4.0, Quality.GOOD))
         assert edge.said.count(ASKED) == 1
     finally:
         edge.kill()

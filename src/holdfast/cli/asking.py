@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.core import Json, finish, misused
-from holdfast.cli.writing import Format
+from holdfast.cli.formats import Format
 
 if TYPE_CHECKING:  # for the others: a command's own imports come when it's called
     from holdfast.cli.node_api import Api, File

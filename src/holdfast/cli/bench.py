@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.core import finish, misused
-from holdfast.cli.node_api import as_json
 
 bench = typer.Typer(help="Measure detectors on labelled data.", no_args_is_help=True)
 JsonFile = Annotated[Path | None, typer.Option(help="Write the report here too.", metavar="FILE")]
@@ -23,6 +22,7 @@ def nab(
     def body() -> int:
         from holdfast.cli.bench_nab import Report, lines, told
         from holdfast.cli.detecting import single
+        from holdfast.cli.node_api import as_json
         from holdfast.stream.detectors.benches.corpus import CorpusUnreadable, read
 
         names = single(detector or [])
@@ -48,6 +48,7 @@ def skab(
 
     def body() -> int:
         from holdfast.cli.bench_skab import lines, told
+        from holdfast.cli.node_api import as_json
         from holdfast.stream.detectors.benches.skab import SkabUnreadable, read
 
         try:

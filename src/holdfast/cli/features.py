@@ -14,11 +14,12 @@ import holdfast
 from holdfast.backtesting.accounts import wants_of
 from holdfast.backtesting.readings import Readings
 from holdfast.cli.feature_labels import Labeller, NextValue, Said
+from holdfast.cli.formats import Format
 from holdfast.cli.node_api import Misused, as_json
 from holdfast.cli.watched import watched
 from holdfast.cli.which_past import Wanted, files_of, past
 from holdfast.cli.words import many, plain, table, when
-from holdfast.cli.writing import Format, RowWriter, writing
+from holdfast.cli.writing import RowWriter, writing
 from holdfast.journal import alert_labels
 from holdfast.kernel.clock import Clock
 from holdfast.kernel.stars import matcher

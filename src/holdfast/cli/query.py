@@ -10,11 +10,12 @@ import numpy as np
 import typer
 
 from holdfast.backtesting.past import opened
+from holdfast.cli.formats import Format
 from holdfast.cli.node_api import LONG_S, Api, File, Misused, as_json
 from holdfast.cli.plot import drawn
 from holdfast.cli.progress import waiting
 from holdfast.cli.tables import last_lines, said, series_lines
-from holdfast.cli.writing import Format, writing, writing_shown
+from holdfast.cli.writing import writing, writing_shown
 from holdfast.client import Client
 from holdfast.history.answers import AGGREGATES, ALL, Aggregate, Answer
 from holdfast.history.names import narrow, select

@@ -7,10 +7,11 @@ import pyarrow as pa
 import typer
 
 from holdfast.backtesting.past import opened
+from holdfast.cli.formats import Format
 from holdfast.cli.node_api import File, Misused
 from holdfast.cli.progress import waiting
 from holdfast.cli.words import many, plain, table
-from holdfast.cli.writing import Format, writing, writing_shown
+from holdfast.cli.writing import writing, writing_shown
 from holdfast.history.sql import Limits, desk
 
 SHOWN = 200

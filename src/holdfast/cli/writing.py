@@ -6,7 +6,6 @@ A file is there whole or not at all: it's written beside its name and renamed at
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,18 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from holdfast.cli.formats import Format
 from holdfast.cli.node_api import Misused
 from holdfast.cli.progress import progress
-
-
-class Format(Enum):
-    """How an answer is shown."""
-
-    TABLE = "table"
-    CSV = "csv"
-    PARQUET = "parquet"
-    JSON = "json"
-    PLOT = "plot"
 
 
 class RowWriter:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import FILE_NAME
@@ -33,13 +34,6 @@ profiles:
     fields:
       n: {metric: test.n, unit: Cel}
 """
-
-
-def wait_until(reached: Callable[[], bool], within_s: float = 60.0) -> None:
-    until = time.monotonic() + within_s
-    while not reached():
-        assert time.monotonic() < until, "it didn't happen in time"
-        time.sleep(0.05)
 
 
 def listens(port: int) -> bool:
@@ -146,7 +140,8 @@ class Feeder:
         self._qos, self._pause, self._devices = qos, 1 / rate, devices
         self._stopping = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="feeder", clean_session=False)
-        self._client.max_inflight_messages_set(200)
+        # Mosquitto throws out who has more of QoS 2 in flight than its own `max_inflight_messages`, again and again.
+        self._client.max_inflight_messages_set(20)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_publish = self._on_publish
         self._client.connect("127.0.0.1", port)

@@ -10,7 +10,8 @@ import paho.mqtt.client as paho
 from numpy.typing import NDArray
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.ports import free_port
-from tests.system.foreign.site import NodeProcess, listens, wait_until
+from tests.system.foreign.site import NodeProcess, listens
+from tests.waiting import wait_until
 
 from holdfast.journal.blobs import decode_readings
 from holdfast.journal.journal import FILE_NAME, load_catalogue

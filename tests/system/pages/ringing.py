@@ -13,8 +13,9 @@ import httpx
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.ports import free_port
-from tests.system.foreign.site import NodeProcess, listens, wait_until
+from tests.system.foreign.site import NodeProcess, listens
 from tests.system.people.site import Webhook
+from tests.waiting import wait_until
 
 HOSTILE = "<img src=x onerror=window.__hit=1>"
 RULES = """rules:

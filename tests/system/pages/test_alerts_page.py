@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
-from tests.system.foreign.site import wait_until
 from tests.system.pages.browser import opened
 from tests.system.pages.ringing import HOSTILE, Ringing
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 STATIC = Path(__file__).parents[3] / "src" / "holdfast" / "web" / "static"

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 from tests.ports import free_port
-from tests.system.foreign.site import NodeProcess, listens, wait_until
+from tests.system.foreign.site import NodeProcess, listens
 from tests.system.pages.browser import CHROMIUM, Watched, opened
+from tests.waiting import wait_until
 
 from holdfast.identity.people.book import BookFile
 from holdfast.identity.people.roles import Role

@@ -16,7 +16,8 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.ports import free_port
-from tests.system.foreign.site import ROOT, NodeProcess, listens, wait_until
+from tests.system.foreign.site import ROOT, NodeProcess, listens
+from tests.waiting import wait_until
 
 from holdfast.crypto.certificates import make_authority, make_server_certificate
 

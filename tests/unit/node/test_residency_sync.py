@@ -7,6 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from tests.waiting import until
 
 from holdfast.ingest.service import IngestService
 from holdfast.ingest.settings import ChildrenSettings
@@ -92,12 +93,6 @@ class Two:
 
     def names(self) -> set[str]:
         return {series.device for series in self.parent.catalogue.since(0)}
-
-
-async def until(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(8):
-        while not what():  # noqa: ASYNC110  # the journals have no event for this
-            await asyncio.sleep(0.01)
 
 
 def with_two(folder: Path, place: str, body: Callable[[Two], Awaitable[None]]) -> None:

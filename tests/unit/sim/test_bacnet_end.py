@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.ports import free_port
+from tests.waiting import until
 
 from holdfast.adapters.bacnet.adapter import BacnetAdapter, Mapped
 from holdfast.adapters.bacnet.settings import BacnetSettings
@@ -88,12 +89,6 @@ async def running(end: BacnetEnd, adapter: BacnetAdapter) -> AsyncIterator[None]
         await end.stop()
 
 
-async def eventually(true: Callable[[], object], seconds: float = 8.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110  # what is waited for comes over a socket
-            await asyncio.sleep(0.02)
-
-
 def proof(body: Callable[[BacnetEnd, BacnetAdapter, Box], Awaitable[None]], count: int = 1, **more: Any) -> None:
     async def run() -> None:
         end, box = end_of(count), Box()
@@ -118,13 +113,13 @@ def test_frames_are_the_same_each_time_and_carry_values_as_tags() -> None:
 def test_values_come_by_subscription_and_faults_of_values_are_said() -> None:
     async def body(end: BacnetEnd, adapter: BacnetAdapter, box: Box) -> None:
         for point, value in VALUES.items():
-            await eventually(lambda point=point, value=value: box.last("ahu-0", point) == (value, "good"))  # type: ignore[misc]
-        await eventually(lambda: "4 subscriptions" in adapter.status().detail)
+            await until(lambda point=point, value=value: box.last("ahu-0", point) == (value, "good"))  # type: ignore[misc]
+        await until(lambda: "4 subscriptions" in adapter.status().detail)
         await end.show("ahu-0", 0, end.frames("ahu-0", 0, VALUES | {"supply": 19.25, "on": False}), Faults())
-        await eventually(lambda: box.last("ahu-0", "supply") == (19.25, "good"))
-        await eventually(lambda: box.last("ahu-0", "on") == (False, "good"))
+        await until(lambda: box.last("ahu-0", "supply") == (19.25, "good"))
+        await until(lambda: box.last("ahu-0", "on") == (False, "good"))
         await end.show("ahu-0", 0, end.frames("ahu-0", 0, {"supply": None}), Faults())  # type: ignore[dict-item]
-        await eventually(lambda: box.last("ahu-0", "supply")[1] in ("uncertain", "bad"))
+        await until(lambda: box.last("ahu-0", "supply")[1] in ("uncertain", "bad"))
 
     proof(body)
 
@@ -134,14 +129,14 @@ def test_faults_on_the_wire_show_as_a_failing_device_and_only_that() -> None:
         def state(device: str) -> str:
             return next(one.state for one in adapter.devices() if one.device == device)
 
-        await eventually(lambda: state("ahu-0") == state("ahu-1") == "working")
+        await until(lambda: state("ahu-0") == state("ahu-1") == "working")
         for fault in (Faults(dropout=True), Faults(garbage=True), Faults(slow_s=5.0)):
             await end.show("ahu-0", 0, [], fault)
-            await eventually(lambda: state("ahu-0") == "failing")
-            await eventually(lambda: box.last("ahu-0", "supply") == (None, "offline"))
+            await until(lambda: state("ahu-0") == "failing")
+            await until(lambda: box.last("ahu-0", "supply") == (None, "offline"))
             assert state("ahu-1") == "working"
             await end.show("ahu-0", 0, [], Faults())
-            await eventually(lambda: box.last("ahu-0", "supply") == (21.5, "good"))
+            await until(lambda: box.last("ahu-0", "supply") == (21.5, "good"))
         assert next(one.failures for one in adapter.devices() if one.device == "ahu-1") == 0
 
     proof(body, 2, cov=False)
@@ -149,11 +144,11 @@ def test_faults_on_the_wire_show_as_a_failing_device_and_only_that() -> None:
 
 def test_writes_reach_the_device_and_are_taken_back() -> None:
     async def body(end: BacnetEnd, adapter: BacnetAdapter, box: Box) -> None:
-        await eventually(lambda: box.last("ahu-0", "supply")[0] == 21.5)
+        await until(lambda: box.last("ahu-0", "supply")[0] == 21.5)
         assert await adapter.write("ahu-0", {"mode": "Off", "starts": 7}) == {"mode": "Off", "starts": 7}
         assert await adapter.write("ahu-0", {"supply": 18.5, "on": False}) == {"supply": 18.5, "on": False}
         assert await adapter.write("ahu-0", {"supply.relinquish": True}) == {"supply": 0.0}
-        await eventually(lambda: box.last("ahu-0", "mode")[0] == "Off")
+        await until(lambda: box.last("ahu-0", "mode")[0] == "Off")
 
     proof(body)
 

@@ -1,13 +1,13 @@
 """What an application puts reaches its node once, in order, and only if it was committed."""
 
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.running import Running, running
 from tests.unit.sync.shops import ORDERS, bodies, order, other, standard, taken
+from tests.waiting import wait_until
 
 from holdfast.sync import MessageTooLarge, Node, NoFile, NoTransaction, Outbox, Queue, Refused, Unreachable
 from holdfast.sync.database import Database, opener, transaction
@@ -117,7 +117,7 @@ def test_a_node_that_refuses_says_why(tmp_path: Path) -> None:
             outbox.forward()
         assert (refusal.value.status, refusal.value.hint) == (403, "name it under `apps.guest` in node.yaml")
         outbox.start()
-        wait_for(lambda: "guest may not" in outbox.trouble)
+        wait_until(lambda: "guest may not" in outbox.trouble)
         outbox.stop()
     far = Outbox(db, Node("http://192.0.2.1:8080", tmp_path / "shop.token"))
     with pytest.raises(Refused, match="not allowed"):
@@ -149,15 +149,6 @@ def send(path: Path, node: Running, *what: bytes) -> None:
     db.close()
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    done = threading.Event()
-    for _ in range(500):
-        if what():
-            return
-        done.wait(0.01)
-    raise AssertionError("it never came")
-
-
 def test_an_outbox_uses_the_applications_own_library_and_needs_a_file(tmp_path: Path) -> None:
     """Two SQLite libraries in one process don't see each other's locks."""
     for connect in (standard, other):
@@ -181,7 +172,7 @@ def test_putting_and_forwarding_at_once_loses_and_mixes_nothing(
             with transaction(db):
                 db.execute("INSERT INTO kept VALUES (?)", (n,))
                 Queue("stock").put(db, b"%d" % n)
-        wait_for(lambda: not list(db.execute("SELECT 1 FROM holdfast_outbox LIMIT 1")))
+        wait_until(lambda: not list(db.execute("SELECT 1 FROM holdfast_outbox LIMIT 1")))
         outbox.stop()
         found = node.real.journal.waiting("stock", [], 1000, 10**9)
     assert [one.body for one in found] == bodies(range(300))

@@ -11,6 +11,7 @@ from bacpypes3.ipv4.app import BBMDApplication, ForeignApplication
 from bacpypes3.local.device import DeviceObject
 from bacpypes3.pdu import IPv4Address
 from tests.ports import free_port
+from tests.waiting import until
 
 from holdfast.adapters.bacnet import services
 from holdfast.adapters.bacnet.discovery import Discovery, yaml_of
@@ -32,13 +33,6 @@ def link_at(where: Place, bbmd: tuple[str, int] | None = None, per_s: float = 10
     return Link(where, bbmd, Limits(per_s), CLOCK, services.name_of)
 
 
-async def eventually(true: object, seconds: float = 5.0) -> None:
-    assert callable(true)
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110  # what is waited for comes over a socket
-            await asyncio.sleep(0.02)
-
-
 def test_a_broadcast_is_heard_by_all_on_the_subnet_and_not_by_who_sent_it() -> None:
     async def run() -> None:
         port, heard = free_port(), list[tuple[str, str]]()
@@ -48,7 +42,7 @@ def test_a_broadcast_is_heard_by_all_on_the_subnet_and_not_by_who_sent_it() -> N
             await one.open()
         try:
             assert links[0].shout(services.WHO_IS, services.who_is())
-            await eventually(lambda: len(heard) >= 2)
+            await until(lambda: len(heard) >= 2)
             await asyncio.sleep(0.1)
         finally:
             for one in links:

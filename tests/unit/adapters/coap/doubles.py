@@ -10,12 +10,6 @@ from aiocoap import Message
 from holdfast.adapters.port import Arrival
 
 
-async def until(reached: Callable[[], object], within_s: float = 5.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not reached():  # noqa: ASYNC110  # looks at what the other side did
-            await asyncio.sleep(0.002)
-
-
 class Box:
     """Implements `adapters.port.Inbox`. Settles by itself unless it's told to keep."""
 

@@ -13,7 +13,8 @@ import cbor2
 import msgspec
 import pytest
 from tests.ports import free_port
-from tests.unit.adapters.coap.doubles import Box, peer, request, until
+from tests.unit.adapters.coap.doubles import Box, peer, request
+from tests.waiting import until
 
 from holdfast.adapters.coap.adapter import CoapAdapter
 from holdfast.adapters.coap.settings import CoapLink
@@ -131,14 +132,14 @@ def test_a_device_that_goes_is_offline_and_comes_back_without_anybody_doing_anyt
         async with alive() as device, linked(device, observe=False) as (adapter, box):
             await until(lambda: told(box, "temp"))
             await device.stop()
-            await until(lambda: told(box, "temp")[-1] == "offline", 8)
+            await until(lambda: told(box, "temp")[-1] == "offline")
             assert adapter.devices()[0].state == "failing"
             assert "Is it on" in adapter.devices()[0].error
             device.temp.payload = b"30"
             await device.start()
-            await until(lambda: told(box, "temp")[-1] == 30, 8)
+            await until(lambda: told(box, "temp")[-1] == 30)
             assert told(box, "temp").count("offline") == 1
-            await until(lambda: adapter.devices()[0].state == "working", 8)
+            await until(lambda: adapter.devices()[0].state == "working")
 
     asyncio.run(scene())
 
@@ -290,10 +291,10 @@ def test_a_device_that_answers_nonsense_stalls_nobody_and_is_heard_when_it_speak
             async with linked(device, {"temp": POINTS["temp"]}, **settings) as (adapter, box):
                 for each in adapter._devices["d"].resources:
                     each._backoff._min = each._backoff._max = each._backoff._pause = 0.005
-                await until(lambda: liar.asked > 40, 10)
+                await until(lambda: liar.asked > 40)
                 liar.is_sound = True
                 seen = len(told(box, "temp"))
-                await until(lambda: told(box, "temp")[seen:][-1:] == [21.5], 10)
+                await until(lambda: told(box, "temp")[seen:][-1:] == [21.5])
                 assert adapter.status().state == "working"
         finally:
             transport.close()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any, Self
 
-from tests.unit.adapters.coap.doubles import until
+from tests.waiting import until
 
 from holdfast.adapters.coap.devices import Answer, Heard, Lost, Resource
 from holdfast.adapters.coap.errors import CoapRefused, CoapUnreachable

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import uvloop
-from tests.unit.adapters.coap.doubles import FORMAT, Box, block1, peer, request, until
+from tests.unit.adapters.coap.doubles import FORMAT, Box, block1, peer, request
+from tests.waiting import until
 
 from holdfast.adapters.coap.errors import CoapUnreachable
 from holdfast.adapters.coap.server import CoapServer

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 from tests.unit.adapters.modbus.devices import Device, Talker, device
+from tests.waiting import until
 
 from holdfast.adapters.errors import DeviceUnreachable, WriteFailed, WriteRefused
 from holdfast.adapters.modbus.adapter import ModbusAdapter
@@ -126,12 +127,6 @@ def play(body: Callable[[ModbusAdapter, Meter, Device, Box], Awaitable[None]], *
 
     asyncio.run(run())
     return box
-
-
-async def until(true: Callable[[], object], within_s: float = 3.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110  # what it waits for is no event
-            await asyncio.sleep(0.005)
 
 
 def test_values_come_in_blocks_and_slower_points_less_often() -> None:

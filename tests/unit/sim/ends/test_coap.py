@@ -9,8 +9,9 @@ from random import Random
 import pytest
 import yaml
 from tests.ports import free_port
-from tests.unit.adapters.coap.doubles import Box, peer, request, until
+from tests.unit.adapters.coap.doubles import Box, peer, request
 from tests.unit.adapters.coap.test_adapter import told
+from tests.waiting import until
 
 from holdfast.adapters.coap.adapter import CoapAdapter
 from holdfast.adapters.coap.errors import CoapUnreachable
@@ -77,9 +78,9 @@ def test_each_fault_is_one_on_the_wire_and_ends_by_itself(fault: Faults) -> None
         async with read_back() as (end, _, box):
             await until(lambda: told(box, "temp")[-1:] == [21.5])
             await end.show("room-1", AT, (), fault)
-            await until(lambda: told(box, "temp")[-1] == "offline", 8)
+            await until(lambda: told(box, "temp")[-1] == "offline")
             await end.show("room-1", AT, end.frames("room-1", AT, {"temp": 22.5, "open": False}), SOUND)
-            await until(lambda: told(box, "temp")[-1] == 22.5, 8)
+            await until(lambda: told(box, "temp")[-1] == 22.5)
             assert told(box, "open")[-1] is False
 
     asyncio.run(scene())
