@@ -17,6 +17,9 @@ from holdfast.model.predictions import Predictions
 Array = NDArray[Any]
 MOST_ROWS = 16_384
 """Of one run; more are run one after the other, so that a run's memory is bounded."""
+BLOCK_BYTES, BLOCK_ROWS = 1 << 20, 32
+"""What is fed to one run on a processor, and at least so many rows. Larger ones are slower: what a run takes is then
+given back to the system at its end (there's no arena), and comes again as fresh pages."""
 
 
 class Model:
@@ -51,6 +54,9 @@ class Model:
         self._reader = Reader(card)
         self._feed = feeder(card.inputs)
         self._width, self._shape = card.width, card.inputs.shape
+        row_bytes = card.width * np.dtype(card.inputs.dtype).itemsize
+        block = max(BLOCK_ROWS, BLOCK_BYTES // row_bytes)
+        self._most = min(MOST_ROWS, block) if session.provider == "cpu" else MOST_ROWS
 
     def predict(self, values: Array) -> Predictions:
         """What the model says of each row.
@@ -67,7 +73,11 @@ class Model:
             RunFailed: when the model fails, or answers in another shape than the card says.
             RunInterrupted: when `interrupt` was called meanwhile.
         """
-        return self.score(self.prepare([values], Room()))
+        values, room, step = self._rows(values), Room(), self._most
+        if len(values) <= step:
+            return self.score(self.prepare([values], room))
+        parts = (values[at : at + step] for at in range(0, len(values), step))
+        return _joined([self.score(self.prepare([part], room)) for part in parts])
 
     def prepare(self, parts: Sequence[Array], room: Room) -> Fed:
         """What `score` takes, of rows in one part or more; needs no model. Good until `room` is used again.
@@ -128,28 +138,32 @@ class Model:
 
     def _scored(self, fed: Array) -> Predictions:
         try:
-            if self._session.batch is None and 0 < len(fed) <= MOST_ROWS:  # as nearly always
+            if self._session.batch is None and 0 < len(fed) <= self._most:  # as nearly always
                 said = self._session.run(self._name, fed.reshape(len(fed), *self._shape), self._reader.wanted)
                 return self._reader.read(said, fed)
-            parts = [(self._reader.read(said, part), n) for said, part, n in self._parts(fed)]
+            parts = [self._reader.read(said, part).take(np.arange(n)) for said, part, n in self._parts(fed)]
         except AnswerInvalid as invalid:
             raise RunFailed(f"{self.card.ref}: {invalid}") from None
-        return Predictions(
-            np.concatenate([part.score[:n] for part, n in parts] or [np.empty(0)]),
-            np.concatenate([part.label[:n] for part, n in parts] or [np.empty(0, np.int32)]),
-            np.concatenate([part.confidence[:n] for part, n in parts] or [np.empty(0)]),
-        )
+        return _joined(parts or [Predictions.none(0)])
 
     def _parts(self, fed: Array) -> Iterator[tuple[list[Any], Array, int]]:
         """Runs of as many rows as the model takes at once: outputs, the rows fed, how many of those were asked for."""
         batch = self._session.batch
-        step = batch or MOST_ROWS
+        step = batch or self._most
         for at in range(0, len(fed), step):
             part = fed[at : at + step]
             n = len(part)
             if batch and n < batch:  # the last row again, to fill the only batch that it takes
                 part = np.concatenate([part, np.repeat(part[-1:], batch - n, axis=0)])
             yield self._session.run(self._name, part.reshape(len(part), *self._shape), self._reader.wanted), part, n
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    return Predictions(
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.label for part in parts]),
+        np.concatenate([part.confidence for part in parts]),
+    )
 
 
 def usual(card: Card) -> Array:

@@ -32,6 +32,7 @@ from holdfast.inference.errors import (
     RunFailed,
     RunInterrupted,
 )
+from holdfast.inference.feeding import Room
 from holdfast.inference.runtimes.port import Options
 
 Array = NDArray[Any]
@@ -294,3 +295,17 @@ def test_a_file_in_ort_s_own_format_says_what_its_onnx_says(tmp_path: Path) -> N
     place = folder(tmp_path / "ort", (tmp_path / "made.ort").read_bytes(), file="model.ort")
     same = open_model(folder(tmp_path / "onnx", autoencoder()))
     np.testing.assert_allclose(open_model(place).predict(rows(9)).score, same.predict(rows(9)).score, atol=1e-6)
+
+
+def test_rows_of_many_blocks_are_scored_as_each_alone_and_a_bad_one_is_found_in_any(tmp_path: Path) -> None:
+    model = open_model(folder(tmp_path, autoencoder(f=300), inputs="{features: press, shape: [300]}"))
+    given = rows(2000, 300)  # 2.4 MB of float32: three blocks
+    at = [0, 873, 874, 1747, 1748, 1999]
+    given[[1, 900, 1998], 7] = np.nan
+    said = model.predict(given)
+    assert np.flatnonzero(np.isnan(said.score)).tolist() == [1, 900, 1998]
+    alone = np.concatenate([model.predict(given[i : i + 1]).score for i in at])
+    np.testing.assert_allclose(said.score[at], alone, rtol=0, atol=1e-6)
+    in_parts = model.score(model.prepare(np.array_split(given, 7), Room()))
+    np.testing.assert_allclose(in_parts.score, said.score, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(in_parts.label, said.label)

@@ -51,3 +51,19 @@ def test_values_follow_their_devices_when_places_grow_or_are_renumbered() -> Non
     known, values = lasts.of(replace(rows([0, 1, 2, 3]), places=turned), 10.0)
     assert known.tolist() == [True, True, False, True]
     assert values.score[[0, 1, 3]].tolist() == [13.0, 12.0, 10.0]
+
+
+def test_rows_in_order_are_learnt_as_the_same_rows_in_any_other() -> None:
+    random, in_order, shuffled = np.random.default_rng(5), Lasts(), Lasts()
+    for turn in (2, 3, 1):  # the last came late, and changes only those that had nothing
+        given = rows(random.integers(0, 40, 30).tolist())
+        ts = given.ts + 10 * turn + np.arange(30)
+        scores = random.normal(size=30)
+        in_order.learn(given.places, given.key, ts, said(*scores))
+        mixed = random.permutation(30)
+        shuffled.learn(given.places, given.key[mixed], ts[mixed], said(*scores[mixed]))
+    every = rows(list(range(50)))
+    (known, values), (also, same) = in_order.of(every, 1e9), shuffled.of(every, 1e9)
+    assert 0 < known.sum() < 50
+    np.testing.assert_array_equal(known, also)
+    np.testing.assert_array_equal(values.score, same.score)

@@ -14,6 +14,7 @@ from tests.unit.inference import making
 from tests.unit.inference.serving.of_models import ModelScorer
 
 from holdfast.inference.door import open_model
+from holdfast.inference.feeding import Fed, Room
 from holdfast.inference.serving.happenings import ModelStuck, ResultsUntold
 from holdfast.inference.serving.ports import Assignment, ByRule, Deployment, Last, Scorer
 from holdfast.inference.serving.service import Serving
@@ -175,6 +176,51 @@ def test_an_onnx_loop_that_never_ends_is_given_up_while_others_are_served(model:
         await until(lambda: site.serving.status().threads_lost == 0)  # it was interrupted
 
     run(story, ServingSettings(watchdog_min_s=0.3))
+
+
+def test_a_batch_is_told_although_the_one_laid_out_behind_it_never_returns() -> None:
+    class Second(Waiting):
+        def predict(self, values: Array) -> Predictions:
+            if values[0, 0] == 2.0:
+                self.gate.wait()
+            return by_rule(values)
+
+    second = Second()
+
+    async def story(site: Site) -> None:
+        site.serving.adopt([PUMP], {"m": second})
+        await site.warm("m")
+        second.gate.clear()
+        for turn in (1, 2, 3):
+            site.serving.offer(rows(np.full((8, 4), float(turn)), turn=turn), TO)
+        await until(lambda: site.rows_told == 8)
+        await asyncio.sleep(0.02)
+        assert [set(one.ts.tolist()) for one in site.told] == [{1}]
+        second.gate.set()
+        await until(lambda: site.rows_told == 24)
+        assert [ts for one in site.told for ts in one.ts.tolist()] == [1] * 8 + [2] * 8 + [3] * 8
+
+    run(story, ServingSettings(batch_rows=8))
+
+
+def test_rows_that_a_model_cannot_take_are_its_error_and_the_thread_goes_on(model: ModelScorer) -> None:
+    class Wrong(ModelScorer):
+        def prepare(self, parts: Sequence[Array], room: Room) -> Fed:
+            return super().prepare([part[:, 1:] for part in parts] if parts[0].any() else parts, room)
+
+    async def story(site: Site) -> None:
+        fan = replace(
+            PUMP, name="fan", serves=[("active", "w")], fallback=[ByRule(lambda given: by_rule(given.values))]
+        )
+        site.serving.adopt([PUMP, fan], {"m": model, "w": Wrong(model.model)})
+        await site.warm("m", "w")
+        site.serving.offer(rows(np.ones((3, 4))), (Assignment("fan", "active", "w"), *TO))
+        await until(lambda: site.rows_told == 6)
+        assert {one.deployment: set(one.how.tolist()) for one in site.told} == {"fan": {How.RULE}, "pump": {How.MODEL}}
+        (post,) = (one for one in site.serving.status().posts if one.deployment == "fan")
+        assert (post.errors, "InputInvalid" in post.last_error) == (1, True)
+
+    run(story)
 
 
 def test_a_scorer_that_deadlocks_costs_a_thread_until_it_returns() -> None:
