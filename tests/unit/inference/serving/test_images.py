@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pictures
+from tests.waiting import until
 
 from holdfast.inference.card import Image
 from holdfast.inference.serving.images.decoding import Limits, row_of
@@ -232,13 +233,6 @@ def live(
         return hall
 
     return asyncio.run(lived())
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    end = CLOCK.monotonic() + 10
-    while not is_so():
-        assert CLOCK.monotonic() < end, "it never came"
-        await asyncio.sleep(0.005)
 
 
 def grey(level: int) -> bytes:
