@@ -1,6 +1,5 @@
 """What a gateway's model is unsure of is answered by the hub's; pictures of a folder are judged; the command line."""
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -11,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image as Picture
 from tests.ports import free_port
 from tests.system.kill.site import Site
 from tests.system.models.site import ModelSite, rows_of, send_rows
+from tests.system.models.vision import brightness_model
 from tests.waiting import wait_until
 
 from holdfast.inference.store import SHIPPED
@@ -75,38 +72,6 @@ def test_an_unsure_result_is_followed_by_the_hubs(tmp_path: Path, ended: list[Tr
     assert all(len(values) == 1 for values in by_time.values())  # the same model says the same above and below
 
 
-def brightness_model(folder: Path) -> None:
-    """A model of 8 by 8 grey pictures that says how bright they are: its input's mean, as [dark, bright]."""
-    folder.mkdir(parents=True)
-    weights = numpy_helper.from_array(np.array([[-1.0, 1.0]], np.float32), "w")
-    nodes = [
-        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("Unsqueeze", ["m", "one"], ["c"]),
-        helper.make_node("Sub", ["c", "half"], ["s"]),
-        helper.make_node("Mul", ["s", "ten"], ["t"]),
-        helper.make_node("MatMul", ["t", "w"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probs"], axis=1),
-    ]
-    constants = [
-        numpy_helper.from_array(np.array([1], np.int64), "one"),
-        numpy_helper.from_array(np.array(0.5, np.float32), "half"),
-        numpy_helper.from_array(np.array(10.0, np.float32), "ten"),
-        weights,
-    ]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 8, 8])
-    y = helper.make_tensor_value_info("probs", TensorProto.FLOAT, ["n", 2])
-    graph = helper.make_graph(nodes, "brightness", [x], [y], constants)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(made)
-    onnx.save(made, folder / "model.onnx")
-    (folder / "model.yaml").write_text(
-        "model: brightness\nversion: 1.0.0\ntask: image-classification\nfile: model.onnx\n"
-        f"sha256: {hashlib.sha256((folder / 'model.onnx').read_bytes()).hexdigest()}\n"
-        "inputs: {image: {width: 8, height: 8, channels: 1, layout: nchw}, name: x, shape: [1, 8, 8], dtype: float32}\n"
-        "outputs: {classes: {name: probs}, labels: [dark, bright]}\n"
-    )
-
-
 def test_pictures_of_a_folder_are_judged_and_moved_and_bad_ones_are_set_aside(
     tmp_path: Path, ended: list[Tree | ModelSite]
 ) -> None:
@@ -153,13 +118,28 @@ def test_a_published_model_is_fetched_by_its_digest_once_the_node_runs(
 
 
 def test_the_command_line_says_how_models_are(tmp_path: Path, ended: list[Tree | ModelSite]) -> None:
-    site = ModelSite(tmp_path, "models:\n  deploy:\n    room: {model: 'builtin:occupancy'}\n")
+    absent = "a" * 64
+    deploy = f"{{room: {{model: 'builtin:occupancy'}}, late: {{model: 'artifact:{absent}'}}}}"
+    site = ModelSite(tmp_path, f"models:\n  deploy: {deploy}\n")
     ended.append(site)
-    site.start()
+    site.start(1)
     wait_until(lambda: "occupancy@1.0.0" in said(site, "status"))
-    assert "active" in said(site, "status", "room")
+    assert "occupancy@1.0.0 is active\nok, nothing was scored yet" in said(site, "status", "room")
+    waiting = "late: nothing is active\nwaiting: aaaaaaaaaaaa… isn't here, and this node has no parent\n"
+    wait_until(lambda: said(site, "status", "late") == f"{waiting}\n")
+    for refused in (said(site, "labels list", "late"), said(site, "shadow", "late", "builtin:occupancy")):
+        assert f"late waits for its model, artifact:{absent}" in refused
 
 
 def said(site: ModelSite, *words: str) -> str:
-    argv = [sys.executable, "-m", "holdfast", "model", words[0], str(site.node.folder / "node.yaml"), *words[1:]]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
+    argv = [
+        sys.executable,
+        "-m",
+        "holdfast",
+        "model",
+        *words[0].split(),
+        str(site.node.folder / "node.yaml"),
+        *words[1:],
+    ]
+    told = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    return told.stdout + told.stderr

@@ -18,7 +18,7 @@ from holdfast.artifacts.entries import Entry
 from holdfast.artifacts.ranges import told
 from holdfast.artifacts.status import FetchStatus
 from holdfast.cli.node_api import LONG_S, Api, Declined, Misused, Unanswered, api_at, api_of, as_json, settings_of
-from holdfast.cli.words import lasting, plain, size, table
+from holdfast.cli.words import lasting, many, plain, size, table
 from holdfast.inference.card import load_card
 from holdfast.kernel.clock import NS_PER_S, Clock, SystemClock
 from holdfast.web.answers import Failure
@@ -53,7 +53,7 @@ def show(node: Api, *, json: bool) -> int:
     if found.artifacts:
         head = ["digest", "name", "size", "pinned", "how", "used"]
         typer.echo("\n".join(table([head, *(_row(one, now_ns) for one in found.artifacts)], (2,))))
-    typer.echo(f"{len(found.artifacts)} artifacts, {size(found.bytes)} of {size(found.max_bytes)}")
+    typer.echo(f"{many(len(found.artifacts), 'artifact')}, {size(found.bytes)} of {size(found.max_bytes)}")
     for one in found.fetches:
         typer.echo(_on_its_way(one))
     return 0

@@ -49,7 +49,7 @@ def add_label(where: Api | File, name: str, said: LabelBody, *, json: bool) -> i
     else:
         typer.echo(
             f"{plain(made.device)} was {plain(made.label)} "
-            f"from {when(made.start_ns)} to {when(made.end_ns)} ({made.id})"
+            f"from {when(made.start_ns)} to {when(made.end_ns)} (label {made.id})"
         )
     return 0
 

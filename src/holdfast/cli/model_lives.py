@@ -22,8 +22,33 @@ from holdfast.inference.lifecycle.status import (
     ModelList,
     VersionStatus,
 )
+from holdfast.inference.serving.images.status import ImageStatus
 from holdfast.journal import models
 from holdfast.web.model_answers import LabelCounts
+
+
+class _Runs(msgspec.Struct, frozen=True):
+    """Of the API's `row`: how a deployment runs now."""
+
+    health: str
+    words: str = ""
+    p99_ms: float | None = None
+    budget_ms: float | None = None
+    rows_per_s: float = 0.0
+    devices: int = 0
+    fallback_share: float = 0.0
+
+
+class Shown(DeploymentStatus, frozen=True, kw_only=True):
+    """One deployment, how it runs, the count of its labels, and how it goes with its pictures.
+
+    row: absent where the other end is older
+    """
+
+    row: _Runs | None = None
+    labels: LabelCounts = LabelCounts()
+    pictures: ImageStatus | None = None
+
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDE = 24
@@ -43,14 +68,8 @@ def show_status(where: Api | File, name: str, *, json: bool) -> int:
     return 1 if found.alarms or found.fallen or not found.active else 0
 
 
-class _Shown(DeploymentStatus, frozen=True):
-    """A deployment with the count of its labels."""
-
-    labels: LabelCounts = LabelCounts()
-
-
-def _one(where: Api | File, name: str) -> _Shown:
-    return running(where).get(f"models/{quote(name, safe='')}", _Shown)
+def _one(where: Api | File, name: str) -> Shown:
+    return running(where).get(f"models/{quote(name, safe='')}", Shown)
 
 
 def _stopped(where: File, name: str, *, json: bool) -> int:
@@ -61,7 +80,7 @@ def _stopped(where: File, name: str, *, json: bool) -> int:
     if json:
         typer.echo(as_json(chosen))
         return 0
-    lines = note(where) or ["No model was deployed here."]
+    lines = [*note(where), *([] if chosen else ["No model was deployed here."])]
     for book in chosen:
         versions = [
             VersionStatus(v.ref, v.state, v.since_ns, v.percent, v.shadowed, v.mark, "", "") for v in book.versions
@@ -90,11 +109,25 @@ def _rows(found: Sequence[DeploymentRow]) -> list[str]:
     return table([head, *body], (4, 5))
 
 
-def _status(found: _Shown) -> list[str]:
+def _runs(row: _Runs) -> str:
+    said = [row.health + (f": {plain(row.words)}" if row.words else "")]
+    if row.p99_ms is not None:
+        budget = f" of {row.budget_ms:.3g}" if row.budget_ms else ""
+        said.append(f"p99 {row.p99_ms:.3g}{budget} ms, {row.rows_per_s:.3g} rows/s of {many(row.devices, 'device')}")
+        said.append(f"{100 * row.fallback_share:.2g} % by fallback")
+    elif row.health == "ok":
+        said.append("nothing was scored yet")
+    return ", ".join(said)
+
+
+def _status(found: Shown) -> list[str]:
     acting = f"{plain(found.active) or 'nothing'} is active"
     if found.fallen:
         acting += f", but its fallbacks answer, until {when(found.hold_ns)} at least"
-    lines = [f"{plain(found.name)}: {acting}", "", *_versions(found.versions)]
+    lines = [f"{plain(found.name)}: {acting}"]
+    if found.row is not None:
+        lines.append(_runs(found.row))
+    lines += ["", *_versions(found.versions)] if found.versions else []
     lines += [f"alarm     {when(one.since_ns)}  {plain(one.message)}" for one in found.alarms]
     said = found.labels
     if any((said.confirmed, said.rejected, said.given)):
@@ -102,7 +135,15 @@ def _status(found: _Shown) -> list[str]:
             "",
             f"labels    alerts: {said.confirmed:,} confirmed, {said.rejected:,} rejected; {said.given:,} of times",
         ]
+    if found.pictures is not None:
+        lines += ["", *_pictures(found.pictures)]
     return [*lines, "", *_history(found.history)]
+
+
+def _pictures(told: ImageStatus) -> list[str]:
+    counts = f"{told.taken:,} taken, {told.refused:,} refused, {told.unanswered:,} without an answer"
+    first = f"pictures  {told.state.replace('_', ' ')}: {counts}; {told.waiting:,} wait ({size(told.waiting_bytes)})"
+    return [first, f"          {plain(told.last_error, 200)}"] if told.last_error else [first]
 
 
 def _versions(found: Sequence[VersionStatus]) -> list[str]:
@@ -113,11 +154,17 @@ def _versions(found: Sequence[VersionStatus]) -> list[str]:
             one.state,
             when(one.since_ns),
             f"{one.share:g} %" if one.share else "-",
-            one.verdict or (f"taken back: {plain(one.mark, 60)}" if one.mark else "-"),
+            _against(one),
         ]
         for one in found
     ]
     return table([head, *body], (3,))
+
+
+def _against(one: VersionStatus) -> str:
+    if one.mark and one.state == "retired":  # why it's away says more than how it stood
+        return f"taken back: {plain(one.mark, 60)}"
+    return one.verdict or (f"taken back: {plain(one.mark, 60)}" if one.mark else "-")
 
 
 def _history(acts: Sequence[Act]) -> list[str]:
@@ -225,6 +272,7 @@ def show_drift(where: Api | File, name: str, *, relearn: bool, json: bool) -> in
     api = running(where)
     if relearn:
         api.post(f"models/{quote(name, safe='')}/relearn", ActBody(by=me()), DeploymentStatus)
+        typer.echo(f"{plain(name)} learns anew what is usual; until it knows, nothing is alarmed.", err=json)
     found = _one(api, name).drift
     alarmed = found.error_alarmed or any(one.alarmed or one.devices for one in found.columns)
     if json:

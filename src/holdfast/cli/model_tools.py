@@ -189,9 +189,12 @@ def _limits(max_loss: str, max_ms: float, max_size: str) -> "Limits":
 
     try:
         loss = parse_share(max_loss) if "%" in max_loss else float(max_loss)
+    except ValueError:
+        raise WrongUsage(f"--max-loss {max_loss} is no share", "as in 1%, or 0.01") from None
+    try:
         size = parse_size(max_size) if max_size else None
     except ValueError as error:
-        raise WrongUsage(f"--max-loss {max_loss}, --max-size {max_size}: {error}", "as in 1% and 300kB") from None
+        raise WrongUsage(f"--max-size {max_size}: {error}", "as in 300kB") from None
     if not 0 <= loss <= 1:
         raise WrongUsage(f"--max-loss {max_loss} is no share", "as in 1%, or 0.01")
     return Limits(loss, max_ms or None, size)

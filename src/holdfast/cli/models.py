@@ -279,10 +279,10 @@ def predict_file(folder: Path, file: Path, trials: Trials | None, *, json: bool)
         InferenceError, SettingsInvalid: when the model doesn't run.
     """
     model = open_model(folder, Options(), trials)
-    if not json:
-        typer.echo(f"{'ROW':>6}  {'LABEL':<16}  {'SCORE':>12}  CONFIDENCE")
     at, unscored = 0, 0
     for values in _chunks(model, file):
+        if not at and not json:
+            typer.echo(f"{'ROW':>6}  {'LABEL':<16}  {'SCORE':>12}  CONFIDENCE")
         said = model.predict(values)
         unscored += int(np.isnan(said.score).sum())
         for scored in _scored(said, model.card.labels, at):

@@ -32,6 +32,8 @@ VERDICTS = ".verdicts"
 _ADDING, _REMOVING = ".adding-", ".removing-"
 _SHORTEST_DIGEST = 8
 _CHUNK = 1 << 20
+_SHOWN = 8
+"""Versions named when the one that was asked for isn't there."""
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-(.+))?\Z")
 
 
@@ -241,6 +243,9 @@ def _entry(origin: Literal["local", "builtin"], name: str, version: str, folder:
 
 
 def _near(ref: str, entries: list[Entry]) -> str:
+    name, _, version = ref.partition("@")
+    if version and (here := [one.version for one in entries if one.name == name and one.origin == "local"]):
+        return f"of {name} there {'is' if len(here) == 1 else 'are'} {', '.join(here[:_SHOWN])}; {ModelUnknown.hint}"
     known = dict.fromkeys([one.ref for one in entries] + [one.name for one in entries if one.origin == "local"])
     near = difflib.get_close_matches(ref, known, 1, 0.5) or [one for one in known if ref and ref in one][:1]
     return f"did you mean {near[0]}? {ModelUnknown.hint}" if near else ModelUnknown.hint

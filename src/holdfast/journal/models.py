@@ -103,9 +103,3 @@ def tally(db: Connection, deployment: str) -> Tally:
     )
     by = {str(kind): int(n) for kind, n in found}
     return Tally(by.get("confirmed", 0), by.get("rejected", 0), by.get("given", 0))
-
-
-def count(db: Connection, deployment: str) -> int:
-    """How many labels a deployment has."""
-    found = row(db, "SELECT count(*) FROM model_labels WHERE deployment = ?", (deployment,))
-    return 0 if found is None else int(found[0])

@@ -5,7 +5,8 @@ more than types (does the SQL parse? is the unit known?) collects `document.prob
 `SettingsInvalid` with those.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -124,8 +125,27 @@ def parse(text: str, into: type[T], path: Path) -> Document[T]:
     try:
         value = msgspec.convert(checked, into)
     except msgspec.ValidationError as error:  # a bound that `Shape` does not know; still the operator's to mend
-        raise SettingsInvalid([document.problem((), str(error))]) from None
+        where, message = _placed(str(error), marks)
+        raise SettingsInvalid([document.problem(where, message)]) from None
     return Document(path, value, lines, columns)
+
+
+def _placed(said: str, marks: Iterable[Where]) -> tuple[Where, str]:
+    """Where msgspec means by "… - at `$.models.deploy[...].hybrid`", as far as one place of the document fits.
+
+    A key of a mapping and an item of a list are both `[...]` or `[0]` there.
+    """
+    message, found, path = said.rpartition(" - at `$")
+    if not found:
+        return (), said
+    steps: list[tuple[str, str]] = re.findall(r"\.([^.\[\]`]+)|(\[[^\]]*\])", path)
+    wanted = [name or number[1:-1] for name, number in steps]
+    fits = [
+        where
+        for where in marks
+        if len(where) == len(wanted) and all(want in ("...", str(one)) for one, want in zip(where, wanted, strict=True))
+    ]
+    return (fits[0], message) if len(fits) == 1 else ((), said)
 
 
 def _plain(node: yaml.Node, where: Where, marks: dict[Where, yaml.Mark], findings: list[Finding]) -> Any:

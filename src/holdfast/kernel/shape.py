@@ -79,7 +79,7 @@ def _struct(raw: Any, want: mi.StructType, where: Where, findings: list[Finding]
         if key not in allowed:
             near = difflib.get_close_matches(str(key), [str(a) for a in allowed], 1)
             hint = f"; did you mean `{near[0]}`?" if near else ""
-            findings.append(((*where, key), f"unknown key{hint} Allowed here: {_keys(want)}"))
+            findings.append(((*where, key), f"unknown key{hint or '.'} Allowed here: {_keys(want)}"))
     for name, f in fields.items():
         if f.required and name not in raw:
             findings.append((where, f"`{name}` is missing"))

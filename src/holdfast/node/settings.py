@@ -46,7 +46,7 @@ from holdfast.node.clock_settings import ClockSettings
 from holdfast.node.edge.kinds import is_on
 from holdfast.node.edge.profiles import edge_profiles
 from holdfast.node.health import with_health
-from holdfast.node.models.alerting import alert_rules, unknown_deployments
+from holdfast.node.models.alerting import alert_rules, of_node_yaml, unknown_deployments
 from holdfast.node.models.settings import ModelsSettings
 from holdfast.node.rule_settings import RuleLimits
 from holdfast.node.sent_reports import with_reports
@@ -235,7 +235,7 @@ def read_plan(path: Path) -> NodePlan:
         shelf = _rules(document, problems)
         problems += foreign_words(document.value, [*shelf.at_work, *shelf.off])
     except SettingsInvalid as invalid:
-        problems += invalid.problems
+        problems += of_node_yaml(document, invalid.problems)
     works = _works(document, problems)
     if problems:
         raise SettingsInvalid(problems)

@@ -11,9 +11,11 @@ from msgspec import Struct, field
 from holdfast.inference.lifecycle.drift.shapes import Shape
 from holdfast.inference.lifecycle.states import Do
 from holdfast.inference.lifecycle.status import DeploymentRow, DeploymentStatus
+from holdfast.inference.serving.images.status import ImageStatus
 
-Health = Literal["starting", "ok", "pressed", "fallback", "stuck", "broken", "off"]
-"""pressed: late or skipping to keep its budget; fallback: something else answers; stuck: a run doesn't return."""
+Health = Literal["starting", "ok", "pressed", "fallback", "stuck", "broken", "off", "waiting"]
+"""waiting: its model isn't on the node yet; pressed: late or skipping to keep its budget; fallback: something else
+answers; stuck: a run doesn't return."""
 DriftState = Literal["ok", "drifting", "unknown"]
 Deed = Literal["load", "shadow", "canary", "promote", "rollback", "retire", "relearn"]
 
@@ -21,7 +23,7 @@ Deed = Literal["load", "shadow", "canary", "promote", "rollback", "retire", "rel
 class ModelRow(DeploymentRow, frozen=True, kw_only=True):
     """One deployment as it is now. Of `DeploymentRow`: `active` is a ref, empty = none; `canaries` have their percent.
 
-    words:    why the health isn't `ok`
+    words:    why the health isn't `ok`; of one that is, what else is to be known, as that its features are dear
     budget_ms: from a reading's arrival to the published result, for 99 of 100; None = none is set
     p50_ms, p99_ms: of the last minute; None = nothing was scored in it
     fallback_share: of the active version's results of the last ten minutes those that something else gave
@@ -184,6 +186,7 @@ class ModelDetail(DeploymentStatus, frozen=True, kw_only=True):
     trend:    the last while, oldest first, at most 500
     results:  the newest, newest first, at most 200
     former:   the ref that a rollback returns to where there is no canary; empty = none
+    pictures: how it goes with them; null = it takes none
     """
 
     row: ModelRow
@@ -197,3 +200,4 @@ class ModelDetail(DeploymentStatus, frozen=True, kw_only=True):
     trend: list[Pace]
     results: list[ResultTold]
     former: str = ""
+    pictures: ImageStatus | None = None

@@ -178,6 +178,52 @@ def test_drift_shows_what_has_moved_and_labels_what_people_know(fresh: Scoring) 
     assert fresh.desk.asked == [("occupancy", "relearn")]
 
 
+def test_a_model_that_isnt_on_the_node_is_waited_for_with_the_reason(fresh: Scoring) -> None:
+    why = "aaaaaaaaaaaa… isn't here, and this node has no parent"
+    fresh.desk.wait("pump", why)
+
+    async def at(watched: Watched) -> None:
+        page = watched.page
+        pump = page.get_by_role("region", name="Models at work").get_by_role("row").nth(3)
+        await expect(pump).to_contain_text("waiting")
+        await expect(pump).not_to_contain_text("steady")
+        await page.get_by_role("link", name="pump", exact=True).click()
+        await expect(page.get_by_text("on this node yet.")).to_be_visible()
+        await expect(page.get_by_text(f"{why}.")).to_be_visible()
+        assert await watched.axe() == []
+
+    look(f"{fresh.page}/models", at)
+
+
+def test_the_overview_says_how_models_are_the_worst_first(fresh: Scoring) -> None:
+    fresh.desk.wait("pump", "it comes")
+
+    async def at(watched: Watched) -> None:
+        models = watched.page.locator("section.card", has=watched.page.get_by_role("heading", name="Models"))
+        lines = models.get_by_role("listitem")
+        await expect(lines).to_have_count(3)
+        await expect(lines.nth(0)).to_contain_text("pressed")
+        await expect(lines.nth(1)).to_contain_text("it comes")
+        await expect(lines.nth(2)).to_contain_text("co2 has moved")
+        await lines.nth(0).get_by_role("link", name="bearing").click()
+        await expect(watched.page.get_by_role("heading", name="bearing", level=1)).to_be_visible()
+
+    look(f"{fresh.page}/", at)
+
+
+def test_labels_are_counted_by_what_they_are_of_and_what_still_learns_isnt_called_steady(site: Scoring) -> None:
+    async def at(watched: Watched) -> None:
+        page = watched.page
+        for title, value in (("Of alerts", "37"), ("Said of a time", "4"), ("Results judged by them", "412")):
+            tile = page.locator("section.stat", has=page.get_by_role("heading", name=title))
+            await expect(tile.locator("strong")).to_have_text(value)
+        await page.get_by_role("link", name="All models").click()
+        bearing = page.get_by_role("region", name="Models at work").get_by_role("row").nth(1)
+        await expect(bearing).to_contain_text("learning")
+
+    look(f"{site.page}/models/pump/labels", at)
+
+
 def test_what_an_alert_was_about_is_labelled_with_its_device_and_time(fresh: Scoring) -> None:
     begin = 1_767_322_805 * 10**9  # 2026-01-02 03:00:05 UTC
 

@@ -45,6 +45,7 @@ def test_a_file_is_published_listed_had_pinned_and_removed(node: Running, tmp_pa
     code, said = holdfast(node, "list")
     assert (code, DIGEST in said, "model.onnx" in said) == (0, True, True)
     listed = json.loads(holdfast(node, "list", "--json")[1])["artifacts"]
+    assert ("\n1 artifact, " in said) is (len(listed) == 1)
     assert [one["pinned"] for one in listed if one["digest"] == DIGEST] == [True]
     assert holdfast(node, "get", f"sha256:{DIGEST}", str(target))[0] == 0
     assert target.read_bytes() == BODY

@@ -41,6 +41,8 @@ def test_a_model_is_checked_added_shown_and_removed(tmp_path: Path) -> None:
     shown = holdfast("model", "show", "press", *data)
     assert "idle, running, jammed" in shown.stdout
     assert json.loads(holdfast("model", "show", "press@1.0.0", *data, "--json").stdout)["budget"] == 0.05
+    other = holdfast("model", "show", "press@2", *data)
+    assert "there is no model press@2\nof press there is 1.0.0; `holdfast model list`" in other.stderr
     assert holdfast("model", "remove", "press", *data).stdout == "press@1.0.0: removed\n"
     gone = holdfast("model", "show", "press", *data)
     assert (gone.exit_code, "there is no model press" in gone.stderr) == (2, True)
@@ -106,7 +108,7 @@ def test_rows_of_a_file_are_scored_by_their_columns_names(tmp_path: Path) -> Non
     assert holdfast(*predict, other, *data).stdout.splitlines()[1].split()[1] == rows[0]["label"]
     other.write_text("temp,flow\n1,2\n")
     few = holdfast(*predict, other, *data)
-    assert (few.exit_code, "has no column load, hum" in few.stderr) == (2, True)
+    assert (few.exit_code, "has no column load, hum" in few.stderr, few.stdout) == (2, True, "")
 
 
 def test_a_built_in_model_is_checked_and_asked_by_its_name(tmp_path: Path) -> None:

@@ -44,13 +44,18 @@ def test_a_version_is_looked_at_let_act_and_taken_back(tmp_path: Path) -> None:
         assert forced.endswith("pump@2 is active.\n")
         assert said("rollback", settings, "pump", "--by", "bob").endswith("pump@1 is active.\n")
         assert model("promote", settings, "pump", B).exit_code == 2
-        assert "nothing" not in said("status", settings, "pump")
+        found = said("status", settings, "pump")
+        assert "nothing" not in found
+        by_version = {line.split()[0]: line for line in found.splitlines() if line.startswith("pump@")}
+        assert by_version["pump@1"].rstrip().endswith("100 %  -")  # against itself it has no verdict
+        assert "retired" in by_version["pump@2"]
+        assert "taken back: " in by_version["pump@2"]
         drift = said("drift", settings, "pump")
         assert drift.splitlines()[0].split() == [
             "feature", "PSI", "24", "h", "limit", "KS", "24", "h", "limit", "devices", "lately",
         ]  # fmt: skip
         assert "laying bins" in drift
-        said("drift", settings, "pump", "--relearn")
+        assert said("drift", settings, "pump", "--relearn").startswith("pump learns anew what is usual; until it knows")
         assert model("report", settings, "pump", "pump@9").exit_code == 2
     stopped = said("status", settings, "pump")
     assert "the node is stopped" in stopped
@@ -73,6 +78,7 @@ def test_labels_are_added_listed_and_exported_from_the_node_and_from_its_file(tm
             "labels", "add", settings, "pump", "pump-3", "fault", "--from", "-2h", "--to", "-1h", "--by", "ann"
         )
         assert added.startswith("pump-3 was fault from ")
+        assert added.endswith(" (label 1)\n")
         said("labels", "add", settings, "pump", "pump-4", "!fault", "--from", "-2h", "--by", "bob")
         assert model("labels", "add", settings, "pump", "pump-4", "odd", "--from", "-2h").exit_code == 2
         listed = said("labels", "list", settings, "pump")

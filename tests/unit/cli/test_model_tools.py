@@ -35,7 +35,11 @@ def refused(*words: object) -> str:
         (("--calibrate", "none.npz", "--evaluate", "good.npz"), "none.npz isn't there"),
         (("--calibrate", "nan.npz", "--evaluate", "good.npz"), "have NaN or infinite values"),
         (("--calibrate", "good.npz", "--evaluate", "good.npz", "--label", "kind"), "no labels called kind"),
-        (("--calibrate", "good.npz", "--evaluate", "good.npz", "--max-loss", "lots"), "--max-loss lots"),
+        (
+            ("--calibrate", "good.npz", "--evaluate", "good.npz", "--max-loss", "lots"),
+            "--max-loss lots is no share\nas in 1%",
+        ),
+        (("--calibrate", "good.npz", "--evaluate", "good.npz", "--max-size", "big"), "--max-size big: expected a size"),
         (("--calibrate", "good.npz", "--evaluate", "good.npz", "--only", "magic"), "no candidate is called magic"),
     ],
 )

@@ -35,6 +35,11 @@ def test_status_of_a_stopped_node_is_read_from_its_file_and_says_so(tmp_path: Pa
     assert "backlog      critical 0, normal 0, bulk 40" in text
 
 
+def test_a_stopped_node_without_models_says_that_it_has_none(tmp_path: Path) -> None:
+    settings = make_site(tmp_path, [message(1)])
+    assert holdfast("model", "status", settings).stdout.endswith("No model was deployed here.\n")
+
+
 def test_rows_that_are_gone_are_no_backlog(tmp_path: Path) -> None:
     settings = make_site(tmp_path, [], more="parent: {url: 'https://hub:1', ca: ca.pem, token_file: t}\n")
     flip(tmp_path, 11)

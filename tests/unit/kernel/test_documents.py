@@ -45,6 +45,44 @@ def test_every_problem_is_reported_at_once_with_its_line() -> None:
     assert found[4].startswith("node.yaml:7: items.0.size: expected a whole number at least 0")
 
 
+class Band(Struct, frozen=True, forbid_unknown_fields=True):
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            msg = "`low` is above `high`"
+            raise ValueError(msg)
+
+
+class Bands(Struct, frozen=True, forbid_unknown_fields=True):
+    by_name: dict[str, Band] = {}
+    in_order: list[Band] = []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("by_name:\n  room:\n    low: 3\n    high: 2\n", "node.yaml:2: by_name.room: `low` is above `high`"),
+        ("in_order:\n- {low: 1, high: 2}\n- {low: 3, high: 2}\n", "node.yaml:3: in_order.1: `low` is above `high`"),
+    ],
+)
+def test_what_a_struct_refuses_by_itself_is_told_at_its_place(text: str, said: str) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        parse(text, Bands, Path("node.yaml"))
+    assert [str(p) for p in caught.value.problems] == [said]
+
+
+def test_where_several_places_fit_the_first_line_says_which_kind_of_place_it_is() -> None:
+    text = "by_name:\n  a: {low: 1, high: 2}\n  b: {low: 3, high: 2}\n"
+    with pytest.raises(SettingsInvalid, match=r"node.yaml:1: `low` is above `high` - at `\$.by_name\[...\]`"):
+        parse(text, Bands, Path("node.yaml"))
+
+
+def test_an_unknown_key_that_resembles_none_is_told_in_two_sentences() -> None:
+    assert "zzz: unknown key. Allowed here: name, count" in problems("name: a\nzzz: 1\n")[0]
+
+
 def test_a_missing_key_is_named() -> None:
     assert problems("count: 1") == ["node.yaml:1: `name` is missing"]
 

@@ -76,6 +76,14 @@ class ModelDesk:
             former=book.former[-1] if book.former else "",
         )  # fmt: skip
 
+    def wait(self, deployment: str, why: str) -> None:
+        """Let its model be one that isn't on the node."""
+        told = self._told[deployment]
+        row = replace(
+            told.row, health="waiting", words=why, drift="unknown", drift_words="", p99_ms=None, rows_per_s=0.0
+        )
+        self._told[deployment] = replace(told, row=row)
+
     async def act(self, deployment: str, wish: Command) -> ActDone:
         book = self.books.get(deployment)
         if book is None:
@@ -191,7 +199,7 @@ def _pump(now_ns: int) -> ModelDetail:
                                       last_error="the run was stopped after 2 s"),
             "pump-anomaly@2.0.0": run(18.9, 44.1, 1284.0, 221_102_338, skipped=80_551, batch=96, queue=30),
         },
-        shapes=shapes(moved), labels=LabelCounts(31, 6, 4), devices=devices,
+        shapes=shapes(moved), labels=LabelCounts(37, 4), devices=devices,
         trend=trend(now_ns, 14, 30, 1284, late=(22, 23)),
         results=results(now_ns, [device for _, device in devices[:20]], "1.0.0", labels, 1.0),
     )  # fmt: skip
@@ -260,7 +268,7 @@ def _rooms(now_ns: int) -> ModelDetail:
         running={
             "occupancy@1.0.0": run(2.1, 6.4, 2.9, 8_120_300), "occupancy@1.1.0": run(2.0, 5.9, 0.3, 3_480),
         },
-        shapes=shapes(moved), labels=LabelCounts(2, 0, 0), devices=[("gw", f"room-{i:02}") for i in range(24)],
+        shapes=shapes(moved), labels=LabelCounts(2, 0), devices=[("gw", f"room-{i:02}") for i in range(24)],
         trend=trend(now_ns, 2, 6, 3.2), results=results(now_ns, ["room-01", "room-02"], "1.0.0", labels, 0.5),
     )  # fmt: skip
 

@@ -71,14 +71,14 @@ function Figures({ list }: { list: ModelList }) {
   const slowest = [...models].sort((a, b) => ofBudget(b) - ofBudget(a))[0];
   const part = slowest ? ofBudget(slowest) : 0;
   const fallback = rows ? models.reduce((sum, one) => sum + one.fallback_share * one.rows_per_s, 0) / rows : 0;
-  const drifting = models.filter((one) => one.drift === "drifting");
+  const drifting = models.filter((one) => one.drift === "drifting"), learning = models.filter((one) => one.drift === "unknown").length;
   const bad = models.filter((one) => MOODS[one.health] === "bad").length, pressed = models.filter((one) => MOODS[one.health] === "warn").length;
   return (
     <div class="grid model-figures">
-      <Stat title="At work" value={whole(models.length)} mood={bad ? "bad" : pressed ? "warn" : ""} note={bad ? `${whole(bad)} can’t answer` : pressed ? `${whole(pressed)} not at full strength` : "all are well"} />
-      <Stat title="Scored" value={rate(rows)} unit="rows/s" note={fallback ? `${percent(fallback)} by something else in the last 10 minutes` : "all by the models"} mood={fallback > 0.05 ? "warn" : ""} />
+      <Stat title="At work" value={whole(models.filter((one) => one.health !== "waiting").length)} mood={bad ? "bad" : pressed ? "warn" : ""} note={bad ? `${whole(bad)} can’t answer` : pressed ? `${whole(pressed)} not at full strength` : "all are well"} />
+      <Stat title="Scored" value={rate(rows)} unit="rows/s" note={fallback ? `${percent(fallback)} by something else in the last 10 minutes` : rows ? "all by the models" : "no device sends what they take"} mood={fallback > 0.05 ? "warn" : ""} />
       <Stat title="Nearest to its budget" value={part ? percent(part) : "—"} mood={budgetMood(part)} note={part && slowest ? `${slowest.name}: p99 ${millis(slowest.p99_ms)} of ${millis(slowest.budget_ms)}` : "nothing was scored in the last minute"} />
-      <Stat title="Drift" value={whole(drifting.length)} unit={drifting.length === 1 ? "model" : "models"} mood={drifting.length ? "bad" : ""} note={drifting.length ? drifting.map((one) => one.name).join(", ") : "data is as it was in training"} />
+      <Stat title="Drift" value={whole(drifting.length)} unit={drifting.length === 1 ? "model" : "models"} mood={drifting.length ? "bad" : ""} note={drifting.length ? drifting.map((one) => one.name).join(", ") : learning ? `${learning === models.length ? "what is usual is still being learned" : `${whole(learning)} still ${learning === 1 ? "learns" : "learn"} what is usual`}` : "data is as it was in training"} />
     </div>
   );
 }
@@ -109,7 +109,7 @@ const COLUMNS: Column<Row>[] = [
   { name: "Rows/s", isNumber: true, sort: (row) => -row.rows_per_s, cell: (row) => rate(row.rows_per_s) },
   { name: "Devices", isNumber: true, wideOnly: true, sort: (row) => -row.devices, cell: (row) => whole(row.devices) },
   { name: "Fallback", isNumber: true, wideOnly: true, sort: (row) => -row.fallback_share, cell: (row) => (row.fallback_share ? <span class={row.fallback_share > 0.05 ? "tone-warn nowrap" : "nowrap"}>{percent(row.fallback_share)}</span> : <span class="faint nowrap">0 %</span>) },
-  { name: "Data", sort: (row) => row.drift, cell: (row) => <DriftBadge row={row} /> },
+  { name: "Data", sort: (row) => row.drift, cell: (row) => (row.health === "waiting" ? <span class="faint">—</span> : <DriftBadge row={row} />) },
   { name: "Beside it", wideOnly: true, cell: (row) => <Beside row={row} /> },
   {
     name: "Alerts",

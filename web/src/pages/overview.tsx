@@ -11,6 +11,8 @@ import type { Alert, Status } from "~/lib/types";
 import { Badge, Card, Empty, ErrorNote, Facts, Loading, Meter, type Mood, Page, Spark, Stat } from "~/parts/basic";
 import { FirstDevice } from "~/parts/FirstDevice";
 import { history, recent, took, type Rates } from "./overview/rates";
+import { HEALTH, millis, MOODS } from "./models/words";
+import type { Row as Model } from "./models/types";
 import "./overview/overview.css";
 
 const LANES = ["critical", "normal", "bulk", "critical, stays here", "normal, stays here", "bulk, stays here"];
@@ -86,6 +88,7 @@ function Glance({ status }: { status: Status }) {
         </div>
         <div class="stack">
           <Balance hasParent={status.link !== null} />
+          <Models />
           <Connections status={status} />
           {status.children.length > 0 && <Children names={status.children} devices={devices} />}
         </div>
@@ -368,6 +371,35 @@ function Connections({ status }: { status: Status }) {
     </Card>
   );
 }
+
+/** What models do, where there are some. */
+function Models() {
+  const models = useLoad<{ deployments: Model[] }>("models", {}, 5000).data?.deployments ?? [];
+  if (!models.length) return null;
+  const shown = [...models].sort((a, b) => gravity(a) - gravity(b)).slice(0, 5);
+  return (
+    <Card title="Models" note={models.length > shown.length ? `${shown.length} of ${models.length}` : undefined} flush actions={<Link href="/models">All models</Link>}>
+      <ul class="ov-list">
+        {shown.map((one) => {
+          const words = one.drift === "drifting" ? one.drift_words : one.words || HEALTH[one.health] || (one.devices ? "" : "no device has sent it anything yet") || `${rate(one.rows_per_s)} rows/s of ${one.devices === 1 ? "1 device" : `${whole(one.devices)} devices`}`;
+          return (
+            <li key={one.name}>
+              <Badge mood={one.drift === "drifting" && one.health === "ok" ? "warn" : (MOODS[one.health] ?? "")}>{one.drift === "drifting" && one.health === "ok" ? "drifting" : one.health}</Badge>
+              <p title={words}>
+                <Link href={`/models/${encodeURIComponent(one.name)}`}>{one.name}</Link>
+                <span class="soft">{` · ${words}`}</span>
+              </p>
+              <span class="soft small nowrap">{one.p99_ms === null ? "" : `p99 ${millis(one.p99_ms)}`}</span>
+            </li>
+          );
+        })}
+      </ul>
+    </Card>
+  );
+}
+
+/** What is worst comes first. */
+const gravity = (one: Model): number => (MOODS[one.health] === "bad" ? 0 : MOODS[one.health] === "warn" ? 1 : one.drift === "drifting" ? 2 : 3);
 
 function Children({ names, devices }: { names: string[]; devices: Device[] | null }) {
   const rows = names.map((name) => {

@@ -23,6 +23,8 @@ export default function Rules() {
   return <List />;
 }
 
+/** Ends the file's name of rules that `alert` of a deployment in node.yaml stands for. */
+const MADE = " (models.deploy)";
 const FILTERS = [["", "All"], ["alerting", "Alerting"], ["off", "Off"], ["throttled", "Throttled"]] as const;
 type Filter = (typeof FILTERS)[number][0];
 
@@ -97,7 +99,7 @@ function List() {
             { name: "Last fired", cell: (row) => <span class="nowrap" title={exact(row.raised_ns)}>{row.raised_ns ? ago(row.raised_ns) : <span class="faint">never</span>}</span>, sort: (row) => -row.raised_ns, wideOnly: true },
             { name: "Core", cell: (row) => percent(row.cpu_share), sort: (row) => -row.cpu_share, isNumber: true, wideOnly: true },
             { name: "µs", cell: (row) => figure(Math.round(row.cpu_us_per_reading * 100) / 100), sort: (row) => -row.cpu_us_per_reading, isNumber: true, wideOnly: true },
-            { name: "From", cell: (row) => <span class="nowrap soft" title={row.file}>{row.editable ? "this page" : row.file.replace(/.*\//, "")}</span>, sort: (row) => row.file, wideOnly: true },
+            { name: "From", cell: (row) => <span class="rule-from soft" title={row.file}>{row.editable ? "this page" : row.file.endsWith(MADE) ? "its model" : row.file.replace(/.*\//, "")}</span>, sort: (row) => row.file, wideOnly: true },
           ]}
         />
        </Card>

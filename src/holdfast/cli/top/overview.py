@@ -167,7 +167,7 @@ def _devices_block(look: Look, width: int, height: int) -> list[Text]:
     busy = [one for one in sorted(every, key=lambda one: sort_key(one, "rate")) if (one.node, one.name) not in names]
     shown += busy[: max(height - 2 - len(shown), 0)]
     columns = (
-        Column("device", 0), Column("state", 1, 8), Column("per min", 2, 9, right=True),
+        Column("device", 0), Column("state", 1, 8), Column("per min", 2, 10, right=True),
         Column("refused", 3, 8, right=True),
     )  # fmt: skip
     now = 0 if look.status is None else look.status.now_ns

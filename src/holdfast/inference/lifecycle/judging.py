@@ -94,6 +94,7 @@ class Judges:
         for ref in wanted - set(self.comparisons) if book.active else ():
             made = Comparison(ref, book.active, self.names, self._block_ns, self._random)
             self.comparisons[ref] = (made, Pairs())
+            self.past.pop(ref, None)  # else both would be told of one pair
         acting = {one.ref for one in book.versions if one.state in (State.ACTIVE, State.CANARY)}
         if book.active != self._active or acting != set(self.arms):
             self.arms = {ref: self._arm() for ref in sorted(acting)}  # both sides begin together

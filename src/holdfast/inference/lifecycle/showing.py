@@ -54,7 +54,8 @@ def versions(life: "Lifecycle", book: Book | None = None) -> list[VersionStatus]
         share[ref] = share.get(ref, 0) + n
     found = []
     for one in book.versions:
-        compared = life.judges.status(one.ref, life.seats.places)
+        # What was said before it was promoted is no verdict on it against itself.
+        compared = None if one.state == State.ACTIVE else life.judges.status(one.ref, life.seats.places)
         verdict, words = ("", "") if compared is None else (compared.verdict, compared.words)
         percent = 100.0 * share.get(one.ref, 0) / SLOTS
         found.append(VersionStatus(one.ref, one.state, one.since_ns, percent, one.shadowed, one.mark, verdict, words))

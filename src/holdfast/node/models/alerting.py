@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 
-from holdfast.kernel.documents import Problem
+from holdfast.kernel.documents import Document, Problem
 from holdfast.model.predictions import TROUBLE_PARTS, result_of
 from holdfast.node.models.settings import TOPIC, Deploy, ModelsSettings
 from holdfast.stream.rules import CompiledRule
 
 PREFIX = "ml-"
+_MADE = " (models.deploy)"
+"""Ends the path under which rules that stand in no file are known."""
 
 
 def rule_name(deployment: str) -> str:
@@ -32,7 +34,22 @@ def alert_rules(settings: ModelsSettings | None, node_yaml: Path) -> dict[Path, 
     rules |= {trouble_rule(name): _trouble(name) for name, one in settings.deploy.items() if one.tell_trouble}
     if not rules:
         return {}
-    return {node_yaml.with_name(f"{node_yaml.name} (models.deploy)"): msgspec.json.encode({"rules": rules}).decode()}
+    return {node_yaml.with_name(f"{node_yaml.name}{_MADE}"): msgspec.json.encode({"rules": rules}).decode()}
+
+
+def of_node_yaml(document: Document[Any], problems: Sequence[Problem]) -> Iterator[Problem]:
+    """Problems of those rules where node.yaml says them; others as they are.
+
+    document: of NodeSettings
+    """
+    models: ModelsSettings | None = document.value.models
+    names = {} if models is None else {rule_name(name): name for name in models.deploy}
+    for one in problems:
+        if one.file.endswith(_MADE) and one.where[:1] == ("rules",) and one.where[1:2] and one.where[1] in names:
+            where = ("models", "deploy", names[str(one.where[1])], "alert", *one.where[2:])
+            yield document.problem(where, one.message)
+        else:
+            yield one
 
 
 def _rule(name: str, one: Deploy) -> dict[str, Any]:
@@ -48,8 +65,8 @@ def _rule(name: str, one: Deploy) -> dict[str, Any]:
 def _trouble(name: str) -> dict[str, Any]:
     parts = TROUBLE_PARTS
     return {
-        "select": f"infer('{name}', '{parts[0]}') as beyond, infer('{name}', '{parts[1]}') as about",
-        "when": "beyond > 0",
+        "select": f"infer('{name}', '{parts[0]}') as trouble, infer('{name}', '{parts[1]}') as about",
+        "when": "trouble > 0",
         "severity": "warning",
         "message": "{about}",
         "do": [{"publish": TOPIC}],

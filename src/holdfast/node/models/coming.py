@@ -24,6 +24,10 @@ class Coming:
         self._shelves, self._artifacts, self._trier, self._telemetry = shelves, artifacts, trier, telemetry
         self._told: dict[str, str] = {}
 
+    def hindrance(self, deployment: str) -> str:
+        """Why a deployment's model isn't here, as of the last look; empty = nobody has looked."""
+        return self._told.get(deployment, "")
+
     async def look(self, work: Work) -> Work | None:
         """The deployment planned, once its model is here; None: not yet, and what hinders it is told once."""
         try:

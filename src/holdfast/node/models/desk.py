@@ -7,11 +7,11 @@ import numpy as np
 from holdfast.inference.card import Card
 from holdfast.inference.lifecycle.drift.shapes import shapes_of
 from holdfast.inference.lifecycle.drift.watch import LONG
-from holdfast.inference.lifecycle.errors import DeploymentUnknown
+from holdfast.inference.lifecycle.errors import ActRefused, DeploymentUnknown
 from holdfast.inference.lifecycle.labels import Label
 from holdfast.inference.lifecycle.lifecycle import Lifecycle
 from holdfast.inference.lifecycle.states import Command
-from holdfast.inference.lifecycle.status import ActDone, DeploymentRow, DeploymentStatus, LabelList
+from holdfast.inference.lifecycle.status import ActDone, DeploymentRow, DeploymentStatus, DriftStatus, LabelList
 from holdfast.inference.serving.status import PostStatus
 from holdfast.node.models import telling
 from holdfast.node.models.alerting import rule_name
@@ -51,6 +51,8 @@ class Desk:
     async def detail(self, deployment: str) -> ModelDetail:
         """See `ModelsPort`."""
         work, posts = self._work(deployment), self._models.serving.status().posts
+        if deployment not in self._models.lives.lives:
+            return self._waiting(work, posts)
         life, newest = self._models.lives.find(deployment), self._models.newest
         status = life.status()
         scorers = self._models.loading.scorers
@@ -67,32 +69,51 @@ class Desk:
             devices=newest.devices(deployment)[:MOST_DEVICES],
             trend=list(self._paces.get(deployment, ())),
             results=telling.results_told(newest.batches(deployment)),
+            pictures=self._models.pictures.status(deployment),
             former=next((ref for ref in reversed(life.book.former) if life.book.has(ref)), ""),
         )
 
+    def _waiting(self, work: Work, posts: list[PostStatus]) -> ModelDetail:
+        """Of a deployment whose model isn't here yet: nothing runs and nothing is watched."""
+        watched = DriftStatus([], 0, 0, 0, 0, 0, 0, 0, 0, None, None, error_alarmed=False, bytes=0)
+        nothing = DeploymentStatus(work.name, "", False, 0, [], [], [], watched, [], [])
+        return ModelDetail(
+            **{name: getattr(nothing, name) for name in DeploymentStatus.__struct_fields__},
+            row=self._row(work, posts), running={}, shapes={}, devices=[], trend=[], results=[],
+        )  # fmt: skip
+
     async def act(self, deployment: str, wish: Command) -> ActDone:
         """See `ModelsPort`."""
-        self._work(deployment)
+        self._demand_here(deployment)
         if wish.version:
             await self._models.fit(deployment, wish.version)
         return await self._models.lives.act(deployment, wish)
 
     async def relearn(self, deployment: str) -> object:
         """See `ModelsPort`."""
+        self._demand_here(deployment)
         return await self._models.lives.relearn(deployment)
 
     async def labels(self, deployment: str, limit: int, below: int, device: str) -> LabelList:
         """See `ModelsPort`."""
+        self._demand_here(deployment)
         return await self._models.lives.labels(deployment, limit, below, device)
 
     async def label(self, label: Label) -> Label:
         """See `ModelsPort`."""
+        self._demand_here(label.deployment)
         return await self._models.lives.label(label)
 
     def _work(self, deployment: str) -> Work:
         if deployment not in self._models.works:
             raise DeploymentUnknown(deployment)
         return self._models.works[deployment]
+
+    def _demand_here(self, deployment: str) -> None:
+        work = self._work(deployment)
+        if deployment not in self._models.lives.lives:
+            why = self._models.coming.hindrance(deployment) or "it isn't on this node yet"
+            raise ActRefused(f"{deployment} waits for its model, {work.settings.model}", why)
 
     def _post(self, life: Lifecycle | None, posts: list[PostStatus]) -> PostStatus | None:
         if life is None:
@@ -111,10 +132,13 @@ class Desk:
         words = "" if post is None else post.last_error if health != "ok" else ""
         if isinstance(scorer, Unloaded):
             health, words = "broken", str(scorer.error)
-        if life is not None and life.guard.fallen:
+        if life is None:
+            health, words = "waiting", models.coming.hindrance(name)
+        elif life.guard.fallen:
             health = "fallback"
         drift = next((one for one in alarms if "drift" in one.kind or one.kind == "data-quality"), None)
         known: DriftState = "drifting" if drift is not None else "ok" if _watches(life) else "unknown"
+        words = words or models.spending.words(name)
         acting = [one for one in posts if one.deployment == name and one.role == "active"]
         answered, others = sum(one.answered_lately for one in acting), sum(one.fallen_lately for one in acting)
         rule = rule_name(name) if work.settings.alert is not None else ""

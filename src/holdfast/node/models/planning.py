@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.artifacts.digests import digest_of
 from holdfast.inference.card import FEATURES, Card, load_card
 from holdfast.inference.errors import ModelUnknown
 from holdfast.inference.store import ModelStore
@@ -15,7 +16,7 @@ from holdfast.kernel.documents import Document, Problem, SettingsInvalid
 from holdfast.kernel.errors import HoldfastError
 from holdfast.model.predictions import result_of
 from holdfast.node.models.fallbacks import Answer, rule_answer
-from holdfast.node.models.fetched import is_published
+from holdfast.node.models.fetched import PREFIX, is_published
 from holdfast.node.models.settings import Deploy, Fallback, ModelsSettings
 from holdfast.stream.features.errors import FeaturesUnfit
 from holdfast.stream.features.sets import FeatureSet, demand_match, find
@@ -102,7 +103,7 @@ def plan_works(settings: ModelsSettings, resolve: Resolve, *, may_come: bool) ->
             hint = getattr(error, "hint", "")
             faults.append(((*where, "model"), f"{error}{f'; {hint}' if hint else ''}"))
     for work in works:
-        faults += [*_bad_fallbacks(work, resolve), *_bad_images(work)]
+        faults += [*_bad_fallbacks(work, resolve), *_bad_images(work), *_bad_trials(work, resolve, may_come=may_come)]
     return works, faults + list(_circles(works))
 
 
@@ -141,6 +142,24 @@ def _source(one: Deploy) -> str:
     return "" if one.source == "readings" else one.source
 
 
+def _bad_trials(work: Work, resolve: Resolve, *, may_come: bool) -> Iterator[Fault]:
+    """Models that are to run beside it, or instead of it: digests that are none, and names that nobody has."""
+    one, where = work.settings, ("deploy", work.name)
+    named: list[Fault] = [((*where, "model"), one.model), ((*where, "shadow"), one.shadow)]
+    if one.canary is not None:
+        named.append(((*where, "canary", "model"), one.canary.model))
+    for place, ref in named:
+        try:
+            if is_published(ref):
+                digest_of(ref.removeprefix(PREFIX))
+            elif ref and ref != one.model and not may_come:
+                resolve(ref)
+        except ModelUnknown as error:
+            yield place, f"{error}; {error.hint}"
+        except HoldfastError as error:
+            yield place, str(error)
+
+
 def _bad_fallbacks(work: Work, resolve: Resolve) -> Iterator[Fault]:
     for i, step in enumerate(work.settings.fallback):
         where: Where = ("deploy", work.name, "fallback", i)
@@ -167,7 +186,7 @@ def _bad_images(work: Work) -> Iterator[Fault]:
     if work.card is None or (work.card.inputs.image is None) == (work.settings.images is None):
         return
     if work.settings.images is None:
-        yield where, f"is missing: {work.card.ref} takes pictures; say from which `folder`"
+        yield where, f"is missing: {work.card.ref} takes pictures; say from which `folder` or `topic`"
     else:
         yield where, f"{work.card.ref} takes no pictures"
 

@@ -48,6 +48,19 @@ def test_a_better_shadow_is_reported_better_and_an_equal_one_not_different() -> 
     assert found == {B: "better", C: "no difference shown"}
 
 
+def test_a_version_that_comes_back_into_shadow_is_compared_once_and_anew() -> None:
+    site = Pumps(QUICK)
+    site.do("add", B)
+    site.do("shadow", B)
+    site.minutes(2)
+    site.do("promote", B, force=True)
+    assert {one.ref: one.verdict for one in site.life.status().versions}[B] == ""  # nobody is compared with itself
+    site.do("rollback")
+    site.do("shadow", B)
+    site.minutes(1)
+    assert [(one.version, one.rows) for one in site.life.status().comparisons] == [(B, 10)]
+
+
 def test_without_labels_only_failures_are_judged_and_that_is_said() -> None:
     site = Pumps(QUICK)
     site.wrong[B] = 0.4

@@ -4,7 +4,7 @@ import { Link, useLocation } from "wouter-preact";
 import { percent, rate, short, whole } from "~/lib/format";
 import { useWatch } from "~/lib/live";
 import { useLoad } from "~/lib/load";
-import { Badge, Empty, ErrorNote, Loading, Page, Stat } from "~/parts/basic";
+import { Badge, Card, Empty, ErrorNote, Loading, Page, Stat } from "~/parts/basic";
 import { Icon } from "~/parts/Icon";
 import { KeysDialog } from "~/parts/Keys";
 import { About } from "./About";
@@ -38,6 +38,7 @@ export function Detail({ name, tab }: { name: string; tab: string }) {
   }
   took(data.row);
   const { row } = data, base = `/models/${encodeURIComponent(name)}`;
+  if (row.health === "waiting") return <Waiting detail={data} />;
   return (
     <Page title={name} about={<Head detail={data} />}>
       {error && <ErrorNote error={error} />}
@@ -85,6 +86,20 @@ function useKeys(name: string, help: () => void): void {
   }, [name, go]);
 }
 
+/** A deployment whose model isn't on the node. */
+function Waiting({ detail }: { detail: Told }) {
+  return (
+    <Page title={detail.name} about={<Head detail={detail} />}>
+      <Card>
+        <Empty title="Its model isn’t on this node yet.">
+          {detail.row.words && <><span class="wrap">{`${detail.row.words}.`}</span><br /></>}
+          It’s looked for again every few seconds and put to work as it comes: holdfast model add brings it to this node, holdfast model publish to the one above. Until then nothing is scored.
+        </Empty>
+      </Card>
+    </Page>
+  );
+}
+
 const Back = () => (
   <Link class="back nowrap" href="/models">
     <Icon name="back" /> All models
@@ -112,7 +127,7 @@ function Figures({ detail }: { detail: Told }) {
         <Budget p50={row.p50_ms} p99={row.p99_ms} budget={row.budget_ms} />
       </Stat>
       <Stat title="Scored" value={rate(row.rows_per_s)} unit="rows/s" note={`of ${whole(row.devices)} ${row.devices === 1 ? "device" : "devices"}`} />
-      <Stat title="By fallback" value={percent(row.fallback_share)} mood={row.fallback_share > 0.05 ? "warn" : ""} note={answered.length ? `of the last 10 minutes; since the start ${answered.map(([how, n]) => `${short(n)} by ${HOW[how] ?? how}`).join(", ")}` : "of the last 10 minutes; every result is the model’s own"} />
+      <Stat title="By fallback" value={percent(row.fallback_share)} mood={row.fallback_share > 0.05 ? "warn" : ""} note={answered.length ? `of the last 10 minutes; since the start ${answered.map(([how, n]) => `${short(n)} by ${HOW[how] ?? how}`).join(", ")}` : row.p99_ms === null ? "nothing was scored lately" : "of the last 10 minutes; every result is the model’s own"} />
       <Stat title="Its data" value={words} mood={mood === "good" ? "" : mood} note={row.drift_words || (row.drift === "ok" ? "nothing has moved" : "it still learns what is usual")} />
       <Stat title="Open alerts" value={row.rule ? whole(row.open_alerts) : "—"} mood={row.open_alerts ? "bad" : ""} note={row.rule ? <Link href={`/alerts?rule=${encodeURIComponent(row.rule)}`}>{`rule ${row.rule}`}</Link> : "it has no alert of its own"} />
     </div>

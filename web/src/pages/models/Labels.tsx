@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { send } from "~/lib/api";
-import { whole } from "~/lib/format";
+import { percent, whole } from "~/lib/format";
 import { useLoad } from "~/lib/load";
 import { usePlace } from "~/lib/place";
 import { exact, inputTime, lasting, moment, wallTime } from "~/lib/time";
@@ -30,6 +30,7 @@ export function Labels({ detail, onDone }: { detail: Detail; onDone: () => void 
         <Stat title="Confirmed" value={whole(labels.confirmed)} note="alerts that were right" />
         <Stat title="Rejected" value={whole(labels.rejected)} note="alerts that were none" />
         <Stat title="Said of a time" value={whole(labels.given)} note="what a device was, from when to when" />
+        <Stat title="Results judged by them" value={whole(detail.drift.labelled)} note={detail.drift.error === null ? "labels wait for results of their devices and times" : `of late ${percent(detail.drift.error)} were wrong`} />
       </div>
       <Card
         title="Labels"

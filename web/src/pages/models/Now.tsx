@@ -2,16 +2,16 @@
 import { useMemo, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { aligned, type Point } from "~/lib/align";
-import { figure, percent } from "~/lib/format";
+import { bytes, figure, percent, whole } from "~/lib/format";
 import { useLoad } from "~/lib/load";
 import { usePlace } from "~/lib/place";
 import { clock, exact, ms, now } from "~/lib/time";
 import type { Alert } from "~/lib/types";
-import { Badge, Card, Empty, ErrorNote, Loading, Search, Segment } from "~/parts/basic";
+import { Badge, Card, Empty, ErrorNote, Facts, Loading, Search, Segment } from "~/parts/basic";
 import { Chart, type Mark } from "~/parts/Chart";
 import { Table, type Column } from "~/parts/Table";
 import { course } from "./paces";
-import type { Detail, Result } from "./types";
+import type { Detail, Pictures, Result } from "./types";
 import { HOW, millis } from "./words";
 
 const SPANS = { "15m": [900, "2s"], "1h": [3600, "10s"], "24h": [86_400, "5m"], "7d": [604_800, "30m"] } as const;
@@ -24,8 +24,34 @@ export function Now({ detail }: { detail: Detail }) {
     <div class="stack">
       <Said detail={detail} />
       <Latency detail={detail} />
+      {detail.pictures && <Cameras told={detail.pictures} />}
       <Newest detail={detail} />
     </div>
+  );
+}
+
+const STATES: Record<Pictures["state"], string> = {
+  ok: "taken as they come",
+  resting: "one got no result; it’s tried again in a minute",
+  folder_unusable: "the folder can’t be used",
+  no_model: "the model isn’t here; they wait",
+};
+
+/** How it goes with a camera’s pictures. */
+function Cameras({ told }: { told: Pictures }) {
+  return (
+    <Card title="Pictures" note="since the node started">
+      <Facts
+        rows={[
+          ["Now", STATES[told.state]],
+          ["Taken", whole(told.taken)],
+          ["Refused", whole(told.refused)],
+          told.unanswered > 0 && ["Without an answer", whole(told.unanswered)],
+          ["Waiting", `${whole(told.waiting)}, ${bytes(told.waiting_bytes)}`],
+          told.last_error !== "" && ["Last error", <span class="wrap">{told.last_error}</span>],
+        ]}
+      />
+    </Card>
   );
 }
 
@@ -41,7 +67,9 @@ function Latency({ detail }: { detail: Detail }) {
   const levels = useMemo(() => (row.budget_ms === null ? [] : [{ value: row.budget_ms, label: "budget" }]), [row.budget_ms]);
   return (
     <Card title="Latency" note="from a reading’s arrival to its result, features included">
-      {drawn.times.length > 1 ? (
+      {!row.devices && row.p99_ms === null ? (
+        <p class="soft">Nothing was scored yet.</p>
+      ) : drawn.times.length > 1 ? (
         <>
           <Chart label={`p50 and p99 of ${row.name}${row.budget_ms === null ? "" : `, budget ${millis(row.budget_ms)}`}`} times={drawn.times} lines={drawn.lines} levels={levels} height={200} />
           <div class="legend">
@@ -85,7 +113,7 @@ function Said({ detail }: { detail: Detail }) {
   );
   const what = drawn?.kind ?? "score", metric = `ml.${row.name}.${what}`, threshold = what === "score" ? (detail.card?.threshold ?? null) : null;
   const levels = useMemo(() => (threshold === null ? [] : [{ value: threshold, label: "threshold" }]), [threshold]);
-  if (!device) return <Card title="What it says"><Empty title="It hasn’t said anything yet.">{`Results come once devices of \`${detail.features?.source || "its feature set"}\` send.`.replaceAll("`", "")}</Empty></Card>;
+  if (!device) return <Card title="What it says"><Empty title="It hasn’t said anything yet.">{detail.features?.source && detail.features.source !== "readings" ? `Results come once a device of ${detail.features.source} sends.` : "Results come once a device sends what its features read: see About."}</Empty></Card>;
   const links = [what, "label"].map((part) => `series=${encodeURIComponent(`${device}/ml.${row.name}.${part}`)}`).join("&");
   return (
     <Card
@@ -134,6 +162,9 @@ function draw(answer: Answer | null): { kind: Kind; times: number[]; lines: { na
   return { kind: column?.series.endsWith(".confidence") ? "confidence" : "score", times, lines: [{ name: "highest", values: values[0] ?? [] }, { name: "mean", values: values[1] ?? [] }] };
 }
 
+/** Of a block of one label, in hundredths of the strip: seen at all. */
+const SLIMMEST = 0.6;
+
 /** A label that held for some steps. from, to: shares of the time shown; at: of the classes. */
 interface Block {
   from: number;
@@ -164,11 +195,14 @@ function Labels({ blocks, classes }: { blocks: readonly Block[]; classes: readon
   return (
     <>
       <svg class="label-strip" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label={`What it said: ${said.join(", ")}; last ${blocks.at(-1)?.label ?? ""}`}>
-        {blocks.map((one) => (
-          <rect key={one.from} class={`label-${(Math.max(0, one.at) % 6) + 1}`} x={100 * one.from} width={Math.max(0.2, 100 * (one.to - one.from))} y="0" height="10">
-            <title>{one.label}</title>
-          </rect>
-        ))}
+        {blocks.map((one) => {
+          const width = Math.max(SLIMMEST, 100 * (one.to - one.from));  // the last step begins where the chart ends
+          return (
+            <rect key={one.from} class={`label-${(Math.max(0, one.at) % 6) + 1}`} x={Math.min(100 * one.from, 100 - width)} width={width} y="0" height="10">
+              <title>{one.label}</title>
+            </rect>
+          );
+        })}
       </svg>
       <div class="legend label-legend">
         {classes.map((name, at) => said.includes(name) && <span key={name} class={`model-key label-${(at % 6) + 1}`}><i />{name}</span>)}

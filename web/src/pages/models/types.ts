@@ -232,6 +232,16 @@ export interface Pace {
   rows_per_s: number;
 }
 
+export interface Pictures {
+  state: "ok" | "resting" | "folder_unusable" | "no_model";
+  taken: number;
+  refused: number;
+  unanswered: number;
+  waiting: number;
+  waiting_bytes: number;
+  last_error: string;
+}
+
 export interface Detail {
   name: string;
   active: string;
@@ -255,6 +265,7 @@ export interface Detail {
   trend: Pace[];
   results: Result[];
   former: string;
+  pictures?: Pictures | null;
 }
 
 export interface Label {

@@ -4,16 +4,17 @@ import type { Mood } from "~/parts/basic";
 import { Badge } from "~/parts/basic";
 import type { Row, Verdict } from "./types";
 
-export const MOODS: Record<string, Mood> = { ok: "good", starting: "info", pressed: "warn", fallback: "warn", stuck: "bad", broken: "bad", off: "" };
+export const MOODS: Record<string, Mood> = { ok: "good", starting: "info", pressed: "warn", fallback: "warn", stuck: "bad", broken: "bad", off: "", waiting: "warn" };
 /** What a health means, where the node says no more. */
 export const HEALTH: Record<string, string> = {
+  waiting: "Its model isn’t on this node yet.",
   starting: "The model is being loaded; until then its fallback answers.",
   pressed: "The model is late: batches are cut, and what is old is skipped.",
   fallback: "Something else answers for the model now.",
   stuck: "A run of the model doesn’t return; its fallback answers.",
   broken: "The model can’t be used; its fallback answers.",
 };
-export const DRIFT: Record<Row["drift"], [Mood, string]> = { ok: ["good", "steady"], drifting: ["bad", "drifting"], unknown: ["", "unknown"] };
+export const DRIFT: Record<Row["drift"], [Mood, string]> = { ok: ["good", "steady"], drifting: ["bad", "drifting"], unknown: ["", "learning"] };
 export const VERDICTS: Record<Verdict, Mood> = { better: "good", worse: "bad", "no difference shown": "info", "too few rows": "" };
 export const HOW: Record<string, string> = { model: "the model", smaller: "the smaller model", rule: "the rule", last: "its last result", parent: "the parent’s model" };
 
