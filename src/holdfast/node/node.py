@@ -42,6 +42,7 @@ from holdfast.node.adapters import Adapters
 from holdfast.node.backup import Backups
 from holdfast.node.commanding import Commanding
 from holdfast.node.edge.service import Edge
+from holdfast.node.ending import ended
 from holdfast.node.filtering import Filtering
 from holdfast.node.foreign import make_routes
 from holdfast.node.happenings import JournalConditionChanged, NodeStarted, NodeStopped, NodeStopping
@@ -221,9 +222,7 @@ class Node:
     async def stop(self, deadline_s: float) -> None:
         """Drain within the deadline, then close everything."""
         drained = await self._drain(deadline_s)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         await self.surroundings.close()
         await self.scripts.close()
         if self.web is not None:
