@@ -6,8 +6,9 @@ arrival → result as the node measures it, publish → `alerts/ml` as a subscri
 
 three: eleven of the pumps are judged by the other two models that ship, too, as if they were rooms and bearings.
 
-    python -m benchmarks.models [--seconds 20] [--models pump|three|none] [--within 10ms]
+    python -m benchmarks.models [--seconds 20] [--models pump|three|none] [--within 10ms] [--faults [--rounds 3]]
 
+faults: PUBACKs beside models that never return or fail, by turns with one that is well (`benchmarks.model_faults`)
 within: `intake.decide_within`: how long messages gather before they're decided; the default is 2 ms.
 """
 
@@ -98,6 +99,8 @@ class Fleet:
         self.sent_at: dict[tuple[int, int], float] = {}
         self.acks: list[float] = []
         self.late = 0.0
+        self.odd: float | None = None
+        """What the first pump's current is instead."""
 
     def play(self, seconds: float, *, disturbed: bool) -> None:
         began, sent = time.monotonic(), 0
@@ -115,6 +118,8 @@ class Fleet:
         values = USUAL + SPREAD * self.rng.standard_normal(len(SENSORS))
         if disturbed and int(passed * PUMPS / 4) % PUMPS in range(pump - 15, pump + 15):
             values += 25 * SPREAD
+        if self.odd is not None and not pump:
+            values[SENSORS.index("current")] = self.odd
         self.sent_at[pump, number] = time.monotonic()
         self.sockets[pump].send(packet(f"p{pump}", number, values))
 
@@ -183,7 +188,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--models", choices=tuple(_MODELS), default="")
     parser.add_argument("--within", default="2ms")
+    parser.add_argument("--faults", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
+    if args.faults:
+        from benchmarks import model_faults  # noqa: PLC0415  # it builds on this module
+
+        model_faults.main(args.seconds, args.rounds, args.within)
+        return
     for which in (args.models,) if args.models else ("none", "pump"):
         run(which, args.seconds, args.within)
 

@@ -13,7 +13,11 @@ from tests.powerloss.images import check_all
 from tests.powerloss.vfs import Kind, Log
 from tests.powerloss.workload import check, record
 
+from holdfast.journal.migrate import migrations
+
 STORED = Path(__file__).parents[1] / "unit" / "journal" / "stored"
+OLDER = range(1, migrations()[-1][0])
+"""The schemas that a file may have which today's node migrates; tests/unit/journal says that each has a stored file."""
 SEED = 20261121
 
 
@@ -48,8 +52,9 @@ def migrating(home: Path, schema: int, steps: int, variants: range) -> int:
 
 
 @pytest.mark.timeout(120)
-def test_a_power_cut_during_a_migration_leaves_the_old_schema_or_the_new(ram: Path) -> None:
-    assert migrating(ram, 6, 2, range(1)) > 100
+@pytest.mark.parametrize("schema", [6, OLDER[-1]])
+def test_a_power_cut_during_a_migration_leaves_the_old_schema_or_the_new(ram: Path, schema: int) -> None:
+    assert migrating(ram, schema, 1, range(1)) > 100
 
 
 @pytest.mark.timeout(120)
@@ -70,7 +75,7 @@ def test_the_check_finds_a_build_that_stores_qos_2_ids_in_a_second_transaction(r
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("schema", sorted(int(path.name[7]) for path in STORED.glob("schema-?.db.gz")))
+@pytest.mark.parametrize("schema", OLDER)
 def test_power_cuts_during_every_migration_leave_the_old_schema_or_the_new(ram: Path, schema: int) -> None:
     images = migrating(ram, schema, 4, range(8))
     print(f"schema {schema}: {images} images, seed {SEED}: 0 violations")

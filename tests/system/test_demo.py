@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.system
@@ -63,3 +64,22 @@ def test_an_outage_longer_than_the_run_is_refused() -> None:
     )
     assert done.returncode == 2
     assert "shorter than --seconds" in done.stderr
+
+
+@pytest.mark.timeout(120)
+def test_a_demo_that_is_told_to_end_leaves_no_process_behind(tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "holdfast", "demo", "--seconds", "100", "--dir", str(tmp_path / "demo")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with demo:
+        assert demo.stdout is not None
+        while "running" not in demo.stdout.readline():
+            assert demo.poll() is None
+        children = psutil.Process(demo.pid).children()
+        assert len(children) == 4  # hub, gateway, subscriber, devices
+        demo.terminate()
+        demo.communicate(timeout=60)
+    assert demo.returncode == 143
+    assert not [one for one in children if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]

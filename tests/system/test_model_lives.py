@@ -102,9 +102,11 @@ def test_what_operators_say_of_alerts_are_labels_that_models_are_judged_by(site:
     assert (label["device"], label["label"], label["source"], label["by"]) == ("r0", "empty", "alert", "ann")
     assert label["start_ns"] <= label["end_ns"]
     wait_until(lambda: model(site, "drift", "room")["labelled"] > 0)
+    assert model(site, "status", "room")["labels"] == {"confirmed": 0, "rejected": 1, "given": 0}
     again = httpx.post(f"{url}/{alert['id']}/label", json={"label": "confirmed", "by": "bob"})
     assert again.status_code == 200
     wait_until(lambda: [one["label"] for one in labels(site)] == ["occupied"])  # the last word counts
+    assert model(site, "status", "room")["labels"] == {"confirmed": 1, "rejected": 0, "given": 0}
 
 
 def labels(site: ModelSite) -> Any:

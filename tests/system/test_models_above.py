@@ -1,6 +1,5 @@
 """What a gateway's model is unsure of is answered by the hub's; pictures of a folder are judged; the command line."""
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -11,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image as Picture
 from tests.ports import free_port
 from tests.system.kill.site import Site
 from tests.system.models.site import ModelSite, rows_of, send_rows
+from tests.system.models.vision import brightness_model
 from tests.waiting import wait_until
 
 from holdfast.inference.store import SHIPPED
@@ -73,38 +70,6 @@ def test_an_unsure_result_is_followed_by_the_hubs(tmp_path: Path, ended: list[Tr
     scores = rows_of(tmp_path / "hub", "r1", "ml.room.score")
     by_time = {at: {value for t, value, _ in scores if t == at} for at, _, _ in scores}
     assert all(len(values) == 1 for values in by_time.values())  # the same model says the same above and below
-
-
-def brightness_model(folder: Path) -> None:
-    """A model of 8 by 8 grey pictures that says how bright they are: its input's mean, as [dark, bright]."""
-    folder.mkdir(parents=True)
-    weights = numpy_helper.from_array(np.array([[-1.0, 1.0]], np.float32), "w")
-    nodes = [
-        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("Unsqueeze", ["m", "one"], ["c"]),
-        helper.make_node("Sub", ["c", "half"], ["s"]),
-        helper.make_node("Mul", ["s", "ten"], ["t"]),
-        helper.make_node("MatMul", ["t", "w"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probs"], axis=1),
-    ]
-    constants = [
-        numpy_helper.from_array(np.array([1], np.int64), "one"),
-        numpy_helper.from_array(np.array(0.5, np.float32), "half"),
-        numpy_helper.from_array(np.array(10.0, np.float32), "ten"),
-        weights,
-    ]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 8, 8])
-    y = helper.make_tensor_value_info("probs", TensorProto.FLOAT, ["n", 2])
-    graph = helper.make_graph(nodes, "brightness", [x], [y], constants)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(made)
-    onnx.save(made, folder / "model.onnx")
-    (folder / "model.yaml").write_text(
-        "model: brightness\nversion: 1.0.0\ntask: image-classification\nfile: model.onnx\n"
-        f"sha256: {hashlib.sha256((folder / 'model.onnx').read_bytes()).hexdigest()}\n"
-        "inputs: {image: {width: 8, height: 8, channels: 1, layout: nchw}, name: x, shape: [1, 8, 8], dtype: float32}\n"
-        "outputs: {classes: {name: probs}, labels: [dark, bright]}\n"
-    )
 
 
 def test_pictures_of_a_folder_are_judged_and_moved_and_bad_ones_are_set_aside(

@@ -5,7 +5,7 @@ An adapter turns what it read into `Arrival`s and offers them to the `Inbox`. It
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -23,6 +23,23 @@ class Receipt(Protocol):
 
     def refuse(self) -> None:
         """The rows are not on disk and will not be: the source must keep them (close without acking)."""
+        ...
+
+
+class Unwanted(msgspec.Struct, frozen=True):
+    """Why one message isn't taken. busy: it may be later; all else stays so."""
+
+    reason: Literal["too_large", "unreadable", "busy", "name"]
+    sentence: str
+    hint: str = ""
+
+
+@runtime_checkable
+class TellingReceipt(Receipt, Protocol):
+    """A receipt whose source can be told of single messages that they aren't taken."""
+
+    def turn_away(self, unwanted: Mapping[int, Unwanted]) -> None:
+        """These aren't on disk and won't be, by their places; all others are. Instead of `settle` or `refuse`."""
         ...
 
 

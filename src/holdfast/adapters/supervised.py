@@ -84,8 +84,11 @@ class Supervised:
         while True:
             try:
                 await attempt(self.worked)
-            except Exception as error:  # noqa: BLE001  # see the module's docstring
+            except Exception as error:  # see the module's docstring
                 self._failed(error)
+                this = asyncio.current_task()
+                if this is not None and this.cancelling():  # a TaskGroup that fails forgets it (Python 3.11)
+                    raise asyncio.CancelledError from error
             else:
                 self._enter("stopped")
                 return

@@ -60,6 +60,8 @@ def demo(
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+        except asyncio.CancelledError:
+            raise typer.Exit(143) from None
     raise typer.Exit(0 if balanced else 1)
 
 
@@ -80,6 +82,9 @@ async def _play(plan: "DemoPlan", console: "Console", json: Path | None, *, keep
     from holdfast.sim.demo.view import View
 
     run = Run(plan, SystemClock(), console)
+    this = asyncio.current_task()
+    if this is not None:  # gateway and hub are sessions of their own: nobody else would end them
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     await run.prepare()
     async with run.running():
         with View(console) as view:

@@ -22,7 +22,33 @@ from holdfast.inference.lifecycle.status import (
     ModelList,
     VersionStatus,
 )
+from holdfast.inference.serving.images.status import ImageStatus
 from holdfast.journal import models
+from holdfast.web.model_answers import LabelCounts
+
+
+class _Runs(msgspec.Struct, frozen=True):
+    """Of the API's `row`: how a deployment runs now."""
+
+    health: str
+    words: str = ""
+    p99_ms: float | None = None
+    budget_ms: float | None = None
+    rows_per_s: float = 0.0
+    devices: int = 0
+    fallback_share: float = 0.0
+
+
+class Shown(DeploymentStatus, frozen=True, kw_only=True):
+    """One deployment, how it runs, the count of its labels, and how it goes with its pictures.
+
+    row: absent where the other end is older
+    """
+
+    row: _Runs | None = None
+    labels: LabelCounts = LabelCounts()
+    pictures: ImageStatus | None = None
+
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDE = 24
@@ -42,26 +68,8 @@ def show_status(where: Api | File, name: str, *, json: bool) -> int:
     return 1 if found.alarms or found.fallen or not found.active else 0
 
 
-class _Runs(msgspec.Struct, frozen=True):
-    """Of the API's `row`: how a deployment runs now."""
-
-    health: str
-    words: str = ""
-    p99_ms: float | None = None
-    budget_ms: float | None = None
-    rows_per_s: float = 0.0
-    devices: int = 0
-    fallback_share: float = 0.0
-
-
-class _Running(DeploymentStatus, frozen=True, kw_only=True):
-    """row: absent where the other end is older."""
-
-    row: _Runs | None = None
-
-
-def _one(where: Api | File, name: str) -> _Running:
-    return running(where).get(f"models/{quote(name, safe='')}", _Running)
+def _one(where: Api | File, name: str) -> Shown:
+    return running(where).get(f"models/{quote(name, safe='')}", Shown)
 
 
 def _stopped(where: File, name: str, *, json: bool) -> int:
@@ -112,7 +120,7 @@ def _runs(row: _Runs) -> str:
     return ", ".join(said)
 
 
-def _status(found: _Running) -> list[str]:
+def _status(found: Shown) -> list[str]:
     acting = f"{plain(found.active) or 'nothing'} is active"
     if found.fallen:
         acting += f", but its fallbacks answer, until {when(found.hold_ns)} at least"
@@ -121,7 +129,21 @@ def _status(found: _Running) -> list[str]:
         lines.append(_runs(found.row))
     lines += ["", *_versions(found.versions)] if found.versions else []
     lines += [f"alarm     {when(one.since_ns)}  {plain(one.message)}" for one in found.alarms]
+    said = found.labels
+    if any((said.confirmed, said.rejected, said.given)):
+        lines += [
+            "",
+            f"labels    alerts: {said.confirmed:,} confirmed, {said.rejected:,} rejected; {said.given:,} of times",
+        ]
+    if found.pictures is not None:
+        lines += ["", *_pictures(found.pictures)]
     return [*lines, "", *_history(found.history)]
+
+
+def _pictures(told: ImageStatus) -> list[str]:
+    counts = f"{told.taken:,} taken, {told.refused:,} refused, {told.unanswered:,} without an answer"
+    first = f"pictures  {told.state.replace('_', ' ')}: {counts}; {told.waiting:,} wait ({size(told.waiting_bytes)})"
+    return [first, f"          {plain(told.last_error, 200)}"] if told.last_error else [first]
 
 
 def _versions(found: Sequence[VersionStatus]) -> list[str]:

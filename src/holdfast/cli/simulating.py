@@ -14,7 +14,7 @@ from holdfast.kernel.clock import NS_PER_S, SystemClock
 from holdfast.kernel.errors import HoldfastError
 from holdfast.sim.site.loading import Scenario, load_scenario, parse_time
 from holdfast.sim.site.reading import WRITTEN, api_of, node_files
-from holdfast.sim.site.running import Pace, Stage
+from holdfast.sim.site.running import STOP_S, Pace, Stage
 
 HASHED_FROM = "2026-01-05T06:00:00Z"
 """When a scenario that begins `now` begins for --hash: a Monday, early."""
@@ -61,6 +61,8 @@ async def play(wish: Wish, stopping: asyncio.Event) -> None:
             bar(done_s, None, f"{named}: {stage.tally.total.frames:,} frames{late}")
 
         await stage.run(Pace(wish.seconds, wish.speed), SystemClock(), stopping, told)
+    for group in stage.left_open:
+        typer.echo(f"{group}: it didn't close within {STOP_S:g} s; left to the end of the process", err=True)
     whole = wish.seconds is not None and not stopping.is_set()
     _tell(wish, stage, wish.seconds if whole and wish.seconds else stage.tally.until_ns / NS_PER_S)
 

@@ -1,6 +1,6 @@
 """A loaded model: numbers in, predictions out. Made by `door.open_model` only."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.inference.answers import AnswerInvalid, Reader
-from holdfast.inference.card import Card, Inputs
+from holdfast.inference.card import Card
 from holdfast.inference.errors import InputInvalid, RunFailed
+from holdfast.inference.feeding import Fed, Room, feeder, spread
 from holdfast.inference.runtimes.port import Options, Session
 from holdfast.model.predictions import Predictions
 
 Array = NDArray[Any]
 MOST_ROWS = 16_384
 """Of one run; more are run one after the other, so that a run's memory is bounded."""
-_LONG = 256
 
 
 class Model:
@@ -49,7 +49,7 @@ class Model:
         self.provider = session.provider
         self._session, self._name = session, name
         self._reader = Reader(card)
-        self._feed = _feeder(card.inputs)
+        self._feed = feeder(card.inputs)
         self._width, self._shape = card.width, card.inputs.shape
 
     def predict(self, values: Array) -> Predictions:
@@ -67,8 +67,25 @@ class Model:
             RunFailed: when the model fails, or answers in another shape than the card says.
             RunInterrupted: when `interrupt` was called meanwhile.
         """
+        return self.score(self.prepare([values], Room()))
+
+    def prepare(self, parts: Sequence[Array], room: Room) -> Fed:
+        """What `score` takes, of rows in one part or more; needs no model. Good until `room` is used again.
+
+        Raises:
+            InputInvalid: as of `predict`.
+        """
         with np.errstate(all="ignore"):  # what isn't finite is looked for, before the model and after it
-            fed, good = self._feed(self._rows(values))
+            return self._feed([self._rows(part) for part in parts], room)
+
+    def score(self, prepared: Fed) -> Predictions:
+        """What the model says of each row that was prepared; see `predict`.
+
+        Raises:
+            RunFailed, RunInterrupted: as of `predict`.
+        """
+        fed, good = prepared
+        with np.errstate(all="ignore"):
             if good is None:
                 return self._scored(fed)
             scored, at = Predictions.none(len(fed)), np.flatnonzero(good)
@@ -87,7 +104,7 @@ class Model:
         Raises:
             RunFailed: when the model fails.
         """
-        self._scored(self._feed(np.repeat(usual(self.card)[:1], rows, axis=0))[0])
+        self._scored(self._feed([np.repeat(usual(self.card)[:1], rows, axis=0)], Room())[0])
 
     def shares(self, values: Array) -> Array:
         """How probable each label is, (n, k) float64, as the model says it; of models with `outputs.classes`.
@@ -95,7 +112,7 @@ class Model:
         Raises:
             InputInvalid, RunFailed: as of `predict`; a row that isn't finite is the caller's to see.
         """
-        fed, _ = self._feed(self._rows(values))
+        fed, _ = self._feed([self._rows(values)], Room())
         try:
             return np.concatenate([self._reader.shares(said, part)[:n] for said, part, n in self._parts(fed)])
         except AnswerInvalid as invalid:
@@ -138,65 +155,6 @@ class Model:
 def usual(card: Card) -> Array:
     """Rows that any model must answer, (3, f): its average input, zeros, and one spread above the average."""
     inputs = card.inputs
-    mean, std = _spread(inputs, inputs.mean, 0.0), _spread(inputs, inputs.std, 1.0)
+    mean, std = spread(inputs, inputs.mean, 0.0), spread(inputs, inputs.std, 1.0)
     rows = np.stack([mean, np.zeros(card.width), mean + std])
     return rows if inputs.image is None else np.stack([np.zeros(card.width)] * 2 + [np.ones(card.width)])
-
-
-Fed = tuple[Array, Array | None]
-"""Numbers for the tensor, (n, f), and which rows may be scored; None = all."""
-
-
-def _feeder(inputs: Inputs) -> Callable[[Array], Fed]:
-    """What turns values into the tensor's numbers: standardised in float64, then cast."""
-    dtype = np.dtype(inputs.dtype)
-    cast = _float if dtype.kind == "f" else _whole
-    if not inputs.mean and not inputs.std:
-        return lambda values: cast(values, dtype)
-    standardised = _standardiser(_spread(inputs, inputs.mean, 0.0), 1 / _spread(inputs, inputs.std, 1.0))
-    return lambda values: cast(standardised(values), dtype)
-
-
-def _standardiser(mean: Array, scale: Array) -> Callable[[Array], Array]:
-    """(x - mean) * scale of each row. Numpy is slow along short rows, so as many as make a long one go together."""
-    lanes = max(1, _LONG // len(mean))
-    means, scales = np.tile(mean, lanes), np.tile(scale, lanes)
-
-    def standardised(values: Array) -> Array:
-        if len(values) < lanes:
-            out = np.subtract(values, mean, dtype=np.float64)
-            out *= scale
-            return out
-        out = np.empty(values.shape)
-        whole = len(values) - len(values) % lanes
-        for some, centre, spread in ((slice(whole), means, scales), (slice(whole, None), mean, scale)):
-            if len(values[some]):
-                here = out[some].reshape(-1, len(centre))
-                np.subtract(values[some].reshape(-1, len(centre)), centre, out=here)
-                here *= spread
-        return out
-
-    return standardised
-
-
-def _float(values: Array, dtype: np.dtype[Any]) -> Fed:
-    fed = values.astype(dtype, order="C", copy=False)  # beyond the type's range it is infinite, and not scored
-    finite: Array = np.isfinite(fed)
-    return fed, None if finite.all() else np.asarray(finite.all(axis=1))
-
-
-def _whole(values: Array, dtype: np.dtype[Any]) -> Fed:
-    limits = np.iinfo(dtype)
-    near = np.rint(values.astype(np.float64, copy=False))
-    fits = (near >= limits.min) & (near <= limits.max)  # false of NaN too
-    return np.where(fits, near, 0).astype(dtype), None if fits.all() else np.asarray(fits.all(axis=1))
-
-
-def _spread(inputs: Inputs, values: tuple[float, ...], default: float) -> Array:
-    """A number for each value of a row, (f,), of what the card gives."""
-    if not values:
-        return np.full(int(np.prod(inputs.shape)), default)
-    given = np.array(values, np.float64)
-    if len(given) == inputs.shape[0] and len(inputs.shape) > 1 and len(given) != inputs.shape[-1]:
-        given = given.reshape(-1, *([1] * (len(inputs.shape) - 1)))
-    return np.broadcast_to(given, inputs.shape).reshape(-1) if given.size < np.prod(inputs.shape) else given

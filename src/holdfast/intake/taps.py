@@ -20,6 +20,18 @@ class Tap(Protocol):
         ...
 
 
+class Diversion(Protocol):
+    """Takes messages that aren't readings, such as pictures: the intake never sees them."""
+
+    def claims(self, topic: str) -> bool:
+        """Are this topic's messages its own? Quick, as it's asked about each."""
+        ...
+
+    def take(self, arrival: Arrival) -> None:
+        """Take one; its receipt is settled, refused or turned away by the taker. Bounded by what it turns away."""
+        ...
+
+
 class Way(Protocol):
     """How to publish where a device's messages came from."""
 
@@ -87,13 +99,25 @@ class TapInbox:
     def __init__(self, inner: Inbox) -> None:
         self._inner = inner
         self._taps: Sequence[Tap] = ()
+        self._diversion: Diversion | None = None
+
+    def divert(self, diversion: Diversion) -> None:
+        """What it claims is its from now on."""
+        self._diversion = diversion
 
     def tap(self, tap: Tap) -> None:
         """Let it look, too."""
         self._taps = (*self._taps, tap)
 
+    def is_diverted(self, topic: str) -> bool:
+        """Do a topic's messages go to somebody else than the intake?"""
+        return self._diversion is not None and self._diversion.claims(topic)
+
     def offer(self, arrival: Arrival) -> bool:
         """See `Inbox`."""
+        if self._diversion is not None and self._diversion.claims(arrival.topic):
+            self._diversion.take(arrival)
+            return True
         for tap in self._taps:
             hold = tap.look(arrival)
             if hold is not None:

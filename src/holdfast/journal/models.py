@@ -4,6 +4,7 @@ Law: a book is stored before anything acts on it; what monitors have learned is 
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from holdfast.journal.transaction import Transaction
 from holdfast.storage.sqlite import Connection, row, rows
@@ -24,6 +25,14 @@ class StoredLabel:
     body: bytes
     alert: int = 0
     id: int = 0
+
+
+class Tally(NamedTuple):
+    """Labels of a deployment. confirmed, rejected: alerts, as they're labelled now; given: of a time of a device."""
+
+    confirmed: int
+    rejected: int
+    given: int
 
 
 def put_book(tx: Transaction, deployment: str, book: bytes) -> None:
@@ -84,8 +93,13 @@ def labels(db: Connection, deployment: str, limit: int, below: int = 0, device: 
     ]
 
 
-def count(db: Connection, deployment: str) -> tuple[int, int]:
-    """How many labels a deployment has: of alerts, and of times of a device."""
-    found = row(db, "SELECT count(*), sum(alert > 0) FROM model_labels WHERE deployment = ?", (deployment,))
-    of_alerts = 0 if found is None else int(found[1] or 0)
-    return of_alerts, 0 if found is None else int(found[0]) - of_alerts
+def tally(db: Connection, deployment: str) -> Tally:
+    """How many labels a deployment has, by what they are of."""
+    found = rows(
+        db,
+        "SELECT CASE WHEN m.alert = 0 THEN 'given' ELSE coalesce(a.label, '') END AS kind, count(*) "
+        "FROM model_labels m LEFT JOIN alert_labels a ON a.alert = m.alert WHERE m.deployment = ? GROUP BY kind",
+        (deployment,),
+    )
+    by = {str(kind): int(n) for kind, n in found}
+    return Tally(by.get("confirmed", 0), by.get("rejected", 0), by.get("given", 0))

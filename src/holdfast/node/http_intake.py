@@ -23,7 +23,7 @@ def make_intake(node: "Node", book: TokenBook) -> Intake:
         return "" if journal.condition is Condition.OK else f"the journal is {journal.condition.value}"
 
     def claims(topic: str) -> bool:
-        return node.uplinks.profile_of(topic) is not None
+        return node.uplinks.profile_of(topic) is not None or node.commands.taps.is_diverted(topic)
 
     filters = {name: app.intake for name, app in node.plan.settings.apps.items()}
     intake = HttpIntake(node.commands.taps, claims, why_not, clock, node.telemetry)
@@ -33,4 +33,5 @@ def make_intake(node: "Node", book: TokenBook) -> Intake:
         lambda text: book.who(text, clock.wall_ns() / NS_PER_S),
         lambda app, topic: any(matches(one, topic) for one in filters[app]),
         intake,
+        node.models.largest_picture,
     )

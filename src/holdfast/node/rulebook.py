@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,14 @@ class RuleBook:
         self.problems = []
         await self._intake.free()
         return self._adopt(shelf)
+
+    def shares(self, rules: Iterable[str]) -> dict[str, float]:
+        """By name the share of a core that each of these rules, or features, took in the last 10 s or so."""
+        wanted, found = frozenset(rules), dict[str, float]()
+        for engine in self._engines.values():
+            for cost in engine.costs(wanted):
+                found[cost.rule] = found.get(cost.rule, 0.0) + cost.share
+        return found
 
     async def feed(self, lines: Sequence[CompiledRule]) -> None:
         """Other feature lines from now on; rules, and lines that stay, go on."""

@@ -4,7 +4,7 @@ Cost is per batch and stage, not per reading: one table lookup finds the rows th
 touch; a stage that isn't touched costs nothing; the others work on whole columns.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -255,10 +255,11 @@ class Engine:
             if (line.meter.budget or line.meter.is_throttled) and line.meter.wants_change(now)
         ]
 
-    def costs(self) -> list[RuleCost]:
-        """What each rule costs."""
+    def costs(self, rules: Collection[str] | None = None) -> list[RuleCost]:
+        """What each rule costs. rules: only these; None: all."""
         now = self.watch.now()
-        return [cost for line in self.lines for cost in line.costs(now)]
+        found = (line for line in self.lines if rules is None or any(one.rule.name in rules for one in line.judges))
+        return [cost for line in found for cost in line.costs(now) if rules is None or cost.rule in rules]
 
     def refused(self) -> list[Refused]:
         """Series that rules want in a unit that they can't be converted to, each told once."""

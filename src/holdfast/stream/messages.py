@@ -1,5 +1,6 @@
 """From arrived rows to a stage's messages: neighbouring rows of a device with one time are one message."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ class Messages:
             if plan.wants_quality:
                 for i in self._own:
                     state.declare(f"quality{i}", np.int16, -1)
+            self._kept = [tuple(f"{name}{i}" for i in self._own) for name in ("last", "quality")]
+            for names in self._kept[: 1 + plan.wants_quality if self._own else 0]:
+                state.stack(names)
             state.share("others", np.full(others, np.nan))
 
     def gather(self, arrived: Arrived) -> tuple[Rows | None, Skipped | None]:
@@ -64,6 +68,9 @@ class Messages:
         rows = Rows(arrived.row[at[last]], ts[last], key, firsts, slots, (), ())
         quality, told = list[Array](), list[Array]()
         is_good = self._plan.wants_quality and usable is None and not arrived.quality[at].any()
+        is_plain = usable is None and is_good is self._plan.wants_quality
+        if is_plain and len(at) == len(rows) * len(self._plan.inputs) and len(self._own) == len(self._plan.inputs):
+            return self._whole(rows, column, message, value)
         for i, one in enumerate(self._plan.inputs):
             if one.kind == "own":
                 mine = column == i
@@ -86,13 +93,31 @@ class Messages:
         self._learn_others(arrived)
         if not self._plan.wants_quality:
             return rows
+        return replace(rows, live=self._live(rows), quality=tuple(quality), told=tuple(told), is_good=is_good)
+
+    def _live(self, rows: Rows) -> Array | None:
+        """Which messages bring a usable value; None: all."""
         live = np.zeros(len(rows), np.bool_)
         for i in self._own:
             known = rows.fresh[i]
             live |= np.True_ if known is None else known
-        return Rows(
-            rows.row, rows.ts, key, firsts, slots, rows.columns, rows.fresh,
-            None if live.all() else live, tuple(quality), tuple(told), is_good,
+        return None if live.all() else live
+
+    def _whole(self, rows: Rows, column: Array, message: Array, value: Array) -> Rows:
+        """Messages that bring every column, usable and good: no message has one twice, so none is without one."""
+        values = np.empty((len(self._own), len(rows)))
+        values[column, message] = value
+        ends = np.append(rows.firsts[1:], len(rows)) - 1
+        lasts, qualities = self._kept
+        self._state.stacked(lasts)[:, rows.slots] = values[:, ends]
+        count = len(self._own)
+        if not self._plan.wants_quality:
+            return replace(rows, columns=tuple(values), fresh=(None,) * count)
+        self._state.stacked(qualities)[:, rows.slots] = 0
+        good, all_ = np.zeros(len(rows), np.int16), np.ones(len(rows), np.bool_)
+        return replace(
+            rows, columns=tuple(values), fresh=(None,) * count, quality=(good,) * count, told=(all_,) * count,
+            is_good=True,
         )  # fmt: skip
 
     def _own_column(self, rows: Rows, i: int, mine: Array, message: Array, value: Array) -> Rows:

@@ -1,5 +1,6 @@
 """A batch's rows as rules want them: only those that a rule reads, grouped by key, as messages of several columns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -101,6 +102,11 @@ class Rows:
     def with_column(self, column: Array, fresh: Array | None) -> "Rows":
         """The same messages with one column more."""
         return replace(self, columns=(*self.columns, column), fresh=(*self.fresh, fresh))
+
+    def with_columns(self, made: Sequence[tuple[Array, Array | None]]) -> "Rows":
+        """The same messages with more columns, each with which messages bring it."""
+        columns, fresh = zip(*made, strict=True)
+        return replace(self, columns=self.columns + columns, fresh=self.fresh + fresh)
 
     def only(self, mask: Array) -> "Rows":
         """The same messages, of which only those in `mask` count any more."""

@@ -12,6 +12,7 @@ from holdfast.stream.latest import Latest
 from holdfast.stream.messages import Messages
 from holdfast.stream.plans import StagePlan
 from holdfast.stream.routing import Route
+from holdfast.stream.rowops.anomalies import together
 from holdfast.stream.rows import Arrived, Rows, Skipped
 from holdfast.stream.state import State
 from holdfast.stream.tallies import Tallies
@@ -39,7 +40,8 @@ class Stage:
         self.latest = Latest(self.state, plan)
         self.tallies = Tallies(self.state)
         self._messages = Messages(self.state, plan, self.route)
-        self._operators = [step.make(self.state, f"step{i}") for i, step in enumerate(plan.steps)]
+        operators = [(step.make(self.state, f"step{i}"), step.columns) for i, step in enumerate(plan.steps)]
+        self._operators = together(self.state, operators, len(plan.inputs))
         self._windows = make_windows(self.state, plan)
         self.taken = 0
         """Messages so far, for the account of costs."""
@@ -58,8 +60,7 @@ class Stage:
         self.taken += len(rows)
         for operator in self._operators:
             made = operator.apply(rows)
-            for column in made if isinstance(made, list) else [made]:
-                rows = rows.with_column(*column)
+            rows = rows.with_columns(made if isinstance(made, list) else [made])
         if self.plan.where is not None:
             passed = self.plan.where(rows.columns)
             rows = rows.only(passed if np.ndim(passed) else np.full(len(rows), bool(passed)))

@@ -49,6 +49,7 @@ class State:
         self._arrays: dict[str, Array] = {}
         self._shared: dict[str, Array] = {}
         self._tables: dict[str, Table] = {}
+        self._stacks: dict[tuple[str, ...], Array] = {}
         self.capacity = 0
         self.puts = 0
         """How often memory from elsewhere was taken in: what was concluded from the former holds no more."""
@@ -62,6 +63,15 @@ class State:
     def declared(self) -> dict[str, tuple[type, float]]:
         """The arrays of shape (slots,): their type, and what unused places hold."""
         return {n: (a.dtype.type, self._fills[n]) for n, a in self._arrays.items() if a.ndim == 1}
+
+    def stack(self, names: tuple[str, ...]) -> None:
+        """Keep these arrays, declared alike, in one: `stacked` has them all, and each goes on as its part of that."""
+        self._stacks[names] = made = np.stack([self._arrays[name] for name in names])
+        self._arrays.update(zip(names, made, strict=True))
+
+    def stacked(self, names: tuple[str, ...]) -> Array:
+        """Stacked arrays as one, shape (names, capacity) or (names, capacity, width)."""
+        return self._stacks[names]
 
     def share(self, name: str, array: Array) -> None:
         """Add an array that belongs to no slot; change it in place."""
@@ -93,6 +103,8 @@ class State:
             new = np.full((self.capacity, *old.shape[1:]), self._fills[name], old.dtype)
             new[: len(old)] = old
             self._arrays[name] = new
+        for names in self._stacks:
+            self.stack(names)
 
     def clear(self, slots: Array, *names: str) -> None:
         """Put the unused value back at `slots` of the named arrays."""

@@ -177,11 +177,16 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Messages of devices. who: which application a token stands for; may: may it send on a topic?"""
+    """Messages of devices.
+
+    who:     which application a token stands for; may: may it send on a topic?
+    picture: the bytes of the largest picture that is taken on a topic; 0 = it isn't one for pictures
+    """
 
     who: Callable[[str], str | None]
     may: Callable[[str, str], bool]
     intake: HttpIntake
+    picture: Callable[[str], int] = lambda _topic: 0
 
 
 @dataclass(frozen=True, slots=True)

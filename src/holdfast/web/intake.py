@@ -40,6 +40,8 @@ _QUICK = 64 << 10
 """Larger bodies are unpacked and read on a thread: the loop has others to serve."""
 _LINES = frozenset(("application/x-ndjson", "application/ndjson", "application/jsonl"))
 
+_PICTURES = frozenset(("image/jpeg", "image/jpg", "image/png", "image/webp", "image/bmp"))
+
 
 class Sender(NamedTuple):
     """Who sends. app: empty = it's no application, and may send on every topic."""
@@ -71,19 +73,20 @@ class IntakeRoutes:
 
     @needs(OPERATOR, tokens=True, noted=False, any_kind=True)
     async def one(self, request: Request) -> Response:
-        """One payload for a topic, as it is; as NDJSON (`application/x-ndjson`) one a line."""
-        topic = str(request.path_params["topic"])
-        is_lines = _kind(request) in _LINES
+        """One payload for a topic, as it is, or a picture; as NDJSON (`application/x-ndjson`) one a line."""
+        topic, kind = str(request.path_params["topic"]), _kind(request)
+        is_lines, most = kind in _LINES, min(self._deps.picture(topic), TOGETHER // 2)
 
         def messages(body: bytes) -> list[Message]:
             if fault := topic_fault(topic):
                 raise TopicUnusable(fault, "as in `/api/v1/intake/site/room-1/telemetry`")
+            _demand_picture(topic, kind, is_meant=most > 0)
             found = [Message(topic, one) for one in envelope.lines_of(body)] if is_lines else [Message(topic, body)]
             if not found or not (is_lines or body):
                 raise BodyInvalid("the body is empty", "send the payload as the body")
             return found
 
-        return await self._told(request, messages)
+        return await self._told(request, messages, most=most or MAX_BODY)
 
     @needs(OPERATOR, tokens=True, noted=False, any_kind=True)
     async def many(self, request: Request) -> Response:
@@ -121,12 +124,14 @@ class IntakeRoutes:
         told = await self._told(request, messages, *allowed)
         return Response(status_code=204) if told.status_code == 200 else told
 
-    async def _told(self, request: Request, read: Callable[[bytes], list[Message]], *allowed: str) -> Response:
+    async def _told(
+        self, request: Request, read: Callable[[bytes], list[Message]], *allowed: str, most: int = MAX_BODY
+    ) -> Response:
         only(request.query_params, *allowed)
         sender = self._sender(request)
         with _Held(self, sender.source) as held:
             try:
-                body = await self._body(request, held)
+                body = await self._body(request, held, most)
             except IntakeBusy as error:
                 return _closing(self._refusal(error))
             except Refused as error:
@@ -171,12 +176,12 @@ class IntakeRoutes:
             raise self._denied(401, "the token is unknown or over", hint)
         return Sender(f"http:{app}", app)
 
-    async def _body(self, request: Request, held: "_Held") -> bytes:
+    async def _body(self, request: Request, held: "_Held", most: int) -> bytes:
         """Read it, with a bound on its size, each pause, the whole, and all that are here at once."""
         held.begin()
         try:
             async with asyncio.timeout(WHOLE_S):
-                return await read_body(request, MAX_BODY, STALL_S, "send less at once, or packed", came=held.more)
+                return await read_body(request, most, STALL_S, "send less at once, or packed", came=held.more)
         except TimeoutError as error:
             raise Refused(408, f"the body wasn't here within {WHOLE_S:g} s", "send it again") from error
 
@@ -230,6 +235,20 @@ def _closing(error: Refused) -> Response:
     """A refusal before the body was read: what is left of it must not hold the connection."""
     again = {} if error.retry_after_s is None else {"Retry-After": "1"}
     return answer(Failure(str(error), error.hint), error.status, {"Connection": "close", **again})
+
+
+def _demand_picture(topic: str, kind: str, *, is_meant: bool) -> None:
+    """A picture comes where pictures are taken, and nothing else does.
+
+    Raises:
+        KindUnknown, TopicUnusable: else.
+    """
+    if is_meant and kind not in _PICTURES:
+        said = f"pictures are taken on {topic[:100]!r}, not {kind[:40] or 'a body without a type'}"
+        raise KindUnknown(said, "send it with `Content-Type: image/jpeg` or `image/png`")
+    if not is_meant and kind in _PICTURES:
+        hint = "name the topic in `models.deploy.NAME.images.topic` in node.yaml"
+        raise TopicUnusable(f"no model of this node takes pictures on {topic[:100]!r}", hint)
 
 
 def _kind(request: Request) -> str:

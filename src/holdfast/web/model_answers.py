@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from holdfast.inference.lifecycle.drift.shapes import Shape
 from holdfast.inference.lifecycle.states import Do
 from holdfast.inference.lifecycle.status import DeploymentRow, DeploymentStatus
+from holdfast.inference.serving.images.status import ImageStatus
 
 Health = Literal["starting", "ok", "pressed", "fallback", "stuck", "broken", "off", "waiting"]
 """waiting: its model isn't on the node yet; pressed: late or skipping to keep its budget; fallback: something else
@@ -22,10 +23,10 @@ Deed = Literal["load", "shadow", "canary", "promote", "rollback", "retire", "rel
 class ModelRow(DeploymentRow, frozen=True, kw_only=True):
     """One deployment as it is now. Of `DeploymentRow`: `active` is a ref, empty = none; `canaries` have their percent.
 
-    words:    why the health isn't `ok`
+    words:    why the health isn't `ok`; of one that is, what else is to be known, as that its features are dear
     budget_ms: from a reading's arrival to the published result, for 99 of 100; None = none is set
     p50_ms, p99_ms: of the last minute; None = nothing was scored in it
-    fallback_share: of the results since the node started those that something else than the model gave
+    fallback_share: of the active version's results of the last ten minutes those that something else gave
     devices:  that have had a result; rule: whose alerts `open_alerts` are, empty = none is set
     """
 
@@ -144,9 +145,10 @@ class Offer(Struct, frozen=True):
 
 
 class LabelCounts(Struct, frozen=True):
-    """Labels: of_alerts, by who confirmed or rejected one; given: of times of a device."""
+    """Labels: of alerts, as people confirmed or rejected them (the last word counts), and given of a time."""
 
-    of_alerts: int = 0
+    confirmed: int = 0
+    rejected: int = 0
     given: int = 0
 
 
@@ -184,6 +186,7 @@ class ModelDetail(DeploymentStatus, frozen=True, kw_only=True):
     trend:    the last while, oldest first, at most 500
     results:  the newest, newest first, at most 200
     former:   the ref that a rollback returns to where there is no canary; empty = none
+    pictures: how it goes with them; null = it takes none
     """
 
     row: ModelRow
@@ -197,3 +200,4 @@ class ModelDetail(DeploymentStatus, frozen=True, kw_only=True):
     trend: list[Pace]
     results: list[ResultTold]
     former: str = ""
+    pictures: ImageStatus | None = None

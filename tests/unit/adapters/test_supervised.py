@@ -50,3 +50,29 @@ def test_an_unforeseen_error_is_named_and_bounded() -> None:
     assert said.startswith("ValueError: xxx")
     assert len(said) == 300
     assert "report" in hint
+
+
+def test_it_ends_when_it_is_cancelled_in_the_very_moment_of_a_failure() -> None:
+    async def fails() -> None:
+        raise OSError(5, "Input/output error")
+
+    async def attempt(worked: Worked) -> None:
+        worked()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+            group.create_task(asyncio.sleep(1_000))
+
+    async def go() -> None:
+        for turns in range(8):
+            clock = ManualClock()
+            backoff = Backoff(1_000.0, 1_000.0, random.Random(0))
+            one = Supervised(("host", "host", "/gone"), clock, Telemetry(clock, lambda _: None), backoff)
+            task = asyncio.create_task(one.run(attempt))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert task.cancelled(), turns
+
+    asyncio.run(go())

@@ -1,6 +1,9 @@
 import asyncio
 import contextlib
 import json
+import socket
+import struct
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +11,14 @@ import pytest
 
 from holdfast.codecs.decoder import Decoder, Run
 from holdfast.codecs.loading import BUILTIN, load_profiles
+from holdfast.kernel.clock import SystemClock
 from holdfast.model.series import Catalogue
 from holdfast.sim.cut import CutProxy
 from holdfast.sim.demo.alerts import packets
+from holdfast.sim.demo.processes import Process, StillRunning
 from holdfast.sim.demo.report import Latency, Report, problems_of
 from holdfast.sim.demo.view import sparkline
+from holdfast.sim.fleet.fleet import Fleet, FleetPlan
 from holdfast.sim.fleet.payloads import SHAPES, fahrenheit, flat, nested, records
 from holdfast.sim.fleet.record import Kind, Record
 from holdfast.sim.fleet.recording import Row, load_recording
@@ -220,3 +226,76 @@ def test_packets_are_cut_out_of_a_stream_wherever_it_breaks() -> None:
 def test_a_sparkline_is_as_tall_as_its_largest_value() -> None:
     assert sparkline([0, 4, 8], 10) == "▁▅█"
     assert sparkline([0, 0], 10) == "▁▁"
+
+
+def fleet(port: int, devices: int, seconds: float, rate: float) -> Fleet:
+    return Fleet(FleetPlan("127.0.0.1", port, devices, rate, seconds), SystemClock())
+
+
+def test_a_broker_that_never_answers_holds_the_fleet_up_for_its_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.sim.fleet.client._CONNECT_S", 0.1)
+    monkeypatch.setattr("holdfast.sim.fleet.fleet._CONNECTING_S", 0.1)
+    monkeypatch.setattr("holdfast.sim.fleet.fleet.SETTLE_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0), backlog=500) as mute:
+        devices = fleet(mute.getsockname()[1], devices=100, seconds=0.1, rate=100)
+        record = devices.run(lambda: False, lambda _: None)
+        mute.setblocking(False)
+        tries = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                mute.accept()[0].close()
+                tries += 1
+    assert np.isnan(record.t_ack).all()
+    assert 0 < tries < 100  # each lasts 0.1 s: not even all of the devices had a turn
+
+
+def test_a_broker_that_resets_connections_as_they_write_loses_nothing() -> None:
+    resets = 20
+
+    def serve(door: socket.socket) -> None:
+        for n in range(resets + 1):
+            one, _ = door.accept()
+            with one:
+                one.recv(1000)
+                one.sendall(b"\x20\x02\x00\x00")
+                if n < resets:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+                    continue
+                tail = b""
+                while data := one.recv(65536):
+                    tail += data
+                    while len(tail) > 3 and tail[0] & 0xF0 == 0x30:
+                        head = 2 if tail[1] < 128 else 3
+                        size = head + (tail[1] & 127) + (tail[2] * 128 if head == 3 else 0)
+                        if len(tail) < size:
+                            break
+                        pid = head + 2 + int.from_bytes(tail[head : head + 2], "big")
+                        one.sendall(b"\x40\x02" + tail[pid : pid + 2])
+                        tail = tail[size:]
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        broker = threading.Thread(target=serve, args=(door,), daemon=True)
+        broker.start()
+        devices = fleet(door.getsockname()[1], devices=1, seconds=0.5, rate=200)
+        record = devices.run(lambda: False, lambda _: None)
+        broker.join(20)
+    assert not broker.is_alive()
+    assert devices.reconnects >= 1
+    assert len(record.kind) == 100
+    assert not np.isnan(record.t_ack).any()
+
+
+def test_a_process_that_should_have_ended_is_told_with_its_last_words(tmp_path: Path) -> None:
+    async def go() -> None:
+        process = await Process.start("fleet", ["http.server", "--bind", "127.0.0.1", "0"], tmp_path)
+        try:
+            process.demand_ended(59.0, 60.0)
+            with (tmp_path / "fleet.log").open("a") as log:
+                log.write("waiting for Godot\n")
+            with pytest.raises(StillRunning, match=r"fleet still runs after 61 s .*\n(.*\n)*waiting for Godot"):
+                process.demand_ended(61.0, 60.0)
+        finally:
+            await process.stop()
+        process.demand_ended(61.0, 60.0)
+
+    asyncio.run(go())

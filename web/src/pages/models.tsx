@@ -76,7 +76,7 @@ function Figures({ list }: { list: ModelList }) {
   return (
     <div class="grid model-figures">
       <Stat title="At work" value={whole(models.filter((one) => one.health !== "waiting").length)} mood={bad ? "bad" : pressed ? "warn" : ""} note={bad ? `${whole(bad)} can’t answer` : pressed ? `${whole(pressed)} not at full strength` : "all are well"} />
-      <Stat title="Scored" value={rate(rows)} unit="rows/s" note={fallback ? `${percent(fallback)} by something else than the model` : rows ? "all by the models" : "no device sends what they take"} mood={fallback > 0.05 ? "warn" : ""} />
+      <Stat title="Scored" value={rate(rows)} unit="rows/s" note={fallback ? `${percent(fallback)} by something else in the last 10 minutes` : rows ? "all by the models" : "no device sends what they take"} mood={fallback > 0.05 ? "warn" : ""} />
       <Stat title="Nearest to its budget" value={part ? percent(part) : "—"} mood={budgetMood(part)} note={part && slowest ? `${slowest.name}: p99 ${millis(slowest.p99_ms)} of ${millis(slowest.budget_ms)}` : "nothing was scored in the last minute"} />
       <Stat title="Drift" value={whole(drifting.length)} unit={drifting.length === 1 ? "model" : "models"} mood={drifting.length ? "bad" : ""} note={drifting.length ? drifting.map((one) => one.name).join(", ") : learning ? `${learning === models.length ? "what is usual is still being learned" : `${whole(learning)} still ${learning === 1 ? "learns" : "learn"} what is usual`}` : "data is as it was in training"} />
     </div>

@@ -26,7 +26,7 @@ from holdfast.adapters.broker.reader import Chunk, Item, TopicRun
 from holdfast.adapters.broker.settings import BrokerSettings
 from holdfast.adapters.mqtt import fields
 from holdfast.adapters.mqtt.reader import AckRun
-from holdfast.adapters.port import Arrival, Inbox
+from holdfast.adapters.port import Arrival, Inbox, Unwanted
 from holdfast.adapters.supervised import AdapterStatus, Supervised, Worked
 from holdfast.kernel.clock import Clock
 from holdfast.telemetry.happenings import Telemetry
@@ -52,6 +52,10 @@ class _Share:
         self._left -= 1
         if not self._left:
             self._owner.settled(self)
+
+    def turn_away(self, _unwanted: Mapping[int, Unwanted]) -> None:
+        """Some of a topic's aren't taken. They're let go: to keep them, the broker would keep all behind them, too."""
+        self.settle()
 
     def refuse(self) -> None:
         """One of them won't be: nothing of the chunk is ever acknowledged, so the broker keeps it."""

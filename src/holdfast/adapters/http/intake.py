@@ -8,14 +8,21 @@ all, is to be sent again: profiles' message ids recognise what is here already.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
 from holdfast.adapters.http.envelope import Message
-from holdfast.adapters.http.errors import IntakeBusy, Reason, TopicUnusable
+from holdfast.adapters.http.errors import (
+    BodyInvalid,
+    BodyTooLarge,
+    HttpIntakeError,
+    IntakeBusy,
+    Reason,
+    TopicUnusable,
+)
 from holdfast.adapters.http.happenings import HttpPostRefused
-from holdfast.adapters.port import Arrival, Inbox
+from holdfast.adapters.port import Arrival, Inbox, Unwanted
 from holdfast.adapters.supervised import AdapterStatus, State
 from holdfast.kernel.clock import Clock
 from holdfast.telemetry.happenings import Telemetry
@@ -25,6 +32,11 @@ SETTLE_S = 30.0
 """How long a post waits for its commit."""
 MOST_TOLD = 20
 """Refused messages that an answer tells of one by one."""
+_UNWANTED: Mapping[str, type[HttpIntakeError]] = {
+    "too_large": BodyTooLarge,
+    "busy": IntakeBusy,
+    "name": TopicUnusable,
+}
 _AGAIN = "send it again in a moment; what has a message id isn't stored twice"
 
 
@@ -58,6 +70,8 @@ class _Post:
         self.done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.repeated = self.quarantined = 0
         self.refusals: list[Quarantined] = []
+        self.unwanted: Unwanted | None = None
+        """Why the first of those that weren't taken wasn't."""
         self._left, self._is_good = parts, True
 
     def over(self, *, good: bool) -> None:
@@ -85,6 +99,13 @@ class _Part:
         """It won't be."""
         self._owner.refused += len(self._places)
         self._post.over(good=False)
+
+    def turn_away(self, unwanted: Mapping[int, Unwanted]) -> None:
+        """These aren't taken, the others are."""
+        self._owner.refused += len(unwanted)
+        self._owner.settled += len(self._places) - len(unwanted)
+        self._post.unwanted = self._post.unwanted or unwanted[min(unwanted)]
+        self._post.over(good=True)
 
     def refused(self, place: int, reason: str, detail: str) -> None:
         """One goes to quarantine."""
@@ -136,6 +157,7 @@ class HttpIntake:
         Raises:
             TopicUnusable: a topic that no profile takes; nothing was offered.
             IntakeBusy: nothing was offered, or not all of it is on disk.
+            BodyTooLarge, BodyInvalid: of one that isn't a reading, such as a picture.
         """
         self._may_take()
         by_topic: dict[str, tuple[list[bytes], list[int]]] = {}
@@ -187,6 +209,9 @@ class HttpIntake:
             raise IntakeBusy(said, _AGAIN) from error
         if not is_good:
             raise IntakeBusy("the journal takes nothing", _AGAIN)
+        if post.unwanted is not None:
+            one = post.unwanted
+            raise _UNWANTED.get(one.reason, BodyInvalid)(one.sentence, one.hint)
 
     def _drained(self) -> None:
         self._is_full, self._changed_ns = False, self._clock.wall_ns()

@@ -5,10 +5,11 @@ and a PUBLISH with an identifier that is kept is a repeat. The identifiers of a 
 are stored by the commit that stores the readings; PUBREC follows it, and PUBCOMP follows the commit that forgets them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from holdfast.adapters.mqtt.reader import PublishRun
+from holdfast.adapters.port import Unwanted
 
 if TYPE_CHECKING:
     from holdfast.adapters.mqtt.inflow import Inflow
@@ -91,6 +92,10 @@ class RunReceipt:
     def refuse(self) -> None:
         """Not on disk: close without acknowledging; the client sends them again."""
         self._inflow.refused(self._pids)
+
+    def turn_away(self, unwanted: Mapping[int, Unwanted]) -> None:
+        """Some aren't taken, the others are on disk."""
+        self._inflow.turned_away(self._pids, unwanted)
 
 
 class ExactReceipt:

@@ -4,7 +4,7 @@ A client that has `receive_maximum` messages unsettled is read no further (3.1.1
 and where QoS 2 messages count until their PUBCOMP).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from holdfast.adapters.mqtt import packets
@@ -16,6 +16,15 @@ from holdfast.adapters.mqtt.ports import NO_RECEIPT, Gate, Wire
 from holdfast.adapters.mqtt.reader import PublishRun
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.session import Session
+from holdfast.adapters.port import Unwanted
+
+_TURNED_AWAY = {
+    "busy": Reason.QUOTA_EXCEEDED,
+    "too_large": Reason.IMPLEMENTATION,
+    "unreadable": Reason.PAYLOAD_INVALID,
+    "name": Reason.TOPIC_INVALID,
+}
+"""By why a message isn't taken: what MQTT 5 §3.4.2.1 lets a PUBACK say."""
 
 
 class Client(Protocol):
@@ -100,6 +109,27 @@ class Inflow:
         """A run won't be on disk."""
         self.outstanding -= len(pids)
         self._client.close(Reason.IMPLEMENTATION)
+
+    def turned_away(self, pids: list[bytes], unwanted: Mapping[int, Unwanted]) -> None:
+        """QoS 1 messages of a run aren't taken: MQTT 5 is told why.
+
+        3.1.1 can't be: what may be taken later stays with the client, which is closed; what never will is acknowledged,
+        like a reading that nobody can decode, or it would come for ever.
+        """
+        version = self._client.version
+        if version != packets.V5:
+            is_later = any(one.reason == "busy" for one in unwanted.values())
+            (self.refused if is_later else self.settled)(pids)
+            return
+        self.outstanding -= len(pids)
+        if self._client.phase is not Phase.LIVE:
+            return
+        for place, pid in enumerate(pids):  # in their order (§4.6)
+            why = unwanted.get(place)
+            reason = Reason.SUCCESS if why is None else _TURNED_AWAY[why.reason]
+            self._wire.write([packets.acks(packets.PUBACK, version, [pid], reason)])
+        if self._client.is_held:
+            self._client.hold()
 
     # The rest of QoS 2
 

@@ -7,6 +7,7 @@ finds out again.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -45,6 +46,8 @@ class Lives:
         self.lives = dict(lives)
         self._books, self._clock, self._known, self._acted = books, clock, known, acted
         self._locks = {name: asyncio.Lock() for name in self.lives}
+        self._labelled: Counter[str] = Counter()
+        self._tallies: dict[str, tuple[int, models.Tally]] = {}
 
     async def start(self, configured: Mapping[str, tuple[str, str, tuple[str, float]]]) -> None:
         """Take up what was stored, then what node.yaml says that is new: (active, shadow, (canary, percent))."""
@@ -131,8 +134,23 @@ class Lives:
             label.deployment, label.device, label.start_ns, label.end_ns, msgspec.json.encode(label), label.alert
         )
         number = await self._books.submit(lambda tx: models.put_label(tx, stored))
+        self._labelled[life.deployment] += 1
         life.labelled(label)
         return replace(label, id=number)
+
+    async def tally(self, deployment: str) -> models.Tally:
+        """How many labels there are; counted again only once there's another.
+
+        Raises:
+            DeploymentUnknown: when there's no such deployment.
+        """
+        self.find(deployment)
+        so_far = self._labelled[deployment]
+        held = self._tallies.get(deployment)
+        if held is None or held[0] != so_far:
+            held = so_far, await asyncio.to_thread(self._books.look, partial(models.tally, deployment=deployment))
+            self._tallies[deployment] = held
+        return held[1]
 
     async def labels(self, deployment: str, limit: int = 100, below: int = 0, device: str = "") -> LabelList:
         """The newest labels."""
@@ -144,10 +162,6 @@ class Lives:
         )
         more = found[limit - 1].id if len(found) > limit else 0
         return LabelList([label_of(one) for one in found[:limit]], more)
-
-    async def label_counts(self, deployment: str) -> tuple[int, int]:
-        """How many there are: of alerts, and of times of a device."""
-        return await asyncio.to_thread(self._books.look, partial(models.count, deployment=deployment))
 
     async def tick(self) -> list[Finding]:
         """What was found in all of them; stores what was done automatically."""

@@ -152,6 +152,7 @@ class Answers:
             latency=np.full(n, waited[0]) if alone else np.repeat(waited, lengths),
         )
         post.counts.told(how, n)
+        post.shares.add(n, now, fallen=how not in (How.MODEL, How.PARENT))
         for seconds, length in zip(waited, lengths, strict=True):
             post.latencies.add(seconds, length, now)
             post.counts.late += length if seconds > post.budget_s else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from holdfast.inference.serving.costs import Costs
 from holdfast.inference.serving.health import Health
 from holdfast.inference.serving.pieces import Job, Piece, Slot, newest_only
-from holdfast.inference.serving.ports import Scorer
+from holdfast.inference.serving.ports import Scorer, Staged
 from holdfast.inference.serving.settings import ServingSettings
 from holdfast.model.predictions import How
 
@@ -36,6 +36,7 @@ class Lane:
     def __init__(self, key: str, scorer: Scorer, settings: ServingSettings) -> None:
         self.number = next(_numbers)
         self.key, self.scorer = key, scorer
+        self.staged = scorer if isinstance(scorer, Staged) else None
         self.costs = Costs()
         self.health = Health(settings.trip_after, settings.pauses_s)
         self.posts: list[Post] = []

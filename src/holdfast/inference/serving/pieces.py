@@ -84,29 +84,6 @@ def span(rows: FeatureRows, start: int, stop: int) -> FeatureRows:
     return replace(rows, key=rows.key[at], ts=rows.ts[at], values=rows.values[at], flags=rows.flags[at])
 
 
-class Scratch:
-    """Where the values of a run's pieces are put side by side; one a thread, so that no run pays for fresh pages."""
-
-    def __init__(self) -> None:
-        self._held = np.empty(0)
-
-    def values_of(self, pieces: list[Piece]) -> Array:
-        """All their values, shape (n, f); good until the next call."""
-        if len(pieces) == 1:
-            return pieces[0].rows.values
-        n, width = sum(len(piece) for piece in pieces), pieces[0].rows.values.shape[1]
-        if self._held.size < n * width:
-            self._held = np.empty(n * width)
-        values = self._held[: n * width].reshape(n, width)
-        # numpy would let go of the GIL for each piece, and wait for a busy loop to get it back each time
-        room, at = values.data.cast("B"), 0
-        for piece in pieces:
-            mine = np.ascontiguousarray(piece.rows.values, np.float64).data.cast("B")
-            room[at : at + len(mine)] = mine
-            at += len(mine)
-        return values
-
-
 def newest_only(pieces: Iterable[Piece]) -> tuple[deque[Piece], list[Piece]]:
     """What remains when each device keeps its newest row, and what's passed over, in order.
 

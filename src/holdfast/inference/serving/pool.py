@@ -2,6 +2,10 @@
 
 A thread that a model holds on to can't be killed, so it's given up: it takes no further job, its priority sinks, and
 when the model lets go of it, it ends. ONNX Runtime releases the GIL while it runs and can be asked to stop.
+
+When another job is laid out already, the thread prepares it (copies, casts, checks) before it tells the loop of the one
+that has ended: both would want the GIL, and each of numpy's steps would wait for the loop. This way the loop has it
+while the model runs.
 """
 
 import asyncio
@@ -10,10 +14,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
-from holdfast.inference.serving.pieces import Job, Scratch, Slot
+from holdfast.inference.feeding import Room, together
+from holdfast.inference.serving.pieces import Job, Slot
 from holdfast.inference.serving.ports import Interruptible, zeros
 from holdfast.kernel.clock import Clock
 
@@ -91,43 +97,68 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        scratch = Scratch()
-        while (job := self._take()) is not None:
-            _perform(job, self._clock, scratch)
-            ends = self._has_to_end()
-            with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
-                self._loop.call_soon_threadsafe(self._done, self._slot, job)
-            if ends:
+        room, ended = Room(), None
+        while True:
+            job = self._take(waits=ended is None)
+            ready = None if job is None else _prepare(job, self._clock, room)
+            if ended is not None:
+                self._tell(ended)
+            elif job is None:
                 return
+            if (ended := job) is not None:
+                _score(ended, ready, self._clock)
+                if self._has_to_end():
+                    self._tell(ended)
+                    return
+
+    def _tell(self, job: Job) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(self._done, self._slot, job)
 
     def _has_to_end(self) -> bool:
         """Whoever isn't root can't raise a priority, and a thread inherits that of the one that starts it."""
         with self._bell:
             self._running = None
-            return self._has_sunk
+            return self._has_sunk or self._retired
 
-    def _take(self) -> Job | None:
+    def _take(self, *, waits: bool) -> Job | None:
+        """What's next. None: nothing is (unless it waits), or nothing will be."""
         with self._bell:
-            self._running = None
-            while not self._inbox and not self._retired:
+            while waits and not self._inbox and not self._retired:
                 self._bell.wait()
-            if self._retired:
+            if self._retired or not self._inbox:
                 return None
             self._running = self._inbox.popleft()
             self._running.started = self._clock.monotonic()
             return self._running
 
 
-def _perform(job: Job, clock: Clock, scratch: Scratch) -> None:
-    scorer = job.lane.scorer
-    began = clock.monotonic()
+def _prepare(job: Job, clock: Clock, room: Room) -> Any:
+    """What `_score` takes; None: the job has an error."""
+    began, lane = clock.monotonic(), job.lane
     try:
-        said = scorer.predict(scratch.values_of(job.pieces) if job.pieces else zeros(job.n, scorer.width))
-        if not len(said.score) == len(said.label) == len(said.confidence) == job.n:
-            job.error = f"it was given {job.n} rows and said something of {len(said.score)}"
-        else:
-            job.finite = bool(np.isfinite(said.score).all())
-            job.said = said
+        parts = [piece.rows.values for piece in job.pieces] or [zeros(job.n, lane.scorer.width)]
+        return together(parts, room) if lane.staged is None else lane.staged.prepare(parts, room)
     except BaseException as error:  # noqa: BLE001  # whatever a model raises is its own fault, and the thread's to survive
-        job.error = f"{type(error).__name__}: {error}"[:500]
-    job.took_s = clock.monotonic() - began
+        job.error = _said(error)
+    finally:
+        job.took_s = clock.monotonic() - began
+
+
+def _score(job: Job, ready: Any, clock: Clock) -> None:
+    began, lane = clock.monotonic(), job.lane
+    if not job.error:
+        try:
+            said = lane.scorer.predict(ready) if lane.staged is None else lane.staged.score(ready)
+            if not len(said.score) == len(said.label) == len(said.confidence) == job.n:
+                job.error = f"it was given {job.n} rows and said something of {len(said.score)}"
+            else:
+                job.finite = bool(np.isfinite(said.score).all())
+                job.said = said
+        except BaseException as error:  # noqa: BLE001  # as above
+            job.error = _said(error)
+    job.took_s += clock.monotonic() - began
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:500]

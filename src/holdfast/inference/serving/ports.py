@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.inference.feeding import Room
 from holdfast.model.features import FeatureRows
 from holdfast.model.predictions import Predictions, Role
 
@@ -49,6 +50,19 @@ class Interruptible(Protocol):
 
     def interrupt(self) -> bool:
         """Make what runs now raise soon; what's started later runs. Never blocks; any thread. False: it can't."""
+        ...
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A scorer whose `predict` can be had in two steps: while the second runs, the loop has the GIL to itself."""
+
+    def prepare(self, parts: Sequence[Array], room: Room) -> Any:
+        """What `score` takes, of rows in parts (n, width), float64; quick. Good until `room` is used again."""
+        ...
+
+    def score(self, prepared: Any) -> Predictions:
+        """Score them; as `Scorer.predict`."""
         ...
 
 

@@ -7,6 +7,7 @@ from holdfast.inference.serving.lasts import Lasts
 from holdfast.inference.serving.latencies import Latencies
 from holdfast.inference.serving.ports import Deployment
 from holdfast.inference.serving.pressure import Budget, Pressure
+from holdfast.inference.serving.shares import Shares
 from holdfast.model.predictions import How, Role
 
 
@@ -62,6 +63,7 @@ class Post:
         self.deployment = deployment
         self.counts = Counts()
         self.latencies = Latencies(window_s)
+        self.shares = Shares()
         self.pressure = Pressure(deployment.budget_s, can_fall=bool(deployment.fallback))
         self.seen = 0.0
         """When rows came last (monotonic, s)."""

@@ -9,6 +9,8 @@ starts without a turn of the loop in between). A shadow's rows run when nothing 
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+import numpy as np
+
 from holdfast.inference.serving.answers import Answers
 from holdfast.inference.serving.happenings import (
     DeploymentCameBack,
@@ -87,7 +89,7 @@ class Schedule:
     def _offer(self, post: Post, rows: FeatureRows, now: float) -> None:
         post.seen = now
         post.counts.offered += len(rows)
-        if (rows.flags & UNUSABLE).any():
+        if np.count_nonzero(rows.flags) and (rows.flags & UNUSABLE).any():
             usable = rows.usable
             self.answers.unusable(Piece(post, rows.take(~usable)), now)
             rows = rows.take(usable)

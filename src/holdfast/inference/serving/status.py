@@ -25,6 +25,7 @@ class PostStatus(Struct, frozen=True):
     smaller …:  rows that a fallback answered
     late:       rows told after the budget
     errors:     runs that failed; a model's posts share them
+    answered_lately, fallen_lately: rows of the last ten minutes, and of these those that a fallback answered
     """
 
     deployment: str
@@ -54,6 +55,8 @@ class PostStatus(Struct, frozen=True):
     errors: int
     last_error: str
     again_in_s: float | None
+    answered_lately: int = 0
+    fallen_lately: int = 0
 
 
 class ServingStatus(Struct, frozen=True):
@@ -93,6 +96,7 @@ def status_of(schedule: Schedule, now: float, untold: int) -> ServingStatus:
 def _post(post: Post, now: float, *, has_threads: bool) -> PostStatus:
     lane, counts = post.lane, post.counts
     p50, p99 = post.latencies.quantiles((0.5, 0.99), now)
+    answered, fallen = post.shares.of(now)
     batch = lane.run_rows / lane.runs if lane.runs else 0.0
     return PostStatus(
         deployment=post.deployment.name,
@@ -122,6 +126,8 @@ def _post(post: Post, now: float, *, has_threads: bool) -> PostStatus:
         errors=lane.errors,
         last_error=lane.last_error,
         again_in_s=max(0.0, lane.health.until - now) if lane.health.is_out and lane.key else None,
+        answered_lately=answered,
+        fallen_lately=fallen,
     )
 
 

@@ -67,10 +67,11 @@ class Desk:
             features=telling.features_told(work),
             running={ref: telling.running_of(mine.get((ref, role)), scorers.get(ref)) for ref, role in roles.items()},
             shapes=shapes_of(life.monitor.inputs) | shapes_of(life.monitor.outputs),
-            labels=LabelCounts(*await self._models.lives.label_counts(deployment)),
+            labels=LabelCounts(*await self._models.lives.tally(deployment)),
             devices=newest.devices(deployment)[:MOST_DEVICES],
             trend=list(self._paces.get(deployment, ())),
             results=telling.results_told(newest.batches(deployment)),
+            pictures=self._models.pictures.status(deployment),
             former=next((ref for ref in reversed(life.book.former) if life.book.has(ref)), ""),
         )
 
@@ -141,8 +142,9 @@ class Desk:
             health = "fallback"
         drift = next((one for one in alarms if "drift" in one.kind or one.kind == "data-quality"), None)
         known: DriftState = "drifting" if drift is not None else "ok" if _watches(life) else "unknown"
-        answered = 0 if post is None else post.scored + post.smaller + post.rule + post.last
-        others = 0 if post is None else post.smaller + post.rule + post.last
+        words = words or models.spending.words(name)
+        acting = [one for one in posts if one.deployment == name and one.role == "active"]
+        answered, others = sum(one.answered_lately for one in acting), sum(one.fallen_lately for one in acting)
         rule = rule_name(name) if work.settings.alert is not None else ""
         lived = DeploymentRow(name, "", False, [], {}, 0, 0) if life is None else life.row()  # as it is
         return ModelRow(

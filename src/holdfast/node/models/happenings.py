@@ -34,3 +34,12 @@ class ModelsFailed(Happening, frozen=True):
     level: ClassVar[Level] = Level.ERROR
     metric: ClassVar[str] = "models_failed"
     error: str
+
+
+class CamerasFailed(Happening, frozen=True):
+    """A deployment's pictures can't be taken: it's tried again; readings and other deployments go on."""
+
+    level: ClassVar[Level] = Level.ERROR
+    metric: ClassVar[str] = "cameras_failed"
+    deployment: str
+    error: str

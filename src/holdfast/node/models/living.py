@@ -109,8 +109,11 @@ def columns_of(work: Work) -> Sequence[Column]:
 
 def misfit(work: Work, card: Card) -> str:
     """Why a version can't be in this deployment; empty = it can."""
-    mine = "" if work.card is None else work.card.inputs.features
-    if card.inputs.features == mine:
+    mine, image = ("", None) if work.card is None else (work.card.inputs.features, work.card.inputs.image)
+    if card.inputs.features == mine and card.inputs.image == image:
         return ""
+    if image is not None and card.inputs.image is not None:
+        said = f"{card.ref} takes other pictures than {work.name} makes: `inputs.image` of its card is different"
+        return f"{said}; deploy it under a name of its own"
     theirs = card.inputs.features or "images"
     return f"{card.ref} takes {theirs}, and {work.name} computes {mine or 'images'}: deploy it under a name of its own"

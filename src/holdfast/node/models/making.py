@@ -21,6 +21,10 @@ class NoModels:
     def label(self, one: Labelled) -> None:
         """Of a model that isn't there any more: told again when there are models."""
 
+    def largest_picture(self, _topic: str) -> int:
+        """None is taken."""
+        return 0
+
     async def stop(self, deadline_s: float) -> None:
         """Nothing."""
 

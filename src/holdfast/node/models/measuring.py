@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, get_args
 
+from holdfast.inference.serving.images.status import STATES as CAMERA_STATES
+from holdfast.inference.serving.images.status import ImageStatus
 from holdfast.inference.serving.status import PostStatus, State
 from holdfast.telemetry.happenings import Telemetry
 from holdfast.telemetry.numbers import Rows, state_of
@@ -49,10 +51,40 @@ def measure_models(models: "Models", telemetry: Telemetry) -> None:
         "gauge", "model_state", said, (*_LABELS, "state"),
         lambda: [row for one in posts() for row in state_of(one.state, states, *_place(one))],
     )  # fmt: skip
+    _measure_pictures(models, telemetry)
     said = "Rows that came before their model was loaded."
     telemetry.counter("model_rows_early", said, lambda: models.too_early)
     said = "Memory of loaded models."
     telemetry.gauge("model_cache_bytes", said, lambda: models.cache.figures.used)
+
+
+def _measure_pictures(models: "Models", telemetry: Telemetry) -> None:
+    def outcomes() -> Rows:
+        return [
+            ((one.deployment, outcome), float(count))
+            for one in models.pictures.statuses()
+            for outcome, count in (("taken", one.taken), ("refused", one.refused), ("unanswered", one.unanswered))
+        ]
+
+    said = "Pictures by what became of them: taken (the result is on disk), refused, unanswered (tried again)."
+    telemetry.table("counter", "model_pictures", said, ("deployment", "outcome"), outcomes)
+    waiting: tuple[tuple[str, str, Callable[[ImageStatus], int]], ...] = (
+        ("model_pictures_waiting", "Pictures that came as messages and wait on disk.", lambda one: one.waiting),
+        ("model_pictures_waiting_bytes", "Bytes of pictures that wait on disk.", lambda one: one.waiting_bytes),
+    )
+    for name, said, value in waiting:
+        telemetry.table("gauge", name, said, ("deployment",), _waiting(models, value))
+
+    def states() -> Rows:
+        told = models.pictures.statuses()
+        return [row for one in told for row in state_of(one.state, CAMERA_STATES, one.deployment)]
+
+    said = "1 for how pictures are taken: ok, resting, folder_unusable or no_model."
+    telemetry.table("gauge", "model_pictures_state", said, ("deployment", "state"), states)
+
+
+def _waiting(models: "Models", value: Callable[[ImageStatus], int]) -> Callable[[], Rows]:
+    return lambda: [((one.deployment,), float(value(one))) for one in models.pictures.statuses()]
 
 
 def _place(one: PostStatus) -> tuple[str, ...]:

@@ -193,7 +193,7 @@ def _bad_images(work: Work) -> Iterator[Fault]:
     if work.card is None or (work.card.inputs.image is None) == (work.settings.images is None):
         return
     if work.settings.images is None:
-        yield where, f"is missing: {work.card.ref} takes pictures; say from which `folder`"
+        yield where, f"is missing: {work.card.ref} takes pictures; say from which `folder` or `topic`"
     else:
         yield where, f"{work.card.ref} takes no pictures"
 

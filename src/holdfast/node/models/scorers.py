@@ -6,6 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from holdfast.inference.cache import Held
+from holdfast.inference.feeding import Fed, Room
 from holdfast.model.predictions import Predictions
 
 Array = NDArray[Any]
@@ -24,6 +25,14 @@ class Loaded:
     def predict(self, values: Array) -> Predictions:
         """See `Scorer`."""
         return self.model.predict(values)
+
+    def prepare(self, parts: Sequence[Array], room: Room) -> Fed:
+        """See `Staged`."""
+        return self.model.prepare(parts, room)
+
+    def score(self, prepared: Fed) -> Predictions:
+        """See `Staged`."""
+        return self.model.score(prepared)
 
     def interrupt(self) -> bool:
         """See `Interruptible`."""

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
 from holdfast.inference.cache import ModelCache
@@ -22,7 +21,6 @@ from holdfast.inference.lifecycle.lifecycle import Lifecycle
 from holdfast.inference.lifecycle.service import Lives, running
 from holdfast.inference.lifecycle.states import State
 from holdfast.inference.runtimes.port import Options
-from holdfast.inference.serving.images.service import Images
 from holdfast.inference.serving.ports import Assignment, ByRule, Deployment, Last, Smaller, Step
 from holdfast.inference.serving.service import Serving
 from holdfast.inference.serving.settings import ServingSettings
@@ -39,10 +37,12 @@ from holdfast.node.models.living import Shelves, configured, facts_of, fallbacks
 from holdfast.node.models.loading import Loading
 from holdfast.node.models.measuring import measure_models
 from holdfast.node.models.newest import Newest
+from holdfast.node.models.pictures import Pictures
 from holdfast.node.models.planning import FOLDER, Work
 from holdfast.node.models.recording import Recorder
 from holdfast.node.models.scorers import Loaded
 from holdfast.node.models.settings import Fallback
+from holdfast.node.models.spending import Spending
 from holdfast.node.models.troubles import troubles
 from holdfast.node.models.verdicts import Verdicts
 
@@ -97,17 +97,18 @@ class Models:
         self.too_early = 0
         """Rows that came before their model was loaded."""
         self._served: frozenset[tuple[str, Role, str]] = frozenset()
-        self._changed, self._up = asyncio.Event(), asyncio.Event()
+        self._changed = asyncio.Event()
         self.is_up = False
         self.above, self.below = self._hybrid(node)
         self._rulebook = node.rulebook
+        self.spending = Spending(node.rulebook.shares, node.telemetry.emit)
         self.coming = Coming(
             self.shelves, node.surroundings.artifacts.room, Trials(self.store.verdicts), node.telemetry
         )
         self._waiting = set[asyncio.Task[Any]]()
-        self.images = self._cameras(node)
+        self.pictures = Pictures(self, node)
         self.on_tick: Callable[[], None] = lambda: None
-        node.intake.on_features(self._rows)
+        node.intake.on_features(self.rows)
         measure_models(self, node.telemetry)
 
     def _lives(self) -> dict[str, Lifecycle]:
@@ -126,23 +127,9 @@ class Models:
             return above, None
         return above, AnsweringBelow(node, StoredBigger(self.shelves, self.cache, self.loading.options, node.clock))
 
-    def _cameras(self, node: "Node") -> dict[str, Images]:
-        """What takes pictures, by deployment."""
-        return {
-            name: Images(
-                name,
-                msgspec.structs.replace(settings, folder=str(node.plan.path(settings.folder))),
-                work.card.inputs.image,
-                node=self.node,
-                clock=self.clock,
-                offer=self._rows,
-                emit=self.telemetry.emit,
-            )
-            for name, work in self.works.items()
-            if (settings := work.settings.images) is not None
-            and work.card is not None
-            and work.card.inputs.image is not None
-        }
+    def largest_picture(self, topic: str) -> int:
+        """Bytes of the largest that is taken on a topic; 0 = it's none for pictures."""
+        return self.pictures.largest(topic)
 
     def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs with the node, by name."""
@@ -150,8 +137,7 @@ class Models:
         for part in (self.above, self.below):
             if part is not None:
                 yield from part.tasks()
-        for name, camera in self.images.items():
-            yield f"pictures {name}", self._look(camera)
+        yield from self.pictures.tasks()
 
     async def stop(self, deadline_s: float) -> None:
         """Score what waits, keep what was learned, let go of the models."""
@@ -159,11 +145,6 @@ class Models:
         if self.is_up:
             await self.lives.keep()
         self.loading.release(self.loading.scorers.values())
-
-    async def _look(self, camera: Images) -> None:
-        """Pictures wait for the models; readings don't."""
-        await self._up.wait()
-        await camera.run()
 
     async def _run(self) -> None:
         """Whatever goes wrong with models, the node goes on: its readings matter more."""
@@ -180,7 +161,6 @@ class Models:
         await self._take_up_late()
         await self._serve()
         self.is_up = True
-        self._up.set()
         retry = keep = late = self.clock.monotonic()
         while True:
             await self._wait()
@@ -192,6 +172,7 @@ class Models:
                 late = now
                 await self._take_up_late()
             await self._tick()
+            self.spending.look(self.works, now)
             self.on_tick()
             if now - keep >= KEEP_S:
                 keep = now
@@ -285,8 +266,8 @@ class Models:
                 found.append(ByRule(rule))
         return found
 
-    def _rows(self, rows: FeatureRows) -> None:
-        """Features of readings that came just now."""
+    def rows(self, rows: FeatureRows) -> None:
+        """Features of readings that came just now, or of a picture."""
         name = rows.deployment
         life = self.lives.lives.get(name)
         if life is None or not self._served:
@@ -317,7 +298,7 @@ class Models:
             batch = self.recorders[results.deployment].batch(results)
             if len(batch):
                 self.intake.made(batch)
-            if results.deployment in self.images:
+            if results.deployment in self.pictures.cameras:
                 self._when_stored(results)
             if self.above is not None:
                 self.above.hybrid.said(results)
@@ -327,7 +308,7 @@ class Models:
         stored = asyncio.ensure_future(self.intake.everything_stored())
         self._waiting.add(stored)
         stored.add_done_callback(self._waiting.discard)
-        stored.add_done_callback(lambda _: self.images[results.deployment].stored(results))
+        stored.add_done_callback(lambda _: self.pictures.stored(results))
 
     def _from_above(self, results: Results) -> None:
         """What the model above said of rows that the local one was unsure of."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from holdfast.codecs.topics import DEVICE, PatternInvalid, compile_pattern
 from holdfast.inference.hybrid.settings import HybridSettings
 from holdfast.inference.lifecycle.settings import LifeSettings
 from holdfast.inference.serving.images.settings import ImageSettings
@@ -85,8 +86,8 @@ class Deploy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         for i, step in enumerate(self.fallback):
             if isinstance(step, Fallback) and (step.model is None) == (not step.rule):
                 yield ("fallback", i), "a fallback is `last`, `{model: …}` or `{rule: …}`"
-        if self.images is not None and not self.images.folder:
-            yield ("images", "folder"), "is missing: the folder that is watched for pictures"
+        if self.images is not None:
+            yield from _picture_faults(self.images)
         for said in self.life.faults():
             yield ("life",), said
         if len(set(self.record)) < len(self.record):
@@ -113,3 +114,18 @@ class ModelsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
                 yield ("deploy", name, "hybrid"), "there is no `parent` that could be asked"
             for where, said in one.findings():
                 yield ("deploy", name, *where), said
+
+
+def _picture_faults(images: ImageSettings) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if not images.folder and not images.topic:
+        yield ("images", "folder"), "is missing: the folder that is watched for pictures, or the `topic` they come on"
+    if images.topic:
+        try:
+            pattern = compile_pattern(images.topic)
+        except PatternInvalid as error:
+            yield ("images", "topic"), str(error)
+            return
+        if DEVICE in pattern.captures and images.camera:
+            yield ("images", "camera"), "a camera's name stands either here or in the topic, as {device}"
+    if images.waiting_bytes < images.most_bytes:
+        yield ("images", "waiting_bytes"), "is less than `most_bytes`: no picture of that size could wait"

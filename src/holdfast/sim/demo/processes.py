@@ -20,6 +20,15 @@ class ProcessEnded(HoldfastError):
         super().__init__(f"{name} ended with status {status}:\n{last_words}")
 
 
+class StillRunning(HoldfastError):
+    """A process of the demo should have ended by itself, and hasn't."""
+
+    hint = "is the machine busy? A smaller --rate or fewer --devices need less of it"
+
+    def __init__(self, name: str, lasted_s: float, last_words: str) -> None:
+        super().__init__(f"{name} still runs after {lasted_s:.0f} s ({self.hint}); its last words:\n{last_words}")
+
+
 class Process:
     """`python -m holdfast …` with its log in a file."""
 
@@ -65,6 +74,15 @@ class Process:
         """
         if not self.is_running:
             raise ProcessEnded(self.name, self.handle.returncode, self.last_words())
+
+    def demand_ended(self, lasted_s: float, most_s: float) -> None:
+        """Raise when it still runs although it has had more than `most_s`.
+
+        Raises:
+            StillRunning: with the end of its log.
+        """
+        if self.is_running and lasted_s > most_s:
+            raise StillRunning(self.name, lasted_s, self.last_words())
 
     def last_words(self) -> str:
         """The end of its log."""

@@ -14,13 +14,15 @@ from holdfast.kernel.clock import Clock
 from holdfast.sim.cut import CutProxy
 from holdfast.sim.demo.alerts import SeenAlert
 from holdfast.sim.demo.plan import GATEWAY, HUB, DemoPlan
-from holdfast.sim.demo.processes import Process
+from holdfast.sim.demo.processes import Process, ProcessEnded
 from holdfast.sim.demo.view import Scene, View
 from holdfast.sim.demo.watch import Snapshot, Watch
 
 START_S = 30.0
 DRAIN_S = 60.0
 LOOK_S = 0.25
+LATE_TIMES, LATE_S = 3.0, 120.0
+"""The devices may take so many times their time, and so many seconds: a busy machine plays late, and all of it."""
 _decoder = msgspec.json.Decoder(SeenAlert)
 
 
@@ -80,6 +82,7 @@ class Run:
                 if cut_since is not None and not self.scene.link_up and elapsed >= cut_since + self.plan.outage:
                     await self._restore(elapsed - cut_since)
                 await self._look(watch, view, elapsed)
+                fleet.demand_ended(elapsed, LATE_TIMES * self.plan.seconds + LATE_S)
             if not self.scene.link_up and cut_since is not None:
                 await self._restore(self._clock.monotonic() - started - cut_since)
             await self._drain(watch, view, started)
@@ -111,8 +114,12 @@ class Run:
         arguments = ["holdfast.sim.demo.alerts", str(plan.mqtt_port), "alerts/#"]
         self._subscriber = await Process.start("subscriber", arguments, plan.folder, piped=True)
         self._helpers.append(asyncio.create_task(self._read_alerts(self._subscriber)))
-        async with asyncio.timeout(START_S):
-            await self._subscribed.wait()
+        try:
+            async with asyncio.timeout(START_S):
+                await self._subscribed.wait()
+        except TimeoutError:
+            said = f"no subscription to alerts after {START_S:g} s\n{self._subscriber.last_words()}"
+            raise ProcessEnded("subscriber", self._subscriber.handle.returncode, said) from None
 
     async def _start_fleet(self) -> Process:
         fleet = await Process.start("fleet", self.plan.fleet(), self.plan.folder, piped=True)

@@ -88,10 +88,10 @@ class _Server:
         """points: device to its points' types."""
         from asyncua import Server, ua  # noqa: PLC0415  # of an extra
 
-        try:
-            self._gate = await asyncio.start_server(self._arrived, self.address.host, self.address.port)
-        except OSError as error:
-            raise CantListen(self.address, error.strerror or str(error)) from None
+        with self._telling():
+            self._gate = await asyncio.start_server(
+                self._arrived, self.address.host, self.address.port, start_serving=False
+            )
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._inner_port = probe.getsockname()[1]
@@ -111,6 +111,15 @@ class _Server:
                 nothing = ua.DataValue(StatusCode=ua.StatusCode(_NO_DATA))  # until it's shown something
                 await server.write_attribute_value(node, nothing)
         await server.start()
+        with self._telling():  # nobody is let in before there is somebody to talk to
+            await self._gate.start_serving()
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CantListen(self.address, error.strerror or str(error)) from None
 
     async def write(self, device: str, point: str, data: bytes) -> None:
         """Make it what is told next."""
@@ -142,7 +151,7 @@ class _Server:
             task.add_done_callback(self._talks.discard)
         self._open.add(writer)
         try:
-            if self._is_gone():
+            if self._gate is None or self._is_gone():  # closed in the moment between being met and being heard
                 return
             if self._is_mute():
                 while await reader.read(_CHUNK):
@@ -177,7 +186,7 @@ class _Server:
                 await writer.drain()
 
     async def stop(self) -> None:
-        """Close all."""
+        """Close all. No connection may begin any more: the library waits until every one of its own has ended."""
         gate, inner, self._gate, self._inner = self._gate, self._inner, None, None
         if gate is not None:
             gate.close()

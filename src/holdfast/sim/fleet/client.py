@@ -61,11 +61,14 @@ class DeviceClient:
         self._retry_at = now + PAUSE_S
         try:
             sock = socket.create_connection(self._where, timeout=_CONNECT_S)
+        except OSError:
+            return False
+        try:
             body = b"\x00\x04MQTT\x04\x00\x00\x00" + len(self._name).to_bytes(2, "big") + self._name
             sock.sendall(b"\x10" + varint(len(body)) + body)
             answer = sock.recv(4, socket.MSG_WAITALL)
         except OSError:
-            return False
+            answer = b""
         if len(answer) < 4 or answer[0] != _CONNACK or answer[3] != 0:
             sock.close()
             return False

@@ -16,6 +16,7 @@ from holdfast.sim.fleet.script import DeviceScript, Message, Mix
 
 SETTLE_S = 30.0
 _IDLE_S = 0.002
+_CONNECTING_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Fleet:
         self._clients = [
             DeviceClient(plan.host, plan.port, s.name, s.topic, plan.window, self._acked) for s in self._scripts
         ]
+        self._turn = 0
         self._selector = selectors.EpollSelector()
 
     @property
@@ -109,7 +111,7 @@ class Fleet:
         total = round(self._plan.rate * self._plan.seconds)
         while not stopping() and len(self._ledger) < total:
             now = self._clock.monotonic()
-            self._connect(now)
+            self._connect(now, now + _CONNECTING_S)
             self._publish(min(total, int((now - start) * self._plan.rate)))
             self._poll(_IDLE_S)
             if now - told >= 1.0:
@@ -119,11 +121,18 @@ class Fleet:
         self.reconnects = sum(client.reconnects for client in self._clients)
         return self._ledger.record([script.name for script in self._scripts])
 
-    def _connect(self, now: float) -> None:
-        for client in self._clients:
+    def _connect(self, now: float, until: float) -> None:
+        """Those without a connection, as many as there's time for, by turns: a broker may let each wait."""
+        for _ in self._clients:
+            client = self._clients[self._turn]
+            self._turn = (self._turn + 1) % len(self._clients)
             if client.sock is None and client.connect(now) and client.sock is not None:
+                if client.sock.fileno() in self._selector.get_map():  # a connection lost while writing had the number
+                    self._selector.unregister(client.sock.fileno())
                 self._selector.register(client.sock, selectors.EVENT_READ, client)
                 client.write()
+            if self._clock.monotonic() > until:
+                return
 
     def _publish(self, due: int) -> None:
         while len(self._ledger) < due:
@@ -145,7 +154,7 @@ class Fleet:
     def _settle(self, tell: Callable[[Progress], None]) -> None:
         deadline = self._clock.monotonic() + SETTLE_S
         while not all(c.is_settled for c in self._clients) and (now := self._clock.monotonic()) < deadline:
-            self._connect(now)
+            self._connect(now, min(deadline, now + _CONNECTING_S))
             self._poll(0.02)
         for client in self._clients:
             client.close()

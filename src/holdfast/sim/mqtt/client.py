@@ -30,7 +30,7 @@ class MqttClient:
         self._task: asyncio.Task[None] | None = None
         self._allowed = asyncio.Event()
         self._allowed.set()
-        self._is_silent = self._has_heard = False
+        self._is_silent = self._has_heard = self._is_over = False
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
@@ -44,7 +44,7 @@ class MqttClient:
 
     async def stop(self) -> None:
         """Say goodbye and close."""
-        task, self._task = self._task, None
+        task, self._task, self._is_over = self._task, None, True
         if task is not None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -140,6 +140,8 @@ class MqttClient:
                 self.error = first if isinstance(first, BrokerError) else BrokerUnreachable(str(first))
             self._close()
             while self._writer is None:
+                if self._is_over:  # a group that ends by a fault forgets that it was cancelled meanwhile (Python 3.11)
+                    return
                 await asyncio.sleep(pause)
                 await self._allowed.wait()
                 try:

@@ -1,7 +1,6 @@
 """Plays a scenario: in virtual time for its hash, or on the wire in real time."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,7 +11,9 @@ from holdfast.sim.site.loading import Scenario
 from holdfast.sim.site.play import Showing
 from holdfast.sim.site.tally import Tally
 
-_START_S, _STOP_S = 60.0, 10.0
+_START_S = 60.0
+STOP_S = 10.0
+"""So long an end may take to close."""
 _BREATH = 64
 """So many showings at most before the loop's other tasks get their turn."""
 
@@ -34,6 +35,8 @@ class Stage:
         self.tally = Tally({p.name: (p.settings.protocol, len(p.devices)) for p in scenario.groups})
         self.late_s = 0.0
         """How far the last showing was behind its time."""
+        self.left_open: tuple[str, ...] = ()
+        """Groups whose end didn't close in time: what it holds ends with the process."""
 
     def hash(self, seconds: float, told: Callable[[float], None] | None = None) -> None:
         """Play `seconds` without a socket. told: called with the site's seconds that are done, now and then."""
@@ -86,13 +89,12 @@ class Stage:
         _raise_first(tried)
 
     async def _close(self) -> None:
-        _raise_first(await asyncio.gather(*map(_stopped, self.ends.values()), return_exceptions=True))
-
-
-async def _stopped(end: End) -> None:
-    with contextlib.suppress(TimeoutError):  # a library that waits for its clients must not keep the process
-        async with asyncio.timeout(_STOP_S):
-            await end.stop()
+        closing = {group: asyncio.ensure_future(end.stop()) for group, end in self.ends.items()}
+        closed, waiting = await asyncio.wait(closing.values(), timeout=STOP_S)
+        for task in waiting:  # a library that waits for its clients must not keep the process
+            task.cancel()
+        self.left_open = tuple(group for group, task in closing.items() if task in waiting)
+        _raise_first([task.exception() for task in closing.values() if task in closed])
 
 
 async def _started(group: str, end: End) -> None:

@@ -17,6 +17,7 @@ from holdfast.stream.aggregates import raw, vibrations
 from holdfast.stream.plans import Call
 
 Array = NDArray[Any]
+_QUALITIES = {quality.name.lower(): int(quality) for quality in Quality}
 _AT_ONCE = 1 << 20
 """Samples that are laid out anew at once."""
 NS = 1e9
@@ -97,23 +98,6 @@ class Segments:
         """`derivative`: (v[-1] - v[0]) / (t[-1] - t[0]); unknown when no time passes."""
         return _ratio(self.last() - self.first(), self._seconds())
 
-    def good(self) -> Array:
-        """`good`: how many of the values, which are quality bytes, are good."""
-        return self._of_quality(Quality.GOOD)
-
-    def uncertain(self) -> Array:
-        """`uncertain`: how many of the values, which are quality bytes, are uncertain."""
-        return self._of_quality(Quality.UNCERTAIN)
-
-    def bad(self) -> Array:
-        """`bad`: how many of the values, which are quality bytes, are bad."""
-        return self._of_quality(Quality.BAD)
-
-    def _of_quality(self, quality: Quality) -> Array:
-        is_it = (self._value.astype(np.int64) & QUALITY_MASK) == int(quality)
-        found = Segments(self._ts, is_it.astype(np.float64), self._lo, self._hi).total()
-        return np.where(self._n > 0, found, 0.0)
-
     def _seconds(self) -> Array:
         """Between a window's first and last sample."""
         if not len(self._ts):
@@ -159,11 +143,21 @@ class Segments:
 
     @cached_property
     def _v(self) -> Array:
+        if len(self._some) == 1:  # where it lies
+            return self._value[self._lo[self._some[0]] : self._hi[self._some[0]]]
         return np.asarray(self._value[self._index])
+
+    @cached_property
+    def _qualities(self) -> Array:
+        """The values, which are quality bytes, without their reasons."""
+        return np.asarray(self._v.astype(np.int64) & QUALITY_MASK)
 
     @cached_property
     def _t(self) -> Array:
         """Seconds since the window's first sample."""
+        if len(self._some) == 1:
+            ts = self._ts[self._lo[self._some[0]] : self._hi[self._some[0]]]
+            return np.asarray((ts - ts[0]) / NS)
         ts = self._ts[self._index]
         return np.asarray((ts - ts[self._firsts][self._owner]) / NS)
 
@@ -188,6 +182,13 @@ class Segments:
         out[self._some] = found
         out[self._n < least] = empty
         return out
+
+    def of_quality(self, call: Call) -> Array:
+        """`good`, `uncertain`, `bad`: how many of the values, which are quality bytes, are so; 0 for none."""
+        if not len(self._some):
+            return np.zeros(len(self._n))
+        is_it = self._qualities == _QUALITIES[call.kind]
+        return self._filled(np.add.reduceat(is_it, self._firsts, dtype=np.int64), empty=0.0)
 
     def variance(self, call: Call) -> Array:
         """`var`: Σ(v - mean)² / (n - 1); `stddev`: its root; unknown for n < 2."""
@@ -373,11 +374,11 @@ _DIRECT: dict[str, Callable[[Segments], Array]] = {
     "first": Segments.first,
     "last": Segments.last,
     "derivative": Segments.derivative,
-    "good": Segments.good,
-    "uncertain": Segments.uncertain,
-    "bad": Segments.bad,
 }
 _MAKERS: dict[str, Callable[[Segments, Call], Array]] = {
+    "good": Segments.of_quality,
+    "uncertain": Segments.of_quality,
+    "bad": Segments.of_quality,
     "stddev": Segments.variance,
     "var": Segments.variance,
     "median": Segments.percentile,

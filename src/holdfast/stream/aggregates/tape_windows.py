@@ -6,6 +6,7 @@ replay in other batches gives the same bits.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,6 @@ class TapeWindows:
         self._ts = ts
         self._width = width
         self._starts = starts
-        unknown = np.isnan(column)
-        self._valid: Array | None = ~unknown if np.count_nonzero(unknown) else None
         self._count: Any = None
 
     def get(self, call: Call) -> Any:
@@ -49,6 +48,12 @@ class TapeWindows:
         if call.kind == raw.KIND:
             return raw.TapeSamples(self._column, self._starts, self._width, int(call.args[0]))
         return _MAKERS[call.kind](self)
+
+    @cached_property
+    def _valid(self) -> Array | None:
+        """Where there is a sample; None: everywhere."""
+        unknown = np.isnan(self._column)
+        return ~unknown if np.count_nonzero(unknown) else None
 
     def count(self) -> Any:
         """How many samples each window has; one number when all are full."""

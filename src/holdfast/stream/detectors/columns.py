@@ -60,6 +60,11 @@ class Columns:
 
     def learn(self, slots: Array, x: Array, at: Array) -> None:
         """Take offsets in where `at` says so, shape (n, columns)."""
+        some = at.any(axis=1)
+        if not some.all():  # once they're learnt, mostly none
+            slots, x, at = slots[some], x[some], at[some]
+            if not len(slots):
+                return
         held = {name: self._state[name][slots] for name in _NAMES}
         new, x = dict(held), np.where(at, x, 0.0)
         new["seen"] = seen = held["seen"] + 1

@@ -40,6 +40,33 @@ class Scope:
         return self._state[self._prefix + name]
 
 
+class Beside(Scope):
+    """Parts of a state that are alike, as one: what keeps its memory here has slots for each of them.
+
+    A slot of part p is `p * capacity + slot`.
+    """
+
+    def __init__(self, state: State, parts: Sequence[str], prefix: str = "") -> None:
+        """parts: their prefixes."""
+        super().__init__(state, prefix)
+        self._parts, self._names = tuple(parts), dict[str, tuple[str, ...]]()
+
+    def declare(self, name: str, dtype: type, fill: float, width: int | None = None) -> None:
+        """See `State.declare`."""
+        self._names[name] = names = tuple(f"{part}{self._prefix}{name}" for part in self._parts)
+        for one in names:
+            self._state.declare(one, dtype, fill, width)
+        self._state.stack(names)
+
+    def part(self, prefix: str) -> "Beside":
+        """See `Scope`."""
+        return Beside(self._state, self._parts, self._prefix + prefix)
+
+    def __getitem__(self, name: str) -> Array:
+        made = self._state.stacked(self._names[name])
+        return made.reshape(-1, *made.shape[2:])  # a view
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """One row per reading.

@@ -320,7 +320,7 @@ def _anomaly(stage: Stage, name: str, arguments: list[Any], node: Any, faults: l
         faults.append(f"`{shown(node)}`: a detector watches numbers, and that is text")
         return None
     key = f"anomaly {[canonical(one) for one in columns]} {detector} {sorted(options.items())}"
-    made = stage.step(key, lambda state, step: Anomaly(state, step, named, detector, options), "number", len(PARTS))
+    made = stage.step(key, lambda state, step: Anomaly(state, {step: named}, detector, options), "number", len(PARTS))
     return Leaf(made.position + PARTS.index(name), "text" if name == "anomaly_aspect" else "number")
 
 

@@ -17,7 +17,7 @@ from holdfast.stream.plans import Call, StagePlan
 from holdfast.stream.rows import Rows, Skipped
 from holdfast.stream.state import State
 from holdfast.stream.windows.spans import column_of, quality, samples_of
-from holdfast.stream.windows.tapes import Ring, Tape
+from holdfast.stream.windows.tapes import Ring, Rings, Tape
 
 Array = NDArray[Any]
 
@@ -59,6 +59,10 @@ class LastSamples:
         kinds = {
             c: {call.kind for call in plan.calls if column_of(call) == c and call.column >= 0} for c in self._rated
         }
+        folded = [c for c in plan.calls if c.column >= 0 and c.kind in KINDS]
+        self._folded = sorted({c.column for c in folded})
+        self._lasting = set(self._folded) - {c.column for c in folded if c.kind != "last"}
+        """Columns of which only the newest sample is asked for."""
         self._quieted = {c for c in self._rated if kinds[c] <= {"uncertain", "bad"}}
         """Columns of which only what isn't good is counted."""
         self._state, self._puts, self._odd = state, -1, dict[int, int]()
@@ -67,6 +71,11 @@ class LastSamples:
         shown = max(self._width, plan.window.shown)
         wide = {i for i, one in enumerate(plan.inputs) if one.kind == "own"}
         self._rings = {i: Ring(state, f"ring{i}", shown if i in wide else self._width) for i in sorted(used)}
+        self._groups = [
+            (some, Rings(state, [f"ring{i}" for i in some], width))
+            for width in dict.fromkeys((shown, self._width))
+            if (some := [i for i, ring in self._rings.items() if ring.width == width])
+        ]
 
     def feed(self, rows: Rows, newest: Array) -> tuple[Evaluations | None, Skipped | None]:  # noqa: ARG002 - the port's
         """Every message is an evaluation; none is ever late."""
@@ -75,28 +84,45 @@ class LastSamples:
         if counted is None:
             return None, None
         rows, n = counted, self._width
-        windows, tapes, ends = {}, {}, {}
-        for i, ring in self._rings.items():
-            fresh = rows.fresh[i]
-            if fresh is None:
-                tape = ring.splice(rows.slots, rows.firsts, rows.key, rows.ts, rows.columns[i])
-                starts = rows.key * tape.width
-                starts += np.arange(1 + tape.width - n, len(starts) + 1 + tape.width - n)
-            else:
-                seen = np.cumsum(fresh)
-                firsts = seen[rows.firsts] - fresh[rows.firsts]
-                tape = ring.splice(rows.slots, firsts, rows.key[fresh], rows.ts[fresh], rows.columns[i][fresh])
-                starts = rows.key * tape.width + seen + (tape.width - n)
-            windows[i] = TapeWindows(tape.values, tape.ts, n, starts)
-            tapes[i], ends[i] = tape, starts + n
+        tapes, ends = dict[int, Tape](), dict[int, Array]()
+        for some, rings in self._groups:
+            if any(rows.fresh[i] is not None for i in some):
+                for i in some:
+                    tapes[i], ends[i] = self._splice(rows, i)
+                continue
+            values = np.array([rows.columns[i] for i in some])
+            tapes.update(zip(some, rings.splice(rows.slots, rows.firsts, rows.key, rows.ts, values), strict=True))
+            width = tapes[some[0]].width
+            ends.update(dict.fromkeys(some, rows.key * width + np.arange(1 + width, len(rows) + 1 + width)))
         for i in self._by_time:
             others[i] = _by_time(tapes[i], ends[i], n)
+        windows = dict[int, TapeWindows]()
+        for i in self._folded:
+            if rows.fresh[i] is not None or i not in self._lasting:
+                windows[i] = TapeWindows(tapes[i].values, tapes[i].ts, n, ends[i] - n)
         inputs = [
-            _fact(c.kind, rows) if c.column < 0 else (windows if c.kind in KINDS else others)[column_of(c)].get(c)
+            _fact(c.kind, rows)
+            if c.column < 0
+            else others[column_of(c)].get(c)
+            if c.kind not in KINDS
+            else windows[c.column].get(c)
+            if c.column in windows
+            else rows.columns[c.column]  # the newest sample is the message's own
             for c in self._plan.calls
         ]
         evidence = _TapeEvidence(tapes, ends)
         return Evaluations(rows.slots, rows.firsts, rows.row, rows.ts, inputs, evidence), None
+
+    def _splice(self, rows: Rows, i: int) -> tuple[Tape, Array]:
+        """The tape of one column, and where each message's window ends on it."""
+        ring, fresh = self._rings[i], rows.fresh[i]
+        if fresh is None:
+            tape = ring.splice(rows.slots, rows.firsts, rows.key, rows.ts, rows.columns[i])
+            return tape, rows.key * tape.width + np.arange(1 + tape.width, len(rows) + 1 + tape.width)
+        seen = np.cumsum(fresh)
+        firsts = seen[rows.firsts] - fresh[rows.firsts]
+        tape = ring.splice(rows.slots, firsts, rows.key[fresh], rows.ts[fresh], rows.columns[i][fresh])
+        return tape, rows.key * tape.width + seen + tape.width
 
     def _rate(self, rows: Rows, column: int) -> "Arrivals | _NoneOdd":
         """The last values that were told of a column, usable or not, by their quality; for messages that count."""

@@ -6,6 +6,7 @@ the last old one) starts at `d * N + c`, c being the number of new samples of al
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,3 +107,46 @@ class Ring:
             ring[slot] = flat[len(fresh) :]
             parts.append(flat)
         return Tape(parts[0], parts[1], self.width)
+
+
+class Rings:
+    """Rings of one width, side by side: one splice for samples that all of them get."""
+
+    def __init__(self, state: State, names: Sequence[str], width: int) -> None:
+        """names: of `Ring`s of this state."""
+        self._state, self._steps, self._width = state, np.arange(width), width
+        self._values, self._ts = (tuple(f"{name}.{part}" for name in names) for part in ("values", "ts"))
+        state.stack(self._values)
+        state.stack(self._ts)
+
+    def splice(self, slots: Array, firsts: Array, device: Array, ts: Array, values: Array) -> list[Tape]:
+        """As `Ring.splice`, a tape for each. values: shape (rings, K); there is at least one sample."""
+        parts = []
+        each, at, old, kept = self._places(slots, firsts, device)
+        for names, fresh in ((self._values, values), (self._ts, np.broadcast_to(ts, values.shape))):
+            ring = self._state.stacked(names)
+            before = ring[:, slots]
+            if each:
+                wide = np.concatenate((before, fresh.reshape(len(values), len(slots), each)), 2)
+                ring[:, slots] = wide[:, :, each:]
+                parts.append(wide.reshape(len(values), -1))
+                continue
+            flat = np.empty((len(values), len(slots) * self._width + len(ts)), ring.dtype)
+            flat[:, old] = before
+            flat[:, at] = fresh
+            ring[:, slots] = flat[:, kept]
+            parts.append(flat)
+        return [Tape(values, ts, self._width) for values, ts in zip(*parts, strict=True)]
+
+    def _places(self, slots: Array, firsts: Array, device: Array) -> tuple[int, Array, Array, Array]:
+        """How many samples each device brings, 0 for unlike ones; and where new and old ones lie, and what is kept."""
+        n, devices, new = self._width, len(slots), len(device)
+        each = new // devices
+        if each * devices == new and np.array_equal(firsts, np.arange(0, new, each)):
+            return each, device, device, device
+        base = np.arange(0, devices * n, n)
+        ends = np.append(firsts[1:], new)
+        return (
+            0, device * n + np.arange(n, n + new), (base + firsts)[:, None] + self._steps,
+            (base + ends)[:, None] + self._steps,
+        )  # fmt: skip

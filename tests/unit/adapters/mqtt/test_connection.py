@@ -1,5 +1,6 @@
 import pytest
 from tests.unit.adapters.mqtt.doubles import (
+    Client,
     HoldingInbox,
     RefusingInbox,
     Site,
@@ -15,6 +16,7 @@ from holdfast.adapters.mqtt.packets import Connect
 from holdfast.adapters.mqtt.phases import NEXT, Phase
 from holdfast.adapters.mqtt.reasons import Reason
 from holdfast.adapters.mqtt.settings import MqttSettings
+from holdfast.adapters.port import TellingReceipt, Unwanted
 
 ACCEPTED = b"\x20\x02\x00\x00"
 
@@ -74,6 +76,35 @@ def test_a_refused_run_closes_without_puback() -> None:
     client = Site(RefusingInbox()).joined("d", version=5)
     assert client.send(publish("t", b"1", pid=1, said=b""))[-1] == b"\xe0\x01\x83"
     assert (client.wire.pids, client.wire.closed, client.connection.outstanding) == ([], True, 0)
+
+
+def turned_away(version: int, *reasons: str) -> tuple[Client, list[bytes]]:
+    """A client that has sent three messages of which the second and third aren't taken, and what it was sent then."""
+    inbox = HoldingInbox()
+    client = Site(inbox).joined("d", version=version)
+    said = b"" if version == 5 else None
+    client.send(*(publish("t", b"x", pid=pid, said=said) for pid in (1, 2, 3)))
+    (arrival,) = inbox.arrivals
+    assert isinstance(arrival.receipt, TellingReceipt)
+    before = len(client.wire.frames)
+    arrival.receipt.turn_away({place: Unwanted(why, "no") for place, why in enumerate(reasons, 1)})  # type: ignore[arg-type]  # of the closed set
+    assert client.connection.outstanding == 0
+    return client, client.wire.frames[before:]
+
+
+def test_version_5_is_told_of_single_messages_that_arent_taken_and_why() -> None:
+    client, sent = turned_away(5, "busy", "unreadable")
+    assert b"".join(sent) == b"\x40\x02\0\1" + b"\x40\x03\0\2\x97" + b"\x40\x03\0\3\x99"
+    assert not client.wire.closed
+    _, sent = turned_away(5, "too_large", "name")
+    assert b"".join(sent)[4:] == b"\x40\x03\0\2\x83" + b"\x40\x03\0\3\x90"
+
+
+def test_version_3_keeps_what_may_be_taken_later_and_is_rid_of_what_never_will() -> None:
+    client, _ = turned_away(4, "busy", "unreadable")
+    assert (client.wire.pids, client.wire.closed) == ([], True)
+    client, _ = turned_away(4, "unreadable", "too_large")
+    assert (client.wire.pids, client.wire.closed) == ([b"\0\1", b"\0\2", b"\0\3"], False)
 
 
 def test_a_receipt_settled_after_the_connection_is_gone_says_nothing() -> None:

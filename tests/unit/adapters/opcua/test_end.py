@@ -1,7 +1,9 @@
 """The simulator's end: its bytes, and what it says when it can't listen."""
 
 import asyncio
+import contextlib
 import socket
+import struct
 from datetime import UTC, datetime
 
 import msgspec
@@ -53,3 +55,50 @@ def test_an_address_that_is_taken_is_said() -> None:
         one = end(f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(CantListen, match="ss -ltnp"):
             asyncio.run(one.start())
+
+
+def test_it_closes_whatever_moment_a_client_comes_in_and_stays() -> None:
+    async def go() -> None:
+        ends = {port: end(f"127.0.0.1:{port}", units=3) for port in (free_port() for _ in range(3))}
+        for one in ends.values():
+            await one.start()
+        staying = []
+        for port in ends:  # each has come a turn of the loop less far when all are closed
+            staying.append(socket.create_connection(("127.0.0.1", port)))
+            await asyncio.sleep(0)
+        for _ in range(2):  # later than a connection that asyncio itself loses (Python 3.11)
+            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(one.stop() for one in ends.values()))
+        for client in staying:
+            client.close()
+
+    asyncio.run(go())
+
+
+def test_nobody_is_let_in_before_there_is_somebody_to_talk_to() -> None:
+    async def go() -> None:
+        port = free_port()
+        one = end(f"127.0.0.1:{port}", units=3)
+        starting = asyncio.create_task(one.start())
+        url = f"opc.tcp://127.0.0.1:{port}".encode()
+        hello = struct.pack("<4sIIIIIIi", b"HELF", 32 + len(url), 0, 65_536, 65_536, 0, 0, len(url)) + url
+        try:
+            async with asyncio.timeout(20):
+                while (connected := await connection(port)) is None:  # noqa: ASYNC110  # a port tells nobody
+                    await asyncio.sleep(0)
+                reader, writer = connected
+                writer.write(hello)
+                assert await reader.readexactly(4) == b"ACKF"
+                writer.close()
+        finally:
+            await starting
+            await one.stop()
+
+    asyncio.run(go())
+
+
+async def connection(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    with contextlib.suppress(ConnectionRefusedError):
+        return await asyncio.open_connection("127.0.0.1", port)
+    return None

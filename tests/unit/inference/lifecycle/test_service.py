@@ -17,11 +17,14 @@ from holdfast.inference.lifecycle.lifecycle import Lifecycle
 from holdfast.inference.lifecycle.service import Lives, running
 from holdfast.inference.lifecycle.settings import LifeSettings, LimitSettings
 from holdfast.inference.lifecycle.states import Command
-from holdfast.journal import models
+from holdfast.journal import alert_labels, models
+from holdfast.journal.alert_labels import Label as Verdict
+from holdfast.journal.alert_labels import Labelled
 from holdfast.journal.journal import FILE_NAME, Journal
 from holdfast.journal.models import StoredLabel
 from holdfast.journal.settings import JournalSettings
 from holdfast.kernel.clock import NS_PER_S, ManualClock
+from holdfast.model.event import Event
 from holdfast.model.features import FeatureRows, no_flags
 
 A, B = "pump@1", "pump@2"
@@ -160,6 +163,31 @@ def test_labels_are_stored_listed_by_pages_and_one_of_an_alert_replaces_the_form
     with_lives(tmp_path, body)
 
 
+def test_labels_are_counted_by_what_is_said_of_alerts_now_and_of_times(tmp_path: Path) -> None:
+    async def body(lives: Lives, journal: Journal) -> None:
+        async def said(number: int, verdict: Verdict) -> None:
+            raised = Event(
+                id=f"e{number}", kind="alert.raised", severity="warning", ts=1, node="gw", device="pump-1",
+                rule="model:pump", message="odd", why={},
+            )  # fmt: skip
+            one = Labelled(raised.id, number, raised, 0, verdict, "", "ann", "", 1)
+            await journal.submit(lambda tx: alert_labels.put(tx, one))
+            about = Label(deployment="pump", device="pump-1", start_ns=1, end_ns=2, label="bad", alert=number)
+            await lives.label(about)
+
+        assert await lives.tally("pump") == (0, 0, 0)
+        for number in (1, 2, 3):
+            await said(number, "confirmed")
+        await said(2, "rejected")
+        for n in range(4):
+            await lives.label(Label(deployment="pump", device=f"pump-{n}", start_ns=1, end_ns=2, label="ok"))
+        assert await lives.tally("pump") == await lives.tally("pump") == (2, 1, 4)
+        with pytest.raises(DeploymentUnknown):
+            await lives.tally("fan")
+
+    with_lives(tmp_path, body)
+
+
 def test_of_too_many_labels_the_oldest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "KEEP", 3)
 
@@ -167,7 +195,7 @@ def test_of_too_many_labels_the_oldest_go(tmp_path: Path, monkeypatch: pytest.Mo
         for n in range(6):
             await journal.submit(partial(models.put_label, new=StoredLabel("pump", "d", n, n, b"{}")))
         assert [one.id for one in journal.look(lambda db: models.labels(db, "pump", 10))] == [6, 5, 4]
-        assert journal.look(lambda db: sum(models.count(db, "pump"))) == 3
+        assert journal.look(lambda db: sum(models.tally(db, "pump"))) == 3
         assert list(journal.look(models.books)) == ["pump"]
 
     with_lives(tmp_path, body)

@@ -5,6 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from holdfast.inference.feeding import Fed, Room
 from holdfast.inference.loaded import Model
 from holdfast.model.predictions import Predictions
 
@@ -21,6 +22,12 @@ class ModelScorer:
 
     def predict(self, values: Array) -> Predictions:
         return self.model.predict(values)
+
+    def prepare(self, parts: Sequence[Array], room: Room) -> Fed:
+        return self.model.prepare(parts, room)
+
+    def score(self, prepared: Fed) -> Predictions:
+        return self.model.score(prepared)
 
     def interrupt(self) -> bool:
         return self.model.interrupt()

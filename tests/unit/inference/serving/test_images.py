@@ -2,7 +2,7 @@ import asyncio
 import io
 import os
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from holdfast.inference.serving.images.decoding import Limits, row_of
 from holdfast.inference.serving.images.errors import ImageRefused
 from holdfast.inference.serving.images.service import Images, ImageTurnedAway
 from holdfast.inference.serving.images.settings import ImageSettings
+from holdfast.inference.serving.images.spool import Spool
+from holdfast.inference.serving.images.under_way import Notes
 from holdfast.inference.serving.images.watching import Watch
 from holdfast.inference.serving.ports import Assignment, Deployment
 from holdfast.inference.serving.service import Serving
@@ -176,16 +178,24 @@ class Brightness:
 class Hall:
     """A serving, its pictures, and what was told; results are stored as they're told."""
 
-    def __init__(self, settings: ImageSettings, scorer: Brightness) -> None:
+    def __init__(self, settings: ImageSettings, scorer: Brightness, folder: Path, spool: Spool | None) -> None:
         self.told: list[Results] = []
         self.happened: list[Happening] = []
         self.is_storing = True
+        self.stored = set[tuple[str, int]]()
+        """Of the lives before."""
         self.serving = Serving(ServingSettings(), CLOCK, tell=self._tell, emit=self.happened.append)
         self.serving.adopt([Deployment("hall", [("active", "m")], budget_s=5.0)], {"m": scorer})
         offer: Callable[[FeatureRows], None] = lambda rows: self.serving.offer(  # noqa: E731  # short
             rows, [Assignment("hall", "active", "m")]
         )
-        self.images = Images("hall", settings, WANT, node="gw", clock=CLOCK, offer=offer, emit=self.happened.append)
+        self.images = Images(
+            "hall", settings, WANT, node="gw", clock=CLOCK, offer=offer, emit=self.happened.append,
+            notes=Notes(folder), is_stored=self._is_stored, spool=spool,
+        )  # fmt: skip
+
+    async def _is_stored(self, camera: str, ts_ns: int) -> bool:
+        return (camera, ts_ns) in self.stored
 
     def _tell(self, results: Results) -> None:
         self.told.append(results)
@@ -201,9 +211,18 @@ class Hall:
         ]
 
 
-def live(settings: ImageSettings, story: Callable[[Hall], Awaitable[None]], scorer: Brightness | None = None) -> Hall:
+def live(
+    settings: ImageSettings,
+    story: Callable[[Hall], Awaitable[None]],
+    scorer: Brightness | None = None,
+    *,
+    folder: Path,
+    spool: Spool | None = None,
+    stored: Sequence[tuple[str, int]] = (),
+) -> Hall:
     async def lived() -> Hall:
-        hall = Hall(settings, scorer or Brightness())
+        hall = Hall(settings, scorer or Brightness(), folder / ".notes", spool)
+        hall.stored.update(stored)
         task = asyncio.ensure_future(hall.images.run())
         try:
             await story(hall)
@@ -239,7 +258,7 @@ def test_files_are_scored_in_order_as_their_cameras_and_moved_once_stored(tmp_pa
         status = hall.images.status()
         assert (status.taken, status.refused, status.state) == (4, 1, "ok")
 
-    hall = live(ImageSettings(folder=str(tmp_path), every=0.02), story)
+    hall = live(ImageSettings(folder=str(tmp_path), every=0.02), story, folder=tmp_path)
     assert hall.said == [("lathe", 0.4), ("press", 0.2), ("press", 0.6), ("press", 0.6)]
     assert len({(int(one.key[0]), int(one.ts[0])) for one in hall.told}) == 4
     assert [path.name.split("-", 1)[1] for path in (tmp_path / "refused").iterdir()] == ["press-bad.png"]
@@ -256,27 +275,164 @@ def test_a_file_whose_result_was_not_stored_is_still_there_and_scored_in_the_nex
         await until(lambda: len(hall.told) == 1)
         await asyncio.sleep(0.05)
 
-    live(settings, killed)
+    live(settings, killed, folder=tmp_path)
     assert (tmp_path / "a.png").exists()
 
     async def again(_: Hall) -> None:
         await until(lambda: not (tmp_path / "a.png").exists())
 
-    assert live(settings, again).said == [("gate", 0.2)]
+    assert live(settings, again, folder=tmp_path).said == [("gate", 0.2)]
 
 
-def test_messages_are_scored_with_their_time_and_bounded_in_number_and_size() -> None:
+def test_a_file_whose_result_was_stored_is_not_scored_in_the_next_life(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "a.png", grey(51), 10), write(tmp_path / "b.png", grey(102), 10)
+    settings = ImageSettings(folder=str(tmp_path), every=0.02, camera="gate", then="delete")
+
+    async def killed(hall: Hall) -> None:
+        hall.is_storing = False
+        await until(lambda: len(hall.told) == 1)
+
+    live(settings, killed, folder=tmp_path)
+
+    async def again(_: Hall) -> None:
+        await until(lambda: not first.exists() and not second.exists())
+
+    hall = live(settings, again, folder=tmp_path, stored=[("gate", 10 * 10**9)])
+    assert hall.said == [("gate", 0.4)]
+    assert hall.told[0].ts.tolist() == [10 * 10**9 + 1]  # that of the first is taken
+
+
+def test_many_files_of_one_moment_have_times_of_their_own(tmp_path: Path) -> None:
+    for name in "abcd":
+        write(tmp_path / f"{name}.png", grey(51), 10)
+
     async def story(hall: Hall) -> None:
-        hall.images.submit("gate", grey(51), ts_ns=7)
-        hall.images.submit("gate", b"nothing of the kind")
-        with pytest.raises(ImageRefused, match="2 pictures wait"):
-            hall.images.submit("gate", grey(51))
-        with pytest.raises(ImageRefused, match="1,001 bytes"):
-            hall.images.submit("gate", b"x" * 1001)
-        await until(lambda: hall.images.status().taken == 1 and hall.images.status().refused == 3)
-        assert hall.told[0].ts.tolist() == [7]
+        await until(lambda: hall.images.status().taken == 4)
 
-    live(ImageSettings(waiting=2, most_bytes=1000), story)
+    hall = live(ImageSettings(folder=str(tmp_path), every=0.02, camera="gate"), story, folder=tmp_path)
+    assert [int(one.ts[0]) - 10 * 10**9 for one in hall.told] == [0, 1, 2, 3]
+
+
+def spool_at(folder: Path, most: int = 10, most_bytes: int = 10_000, largest: int = 5_000) -> Spool:
+    spool = Spool(folder / "spool", most, most_bytes, largest)
+    spool.recall()
+    return spool
+
+
+async def come(spool: Spool, camera: str, data: bytes, ts_ns: int) -> None:
+    spool.admit(camera, data)
+    await spool.keep(camera, data, ts_ns)
+
+
+def test_pictures_of_messages_are_scored_in_order_as_their_cameras_whatever_these_are_called(tmp_path: Path) -> None:
+    spool, names = spool_at(tmp_path), ["gate", "hall/2 north", "..", "tür%3A", "done"]
+
+    async def story(hall: Hall) -> None:
+        for place, name in enumerate(names):
+            await come(spool, name, grey(51 * (1 + place % 2)), 7)
+        await come(spool, "gate", grey(51)[:50], 3)
+        await until(lambda: hall.images.status().taken == 5 and hall.images.status().refused == 1)
+
+    hall = live(ImageSettings(), story, folder=tmp_path, spool=spool)
+    assert [name for name, _ in hall.said] == names
+    assert [int(one.ts[0]) for one in hall.told] == [7, 8, 9, 10, 11]
+    assert (spool.waiting, spool.waiting_bytes) == (0, 0)
+    assert [path.name for path in (tmp_path / "spool").iterdir()] == ["refused"]
+
+
+def test_pictures_that_wait_are_recalled_and_half_written_ones_are_not(tmp_path: Path) -> None:
+    async def before() -> None:
+        spool = spool_at(tmp_path)
+        for ts_ns in (5, 4):
+            await come(spool, "gate", grey(ts_ns), ts_ns)
+
+    asyncio.run(before())
+    (tmp_path / "spool" / ".00000000000000000009-gate.png.new").write_bytes(b"half")
+    (tmp_path / "spool" / "notes.txt").write_bytes(b"somebody's")
+    spool = spool_at(tmp_path)
+    assert spool.waiting == 2
+    assert not list((tmp_path / "spool").glob(".*"))
+    found = [spool.take(), spool.take(), spool.take()]
+    assert [None if one is None else (one.folder, one.modified_ns) for one in found] == [("gate", 5), ("gate", 6), None]
+
+
+@pytest.mark.parametrize(
+    ("camera", "data", "reason"),
+    [
+        ("gate", b"x" * 5_001, "too_large"),
+        ("gate", b"GIF89a", "unreadable"),
+        ("gate", b"", "unreadable"),
+        ("é" * 40, b"BM", "name"),
+    ],
+)
+def test_what_will_never_be_scored_is_refused_at_the_door(
+    tmp_path: Path, camera: str, data: bytes, reason: str
+) -> None:
+    spool = spool_at(tmp_path)
+    with pytest.raises(ImageRefused) as refused:
+        spool.admit(camera, data)
+    assert (refused.value.reason, spool.waiting, spool.waiting_bytes) == (reason, 0, 0)
+
+
+def test_no_more_wait_than_may_in_number_and_in_bytes_and_room_comes_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        spool = spool_at(tmp_path, most=2, most_bytes=5_000)
+        data = b"BM" + b"x" * 2_998
+        await come(spool, "gate", data, 1)
+        with pytest.raises(ImageRefused, match="1 pictures of 3,000 bytes wait") as refused:
+            spool.admit("gate", data)
+        assert refused.value.reason == "busy"
+        await come(spool, "gate", b"BM", 2)
+        with pytest.raises(ImageRefused, match="2 pictures"):
+            spool.admit("gate", b"BM")
+        found = spool.take()
+        assert found is not None
+        await spool.settle(found, refused=False)
+        spool.admit("gate", data)
+
+    asyncio.run(story())
+
+
+def test_a_disk_that_takes_nothing_is_said_and_holds_no_room(tmp_path: Path) -> None:
+    async def story() -> None:
+        spool = spool_at(tmp_path)
+        (tmp_path / "spool").rmdir()
+        (tmp_path / "spool").write_bytes(b"in the way")
+        spool.admit("gate", b"BM")
+        with pytest.raises(ImageRefused, match="can't be written") as refused:
+            await spool.keep("gate", b"BM", 1)
+        assert (refused.value.reason, spool.waiting) == ("busy", 0)
+
+    asyncio.run(story())
+
+
+def test_refused_pictures_are_kept_in_bounded_bytes(tmp_path: Path) -> None:
+    watch = Watch(tmp_path, deletes=True, keep=100, keep_bytes=25)
+    for second in range(1, 6):
+        write(tmp_path / f"{second}.png", b"x" * 10, second)
+    watch.look()
+    for found in watch.look():
+        watch.settle(found, refused=True)
+    assert sorted(path.name.split("-")[1] for path in (tmp_path / "refused").iterdir()) == ["4.png", "5.png"]
+
+
+def test_one_that_got_no_answer_is_asked_for_with_its_time_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.inference.serving.images.service.PATIENCE_S", 0.05)
+    monkeypatch.setattr("holdfast.inference.serving.images.service.REST_S", 0.1)
+    spool = spool_at(tmp_path)
+
+    async def story(hall: Hall) -> None:
+        await until(lambda: hall.serving.is_warm("m"))
+        hall.is_storing = False
+        await come(spool, "gate", grey(51), 7)
+        await until(lambda: hall.images.status().unanswered >= 1)
+        hall.is_storing = True
+        await until(lambda: hall.images.status().taken == 1)
+        assert {int(one.ts[0]) for one in hall.told} == {7}
+
+    live(ImageSettings(), story, folder=tmp_path, spool=spool)
 
 
 def test_a_folder_that_is_not_there_is_said_once_and_taken_up_when_it_comes(tmp_path: Path) -> None:
@@ -290,7 +446,7 @@ def test_a_folder_that_is_not_there_is_said_once_and_taken_up_when_it_comes(tmp_
         assert hall.images.status().state == "ok"
         assert len(hall.happened) == 1
 
-    live(ImageSettings(folder=str(folder), every=0.02), story)
+    live(ImageSettings(folder=str(folder), every=0.02), story, folder=tmp_path)
 
 
 def test_a_file_that_gets_no_answer_stays_and_is_tried_again_after_a_rest(
@@ -310,7 +466,7 @@ def test_a_file_that_gets_no_answer_stays_and_is_tried_again_after_a_rest(
         scorer.is_raising = False
         await until(lambda: hall.images.status().taken == 1)
 
-    live(ImageSettings(folder=str(tmp_path), every=0.05), story, scorer)
+    live(ImageSettings(folder=str(tmp_path), every=0.05), story, scorer, folder=tmp_path)
 
 
 def test_limits_are_compared_with_what_is_wanted() -> None:

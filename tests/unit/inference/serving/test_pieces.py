@@ -7,7 +7,7 @@ from tests.unit.inference.serving.world import START_NS, STEP_NS, Sums, rows
 
 from holdfast.inference.serving.lanes import Lane
 from holdfast.inference.serving.lasts import Lasts
-from holdfast.inference.serving.pieces import Piece, Scratch, newest_only
+from holdfast.inference.serving.pieces import Piece, newest_only
 from holdfast.inference.serving.ports import Deployment
 from holdfast.inference.serving.posts import Post
 from holdfast.inference.serving.settings import ServingSettings
@@ -47,7 +47,6 @@ def test_a_piece_larger_than_a_batch_is_cut_without_a_copy() -> None:
         (piece,) = one.take(10)
         sizes.append(len(piece))
         assert np.shares_memory(piece.rows.values, given_rows.values)
-        assert np.shares_memory(Scratch().values_of([piece]), given_rows.values)
     assert sizes == [10, 10, 5]
 
 
@@ -60,13 +59,6 @@ def test_what_is_put_back_is_first_again() -> None:
     one.put_back(taken)
     assert list(told(one.take(3))) == [(0, 0), (1, 1), (2, 2)]
     assert (one.rows, one.nbytes) == (0, 0)
-
-
-def test_scratch_holds_one_run_after_another() -> None:
-    scratch, whose = Scratch(), post(lane())
-    for size in (3, 8, 2):
-        pieces = [Piece(whose, rows([n], [float(n)])) for n in range(size)]
-        assert scratch.values_of(pieces)[:, 0].tolist() == [float(n) for n in range(size)]
 
 
 offers = st.lists(st.tuples(st.integers(0, 1), st.lists(st.integers(0, 5), min_size=1), st.integers(0, 9)), max_size=12)

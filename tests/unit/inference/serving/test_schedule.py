@@ -154,6 +154,11 @@ def test_a_model_that_cannot_keep_its_budget_falls_back_and_comes_back_when_it_c
     assert kinds(world) == [DeploymentFellBack, DeploymentCameBack]
     status = world.status()
     assert status.offered == status.scored + status.rule + status.skipped + status.waiting + status.unanswered
+    assert (status.answered_lately, status.fallen_lately) == (status.scored + status.rule, status.rule)
+    world.pass_time(650.0, tick=10.0)
+    status = world.status()
+    assert (status.answered_lately, status.fallen_lately) == (0, 0)
+    assert status.rule > 0
 
 
 def test_the_chain_goes_from_the_smaller_model_by_the_rule_to_the_last_value() -> None:

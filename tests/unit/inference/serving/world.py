@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.inference.serving.pieces import Job, Scratch, Slot
+from holdfast.inference.feeding import Room, together
+from holdfast.inference.serving.pieces import Job, Slot
 from holdfast.inference.serving.ports import Assignment, Deployment, Scorer, zeros
 from holdfast.inference.serving.schedule import Schedule
 from holdfast.inference.serving.settings import ServingSettings
@@ -126,7 +127,8 @@ class World:
         job.took_s = self.now - (self.now if job.started is None else job.started)
         self.runs.append((job.lane.scorer.name, job.n))
         try:
-            given = Scratch().values_of(job.pieces) if job.pieces else zeros(job.n, WIDTH)
+            parts = [piece.rows.values for piece in job.pieces] or [zeros(job.n, WIDTH)]
+            given = together(parts, Room())
             job.said = job.lane.scorer.predict(given)
             job.finite = bool(np.isfinite(job.said.score).all())
         except ArithmeticError as error:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import Callable, Coroutine
 
 import pytest
@@ -188,3 +190,24 @@ def test_rubbish_from_a_broker_ends_the_connection_and_begins_another() -> None:
         assert await client.drained(5)
 
     play(broker, scene)
+
+
+def test_it_stops_whatever_moment_the_connection_breaks_in() -> None:
+    async def go() -> None:
+        broker = Broker()
+        server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
+        login = BrokerLogin(url=f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        for turns in range(8):
+            client = MqttClient(login, Session("me"))
+            await client.start()
+            raw = broker.writers[-1].transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+            broker.cut()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(20):
+                await client.stop()
+        server.close()
+        await until(lambda: broker.open == 0)
+
+    asyncio.run(go())

@@ -127,7 +127,7 @@ function Figures({ detail }: { detail: Told }) {
         <Budget p50={row.p50_ms} p99={row.p99_ms} budget={row.budget_ms} />
       </Stat>
       <Stat title="Scored" value={rate(row.rows_per_s)} unit="rows/s" note={`of ${whole(row.devices)} ${row.devices === 1 ? "device" : "devices"}`} />
-      <Stat title="By fallback" value={percent(row.fallback_share)} mood={row.fallback_share > 0.05 ? "warn" : ""} note={answered.length ? `since the start ${answered.map(([how, n]) => `${short(n)} by ${HOW[how] ?? how}`).join(", ")}` : row.p99_ms === null ? "nothing was scored lately" : "every result is the model’s own"} />
+      <Stat title="By fallback" value={percent(row.fallback_share)} mood={row.fallback_share > 0.05 ? "warn" : ""} note={answered.length ? `of the last 10 minutes; since the start ${answered.map(([how, n]) => `${short(n)} by ${HOW[how] ?? how}`).join(", ")}` : row.p99_ms === null ? "nothing was scored lately" : "of the last 10 minutes; every result is the model’s own"} />
       <Stat title="Its data" value={words} mood={mood === "good" ? "" : mood} note={row.drift_words || (row.drift === "ok" ? "nothing has moved" : "it still learns what is usual")} />
       <Stat title="Open alerts" value={row.rule ? whole(row.open_alerts) : "—"} mood={row.open_alerts ? "bad" : ""} note={row.rule ? <Link href={`/alerts?rule=${encodeURIComponent(row.rule)}`}>{`rule ${row.rule}`}</Link> : "it has no alert of its own"} />
     </div>

@@ -27,7 +27,8 @@ export function Labels({ detail, onDone }: { detail: Detail; onDone: () => void 
   return (
     <div class="stack">
       <div class="grid model-figures">
-        <Stat title="Of alerts" value={whole(labels.of_alerts)} note="confirmed or rejected" />
+        <Stat title="Confirmed" value={whole(labels.confirmed)} note="alerts that were right" />
+        <Stat title="Rejected" value={whole(labels.rejected)} note="alerts that were none" />
         <Stat title="Said of a time" value={whole(labels.given)} note="what a device was, from when to when" />
         <Stat title="Results judged by them" value={whole(detail.drift.labelled)} note={detail.drift.error === null ? "labels wait for results of their devices and times" : `of late ${percent(detail.drift.error)} were wrong`} />
       </div>

@@ -2,16 +2,16 @@
 import { useMemo, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { aligned, type Point } from "~/lib/align";
-import { figure, percent } from "~/lib/format";
+import { bytes, figure, percent, whole } from "~/lib/format";
 import { useLoad } from "~/lib/load";
 import { usePlace } from "~/lib/place";
 import { clock, exact, ms, now } from "~/lib/time";
 import type { Alert } from "~/lib/types";
-import { Badge, Card, Empty, ErrorNote, Loading, Search, Segment } from "~/parts/basic";
+import { Badge, Card, Empty, ErrorNote, Facts, Loading, Search, Segment } from "~/parts/basic";
 import { Chart, type Mark } from "~/parts/Chart";
 import { Table, type Column } from "~/parts/Table";
 import { course } from "./paces";
-import type { Detail, Result } from "./types";
+import type { Detail, Pictures, Result } from "./types";
 import { HOW, millis } from "./words";
 
 const SPANS = { "15m": [900, "2s"], "1h": [3600, "10s"], "24h": [86_400, "5m"], "7d": [604_800, "30m"] } as const;
@@ -24,8 +24,34 @@ export function Now({ detail }: { detail: Detail }) {
     <div class="stack">
       <Said detail={detail} />
       <Latency detail={detail} />
+      {detail.pictures && <Cameras told={detail.pictures} />}
       <Newest detail={detail} />
     </div>
+  );
+}
+
+const STATES: Record<Pictures["state"], string> = {
+  ok: "taken as they come",
+  resting: "one got no result; it’s tried again in a minute",
+  folder_unusable: "the folder can’t be used",
+  no_model: "the model isn’t here; they wait",
+};
+
+/** How it goes with a camera’s pictures. */
+function Cameras({ told }: { told: Pictures }) {
+  return (
+    <Card title="Pictures" note="since the node started">
+      <Facts
+        rows={[
+          ["Now", STATES[told.state]],
+          ["Taken", whole(told.taken)],
+          ["Refused", whole(told.refused)],
+          told.unanswered > 0 && ["Without an answer", whole(told.unanswered)],
+          ["Waiting", `${whole(told.waiting)}, ${bytes(told.waiting_bytes)}`],
+          told.last_error !== "" && ["Last error", <span class="wrap">{told.last_error}</span>],
+        ]}
+      />
+    </Card>
   );
 }
 

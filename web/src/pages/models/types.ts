@@ -232,6 +232,16 @@ export interface Pace {
   rows_per_s: number;
 }
 
+export interface Pictures {
+  state: "ok" | "resting" | "folder_unusable" | "no_model";
+  taken: number;
+  refused: number;
+  unanswered: number;
+  waiting: number;
+  waiting_bytes: number;
+  last_error: string;
+}
+
 export interface Detail {
   name: string;
   active: string;
@@ -250,11 +260,12 @@ export interface Detail {
   running: Record<string, Running>;
   offers: Record<string, Offer>;
   shapes: Record<string, Shape>;
-  labels: { of_alerts: number; given: number };
+  labels: { confirmed: number; rejected: number; given: number };
   devices: [string, string][];
   trend: Pace[];
   results: Result[];
   former: string;
+  pictures?: Pictures | null;
 }
 
 export interface Label {

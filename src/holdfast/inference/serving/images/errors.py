@@ -7,7 +7,8 @@ from typing import Literal
 
 from holdfast.kernel.errors import HoldfastError
 
-Reason = Literal["too_large", "unreadable", "busy"]
+Reason = Literal["too_large", "unreadable", "busy", "name"]
+"""name: of the camera"""
 
 
 class ImageRefused(HoldfastError):

@@ -33,9 +33,10 @@ class Found:
 class Watch:
     """One folder's."""
 
-    def __init__(self, root: Path, *, deletes: bool, keep: int) -> None:
+    def __init__(self, root: Path, *, deletes: bool, keep: int, keep_bytes: int | None = None) -> None:
+        """keep, keep_bytes: of what stays in `done/`, and as much in `refused/`."""
         self.root = root
-        self._deletes, self._keep = deletes, keep
+        self._deletes, self._keep, self._keep_bytes = deletes, keep, keep_bytes
         self._before: dict[str, tuple[int, int]] = {}
 
     def look(self) -> list[Found]:
@@ -64,7 +65,9 @@ class Watch:
             OSError: when it can't be moved or deleted.
         """
         if self._deletes and not refused:
-            Path(found.path).unlink(missing_ok=True)
+            path = Path(found.path)
+            path.unlink(missing_ok=True)
+            sync_directory(path.parent)  # or it might be back, and scored again, after a power cut
             return
         to = self.root / (REFUSED if refused else DONE)
         make_directory(to)
@@ -74,9 +77,13 @@ class Watch:
         self._tidy(to)
 
     def _tidy(self, folder: Path) -> None:
-        names = [entry.name for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
-        for name in sorted(names, key=_time_in)[: max(0, len(names) - self._keep)]:
-            (folder / name).unlink(missing_ok=True)
+        files = [entry for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
+        files.sort(key=lambda entry: _time_in(entry.name), reverse=True)
+        most, together = self._keep_bytes, 0
+        for place, entry in enumerate(files):
+            together += 0 if most is None else entry.stat(follow_symlinks=False).st_size
+            if place >= self._keep or (most is not None and together > most):
+                Path(entry.path).unlink(missing_ok=True)
 
     def _files(self) -> Iterable[Found]:
         seen = 0
