@@ -125,6 +125,8 @@ def test_the_command_line_says_how_models_are(tmp_path: Path, ended: list[Tree |
     site.start(1)
     wait_until(lambda: "occupancy@1.0.0" in said(site, "status"))
     assert "occupancy@1.0.0 is active\nok, nothing was scored yet" in said(site, "status", "room")
+    again = said(site, "shadow", "room", "builtin:occupancy")  # as `model list` calls it
+    assert "occupancy@1.0.0 is active: it can't be told to shadow" in again
     waiting = "late: nothing is active\nwaiting: aaaaaaaaaaaa… isn't here, and this node has no parent\n"
     wait_until(lambda: said(site, "status", "late") == f"{waiting}\n")
     for refused in (said(site, "labels list", "late"), said(site, "shadow", "late", "builtin:occupancy")):

@@ -1,8 +1,10 @@
 """What pages, the command line and hubs ask of a node's models, and what people have them do (`web.model_port`)."""
 
+import asyncio
 from collections import deque
 
 import numpy as np
+from msgspec.structs import replace
 
 from holdfast.inference.card import Card
 from holdfast.inference.lifecycle.drift.shapes import shapes_of
@@ -85,7 +87,9 @@ class Desk:
     async def act(self, deployment: str, wish: Command) -> ActDone:
         """See `ModelsPort`."""
         self._demand_here(deployment)
-        if wish.version:
+        if wish.version:  # as settings may call it: builtin:NAME, a name alone
+            ref = await asyncio.to_thread(self._models.shelves.ref_of, wish.version)
+            wish = replace(wish, version=ref)
             await self._models.fit(deployment, wish.version)
         return await self._models.lives.act(deployment, wish)
 

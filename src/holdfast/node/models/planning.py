@@ -152,10 +152,11 @@ def _bad_trials(work: Work, resolve: Resolve, *, may_come: bool) -> Iterator[Fau
         try:
             if is_published(ref):
                 digest_of(ref.removeprefix(PREFIX))
-            elif ref and ref != one.model and not may_come:
-                resolve(ref)
+            elif ref and ref != one.model and (why := _misfit(work, resolve(ref))):
+                yield place, why
         except ModelUnknown as error:
-            yield place, f"{error}; {error.hint}"
+            if not may_come:
+                yield place, f"{error}; {error.hint}"
         except HoldfastError as error:
             yield place, str(error)
 
@@ -171,13 +172,19 @@ def _bad_fallbacks(work: Work, resolve: Resolve) -> Iterator[Fault]:
             yield from (((*where, "rule"), one) for one in said)
         elif step.model is not None:
             try:
-                other = load_card(resolve(step.model))
+                why = _misfit(work, resolve(step.model))
             except HoldfastError as error:
-                yield (*where, "model"), str(error)
-                continue
-            if other.inputs.features != work.card.inputs.features:
-                mine = work.card.inputs.features
-                yield (*where, "model"), f"{other.ref} takes {other.inputs.features or 'images'}, not {mine}"
+                why = str(error)
+            if why:
+                yield (*where, "model"), why
+
+
+def _misfit(work: Work, folder: Path) -> str:
+    """Why another model can't take a deployment's rows; empty = it can, or its own model isn't here to compare with."""
+    other = load_card(folder)
+    if work.card is None or other.inputs.features == work.card.inputs.features:
+        return ""
+    return f"{other.ref} takes {other.inputs.features or 'images'}, not {work.card.inputs.features or 'images'}"
 
 
 def _bad_images(work: Work) -> Iterator[Fault]:

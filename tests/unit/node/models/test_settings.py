@@ -96,6 +96,7 @@ def test_a_model_that_would_be_fed_with_its_own_results_is_refused(tmp_path: Pat
     [
         ("shadow: nowhere", "node.yaml:7: models.deploy.pump.shadow: there is no model nowhere"),
         ("canary: {model: nowhere, percent: 5}", "node.yaml:7: models.deploy.pump.canary.model: there is no model"),
+        ("shadow: 'builtin:occupancy'", "models.deploy.pump.shadow: occupancy@1.0.0 takes occupancy-room@"),
         ("shadow: 'artifact:12'", "node.yaml:7: models.deploy.pump.shadow: '12' is no SHA-256"),
     ],
 )
