@@ -7,7 +7,7 @@ loops:   … until one pump's number is huge: that run never returns. Its budget
          while PUBACKs are measured
 fails:   … on the rows it's tried with, and fails on every batch of live ones; its deployment falls back on a rule
 shapes:  the same, by answers that have another shape than the card says
-at times: fails on the batches in which one of the pumps is, four a second; a second model beside it is well
+at times: fails on the batches in which one of the pumps is, ten a second; a second model beside it is well
 
 All by turns, a fresh node each time; medians over rounds, and their ratio to `healthy`.
 """
