@@ -189,8 +189,8 @@ class Images:
             values = await asyncio.to_thread(self._decoded, picture)
             key = self._key(picture.camera)
         except ImageRefused as refused:
-            self._refuse(picture.camera, refused)
             await self._settle(picture, refused=True)
+            self._refuse(picture.camera, refused)  # counted once it has left its place
             return
         except OSError as error:  # it went, or can't be read
             self._error = f"{picture.camera}: {error.strerror}"
@@ -198,8 +198,8 @@ class Images:
                 await self._settle(picture, refused=True)
             return
         if await self._ask(picture, key, values):
-            self._taken += 1
             await self._settle(picture, refused=False)
+            self._taken += 1
             return
         self._unanswered += 1
         self._files.clear()
