@@ -188,6 +188,20 @@ def test_a_node_without_onnx_runtime_runs_and_says_what_to_install(tmp_path: Pat
     assert len(site.rows("r1", "air.co2")) == 20
 
 
+def test_a_processor_that_is_not_there_is_told_with_those_that_are_and_fallbacks_answer(
+    tmp_path: Path, ended: Ended
+) -> None:
+    own_model(tmp_path)
+    site = ModelSite(tmp_path, MINE.replace("models:\n", "models:\n  provider: tensorrt\n"))
+    ended.append(site)
+    site.start(0)
+    wait_until(lambda: site.node.says("no provider tensorrt on this machine"))
+    assert "there are: cpu; or write `provider: auto`" in site.node.log.read_text()
+    rows, ts = minutes(20)
+    send(site, "r1", rows, ts)
+    wait_until(lambda: len(stored(site, "r1", "how")) >= 10)
+
+
 FOUR = (
     "features:\n  four:\n    version: 1\n"
     "    select: {a: air.temperature, b: air.humidity, c: light.illuminance, d: air.co2}\n"

@@ -76,7 +76,7 @@ class Models:
         self.store = ModelStore(node.plan.data / FOLDER)
         self.cache = ModelCache(settings.memory, Trials(self.store.verdicts), node.clock)
         self.shelves = Shelves(self.store)
-        options = Options(threads=settings.threads, together=2 * settings.memory + RUNS)
+        options = Options(settings.threads, settings.provider, together=2 * settings.memory + RUNS)
         self.loading = Loading(self.shelves, self.cache, options, node.telemetry)
         self.works = {work.name: work for work in node.plan.works}
         self.recorders = {

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 from holdfast.codecs.topics import DEVICE, PatternInvalid, compile_pattern
 from holdfast.inference.hybrid.settings import HybridSettings
 from holdfast.inference.lifecycle.settings import LifeSettings
+from holdfast.inference.runtimes.port import Provider
 from holdfast.inference.serving.images.settings import ImageSettings
 from holdfast.kernel.scalars import Duration, Size
 from holdfast.model.event import Severity
@@ -105,6 +106,8 @@ class ModelsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Threads that run models."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
     """Threads within one run of a model."""
+    provider: Provider = "auto"
+    """Which processor runs ONNX models; `auto` = the best that the installed ONNX Runtime has, TensorRT excepted."""
     deploy: dict[Deployment, Deploy] = {}
 
     def findings(self, *, has_parent: bool) -> Iterator[tuple[tuple[str | int, ...], str]]:
