@@ -73,7 +73,7 @@ test: lint
 
 # Which unit tests are too long for `make check`: measured anew.
 durations: $(DEV_STAMP) $(WEB_STAMP)
-	@scripts/in_ram.sh $(BIN)/pytest -q -n 2 -vv --durations=0 tests/unit tests/architecture -m "not slow" | \
+	@scripts/in_ram.sh $(BIN)/pytest -q -n 2 -vv --durations=0 tests/unit -m "not slow" | \
 		$(BIN)/python -m scripts.long_tests
 
 prove: $(DEV_STAMP)
