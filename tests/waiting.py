@@ -18,7 +18,7 @@ def wait_until(
     end = CLOCK.monotonic() + within_s
     while not holds():
         assert CLOCK.monotonic() < end, seen()
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 async def until(holds: Callable[[], object], within_s: float = PATIENCE_S) -> None:
