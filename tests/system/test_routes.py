@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 from tests.ports import free_port
-from tests.system.foreign.site import Broker, Feeder, NodeProcess, Upstream, have_mosquitto, have_nats
+from tests.system.foreign.site import Broker, Feeder, NodeProcess, Upstream, have_mosquitto, have_nats, listens
 from tests.waiting import wait_until
 
 from holdfast.crypto.certificates import Pair, make_authority, make_server_certificate
@@ -152,6 +152,7 @@ def test_a_route_shows_its_certificate_to_a_broker_that_wants_one(
     )
     ended += [node, broker]
     broker.start()
+    wait_until(lambda: listens(plain))
     cloud = Upstream(plain, "up/#")
     node.start()
     wait_until(lambda: node.says("RouteConnected"))

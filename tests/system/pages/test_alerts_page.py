@@ -174,6 +174,7 @@ def test_one_alert_shows_its_why_its_inputs_and_its_threshold(ringing: Ringing) 
             await page.wait_for_selector(".chart canvas", timeout=PATIENCE_MS)
             await page.get_by_text("The rule as it was").click()
             await page.wait_for_timeout(300)
+            await page.wait_for_selector(".chart canvas", timeout=PATIENCE_MS)  # drawn anew when more readings come
             # The threshold's red and the series' green are in the picture that uPlot has painted.
             painted = await page.evaluate(
                 """() => { const c = document.querySelector('.chart canvas'), s = new Set();

@@ -214,7 +214,8 @@ def test_the_overview_says_how_models_are_the_worst_first(fresh: Scoring) -> Non
 def test_labels_are_counted_by_what_they_are_of_and_what_still_learns_isnt_called_steady(site: Scoring) -> None:
     async def at(watched: Watched) -> None:
         page = watched.page
-        for title, value in (("Of alerts", "37"), ("Said of a time", "4"), ("Results judged by them", "412")):
+        counts = {"Confirmed": "37", "Rejected": "4", "Said of a time": "0", "Results judged by them": "412"}
+        for title, value in counts.items():
             tile = page.locator("section.stat", has=page.get_by_role("heading", name=title))
             await expect(tile.locator("strong")).to_have_text(value)
         await page.get_by_role("link", name="All models").click()

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 
@@ -49,7 +49,25 @@ class Worker:
                 os.setpriority(os.PRIO_PROCESS, process.pid, self._niceness)
 
     async def ask(self, request: Request) -> AsyncIterator[Answer]:
-        """The answers to a request's calls. After one with a costly fault there may be fewer than there are calls."""
+        """The answers to a request's calls. After one with a costly fault there may be fewer than there are calls.
+
+        A process that was idle may be dead before anybody is told: the request is then put to another, once.
+        """
+        await self.start()
+        is_used = not self._is_new
+        async with contextlib.aclosing(self._asked(request)) as answers:
+            async for answer in answers:
+                if is_used and answer.fault is Fault.CRASH:
+                    break
+                is_used = False
+                yield answer
+            else:
+                return
+        async with contextlib.aclosing(self._asked(request)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def _asked(self, request: Request) -> AsyncGenerator[Answer, None]:
         await self.start()
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:  # pragma: no cover  # just started

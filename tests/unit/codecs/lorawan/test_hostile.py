@@ -1,9 +1,12 @@
 """Scripts that mean harm, or were never tested: each is stopped with its reason, and nobody else notices."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
+import psutil
 import pytest
 from tests.unit.codecs.lorawan.at_work import HONEST, answers, call, with_runner
 
@@ -58,6 +61,27 @@ def test_it_is_stopped_with_its_reason(source: str, fault: Fault, said: str) -> 
     (answer,) = answers(source)
     assert answer.fault is fault, answer.text
     assert said in answer.text
+
+
+def killed() -> None:
+    """All of this process's children are dead, and a loop that runs hasn't had a turn to see it."""
+    for process in psutil.Process().children():
+        process.kill()
+        with suppress(psutil.NoSuchProcess):  # somebody has waited for it already
+            while process.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.001)
+
+
+def test_a_worker_that_died_unseen_between_two_calls_is_no_scripts_fault() -> None:
+    async def two(runner: ScriptRunner) -> list[Answer]:
+        script = Script("x.js", HONEST)
+        await runner.run(script, [call(1)])
+        killed()
+        return list(await runner.run(script, [call(1, 2), call(1, 2, 3)]))
+
+    assert [understood(answer) for answer in with_runner(two, workers=1)] == [
+        Decoded({"data": {"n": n}}) for n in (2, 3)
+    ]
 
 
 @pytest.mark.parametrize("returned", ["undefined", "null", "7", "'text'", "[1]", "new Proxy([], {})"])
