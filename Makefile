@@ -66,10 +66,9 @@ lint: $(DEV_STAMP) $(WEB_STAMP)
 check: lint
 	@scripts/in_ram.sh $(BIN)/pytest -q -n 2 tests/unit tests/architecture -m "not slow and not long"
 
-# System tests wait more than they compute: three at a time on two cores.
 test: lint
 	@scripts/in_ram.sh $(BIN)/pytest -q -n 2 $(SAME) tests/unit tests/architecture tests/powerloss -m "not slow"
-	@$(BIN)/pytest -q -n 3 $(SAME) --dist loadfile --no-loadscope-reorder tests/system -m "not slow"
+	@$(BIN)/pytest -q -n 2 $(SAME) --dist loadfile --no-loadscope-reorder tests/system -m "not slow"
 
 # Which unit tests are too long for `make check`: measured anew.
 durations: $(DEV_STAMP) $(WEB_STAMP)
