@@ -33,6 +33,8 @@ interface Props {
   /** Horizontal lines, as a rule's threshold. */
   levels?: { value: number; label: string }[];
   height?: number;
+  /** From a time to a time (ms); absent = as far as there are times. */
+  across?: [number, number];
   onZoom?: (from: number, to: number) => void;
 }
 
@@ -51,7 +53,7 @@ export function axes(): uPlot.Axis[] {
     return splits.map((at) => (span > 172_800_000 || (of(at) === "00:00" && span > 7_200_000) ? day(at) : of(at)));
   };
   return [
-    { ...look, values: spoken },
+    { ...look, values: spoken, space: 68 }, // as wide as 18:30:05 with air around it
     { ...look, size: 62, values: (_, splits) => splits.map(figure) },
   ];
 }
@@ -103,11 +105,11 @@ function reach(levels: readonly { value: number }[], low: number | null, high: n
   return [least - spare, most + spare];
 }
 
-export function Chart({ label, times, lines, marks = [], levels = [], height = 260, onZoom }: Props) {
+export function Chart({ label, times, lines, marks = [], levels = [], height = 260, across: span, onZoom }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const drawn = useRef({ marks, levels, onZoom });
-  drawn.current = { marks, levels, onZoom };
+  const drawn = useRef({ marks, levels, span, onZoom });
+  drawn.current = { marks, levels, span, onZoom };
   const names = lines.map((line) => `${line.name} ${line.kind ?? ""}`).join("\n");
   useEffect(() => {
     const node = box.current;
@@ -123,7 +125,7 @@ export function Chart({ label, times, lines, marks = [], levels = [], height = 2
         legend: { show: false },
         cursor: { points: { size: 7 }, drag: { x: true, y: false } },
         tzDate,
-        scales: { x: { time: true }, y: { range: (_, low, high) => (isOnOff ? [-0.15, 1.15] : reach(drawn.current.levels, low, high)) } },
+        scales: { x: { time: true, ...(span ? { range: (): [number, number] => drawn.current.span ?? span } : {}) }, y: { range: (_, low, high) => (isOnOff ? [-0.15, 1.15] : reach(drawn.current.levels, low, high)) } },
         axes: [across ?? {}, isOnOff ? states : (up ?? {})],
         series: [
           {},

@@ -106,6 +106,7 @@ function Said({ detail }: { detail: Detail }) {
   const [seconds, step] = SPANS[span], series = ["score", "confidence", "label"].map((part) => `${device}/ml.${row.name}.${part}`);
   const answer = useLoad<Answer>(device ? "query" : null, { series, from: `-${span}`, to: "now", step, aggregates: "mean,max,last", site: false }, seconds <= 3600 ? 5000 : 60_000);
   const drawn = useMemo(() => draw(answer.data), [answer.data]);
+  const across = useMemo((): [number, number] => [now.peek() - seconds * 1000, now.peek()], [answer.data, seconds]);
   const blocks = useMemo(() => (detail.classes.length ? labelBlocks(answer.data, detail.classes, drawn?.times ?? []) : []), [answer.data, drawn, detail.classes]);
   const marks = useMemo(
     () => alerts.filter((one) => `${one.node}/${one.device}` === device && (!one.cleared_ns || one.cleared_ns / 1e6 > now.peek() - seconds * 1000)).slice(0, MOST_MARKS).map(marked),
@@ -133,7 +134,7 @@ function Said({ detail }: { detail: Detail }) {
       {drawn && (drawn.times.length || blocks.length ? (
         <>
           {blocks.length > 0 && <Labels blocks={blocks} classes={detail.classes} />}
-          {drawn.times.length > 0 && <Chart label={`${metric} of ${device} over the last ${span}`} times={drawn.times} lines={drawn.lines} marks={marks} levels={levels} height={260} />}
+          {drawn.times.length > 0 && <Chart label={`${metric} of ${device} over the last ${span}`} times={drawn.times} lines={drawn.lines} marks={marks} levels={levels} across={across} height={260} />}
           {drawn.times.length > 0 && <div class="legend">
             <span class="model-key series-1"><i />{`highest ${what} of each step`}</span>
             <span class="model-key series-2"><i />mean</span>
