@@ -148,12 +148,12 @@ def test_a_command_is_done_with_what_was_taken_and_a_killed_node_keeps_what_was_
     refused = told("command", "send", site.settings, "chamber", "reboot", "value=1", "--wait", code=1)
     assert refused["state"] == "refused"
     wait_until(lambda: site.value("chamber/value") == 21.6)
-    shown = site.last("counter/value")
+    shown, past = site.last("counter/value"), "/api/v1/query?series=counter/value&from=-5m"
+    wait_until(lambda: shown["ts"] in site.get(past)["series"][0]["ts"])  # it's shown before it's committed
     site.kill()
     site.start()
     wait_until(lambda: site.last("counter/value").get("ts", 0) > shown["ts"])
-    found = site.get("/api/v1/query?series=counter/value&from=-5m")
-    assert shown["ts"] in found["series"][0]["ts"]
+    assert shown["ts"] in site.get(past)["series"][0]["ts"]
     site.stop()
 
 
