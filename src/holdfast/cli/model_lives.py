@@ -24,19 +24,7 @@ from holdfast.inference.lifecycle.status import (
 )
 from holdfast.inference.serving.images.status import ImageStatus
 from holdfast.journal import models
-from holdfast.web.model_answers import LabelCounts
-
-
-class _Runs(msgspec.Struct, frozen=True):
-    """Of the API's `row`: how a deployment runs now."""
-
-    health: str
-    words: str = ""
-    p99_ms: float | None = None
-    budget_ms: float | None = None
-    rows_per_s: float = 0.0
-    devices: int = 0
-    fallback_share: float = 0.0
+from holdfast.web.model_answers import LabelCounts, ModelRow
 
 
 class Shown(DeploymentStatus, frozen=True, kw_only=True):
@@ -45,7 +33,7 @@ class Shown(DeploymentStatus, frozen=True, kw_only=True):
     row: absent where the other end is older
     """
 
-    row: _Runs | None = None
+    row: ModelRow | None = None
     labels: LabelCounts = LabelCounts()
     pictures: ImageStatus | None = None
 
@@ -109,7 +97,7 @@ def _rows(found: Sequence[DeploymentRow]) -> list[str]:
     return table([head, *body], (4, 5))
 
 
-def _runs(row: _Runs) -> str:
+def _runs(row: ModelRow) -> str:
     said = [row.health + (f": {plain(row.words)}" if row.words else "")]
     if row.p99_ms is not None:
         budget = f" of {row.budget_ms:.3g}" if row.budget_ms else ""
